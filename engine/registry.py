@@ -1,0 +1,77 @@
+"""Names to classes: one registry a kind, and a look-up that says "did you mean".
+
+A module registers its class by decorating it; the folder's modules are imported on the first look-up, so a new
+method is one new file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from mmengine.registry import Registry as _Registry
+
+T = TypeVar("T")
+
+
+class UsageError(Exception):
+    """A mistake in what the user asked for; the message names the value and the remedy."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint with the closest known words, or the full list where none is close."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+
+
+class Registry:
+    """Classes of one kind by name.
+
+    Args:
+        kind: what it holds, in the singular; used in messages.
+        package: folder whose modules register their classes when imported.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._registry = _Registry(kind)
+
+    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Decorator that files a class under ``name``; a name can be taken once."""
+
+        def file(cls: type[T]) -> type[T]:
+            self._registry.register_module(name=name, module=cls)
+            return cls
+
+        return file
+
+    def names(self) -> list[str]:
+        """All registered names, sorted."""
+        self._import_package()
+        return sorted(self._registry.module_dict)
+
+    def get(self, name: str) -> Any:
+        """The class filed under ``name``.
+
+        Raises:
+            UsageError: no such name; the message offers the closest ones.
+        """
+        if name not in self.names():
+            raise UsageError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
+        return self._registry.module_dict[name]
+
+    def _import_package(self) -> None:
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
+
+
+METHODS = Registry("method", "methods")
+PROTOCOLS = Registry("protocol", "protocols")
+DATASETS = Registry("data set", "datasets")
+ENCODERS = Registry("encoder", "components")

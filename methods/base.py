@@ -1,0 +1,90 @@
+"""What every method is made of: how it labels, what it remembers, its loss, what moves after a step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from engine.types import Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Hyper-parameters of a method; each field names its meaning and the paper's symbol."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training phase: a method trained for some epochs with a fresh optimiser, from the last stage's weights.
+
+    Attributes:
+        method: registered name of the method that runs the phase.
+        config: its hyper-parameters. Equal stages of different methods are trained once.
+        epochs: length, or None for ``train.epochs``.
+    """
+
+    method: str
+    config: MethodConfig
+    epochs: int | None = None
+
+
+class Method(nn.Module):
+    """Base of all methods.
+
+    The engine calls, for every epoch: :meth:`label`, :meth:`begin_epoch`, then :meth:`step` for every iteration.
+    Sub-modules other than the encoder and the teachers in :meth:`models` are rebuilt in :meth:`begin_epoch` and
+    hold no state between epochs, so a checkpoint needs only the networks.
+    """
+
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    uses_identities: ClassVar[bool] = False
+    """True only for the supervised bound, which receives true identities as pseudo-labels."""
+    summary: ClassVar[str] = ""
+    """One line for ``run.py --list``."""
+
+    visible_views: tuple[str, ...] = ("plain", "channel")
+    """Augmentation of each visible view of a batch, by name (see ``components.augment``)."""
+    infrared_views: tuple[str, ...] = ("infrared",)
+    """Augmentation of each infrared view of a batch."""
+
+    def __init__(self, config: Any, encoder: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+
+    @classmethod
+    def stages(cls, config: Any) -> tuple[Stage, ...]:
+        """The phases of a training, in order; the last one is the method itself."""
+        return (Stage(cls.__module__.rpartition(".")[2], config),)
+
+    @abstractmethod
+    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+        """Cluster the training images."""
+
+    @abstractmethod
+    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+        """Build the memories of this epoch."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, clock: Clock) -> Losses:
+        """Named losses of one batch. Memories are read as they were before the step."""
+
+    def end_step(self, clock: Clock) -> None:  # noqa: B027 - optional hook
+        """Move the memories and teachers, after the optimiser has stepped."""
+
+    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
+        """One iteration; override to take more than one optimiser step."""
+        optimise(self.loss(draw(), clock))
+        self.end_step(clock)
+
+    def models(self) -> Mapping[str, nn.Module]:
+        """Encoders to score, by name; the first one is the headline."""
+        return {"student": self.encoder}
+
+    def diagnostics(self) -> Mapping[str, float | Tensor]:
+        """Figures of the epoch for the journal, beside losses and cluster counts."""
+        return {}
