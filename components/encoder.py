@@ -1,0 +1,212 @@
+"""The two-stream encoder of visible-infrared re-identification: a stem per modality, one trunk, GeM and a BN neck."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from components.resnet import (
+    BasicBlock,
+    Bottleneck,
+    GroupedBatchNorm,
+    Stem,
+    Trunk,
+    initialise,
+)
+from engine.registry import ENCODERS, UsageError
+from engine.types import Modality
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Which network embeds the images.
+
+    Attributes:
+        name: registered name: ``resnet50``, or ``small`` (basic blocks, for a CPU).
+        width: channels of the small encoder's first stage; its feature has ``8 * width``. ResNet-50 has its own.
+        non_local: insert non-local blocks (on in AGW, PGM, PCLHD; off in ADCA, RPNR).
+        bn_groups: parts that each modality's batch is cut into for batch normalisation; part j of both modalities
+            is normalised together. The published recipes had one part per GPU (2 or 4).
+    """
+
+    name: str = "resnet50"
+    width: int = 32
+    non_local: bool = False
+    bn_groups: int = 1
+
+
+class TwoStreamEncoder(nn.Module):
+    """AGW's two-stream network (mangye16/Cross-Modal-Re-ID-baseline @e817a26).
+
+    Modalities have a stem each and meet in the trunk, where batch normalisation sees both at once. Generalised-mean
+    pooling with a constant ``p = 3``, then batch normalisation whose shift is frozen at 0; its output is the feature.
+
+    Args:
+        visible: stem of visible images.
+        infrared: stem of infrared images.
+        trunk: shared stages.
+        groups: parts that each modality's batch is cut into for batch normalisation.
+
+    Attributes:
+        feature_dim: length D of a feature.
+    """
+
+    def __init__(self, visible: Stem, infrared: Stem, trunk: Trunk, groups: int) -> None:
+        super().__init__()
+        self.visible = visible
+        self.infrared = infrared
+        self.trunk = trunk
+        self.feature_dim = trunk.channels
+        self.neck = GroupedBatchNorm(self.feature_dim, groups)
+        self.neck.bias.requires_grad_(False)
+        self.groups = groups
+        initialise(self)
+        nn.init.normal_(self.neck.weight, 1.0, 0.01)
+
+    def forward(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
+        """Features to train on.
+
+        Args:
+            visible: ``[Nv, 3, H, W]`` normalised images, or None.
+            infrared: ``[Ni, 3, H, W]``, or None.
+
+        Returns:
+            ``[Nv + Ni, D]`` float32, visible rows first, not normalised.
+
+        Raises:
+            ValueError: neither modality given, or in training a batch that ``bn_groups`` does not divide.
+        """
+        maps = []
+        if visible is not None:
+            maps.append(self.visible(_channels_last(visible)))
+        if infrared is not None:
+            maps.append(self.infrared(_channels_last(infrared)))
+        if not maps:
+            raise ValueError("no images: give a visible batch, an infrared batch, or both")
+        if self.training and self.groups > 1:
+            return self._grouped(maps)
+        return self._embed_maps(torch.cat(maps))
+
+    def embed(self, images: Tensor, modality: Modality) -> Tensor:
+        """Unit features of one modality: ``[B, 3, H, W]`` to ``[B, D]``; call in evaluation mode to test or cluster."""
+        images = _channels_last(images)
+        feature = self(images, None) if modality == "visible" else self(None, images)
+        return F.normalize(feature, dim=1)
+
+    def _embed_maps(self, maps: Tensor) -> Tensor:
+        feature: Tensor = self.neck(generalised_mean(self.trunk(maps)))
+        return feature
+
+    def _grouped(self, maps: list[Tensor]) -> Tensor:
+        """Order rows by part, so that the trunk's normalisation finds part j of both modalities side by side."""
+        sizes = [len(part) for part in maps]
+        if any(size % self.groups for size in sizes):
+            raise ValueError(f"batches of {sizes} images cannot be cut into bn_groups={self.groups} equal parts")
+        rows = [torch.arange(size) + sum(sizes[:i]) for i, size in enumerate(sizes)]
+        parts = zip(*(row.chunk(self.groups) for row in rows), strict=True)
+        order = torch.cat([row for part in parts for row in part]).to(maps[0].device)
+        return self._embed_maps(torch.cat(maps)[order])[order.argsort()]
+
+
+def generalised_mean(maps: Tensor, p: float = 3.0) -> Tensor:
+    """``(mean(x^p) + 1e-12)^(1/p)`` over a non-negative map, ``[B, C, H, W]`` to ``[B, C]``, in float32."""
+    return (maps.float().pow(p).mean((2, 3)) + 1e-12).pow(1 / p)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+@ENCODERS.register("resnet50")
+class ResNet50Encoder(TwoStreamEncoder):
+    """ResNet-50 with last stride 1; 288x144 images, features of 2048."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        groups = config.bn_groups
+        non_local = {2: (2, 3), 3: (3, 4, 5)} if config.non_local else None
+        trunk = Trunk(Bottleneck, (3, 4, 6, 3), 64, groups, non_local)
+        super().__init__(Stem(64, groups), Stem(64, groups), trunk, groups)
+
+
+@ENCODERS.register("small")
+class SmallEncoder(TwoStreamEncoder):
+    """One basic block a stage, for 128x64 images on a CPU; features of ``8 * width``."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        groups = config.bn_groups
+        non_local = {2: (0,), 3: (0,)} if config.non_local else None
+        trunk = Trunk(BasicBlock, (1, 1, 1, 1), config.width, groups, non_local)
+        super().__init__(Stem(config.width, groups), Stem(config.width, groups), trunk, groups)
+
+
+def build_encoder(config: EncoderConfig, seed: int) -> TwoStreamEncoder:
+    """A new encoder with random weights drawn from ``seed``; global random state is left as it was.
+
+    Raises:
+        UsageError: unknown name, or a width or ``bn_groups`` below 1.
+    """
+    for name in ("width", "bn_groups"):
+        if getattr(config, name) < 1:
+            raise UsageError(f"encoder.{name}={getattr(config, name)} must be at least 1")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder: TwoStreamEncoder = ENCODERS.get(config.name)(config)
+    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
+    """Load starting weights: a torchvision ResNet file, or a state dict of our own (plain or under ``encoder``).
+
+    A torchvision file fills both stems and the trunk, its classifier is dropped; neck and non-local blocks keep
+    their weights. Nothing is loaded when anything is wrong.
+
+    Returns:
+        sha256 of the file, in hex.
+
+    Raises:
+        UsageError: unreadable file, or keys or shapes that do not fit.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UsageError(f"cannot read weights '{path}': {str(error).splitlines()[0]}") from error
+    state = content.get("encoder", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UsageError(f"'{path}' holds no weights: a torchvision ResNet file or an encoder's state dict is needed")
+    own = encoder.state_dict()
+    optional = {key for key in own if key.endswith("num_batches_tracked")}
+    if "conv1.weight" in state:
+        state = _from_torchvision(state)
+        optional |= {key for key in own if key.startswith(("neck.", "trunk.non_local."))}
+    _check_fit(own, state, optional, path)
+    encoder.load_state_dict({**own, **state})
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    stem = {key: value for key, value in state.items() if key.startswith(("conv1.", "bn1."))}
+    trunk = {f"trunk.{key}": value for key, value in state.items() if key not in stem and not key.startswith("fc.")}
+    return trunk | {f"{modality}.{key}": value for modality in ("visible", "infrared") for key, value in stem.items()}
+
+
+def _check_fit(
+    own: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    optional: set[str],
+    path: Path,
+) -> None:
+    problems = {
+        "missing": sorted(own.keys() - given.keys() - optional),
+        "unexpected": sorted(given.keys() - own.keys()),
+        "of another shape": sorted(k for k in own.keys() & given.keys() if own[k].shape != given[k].shape),
+    }
+    told = [f"{len(keys)} {kind} ({', '.join(keys[:3])}...)" for kind, keys in problems.items() if keys]
+    if told:
+        raise UsageError(f"weights '{path}' do not fit this encoder: {'; '.join(told)}; see encoder.name and width")
