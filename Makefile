@@ -1,0 +1,35 @@
+# Every target works on a fresh checkout: `setup` makes the virtual environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+SEED ?= 0
+
+.PHONY: setup run test check lint type leaderboard clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+run: setup  ## train and score SCLHM on the embedded synthetic people
+	$(BIN)/python run.py --method sclhm --protocol sysu_all --data synthetic --seed $(SEED) --resume
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup
+	$(BIN)/mypy
+
+leaderboard: setup  ## rebuild the table from leaderboard/records
+	$(BIN)/python -m leaderboard
+
+check: lint type test  ## all that CI checks
+	$(BIN)/python -m leaderboard --check
+
+clean:
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
