@@ -88,6 +88,11 @@ class Samples:
     index: Tensor
     cameras: Tensor
 
+    @property
+    def view_labels(self) -> Tensor:
+        """Labels of all views ``[views * B]``, view after view."""
+        return self.labels.repeat(len(self.views))
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from engine.types import Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
@@ -46,6 +46,9 @@ class Method(nn.Module):
     summary: ClassVar[str] = ""
     """One line for ``run.py --list``."""
 
+    headline: ClassVar[str] = "student"
+    """Which of :meth:`models` the table shows."""
+
     visible_views: tuple[str, ...] = ("plain", "channel")
     """Augmentation of each visible view of a batch, by name (see ``components.augment``)."""
     infrared_views: tuple[str, ...] = ("infrared",)
@@ -61,19 +64,19 @@ class Method(nn.Module):
         """The phases of a training, in order; the last one is the method itself."""
         return (Stage(cls.__module__.rpartition(".")[2], config),)
 
-    @abstractmethod
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         """Cluster the training images."""
+        raise NotImplementedError
 
-    @abstractmethod
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         """Build the memories of this epoch."""
+        raise NotImplementedError
 
-    @abstractmethod
     def loss(self, batch: Batch, clock: Clock) -> Losses:
         """Named losses of one batch. Memories are read as they were before the step."""
+        raise NotImplementedError
 
-    def end_step(self, clock: Clock) -> None:  # noqa: B027 - optional hook
+    def end_step(self, clock: Clock) -> None:
         """Move the memories and teachers, after the optimiser has stepped."""
 
     def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
@@ -81,8 +84,18 @@ class Method(nn.Module):
         optimise(self.loss(draw(), clock))
         self.end_step(clock)
 
+    def embed_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Features of all views of a batch in one forward pass, un-normalised.
+
+        Returns:
+            Visible ``[views * B, D]``, view after view, and infrared likewise.
+        """
+        visible = torch.cat(batch.visible.views)
+        features = self.encoder(visible, torch.cat(batch.infrared.views))
+        return features[: len(visible)], features[len(visible) :]
+
     def models(self) -> Mapping[str, nn.Module]:
-        """Encoders to score, by name; the first one is the headline."""
+        """Networks to save and score, by name."""
         return {"student": self.encoder}
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:

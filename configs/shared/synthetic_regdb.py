@@ -1,0 +1,3 @@
+"""Shared setting for synthetic people in RegDB's layout."""
+
+_base_ = "synthetic_sysu.py"

@@ -1,0 +1,147 @@
+"""The command line: reads it, checks everything, runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from datasets.check import describe
+from datasets.source import open_dataset
+from engine.config import load_config
+from engine.files import StorageError
+from engine.progress import Progress
+from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
+from engine.run import Run
+from engine.source import open_start, profile_of
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments:"):
+            word = message.split()[-1] if len(message.split()) == 3 else message.split()[2]
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            message += f"; {did_you_mean(word, flags)}"
+        raise UsageError(message)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options of ``run.py``."""
+    parser = _Parser(
+        prog="run.py",
+        description="Train and score a method for unsupervised visible-infrared person re-identification.",
+        epilog="example: python run.py --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10",
+    )
+    parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
+    parser.add_argument("--protocol", metavar="P", help="how to score; --list shows all")
+    parser.add_argument(
+        "--data",
+        default="auto",
+        metavar="SPEC",
+        help="folder of the data set, 'synthetic[:size=small,seed=0,...]', or 'auto': USVI_DATA or ./data if the "
+        "real set is there, else synthetic people (default)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings, e.g. method.eps=0.4"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="starting weights: a file, or 'random'")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
+    parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
+    parser.add_argument("--overwrite", action="store_true", help="train again from the start")
+    parser.add_argument("--list", action="store_true", help="show methods, protocols and data sets")
+    parser.add_argument("--check-data", type=Path, metavar="PATH", help="say what a data folder holds and lacks")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write.
+    """
+    try:
+        options = parser().parse_args(arguments)
+        if options.list:
+            print(_listing())
+        elif options.check_data is not None:
+            print(describe(options.check_data))
+        else:
+            _run(options)
+    except UsageError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 2
+    except StorageError as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def prepare(options: argparse.Namespace, progress: Progress) -> Run:
+    """Everything that can be wrong is found here, before any work is done."""
+    for name in ("method", "protocol"):
+        if getattr(options, name) is None:
+            raise UsageError(f"--{name} is missing; see python run.py --list")
+    METHODS.get(options.method)
+    kind = PROTOCOLS.get(options.protocol).dataset
+    if options.resume and options.overwrite:
+        raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
+    _check_output(options.output)
+    # settings are checked before the data set, which may take a while to open, and again with its own profile
+    load_config(options.method, options.protocol, profile=kind, seed=options.seed, settings=options.set)
+    device = _device(options.device)
+    checks = "data.check_counts=false" not in options.set
+    dataset, sentence = open_dataset(kind, options.data, progress=progress.say, check_counts=checks)
+    progress.say(sentence)
+    profile = profile_of(kind, dataset.synthetic)
+    config = load_config(options.method, options.protocol, profile=profile, seed=options.seed, settings=options.set)
+    torch.set_num_threads(config.engine.threads or os.cpu_count() or 1)
+    progress.log_every = config.engine.log_every
+    return Run(
+        config=config,
+        dataset=dataset,
+        data_sentence=sentence,
+        protocol=PROTOCOLS.get(options.protocol)(config.scoring),
+        start=open_start(options.weights, dataset, config),
+        output=options.output,
+        device=device,
+        progress=progress,
+    )
+
+
+def _run(options: argparse.Namespace) -> None:
+    progress = Progress()
+    run = prepare(options, progress)
+    run.check_unfinished(options.resume, options.overwrite)
+    means = run.execute()
+    progress.table(f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)", means)
+    progress.say(run.data_sentence)
+    for name in ("record.json", "report/report.md"):
+        progress.say(str(run.folder / name))
+
+
+def _check_output(output: Path) -> None:
+    for path in (output, *output.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: this torch sees no GPU; use --device cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def _listing() -> str:
+    parts = []
+    for title, registry in (("methods", METHODS), ("protocols", PROTOCOLS), ("data sets", DATASETS)):
+        parts.append(title)
+        parts += [f"  {name:<18} {registry.get(name).summary}" for name in registry.names()]
+    parts.append("  synthetic          embedded synthetic people in the layout the protocol needs")
+    return "\n".join(parts)

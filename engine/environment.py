@@ -1,0 +1,88 @@
+"""Where a run took place: written beside a result, never part of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "faiss-gpu", "numba", "pillow", "mmengine")
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Versions, processor and threads of this process."""
+    return {
+        "cpu": _cpu(),
+        "environment": {
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            **{name: version for name in PACKAGES if (version := _version(name))},
+        },
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def stage_provenance(key: str, device: torch.device) -> dict[str, Any]:
+    """Where and with which code a stage was trained, for its ``finished.json``."""
+    revision, dirty = commit()
+    return {"key": key, "commit": revision, "dirty": dirty, "finished": now(), **describe(device)}
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def commit() -> tuple[str | None, bool]:
+    """The checkout's commit and whether tracked files differ from it; ``(None, True)`` outside a checkout."""
+    revision = _git("rev-parse", "HEAD")
+    return (revision, bool(_git("status", "--porcelain", "--untracked-files=no"))) if revision else (None, True)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Highest memory use so far: of the GPU where there is one, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

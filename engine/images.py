@@ -1,0 +1,144 @@
+"""The training images on the device: embedding them, and drawing augmented batches by pseudo-labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from components.augment import AugmentConfig, augment, normalise
+from components.encoder import TwoStreamEncoder
+from components.sampling import PKSampler
+from engine.config import TrainConfig
+from engine.seeding import derive, numpy_generator
+from engine.types import Batch, Clock, Features, Modality, PseudoLabels, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImages:
+    """What training may see of one modality: pixels and cameras, no identities.
+
+    Attributes:
+        pixels: ``[N, H, W, 3]`` uint8, on the training device where they fit.
+        cameras: ``[N]`` int64.
+    """
+
+    modality: Modality
+    pixels: Tensor
+    cameras: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@torch.no_grad()
+def embed(
+    encoder: TwoStreamEncoder, pixels: Tensor | NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
+) -> Tensor:
+    """Mean of the unit features of every image and of its mirror, un-normalised.
+
+    The encoder is in evaluation mode meanwhile; its former mode is restored.
+
+    Returns:
+        ``[N, D]`` float32 on ``device``.
+    """
+    training = encoder.training
+    encoder.eval()
+    rows = []
+    for start in range(0, len(pixels), batch):
+        chunk = torch.as_tensor(pixels[start : start + batch]).to(device)
+        images = normalise(chunk).contiguous(memory_format=torch.channels_last)
+        plain, mirrored = encoder.embed(images, modality), encoder.embed(images.flip(3), modality)
+        rows.append((plain.float() + mirrored.float()) / 2)
+    encoder.train(training)
+    return torch.cat(rows)
+
+
+def embed_all(
+    encoder: TwoStreamEncoder, visible: TrainingImages, infrared: TrainingImages, batch: int, device: torch.device
+) -> Features:
+    """Features of the whole training set, from which an epoch's labels and memories are made."""
+    return Features(
+        visible=embed(encoder, visible.pixels, "visible", batch, device),
+        infrared=embed(encoder, infrared.pixels, "infrared", batch, device),
+        visible_cameras=visible.cameras.to(device),
+        infrared_cameras=infrared.cameras.to(device),
+    )
+
+
+def test_features(
+    encoder: TwoStreamEncoder, pixels: NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
+) -> NDArray[np.float32]:
+    """Unit features for retrieval: the mean over image and mirror, normalised again."""
+    features: NDArray[np.float32] = normalize(embed(encoder, pixels, modality, batch, device), dim=1).cpu().numpy()
+    return features
+
+
+class BatchDraw:
+    """Draws the batches of one epoch.
+
+    Every sampler and every view has its own generator, seeded by (stage seed, purpose, epoch): a draw depends on
+    nothing that happened in earlier epochs, so an epoch can be repeated from its checkpoint alone.
+    """
+
+    def __init__(
+        self,
+        images: tuple[TrainingImages, TrainingImages],
+        labels: PseudoLabels,
+        views: tuple[tuple[str, ...], tuple[str, ...]],
+        train: TrainConfig,
+        augmentation: AugmentConfig,
+        clock: Clock,
+        device: torch.device,
+    ) -> None:
+        self._images, self._labels, self._views = images, labels, views
+        self._train, self._augmentation, self._clock, self._device = train, augmentation, clock, device
+        self._samplers: dict[str, tuple[PKSampler, PKSampler]] = {}
+        self._generators = {
+            (part.modality, position): torch.Generator(device=device).manual_seed(
+                derive(clock.seed, "augment", part.modality, position, clock.epoch)
+            )
+            for part, names in zip(images, views, strict=True)
+            for position in range(len(names))
+        }
+
+    def __call__(self, labels: str = "clusters") -> Batch:
+        """The next batch, drawn by the named pair of label vectors."""
+        if labels not in self._samplers:
+            self._samplers[labels] = self._make_samplers(labels)
+        parts = zip(self._images, self._labels.pair(labels), self._samplers[labels], self._views, strict=True)
+        visible, infrared = (self._samples(*part) for part in parts)
+        return Batch(visible=visible, infrared=infrared)
+
+    def _make_samplers(self, name: str) -> tuple[PKSampler, PKSampler]:
+        clusters = (self._train.visible_clusters, self._train.infrared_clusters)
+        visible, infrared = (
+            PKSampler(
+                labels.cpu(),
+                part.cameras.cpu(),
+                clusters=count,
+                instances=self._train.instances,
+                generator=numpy_generator(self._clock.seed, "sampler", name, part.modality, self._clock.epoch),
+            )
+            for part, labels, count in zip(self._images, self._labels.pair(name), clusters, strict=True)
+        )
+        return visible, infrared
+
+    def _samples(self, part: TrainingImages, labels: Tensor, sampler: PKSampler, views: tuple[str, ...]) -> Samples:
+        rows = sampler.draw()
+        pixels = part.pixels[rows.to(part.pixels.device)].to(self._device)
+        return Samples(
+            views=tuple(
+                augment(pixels, view, self._augmentation, self._generators[part.modality, position]).contiguous(
+                    memory_format=torch.channels_last
+                )
+                for position, view in enumerate(views)
+            ),
+            labels=labels.to(self._device)[rows.to(self._device)],
+            index=rows.to(self._device),
+            cameras=part.cameras[rows].to(self._device),
+        )

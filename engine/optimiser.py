@@ -1,0 +1,64 @@
+"""The optimiser of a stage: Adam, a learning rate that drops in steps, and mixed precision where asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.config import TrainConfig
+from engine.types import Losses
+
+
+class Optimiser:
+    """Adam with coupled weight decay on every trainable tensor, and StepLR.
+
+    Weights of batch norm and biases decay too, as in the family's released code (Cluster-Contrast,
+    alibaba/cluster-contrast-reid @57b62e9; ADCA, yangbincv/ADCA @8d0a8cb).
+    """
+
+    def __init__(self, model: nn.Module, train: TrainConfig, epochs: int, device: torch.device) -> None:
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        self._adam = torch.optim.Adam(parameters, lr=train.lr, weight_decay=train.weight_decay)
+        self._schedule = torch.optim.lr_scheduler.StepLR(self._adam, train.drop_epochs(epochs), train.lr_factor)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
+        self.totals: dict[str, torch.Tensor] = {}
+        """Sum of each loss since the last :meth:`end_epoch`."""
+        self.steps = 0
+        """Optimiser steps since the last :meth:`end_epoch`."""
+
+    @property
+    def lr(self) -> float:
+        """Learning rate in force."""
+        return float(self._adam.param_groups[0]["lr"])
+
+    def __call__(self, losses: Losses) -> None:
+        """One step on the sum of the losses."""
+        total = torch.stack(list(losses.values())).sum()
+        self._adam.zero_grad(set_to_none=True)
+        self._scaler.scale(total).backward()
+        self._scaler.step(self._adam)
+        self._scaler.update()
+        self.steps += 1
+        for name, value in losses.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value.detach()
+
+    def end_epoch(self) -> None:
+        """Advance the schedule and forget the sums."""
+        self._schedule.step()
+        self.totals, self.steps = {}, 0
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint needs."""
+        return {
+            "adam": self._adam.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "scaler": self._scaler.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        self._adam.load_state_dict(state["adam"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._scaler.load_state_dict(state["scaler"])

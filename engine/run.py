@@ -1,0 +1,211 @@
+"""One run from start to record: check everything, train what is missing, score, write."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from components.encoder import TwoStreamEncoder, build_encoder
+from datasets.base import Dataset, ImageTable
+from engine import checkpoint as checkpoints
+from engine.config import RunConfig
+from engine.files import write_json
+from engine.images import TrainingImages
+from engine.journal import Journal
+from engine.plan import StagePlan, plan_stages, run_folder
+from engine.progress import METRICS, Progress
+from engine.registry import METHODS, UsageError
+from engine.output import Showcase, write_run
+from engine.scoring import Scorer, mean_metrics
+from engine.source import Start
+from engine.environment import stage_provenance
+from engine.stage import exclusive, start_clean
+from engine.training import StageTraining
+from engine.types import PseudoLabels
+from methods.base import Method
+from protocols.base import Protocol
+
+
+@dataclass
+class Run:
+    """A method trained on a data set and scored under a protocol.
+
+    Attributes:
+        config: all settings.
+        dataset: opened data set.
+        data_sentence: one sentence that says which images are used.
+        protocol: how to score.
+        start: weights of the first stage.
+        output: folder that keeps all runs; stages are shared below it.
+        device: where to compute.
+        progress: display.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    data_sentence: str
+    protocol: Protocol
+    start: Start
+    output: Path
+    device: torch.device
+    progress: Progress
+    plans: dict[int, list[StagePlan]] = field(init=False)
+    folder: Path = field(init=False)
+    seconds: dict[str, float] = field(init=False, default_factory=dict)
+    scorer: Scorer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.protocol.check(self.dataset)
+        expected = self.protocol.folds(self.dataset)
+        for fold in self.config.data.folds:
+            if fold not in expected:
+                raise UsageError(f"data.folds={fold}: {self.dataset.name} has folds {', '.join(map(str, expected))}")
+        data, start = self.dataset.fingerprint, self.start.identity
+        self.plans = {
+            fold: plan_stages(self.config, fold, data, start, self.output)
+            for fold in self.config.data.folds or expected
+        }
+        self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
+        self.scorer = Scorer(self.protocol, self.dataset, self.config, self.device)
+
+    @property
+    def every_plan(self) -> list[StagePlan]:
+        """The stages of all folds, in order."""
+        return [plan for plans in self.plans.values() for plan in plans]
+
+    def check_unfinished(self, resume: bool, overwrite: bool) -> None:
+        """Refuse to continue an unfinished stage unasked; discard all stages where asked to.
+
+        Raises:
+            UsageError: names the stage's folder and both remedies.
+        """
+        for plan in self.every_plan:
+            if overwrite:
+                with exclusive(plan):
+                    start_clean(plan)
+            elif plan.started and not plan.finished and not resume:
+                raise UsageError(
+                    f"{plan.folder} holds an unfinished training; "
+                    "continue it with --resume or discard it with --overwrite"
+                )
+
+    def execute(self) -> dict[str, dict[str, float]]:
+        """Train what is missing, score every fold, write the run's folder.
+
+        Returns:
+            Mean metrics of each model (last epoch), the headline first.
+        """
+        scores: list[dict[str, Any]] = []
+        showcase: Showcase | None = None
+        for fold, plans in self.plans.items():
+            for position, plan in enumerate(plans):
+                self._train(plan, plans[position - 1] if position else None, last=position == len(plans) - 1)
+            started = time.perf_counter()
+            for name, model in self._models(plans).items():
+                evaluation = self.scorer.evaluate(model, fold, trained_on=fold)
+                scores += self.scorer.entries(name, evaluation, "last")
+                showcase = showcase or Showcase(evaluation.ranking, fold, model, self._starting_encoder(None))
+            scores += self._oracle(plans)
+            self._spend("evaluate", started)
+        assert showcase is not None
+        write_run(self, scores, showcase)
+        names = dict.fromkeys(entry["model"] for entry in scores)
+        last = [entry for entry in scores if entry["selection"] == "last"]
+        return {name: mean_metrics([e for e in last if e["model"] == name], METRICS) for name in names}
+
+    def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool) -> None:
+        """Train one stage, or say that it is there already."""
+        with exclusive(plan):
+            if plan.finished:
+                self.progress.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
+                return
+            split = self.dataset.train(plan.fold)
+            images = self._training_images(split.visible), self._training_images(split.infrared)
+            encoder = self._starting_encoder(parent)
+            training = StageTraining(
+                plan=plan,
+                config=self.config,
+                encoder=encoder,
+                images=images,
+                identities=self._identities(split.visible, split.infrared),
+                device=self.device,
+                progress=self.progress,
+                evaluate=lambda method, epoch: self._evaluate_epoch(method, epoch, plan) if last else [],
+            )
+            write_json(plan.folder / "config.json", plan.description)
+            self.progress.begin_stage(plan, self.config.train.iterations)
+            try:
+                with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                    training.run()
+            except BaseException:
+                if not plan.started:  # nothing worth resuming: leave nothing behind
+                    start_clean(plan)
+                raise
+            finally:
+                self.progress.end_stage()
+            write_json(plan.folder / "finished.json", stage_provenance(plan.key, self.device))
+
+    def _starting_encoder(self, parent: StagePlan | None) -> TwoStreamEncoder:
+        encoder = self.start.encoder(self.config)
+        if parent is not None:
+            path = checkpoints.latest(parent.folder)
+            assert path is not None, f"finished stage without checkpoint: {parent.folder}"
+            encoder.load_state_dict(checkpoints.load(path).models["student"])
+        encoder.precision = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.config.train.amp]
+        return encoder.to(self.device, memory_format=torch.channels_last)
+
+    def _training_images(self, table: ImageTable) -> TrainingImages:
+        pixels = torch.from_numpy(self.scorer.pixels(table))
+        return TrainingImages(table.modality, pixels.to(self.device), torch.from_numpy(table.cameras))
+
+    def _identities(self, visible: ImageTable, infrared: ImageTable) -> PseudoLabels:
+        """True identities, numbered from 0 and shared by both modalities."""
+        names = np.unique(np.concatenate([visible.identities, infrared.identities]))
+        codes = (torch.from_numpy(np.searchsorted(names, table.identities)) for table in (visible, infrared))
+        first, second = (code.to(self.device, torch.int64) for code in codes)
+        return PseudoLabels(visible=first, infrared=second)
+
+    def _models(self, plans: list[StagePlan]) -> dict[str, nn.Module]:
+        """The trained networks of a fold, the headline first; the starting weights where nothing was trained."""
+        if not plans:
+            return {"student": self._starting_encoder(None)}
+        path = checkpoints.latest(plans[-1].folder)
+        assert path is not None, f"finished stage without checkpoint: {plans[-1].folder}"
+        saved = checkpoints.load(path)
+        identity = {"method": plans[-1].method, "fold": plans[-1].fold, "data": self.dataset.fingerprint}
+        checkpoints.check_belongs(saved, path, **identity, key=plans[-1].key)
+        models: dict[str, nn.Module] = {}
+        for name, state in saved.models.items():
+            encoder = build_encoder(self.config.encoder, 0)
+            encoder.load_state_dict(state)
+            models[name] = encoder.to(self.device, memory_format=torch.channels_last)
+        return models
+
+    def _evaluate_epoch(self, method: Method, epoch: int, plan: StagePlan) -> list[dict[str, Any]]:
+        every = self.config.evaluate_every
+        if not every or (epoch % every and epoch != plan.epochs):
+            return []
+        entries = []
+        for name, model in method.models().items():
+            trials = self.scorer.entries(name, self.scorer.evaluate(model, plan.fold, plan.fold), "oracle")
+            summary = {"kind": "scores", "fold": plan.fold, "epoch": epoch - 1, "model": name, "trials": trials}
+            entries.append({**summary, **mean_metrics(trials, METRICS)})
+        return entries
+
+    def _oracle(self, plans: list[StagePlan]) -> list[dict[str, Any]]:
+        """Scores of the epoch that a look at the test set would choose: kept apart, never the headline."""
+        if not plans or not self.config.evaluate_every:
+            return []
+        lines = [line for line in Journal(plans[-1].folder / "journal.jsonl").read() if line["kind"] == "scores"]
+        best = max(lines, key=lambda line: float(line["mAP"]))
+        trials: list[dict[str, Any]] = best["trials"]
+        return trials
+
+    def _spend(self, phase: str, started: float) -> None:
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started

@@ -1,0 +1,70 @@
+"""What a run starts from: the data set, and the weights of its first stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.encoder import TwoStreamEncoder, build_encoder, load_weights
+from datasets.base import Dataset
+from engine.config import RunConfig
+from engine.registry import UsageError
+from engine.seeding import derive
+
+IMAGENET = "resnet50-19c8e357.pth"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights that the first stage starts from: drawn at random from the seed, or read from a file."""
+
+    source: str
+    path: Path | None
+    sha256: str | None
+
+    @property
+    def identity(self) -> str:
+        """``random`` or the file's hash."""
+        return self.sha256 or "random"
+
+    def encoder(self, config: RunConfig) -> TwoStreamEncoder:
+        """A network with these weights."""
+        encoder = build_encoder(config.encoder, derive(config.seed, "encoder"))
+        if self.path is not None:
+            load_weights(encoder, self.path)
+        return encoder
+
+    def described(self) -> dict[str, str | None]:
+        """For the record."""
+        return {"source": self.source, "sha256": self.sha256}
+
+
+def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Start:
+    """Resolve ``--weights`` and check that the file fits the encoder.
+
+    Raises:
+        UsageError: nothing given for real data, no such file, or a file of another network.
+    """
+    if weights is None and dataset.synthetic is None:
+        raise UsageError(f"real data needs --weights: give torchvision's {IMAGENET} (its path), or 'random'")
+    if weights in (None, "random"):
+        return Start("random", None, None)
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(f"--weights {weights}: no such file; give torchvision's {IMAGENET} (its path), or 'random'")
+    sha256 = load_weights(build_encoder(config.encoder, 0), path)
+    return Start(path.name, path, sha256)
+
+
+def profile_of(kind: str, synthetic: dict[str, Any] | None) -> str:
+    """Name of the settings file for a data set: ``sysu``, or ``synthetic_sysu`` for small synthetic people."""
+    if synthetic is None or synthetic.get("spec", {}).get("size") == "full":
+        return kind
+    return f"synthetic_{kind}"
+
+
+def read_json(path: Path) -> Any:
+    """Parsed content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))

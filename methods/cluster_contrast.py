@@ -1,0 +1,88 @@
+"""Dual cluster contrast, the baseline that the two-modality methods start from.
+
+Cluster Contrast for Unsupervised Person Re-Identification, ACCV 2022 (https://arxiv.org/abs/2103.11568), applied
+to each modality as in the first stage of Augmented Dual-Contrastive Aggregation Learning for Unsupervised
+Visible-Infrared Person Re-Identification (ADCA), ACM MM 2022 (https://doi.org/10.1145/3503161.3548198).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from components.clustering import centroids
+from components.labelling import cluster_each_modality
+from components.memory import ClusterMemory
+from engine.registry import METHODS
+from engine.types import Batch, Clock, Features, Losses, PseudoLabels
+from methods.base import Method, MethodConfig
+
+
+@dataclass(frozen=True)
+class ClusterContrastConfig(MethodConfig):
+    """Hyper-parameters of dual cluster contrast; the paper's symbols in brackets."""
+
+    eps: float = 0.6
+    """Largest Jaccard distance between neighbours in DBSCAN."""
+    k1: int = 30
+    """Neighbours in the k-reciprocal encoding."""
+    k2: int = 6
+    """Neighbours in its local expansion."""
+    min_samples: int = 4
+    """Neighbours that make an image a core point in DBSCAN."""
+    temperature: float = 0.05
+    """Of the contrast against the memory [tau]."""
+    momentum: float = 0.1
+    """Weight of the old entry in a memory update [mu]."""
+    update: str = "sequential"
+    """How a batch moves its clusters' entries: sequential, hard or mean."""
+    normalise_features: bool = True
+    """Give flip-averaged features unit length before clustering; the released code does not."""
+
+
+@METHODS.register("cluster_contrast")
+class ClusterContrast(Method):
+    """Each modality is clustered alone and contrasted with a memory of its cluster centroids.
+
+    Nothing ties the modalities but the shared layers and an augmentation that makes visible images colourless.
+
+    **Differs from** the released code (yangbincv/ADCA @8d0a8cb): memories move after the optimiser step instead of
+    inside ``backward`` (the same unless a memory is read twice in a step); features are normalised before
+    clustering (``normalise_features=false`` restores the original).
+    """
+
+    Config = ClusterContrastConfig
+    summary = "dual cluster contrast, each modality on its own (baseline)"
+
+    visible_memory: ClusterMemory
+    infrared_memory: ClusterMemory
+
+    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+        c = self.config
+        return cluster_each_modality(
+            features, eps=c.eps, k1=c.k1, k2=c.k2, min_samples=c.min_samples, normalise=c.normalise_features
+        )
+
+    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+        self.visible_memory = self.remember(features.visible, labels.visible)
+        self.infrared_memory = self.remember(features.infrared, labels.infrared)
+
+    def remember(self, features: Tensor, labels: Tensor) -> ClusterMemory:
+        """A memory that starts at the clusters' centroids."""
+        rows = centroids(features, labels)
+        return ClusterMemory(rows, self.config.temperature, self.config.momentum, self.config.update)
+
+    def loss(self, batch: Batch, clock: Clock) -> Losses:
+        visible, infrared = self.embed_batch(batch)
+        labels = batch.visible.view_labels
+        self.seen = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
+        return {
+            "visible": self.visible_memory.loss(visible, labels),
+            "infrared": self.infrared_memory.loss(infrared, batch.infrared.view_labels),
+        }
+
+    def end_step(self, clock: Clock) -> None:
+        visible, infrared = self.seen
+        self.visible_memory.update(*visible)
+        self.infrared_memory.update(*infrared)

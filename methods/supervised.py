@@ -1,0 +1,57 @@
+"""The upper bound: the same contrast with true identities in place of clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from components.clustering import centroids
+from components.memory import ClusterMemory
+from engine.registry import METHODS
+from engine.types import Batch, Clock, Features, Losses, PseudoLabels
+from methods.base import Method, MethodConfig
+
+
+@dataclass(frozen=True)
+class SupervisedConfig(MethodConfig):
+    """Hyper-parameters of the supervised bound."""
+
+    temperature: float = 0.05
+    """Of the contrast against the memory."""
+    momentum: float = 0.1
+    """Weight of the old entry in a memory update."""
+    update: str = "mean"
+    """How a batch moves its identities' entries: sequential, hard or mean."""
+
+
+@METHODS.register("supervised")
+class Supervised(Method):
+    """Both modalities are contrasted with one memory that has a row for every true identity.
+
+    It uses the identities that the other methods never see, so it is no competitor: it says how far the encoder,
+    the augmentation and the schedule can get when neither clusters nor their association err.
+    """
+
+    Config = SupervisedConfig
+    uses_identities = True
+    summary = "true identities, one memory for both modalities (upper bound, no competitor)"
+
+    memory: ClusterMemory
+
+    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+        everything = torch.cat([features.visible, features.infrared])
+        rows = centroids(everything, torch.cat([labels.visible, labels.infrared]))
+        self.memory = ClusterMemory(rows, self.config.temperature, self.config.momentum, self.config.update)
+
+    def loss(self, batch: Batch, clock: Clock) -> Losses:
+        visible, infrared = self.embed_batch(batch)
+        labels = batch.visible.view_labels, batch.infrared.view_labels
+        self.seen = torch.cat([visible, infrared]).detach(), torch.cat(labels)
+        return {
+            "visible": self.memory.loss(visible, labels[0]),
+            "infrared": self.memory.loss(infrared, labels[1]),
+        }
+
+    def end_step(self, clock: Clock) -> None:
+        self.memory.update(*self.seen)
