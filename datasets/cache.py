@@ -1,0 +1,129 @@
+"""Images decoded once: a uint8 array on disk that later runs map into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from datasets.base import ImageTable
+from engine.registry import UsageError
+
+Filter = Literal["bicubic", "lanczos"]
+FILTERS: dict[Filter, Image.Resampling] = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+BLOCK = 512
+"""Images decoded between two writes; bounds the memory in use."""
+
+
+def cache_folder() -> Path:
+    """Where everything that can be made again is kept: ``USVI_CACHE``, else ``~/.cache/usvi-bench``."""
+    chosen = os.environ.get("USVI_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "usvi-bench"
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name once complete, and not at all after an error.
+
+    Raises:
+        UsageError: the disk is full or the folder cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}; free some space or set USVI_CACHE to a folder that has it"
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def decoded(
+    table: ImageTable,
+    height: int,
+    width: int,
+    filter: Filter = "bicubic",
+    *,
+    fingerprint: str,
+    cache: Path | None = None,
+) -> NDArray[np.uint8]:
+    """Pixels of a table, resized with Pillow on the first call and memory-mapped on later ones.
+
+    Several processes may ask for the same table at once: each makes it, the last one's file stays.
+
+    Args:
+        table: images to decode, in this order.
+        height: of the result, in pixels.
+        width: of the result, in pixels.
+        filter: ``bicubic``, or ``lanczos`` as the AGW family's test code.
+        fingerprint: content hash of the data set, so that changed images are decoded anew.
+        cache: folder to keep the array in; :func:`cache_folder` if None.
+
+    Returns:
+        Read-only ``[N, height, width, 3]`` RGB.
+
+    Raises:
+        UsageError: an image is missing or cannot be decoded completely; the array cannot be written.
+    """
+    if filter not in FILTERS:
+        raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
+    shape = (len(table), height, width, 3)
+    text = "\n".join([fingerprint, str(shape), filter, PIL.__version__, *table.paths])
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    path = (cache or cache_folder()) / "images" / f"{key}.npy"
+    pixels = _mapped(path, shape)
+    if pixels is None:
+        _decode_all(table, shape, filter, path)
+        pixels = _mapped(path, shape)
+    if pixels is None:
+        raise UsageError(f"{path} was changed while it was read; delete it and run again")
+    return pixels
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """The array stored at ``path``, or None where it is absent or not a whole array of this shape."""
+    try:
+        pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (OSError, EOFError, ValueError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
+    # Plain writes: a disk that fills up under a writable memory map kills the process instead of raising.
+    def decode(name: str) -> bytes:
+        return _decode(table.root / name, (shape[2], shape[1]), FILTERS[filter])
+
+    with written_atomically(path) as file, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for start in range(0, len(table), BLOCK):
+            file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
+
+
+def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB").resize(size, resampling).tobytes()
+    except Exception as error:  # Pillow's decoders raise many types; each of them means this image
+        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
+        raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error

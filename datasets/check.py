@@ -1,0 +1,77 @@
+"""What a folder holds, for ``run.py --check-data``: data set, counts, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from datasets.tree import TreeDataset, synthetic_note
+from engine.registry import DATASETS, UsageError
+
+LINES = 20
+"""Missing things listed before the rest is only counted."""
+
+
+def readers() -> list[type[TreeDataset]]:
+    """Readers of published layouts."""
+    classes = [DATASETS.get(name) for name in DATASETS.names()]
+    return [cls for cls in classes if issubclass(cls, TreeDataset)]
+
+
+def describe(path: Path) -> str:
+    """Which data set a folder holds, people and images of each split, and what is missing.
+
+    Counts are of listed people and images only. No image is decoded.
+
+    Raises:
+        UsageError: the path is not a folder.
+    """
+    if not path.is_dir():
+        raise UsageError(f"--check-data {path}: no such folder")
+    found = [reader for reader in readers() if reader.recognises(path)]
+    if not found:
+        return _nothing(path)
+    return "\n\n".join(_report(reader, path) for reader in found)
+
+
+def _nothing(path: Path) -> str:
+    lines = [f"{path} holds no known data set. Looked for:"]
+    for reader in readers():
+        lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
+        if (path / reader.title).is_dir():
+            lines.append(f"    there is a folder {path / reader.title}: check that one")
+    return "\n".join(lines)
+
+
+def _report(reader: type[TreeDataset], path: Path) -> str:
+    tree = reader.load(path)
+    missing, differences = list(tree.missing), list(reader.differences(tree))
+    try:
+        synthetic = synthetic_note(path) is not None
+    except UsageError as error:
+        synthetic = True
+        missing.append(str(error))
+    lines = [f"{path}: {reader.title} layout, {'synthetic people' if synthetic else 'real images'}", ""]
+    lines += _table({name: reader.counts(part) for name, part in tree.parts.items()})
+    if missing:
+        lines += ["", "cannot be read:", *_list(missing)]
+    if differences and not synthetic:
+        lines += ["", "differs from the published counts:", *_list(differences)]
+    if not missing and (synthetic or not differences):
+        lines += ["", "complete" + ("" if synthetic else ": all counts are the published ones")]
+    return "\n".join(lines)
+
+
+def _table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    if not counts:
+        return ["no split: no list of people was found"]
+    columns = list(next(iter(counts.values())))
+    width = max(len(name) for name in [*counts, "split"])
+    header = "split".ljust(width) + "".join(f"{column:>10}" for column in columns)
+    rows = [name.ljust(width) + "".join(f"{row[column]:>10}" for column in columns) for name, row in counts.items()]
+    return [header, *rows]
+
+
+def _list(items: list[str]) -> list[str]:
+    rest = [f"  and {len(items) - LINES} more"] if len(items) > LINES else []
+    return [f"  {item}" for item in items[:LINES]] + rest

@@ -1,0 +1,150 @@
+"""RegDB in its published layout: ``Visible``, ``Thermal`` and ``idx/{train,test}_{visible,thermal}_<fold>.txt``.
+
+Source: Nguyen et al., "Person Recognition System Based on a Combination of Body Images from Visible Light and
+Thermal Cameras", Sensors 2017; the ten splits of Ye et al., AAAI 2018.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from datasets.base import Split
+from datasets.tree import Part, Row, Tree, TreeDataset, read_lines, shortened, table_of
+from engine.registry import DATASETS, UsageError
+
+FOLDERS = ("Visible", "Thermal", "idx")
+LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")
+PEOPLE = 206
+IMAGES_EACH = 10
+CAMERA = 1
+"""Both modalities carry camera 1, as in the files that yangbincv/ADCA @8d0a8cb converts RegDB to."""
+
+
+@DATASETS.register("regdb")
+class RegDB(TreeDataset):
+    """RegDB: each fold is another half of the 412 people, and needs a model of its own.
+
+    Identities are the labels of the lists; they start anew in every list, so equal numbers of a training and a test
+    table are different people. Tables are in path order, not in the order of the labels.
+    """
+
+    name = "regdb"
+    title: ClassVar[str] = "RegDB"
+    summary: ClassVar[str] = (
+        "RegDB: paired visible and thermal cameras; 10 folds of 206 people to train on, 206 to test on"
+    )
+    landmarks: ClassVar[tuple[str, ...]] = FOLDERS
+
+    def __init__(self, root: Path, expect_counts: bool = True) -> None:
+        super().__init__(root, expect_counts)
+        self.folds = folds_of(root)
+
+    def train(self, fold: int = 1) -> Split:
+        """Training images of a fold."""
+        return self._part(fold, "train")
+
+    def test(self, fold: int = 1) -> Split:
+        """Test images of a fold."""
+        return self._part(fold, "test")
+
+    def _part(self, fold: int, split: str) -> Split:
+        if fold not in self.folds:
+            raise UsageError(f"RegDB fold {fold} is not in {self.root / 'idx'}: folds {self.folds[0]}-{self.folds[-1]}")
+        return self.tree.parts[f"fold {fold} {split}"].split
+
+    @classmethod
+    def load(cls, root: Path) -> Tree:
+        """Read the lists of all folds without giving up at the first thing that is missing."""
+        missing = [f"no folder {folder}" for folder in FOLDERS if not (root / folder).is_dir()]
+        folds = folds_of(root)
+        if not folds:
+            missing.append("no list idx/train_visible_1.txt")
+        rows: dict[str, list[Row]] = {}
+        for name in (f"{part}_{fold}" for fold in folds for part in LISTS):
+            try:
+                rows[name] = read_list(root / list_of(name))
+            except UsageError as error:
+                missing.append(str(error))
+                rows[name] = []
+        paths = sorted({path for listed in rows.values() for path, _, _ in listed})
+        missing += [f"no image {path}, which a list names" for path in paths if not (root / path).is_file()]
+        for fold in folds:
+            missing += _leaks(rows, fold)
+        parts = {
+            f"fold {fold} {split}": _part(root, rows, fold, split) for fold in folds for split in ("train", "test")
+        }
+        return Tree(parts, tuple(map(list_of, rows)), tuple(missing))
+
+    @classmethod
+    def published(cls, part: str) -> Mapping[str, int]:
+        """Published counts of a fold, equal for training and test."""
+        return {"people": PEOPLE, "visible": PEOPLE * IMAGES_EACH, "infrared": PEOPLE * IMAGES_EACH}
+
+    @classmethod
+    def lacking(cls, part: Part) -> str:
+        """The labels that do not have ten images, as text."""
+        texts = []
+        for table in (part.split.visible, part.split.infrared):
+            images = Counter(table.identities.tolist())
+            uneven = [f"{label} has {images[label]}" for label in part.listed if images[label] != IMAGES_EACH]
+            if uneven:
+                texts.append(f"{table.modality}: label {shortened(uneven, 4, between=', ')}")
+        return ", ".join(texts)
+
+
+def folds_of(root: Path) -> tuple[int, ...]:
+    """Numbers of the folds that any list in ``idx`` names, ascending."""
+    names = (path.name for path in (root / "idx").glob("*.txt"))
+    matches = (re.fullmatch(rf"(?:{'|'.join(LISTS)})_(\d+)\.txt", name) for name in names)
+    return tuple(sorted({int(match[1]) for match in matches if match}))
+
+
+def list_of(name: str) -> str:
+    """Path of a list below the root."""
+    return f"idx/{name}.txt"
+
+
+def read_list(path: Path) -> list[Row]:
+    """Images of a list: ``relative/path label`` on each line.
+
+    Raises:
+        UsageError: the file is absent, empty, or a line is malformed or repeated.
+    """
+    rows: list[Row] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        if not name or not label.isdecimal():
+            raise UsageError(f"{path} line {number}: '{line.strip()}' is not an image path, a blank and a label")
+        rows.append((PurePosixPath(name.strip()).as_posix(), int(label), CAMERA))
+    if not rows:
+        raise UsageError(f"{path} lists no image")
+    repeated = [name for name, times in Counter(name for name, _, _ in rows).items() if times > 1]
+    if repeated:
+        raise UsageError(f"{path} lists {repeated[0]} more than once")
+    return rows
+
+
+def _part(root: Path, rows: Mapping[str, list[Row]], fold: int, split: str) -> Part:
+    visible, infrared = rows[f"{split}_visible_{fold}"], rows[f"{split}_thermal_{fold}"]
+    return Part(
+        Split(table_of(visible, "visible", root), table_of(infrared, "infrared", root)),
+        tuple(sorted({label for _, label, _ in [*visible, *infrared]})),
+    )
+
+
+def _leaks(rows: Mapping[str, list[Row]], fold: int) -> list[str]:
+    """People, that is folders, on a training and on a test list of the same fold."""
+    leaks = []
+    for modality in ("visible", "thermal"):
+        train, test = (
+            {str(PurePosixPath(path).parent) for path, _, _ in rows[f"{split}_{modality}_{fold}"]}
+            for split in ("train", "test")
+        )
+        leaks += [f"fold {fold} trains and tests on the images of {folder}" for folder in sorted(train & test)[:1]]
+    return leaks

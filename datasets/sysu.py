@@ -1,0 +1,132 @@
+"""SYSU-MM01 in its published layout: ``cam1 ... cam6/<id>/<frame>.jpg`` and ``exp/{train,val,test}_id.txt``.
+
+Source: Wu et al., "RGB-Infrared Cross-Modality Person Re-Identification", ICCV 2017; wuancong/SYSU-MM01 @0499112.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from datasets.base import Split
+from datasets.tree import Part, Row, Tree, TreeDataset, image_names, read_lines, table_of
+from engine.registry import DATASETS, UsageError
+
+VISIBLE_CAMERAS = (1, 2, 4, 5)
+INFRARED_CAMERAS = (3, 6)
+CAMERAS = (1, 2, 3, 4, 5, 6)
+LISTS = ("train", "val", "test")
+COUNTS = {
+    "train": (296, 4721, 5753, 5929, 4821, 4989, 4000),
+    "val": (99, 0, 0, 1980, 990, 984, 0),
+    "train+val": (395, 4721, 5753, 7909, 5811, 5973, 4000),
+    "test": (96, 1374, 1565, 1883, 1918, 1918, 1920),
+}
+"""People, then images of the listed people by camera; agrees with the permutation file of the official evaluation."""
+
+
+@DATASETS.register("sysu")
+class Sysu(TreeDataset):
+    """SYSU-MM01: trained on the people of the train and val lists together, as the whole field does.
+
+    Images of people on no list are ignored. Tables are in path order: camera, identity, frame.
+    """
+
+    name = "sysu"
+    title: ClassVar[str] = "SYSU-MM01"
+    summary: ClassVar[str] = "SYSU-MM01: 4 visible and 2 near-infrared cameras; 395 people to train on, 96 to test on"
+    landmarks: ClassVar[tuple[str, ...]] = (*(f"cam{camera}" for camera in CAMERAS), "exp/train_id.txt")
+    folds = (1,)
+
+    def train(self, fold: int = 1) -> Split:
+        """Images of the train and val lists."""
+        return self.tree.parts["train+val"].split
+
+    def test(self, fold: int = 1) -> Split:
+        """All images of the test list; a protocol draws its galleries from them."""
+        return self.tree.parts["test"].split
+
+    @classmethod
+    def load(cls, root: Path) -> Tree:
+        """Read id lists and folders without giving up at the first thing that is missing."""
+        missing = [f"no folder cam{camera}" for camera in CAMERAS if not (root / f"cam{camera}").is_dir()]
+        identities: dict[str, tuple[int, ...]] = {}
+        for name in LISTS:
+            try:
+                identities[name] = read_ids(root / list_of(name))
+            except UsageError as error:
+                missing.append(str(error))
+                identities[name] = ()
+        shared = sorted(set(identities["test"]) & {*identities["train"], *identities["val"]})
+        if shared:
+            missing.append(f"id {shared[0]} is on the test list and on a training list")
+        identities["train+val"] = tuple(sorted({*identities["train"], *identities["val"]}))
+        parts = {name: Part(_split(root, identities[name]), identities[name]) for name in COUNTS}
+        if not missing:
+            missing = [
+                f"no {table.modality} image of the {name} people"
+                for name in ("train+val", "test")
+                for table in (parts[name].split.visible, parts[name].split.infrared)
+                if not len(table)
+            ]
+        return Tree(parts, tuple(list_of(name) for name in LISTS), tuple(missing))
+
+    @classmethod
+    def counts(cls, part: Part) -> dict[str, int]:
+        """People seen in both modalities, images by modality and by camera."""
+        cameras = np.concatenate([part.split.visible.cameras, part.split.infrared.cameras])
+        return super().counts(part) | {f"cam{camera}": int((cameras == camera).sum()) for camera in CAMERAS}
+
+    @classmethod
+    def published(cls, part: str) -> Mapping[str, int]:
+        """Published counts of what is trained and tested on."""
+        if part not in ("train+val", "test"):
+            return {}
+        people, *images = COUNTS[part]
+        by_camera = dict(zip(CAMERAS, images, strict=True))
+        return {
+            "people": people,
+            "visible": sum(by_camera[camera] for camera in VISIBLE_CAMERAS),
+            "infrared": sum(by_camera[camera] for camera in INFRARED_CAMERAS),
+            **{f"cam{camera}": number for camera, number in by_camera.items()},
+        }
+
+
+def list_of(name: str) -> str:
+    """Path of an id list below the root."""
+    return f"exp/{name}_id.txt"
+
+
+def read_ids(path: Path) -> tuple[int, ...]:
+    """Identities of a list, ascending: the first line of the file, numbers separated by commas.
+
+    Raises:
+        UsageError: the file is absent, empty, or holds something else.
+    """
+    line = next(iter(read_lines(path)), "")
+    words = [word.strip() for word in line.split(",") if word.strip()]
+    strange = [word for word in words if not word.isdecimal()]
+    if strange or not words:
+        found = f"'{strange[0]}'" if strange else "nothing"
+        raise UsageError(f"{path}: found {found} where numbers separated by commas are expected on the first line")
+    return tuple(sorted(map(int, words)))
+
+
+def _split(root: Path, identities: Sequence[int]) -> Split:
+    return Split(
+        visible=table_of(_rows(root, identities, VISIBLE_CAMERAS), "visible", root),
+        infrared=table_of(_rows(root, identities, INFRARED_CAMERAS), "infrared", root),
+    )
+
+
+def _rows(root: Path, identities: Sequence[int], cameras: Sequence[int]) -> list[Row]:
+    """Images of the given people; a person whom a camera never saw has no folder there."""
+    rows: list[Row] = []
+    for camera in cameras:
+        for identity in identities:
+            folder = f"cam{camera}/{identity:04d}"
+            rows.extend((f"{folder}/{name}", identity, camera) for name in image_names(root / folder))
+    return rows

@@ -1,0 +1,225 @@
+"""What is compared with what, and how it is scored: the part that all protocols share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.base import Dataset, ImageTable
+from engine.registry import UsageError, did_you_mean
+from engine.seeding import numpy_generator
+from engine.types import Modality
+from protocols.metrics import RankMetrics, Rule, rank_metrics, top_ranked
+
+SHOTS = (1, 10)
+GALLERIES = ("seeded", "official")
+RANKS = (1, 5, 10, 20)
+RANKING_DEPTH = 20
+"""Gallery images kept of every query's ranked list."""
+
+Embed = Callable[[ImageTable], NDArray[np.float32]]
+"""Unit features ``[N, D]`` of the images of a table."""
+
+
+@dataclass(frozen=True)
+class ProtocolConfig:
+    """How galleries are drawn, for protocols that draw them."""
+
+    shots: int = 1
+    """Gallery images of each person and camera: 1 (single-shot) or 10 (multi-shot)."""
+    gallery: str = "seeded"
+    """``seeded``: drawn as in the AGW family's code. ``official``: the data set's permutation file."""
+
+    def __post_init__(self) -> None:
+        if self.shots not in SHOTS:
+            raise UsageError(f"protocol.shots={self.shots}: choose 1 or 10")
+        if self.gallery not in GALLERIES:
+            raise UsageError(f"unknown protocol.gallery '{self.gallery}': {did_you_mean(self.gallery, GALLERIES)}")
+
+
+@dataclass(frozen=True)
+class TrialScore:
+    """Scores of one gallery: ``R1 R5 R10 R20 mAP mINP`` as fractions in full precision."""
+
+    fold: int
+    trial: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Ranked lists of the first trial, exactly as they were scored; for figures.
+
+    Attributes:
+        query: ``[Q]`` rows of the test table of the query modality.
+        gallery: ``[G]`` rows of the test table of the gallery modality.
+        order: ``[Q, K]`` rows of the gallery modality's test table, best first; -1 where a query sees fewer images.
+        scores: ``[Q, K]`` similarity; NaN where ``order`` is -1.
+        matches: ``[Q, K]`` whether it is the person of the query.
+        average_precision: ``[Q]``; NaN where a query is invalid.
+    """
+
+    query: NDArray[np.int64]
+    gallery: NDArray[np.int64]
+    order: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    matches: NDArray[np.bool_]
+    average_precision: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of all trials of a fold, and the ranked lists of the first."""
+
+    scores: tuple[TrialScore, ...]
+    ranking: Ranking
+
+
+class Protocol(ABC):
+    """A way to score a model on a data set's test images: who queries, what is in the gallery, which rule ranks.
+
+    No global random state is read or written.
+    """
+
+    name: ClassVar[str]
+    dataset: ClassVar[str]
+    """Registered name of the data set it belongs to."""
+    summary: ClassVar[str]
+    """One line for ``run.py --list``."""
+    query: ClassVar[Modality]
+    gallery: ClassVar[Modality]
+    rule: ClassVar[Rule]
+    trials_per_fold: ClassVar[int]
+
+    def __init__(self, config: ProtocolConfig | None = None) -> None:
+        self.config = config or ProtocolConfig()
+
+    @abstractmethod
+    def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
+        """Rows of the gallery modality's test table, one array a trial."""
+
+    def check(self, dataset: Dataset) -> None:
+        """Make sure, before any training, that every trial of every fold can be scored.
+
+        Raises:
+            UsageError: another data set, settings this protocol does not have, or images that do not suffice.
+        """
+        if dataset.name != self.dataset:
+            raise UsageError(f"{self.name} is scored on '{self.dataset}', the data set is '{dataset.name}'")
+        for fold in self.folds(dataset):
+            query, pool = self.tables(dataset, fold)
+            for trial, rows in enumerate(self.galleries(dataset, fold)):
+                if not len(rows) or not self._scorable(query, pool, rows):
+                    raise UsageError(
+                        f"{self.name}: fold {fold}, trial {trial}: no person of the {len(query)} {self.query} queries "
+                        f"has a {self.gallery} gallery image to be found; test on more people or cameras"
+                    )
+
+    def folds(self, dataset: Dataset) -> tuple[int, ...]:
+        """Folds to train and score; a complete result has all of them."""
+        return dataset.folds
+
+    def trials(self, dataset: Dataset) -> int:
+        """Scores in a complete result: trials of all folds together."""
+        return self.trials_per_fold * len(self.folds(dataset))
+
+    def tables(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
+        """All query images of a fold, and all images that its galleries are drawn from."""
+        split = dataset.test(fold)
+        tables = {"visible": split.visible, "infrared": split.infrared}
+        return tables[self.query], tables[self.gallery]
+
+    def evaluate(self, embed: Embed, dataset: Dataset, fold: int, trained_on: int) -> Evaluation:
+        """Score a model on one fold. Each test image is embedded once, whatever the number of trials.
+
+        Args:
+            embed: unit features of a table.
+            dataset: where the test images are.
+            fold: fold to score.
+            trained_on: fold the model was trained on.
+
+        Raises:
+            UsageError: the folds differ, so that the model has seen people it would be tested on.
+            ValueError: ``embed`` returns something else than ``[N, D]``, or NaN.
+        """
+        if trained_on != fold:
+            raise UsageError(
+                f"{self.name}: a model trained on fold {trained_on} cannot be scored on fold {fold}, "
+                f"whose test people it was trained on; train fold {fold}"
+            )
+        query, pool = self.tables(dataset, fold)
+        queries, candidates = _embedded(embed, query), _embedded(embed, pool)
+        scores, ranking = [], None
+        for trial, rows in enumerate(self.galleries(dataset, fold)):
+            similarity = queries @ candidates[rows].T
+            metrics = self._rank(similarity, query, pool, rows)
+            scores.append(TrialScore(fold, trial, summarised(metrics)))
+            ranking = ranking or self._ranking(similarity, query, pool, rows, metrics)
+        assert ranking is not None, "a protocol has at least one trial"
+        return Evaluation(tuple(scores), ranking)
+
+    def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
+        """Scores of a model that guesses: random similarities under the same rule, averaged over all trials."""
+        query, pool = self.tables(dataset, fold)
+        results = []
+        for trial, rows in enumerate(self.galleries(dataset, fold)):
+            generator = numpy_generator(seed, "chance", self.name, fold, trial)
+            results.append(summarised(self._rank(generator.random((len(query), len(rows))), query, pool, rows)))
+        return {key: float(np.mean([result[key] for result in results])) for key in results[0]}
+
+    def _rank(
+        self, similarity: NDArray[np.float64], query: ImageTable, pool: ImageTable, rows: NDArray[np.int64]
+    ) -> RankMetrics:
+        identities, cameras = pool.identities[rows], pool.cameras[rows]
+        return rank_metrics(similarity, query.identities, identities, query.cameras, cameras, self.rule)
+
+    def _ranking(
+        self,
+        similarity: NDArray[np.float64],
+        query: ImageTable,
+        pool: ImageTable,
+        rows: NDArray[np.int64],
+        metrics: RankMetrics,
+    ) -> Ranking:
+        identities, cameras = pool.identities[rows], pool.cameras[rows]
+        columns = top_ranked(
+            similarity, query.identities, identities, query.cameras, cameras, self.rule, depth=RANKING_DEPTH
+        )
+        seen = columns >= 0
+        return Ranking(
+            query=np.arange(len(query)),
+            gallery=rows,
+            order=np.where(seen, rows[columns], -1),
+            scores=np.where(seen, np.take_along_axis(similarity, columns, axis=1), np.nan),
+            matches=seen & (identities[columns] == query.identities[:, None]),
+            average_precision=metrics.average_precision,
+        )
+
+    def _scorable(self, query: ImageTable, pool: ImageTable, rows: NDArray[np.int64]) -> bool:
+        """Whether some query is valid; decided on one image of each (identity, camera)."""
+        queries = np.unique(np.stack([query.identities, query.cameras]), axis=1)
+        gallery = np.unique(np.stack([pool.identities[rows], pool.cameras[rows]]), axis=1)
+        nothing = np.zeros((queries.shape[1], gallery.shape[1]))
+        try:
+            rank_metrics(nothing, queries[0], gallery[0], queries[1], gallery[1], self.rule)
+        except ValueError:
+            return False
+        return True
+
+
+def summarised(metrics: RankMetrics) -> dict[str, float]:
+    """The figures of a table row, as fractions."""
+    return {**{f"R{k}": metrics.rank(k) for k in RANKS}, "mAP": metrics.mAP, "mINP": metrics.mINP}
+
+
+def _embedded(embed: Embed, table: ImageTable) -> NDArray[np.float64]:
+    """Features in double precision, in which the reference codes compare them."""
+    features = np.asarray(embed(table))
+    if features.ndim != 2 or len(features) != len(table):
+        raise ValueError(f"embed returned {features.shape} for {len(table)} {table.modality} images; expected [N, D]")
+    return features.astype(np.float64)

@@ -1,0 +1,58 @@
+"""The two protocols of RegDB: all test images of one modality against all of the other, a model for each fold.
+
+Source: mangye16/Cross-Modal-Re-ID-baseline @e817a26. The result is the mean over the folds.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.base import Dataset
+from engine.registry import PROTOCOLS, UsageError
+from engine.types import Modality
+from protocols.base import Protocol
+from protocols.metrics import Rule
+
+
+class RegDBProtocol(Protocol):
+    """Nothing is drawn and no camera is left out: one trial a fold."""
+
+    dataset: ClassVar[str] = "regdb"
+    rule: ClassVar[Rule] = "regdb"
+    trials_per_fold: ClassVar[int] = 1
+
+    def check(self, dataset: Dataset) -> None:
+        """As the base, and that no drawing of galleries was asked for."""
+        if self.config.shots != 1:
+            raise UsageError(f"{self.name} compares with all images: protocol.shots={self.config.shots} must be 1")
+        if self.config.gallery != "seeded":
+            raise UsageError(f"{self.name} draws no gallery: leave out protocol.gallery={self.config.gallery}")
+        super().check(dataset)
+
+    def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
+        """All images of the gallery modality."""
+        _, pool = self.tables(dataset, fold)
+        return (np.arange(len(pool), dtype=np.int64),)
+
+
+@PROTOCOLS.register("regdb_v2i")
+class VisibleToInfrared(RegDBProtocol):
+    """Visible to infrared ("visible to thermal", V2T)."""
+
+    name: ClassVar[str] = "regdb_v2i"
+    summary: ClassVar[str] = "RegDB visible to infrared: visible queries, thermal gallery; a model for each fold"
+    query: ClassVar[Modality] = "visible"
+    gallery: ClassVar[Modality] = "infrared"
+
+
+@PROTOCOLS.register("regdb_i2v")
+class InfraredToVisible(RegDBProtocol):
+    """Infrared to visible ("thermal to visible", T2V)."""
+
+    name: ClassVar[str] = "regdb_i2v"
+    summary: ClassVar[str] = "RegDB infrared to visible: thermal queries, visible gallery; a model for each fold"
+    query: ClassVar[Modality] = "infrared"
+    gallery: ClassVar[Modality] = "visible"

@@ -1,0 +1,56 @@
+"""The two protocols of SYSU-MM01: infrared queries, ten drawn visible galleries.
+
+Source: wuancong/SYSU-MM01 @0499112; draws of mangye16/Cross-Modal-Re-ID-baseline @e817a26.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.base import Dataset
+from engine.registry import PROTOCOLS
+from engine.types import Modality
+from protocols.base import Protocol
+from protocols.draws import official_gallery, read_permutations, seeded_gallery
+from protocols.metrics import Rule
+
+
+class SysuProtocol(Protocol):
+    """All infrared test images against ten galleries; the result is the mean of the ten trials."""
+
+    dataset: ClassVar[str] = "sysu"
+    query: ClassVar[Modality] = "infrared"
+    gallery: ClassVar[Modality] = "visible"
+    rule: ClassVar[Rule] = "sysu"
+    trials_per_fold: ClassVar[int] = 10
+    gallery_cameras: ClassVar[tuple[int, ...]]
+
+    def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
+        """One or ten visible images of every test person and gallery camera, for each of ten trials."""
+        table, shots = dataset.test(fold).visible, self.config.shots
+        trials = range(self.trials_per_fold)
+        if self.config.gallery == "official":
+            permutations = read_permutations(dataset.root / "exp" / "rand_perm_cam.mat")
+            return tuple(official_gallery(table, self.gallery_cameras, permutations, t, shots) for t in trials)
+        return tuple(seeded_gallery(table, self.gallery_cameras, t, shots) for t in trials)
+
+
+@PROTOCOLS.register("sysu_all")
+class SysuAll(SysuProtocol):
+    """All-search: visible cameras indoors and outdoors; 301 single-shot gallery images."""
+
+    name: ClassVar[str] = "sysu_all"
+    summary: ClassVar[str] = "SYSU-MM01 all-search: infrared queries, visible gallery of cameras 1, 2, 4, 5; 10 trials"
+    gallery_cameras: ClassVar[tuple[int, ...]] = (1, 2, 4, 5)
+
+
+@PROTOCOLS.register("sysu_indoor")
+class SysuIndoor(SysuProtocol):
+    """Indoor-search: 112 single-shot gallery images; people whom no indoor camera saw are not scored."""
+
+    name: ClassVar[str] = "sysu_indoor"
+    summary: ClassVar[str] = "SYSU-MM01 indoor-search: infrared queries, visible gallery of cameras 1, 2; 10 trials"
+    gallery_cameras: ClassVar[tuple[int, ...]] = (1, 2)
