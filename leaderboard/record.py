@@ -68,8 +68,8 @@ class Score:
     R5: float
     R10: float
     R20: float
-    mAP: float
-    mINP: float
+    mAP: float  # noqa: N815 - the field's own name
+    mINP: float  # noqa: N815
 
 
 @dataclass(frozen=True, slots=True)

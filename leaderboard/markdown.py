@@ -1,0 +1,27 @@
+"""Markdown whose bytes depend on nothing but its input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MISSING = "-"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """A pipe table; the first ``words`` columns are left-aligned, the others right-aligned."""
+    rule = [":--" if i < words else "--:" for i in range(len(header))]
+    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in [header, rule, *rows])
+
+
+def percent(mean: float, sd: float | None = None) -> str:
+    """A fraction as percent with one decimal, with its spread where there is one."""
+    return f"{100 * mean:.1f}" if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
+
+
+def page(*blocks: str) -> str:
+    """Blocks one blank line apart; empty ones are left out."""
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,193 @@
+"""The numbers of the leaderboard: which runs stand in which table, their means, spreads and significance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+from scipy import stats
+
+from engine.registry import UsageError
+from leaderboard.record import METRICS, Record, Score, headline_scores
+
+SEEDS_FOR_TEST = 3
+"""Fewest seeds a row needs before its lead is tested."""
+P_VALUE = 0.05
+IDENTITY_MARK = "(uses identities)"
+_NOT_A_SETTING = ("method", "protocol", "seed", "setting")
+
+
+class TableKey(NamedTuple):
+    """Runs that may be compared: same images, protocol, gallery and setting. Real data sorts first."""
+
+    synthetic: str
+    dataset: str
+    fingerprint: str
+    protocol: str
+    setting: str
+    shots: int
+    gallery: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method in one configuration over its seeds; ``chance`` has no seeds.
+
+    Attributes:
+        values: a row a seed, a column a metric: fractions, mean over folds and trials.
+        models: the same for every model the method scores, the headline's first.
+        minutes: mean over seeds of the summed phases.
+        memory: highest peak over seeds, MiB.
+        competes: whether the row may be set in bold.
+    """
+
+    label: str
+    seeds: int
+    values: pd.DataFrame
+    models: Mapping[str, pd.DataFrame]
+    minutes: float | None
+    memory: float | None
+    dirty: bool
+    competes: bool
+
+
+def table_key(record: Record) -> TableKey:
+    """The table a record belongs to."""
+    result, data = record.result, record.result.dataset
+    synthetic = "" if data["synthetic"] is None else json.dumps(data["synthetic"], sort_keys=True)
+    shots = result.headline["shots"] or 0
+    return TableKey(
+        synthetic,
+        data["name"],
+        data["fingerprint"],
+        result.protocol,
+        result.setting,
+        shots,
+        result.headline["gallery"],
+    )
+
+
+def table_rows(records: Mapping[str, Record]) -> list[Row]:
+    """The rows of one table, best mAP first, chance among them.
+
+    Args:
+        records: complete records of one :class:`TableKey`, by file name.
+
+    Raises:
+        UsageError: two records hold the same seed of the same row.
+    """
+    groups: dict[tuple[str, str], dict[str, Record]] = {}
+    for name, record in records.items():
+        key = (record.result.method, json.dumps([record.result.config_hash, _settings(record, config=False)]))
+        groups.setdefault(key, {})[name] = record
+    rows = [_row(group, _label(group, groups)) for group in groups.values()]
+    rows.append(_chance([record.result.chance for record in records.values()]))
+    return sorted(rows, key=lambda row: (-row.values["mAP"].fillna(-1).mean(), row.label))
+
+
+def leaders(rows: Sequence[Row]) -> dict[str, str]:
+    """For each metric with a significant lead, the label of the leading row.
+
+    The two best competing rows need :data:`SEEDS_FOR_TEST` seeds each, some spread, and p < :data:`P_VALUE` in a
+    two-sided Welch t-test over seeds.
+    """
+    found = {}
+    for metric in METRICS:
+        ranked = sorted((row for row in rows if row.competes), key=lambda row: -row.values[metric].mean())[:2]
+        if len(ranked) == 2 and min(row.seeds for row in ranked) >= SEEDS_FOR_TEST:
+            best, second = (row.values[metric] for row in ranked)
+            if best.nunique() + second.nunique() > 2 and _welch(best, second) < P_VALUE:
+                found[metric] = ranked[0].label
+    return found
+
+
+def _welch(first: pd.Series[float], second: pd.Series[float]) -> float:
+    """Two-sided p; one of the two may be constant."""
+    means, spreads = (first.mean(), second.mean()), (first.std(), second.std())
+    sizes = len(first), len(second)
+    test = stats.ttest_ind_from_stats(means[0], spreads[0], sizes[0], means[1], spreads[1], sizes[1], equal_var=False)
+    return float(test.pvalue)
+
+
+def _row(records: Mapping[str, Record], label: str) -> Row:
+    """Mean over folds and trials within a seed first; seeds are what spreads are taken over."""
+    first = next(iter(records.values())).result
+    by_seed: dict[int, str] = {}
+    for name, record in records.items():
+        other = by_seed.setdefault(record.result.seed, name)
+        if other != name:
+            raise UsageError(f"{other} and {name}: both are {label}, seed {record.result.seed}; keep one")
+    ordered = [records[by_seed[seed]] for seed in sorted(by_seed)]
+    memory = [r.provenance["peak_memory_mib"] for r in ordered if r.provenance["peak_memory_mib"] is not None]
+    return Row(
+        label=label,
+        seeds=len(ordered),
+        values=_per_seed([headline_scores(record) for record in ordered]),
+        models=_models(ordered),
+        minutes=sum(sum(record.provenance["seconds"].values()) for record in ordered) / 60 / len(ordered),
+        memory=max(memory, default=None),
+        dirty=any(record.provenance["dirty"] for record in ordered),
+        competes=not first.uses_identities and first.method != "untrained",
+    )
+
+
+def _per_seed(runs: Sequence[Sequence[Score]]) -> pd.DataFrame:
+    scores = [{"run": i, **{m: getattr(score, m) for m in METRICS}} for i, run in enumerate(runs) for score in run]
+    return pd.DataFrame(scores).groupby("run")[list(METRICS)].mean()
+
+
+def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
+    """Only models that every seed scored in every trial."""
+    headline = records[0].result.headline["model"]
+    others = sorted({score.model for record in records for score in record.result.scores} - {headline})
+    found = {}
+    for model in [headline, *others]:
+        runs = [headline_scores(record, model) for record in records]
+        if all(len(run) == len(headline_scores(record)) for run, record in zip(runs, records, strict=True)):
+            found[model] = _per_seed(runs)
+    return found
+
+
+def _chance(chances: Sequence[Mapping[str, float]]) -> Row:
+    mean = pd.DataFrame(list(chances), columns=list(METRICS), dtype=float).mean()
+    return Row("chance", 0, mean.to_frame().T, {}, None, None, dirty=False, competes=False)
+
+
+def _label(group: Mapping[str, Record], groups: Mapping[tuple[str, str], Mapping[str, Record]]) -> str:
+    """The method's name, with the settings that tell this row from the method's other rows."""
+    record = next(iter(group.values()))
+    firsts = [next(iter(other.values())) for other in groups.values()]
+    variants = [_settings(first) for first in firsts if first.result.method == record.result.method]
+    keys = sorted({key for variant in variants for key in variant})
+    keys = [key for key in keys if len({variant.get(key) for variant in variants}) > 1]
+    last = [key.rpartition(".")[2] for key in keys]
+    mine = [_settings(record).get(key, "unset") for key in keys]
+    named = [f"{key if last.count(end) > 1 else end}={value}" for key, end, value in zip(keys, last, mine, strict=True)]
+    if [[variant.get(key, "unset") for key in keys] for variant in variants].count(mine) > 1:
+        named.append(f"config={record.result.config_hash[:8]}")
+    notes = [f"({', '.join(named)})"] if named else []
+    return " ".join([record.result.method, *notes, *([IDENTITY_MARK] if record.result.uses_identities else [])])
+
+
+def _settings(record: Record, config: bool = True) -> dict[str, str]:
+    """Everything that makes a row of its own, flat: the configuration, start weights, what is scored."""
+    weights, headline = record.result.start_weights, record.result.headline
+    digest = f"@{weights['sha256'][:8]}" if weights["sha256"] else ""
+    flat = {
+        "weights": weights["source"] + digest,
+        **{name: str(headline[name]) for name in ("model", "selection", "feature")},
+    }
+    return {**flat, **_flatten(record.result.config)} if config else flat
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        elif prefix or key not in _NOT_A_SETTING:
+            flat[prefix + key] = str(value)
+    return flat

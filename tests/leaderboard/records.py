@@ -1,0 +1,67 @@
+"""Hand-made records for the tests of the leaderboard and the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from leaderboard.record import METRICS, Record, Result, Score
+
+HEADLINE = {"model": "student", "selection": "last", "shots": 1, "gallery": "seeded", "feature": "bn+flip"}
+SYNTHETIC = {"version": 1, "preset": "small", "seed": 0, "knobs": {}}
+
+
+def make_score(mean: float, fold: int = 1, trial: int = 0, **kind: Any) -> Score:
+    """A score whose six metrics are ``mean`` plus 0, 1, ... 5 thousandths."""
+    return Score(**{**HEADLINE, **kind}, fold=fold, trial=trial, **{m: mean + 0.001 * i for i, m in enumerate(METRICS)})
+
+
+def make_record(
+    method: str = "sclhm",
+    seed: int = 0,
+    means: Sequence[float] = (0.3, 0.5),
+    real: bool = False,
+    config: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Record:
+    """A complete record of one fold with a trial for each of ``means``; ``changes`` go to the result."""
+    config = {"method": method, "seed": seed, "hyper": {"eps": 0.6}, "train": {"epochs": 12}, **(config or {})}
+    shown = {key: value for key, value in config.items() if key != "seed"}
+    data = {
+        "name": "sysu",
+        "fingerprint": "f" * 16,
+        "synthetic": None if real else SYNTHETIC,
+        "description": "SYSU-MM01" if real else "synthetic people, preset small, seed 0",
+    }
+    result = Result(
+        method=method,
+        protocol="sysu_all",
+        dataset=data,
+        seed=seed,
+        setting="shared",
+        config=config,
+        config_hash=str(sorted(map(str, shown.items()))),
+        start_weights={"source": "random", "sha256": None},
+        uses_identities=method == "supervised",
+        folds=[1],
+        trials=len(means),
+        headline=HEADLINE,
+        chance=dict.fromkeys(METRICS, 0.05),
+        scores=[make_score(mean, trial=trial) for trial, mean in enumerate(means)],
+    )
+    place = {
+        "commit": "0123456789abcdef",
+        "dirty": False,
+        "environment": {"python": "3.11"},
+        "cpu": "a processor",
+        "gpu": None,
+        "threads": 2,
+        "global_batch": 96,
+        "batch_norm": "one group",
+        "seconds": {"train": 60.0, "evaluate": 30.0},
+        "peak_memory_mib": 1000.0,
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
+    return Record(result=replace(result, **changes), provenance={**place, **(provenance or {})})

@@ -1,0 +1,323 @@
+"""The page: what stands in which cell, what is never mixed, and that it rebuilds byte for byte."""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from engine.registry import UsageError
+from leaderboard.__main__ import main
+from leaderboard.build import EMPTY, NO_REAL, REAL, SYNTHETIC, build
+from leaderboard.record import METRICS, Record, write_record
+from leaderboard.table import leaders, table_rows
+from tests.leaderboard.records import SYNTHETIC as GENERATOR
+from tests.leaderboard.records import make_record, make_score
+
+
+def page(*records: Record) -> str:
+    return build({f"{i:02}.json": record for i, record in enumerate(records)})
+
+
+def tables(text: str) -> list[dict[str, list[str]]]:
+    """Every table of a page as first cell -> further cells; the header's key is its own first cell."""
+    blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.M)
+    lines = [[[c.strip() for c in line.split(" | ")] for line in b.strip("\n").splitlines()] for b in blocks]
+    return [{row[0].lstrip("| "): [c.rstrip(" |") for c in row[1:]] for row in block} for block in lines]
+
+
+def seeds(method: str, means: list[float], **changes: object) -> list[Record]:
+    return [make_record(method, seed, [mean], **changes) for seed, mean in enumerate(means)]
+
+
+def test_no_records_says_how_to_make_the_first() -> None:
+    assert EMPTY in page()
+    assert "python run.py --method" in page()
+
+
+def test_mean_over_trials_and_folds_first_then_spread_over_seeds() -> None:
+    trials = {
+        0: {(1, 0): 0.10, (1, 1): 0.30, (2, 0): 0.50, (2, 1): 0.70},
+        1: {(1, 0): 0.2, (1, 1): 0.2, (2, 0): 0.6, (2, 1): 0.8},
+    }
+    records = [
+        make_record(
+            seed=seed, folds=[1, 2], trials=2, scores=[make_score(v, fold=f, trial=t) for (f, t), v in by_trial.items()]
+        )
+        for seed, by_trial in trials.items()
+    ]
+    cells = tables(page(*records))[0]["sclhm"]
+    assert cells[0] == "2"
+    for i, metric in enumerate(METRICS):
+        per_seed = [100 * (statistics.fmean(by_trial.values()) + 0.001 * i) for by_trial in trials.values()]
+        assert cells[1 + i] == f"{statistics.fmean(per_seed):.1f} ± {statistics.stdev(per_seed):.1f}", metric
+
+
+def test_columns_and_single_seed_without_spread() -> None:
+    record = make_record(
+        means=[0.3, 0.5], provenance={"seconds": {"train": 90.0, "score": 60.0}, "peak_memory_mib": 812.4}
+    )
+    table = tables(page(record))[0]
+    assert table["Method"] == ["seeds n", *METRICS, "minutes", "peak memory (MiB)"]
+    assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", "2.5", "812"]
+    assert table["chance"] == ["-", *["5.0"] * 6, "-", "-"]
+
+
+def test_minutes_are_averaged_and_memory_is_the_highest() -> None:
+    place = [
+        {"seconds": {"train": 60.0}, "peak_memory_mib": 10.0},
+        {"seconds": {"train": 180.0}, "peak_memory_mib": 30.0},
+    ]
+    records = [make_record(seed=seed, provenance=part) for seed, part in enumerate(place)]
+    assert tables(page(*records))[0]["sclhm"][-2:] == ["2.0", "30"]
+
+
+def test_unknown_memory_and_chance_are_dashes() -> None:
+    record = make_record(provenance={"peak_memory_mib": None}, chance={"mAP": 0.05})
+    table = tables(page(record))[0]
+    assert table["sclhm"][-1] == "-"
+    assert table["chance"] == ["-", "-", "-", "-", "-", "5.0", "-", "-", "-"]
+
+
+def test_rows_are_sorted_by_map_and_the_bounds_are_marked() -> None:
+    records = [
+        make_record("untrained", means=[0.1]),
+        make_record("sclhm", means=[0.4]),
+        make_record("supervised", means=[0.8]),
+    ]
+    names = list(tables(page(*records))[0])
+    assert names == ["Method", ":--", "supervised (uses identities)", "sclhm", "untrained", "chance"]
+
+
+def test_real_and_synthetic_never_share_a_table() -> None:
+    text = page(make_record("adca", real=True), make_record("sclhm"))
+    real, synthetic = text.index(REAL), text.index(SYNTHETIC)
+    assert real < synthetic
+    assert real < text.index("| adca |") < synthetic < text.index("| sclhm |")
+    assert NO_REAL not in text
+    assert NO_REAL in page(make_record("sclhm"))
+    assert SYNTHETIC not in page(make_record("adca", real=True))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"protocol": "sysu_indoor"},
+        {"setting": "paper"},
+        {"dataset": {**make_record().result.dataset, "fingerprint": "e" * 16}},
+        {"dataset": {**make_record().result.dataset, "name": "regdb"}},
+        {"dataset": {**make_record().result.dataset, "synthetic": {**GENERATOR, "seed": 1}}},
+        {
+            "headline": {**make_record().result.headline, "shots": 10},
+            "scores": [make_score(0.4, shots=10, trial=t) for t in (0, 1)],
+        },
+        {
+            "headline": {**make_record().result.headline, "gallery": "official"},
+            "scores": [make_score(0.4, gallery="official", trial=t) for t in (0, 1)],
+        },
+    ],
+)
+def test_runs_that_cannot_be_compared_get_tables_of_their_own(changes: dict[str, object]) -> None:
+    other = make_record("adca", **changes)
+    apart = tables(page(make_record("sclhm"), other))
+    assert ["sclhm" in table for table in apart[:2]].count(True) == 1
+    assert ["adca" in table for table in apart[:2]].count(True) == 1
+    together = tables(page(make_record("sclhm"), make_record("adca")))
+    assert {"sclhm", "adca"} <= set(together[0])
+
+
+def test_configurations_of_one_method_are_rows_with_their_settings_named() -> None:
+    records = [
+        make_record(means=[0.4]),
+        make_record(means=[0.5], config={"hyper": {"eps": 0.4}}),
+        make_record("adca", means=[0.2], config={"hyper": {"eps": 0.1}}),
+    ]
+    assert list(tables(page(*records))[0])[2:] == ["sclhm (eps=0.4)", "sclhm (eps=0.6)", "adca", "chance"]
+
+
+def test_settings_with_the_same_last_name_are_named_in_full() -> None:
+    first = {"a": {"rate": 1}, "b": {"rate": 1}}
+    second = {"a": {"rate": 2}, "b": {"rate": 2}}
+    table = tables(page(make_record(config=first), make_record(config=second)))[0]
+    assert {"sclhm (a.rate=1, b.rate=1)", "sclhm (a.rate=2, b.rate=2)"} <= set(table)
+
+
+def test_start_weights_make_a_row() -> None:
+    imagenet = {"source": "resnet50", "sha256": "ab" * 32}
+    table = tables(page(make_record(), make_record(start_weights=imagenet)))[0]
+    assert {"sclhm (weights=random)", "sclhm (weights=resnet50@abababab)"} <= set(table)
+
+
+def test_rows_that_no_setting_tells_apart_show_their_hash() -> None:
+    table = tables(page(make_record(config_hash="a" * 64), make_record(config_hash="b" * 64)))[0]
+    assert {"sclhm (config=aaaaaaaa)", "sclhm (config=bbbbbbbb)"} <= set(table)
+
+
+def test_one_seed_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"00\.json and 01\.json: both are sclhm, seed 0; keep one"):
+        page(make_record(), make_record())
+
+
+def test_incomplete_runs_are_listed_and_not_ranked() -> None:
+    part = make_record("adca", folds=[1, 2], scores=[make_score(0.9, trial=0)])
+    text = page(make_record(), part)
+    assert "adca" not in tables(text)[0]
+    line = next(line for line in text.splitlines() if line.startswith("* [01.json]"))
+    assert line.endswith("adca, `sysu_all`, seed 0: fold 1 lacks 1 of 2 trials; fold 2 lacks 2 of 2 trials")
+    assert "Incomplete" not in page(make_record())
+    only = page(part)
+    assert "fold 2 lacks" in only
+    assert NO_REAL in only
+
+
+def test_dirty_runs_are_marked() -> None:
+    records = [make_record(), make_record("adca", provenance={"dirty": True, "commit": None})]
+    text = page(*records)
+    assert "adca †" in tables(text)[0]
+    assert "sclhm" in tables(text)[0]
+    sources = tables(text)[-1]
+    assert sources["[00.json](records/00.json)"] == ["sclhm", "`sysu_all`", "0", "0123456789", "a processor"]
+    assert sources["[01.json](records/01.json)"] == ["adca", "`sysu_all`", "0", "unknown †", "a processor"]
+
+
+def test_student_stands_beside_teacher() -> None:
+    both = [make_score(0.4), make_score(0.6, model="teacher")]
+    text = page(make_record(scores=both, trials=1), make_record("adca"))
+    table = tables(text)[1]
+    assert table["Method"] == ["seeds n", "headline", "student R1", "student mAP", "teacher R1", "teacher mAP"]
+    assert table["sclhm"] == ["1", "student", "40.0", "40.4", "60.0", "60.4"]
+    assert "adca" not in table
+    assert "teacher" not in page(make_record("adca"))
+
+
+def test_a_teacher_scored_in_part_is_left_out() -> None:
+    scores = [make_score(0.4), make_score(0.4, trial=1), make_score(0.6, model="teacher")]
+    assert "teacher" not in page(make_record(scores=scores))
+
+
+def bold(*records: Record) -> set[str]:
+    return {name for name, cells in tables(page(*records))[0].items() if any("**" in cell for cell in cells)}
+
+
+CLEAR, BEHIND = [0.50, 0.51, 0.52], [0.30, 0.31, 0.32]
+
+
+def test_bold_needs_a_significant_lead() -> None:
+    assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND)) == {"sclhm"}
+    assert bold(*seeds("sclhm", [0.4, 0.5, 0.6]), *seeds("adca", [0.39, 0.49, 0.59])) == set()
+
+
+def test_bold_needs_three_seeds_on_both_sides() -> None:
+    assert bold(*seeds("sclhm", CLEAR[:2]), *seeds("adca", BEHIND)) == set()
+    assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND[:2])) == set()
+
+
+def test_bold_needs_a_competitor_and_some_spread() -> None:
+    assert bold(*seeds("sclhm", CLEAR)) == set()
+    assert bold(*seeds("sclhm", [0.5] * 3), *seeds("adca", [0.3] * 3)) == set()
+
+
+@pytest.mark.parametrize("bound", ["supervised", "untrained"])
+def test_bounds_stand_outside_the_comparison(bound: str) -> None:
+    assert bold(*seeds(bound, [0.80, 0.81, 0.82]), *seeds("sclhm", CLEAR), *seeds("adca", BEHIND)) == {"sclhm"}
+    assert bold(*seeds(bound, BEHIND), *seeds("sclhm", CLEAR)) == set()
+
+
+def test_bold_is_decided_for_each_metric() -> None:
+    def record(method: str, seed: int, first: float, mean: float) -> Record:
+        return make_record(method, seed, scores=[replace(make_score(mean), R1=first)], trials=1)
+
+    ahead = [record("sclhm", seed, 0.5, 0.50 + seed / 100) for seed in range(3)]
+    level = [record("adca", seed, 0.5, 0.30 + seed / 100) for seed in range(3)]
+    cells = tables(page(*ahead, *level))[0]["sclhm"]
+    assert cells[METRICS.index("R1") + 1] == "50.0 ± 0.0"
+    assert cells[METRICS.index("mAP") + 1] == "**51.4 ± 1.0**"
+
+
+SAMPLES = st.lists(st.integers(1, 99).map(lambda n: n / 100), min_size=3, max_size=5)
+
+
+@given(SAMPLES, SAMPLES)
+def test_leader_agrees_with_welchs_formula(first: list[float], second: list[float]) -> None:
+    records = {f"{r.result.method}{r.result.seed}": r for r in seeds("one", first) + seeds("two", second)}
+    found = leaders(table_rows(records)).get("R1")
+    gap = statistics.fmean(first) - statistics.fmean(second)
+    parts = [statistics.variance(x) / len(x) for x in (first, second)]
+    if sum(parts) == 0 or gap == 0:
+        assert found is None
+        return
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, (first, second), strict=True))
+    p = 2 * stats.t.sf(abs(gap) / sum(parts) ** 0.5, freedom)
+    if abs(p - 0.05) > 1e-6:
+        assert found == (("one" if gap > 0 else "two") if p < 0.05 else None)
+
+
+def many() -> Mapping[str, Record]:
+    records = [
+        *seeds("sclhm", CLEAR),
+        *seeds("adca", BEHIND),
+        make_record("untrained", real=True),
+        make_record("supervised"),
+    ]
+    return {f"{i}.json": record for i, record in enumerate(records)}
+
+
+def test_bytes_do_not_depend_on_the_order_of_records() -> None:
+    records = many()
+    first = build(records)
+    for seed in range(5):
+        names = list(records)
+        random.Random(seed).shuffle(names)
+        assert build({name: records[name] for name in names}) == first
+
+
+def run(folder: Path, *flags: str) -> int:
+    return main(["--records", str(folder / "records"), "--output", str(folder / "LEADERBOARD.md"), *flags])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, record in many().items():
+        write_record(tmp_path / "records" / "deep" / name, record)
+    return tmp_path
+
+
+def test_check_passes_on_a_fresh_page_and_fails_on_a_stale_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "--check") == 1  # not built yet
+    assert run(folder) == 0
+    fresh = (folder / "LEADERBOARD.md").read_bytes()
+    assert b"records/deep/0.json" in fresh
+    assert run(folder, "--check") == 0
+    write_record(folder / "records" / "new.json", make_record("hil"))
+    capsys.readouterr()
+    assert run(folder, "--check") == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "run python -m leaderboard" in message
+    assert (folder / "LEADERBOARD.md").read_bytes() == fresh  # a check writes nothing
+    assert run(folder) == 0
+    assert run(folder, "--check") == 0
+
+
+def test_a_broken_record_fails_the_build_and_the_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder) == 0
+    (folder / "records" / "broken.json").write_text('{"schema": 1}')
+    for flags in ([], ["--check"]):
+        assert run(folder, *flags) == 2
+        assert "broken.json: result: missing" in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path) == 2
+    assert f"--records {tmp_path / 'records'}: no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "LEADERBOARD.md").exists()
