@@ -1,0 +1,1 @@
+"""Pictures and pages about a finished run; they read its folder and influence nothing."""
