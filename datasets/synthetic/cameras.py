@@ -1,0 +1,93 @@
+"""The cameras of the two layouts: where they hang, how they see, how their light falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.types import Modality
+
+Band = Literal["visible", "near", "thermal"]
+Layout = Literal["sysu", "regdb"]
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera.
+
+    Attributes:
+        number: camera number as the layout writes it.
+        band: what its sensor is sensitive to.
+        place: name of the scene behind the person.
+        elevation: degrees it looks down.
+        light: direction towards the lamp or the sky in camera axes.
+        ambient: fraction of light without direction.
+        gain: factor on the levels.
+        offset: added to the levels after the gain.
+        balance: factors on red, green and blue.
+        saturation: factor on colour.
+        gamma: exponent of the tone curve; above 1 darkens the middle.
+        blur: standard deviation in pixels of a 128-pixel-high image.
+        noise: standard deviation, fraction of full scale.
+        near_place: level factor of the place in near infrared (lamps reach the person better than the wall).
+    """
+
+    number: int
+    band: Band
+    place: str
+    elevation: float
+    light: tuple[float, float, float]
+    ambient: float = 0.6
+    gain: float = 1.0
+    offset: float = 0.0
+    balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    saturation: float = 1.0
+    gamma: float = 1.0
+    blur: float = 0.6
+    noise: float = 0.012
+    near_place: float = 1.0
+
+    @property
+    def modality(self) -> Modality:
+        """Which stem of an encoder reads its images."""
+        return "visible" if self.band == "visible" else "infrared"
+
+
+SYSU = (
+    Camera(1, "visible", "room 1", 9, (0.3, 0.8, 0.5), 0.62, 0.92, 0.02, (1.08, 1.0, 0.86), 0.85, 1.0, 0.75, 0.02),
+    Camera(2, "visible", "room 2", 15, (-0.5, 0.7, 0.5), 0.58, 0.85, 0.01, (0.9, 1.0, 1.12), 0.75, 1.1, 0.9, 0.022),
+    Camera(3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.3, 0.92, 0.0, gamma=1.0, blur=0.75, noise=0.014),
+    Camera(4, "visible", "gate", 11, (0.7, 0.7, 0.2), 0.5, 1.12, 0.0, (1.0, 1.0, 1.0), 1.0, 1.15, 0.6, 0.01),
+    Camera(5, "visible", "garden", 7, (-0.6, 0.6, 0.4), 0.6, 0.98, 0.0, (0.95, 1.06, 0.92), 1.1, 1.2, 0.65, 0.012),
+    Camera(6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.3, 1.22, -0.06, gamma=1.0, blur=0.65, noise=0.012, near_place=0.78),
+)
+"""SYSU-MM01: cameras 1, 2, 4, 5 visible, 3 and 6 near infrared; 2 and 3 hang in the same room."""
+
+REGDB = (
+    Camera(1, "visible", "street", 8, (0.4, 0.8, 0.3), 0.6, 1.1, 0.02, (1.0, 1.0, 1.02), 0.8, 1.0, 0.8, 0.008),
+    Camera(2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=0.95, noise=0.004),
+)
+"""RegDB: one visible and one thermal camera side by side."""
+
+
+def cameras(layout: Layout, gap: float) -> tuple[Camera, ...]:
+    """The cameras of a layout; ``gap`` scales how far they lie from a common neutral one."""
+    return tuple(_towards_neutral(camera, gap) for camera in (SYSU if layout == "sysu" else REGDB))
+
+
+def _towards_neutral(camera: Camera, gap: float) -> Camera:
+    def mix(own: float, neutral: float) -> float:
+        return neutral + gap * (own - neutral)
+
+    red, green, blue = (mix(factor, 1.0) for factor in camera.balance)
+    return replace(
+        camera,
+        elevation=mix(camera.elevation, 10.0),
+        gain=mix(camera.gain, 1.0),
+        offset=mix(camera.offset, 0.0),
+        balance=(red, green, blue),
+        saturation=mix(camera.saturation, 1.0),
+        gamma=mix(camera.gamma, 1.0),
+        blur=mix(camera.blur, 0.7),
+        noise=mix(camera.noise, 0.012),
+    )

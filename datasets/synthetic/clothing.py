@@ -1,0 +1,105 @@
+"""Materials: what a surface looks like in visible light, in near infrared and in thermal infrared.
+
+The three are drawn separately. Near infrared keeps little of the dye: a level of its own for each material, mostly
+bright, and a factor by which the printed pattern survives ("Exploring Invariant Representation for
+Visible-Infrared Person Re-Identification", Tan et al.: the same surface in two wavelengths is linearly related, with
+a factor that varies from surface to surface). Thermal shows how warm the surface is and no pattern at all.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+Colour = tuple[float, float, float]
+
+
+class Pattern(IntEnum):
+    """Where the second colour of a material shows."""
+
+    PLAIN = 0
+    RINGS = 1
+    STRIPES = 2
+    PLAID = 3
+    DOTS = 4
+    BLOCK = 5
+    PRINT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The surface of one region of a person; levels are fractions of full scale.
+
+    Attributes:
+        colour: visible base colour.
+        second: visible colour of the pattern.
+        pattern: where ``second`` shows.
+        period: repeat of the pattern in metres.
+        near: near-infrared level of the base colour.
+        kept: fraction of the pattern's visible contrast that survives in near infrared.
+        heat: temperature of the surface; 0 is the surroundings, 1 bare skin.
+    """
+
+    colour: Colour
+    second: Colour
+    pattern: Pattern
+    period: float
+    near: float
+    kept: float
+    heat: float
+
+
+def luma(colour: Colour) -> float:
+    """Grey level of a visible colour."""
+    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+
+
+def fabric(rng: np.random.Generator, patterned: float, heat: float) -> Material:
+    """A dyed textile; ``patterned`` is the probability of a pattern, ``heat`` its mean warmth."""
+    colour = _dye(rng)
+    pattern = Pattern(int(rng.integers(1, len(Pattern)))) if rng.random() < patterned else Pattern.PLAIN
+    return Material(
+        colour=colour,
+        second=_contrasting(rng, colour),
+        pattern=pattern,
+        period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
+        near=float(np.clip(0.70 + 0.25 * (luma(colour) - 0.32) + rng.normal(0, 0.12), 0.28, 0.98)),
+        kept=float(rng.uniform(0.1, 1.0)),
+        heat=float(np.clip(rng.normal(heat, 0.13), 0.1, 1.0)),
+    )
+
+
+def leather(rng: np.random.Generator, heat: float) -> Material:
+    """Shoes, bags, caps: plain, often dark, cool."""
+    level = float(rng.choice([rng.uniform(0.04, 0.2), rng.uniform(0.2, 0.8)]))
+    colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.7)), level)
+    near = float(np.clip(rng.choice([0.25, 0.8]) + rng.normal(0, 0.08), 0.08, 0.98))
+    return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, float(np.clip(rng.normal(heat, 0.1), 0, 1)))
+
+
+def skin(rng: np.random.Generator) -> Material:
+    """Skin: near infrared reflects it strongly whatever its tone."""
+    tone = float(rng.uniform(0.3, 0.85))
+    colour = (tone, tone * 0.74, tone * 0.6)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.74, 0.88)), 1.0, 1.0)
+
+
+def hair(rng: np.random.Generator) -> Material:
+    """Hair: dark in near infrared too, and about as warm as clothing."""
+    colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
+    colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.18, 0.34)), 1.0, 0.72)
+
+
+def _dye(rng: np.random.Generator) -> Colour:
+    value = float(np.clip(rng.beta(1.3, 2.2) * 0.95, 0.06, 0.92))
+    saturation = float(rng.uniform(0.35, 0.9)) if rng.random() < 0.65 else float(rng.uniform(0, 0.12))
+    return colorsys.hsv_to_rgb(float(rng.random()), saturation, value)
+
+
+def _contrasting(rng: np.random.Generator, colour: Colour) -> Colour:
+    level = rng.uniform(0.6, 0.9) if luma(colour) < 0.4 else rng.uniform(0.04, 0.18)
+    return colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.5)), float(level))

@@ -1,0 +1,90 @@
+"""What changes from image to image: the walk past a camera, and the moment within it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from datasets.synthetic.cameras import Camera, Layout
+from datasets.synthetic.layout import Shot
+from datasets.synthetic.spec import SyntheticSpec
+from engine.seeding import derive, numpy_generator
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One moment.
+
+    Attributes:
+        azimuth: heading in radians; 0 walks towards the camera.
+        elevation: radians the camera looks down.
+        phase: of the gait cycle, radians.
+        amplitude: factor on stride and arm swing.
+        margin: box height over person height.
+        stretch: box width over half its height.
+        shift_x: shift of the box, fraction of its width.
+        shift_y: shift of the box, fraction of its height.
+        place_x: position along the scene, 0 to 1.
+        place_y: vertical jitter in the scene, fraction of the box.
+        place_zoom: magnification of the scene.
+        mirrored: whether the scene is seen from the other end.
+        exposure: factor on the levels.
+        tint: factors on red, green and blue.
+        blur: factor on the camera's blur.
+        warmth: level of the surroundings in thermal infrared.
+        occluded: whether something stands in front of the person.
+        seed: of the pixel noise and of the occluder.
+    """
+
+    azimuth: float
+    elevation: float
+    phase: float
+    amplitude: float
+    margin: float
+    stretch: float
+    shift_x: float
+    shift_y: float
+    place_x: float
+    place_y: float
+    place_zoom: float
+    mirrored: bool
+    exposure: float
+    tint: tuple[float, float, float]
+    blur: float
+    warmth: float
+    occluded: bool
+    seed: int
+
+
+def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -> View:
+    """The moment of a shot; frames of one walk follow one another, walks are unrelated."""
+    key = (layout, shot.person, shot.camera, shot.walk)
+    walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
+    heading = walk.uniform(-np.pi, np.pi)
+    turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
+    start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
+    near, first = walk.uniform(1.06, 1.28), walk.uniform(0, 2 * np.pi)
+    light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
+    red, green, blue = (float(np.exp(t)) for t in tint)
+    ambient = walk.choice([walk.normal(0.16, 0.06), walk.normal(0.36, 0.06), walk.normal(0.52, 0.08)], p=[0.4, 0.25, 0.35])
+    return View(
+        azimuth=float(spec.pose * (heading + turn * shot.step + frame.normal(0, 0.12))),
+        elevation=float(np.radians(np.clip(camera.elevation + 3 * walk.normal() + frame.normal(0, 0.7), 1, 30))),
+        phase=float(first + pace * shot.step + frame.normal(0, 0.15)),
+        amplitude=float(np.clip(1 + spec.pose * frame.normal(0, 0.12), 0.5, 1.4)),
+        margin=float(np.clip(near + frame.normal(0, 0.03), 1.02, 1.4)),
+        stretch=float(np.exp(walk.normal(0, 0.07) + frame.normal(0, 0.02))),
+        shift_x=float(frame.normal(0, 0.035)),
+        shift_y=float(frame.normal(0, 0.02)),
+        place_x=float((start + speed * shot.step) % 1.0),
+        place_y=float(walk.normal(0, 0.05) + frame.normal(0, 0.01)),
+        place_zoom=float(walk.uniform(0.75, 1.35)),
+        mirrored=bool(walk.random() < 0.5),
+        exposure=float(np.exp(light + frame.normal(0, 0.03))),
+        tint=(red, green, blue),
+        blur=float(np.exp(walk.normal(0, 0.2) + frame.normal(0, 0.1))),
+        warmth=float(np.clip(ambient, 0.05, 0.65)),
+        occluded=bool(frame.random() < spec.occlusion),
+        seed=derive(spec.seed, "pixels", *key, shot.step),
+    )
