@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,8 @@ from components.resnet import (
 from engine.registry import ENCODERS, UsageError
 from engine.types import Modality
 
+_ACCEPTED = "a torchvision ResNet file or an encoder's state dict is needed"
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -40,6 +41,10 @@ class EncoderConfig:
     width: int = 32
     non_local: bool = False
     bn_groups: int = 1
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.bn_groups < 1:
+            raise UsageError(f"encoder.width={self.width} and encoder.bn_groups={self.bn_groups} must be at least 1")
 
 
 class TwoStreamEncoder(nn.Module):
@@ -81,7 +86,8 @@ class TwoStreamEncoder(nn.Module):
             ``[Nv + Ni, D]`` float32, visible rows first, not normalised.
 
         Raises:
-            ValueError: neither modality given, or in training a batch that ``bn_groups`` does not divide.
+            ValueError: neither modality given.
+            UsageError: in training, a batch that ``bn_groups`` does not divide.
         """
         maps = []
         if visible is not None:
@@ -108,7 +114,9 @@ class TwoStreamEncoder(nn.Module):
         """Order rows by part, so that the trunk's normalisation finds part j of both modalities side by side."""
         sizes = [len(part) for part in maps]
         if any(size % self.groups for size in sizes):
-            raise ValueError(f"batches of {sizes} images cannot be cut into bn_groups={self.groups} equal parts")
+            raise UsageError(
+                f"batches of {sizes} images cannot be cut into encoder.bn_groups={self.groups} equal parts"
+            )
         rows = [torch.arange(size) + sum(sizes[:i]) for i, size in enumerate(sizes)]
         parts = zip(*(row.chunk(self.groups) for row in rows), strict=True)
         order = torch.cat([row for part in parts for row in part]).to(maps[0].device)
@@ -150,11 +158,8 @@ def build_encoder(config: EncoderConfig, seed: int) -> TwoStreamEncoder:
     """A new encoder with random weights drawn from ``seed``; global random state is left as it was.
 
     Raises:
-        UsageError: unknown name, or a width or ``bn_groups`` below 1.
+        UsageError: unknown name.
     """
-    for name in ("width", "bn_groups"):
-        if getattr(config, name) < 1:
-            raise UsageError(f"encoder.{name}={getattr(config, name)} must be at least 1")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder: TwoStreamEncoder = ENCODERS.get(config.name)(config)
@@ -175,11 +180,11 @@ def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UsageError(f"cannot read weights '{path}': {str(error).splitlines()[0]}") from error
+    except Exception as error:  # a damaged file can raise anything
+        raise UsageError(f"cannot read weights '{path}' ({type(error).__name__}); {_ACCEPTED}") from error
     state = content.get("encoder", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UsageError(f"'{path}' holds no weights: a torchvision ResNet file or an encoder's state dict is needed")
+        raise UsageError(f"'{path}' holds no weights; {_ACCEPTED}")
     own = encoder.state_dict()
     optional = {key for key in own if key.endswith("num_batches_tracked")}
     if "conv1.weight" in state:

@@ -1,0 +1,51 @@
+"""A teacher whose weights are a slow average of its student's."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def make_teacher(student: Network) -> Network:
+    """A copy of the student that takes no gradients, in training mode.
+
+    Run it under ``torch.no_grad()``: its batch normalisation then uses the statistics of the batch and keeps running
+    statistics of its own, as in PCLHD (shijiangming1/PCLHD @c1f7b24) and DCCC (theziqi/DCCC @102d8ef).
+    """
+    return deepcopy(student).requires_grad_(False).train()
+
+
+@torch.no_grad()
+def ema_update(teacher: nn.Module, student: nn.Module, coefficient: float) -> None:
+    """Move the teacher: ``teacher = coefficient * teacher + (1 - coefficient) * student``.
+
+    Parameters only; buffers are not averaged.
+    """
+    for average, parameter in zip(teacher.parameters(), student.parameters(), strict=True):
+        average.lerp_(parameter, 1 - coefficient)
+
+
+def ema_coefficient(iteration: int, alpha: float) -> float:
+    """Weight of the old teacher at a zero-based iteration: a plain mean of all students at first, then ``alpha``."""
+    return min(1 - 1 / (iteration + 1), alpha)
+
+
+def alpha_for(window: float, iterations: int) -> float:
+    """The coefficient that averages over a fraction of a stage: 0.1 of 10,000 iterations is 0.999.
+
+    Args:
+        window: length of the average as a fraction of the stage.
+        iterations: length of the stage.
+
+    Raises:
+        ValueError: the window is shorter than one iteration.
+    """
+    length = window * iterations
+    if length < 1:
+        raise ValueError(f"an average over {window} of {iterations} iterations is shorter than one; widen the window")
+    return 1 - 1 / length

@@ -1,0 +1,80 @@
+"""Colour jitter of a batch: brightness, contrast, saturation and hue, in an order drawn per image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+_GREY = (0.2989, 0.587, 0.114)
+
+
+def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Torchvision's ``ColorJitter(strength, strength, strength, strength)``, each image with its own draws.
+
+    PGM (zesenwu23/USL-VI-ReID @ed4a7df) uses a strength of 0.5.
+
+    Args:
+        images: ``[B, H, W, 3]`` uint8.
+        strength: in ``[0, 0.5]``: factors are uniform in ``1 -+ strength``, the hue shift in ``-+ strength`` turns.
+        generator: source of the draws.
+
+    Returns:
+        ``[B, H, W, 3]`` uint8.
+    """
+    uniform = torch.rand(len(images), 8, generator=generator, device=generator.device).to(images.device)
+    order = uniform[:, 4:].argsort(dim=1)
+    amounts = (2 * uniform[:, :4] - 1) * strength
+    return apply_jitter(images, amounts, order)
+
+
+def apply_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
+    """Apply drawn jitter.
+
+    Args:
+        images: ``[B, H, W, 3]`` uint8.
+        amounts: ``[B, 4]`` brightness, contrast, saturation (each the factor less one) and hue shift in turns.
+        order: ``[B, 4]`` the operations, 0 to 3 in the order of ``amounts``, as each image meets them.
+    """
+    pixels = images.float() / 255
+    for position in range(len(_OPERATIONS)):
+        for number, operation in enumerate(_OPERATIONS):
+            chosen = order[:, position] == number
+            pixels[chosen] = operation(pixels[chosen], amounts[chosen, number, None, None, None])
+    return (pixels * 255).round().to(torch.uint8)
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    return (pixels * torch.tensor(_GREY, device=pixels.device)).sum(dim=3, keepdim=True)
+
+
+def _brightness(pixels: Tensor, amount: Tensor) -> Tensor:
+    return (pixels * (1 + amount)).clamp(0, 1)
+
+
+def _contrast(pixels: Tensor, amount: Tensor) -> Tensor:
+    return torch.lerp(_grey(pixels).mean(dim=(1, 2), keepdim=True), pixels, 1 + amount).clamp(0, 1)
+
+
+def _saturation(pixels: Tensor, amount: Tensor) -> Tensor:
+    return torch.lerp(_grey(pixels), pixels, 1 + amount).clamp(0, 1)
+
+
+def _hue(pixels: Tensor, amount: Tensor) -> Tensor:
+    """Turn the hue in HSV space: each channel is ``value - chroma * ramp(position on the colour wheel)``."""
+    value, chroma = pixels.amax(dim=3), pixels.amax(dim=3) - pixels.amin(dim=3)
+    red, green, blue = pixels.unbind(dim=3)
+    safe = chroma.clamp(min=1e-12)
+    sector = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    turned = sector[..., None] + 6 * amount + torch.tensor([5.0, 3.0, 1.0], device=pixels.device)
+    position = turned.remainder(6)
+    ramp = torch.minimum(position, 4 - position).clamp(0, 1)
+    return value[..., None] - chroma[..., None] * ramp
+
+
+_OPERATIONS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (_brightness, _contrast, _saturation, _hue)

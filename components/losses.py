@@ -1,0 +1,34 @@
+"""Losses against soft targets."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy of predicted with target probabilities.
+
+    Args:
+        logits: ``[B, C]``.
+        target: ``[B, C]`` probabilities; no gradient reaches them.
+        weights: ``[B]`` non-negative weights of the samples; the mean is then a weighted one.
+    """
+    losses = -(target.detach() * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+
+
+def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | Tensor) -> Tensor:
+    """Hard labels blended with soft ones: ``(1 - smoothing) * onehot(label) + smoothing * probabilities``.
+
+    The label-smoothing form of DCCC (theziqi/DCCC @102d8ef), where a teacher gives the probabilities.
+
+    Args:
+        labels: ``[B]`` int64.
+        probabilities: ``[B, C]``, rows sum to 1; no gradient reaches them.
+        smoothing: in ``[0, 1]``, one for all or ``[B]``.
+    """
+    if isinstance(smoothing, Tensor):
+        smoothing = smoothing[:, None]
+    soft = probabilities.detach()
+    return (1 - smoothing) * F.one_hot(labels, soft.shape[1]) + smoothing * soft
