@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from components.association import _match_progressively, match, mutual_match, nearest_match, sinkhorn_match
+
+
+def wave(n: int, a: float) -> Tensor:
+    i, j = np.arange(n)[:, None], np.arange(8)[None]
+    return torch.from_numpy(np.sin(a * (i + 1) * (j + 1) + 0.37 * i * j))
+
+
+def gaussian(n: int, seed: int, d: int = 6) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32))
+
+
+def test_two_rounds_of_the_public_code() -> None:
+    """zesenwu23/USL-VI-ReID @ed4a7df on a 5 x 3 similarity."""
+    rows = [[0.9, 0.1, 0.2], [0.8, 0.7, 0.1], [0.2, 0.6, 0.55], [0.1, 0.2, 0.5], [0.3, 0.4, 0.45]]
+    to_infrared, to_visible = _match_progressively(np.array(rows))
+    assert to_infrared.tolist() == [0, 1, 2, 2, 1]
+    assert to_visible.tolist() == [0, 1, 2]
+    to_infrared, to_visible = _match_progressively(np.array(rows).T)
+    assert to_visible.tolist() == [0, 1, 2, 2, 1]
+    assert to_infrared.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("visible", "infrared", "to_infrared", "to_visible"),
+    [
+        (4, 4, "2 3 1 0", "3 2 0 1"),
+        (5, 4, "3 0 1 0 2", "3 2 4 0"),
+        (7, 4, "1 0 1 0 2 3 3", "3 2 4 5"),
+        (8, 4, "1 0 1 0 2 3 3 2", "3 2 7 5"),
+        (9, 4, "1 0 1 0 2 3 3 2 3", "3 2 7 5"),
+        (12, 4, "1 1 1 0 2 3 3 2 3 2 0 0", "10 2 7 5"),
+        (13, 4, "1 0 1 0 2 3 3 2 3 2 0 1 0", "10 2 7 5"),
+        (20, 4, "1 1 1 0 2 3 3 2 3 1 0 0 0 2 3 2 3 2 0 1", "10 2 13 5"),
+        (3, 5, "2 4 1", "2 2 0 0 1"),
+    ],
+)
+def test_rounds_for_all_proportions(visible: int, infrared: int, to_infrared: str, to_visible: str) -> None:
+    found = match(wave(visible, 0.7), wave(infrared, 1.3))
+    assert [" ".join(map(str, side.tolist())) for side in found] == [to_infrared, to_visible]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 25), st.integers(1, 25), st.integers(0, 1000))
+def test_matching_is_total(visible: int, infrared: int, seed: int) -> None:
+    a, b = gaussian(visible, seed), gaussian(infrared, seed + 1)
+    to_infrared, to_visible = match(a, b)
+    assert to_infrared.shape == (visible,)
+    assert to_visible.shape == (infrared,)
+    assert to_infrared.dtype == to_visible.dtype == torch.int64
+    assert 0 <= int(to_infrared.min()) <= int(to_infrared.max()) < infrared
+    assert 0 <= int(to_visible.min()) <= int(to_visible.max()) < visible
+    small, large = (to_visible, to_infrared) if visible >= infrared else (to_infrared, to_visible)
+    assert torch.equal(large[small], torch.arange(len(small)))  # round 1 is one to one
+    shares = large.bincount(minlength=len(small))
+    assert int(shares.max()) <= -(-len(large) // len(small))  # rounds fill up evenly
+    swapped = match(b, a)
+    if visible != infrared:
+        assert torch.equal(swapped[0], to_visible)
+        assert torch.equal(swapped[1], to_infrared)
+    rescaled = match(a * torch.rand(visible, 1).add(0.5), b * 3)
+    assert torch.equal(rescaled[0], to_infrared)
+
+
+def test_a_single_cluster_takes_all() -> None:
+    assert match(gaussian(1, 0), gaussian(4, 1))[1].tolist() == [0, 0, 0, 0]
+    assert match(gaussian(4, 0), gaussian(1, 1))[0].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("associate", [match, nearest_match, mutual_match, sinkhorn_match])
+def test_nothing_to_match_is_an_error(associate: object) -> None:
+    assert callable(associate)
+    with pytest.raises(ValueError, match="0 visible and 3 infrared clusters"):
+        associate(gaussian(3, 0)[:0], gaussian(3, 1))
+
+
+def test_nearest_match_takes_the_first_of_equals() -> None:
+    axes = torch.eye(3)
+    to_infrared, to_visible = nearest_match(2 * axes[[0, 1, 1]], axes[[1, 0, 1, 2]])
+    assert to_infrared.tolist() == [1, 0, 0]
+    assert to_visible.tolist() == [1, 0, 1, 0]
+
+
+def test_mutual_match_keeps_pairs_that_choose_each_other() -> None:
+    a, b = gaussian(15, 3), gaussian(9, 4)
+    similarity = (normalize(a) @ normalize(b).T).numpy()
+    to_infrared, to_visible = mutual_match(a, b)
+    for j, i in enumerate(to_infrared.tolist()):
+        best = int(similarity[j].argmax())
+        assert i == (best if similarity[:, best].argmax() == j else -1)
+    for i, j in enumerate(to_visible.tolist()):
+        best = int(similarity[:, i].argmax())
+        assert j == (best if similarity[best].argmax() == i else -1)
+    assert -1 in to_infrared.tolist()
+    assert max(to_visible.tolist()) >= 0
+
+
+@pytest.mark.parametrize(("visible", "infrared", "regularisation"), [(7, 4, 5.0), (4, 7, 5.0), (12, 12, 0.1)])
+def test_sinkhorn_match_reads_the_entropic_plan(visible: int, infrared: int, regularisation: float) -> None:
+    a, b = gaussian(visible, 5), gaussian(infrared, 6)
+    similarity = (normalize(a.double()) @ normalize(b.double()).T).numpy()
+    kernel = np.exp(-np.exp(-similarity) / regularisation)
+    u, v = np.ones(visible), np.ones(infrared)
+    for _ in range(3000):
+        for j in range(infrared):
+            v[j] = 1 / infrared / sum(kernel[i, j] * u[i] for i in range(visible))
+        for i in range(visible):
+            u[i] = 1 / visible / sum(kernel[i, j] * v[j] for j in range(infrared))
+        if np.abs((u[:, None] * kernel * v).sum(0) - 1 / infrared).max() < 1e-12:
+            break
+    plan = u[:, None] * kernel * v
+    to_infrared, to_visible = sinkhorn_match(a, b, regularisation)
+    assert to_infrared.tolist() == plan.argmax(1).tolist()
+    assert to_visible.tolist() == plan.argmax(0).tolist()
