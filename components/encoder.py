@@ -61,7 +61,11 @@ class TwoStreamEncoder(nn.Module):
 
     Attributes:
         feature_dim: length D of a feature.
+        precision: type that convolutions compute in (``torch.bfloat16``), or None for the weights' own; pooling and
+            neck stay in float32.
     """
+
+    precision: torch.dtype | None = None
 
     def __init__(self, visible: Stem, infrared: Stem, trunk: Trunk, groups: int) -> None:
         super().__init__()
@@ -89,6 +93,11 @@ class TwoStreamEncoder(nn.Module):
             ValueError: neither modality given.
             UsageError: in training, a batch that ``bn_groups`` does not divide.
         """
+        device = next(self.parameters()).device.type
+        with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
+            return self._embed_stems(visible, infrared)
+
+    def _embed_stems(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
         maps = []
         if visible is not None:
             maps.append(self.visible(_channels_last(visible)))
@@ -107,7 +116,9 @@ class TwoStreamEncoder(nn.Module):
         return F.normalize(feature, dim=1)
 
     def _embed_maps(self, maps: Tensor) -> Tensor:
-        feature: Tensor = self.neck(generalised_mean(self.trunk(maps)))
+        pooled = generalised_mean(self.trunk(maps))
+        with torch.autocast(pooled.device.type, enabled=False):
+            feature: Tensor = self.neck(pooled)
         return feature
 
     def _grouped(self, maps: list[Tensor]) -> Tensor:

@@ -1,0 +1,56 @@
+import colorsys
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from components.jitter import apply_jitter, jitter
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def naive(image: np.ndarray, amounts: list[float], order: list[int]) -> np.ndarray:
+    """One image, one operation after another; hue through the standard library."""
+    pixels = image.astype(np.float64) / 255
+    for operation in order:
+        amount = amounts[operation]
+        grey = pixels @ np.array([0.2989, 0.587, 0.114])
+        if operation == 0:
+            pixels = pixels * (1 + amount)
+        elif operation == 1:
+            pixels = (1 + amount) * pixels - amount * grey.mean()
+        elif operation == 2:
+            pixels = (1 + amount) * pixels - amount * grey[..., None]
+        else:
+            for y, x in np.ndindex(pixels.shape[:2]):
+                hue, saturation, value = colorsys.rgb_to_hsv(*pixels[y, x])
+                pixels[y, x] = colorsys.hsv_to_rgb((hue + amount) % 1, saturation, value)
+        pixels = pixels.clip(0, 1)
+    return pixels * 255
+
+
+def test_jitter_is_the_loop_in_every_order():
+    orders = torch.tensor(list(itertools.permutations(range(4))))
+    images = torch.randint(0, 256, (24, 5, 4, 3), generator=generator(), dtype=torch.uint8)
+    images[:, 0, 0] = 77  # a grey pixel has no hue
+    amounts = torch.rand(24, 4, generator=generator()) - 0.5
+    found = apply_jitter(images, amounts, orders).numpy()
+    for image, amount, order, result in zip(images.numpy(), amounts.tolist(), orders.tolist(), found, strict=True):
+        assert np.abs(result - naive(image, amount, order)).max() < 0.51
+
+
+def test_no_strength_changes_nothing():
+    images = torch.randint(0, 256, (6, 5, 4, 3), generator=generator(), dtype=torch.uint8)
+    assert torch.equal(jitter(images, 0.0, generator()), images)
+
+
+def test_orders_and_brightness_are_drawn_per_image():
+    images = torch.full((4000, 1, 1, 3), 100, dtype=torch.uint8)  # a grey pixel shows nothing but its brightness
+    values = jitter(images, 0.5, generator()).float().mean((1, 2, 3)) / 100
+    assert values.min().item() == pytest.approx(0.5, abs=0.02)
+    assert values.max().item() == pytest.approx(1.5, abs=0.02)
+    assert values.mean().item() == pytest.approx(1, abs=0.02)
+    assert values.std().item() == pytest.approx(1 / 12**0.5, abs=0.01)

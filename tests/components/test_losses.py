@@ -1,0 +1,72 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from components.losses import smoothed_targets, soft_cross_entropy
+
+
+def unit(values):
+    return F.normalize(torch.tensor(values, dtype=torch.float64), dim=-1)
+
+
+STUDENT, TEACHER = [[0.9, 0.4, 0.1], [0.5, 0.6, 0.62]], [[0.95, 0.3, 0.1], [0.55, 0.56, 0.62]]
+LABELS = torch.tensor([0, 1])
+
+
+def test_smoothed_contrast_values():
+    """Contrast against three orthogonal rows at temperature 0.05, the teacher's probabilities blended in by 0.3."""
+    features = unit(STUDENT).requires_grad_()
+    soft = (unit(TEACHER) / 0.05).softmax(1)
+    target = smoothed_targets(LABELS, soft, 0.3)
+    assert soft[1].tolist() == pytest.approx([0.159359, 0.194632, 0.646008], abs=1e-6)
+    assert target[1].tolist() == pytest.approx([0.047808, 0.758390, 0.193802], abs=1e-6)
+    loss = soft_cross_entropy(features / 0.05, target)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.492224, abs=1e-6)
+    assert features.grad[1].tolist() == pytest.approx([0.033993, -3.778838, 3.744845], abs=1e-6)
+    each = [soft_cross_entropy(features[i : i + 1] / 0.05, target[i : i + 1]).item() for i in (0, 1)]
+    assert each == pytest.approx([0.000048, 0.984399], abs=1e-6)
+    assert F.cross_entropy(features / 0.05, LABELS).item() == pytest.approx(0.483147, abs=1e-6)
+
+
+def test_smoothing_per_sample_values():
+    """Each sample smoothed in proportion to the teacher's doubt about its label."""
+    soft = (unit(TEACHER) / 0.05).softmax(1)
+    smoothing = 0.3 * (1 - soft.gather(1, LABELS[:, None]).squeeze(1))
+    assert smoothing[1].item() == pytest.approx(0.241610, abs=1e-6)
+    target = smoothed_targets(LABELS, soft, smoothing)
+    loss = soft_cross_entropy(unit(STUDENT)[1:] / 0.05, target[1:])
+    assert loss.item() == pytest.approx(0.980867, abs=1e-6)
+
+
+def test_soft_cross_entropy_is_the_loop():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 4, generator=generator)
+    target = torch.rand(5, 4, generator=generator).softmax(1)
+    weights = torch.rand(5, generator=generator)
+    losses = []
+    for i in range(5):
+        total = sum(math.exp(float(z)) for z in logits[i])
+        losses.append(-sum(float(target[i, k]) * (float(logits[i, k]) - math.log(total)) for k in range(4)))
+    assert soft_cross_entropy(logits, target).item() == pytest.approx(sum(losses) / 5, rel=1e-5)
+    expected = sum(float(w) * loss for w, loss in zip(weights, losses, strict=True)) / float(weights.sum())
+    assert soft_cross_entropy(logits, target, weights).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_smoothing_is_cross_entropy():
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([0, 1, 2, 2, 1, 0])
+    target = smoothed_targets(labels, torch.full((6, 3), 1 / 3), 0.0)
+    assert torch.allclose(soft_cross_entropy(logits, target), F.cross_entropy(logits, labels))
+
+
+def test_targets_are_distributions_and_stop_gradients():
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    teacher = torch.randn(6, 3, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    target = smoothed_targets(torch.zeros(6, dtype=torch.int64), teacher.softmax(1), 0.7)
+    assert torch.allclose(target.sum(1), torch.ones(6))
+    soft_cross_entropy(logits, target).backward()
+    assert teacher.grad is None
+    assert logits.grad is not None
