@@ -10,7 +10,17 @@ import pandas as pd
 
 from leaderboard.markdown import MISSING, page, percent, table
 from leaderboard.record import METRICS, Record, is_complete, missing_trials, read_record
-from leaderboard.table import IDENTITY_MARK, P_VALUE, SEEDS_FOR_TEST, Row, TableKey, leaders, table_key, table_rows
+from leaderboard.table import (
+    IDENTITY_MARK,
+    P_VALUE,
+    SEEDS_FOR_TEST,
+    Row,
+    TableKey,
+    gallery_words,
+    leaders,
+    table_key,
+    table_rows,
+)
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -80,14 +90,9 @@ def _table(key: TableKey, records: Mapping[str, Record]) -> list[str]:
     lead = leaders(rows)
     header = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
     description = next(iter(records.values())).result.dataset["description"]
-    title = f"### `{key.protocol}`, {_gallery(key)}, {key.setting} setting"
+    title = f"### `{key.protocol}`, {gallery_words(key.shots, key.gallery)}, {key.setting} setting"
     data = f"Data: {description} (`{key.dataset}`, fingerprint `{key.fingerprint[:12]}`)."
     return [title, data, table(header, [_cells(row, lead) for row in rows]), *_models(rows)]
-
-
-def _gallery(key: TableKey) -> str:
-    shots = {0: "", 1: "single-shot, ", 10: "multi-shot, "}.get(key.shots, f"{key.shots}-shot, ")
-    return f"{shots}{key.gallery} gallery"
 
 
 def _cells(row: Row, lead: Mapping[str, str]) -> list[str]:

@@ -152,10 +152,10 @@ def read_record(path: Path) -> Record:
     return _parse_record(content, str(path))
 
 
-def headline_scores(record: Record, model: str | None = None) -> list[Score]:
-    """The scores of the headline kind, of another model if one is named."""
-    wanted: dict[str, Any] = {**record.result.headline, **({"model": model} if model else {})}
-    return [s for s in record.result.scores if all(getattr(s, name) == wanted[name] for name in KIND)]
+def headline_scores(record: Record, **other: str) -> list[Score]:
+    """The scores of the headline kind, or of the kind that differs from it as told: ``model="teacher"``."""
+    wanted: dict[str, Any] = {**record.result.headline, **other}
+    return [score for score in record.result.scores if all(getattr(score, name) == wanted[name] for name in KIND)]
 
 
 def missing_trials(record: Record) -> dict[int, int]:

@@ -70,6 +70,12 @@ def table_key(record: Record) -> TableKey:
     )
 
 
+def gallery_words(shots: int | None, gallery: str) -> str:
+    """How galleries were drawn, in words; no shots where the protocol takes all images."""
+    words = {1: "single-shot, ", 10: "multi-shot, "}.get(shots or 0, f"{shots}-shot, " if shots else "")
+    return f"{words}{gallery} gallery"
+
+
 def table_rows(records: Mapping[str, Record]) -> list[Row]:
     """The rows of one table, best mAP first, chance among them.
 
@@ -145,7 +151,7 @@ def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     others = sorted({score.model for record in records for score in record.result.scores} - {headline})
     found = {}
     for model in [headline, *others]:
-        runs = [headline_scores(record, model) for record in records]
+        runs = [headline_scores(record, model=model) for record in records]
         if all(len(run) == len(headline_scores(record)) for run, record in zip(runs, records, strict=True)):
             found[model] = _per_seed(runs)
     return found

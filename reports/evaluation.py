@@ -87,7 +87,7 @@ def save_evaluation(
     position[ranking.gallery] = np.arange(len(ranking.gallery))
     visible, infrared = sample_rows(split.visible.identities, split.infrared.identities)
     pick = {"after": after, **({} if before is None else {"before": before})}
-    arrays: dict[str, NDArray[Any]] = {
+    arrays: dict[str, Any] = {
         **_table_arrays("query", queries, ranking.query),
         **_table_arrays("gallery", pool, ranking.gallery),
         "order": position[ranking.order[:, :DEPTH]],

@@ -148,7 +148,8 @@ def test_headline_scores_leave_out_other_kinds() -> None:
     ]
     record = make_record(scores=[*others, mine], trials=1)
     assert headline_scores(record) == [mine]
-    assert headline_scores(record, "teacher") == [others[0]]
+    assert headline_scores(record, model="teacher") == [others[0]]
+    assert headline_scores(record, selection="oracle") == [others[1]]
 
 
 def scored(done: list[tuple[int, int]]) -> list[Score]:

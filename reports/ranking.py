@@ -1,0 +1,109 @@
+"""Ranked lists as pictures, drawn from the protocol's own ranking, so that they cannot disagree with the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from datasets.base import ImageTable
+from reports.evaluation import DEPTH, SavedEvaluation
+from reports.style import NEUTRAL, RIGHT, WIDTH, WRONG, empty_figure
+
+Images = Callable[[Path], NDArray[np.uint8]]
+"""Picture ``[H, W, 3]`` of an image file; OSError where it cannot be had."""
+
+QUANTILES = {"best": 0.0, "upper quartile": 0.25, "median": 0.5, "lower quartile": 0.75, "worst": 1.0}
+_BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
+# In tile widths; a tile is 1 wide and 2 high, the shape in which the network sees a person.
+_QUERY, _FIRST, _PITCH, _ROW, _HEAD = 1.85, 3.25, 1.12, 2.5, 0.4
+_TOTAL = _FIRST + DEPTH * _PITCH
+
+
+def open_image(path: Path) -> NDArray[np.uint8]:
+    """The picture in an image file."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def choose_queries(average_precision: NDArray[np.float64]) -> dict[str, int]:
+    """Rows of the queries to show, by what they stand for.
+
+    Valid queries are sorted by average precision, best first, equal ones in table order; shown are those at
+    :data:`QUANTILES` of that order, each once.
+    """
+    valid = np.flatnonzero(~np.isnan(average_precision))
+    order = valid[np.argsort(-average_precision[valid], kind="stable")]
+    rows = {name: int(order[round(share * (len(order) - 1))]) for name, share in QUANTILES.items() if len(order)}
+    return {name: row for name, row in rows.items() if name == next(n for n in rows if rows[n] == row)}
+
+
+def ranking_figure(evaluation: SavedEvaluation, images: Images | None) -> tuple[Figure, int]:
+    """Chosen queries, each with its ten best gallery images; right and wrong ones framed and ticked.
+
+    Returns:
+        The figure, and how many of its pictures could not be had; those are blank tiles.
+    """
+    chosen = choose_queries(evaluation.average_precision)
+    height = _HEAD + _ROW * len(chosen)
+    figure = empty_figure(height * WIDTH / _TOTAL)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _TOTAL), ylim=(height, 0))
+    axes.axis("off")
+    for column, title in enumerate(["query", *map(str, range(1, DEPTH + 1))]):
+        x = _QUERY if column == 0 else _FIRST + (column - 1) * _PITCH
+        axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=7)
+    missing = 0
+    for line, (name, row) in enumerate(chosen.items()):
+        y = _HEAD + line * _ROW
+        person, precision = evaluation.query.identities[row], evaluation.average_precision[row]
+        axes.text(0.1, y + 1, f"{name}\nperson {person}\nAP {100 * precision:.1f} %", va="center", fontsize=7)
+        camera = f"camera {evaluation.query.cameras[row]}"
+        missing += _tile(axes, (_QUERY, y), evaluation.query, row, images, camera, NEUTRAL)
+        for rank in np.flatnonzero(evaluation.order[row] >= 0):
+            column, right = evaluation.order[row, rank], evaluation.matches[row, rank]
+            camera = f"c{evaluation.gallery.cameras[column]}"
+            note = f"{'✓' if right else '✗'} {camera} {evaluation.scores[row, rank]:.2f}"
+            corner = _FIRST + rank * _PITCH, y
+            missing += _tile(axes, corner, evaluation.gallery, column, images, note, RIGHT if right else WRONG)
+    return figure, missing
+
+
+def ranking_caption(evaluation: SavedEvaluation) -> str:
+    """What is shown, and by which rule it was picked."""
+    valid = int(np.sum(~np.isnan(evaluation.average_precision)))
+    return (
+        f"{evaluation.query.modality.capitalize()} queries and the {DEPTH} best of {len(evaluation.gallery)} "
+        f"{evaluation.gallery.modality} gallery images, first trial. The {valid} valid queries are sorted by average "
+        "precision, equal ones by path; shown are the first, those at a quarter, half and three quarters, and "
+        "the last. Under each image: right or wrong person, camera, cosine similarity."
+    )
+
+
+def _tile(
+    axes: Axes,
+    corner: tuple[float, float],
+    table: ImageTable,
+    row: int,
+    images: Images | None,
+    note: str,
+    colour: tuple[float, float, float],
+) -> int:
+    """Draw one framed picture with a note below; 1 where it could not be had."""
+    x, y = corner
+    try:
+        picture = images(table.root / table.paths[row]) if images else None
+    except OSError:
+        picture = None
+    axes.imshow(_BLANK if picture is None else picture, extent=(x, x + 1, y + 2, y), aspect="auto")
+    axes.add_patch(Rectangle(corner, 1, 2, fill=False, edgecolor=colour, linewidth=2))
+    axes.text(x + 0.5, y + 2.2, note, ha="center", va="center", fontsize=6, color=colour)
+    if picture is None:
+        axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=6, color=NEUTRAL)
+    return int(picture is None)

@@ -1,0 +1,84 @@
+"""Features in the plane: colour and number tell the person, the marker the modality."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+from seaborn import color_palette, desaturate
+from sklearn.manifold import TSNE
+
+from reports.evaluation import IDENTITIES, IMAGES, Sample
+from reports.style import NEUTRAL, WIDTH, new_figure
+
+PERPLEXITY = 20.0
+"""About the number of images an identity has in the sample."""
+SEED = 0
+SMALLEST = 8
+"""Fewest images worth a figure."""
+MARKERS = {"visible": "o", "infrared": "^"}
+
+
+def project(features: NDArray[np.float32], seed: int = SEED) -> NDArray[np.float32]:
+    """Positions ``[S, 2]`` of at least 3 features ``[S, D]``; equal input gives equal positions on one machine."""
+    model = TSNE(init="pca", perplexity=perplexity(len(features)), random_state=seed, n_jobs=1)
+    positions: NDArray[np.float32] = model.fit_transform(features)
+    return positions
+
+
+def perplexity(images: int) -> float:
+    """The usual :data:`PERPLEXITY`, less where the sample is small."""
+    return min(PERPLEXITY, (images - 1) / 3)
+
+
+def tsne_figure(sample: Sample) -> Figure:
+    """The sample after training, and before it where known."""
+    parts = {"before training": sample.before, "after training": sample.features}
+    shown = {title: features for title, features in parts.items() if features is not None}
+    figure, panels = new_figure(len(shown), height=WIDTH / 2 + 0.4)
+    for axes, (title, features) in zip(panels, shown.items(), strict=True):
+        _scatter(axes, project(features), sample)
+        axes.set_title(title)
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=NEUTRAL, label=name) for name, marker in MARKERS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def tsne_caption(sample: Sample) -> str:
+    """Everything needed to draw the figure again."""
+    people, images, infrared = len(np.unique(sample.identities)), len(sample.infrared), int(sample.infrared.sum())
+    return (
+        f"t-SNE of test features of {people} people ({images - infrared} visible and {infrared} infrared images): "
+        f"the first {IDENTITIES} identities, in ascending order, that have both modalities, and of each the first "
+        f"{IMAGES} images of either. "
+        f"Perplexity {perplexity(images):g}, PCA start, seed {SEED}. Colour and number: true identity; "
+        "marker: modality. Axes have no unit, and distances between far groups no meaning."
+    )
+
+
+def identity_colours(count: int) -> list[tuple[float, float, float]]:
+    """Ten colours that colour-blind readers can tell apart, then darker ones; numbers in the figure tell the rest."""
+    bright = color_palette("colorblind")
+    colours = bright + [tuple(0.6 * part for part in desaturate(colour, 0.8)) for colour in bright]
+    return [colours[i % len(colours)] for i in range(count)]
+
+
+def _scatter(axes: Axes, positions: NDArray[np.float32], sample: Sample) -> None:
+    people = np.unique(sample.identities)
+    for person, colour in zip(people, identity_colours(len(people)), strict=True):
+        own = sample.identities == person
+        for marker, chosen in zip(MARKERS.values(), (~sample.infrared, sample.infrared), strict=True):
+            x, y = positions[own & chosen].T
+            axes.scatter(x, y, s=18, marker=marker, color=[colour], alpha=0.8, linewidths=0.3, edgecolors="white")
+    for person in people:
+        points = positions[sample.identities == person]
+        middle = points[np.argmin(np.linalg.norm(points - np.median(points, axis=0), axis=1))]
+        text = axes.annotate(str(person), middle, (0, 3), textcoords="offset points", fontsize=7, ha="center")
+        text.set_path_effects([withStroke(linewidth=2, foreground="white")])
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)

@@ -1,0 +1,148 @@
+"""A made-up run directory: everything the report reads, with known numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from datasets.base import ImageTable, Split
+from engine.types import Modality
+from leaderboard.record import write_record
+from protocols.base import Ranking
+from reports.evaluation import save_evaluation
+from tests.leaderboard.records import make_record, make_score
+
+PEOPLE, EACH, DIMENSIONS = 22, 4, 16
+
+
+def epoch_line(
+    epoch: int, stage: str = "cluster_contrast", stage_index: int = 0, fold: int = 1, **changes: Any
+) -> dict[str, Any]:
+    """A journal line whose figures follow from the epoch's number."""
+    share = (epoch + 1) / 10
+    return {
+        "kind": "epoch",
+        "fold": fold,
+        "stage": stage,
+        "stage_index": stage_index,
+        "epoch": epoch,
+        "epochs": 4,
+        "steps": 40,
+        "iteration": 40 * (epoch + 1),
+        "lr": 3.5e-4,
+        "losses": {"visible": 3 - share, "infrared": 2 - share, **({"hybrid": 1.0 - share} if stage_index else {})},
+        "clusters": {"visible": 40 - epoch, "infrared": 20 + epoch},
+        "outliers": {"visible": 100 - 10 * epoch, "infrared": 20},
+        "images": {"visible": 400, "infrared": 200},
+        "identities": {"visible": 32, "infrared": 32},
+        "quality": {
+            "visible": {"ari": share, "nmi": share + 0.2, "purity": share + 0.4},
+            "infrared": {"ari": share / 2, "nmi": share, "purity": share + 0.1},
+            "match_accuracy": share if stage_index else None,
+        },
+        "seconds": {"embed": 1.0, "cluster": 0.5, "train": 4.0},
+        "peak_memory_mib": 500.0,
+        "diagnostics": {},
+        **changes,
+    }
+
+
+def two_stages() -> list[dict[str, Any]]:
+    """Four epochs of a first stage, four of a second, two of them scored."""
+    lines = [epoch_line(epoch) for epoch in range(4)]
+    for epoch in range(4):
+        lines.append(epoch_line(epoch, "sclhm", 1))
+        if epoch % 2:
+            lines += [
+                {
+                    "kind": "scores",
+                    "fold": 1,
+                    "epoch": epoch,
+                    "model": model,
+                    "R1": 0.1 * epoch + more,
+                    "mAP": 0.2 + more,
+                }
+                for model, more in (("student", 0.0), ("teacher", 0.05))
+            ]
+    return lines
+
+
+def make_table(root: Path, modality: Modality, people: int = PEOPLE, each: int = EACH) -> ImageTable:
+    """``each`` images of every person, from two cameras of the modality."""
+    cameras = {"visible": (1, 2), "infrared": (3, 6)}[modality]
+    rows = [(person, i) for person in range(people) for i in range(each)]
+    return ImageTable(
+        modality=modality,
+        root=root,
+        paths=tuple(f"{modality}/{person:04d}/{i:04d}.png" for person, i in rows),
+        identities=np.array([person for person, _ in rows], dtype=np.int64),
+        cameras=np.array([cameras[i % 2] for _, i in rows], dtype=np.int64),
+    )
+
+
+def make_split(root: Path, pictures: bool = False) -> Split:
+    """Test images of both modalities; ``pictures`` also draws them."""
+    split = Split(make_table(root, "visible"), make_table(root, "infrared"))
+    for table in (split.visible, split.infrared) if pictures else ():
+        for path, person in zip(table.paths, table.identities, strict=True):
+            pixels = np.random.default_rng(person).integers(0, 255, (8, 4, 3), dtype=np.uint8)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).resize((48, 96), Image.Resampling.NEAREST).save(root / path)
+    return split
+
+
+def make_features(table: ImageTable, noise: float, seed: int) -> np.ndarray:
+    """Unit features: a direction a person, the same in both modalities, and noise."""
+    centres = np.random.default_rng(7).normal(size=(int(table.identities.max()) + 1, DIMENSIONS))
+    features = centres[table.identities] + noise * np.random.default_rng(seed).normal(size=(len(table), DIMENSIONS))
+    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+
+
+def make_ranking(split: Split, gallery: np.ndarray, depth: int = 20) -> Ranking:
+    """Infrared queries against the given visible rows, by the made-up features, nothing excluded."""
+    query, pool = split.infrared, split.visible
+    similarity = make_features(query, 1.0, 1).astype(float) @ make_features(pool, 1.0, 2)[gallery].T.astype(float)
+    columns = np.argsort(-similarity, axis=1, kind="stable")
+    matches = pool.identities[gallery][columns] == query.identities[:, None]
+    precision = [
+        np.mean([(k + 1) / (hit + 1) for k, hit in enumerate(np.flatnonzero(row))]) if row.any() else np.nan
+        for row in matches
+    ]
+    order, scores = gallery[columns], np.take_along_axis(similarity, columns, axis=1)
+    pad = ((0, 0), (0, max(0, depth - len(gallery))))
+    return Ranking(
+        query=np.arange(len(query)),
+        gallery=gallery,
+        order=np.pad(order[:, :depth], pad, constant_values=-1),
+        scores=np.pad(scores[:, :depth], pad, constant_values=np.nan),
+        matches=np.pad(matches[:, :depth], pad),
+        average_precision=np.array(precision),
+    )
+
+
+def make_run(folder: Path, *, pictures: bool = True, real: bool = False, **changes: Any) -> Path:
+    """A finished run of a two-stage method with a teacher."""
+    run, data = folder / "run", folder / "data"
+    scores = [
+        make_score(0.4),
+        make_score(0.42, trial=1),
+        make_score(0.5, model="teacher"),
+        make_score(0.6, selection="oracle"),
+    ]
+    write_record(run / "record.json", make_record(real=real, scores=scores, **changes))
+    (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in two_stages()))
+    split = make_split(data, pictures)
+    gallery = np.flatnonzero(np.arange(len(split.visible)) % EACH == 0)[::-1].copy()
+    save_evaluation(
+        run / "evaluation.npz",
+        make_ranking(split, gallery),
+        split,
+        "infrared",
+        after=[make_features(split.visible, 0.3, 2), make_features(split.infrared, 0.3, 1)],
+        before=[make_features(split.visible, 2.0, 3), make_features(split.infrared, 2.0, 4)],
+    )
+    return run
