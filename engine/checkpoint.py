@@ -87,5 +87,3 @@ def check_belongs(checkpoint: Checkpoint, path: Path, **expected: Any) -> None:
             raise UsageError(
                 f"{path} was made with {name}={found}, this run has {name}={value}; choose another --output"
             )
-
-

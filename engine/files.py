@@ -30,8 +30,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
         raise StorageError(
             f"cannot write {path}: {error}; free some space and continue with --resume (what was saved is intact)"

@@ -7,10 +7,9 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from torch import nn
-
+from components.encoder import TwoStreamEncoder
 from engine import environment
 from engine.config import digest
 from engine.files import write_json
@@ -20,7 +19,7 @@ from engine.progress import METRICS
 from engine.registry import METHODS
 from engine.scoring import FEATURE, mean_metrics
 from engine.source import read_json
-from leaderboard.record import Provenance, Record, Result, Score, write_record
+from leaderboard.record import Kind, Provenance, Record, Result, Score, write_record
 from protocols.base import Ranking
 from reports.evaluation import save_evaluation
 from reports.report import write_report
@@ -35,8 +34,8 @@ class Showcase:
 
     ranking: Ranking
     fold: int
-    model: nn.Module
-    before: nn.Module
+    model: TwoStreamEncoder
+    before: TwoStreamEncoder
 
 
 def write_run(run: Run, scores: list[dict[str, Any]], showcase: Showcase) -> None:
@@ -55,10 +54,11 @@ def write_run(run: Run, scores: list[dict[str, Any]], showcase: Showcase) -> Non
         run.folder / "evaluation.npz",
         showcase.ranking,
         split,
+        run.protocol.query,
         after=[run.scorer.embed(showcase.model, part) for part in parts],
         before=[run.scorer.embed(showcase.before, part) for part in parts],
     )
-    write_report(run.folder, run.scorer.pixels)
+    write_report(run.folder)
     run.progress.say(f"report written in {time.perf_counter() - started:.1f} s")
 
 
@@ -86,8 +86,8 @@ def _result(run: Run, scores: list[dict[str, Any]]) -> Result:
         start_weights=run.start.described(),
         uses_identities=method.uses_identities,
         folds=list(folds),
-        trials=protocol.trials(dataset),
-        headline={"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()},
+        trials=protocol.trials_per_fold,
+        headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),
         chance=mean_metrics(chance, METRICS),
         scores=[Score(**entry) for entry in scores],
     )
@@ -101,7 +101,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
     seconds = {phase: sum(line["seconds"][phase] for line in epochs) for phase in ("embed", "cluster", "train")}
     train = run.config.train
     memory = [line["peak_memory_mib"] for line in epochs] + [environment.peak_memory_mib(run.device)]
-    return {
+    place = {
         **environment.describe(run.device),
         "commit": revision,
         "dirty": dirty or any(stage["dirty"] for stage in stages),
@@ -112,6 +112,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
         "peak_memory_mib": max(memory),
         "finished": environment.now(),
     }
+    return cast(Provenance, place)
 
 
 def _link_checkpoints(plan: StagePlan, folder: Path) -> None:

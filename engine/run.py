@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from components.encoder import TwoStreamEncoder, build_encoder
 from datasets.base import Dataset, ImageTable
 from engine import checkpoint as checkpoints
 from engine.config import RunConfig
+from engine.environment import stage_provenance
 from engine.files import write_json
 from engine.images import TrainingImages
 from engine.journal import Journal
+from engine.output import Showcase, write_run
 from engine.plan import StagePlan, plan_stages, run_folder
 from engine.progress import METRICS, Progress
-from engine.registry import METHODS, UsageError
-from engine.output import Showcase, write_run
+from engine.registry import UsageError
 from engine.scoring import Scorer, mean_metrics
 from engine.source import Start
-from engine.environment import stage_provenance
 from engine.stage import exclusive, start_clean
 from engine.training import StageTraining
 from engine.types import PseudoLabels
@@ -158,10 +157,10 @@ class Run:
             assert path is not None, f"finished stage without checkpoint: {parent.folder}"
             encoder.load_state_dict(checkpoints.load(path).models["student"])
         encoder.precision = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.config.train.amp]
-        return encoder.to(self.device, memory_format=torch.channels_last)
+        return encoder.to(self.device)
 
     def _training_images(self, table: ImageTable) -> TrainingImages:
-        pixels = torch.from_numpy(self.scorer.pixels(table))
+        pixels = torch.tensor(np.asarray(self.scorer.pixels(table)))  # a copy: the cache is a read-only file
         return TrainingImages(table.modality, pixels.to(self.device), torch.from_numpy(table.cameras))
 
     def _identities(self, visible: ImageTable, infrared: ImageTable) -> PseudoLabels:
@@ -171,7 +170,7 @@ class Run:
         first, second = (code.to(self.device, torch.int64) for code in codes)
         return PseudoLabels(visible=first, infrared=second)
 
-    def _models(self, plans: list[StagePlan]) -> dict[str, nn.Module]:
+    def _models(self, plans: list[StagePlan]) -> dict[str, TwoStreamEncoder]:
         """The trained networks of a fold, the headline first; the starting weights where nothing was trained."""
         if not plans:
             return {"student": self._starting_encoder(None)}
@@ -180,11 +179,11 @@ class Run:
         saved = checkpoints.load(path)
         identity = {"method": plans[-1].method, "fold": plans[-1].fold, "data": self.dataset.fingerprint}
         checkpoints.check_belongs(saved, path, **identity, key=plans[-1].key)
-        models: dict[str, nn.Module] = {}
+        models: dict[str, TwoStreamEncoder] = {}
         for name, state in saved.models.items():
             encoder = build_encoder(self.config.encoder, 0)
             encoder.load_state_dict(state)
-            models[name] = encoder.to(self.device, memory_format=torch.channels_last)
+            models[name] = encoder.to(self.device)
         return models
 
     def _evaluate_epoch(self, method: Method, epoch: int, plan: StagePlan) -> list[dict[str, Any]]:

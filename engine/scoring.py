@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from components.encoder import TwoStreamEncoder
 from datasets.base import Dataset, ImageTable
@@ -31,13 +30,12 @@ class Scorer:
     device: torch.device
     _pixels: dict[tuple[str, ...], NDArray[np.uint8]] = field(default_factory=dict)
 
-    def evaluate(self, model: nn.Module, fold: int, trained_on: int) -> Evaluation:
+    def evaluate(self, model: TwoStreamEncoder, fold: int, trained_on: int) -> Evaluation:
         """Scores of one encoder on one fold."""
         return self.protocol.evaluate(lambda table: self.embed(model, table), self.dataset, fold, trained_on)
 
-    def embed(self, model: nn.Module, table: ImageTable) -> NDArray[np.float32]:
+    def embed(self, model: TwoStreamEncoder, table: ImageTable) -> NDArray[np.float32]:
         """Unit test features of a table's images."""
-        assert isinstance(model, TwoStreamEncoder)
         pixels, batch = self.pixels(table), self.config.train.embed_batch
         return test_features(model, pixels, table.modality, batch, self.device)
 

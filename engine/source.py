@@ -12,6 +12,7 @@ from datasets.base import Dataset
 from engine.config import RunConfig
 from engine.registry import UsageError
 from engine.seeding import derive
+from leaderboard.record import StartWeights
 
 IMAGENET = "resnet50-19c8e357.pth"
 
@@ -36,7 +37,7 @@ class Start:
             load_weights(encoder, self.path)
         return encoder
 
-    def described(self) -> dict[str, str | None]:
+    def described(self) -> StartWeights:
         """For the record."""
         return {"source": self.source, "sha256": self.sha256}
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from components.encoder import TwoStreamEncoder
 from engine.types import Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
 
 
@@ -54,7 +55,7 @@ class Method(nn.Module):
     infrared_views: tuple[str, ...] = ("infrared",)
     """Augmentation of each infrared view of a batch."""
 
-    def __init__(self, config: Any, encoder: nn.Module) -> None:
+    def __init__(self, config: Any, encoder: TwoStreamEncoder) -> None:
         super().__init__()
         self.config = config
         self.encoder = encoder
@@ -94,7 +95,7 @@ class Method(nn.Module):
         features = self.encoder(visible, torch.cat(batch.infrared.views))
         return features[: len(visible)], features[len(visible) :]
 
-    def models(self) -> Mapping[str, nn.Module]:
+    def models(self) -> Mapping[str, TwoStreamEncoder]:
         """Networks to save and score, by name."""
         return {"student": self.encoder}
 

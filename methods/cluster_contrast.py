@@ -8,6 +8,7 @@ Visible-Infrared Person Re-Identification (ADCA), ACM MM 2022 (https://doi.org/1
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -35,7 +36,7 @@ class ClusterContrastConfig(MethodConfig):
     """Of the contrast against the memory [tau]."""
     momentum: float = 0.1
     """Weight of the old entry in a memory update [mu]."""
-    update: str = "sequential"
+    update: Literal["sequential", "hard", "mean"] = "sequential"
     """How a batch moves its clusters' entries: sequential, hard or mean."""
     normalise_features: bool = True
     """Give flip-averaged features unit length before clustering; the released code does not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -21,7 +22,7 @@ class SupervisedConfig(MethodConfig):
     """Of the contrast against the memory."""
     momentum: float = 0.1
     """Weight of the old entry in a memory update."""
-    update: str = "mean"
+    update: Literal["sequential", "hard", "mean"] = "mean"
     """How a batch moves its identities' entries: sequential, hard or mean."""
 
 

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from engine.config import TrainConfig, build, digest, load_config, parse_setting
+from engine.registry import METHODS, UsageError
+
+PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("method", METHODS.names())
+def test_every_shipped_setting_is_typed(method: str, profile: str) -> None:
+    protocol = "sysu_all" if "sysu" in profile else "regdb_v2i"
+    config = load_config(method, protocol, profile=profile)
+    assert config.setting == "shared"
+    with pytest.raises(FrozenInstanceError):
+        config.train.epochs = 3  # type: ignore[misc]
+
+
+def test_real_data_has_the_published_schedule() -> None:
+    sysu = load_config("cluster_contrast", "sysu_all", profile="sysu")
+    regdb = load_config("cluster_contrast", "regdb_v2i", profile="regdb")
+    assert (sysu.data.height, sysu.data.width) == (288, 144)
+    assert (sysu.train.epochs, sysu.train.iterations, sysu.train.drop_epochs(50)) == (50, 200, 20)
+    assert (sysu.train.visible_clusters, sysu.train.infrared_clusters, sysu.train.instances) == (8, 8, 16)
+    assert (sysu.train.lr, sysu.train.weight_decay, sysu.train.lr_factor) == (3.5e-4, 5e-4, 0.1)
+    assert (sysu.hyper.eps, regdb.hyper.eps) == (0.6, 0.3)  # type: ignore[attr-defined]
+    assert (regdb.train.iterations, regdb.train.visible_clusters) == (100, 4)
+
+
+def test_overrides_win_and_take_the_type_of_their_field() -> None:
+    settings = ["train.epochs=3", "method.eps=0.45", "data.folds=1,2", "data.check_counts=false", "evaluate_every=2"]
+    config = load_config("cluster_contrast", "regdb_i2v", profile="regdb", settings=settings)
+    assert config.train.epochs == 3
+    assert config.hyper.eps == 0.45  # type: ignore[attr-defined]
+    assert config.data.folds == (1, 2)
+    assert config.data.check_counts is False
+    assert config.evaluate_every == 2
+
+
+def test_optional_values_accept_none_and_a_number() -> None:
+    for text, value in (("none", None), ("7", 7)):
+        config = load_config("sclhm", "sysu_all", profile="sysu", settings=[f"method.warmup_epochs={text}"])
+        assert config.hyper.warmup_epochs == value  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.epoch=3", "unknown setting 'train.epoch': did you mean epochs"),
+        ("trian.epochs=3", "unknown setting 'trian': did you mean train"),
+        ("method.epss=0.4", "unknown setting 'method.epss': did you mean eps"),
+        ("train.epochs=many", "train.epochs=many: expected a whole number"),
+        ("train.epochs=2.5", "train.epochs=2.5: expected a whole number"),
+        ("method.eps=wide", "method.eps=wide: expected a number"),
+        ("data.check_counts=perhaps", "expected true or false"),
+        ("data.filter=nearest", "choose one of bicubic, lanczos"),
+        ("train.amp=fp8", "choose one of off, bf16, fp16"),
+        ("train.epochs=0", "epochs=0 must be at least 1"),
+        ("train.lr=-1", "train.lr=-1.0 must be above 0"),
+        ("protocol.shots=3", "protocol.shots=3: choose 1 or 10"),
+        ("train=3", "'train' is a group of settings"),
+        ("epochs", "give it as name=value"),
+        ("evaluate_every=-1", "must be 0 or more"),
+        ("data.folds=one", "data.folds=one: expected a whole number"),
+    ],
+)
+def test_a_wrong_setting_stops_with_its_name_and_the_remedy(setting: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_config("cluster_contrast", "sysu_all", profile="sysu", settings=[setting])
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_unknown_names_are_answered_with_the_closest() -> None:
+    with pytest.raises(UsageError, match="did you mean sclhm"):
+        load_config("schlm", "sysu_all", profile="sysu")
+    with pytest.raises(UsageError, match="did you mean sysu_all"):
+        load_config("sclhm", "sysu_al", profile="sysu")
+
+
+def test_schedules_are_fractions_of_the_stage() -> None:
+    assert [TrainConfig().drop_epochs(n) for n in (50, 30, 10, 2, 1)] == [20, 12, 4, 1, 1]
+
+
+def test_parse_setting_nests_and_keeps_equal_signs_of_the_value() -> None:
+    assert parse_setting("a.b.c=1=2") == {"a": {"b": {"c": "1=2"}}}
+
+
+def test_build_refuses_a_value_of_the_wrong_kind() -> None:
+    with pytest.raises(UsageError, match=r"train\.lr=True: expected a number"):
+        build(TrainConfig, {"lr": True}, "train")
+
+
+def test_the_digest_depends_on_content_only() -> None:
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_threads_are_no_part_of_the_resolved_settings() -> None:
+    one = load_config("sclhm", "sysu_all", profile="sysu", settings=["engine.threads=1"])
+    two = load_config("sclhm", "sysu_all", profile="sysu", settings=["engine.threads=2"])
+    assert one.resolved() == two.resolved()
