@@ -54,19 +54,20 @@ def write_report(run: Path, images: Images | None = None) -> Path:
     if images is None and record.result.dataset["synthetic"] is not None:
         images = open_image
     folder = run / "report"
-    blocks = []
+    blocks, drawn = [], set()
     with styled():
         for picture in _pictures(run, record, images):
-            blocks += [f"## {picture.title}"]
-            target = folder / f"{picture.name}.png"
-            if picture.figure is None:
-                target.unlink(missing_ok=True)
-            else:
-                save_png(picture.figure, target)
-                blocks += [f"![{picture.title}]({target.name})"]
-            blocks += [picture.caption]
+            blocks.append(f"## {picture.title}")
+            if picture.figure is not None:
+                save_png(picture.figure, folder / f"{picture.name}.png")
+                blocks.append(f"![{picture.title}]({picture.name}.png)")
+                drawn.add(picture.name)
+            blocks.append(picture.caption)
     text = page(*_head(record), *blocks, *_made(record))
     write_atomically(folder / "report.md", lambda file: void(file.write(text.encode())))
+    for old in folder.glob("*.png"):
+        if old.stem not in drawn:
+            old.unlink()
     return folder / "report.md"
 
 

@@ -71,10 +71,10 @@ def two_stages() -> list[dict[str, Any]]:
     return lines
 
 
-def make_table(root: Path, modality: Modality, people: int = PEOPLE, each: int = EACH) -> ImageTable:
-    """``each`` images of every person, from two cameras of the modality."""
+def make_table(root: Path, modality: Modality, people: int) -> ImageTable:
+    """Four images of every person, from two cameras of the modality."""
     cameras = {"visible": (1, 2), "infrared": (3, 6)}[modality]
-    rows = [(person, i) for person in range(people) for i in range(each)]
+    rows = [(person, i) for person in range(people) for i in range(EACH)]
     return ImageTable(
         modality=modality,
         root=root,
@@ -84,9 +84,9 @@ def make_table(root: Path, modality: Modality, people: int = PEOPLE, each: int =
     )
 
 
-def make_split(root: Path, pictures: bool = False) -> Split:
+def make_split(root: Path, pictures: bool = False, people: int = PEOPLE) -> Split:
     """Test images of both modalities; ``pictures`` also draws them."""
-    split = Split(make_table(root, "visible"), make_table(root, "infrared"))
+    split = Split(make_table(root, "visible", people), make_table(root, "infrared", people))
     for table in (split.visible, split.infrared) if pictures else ():
         for path, person in zip(table.paths, table.identities, strict=True):
             pixels = np.random.default_rng(person).integers(0, 255, (8, 4, 3), dtype=np.uint8)
@@ -124,8 +124,8 @@ def make_ranking(split: Split, gallery: np.ndarray, depth: int = 20) -> Ranking:
     )
 
 
-def make_run(folder: Path, *, pictures: bool = True, real: bool = False, **changes: Any) -> Path:
-    """A finished run of a two-stage method with a teacher."""
+def make_run(folder: Path, *, pictures: bool = True, lean: bool = False, real: bool = False, **changes: Any) -> Path:
+    """A finished run of a two-stage method with a teacher; a ``lean`` one has no journal and few people."""
     run, data = folder / "run", folder / "data"
     scores = [
         make_score(0.4),
@@ -134,8 +134,9 @@ def make_run(folder: Path, *, pictures: bool = True, real: bool = False, **chang
         make_score(0.6, selection="oracle"),
     ]
     write_record(run / "record.json", make_record(real=real, scores=scores, **changes))
-    (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in two_stages()))
-    split = make_split(data, pictures)
+    if not lean:
+        (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in two_stages()))
+    split = make_split(data, pictures, people=2 if lean else PEOPLE)
     gallery = np.flatnonzero(np.arange(len(split.visible)) % EACH == 0)[::-1].copy()
     save_evaluation(
         run / "evaluation.npz",

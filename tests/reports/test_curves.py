@@ -1,0 +1,103 @@
+"""Curves show the journal's numbers, tested by the lines' data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from reports.curves import clusters_figure, epochs_of, losses_figure, quality_figure, scores_figure
+from tests.reports.fake_run import epoch_line, two_stages
+
+LINES = two_stages()
+EPOCHS = epochs_of(LINES, fold=1)
+
+
+def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
+    """The data of the one line with a label."""
+    (found,) = [item for item in axes.get_lines() if item.get_label() == label]
+    return list(found.get_xdata()), list(found.get_ydata())
+
+
+def test_epochs_are_those_of_one_fold_in_training_order() -> None:
+    other = [epoch_line(epoch, fold=2) for epoch in range(3)]
+    shuffled = [*reversed(LINES), *other]
+    assert epochs_of(shuffled, fold=1) == EPOCHS
+    assert [(e["stage_index"], e["epoch"]) for e in EPOCHS] == [(s, e) for s in (0, 1) for e in range(4)]
+    assert epochs_of(shuffled, fold=2) == other
+
+
+def test_losses_and_the_gap_of_a_loss_that_starts_later() -> None:
+    (axes,) = losses_figure(EPOCHS).axes
+    assert line(axes, "visible") == ([1, 2, 3, 4, 5, 6, 7, 8], pytest.approx([2.9, 2.8, 2.7, 2.6] * 2))
+    heights = line(axes, "hybrid")[1]
+    assert np.isnan(heights[:4]).all()
+    assert heights[4:] == pytest.approx([0.9, 0.8, 0.7, 0.6])
+    assert axes.get_ylim()[0] == 0
+
+
+def test_a_negative_loss_stays_visible() -> None:
+    (axes,) = losses_figure([epoch_line(0, losses={"reward": -2.0}), epoch_line(1, losses={"reward": -3.0})]).axes
+    low, high = axes.get_ylim()
+    assert low <= -3 < -2 < high
+
+
+def test_a_new_stage_is_marked_once_between_its_epochs() -> None:
+    (axes,) = losses_figure(EPOCHS).axes
+    boundaries = [item for item in axes.get_lines() if item.get_linestyle() == ":"]
+    assert [list(item.get_xdata()) for item in boundaries] == [[4.5, 4.5]]
+    assert [text.get_text() for text in axes.texts] == ["sclhm"]
+    (single,) = losses_figure(EPOCHS[:4]).axes
+    assert not [item for item in single.get_lines() if item.get_linestyle() == ":"]
+
+
+def test_clusters_beside_the_true_count() -> None:
+    counts, outliers = clusters_figure(EPOCHS).axes
+    assert line(counts, "visible")[1] == [40, 39, 38, 37] * 2
+    assert line(counts, "infrared")[1] == [20, 21, 22, 23] * 2
+    assert line(counts, "people in the training images (32)")[1] == [32, 32]
+    assert line(outliers, "visible")[1] == pytest.approx([0.25, 0.225, 0.2, 0.175] * 2)
+    assert line(outliers, "infrared")[1] == pytest.approx([0.1] * 8)
+    assert counts.get_ylim()[0] == outliers.get_ylim()[0] == 0
+    assert outliers.yaxis.get_major_formatter()(0.25) == "25.0"  # labelled in percent
+
+
+def test_modalities_with_different_people_have_two_lines() -> None:
+    counts = clusters_figure([epoch_line(0, identities={"visible": 32, "infrared": 30})]).axes[0]
+    assert line(counts, "people in the visible images (32)")[1] == [32, 32]
+    assert line(counts, "people in the infrared images (30)")[1] == [30, 30]
+
+
+def test_quality_of_either_modality_and_of_matches() -> None:
+    visible, infrared, matches = quality_figure(EPOCHS).axes
+    assert line(visible, "ARI")[1] == pytest.approx([0.1, 0.2, 0.3, 0.4] * 2)
+    assert line(infrared, "purity")[1] == pytest.approx([0.2, 0.3, 0.4, 0.5] * 2)
+    assert np.isnan(line(matches, "matched to the same person")[1][:4]).all()
+    assert line(matches, "matched to the same person")[1][4:] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert {axes.get_ylim() for axes in (visible, infrared, matches)} == {(0, 1.03)}
+
+
+def test_no_panel_for_matches_that_no_stage_made() -> None:
+    assert len(quality_figure(EPOCHS[:4]).axes) == 2
+
+
+def test_an_epoch_without_clusters_leaves_a_gap() -> None:
+    nothing = {"ari": None, "nmi": None, "purity": None}
+    collapsed = epoch_line(1, quality={"visible": nothing, "infrared": nothing, "match_accuracy": None})
+    visible = quality_figure([epoch_line(0), collapsed]).axes[0]
+    heights = line(visible, "NMI")[1]
+    assert heights[0] == pytest.approx(0.3)
+    assert np.isnan(heights[1])
+
+
+def test_scores_by_model() -> None:
+    precision, first = scores_figure([entry for entry in LINES if entry["kind"] == "scores"]).axes
+    assert line(precision, "student") == ([2, 4], pytest.approx([0.2, 0.2]))
+    assert line(first, "teacher") == ([2, 4], pytest.approx([0.15, 0.35]))
+
+
+def test_one_legend_with_every_label_once() -> None:
+    figure = clusters_figure(EPOCHS)
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert sorted(labels) == ["infrared", "people in the training images (32)", "visible"]

@@ -1,0 +1,148 @@
+"""t-SNE and ranked lists, tested by what is drawn rather than by pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.evaluation import Sample, SavedEvaluation, load_evaluation
+from reports.ranking import QUANTILES, choose_queries, open_image, ranking_caption, ranking_figure
+from reports.style import RIGHT, WRONG
+from reports.tsne import identity_colours, perplexity, project, tsne_caption, tsne_figure
+from tests.reports.fake_run import EACH, PEOPLE, make_run
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> SavedEvaluation:
+    return load_evaluation(make_run(tmp_path_factory.mktemp("pictures")) / "evaluation.npz")
+
+
+def small_sample(before: bool = False) -> Sample:
+    features = np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32)
+    return Sample(features, features if before else None, np.repeat(np.arange(3), 8), np.tile([False, True], 12))
+
+
+def test_projection_repeats_and_leaves_the_global_generator_alone() -> None:
+    features = small_sample().features
+    state = np.random.get_state()[1].copy()
+    first = project(features)
+    assert first.shape == (24, 2)
+    np.testing.assert_array_equal(first, project(features))
+    np.testing.assert_array_equal(state, np.random.get_state()[1])
+
+
+def test_perplexity_is_below_the_number_of_images() -> None:
+    assert perplexity(480) == 20
+    for images in range(8, 100):
+        assert 0 < perplexity(images) < images
+
+
+def test_colour_is_the_person_and_marker_the_modality() -> None:
+    figure = tsne_figure(small_sample())
+    (axes,) = figure.axes
+    groups = axes.collections
+    assert len(groups) == 3 * 2
+    assert sum(len(group.get_offsets()) for group in groups) == 24
+    colours = [tuple(group.get_facecolor()[0][:3]) for group in groups]
+    assert colours[0::2] == colours[1::2]
+    assert len(set(colours)) == 3
+    shapes = [len(group.get_paths()[0].vertices) for group in groups]
+    assert shapes[0::2] == [shapes[0]] * 3
+    assert shapes[1::2] == [shapes[1]] * 3
+    assert shapes[0] != shapes[1]
+    assert [text.get_text() for text in axes.texts] == ["0", "1", "2"]
+
+
+def test_before_and_after_are_two_panels() -> None:
+    titles = [axes.get_title() for axes in tsne_figure(small_sample(before=True)).axes]
+    assert titles == ["before training", "after training"]
+
+
+def test_twenty_people_have_twenty_colours() -> None:
+    assert len(set(identity_colours(20))) == 20
+
+
+def test_tsne_caption_states_all_choices() -> None:
+    caption = tsne_caption(small_sample())
+    for words in (
+        "3 people",
+        "12 visible and 12 infrared",
+        "Perplexity 7.66667",
+        "PCA start, seed 0",
+        "first 20 identities",
+    ):
+        assert words in caption
+
+
+@given(st.lists(st.one_of(st.just(float("nan")), st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=30))
+def test_queries_stand_where_their_names_say(values: list[float]) -> None:
+    precision = np.array(values, dtype=float)
+    valid = sorted((i for i, v in enumerate(values) if v == v), key=lambda i: (-values[i], i))
+    chosen = choose_queries(precision)
+    assert len(set(chosen.values())) == len(chosen)
+    assert set(chosen) <= set(QUANTILES)
+    if not valid:
+        assert chosen == {}
+        return
+    assert chosen["best"] == valid[0]
+    assert valid[-1] in chosen.values()
+    for name, row in chosen.items():
+        assert row == valid[round(QUANTILES[name] * (len(valid) - 1))]
+
+
+def test_frames_marks_and_texts_follow_the_ranking(saved: SavedEvaluation) -> None:
+    figure, missing = ranking_figure(saved, open_image)
+    (axes,) = figure.axes
+    chosen = choose_queries(saved.average_precision)
+    assert missing == 0
+    assert len(axes.images) == len(chosen) * 11
+    frames = [patch.get_edgecolor()[:3] for patch in axes.patches]
+    texts = [text.get_text() for text in axes.texts]
+    for line, row in enumerate(chosen.values()):
+        matches = saved.matches[row].tolist()
+        assert frames[11 * line + 1 : 11 * line + 11] == [RIGHT if match else WRONG for match in matches]
+        for rank, match in enumerate(matches):
+            camera = saved.gallery.cameras[saved.order[row, rank]]
+            assert f"{'✓' if match else '✗'} c{camera} {saved.scores[row, rank]:.2f}" in texts
+        assert any(f"person {saved.query.identities[row]}\n" in text for text in texts)
+
+
+def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
+    opened: list[Path] = []
+
+    def remember(path: Path) -> np.ndarray:
+        opened.append(path)
+        return open_image(path)
+
+    ranking_figure(saved, remember)
+    expected = []
+    for row in choose_queries(saved.average_precision).values():
+        expected.append(saved.query.root / saved.query.paths[row])
+        expected += [saved.gallery.root / saved.gallery.paths[column] for column in saved.order[row]]
+    assert opened == expected
+
+
+def test_pictures_that_are_gone_leave_blank_tiles(tmp_path: Path) -> None:
+    saved = load_evaluation(make_run(tmp_path, pictures=False) / "evaluation.npz")
+    figure, missing = ranking_figure(saved, open_image)
+    assert missing == len(figure.axes[0].images) == 55
+    assert ranking_figure(saved, None)[1] == 55
+
+
+def test_short_lists_have_fewer_tiles(saved: SavedEvaluation) -> None:
+    order = saved.order.copy()
+    order[:, 4:] = -1
+    short = SavedEvaluation(
+        saved.query, saved.gallery, order, saved.scores, saved.matches, saved.average_precision, saved.sample
+    )
+    assert len(ranking_figure(short, open_image)[0].axes[0].images) == 5 * 5
+
+
+def test_ranking_caption_counts(saved: SavedEvaluation) -> None:
+    caption = ranking_caption(saved)
+    assert f"best of {PEOPLE} visible gallery" in caption
+    assert f"The {PEOPLE * EACH} valid queries" in caption
