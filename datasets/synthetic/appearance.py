@@ -16,8 +16,8 @@ from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.raycast import Hits
 from datasets.synthetic.view import View
 
-THERMAL_SPAN = 0.44
-"""Thermal level of bare skin above the surroundings, fraction of full scale."""
+THERMAL_SPAN = (0.82, 0.65)
+"""Level of bare skin above the surroundings, fraction of full scale, and how much of it warm surroundings take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def _palette(people: Sequence[Person], band: Band, views: Sequence[View], gap: f
         grey, grey_second = _table(people, lambda m: luma(m.colour)), _table(people, lambda m: luma(m.second))
         if band == "near":
             own = _table(people, lambda m: m.near)
-            own_second = own + _table(people, lambda m: m.kept) * (grey_second - grey)
+            own_second = own + 0.8 * _table(people, lambda m: m.kept) * (grey_second - grey)
         else:
             warmth = torch.tensor([view.warmth for view in views])[:, None]
-            own = warmth + THERMAL_SPAN * _table(people, lambda m: m.heat)
+            own = warmth + (THERMAL_SPAN[0] - THERMAL_SPAN[1] * warmth) * _table(people, lambda m: m.heat)
             own_second = own
         base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
         second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
@@ -69,9 +69,9 @@ def shade(
     fold = _folds(hits, views) * cloth
     if camera.band == "thermal":
         rim = hits.normal[:, 2].clamp(0, 1)
-        emitted = level + ((0.075 * fold + 0.05 * _drift(hits, views)) * cloth + 0.05 * (rim - 0.8)).unsqueeze(-1)
+        emitted = level + ((0.09 * fold + 0.06 * _drift(hits, views)) * cloth + 0.05 * (rim - 0.8)).unsqueeze(-1)
         return torch.lerp(level * _lambert(hits, camera, fold, 0.12), emitted, gap)
-    return level * _lambert(hits, camera, fold, 0.14 if camera.band == "visible" else 0.09)
+    return level * _lambert(hits, camera, fold, 0.14 if camera.band == "visible" else 0.05)
 
 
 def _lambert(hits: Hits, camera: Camera, fold: Tensor, depth: float) -> Tensor:

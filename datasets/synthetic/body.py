@@ -161,8 +161,8 @@ def _joints(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
         pitch = np.pi / 2 + 0.7 * (thigh - bend + 0.1)
         joints[f"{name} toe"] = along(joints[f"{name} ankle"], pitch - 0.25, 0.1 * stature)
         arm = -swing * np.sin(phase)
-        joints[f"{name} shoulder"] = up(pelvis, torso * 0.96, side * shoulders)
-        spread = joints[f"{name} shoulder"] + _vector(side * 0.022 * stature, 0.0, 0.0)
+        joints[f"{name} shoulder"] = up(pelvis, torso * 0.9, side * shoulders)
+        spread = joints[f"{name} shoulder"] + _vector(side * 0.026 * stature, 0.0, 0.0)
         joints[f"{name} elbow"] = along(spread, arm, 0.175 * stature)
         joints[f"{name} wrist"] = along(joints[f"{name} elbow"], arm + 0.2 + 0.5 * np.maximum(0, arm), 0.15 * stature)
     joints["pelvis"] = pelvis
@@ -241,6 +241,8 @@ def _arm(builder: _Builder, people: Sequence[Person], joints: dict[str, Array], 
                 beyond=Region.SKIN, cut=sleeves)  # fmt: skip
     builder.add(elbow, wrist, ((0.025 * girth + fore) * stature, (0.018 * girth + fore) * stature), Region.TOP,
                 beyond=Region.SKIN, cut=sleeves - 1.0)  # fmt: skip
+    collar = joints["neck"] - _vector(-side * 0.015 * stature, 0.022 * stature, 0.0)
+    builder.add(collar, shoulder, ((0.034 * girth + bulk) * stature, (0.034 * girth + upper) * stature), Region.TOP)
     hand = wrist + (wrist - elbow) * 0.22
     builder.add(wrist, hand, (0.021 * stature, 0.019 * stature), Region.SKIN)
     joints[f"{name} hand"] = hand

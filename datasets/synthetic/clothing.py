@@ -66,9 +66,9 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float) -> Material:
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.70 + 0.25 * (luma(colour) - 0.32) + rng.normal(0, 0.12), 0.28, 0.98)),
-        kept=float(rng.uniform(0.1, 1.0)),
-        heat=float(np.clip(rng.normal(heat, 0.13), 0.1, 1.0)),
+        near=float(np.clip(0.8 + 0.3 * (luma(colour) - 0.35) + rng.normal(0, 0.11), 0.34, 1.0)),
+        kept=float(rng.uniform(0.1, 0.9)),
+        heat=float(np.clip(rng.normal(heat, 0.16), 0.05, 1.0)),
     )
 
 
@@ -91,11 +91,11 @@ def hair(rng: np.random.Generator) -> Material:
     """Hair: dark in near infrared too, and about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.18, 0.34)), 1.0, 0.72)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.18, 0.34)), 1.0, 0.88)
 
 
 def _dye(rng: np.random.Generator) -> Colour:
-    value = float(np.clip(rng.beta(1.3, 2.2) * 0.95, 0.06, 0.92))
+    value = float(np.clip(rng.beta(1.2, 1.6), 0.07, 0.95))
     saturation = float(rng.uniform(0.35, 0.9)) if rng.random() < 0.65 else float(rng.uniform(0, 0.12))
     return colorsys.hsv_to_rgb(float(rng.random()), saturation, value)
 

@@ -130,7 +130,7 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
         Region.HAIR: hair,
         Region.TOP: clothing.fabric(wardrobe, 0.6, 0.62 - 3.0 * outfit.bulk),
         Region.INNER: clothing.fabric(wardrobe, 0.2, 0.8),
-        Region.BOTTOM: clothing.fabric(wardrobe, 0.15, 0.74),
+        Region.BOTTOM: clothing.fabric(wardrobe, 0.15, 0.8),
         Region.SHOES: clothing.leather(wardrobe, 0.4),
         Region.BAG: clothing.leather(wardrobe, 0.15),
         Region.HAT: clothing.leather(wardrobe, 0.4),

@@ -27,9 +27,9 @@ class _Painter:
         self.rng = rng
         self.plate: _Plate = np.zeros((CHANNELS, HEIGHT, WIDTH), np.float32)
 
-    def surface(self, level: float, tint: float = 0.15, near: tuple[float, float] = (0.35, 0.75)) -> NDArray[np.float32]:
+    def surface(self, level: float, tint: float = 0.15, near: tuple[float, float] = (0.2, 0.9)) -> NDArray[np.float32]:
         """A random material around a visible level: five channels."""
-        rgb = np.clip(level * np.exp(self.rng.normal(0, tint, 3)), 0.02, 0.98)
+        rgb = np.clip(level * np.exp(0.7 * self.rng.normal(0, tint, 3)), 0.02, 0.98)
         return np.array([*rgb, self.rng.uniform(*near), np.clip(self.rng.normal(0.5, 0.22), 0, 1)], np.float32)
 
     def box(self, x: float, y: float, w: float, h: float, material: NDArray[np.float32], opacity: float = 1.0) -> None:
@@ -67,7 +67,7 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: int) 
 
 def _room(paint: _Painter) -> None:
     span, rng = WIDTH / HEIGHT, paint.rng
-    paint.box(0, 0, span, 1, paint.surface(0.5, 0.1, (0.55, 0.7)))
+    paint.box(0, 0, span, 1, paint.surface(0.5, 0.1, (0.62, 0.72)))
     floor = rng.uniform(0.58, 0.66)
     paint.box(0, floor, span, 1, paint.surface(0.34, 0.12, (0.4, 0.6)))
     for line in np.arange(0, span, 0.17):
@@ -91,7 +91,7 @@ def _room(paint: _Painter) -> None:
                 for book in np.arange(x, x + width, 0.03):
                     paint.box(book, shelf, 0.026, 0.085, paint.surface(rng.uniform(0.1, 0.6), 0.5))
         x += width + rng.uniform(0.02, 0.25)
-    paint.mottle(0, 1, 0.06)
+    paint.mottle(0, 1, 0.09)
 
 
 def _gate(paint: _Painter) -> None:
@@ -132,7 +132,7 @@ def _garden(paint: _Painter) -> None:
 
 def _passage(paint: _Painter) -> None:
     span, rng = WIDTH / HEIGHT, paint.rng
-    paint.box(0, 0, span, 1, paint.surface(0.45, 0.1, (0.55, 0.62)))
+    paint.box(0, 0, span, 1, paint.surface(0.45, 0.1, (0.45, 0.62)))
     for row, y in enumerate(np.arange(0, 0.6, 0.045)):
         for x in np.arange(-(row % 2) * 0.06, span, 0.12):
             paint.box(x, y, 0.112, 0.04, paint.surface(rng.uniform(0.3, 0.5), 0.1, (0.4, 0.62)))
@@ -155,7 +155,7 @@ def _street(paint: _Painter) -> None:
         x += width
     paint.box(0, 0.6, span, 1, paint.surface(0.42, 0.05))
     for _ in range(12):
-        x, colour = rng.uniform(0, span), paint.surface(rng.uniform(0.15, 0.7), 0.4)
+        x, colour = rng.uniform(0, span), paint.surface(rng.uniform(0.15, 0.7), 0.25)
         paint.box(x, 0.47, 0.55, 0.15, colour)
         paint.box(x + 0.1, 0.39, 0.33, 0.09, paint.surface(0.2))
     paint.box(0, 0.72, span, 0.02, paint.surface(0.6))

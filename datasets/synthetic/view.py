@@ -64,7 +64,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     heading = walk.uniform(-np.pi, np.pi)
     turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
-    near, first = walk.uniform(1.06, 1.28), walk.uniform(0, 2 * np.pi)
+    near, first = walk.uniform(1.02, 1.27), walk.uniform(0, 2 * np.pi)
     light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
     red, green, blue = (float(np.exp(t)) for t in tint)
     ambient = walk.choice([walk.normal(0.16, 0.06), walk.normal(0.36, 0.06), walk.normal(0.52, 0.08)], p=[0.4, 0.25, 0.35])
@@ -75,8 +75,8 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
         amplitude=float(np.clip(1 + spec.pose * frame.normal(0, 0.12), 0.5, 1.4)),
         margin=float(np.clip(near + frame.normal(0, 0.03), 1.02, 1.4)),
         stretch=float(np.exp(walk.normal(0, 0.07) + frame.normal(0, 0.02))),
-        shift_x=float(frame.normal(0, 0.035)),
-        shift_y=float(frame.normal(0, 0.02)),
+        shift_x=float(walk.normal(0, 0.04) + frame.normal(0, 0.03)),
+        shift_y=float(walk.normal(0, 0.02) + frame.normal(0, 0.02)),
         place_x=float((start + speed * shot.step) % 1.0),
         place_y=float(walk.normal(0, 0.05) + frame.normal(0, 0.01)),
         place_zoom=float(walk.uniform(0.75, 1.35)),
