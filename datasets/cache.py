@@ -62,8 +62,7 @@ def decoded(
     table: ImageTable,
     height: int,
     width: int,
-    filter: Filter = "bicubic",
-    *,
+    filter: Filter,
     fingerprint: str,
     cache: Path | None = None,
 ) -> NDArray[np.uint8]:

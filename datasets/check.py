@@ -45,20 +45,22 @@ def _nothing(path: Path) -> str:
 
 def _report(reader: type[TreeDataset], path: Path) -> str:
     tree = reader.load(path)
-    missing, differences = list(tree.missing), list(reader.differences(tree))
+    missing = list(tree.missing)
     try:
-        synthetic = synthetic_note(path) is not None
+        synthetic = synthetic_note(path)
     except UsageError as error:
-        synthetic = True
+        synthetic = {}
         missing.append(str(error))
-    lines = [f"{path}: {reader.title} layout, {'synthetic people' if synthetic else 'real images'}", ""]
+    differences = list(reader.differences(tree, synthetic))
+    real = synthetic is None
+    lines = [f"{path}: {reader.title} layout, {'real images' if real else 'synthetic people'}", ""]
     lines += _table({name: reader.counts(part) for name, part in tree.parts.items()})
     if missing:
         lines += ["", "cannot be read:", *_list(missing)]
-    if differences and not synthetic:
-        lines += ["", "differs from the published counts:", *_list(differences)]
-    if not missing and (synthetic or not differences):
-        lines += ["", "complete" + ("" if synthetic else ": all counts are the published ones")]
+    if differences:
+        lines += ["", f"differs from the {'published' if real else 'generated'} counts:", *_list(differences)]
+    if not missing and not differences:
+        lines += ["", f"complete: all counts are the {'published' if real else 'generated'} ones"]
     return "\n".join(lines)
 
 

@@ -12,60 +12,69 @@ from datasets.check import readers
 from datasets.tree import TreeDataset
 from engine.registry import DATASETS, UsageError
 
-Progress = Callable[[int, int], None]
-"""Called with the number of images made so far, and of all."""
+Progress = Callable[[str], None]
+"""Told in words what goes on."""
 
 
 def open_dataset(
     kind: str, spec: str, *, progress: Progress | None = None, check_counts: bool = True
 ) -> tuple[Dataset, str]:
-    """The data set a run reads, and one sentence that says which it is.
+    """The data set a run reads, and a sentence that says which it is.
+
+    The sentence names no folder, so that a record that quotes it is equal wherever the images lie.
 
     Args:
         kind: registered name of the data set a protocol needs (``sysu``, ``regdb``).
         spec: ``auto`` (``USVI_DATA``, then ``data/<title>``, then generated people), ``synthetic[:size=...,seed=...]``,
             or the folder of the data set (or one that holds it under its usual name).
-        progress: told how far the generator is.
-        check_counts: refuse real images whose counts are not the published ones.
+        progress: told which folder is read and why, and how far the generator is.
+        check_counts: refuse images whose counts are not the expected ones.
 
     Raises:
-        UsageError: a path is wrong, holds another data set, or an incomplete one.
+        UsageError: a path is wrong, or holds another or an incomplete data set; generated images cannot be written.
     """
-    reader = _reader(kind)
-    if spec == "auto":
-        root, why = _at_hand(reader)
-        if root is not None:
-            return _real(reader, root, check_counts)
-        return _synthetic(reader, "synthetic", progress, f", because {why}")
-    if spec == "synthetic" or spec.startswith("synthetic:"):
-        return _synthetic(reader, spec, progress, "")
-    return _real(reader, _explicit(reader, Path(spec).expanduser(), f"--data {spec}"), check_counts)
-
-
-def _reader(kind: str) -> type[TreeDataset]:
     reader: type[TreeDataset] = DATASETS.get(kind)
-    return reader
-
-
-def _real(reader: type[TreeDataset], root: Path, check_counts: bool) -> tuple[Dataset, str]:
+    say = progress or (lambda text: None)
+    root: Path | None = None
+    if spec == "auto":
+        root = _at_hand(reader, say)
+    elif spec.partition(":")[0] != "synthetic":
+        root = _explicit(reader, Path(spec).expanduser(), f"--data {spec}")
+    if root is None:
+        root = _generated(reader, "synthetic" if spec == "auto" else spec, say)
     dataset = reader(root, expect_counts=check_counts)
+    say(f"reading {root}")
+    return dataset, _sentence(dataset, check_counts)
+
+
+def _sentence(dataset: TreeDataset, check_counts: bool) -> str:
     if dataset.synthetic is not None:
-        return dataset, f"Data: synthetic people in the layout of {reader.title}, from {root}."
-    unchecked = "" if check_counts else " (counts not checked against the published ones)"
-    return dataset, f"Data: {reader.title} from {root}{unchecked}."
+        spec = dataset.synthetic.get("spec")
+        knobs = (
+            ", ".join(f"{name}={value}" for name, value in spec.items())
+            if isinstance(spec, dict)
+            else "of unknown kind"
+        )
+        return f"synthetic people in the layout of {dataset.title} ({knobs})"
+    if check_counts:
+        return f"{dataset.title}, the published images"
+    return f"images in the layout of {dataset.title}, not checked against the published counts"
 
 
-def _synthetic(reader: type[TreeDataset], spec: str, progress: Progress | None, why: str) -> tuple[Dataset, str]:
+def _generated(reader: type[TreeDataset], spec: str, say: Progress) -> Path:
     from datasets.synthetic import ensure, parse  # here, because a real data set does not need the generator
 
-    root = ensure(reader.name, parse(spec), cache_folder(), progress)
-    knobs = spec.partition(":")[2]
-    said = f" ({knobs})" if knobs else ""
-    return reader(root), f"Data: generated synthetic people{said} in the layout of {reader.title}, from {root}{why}."
+    folder = cache_folder() / "synthetic"
+    wanted = parse(spec)
+    try:
+        root: Path = ensure(reader.name, wanted, folder, say)  # type: ignore[arg-type]  # it refuses other layouts
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror}; free some space or set USVI_CACHE") from error
+    return root
 
 
-def _at_hand(reader: type[TreeDataset]) -> tuple[Path | None, str]:
-    """The folder of the real data set, or None and the reason."""
+def _at_hand(reader: type[TreeDataset], say: Progress) -> Path | None:
+    """The folder of the real data set; None, and a word about it, where there is none."""
     usual = Path("data") / reader.title
     chosen = os.environ.get("USVI_DATA")
     if chosen:
@@ -74,10 +83,11 @@ def _at_hand(reader: type[TreeDataset]) -> tuple[Path | None, str]:
             raise UsageError(f"USVI_DATA={chosen} is not a folder; correct it, or unset it to use synthetic people")
         root = _below(reader, folder)
         if root is not None:
-            return root, ""
+            return root
     if reader.recognises(usual):
-        return usual, ""
-    return None, f"neither USVI_DATA ({chosen or 'not set'}) nor {usual} holds {reader.title}"
+        return usual
+    say(f"using synthetic people: no {reader.title} in {usual} or in USVI_DATA ({chosen or 'not set'})")
+    return None
 
 
 def _explicit(reader: type[TreeDataset], folder: Path, said: str) -> Path:

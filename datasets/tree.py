@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from datasets.base import Dataset, ImageTable, Split
-from datasets.cache import cache_folder, written_atomically
+from datasets.fingerprint import content_hash
 from engine.registry import UsageError
 from engine.types import Modality
 
@@ -50,13 +49,19 @@ class Tree:
     lists: tuple[str, ...]
     missing: tuple[str, ...]
 
+    @property
+    def images(self) -> tuple[str, ...]:
+        """All listed images, each once, in path order."""
+        splits = [part.split for part in self.parts.values()]
+        return tuple(sorted({path for split in splits for path in (*split.visible.paths, *split.infrared.paths)}))
+
 
 class TreeDataset(Dataset):
     """A reader of one published layout.
 
     Args:
         root: folder of the tree.
-        expect_counts: refuse real images whose counts are not the published ones. Generated trees have their own.
+        expect_counts: refuse images whose counts are not the published ones (of a generated tree: the generated ones).
 
     Raises:
         UsageError: folders, lists or listed images are missing or unreadable, or the counts differ.
@@ -78,11 +83,12 @@ class TreeDataset(Dataset):
                 f"{root} cannot be read as {self.title}: {shortened(self.tree.missing, 3)}\n"
                 f"unpack the whole data set there; --check-data {root} lists everything that is missing"
             )
-        differences = self.differences(self.tree)
-        if expect_counts and self.synthetic is None and differences:
+        differences = self.differences(self.tree, self.synthetic)
+        if expect_counts and differences:
             raise UsageError(
-                f"{root} is not the published {self.title}: {shortened(differences, 3, between=' | ')}\n"
-                f"unpack the data set again, or accept your own images with --set data.check_counts=false"
+                f"{root} is not the {'published' if self.synthetic is None else 'generated'} {self.title}: "
+                f"{shortened(differences, 3, between=' | ')}\n"
+                f"restore it from its source, or accept your own images with --set data.check_counts=false"
             )
 
     @classmethod
@@ -113,9 +119,13 @@ class TreeDataset(Dataset):
         return ", ".join(texts)
 
     @classmethod
-    def differences(cls, tree: Tree) -> tuple[str, ...]:
-        """How the counts differ from the published ones, one line a part."""
+    def differences(cls, tree: Tree, synthetic: Mapping[str, object] | None) -> tuple[str, ...]:
+        """How the counts differ from the published ones, or from those of the generator; one line a part."""
         lines = []
+        if synthetic is not None:
+            generated = synthetic.get("images")
+            change = _difference("images", len(tree.images), generated) if isinstance(generated, int) else ""
+            return (change,) if change else ()
         for name, part in tree.parts.items():
             found, published = cls.counts(part), cls.published(name)
             wrong = [_difference(column, found[column], number) for column, number in published.items()]
@@ -131,13 +141,11 @@ class TreeDataset(Dataset):
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]  # computed when first asked for, then kept
         """Hash of the id lists and of every listed image; of a generated tree, also of how it was generated."""
-        parts = [part.split for part in self.tree.parts.values()]
-        images = [path for split in parts for table in (split.visible, split.infrared) for path in table.paths]
-        content = content_hash(self.root, [*self.tree.lists, *images])
+        content = content_hash(self.root, [*self.tree.lists, *self.tree.images])
         if self.synthetic is None:
-            return f"{self.name}-{content[:16]}"
+            return content[:16]
         note = json.dumps(self.synthetic, sort_keys=True).encode()
-        return f"synthetic-{self.name}-{hashlib.sha256(note + content.encode()).hexdigest()[:16]}"
+        return f"synthetic-{hashlib.sha256(note + content.encode()).hexdigest()[:16]}"
 
 
 def _difference(column: str, found: int, published: int) -> str:
@@ -201,33 +209,3 @@ def synthetic_note(root: Path) -> dict[str, object] | None:
     if not isinstance(note, dict):
         raise UsageError(f"{path} must hold a JSON object; delete the tree so that it is generated anew")
     return note
-
-
-def content_hash(root: Path, paths: Sequence[str]) -> str:
-    """SHA-256 over names, sizes and bytes of files below ``root``, in path order.
-
-    The answer is remembered under the files' sizes and modification times, so that only the first call reads them.
-
-    Raises:
-        UsageError: a file is absent, or the answer cannot be remembered.
-    """
-    names = sorted(set(paths))
-    try:
-        stats = [(root / name).stat() for name in names]
-    except OSError as error:
-        raise UsageError(f"cannot read {error.filename}: {error.strerror}; restore it") from error
-    state = [str(root.resolve()), *(f"{n} {s.st_size} {s.st_mtime_ns}" for n, s in zip(names, stats, strict=True))]
-    key = hashlib.sha256("\n".join(state).encode()).hexdigest()
-    memo = cache_folder() / "fingerprints" / f"{key}.txt"
-    if memo.exists():
-        return memo.read_text()
-
-    def digest(name: str) -> str:
-        content = (root / name).read_bytes()
-        return f"{name} {len(content)} {hashlib.sha256(content).hexdigest()}\n"
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        answer = hashlib.sha256("".join(threads.map(digest, names)).encode()).hexdigest()
-    with written_atomically(memo) as file:
-        file.write(answer.encode())
-    return answer

@@ -128,6 +128,10 @@ class Protocol(ABC):
         """Scores in a complete result: trials of all folds together."""
         return self.trials_per_fold * len(self.folds(dataset))
 
+    def kind(self) -> dict[str, int | str | None]:
+        """How the galleries of a score were drawn; goes into the record."""
+        return {"shots": self.config.shots, "gallery": self.config.gallery}
+
     def tables(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
         """All query images of a fold, and all images that its galleries are drawn from."""
         split = dataset.test(fold)

@@ -32,6 +32,10 @@ class RegDBProtocol(Protocol):
             raise UsageError(f"{self.name} draws no gallery: leave out protocol.gallery={self.config.gallery}")
         super().check(dataset)
 
+    def kind(self) -> dict[str, int | str | None]:
+        """No image is drawn: all are in the gallery."""
+        return {"shots": None, "gallery": "all"}
+
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
         """All images of the gallery modality."""
         _, pool = self.tables(dataset, fold)

@@ -1,0 +1,42 @@
+"""What the bytes of a data set hash to, remembered so that only the first run reads them all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from datasets.cache import cache_folder, written_atomically
+from engine.registry import UsageError
+
+
+def content_hash(root: Path, paths: Sequence[str]) -> str:
+    """SHA-256 over names, sizes and bytes of files below ``root``, in path order.
+
+    The answer is remembered under the files' sizes and modification times, so that only the first call reads them.
+
+    Raises:
+        UsageError: a file is absent, or the answer cannot be remembered.
+    """
+    names = sorted(set(paths))
+    try:
+        stats = [(root / name).stat() for name in names]
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename}: {error.strerror}; restore it") from error
+    state = [str(root.resolve()), *(f"{n} {s.st_size} {s.st_mtime_ns}" for n, s in zip(names, stats, strict=True))]
+    key = hashlib.sha256("\n".join(state).encode()).hexdigest()
+    memo = cache_folder() / "fingerprints" / f"{key}.txt"
+    if memo.exists():
+        return memo.read_text()
+
+    def digest(name: str) -> str:
+        content = (root / name).read_bytes()
+        return f"{name} {len(content)} {hashlib.sha256(content).hexdigest()}\n"
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        answer = hashlib.sha256("".join(threads.map(digest, names)).encode()).hexdigest()
+    with written_atomically(memo) as file:
+        file.write(answer.encode())
+    return answer

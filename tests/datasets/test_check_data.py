@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from trees import write_regdb, write_sysu
+
+from datasets.check import describe
+from engine.registry import UsageError
+
+
+def row(text, name):
+    """Numbers of a table row."""
+    line = next(line for line in text.splitlines() if line.startswith(f"{name} "))
+    return [int(word) for word in line.removeprefix(name).split()]
+
+
+def test_sysu_counts_listed_people_only(tmp_path):
+    text = describe(write_sysu(tmp_path / "SYSU-MM01"))
+    assert "SYSU-MM01 layout, real images" in text
+    header = next(line for line in text.splitlines() if line.startswith("split"))
+    assert header.split() == ["split", "people", "visible", "infrared", *(f"cam{c}" for c in range(1, 7))]
+    assert row(text, "train") == [2, 16, 8, 4, 4, 4, 4, 4, 4]
+    assert row(text, "val") == [1, 8, 4, 2, 2, 2, 2, 2, 2]
+    assert row(text, "train+val") == [3, 24, 12, 6, 6, 6, 6, 6, 6]
+    assert row(text, "test") == [2, 14, 8, 2, 4, 4, 4, 4, 4]
+    assert "differs from the published counts" in text
+    assert "test: people 2 of 96 (94 fewer)" in text
+
+
+def test_the_published_data_set_is_complete(published):
+    text = describe(published)
+    assert row(text, "train") == [296, 20284, 9929, 4721, 5753, 5929, 4821, 4989, 4000]
+    assert text.endswith("complete: all counts are the published ones")
+
+
+def test_an_incomplete_tree_is_described_and_not_refused(tmp_path):
+    root = write_sysu(tmp_path / "SYSU-MM01")
+    shutil.rmtree(root / "cam6")
+    (root / "exp" / "val_id.txt").write_text("x")
+    (root / "synthetic.json").write_text("{")
+    text = describe(root)
+    assert "no folder cam6" in text
+    assert "val_id.txt" in text
+    assert "not valid JSON" in text
+    assert row(text, "test")[-1] == 0
+
+
+def test_an_almost_empty_tree_is_described(tmp_path):
+    (tmp_path / "cam1").mkdir()
+    assert "no folder cam2" in describe(tmp_path)
+    (tmp_path / "regdb" / "Visible").mkdir(parents=True)
+    text = describe(tmp_path / "regdb")
+    assert "no split" in text
+    assert "no folder Thermal" in text
+
+
+def test_regdb_has_a_row_for_every_fold_and_split(tmp_path):
+    text = describe(write_regdb(tmp_path / "RegDB"))
+    assert "RegDB layout" in text
+    assert row(text, "fold 1 train") == row(text, "fold 2 test") == [2, 4, 4]
+    assert "people 2 of 206" in text
+
+
+def test_long_lists_are_cut(tmp_path):
+    root = write_regdb(tmp_path / "RegDB", people=24)
+    shutil.rmtree(root / "Thermal")
+    text = describe(root)
+    assert "and 29 more" in text  # 48 images and the folder itself, of which 20 are shown
+
+
+def test_a_generated_tree_is_called_synthetic(tmp_path):
+    root = write_sysu(tmp_path / "any")
+    (root / "synthetic.json").write_text(json.dumps({"images": 58}))
+    assert "synthetic people" in describe(root)
+    assert describe(root).endswith("complete: all counts are the generated ones")
+    (root / "cam6" / "0003" / "0001.jpg").unlink()
+    assert "images 57 of 58 (1 fewer)" in describe(root)
+
+
+def test_a_folder_without_data_says_what_was_looked_for(tmp_path):
+    write_regdb(tmp_path / "RegDB")
+    text = describe(tmp_path)
+    assert "holds no known data set" in text
+    assert "SYSU-MM01: cam1" in text
+    assert f"there is a folder {tmp_path / 'RegDB'}" in text
+
+
+def test_a_wrong_path_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        describe(tmp_path / "none")

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import errno
+import json
+import sys
+import types
+
+import pytest
+from trees import write_regdb, write_sysu
+
+from datasets.source import open_dataset
+from engine.registry import UsageError
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def generator(tmp_path, monkeypatch):
+    """A generator in place of the real one; remembers what it was asked for."""
+    module = types.ModuleType("datasets.synthetic")
+    module.calls = []
+
+    def ensure(layout, spec, cache, progress):
+        module.calls.append((layout, spec, cache))
+        progress("10 of 10 images")
+        root = cache / layout
+        if not root.exists():
+            {"sysu": write_sysu, "regdb": write_regdb}[layout](root)
+        (root / "synthetic.json").write_text(json.dumps({"spec": {"size": "small", "seed": 0}}))
+        return root
+
+    module.parse, module.ensure = (lambda text: f"parsed {text}"), ensure
+    monkeypatch.setitem(sys.modules, "datasets.synthetic", module)
+    return module
+
+
+def opened(kind, spec, **options):
+    said = []
+    data, sentence = open_dataset(kind, spec, progress=said.append, check_counts=False, **options)
+    assert "\n" not in sentence
+    return data, sentence, "\n".join(said)
+
+
+def test_a_path_is_read(tmp_path):
+    root = write_sysu(tmp_path / "mine")
+    data, sentence, said = opened("sysu", str(root))
+    assert data.root == root
+    assert sentence == "images in the layout of SYSU-MM01, not checked against the published counts"
+    assert said == f"reading {root}"
+
+
+def test_a_folder_that_holds_the_data_set_will_do(tmp_path):
+    root = write_regdb(tmp_path / "RegDB")
+    assert opened("regdb", str(tmp_path))[0].root == root
+
+
+def test_counts_are_checked_unless_told_otherwise(tmp_path):
+    root = write_sysu(tmp_path / "mine")
+    with pytest.raises(UsageError, match="is not the published SYSU-MM01"):
+        open_dataset("sysu", str(root))
+
+
+@pytest.mark.parametrize("make", ["nothing", "file", "empty"])
+def test_a_wrong_path_is_an_error_and_never_a_fall_back(tmp_path, generator, make):
+    path = tmp_path / "wrong"
+    if make == "file":
+        path.touch()
+    elif make == "empty":
+        path.mkdir()
+    with pytest.raises(UsageError, match=str(path)):
+        open_dataset("sysu", str(path))
+    assert generator.calls == []
+
+
+def test_the_other_data_set_is_called_by_its_name(tmp_path):
+    root = write_regdb(tmp_path / "mine")
+    with pytest.raises(UsageError, match="it holds RegDB, not SYSU-MM01"):
+        open_dataset("sysu", str(root))
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(UsageError, match="did you mean sysu"):
+        open_dataset("sisu", "auto")
+
+
+def test_auto_reads_the_environment_first(tmp_path, here, monkeypatch, generator):
+    write_sysu(here / "data" / "SYSU-MM01")
+    root = write_sysu(tmp_path / "mine")
+    monkeypatch.setenv("USVI_DATA", str(root))
+    assert opened("sysu", "auto")[0].root == root
+    parent = tmp_path / "parent"
+    write_sysu(parent / "SYSU-MM01")
+    monkeypatch.setenv("USVI_DATA", str(parent))
+    assert opened("sysu", "auto")[0].root == parent / "SYSU-MM01"
+    assert generator.calls == []
+
+
+def test_auto_reads_the_usual_folder_next(here, generator, monkeypatch, tmp_path):
+    write_regdb(here / "data" / "RegDB")
+    assert opened("regdb", "auto")[0].root.resolve() == here / "data" / "RegDB"
+    monkeypatch.setenv("USVI_DATA", str(tmp_path))
+    assert opened("regdb", "auto")[0].root.resolve() == here / "data" / "RegDB"
+    assert generator.calls == []
+
+
+def test_auto_ends_with_synthetic_people_and_says_so(here, tmp_path, monkeypatch, generator):
+    data, sentence, said = opened("sysu", "auto")
+    assert data.synthetic is not None
+    assert sentence == "synthetic people in the layout of SYSU-MM01 (size=small, seed=0)"
+    first = said.splitlines()[0]
+    assert first == "using synthetic people: no SYSU-MM01 in data/SYSU-MM01 or in USVI_DATA (not set)"
+    assert generator.calls == [("sysu", "parsed synthetic", tmp_path / "cache" / "synthetic")]
+    monkeypatch.setenv("USVI_DATA", str(write_regdb(tmp_path / "RegDB")))
+    assert f"USVI_DATA ({tmp_path / 'RegDB'})" in opened("sysu", "auto")[2]
+
+
+def test_auto_refuses_an_environment_that_points_nowhere(here, monkeypatch, tmp_path, generator):
+    monkeypatch.setenv("USVI_DATA", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"USVI_DATA=.*none is not a folder"):
+        open_dataset("sysu", "auto")
+
+
+def test_auto_does_not_hide_an_incomplete_data_set(here, generator):
+    (write_sysu(here / "data" / "SYSU-MM01") / "exp" / "test_id.txt").unlink()
+    with pytest.raises(UsageError, match=r"test_id\.txt"):
+        open_dataset("sysu", "auto", check_counts=False)
+
+
+def test_the_sentence_is_the_same_however_the_tree_was_found(here, generator):
+    sentences = {opened("sysu", "auto")[1], opened("sysu", "synthetic")[1]}
+    root = opened("sysu", "synthetic")[0].root
+    assert {*sentences, opened("sysu", str(root))[1]} == sentences
+    assert len(sentences) == 1
+
+
+def test_knobs_reach_the_generator(generator):
+    _, _, said = opened("regdb", "synthetic:size=tiny,seed=3")
+    assert generator.calls[0][:2] == ("regdb", "parsed synthetic:size=tiny,seed=3")
+    assert "10 of 10 images" in said
+
+
+def test_a_full_disk_under_the_generator_is_reported(generator):
+    def full(layout, spec, cache, progress):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    generator.ensure = full
+    with pytest.raises(UsageError, match=r"No space left on device; free some space or set USVI_CACHE"):
+        open_dataset("sysu", "synthetic")
+
+
+def test_the_real_generator_writes_what_the_reader_reads():
+    synthetic = pytest.importorskip("datasets.synthetic")
+    if not hasattr(synthetic, "ensure"):
+        pytest.skip("the generator is not there")
+    data, sentence = open_dataset("regdb", "synthetic:size=tiny")
+    assert data.synthetic is not None
+    assert len(data.test(data.folds[0]).infrared)
+    assert data.fingerprint.startswith("synthetic-")
+    assert "size=tiny" in sentence

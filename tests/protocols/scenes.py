@@ -1,0 +1,97 @@
+"""Data sets that exist in memory only."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+import protocols
+from datasets.base import Dataset, ImageTable, Split
+
+VISIBLE, INFRARED = (1, 2, 4, 5), (3, 6)
+
+
+def table(modality, rows: Iterable[tuple[int, int, int]], root=Path("nowhere")) -> ImageTable:
+    """Rows are (camera, identity, frame)."""
+    ordered = sorted(
+        (f"cam{camera}/{identity:04d}/{frame:04d}.jpg", identity, camera) for camera, identity, frame in rows
+    )
+    return ImageTable(
+        modality,
+        root,
+        tuple(path for path, _, _ in ordered),
+        np.array([identity for _, identity, _ in ordered], dtype=np.int64),
+        np.array([camera for _, _, camera in ordered], dtype=np.int64),
+    )
+
+
+def published_counts() -> dict[tuple[int, int], int]:
+    """Test images of SYSU-MM01 by (identity, camera)."""
+    path = Path(protocols.__file__).parent / "data" / "sysu_test_counts.csv"
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return {(int(row["identity"]), camera): int(row[f"cam{camera}"]) for row in rows for camera in range(1, 7)}
+
+
+class Scene(Dataset):
+    """Test images in the given numbers; there is nothing to train on."""
+
+    fingerprint = "none"
+    synthetic = None
+
+    def __init__(self, counts: dict[tuple[int, int], int], name="sysu", folds=(1,), root=Path("nowhere")) -> None:
+        self.name, self.folds, self.root = name, folds, root
+        rows = [(camera, identity, frame) for (identity, camera), n in counts.items() for frame in range(1, n + 1)]
+        self.split = Split(
+            table("visible", [row for row in rows if row[0] in VISIBLE]),
+            table("infrared", [row for row in rows if row[0] in INFRARED]),
+        )
+
+    def train(self, fold: int = 1) -> Split:
+        raise AssertionError("a protocol reads no training image")
+
+    def test(self, fold: int = 1) -> Split:
+        assert fold in self.folds
+        return self.split
+
+
+def small_scene(**options) -> Scene:
+    """Six people; person 4 is not seen indoors, person 5 not by camera 3."""
+    counts = {(i, c): 2 + (i + c) % 3 for i in range(1, 7) for c in range(1, 7)}
+    for absent in ((4, 1), (4, 2), (5, 3)):
+        del counts[absent]
+    return Scene(counts, **options)
+
+
+class Embedder:
+    """Random unit features that lean to a person's own direction; counts its calls."""
+
+    def __init__(self, lean: float = 1.0) -> None:
+        self.lean, self.calls = lean, []
+
+    def __call__(self, images: ImageTable):
+        self.calls.append(images)
+        generator = np.random.default_rng(len(images))
+        people = np.random.default_rng(0).normal(size=(1000, 16))
+        features = generator.normal(size=(len(images), 16)) + self.lean * people[images.identities]
+        return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+
+
+def write_permutations(path, table, trials=10):
+    """The structure of the official file: cameras x 1 cells of people x 1 cells of trials x images."""
+    generator = np.random.default_rng(5)
+    cameras = np.empty((6, 1), dtype=object)
+    orders = {}
+    for camera in range(1, 7):
+        people = np.empty((int(table.identities.max()), 1), dtype=object)
+        for identity in range(1, len(people) + 1):
+            number = int(((table.identities == identity) & (table.cameras == camera)).sum())
+            orders[identity, camera] = np.array([generator.permutation(number) + 1 for _ in range(trials)])
+            people[identity - 1, 0] = orders[identity, camera].astype(np.uint8)
+        cameras[camera - 1, 0] = people
+    scipy.io.savemat(path, {"rand_perm_cam": cameras})
+    return orders
