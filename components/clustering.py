@@ -65,9 +65,9 @@ def centroids(features: Tensor, labels: Tensor) -> Tensor:
         ``[C, D]``, a row for every label that occurs, ascending.
     """
     kept = labels != OUTLIER
-    present, cluster, size = torch.unique(labels[kept], return_inverse=True, return_counts=True)
+    present, cluster = torch.unique(labels[kept], return_inverse=True)
     total = features.new_zeros(len(present), features.shape[1]).index_add_(0, cluster, features[kept])
-    return normalize(total / size[:, None])
+    return normalize(total)  # a sum points where its mean does
 
 
 def pseudo_labels(

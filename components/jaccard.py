@@ -101,7 +101,7 @@ def _nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np
     """Group number of each image, from the finest grouping (camera of a modality) to the coarsest (modality)."""
     if groups is None:
         return []
-    table = np.asarray(groups)
+    table = torch.as_tensor(groups).cpu().numpy()
     if table.ndim not in (1, 2) or len(table) != n:
         raise ValueError(f"groups of shape {table.shape} for {n} images; give [N] or [N, 2]")
     table = table.reshape(n, -1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,18 @@ def test_matching_is_total(visible: int, infrared: int, seed: int) -> None:
         assert torch.equal(swapped[1], to_infrared)
     rescaled = match(a * torch.rand(visible, 1).add(0.5), b * 3)
     assert torch.equal(rescaled[0], to_infrared)
+
+
+def test_the_first_round_has_the_least_exponential_cost() -> None:
+    other_cost_differs = 0
+    for seed in range(40):
+        similarity = np.random.default_rng(seed).uniform(-1, 1, (5, 4))
+        rows = list(permutations(range(5), 4))
+        best = min(rows, key=lambda chosen: sum(np.exp(-similarity[row, i]) for i, row in enumerate(chosen)))
+        linear = min(rows, key=lambda chosen: -sum(similarity[row, i] for i, row in enumerate(chosen)))
+        assert tuple(_match_progressively(similarity)[1]) == best
+        other_cost_differs += best != linear
+    assert other_cost_differs
 
 
 def test_a_single_cluster_takes_all() -> None:
