@@ -11,14 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.resnet import (
-    BasicBlock,
-    Bottleneck,
-    GroupedBatchNorm,
-    Stem,
-    Trunk,
-    initialise,
-)
+from components.resnet import BasicBlock, Bottleneck, GroupedBatchNorm, Stem, Trunk, initialise
 from engine.registry import ENCODERS, UsageError
 from engine.types import Modality
 
@@ -43,8 +36,11 @@ class EncoderConfig:
     bn_groups: int = 1
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.bn_groups < 1:
-            raise UsageError(f"encoder.width={self.width} and encoder.bn_groups={self.bn_groups} must be at least 1")
+        if self.bn_groups < 1:
+            raise UsageError(f"encoder.bn_groups={self.bn_groups} must be at least 1")
+        # torch 2.13's CPU convolutions corrupt the heap in the backward pass of 4 channels in channels-last memory
+        if self.width < 8 or self.width % 8:
+            raise UsageError(f"encoder.width={self.width} must be a multiple of 8")
 
 
 class TwoStreamEncoder(nn.Module):
@@ -111,7 +107,6 @@ class TwoStreamEncoder(nn.Module):
 
     def embed(self, images: Tensor, modality: Modality) -> Tensor:
         """Unit features of one modality: ``[B, 3, H, W]`` to ``[B, D]``; call in evaluation mode to test or cluster."""
-        images = _channels_last(images)
         feature = self(images, None) if modality == "visible" else self(None, images)
         return F.normalize(feature, dim=1)
 
@@ -212,12 +207,7 @@ def _from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return trunk | {f"{modality}.{key}": value for modality in ("visible", "infrared") for key, value in stem.items()}
 
 
-def _check_fit(
-    own: Mapping[str, Tensor],
-    given: Mapping[str, Tensor],
-    optional: set[str],
-    path: Path,
-) -> None:
+def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional: set[str], path: Path) -> None:
     problems = {
         "missing": sorted(own.keys() - given.keys() - optional),
         "unexpected": sorted(given.keys() - own.keys()),

@@ -144,6 +144,17 @@ def test_bn_groups_are_replicas_on_contiguous_parts(non_local):
         grouped(images(3), infrared)
 
 
+def test_half_precision_returns_float32_features_near_the_full_ones():
+    encoder = build_encoder(SMALL, 0).eval()
+    with torch.no_grad():
+        full = encoder(images(4), images(2, 1))
+        encoder.precision = torch.bfloat16
+        half = encoder(images(4), images(2, 1))
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, full)
+    assert F.cosine_similarity(half, full).min() > 0.99
+
+
 def test_new_weights_come_from_the_seed_alone():
     state = torch.get_rng_state()
     first = build_encoder(SMALL, 3).state_dict()
