@@ -94,10 +94,11 @@ def prepare(options: argparse.Namespace, progress: Progress) -> Run:
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
     _check_output(options.output)
     # settings are checked before the data set, which may take a while to open, and again with its own profile
-    load_config(options.method, options.protocol, profile=kind, seed=options.seed, settings=options.set)
+    early = load_config(options.method, options.protocol, profile=kind, seed=options.seed, settings=options.set)
     device = _device(options.device)
-    checks = "data.check_counts=false" not in options.set
-    dataset, sentence = open_dataset(kind, options.data, progress=progress.say, check_counts=checks)
+    dataset, sentence = open_dataset(
+        kind, options.data, progress=progress.say, check_counts=early.data.check_counts
+    )
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
     config = load_config(options.method, options.protocol, profile=profile, seed=options.seed, settings=options.set)

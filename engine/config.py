@@ -139,7 +139,7 @@ def load_config(
     Raises:
         UsageError: unknown key, value of the wrong type or out of range.
     """
-    tree = _read(CONFIGS / setting / f"{profile}.py")
+    tree = _for_method(_read(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
     override = CONFIGS / setting / method / f"{profile}.py"
     if override.exists():
         _merge(tree, _read(override))
@@ -238,6 +238,13 @@ def _read(path: Path) -> dict[str, Any]:
         known = [p.stem for p in path.parent.glob("*.py")]
         raise UsageError(f"no settings file {path.name}: {did_you_mean(path.stem, known)}")
     return typing.cast(dict[str, Any], _File.fromfile(str(path), lazy_import=False).to_dict())
+
+
+def _for_method(tree: dict[str, Any], cls: type[MethodConfig]) -> dict[str, Any]:
+    """A profile speaks to all methods: what this one has no field for does not concern it."""
+    names = {item.name for item in fields(cls)}
+    tree["method"] = {name: value for name, value in tree.get("method", {}).items() if name in names}
+    return tree
 
 
 def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:

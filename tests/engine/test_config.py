@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
+from mmengine.config import Config
 
-from engine.config import TrainConfig, build, digest, load_config, parse_setting
+from engine.config import CONFIGS, TrainConfig, build, digest, load_config, parse_setting
 from engine.registry import METHODS, UsageError
 
 PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
@@ -29,6 +30,13 @@ def test_real_data_has_the_published_schedule() -> None:
     assert (sysu.train.lr, sysu.train.weight_decay, sysu.train.lr_factor) == (3.5e-4, 5e-4, 0.1)
     assert (sysu.hyper.eps, regdb.hyper.eps) == (0.6, 0.3)  # type: ignore[attr-defined]
     assert (regdb.train.iterations, regdb.train.visible_clusters) == (100, 4)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_method_setting_of_a_profile_is_known_to_some_method(profile: str) -> None:
+    known = {item.name for name in METHODS.names() for item in fields(METHODS.get(name).Config)}
+    values = Config.fromfile(str(CONFIGS / "shared" / f"{profile}.py"), lazy_import=False).to_dict()
+    assert set(values.get("method", {})) <= known
 
 
 def test_overrides_win_and_take_the_type_of_their_field() -> None:

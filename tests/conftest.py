@@ -1,0 +1,40 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from datasets.synthetic import ensure, parse
+
+TINY = "synthetic:size=tiny"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache for all test processes of a session, apart from the user's own."""
+    folder = tmp_path_factory.getbasetemp().parent / "usvi-cache"
+    folder.mkdir(exist_ok=True)
+    patch = pytest.MonkeyPatch()
+    patch.setenv("USVI_CACHE", str(folder))
+    patch.delenv("USVI_DATA", raising=False)
+    yield folder
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def tiny_people(cache: Path) -> dict[str, Path]:
+    """Folders of the tiny synthetic data sets by layout, rendered once for all test processes."""
+    with (cache / "render.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return {layout: ensure(layout, parse(TINY), cache) for layout in ("sysu", "regdb")}
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> None:
+    """Tests share the machine; what a run sets does not leak into the next test."""
+    torch.set_num_threads(1)

@@ -1,0 +1,87 @@
+"""What holds for every method: a new one adds a row to ``METHODS_UNDER_TEST``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import world
+
+from engine.registry import METHODS
+from methods.base import Method
+
+METHODS_UNDER_TEST = {
+    "cluster_contrast": {"k1": 6, "k2": 2},
+    "sclhm": {"k1": 6, "k2": 2},
+    "supervised": {},
+    "untrained": {},
+}
+TRAINED = [name for name in METHODS_UNDER_TEST if METHODS.get(name).stages(METHODS.get(name).Config())]
+
+
+def build(name: str) -> Method:
+    cls = METHODS.get(name)
+    method: Method = cls(replace(cls.Config(), **METHODS_UNDER_TEST[name]), world.encoder())
+    return method
+
+
+def test_every_registered_method_is_under_test() -> None:
+    assert set(METHODS_UNDER_TEST) == set(METHODS.names())
+
+
+@pytest.mark.parametrize("name", sorted(METHODS_UNDER_TEST))
+def test_a_method_is_named_like_its_file_and_described(name: str) -> None:
+    cls = METHODS.get(name)
+    assert Path(cls.__module__.replace(".", "/")).name == name
+    assert cls.summary
+    assert cls.__doc__
+    assert cls.headline in build(name).models()
+
+
+@pytest.mark.parametrize("name", sorted(METHODS_UNDER_TEST))
+def test_only_the_supervised_bound_declares_identities(name: str) -> None:
+    assert METHODS.get(name).uses_identities == (name == "supervised")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_last_stage_is_the_method_itself(name: str) -> None:
+    cls = METHODS.get(name)
+    assert cls.stages(cls.Config())[-1].method == name
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_steps_give_finite_losses_and_move_the_encoder(name: str) -> None:
+    method = build(name)
+    before = [p.clone() for p in method.encoder.parameters() if p.requires_grad]
+    history = world.train_steps(method)
+    assert all(math.isfinite(value) and value > 0 for losses in history for value in losses.values())
+    after = [p for p in method.encoder.parameters() if p.requires_grad]
+    moved = [not torch.equal(old, new) for old, new in zip(before, after, strict=True)]
+    assert all(moved)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_same_steps_give_the_same_losses(name: str) -> None:
+    assert world.train_steps(build(name)) == world.train_steps(build(name))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_steps_leave_global_random_state_alone(name: str) -> None:
+    method = build(name)
+    state = torch.get_rng_state()
+    world.train_steps(method)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_only_networks_are_in_the_checkpoint(name: str) -> None:
+    """Memories are rebuilt every epoch, so a checkpoint of the models restores everything."""
+    method = build(name)
+    world.train_steps(method)
+    saved = {k for key, model in method.models().items() for k in model.state_dict(prefix=f"{key}.")}
+    networks = {"encoder": "student"}
+    kept = {networks.get(k.split(".")[0], k.split(".")[0]) + "." + k.partition(".")[2] for k in method.state_dict()}
+    assert kept == saved
