@@ -91,7 +91,7 @@ def _table(key: TableKey, records: Mapping[str, Record]) -> list[str]:
     header = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
     description = next(iter(records.values())).result.dataset["description"]
     title = f"### `{key.protocol}`, {gallery_words(key.shots, key.gallery)}, {key.setting} setting"
-    data = f"Data: {description} (`{key.dataset}`, fingerprint `{key.fingerprint[:12]}`)."
+    data = f"Data: {description} (`{key.dataset}`, fingerprint `{key.fingerprint[:22]}`)."
     return [title, data, table(header, [_cells(row, lead) for row in rows]), *_models(rows)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +13,16 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from engine.types import MODALITIES
-from reports.style import MODALITY_COLOURS, NEUTRAL, new_figure, shared_legend
+from reports.style import MARKERS, MODALITY_COLOURS, NEUTRAL, PALETTE, new_figure, shared_legend
 
 Line = dict[str, Any]
 """One line of a journal."""
 AGREEMENT = {"ari": "ARI", "nmi": "NMI", "purity": "purity"}
+MODALITY_LOOK = {
+    name: {"color": MODALITY_COLOURS[name], "marker": MARKERS[name], "linestyle": dashes}
+    for name, dashes in zip(MODALITIES, ("-", "-."), strict=True)
+}
+OTHER_COLOURS = [colour for colour in PALETTE if colour not in MODALITY_COLOURS.values()]
 _MARK_UP_TO = 40
 """Longest training whose epochs are marked one by one."""
 
@@ -30,9 +36,12 @@ def epochs_of(journal: Sequence[Line], fold: int) -> list[Line]:
 def losses_figure(epochs: Sequence[Line]) -> Figure:
     """Every named loss, mean over the steps of an epoch."""
     figure, (axes,) = new_figure()
-    for name in dict.fromkeys(name for line in epochs for name in line["losses"]):
-        _draw(axes, [line["losses"].get(name) for line in epochs], name)
-    _finish(axes, epochs, "loss (mean over the epoch's steps)")
+    names = {name for line in epochs for name in line["losses"]}
+    others = dict(zip(sorted(names - set(MODALITIES)), itertools.cycle(OTHER_COLOURS), strict=False))
+    for name in [*(m for m in MODALITIES if m in names), *others]:
+        look = MODALITY_LOOK.get(name) or {"color": others[name]}
+        _draw(axes, [line["losses"].get(name) for line in epochs], name, **look)
+    _finish(axes, epochs, "mean loss of the epoch")
     _from_zero(axes)
     shared_legend(figure)
     return figure
@@ -43,9 +52,9 @@ def clusters_figure(epochs: Sequence[Line]) -> Figure:
     figure, (counts, outliers) = new_figure(2)
     truth: dict[int, list[str]] = {}
     for name in MODALITIES:
-        colour = MODALITY_COLOURS[name]
-        _draw(counts, [line["clusters"][name] for line in epochs], name, color=colour)
-        _draw(outliers, [line["outliers"][name] / line["images"][name] for line in epochs], name, color=colour)
+        look = MODALITY_LOOK[name]
+        _draw(counts, [line["clusters"][name] for line in epochs], name, **look)
+        _draw(outliers, [line["outliers"][name] / line["images"][name] for line in epochs], name, **look)
         truth.setdefault(epochs[0]["identities"][name], []).append(name)
     for count, names in truth.items():
         whose = "training" if len(names) > 1 else names[0]
@@ -65,8 +74,8 @@ def quality_figure(epochs: Sequence[Line]) -> Figure:
     associated = any(match is not None for match in matches)
     figure, panels = new_figure(3 if associated else 2)
     for name, axes in zip(MODALITIES, panels, strict=False):
-        for measure, label in AGREEMENT.items():
-            _draw(axes, [line["quality"][name][measure] for line in epochs], label)
+        for (measure, label), dashes in zip(AGREEMENT.items(), ("-", "--", "-."), strict=True):
+            _draw(axes, [line["quality"][name][measure] for line in epochs], label, linestyle=dashes)
         axes.set_title(f"{name} clusters")
     if associated:
         _draw(panels[2], matches, "matched to the same person", color=NEUTRAL)
@@ -94,10 +103,12 @@ def scores_figure(scores: Sequence[Line]) -> Figure:
 
 
 def _draw(axes: Axes, values: Sequence[float | None], label: str, **look: Any) -> None:
-    """A line over epochs 1, 2, ...; None leaves a gap."""
+    """A line over epochs 1, 2, ...; None leaves a gap. Points on the edge are shown whole."""
     heights = np.array([np.nan if value is None else value for value in values], dtype=float)
-    marker = "o" if len(values) <= _MARK_UP_TO else None
-    axes.plot(np.arange(1, len(values) + 1), heights, marker=marker, markersize=3, label=label, **look)
+    look = {"marker": "o", "markersize": 3.5, "clip_on": False, **look}
+    if len(values) > _MARK_UP_TO:
+        look["marker"] = None
+    axes.plot(np.arange(1, len(values) + 1), heights, label=label, **look)
 
 
 def _finish(axes: Axes, epochs: Sequence[Line], label: str) -> None:

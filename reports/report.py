@@ -74,7 +74,7 @@ def write_report(run: Path, images: Images | None = None) -> Path:
 def _head(record: Record) -> Iterator[str]:
     result = record.result
     yield f"# {result.method} on {result.protocol}, seed {result.seed}"
-    yield f"Data: {result.dataset['description']} (fingerprint `{result.dataset['fingerprint'][:12]}`)."
+    yield f"Data: {result.dataset['description']} (fingerprint `{result.dataset['fingerprint'][:22]}`)."
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound, not a competitor."
     kinds = dict.fromkeys((score.model, score.selection) for score in result.scores)

@@ -20,6 +20,7 @@ PALETTE: list[tuple[float, float, float]] = seaborn.color_palette("colorblind")
 VISIBLE, INFRARED = PALETTE[0], PALETTE[3]
 RIGHT, WRONG, NEUTRAL = PALETTE[2], PALETTE[3], (0.45, 0.45, 0.45)
 MODALITY_COLOURS = {"visible": VISIBLE, "infrared": INFRARED}
+MARKERS = {"visible": "o", "infrared": "^"}
 WIDTH = 7.2
 """Inches; one text column of a page."""
 DPI = 160

@@ -12,14 +12,13 @@ from seaborn import color_palette, desaturate
 from sklearn.manifold import TSNE
 
 from reports.evaluation import IDENTITIES, IMAGES, Sample
-from reports.style import NEUTRAL, WIDTH, new_figure
+from reports.style import MARKERS, NEUTRAL, WIDTH, new_figure
 
 PERPLEXITY = 20.0
 """About the number of images an identity has in the sample."""
 SEED = 0
 SMALLEST = 8
 """Fewest images worth a figure."""
-MARKERS = {"visible": "o", "infrared": "^"}
 
 
 def project(features: NDArray[np.float32], seed: int = SEED) -> NDArray[np.float32]:
@@ -78,7 +77,7 @@ def _scatter(axes: Axes, positions: NDArray[np.float32], sample: Sample) -> None
     for person in people:
         points = positions[sample.identities == person]
         middle = points[np.argmin(np.linalg.norm(points - np.median(points, axis=0), axis=1))]
-        text = axes.annotate(str(person), middle, (0, 3), textcoords="offset points", fontsize=7, ha="center")
-        text.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        text = axes.annotate(str(person), middle, (0, 4), textcoords="offset points", fontsize=7, ha="center")
+        text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
