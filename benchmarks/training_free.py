@@ -1,8 +1,8 @@
 """How far matchers without training get across modalities; on a sound benchmark, hardly above chance.
 
-``python -m benchmarks.training_free TREE`` prints the infrared-to-visible mAP of chance, mean colour, grey bands and HOG on a
-SYSU-MM01-layout tree: every test infrared image against one visible image of every (identity, camera), without the
-camera-2 images where the query comes from camera 3, which hangs in the same room.
+``python -m benchmarks.training_free TREE`` prints the infrared-to-visible mAP of chance, mean colour, grey bands and
+HOG on a SYSU-MM01-layout tree: every test infrared image against one visible image of every (identity, camera),
+without the camera-2 images where the query comes from camera 3, which hangs in the same room.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def bands(image: Features) -> Features:
 
 
 def hog(image: Features) -> Features:
-    """Histograms of oriented gradients: cells of 8 x 8 pixels, 9 orientations, blocks of 2 x 2 cells (Dalal, Triggs)."""
+    """Histograms of oriented gradients: 9 of them, cells of 8 x 8 pixels, blocks of 2 x 2 cells (Dalal, Triggs)."""
     down, right = np.gradient(image.mean(2))
     angle = np.arctan2(down, right) % np.pi / np.pi * 9
     strength = np.hypot(down, right)
@@ -56,7 +56,7 @@ def hog(image: Features) -> Features:
         share = strength * np.clip(1 - np.minimum((angle - orientation) % 9, (orientation - angle) % 9), 0, None)
         cells[orientation] = share.reshape(16, 8, 8, 8).sum((1, 3))
     blocks = np.concatenate([cells[:, i : i + 15, j : j + 7] for i in (0, 1) for j in (0, 1)])
-    return (blocks / np.sqrt((blocks**2).sum(0, keepdims=True) + 1.0)).ravel()
+    return np.asarray(blocks / np.sqrt((blocks**2).sum(0, keepdims=True) + 1.0), np.float32).ravel()
 
 
 MATCHERS: dict[str, Callable[[Features], Features]] = {"mean colour": mean_colour, "grey bands": bands, "HOG": hog}
@@ -85,7 +85,7 @@ def mean_average_precision(
 
 
 def measure(tree: Path) -> dict[str, float]:
-    """mAP in percent of chance and of each matcher, over ten draws of the gallery."""
+    """MAP in percent of chance and of each matcher, over ten draws of the gallery."""
     query, gallery = collect(tree, INFRARED), collect(tree, VISIBLE)
     queries, galleries = extract(query), extract(gallery)
     rng = numpy_generator(0, "training free")

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.synthetic.body import Primitives
 from datasets.synthetic.cameras import Band, Camera
 from datasets.synthetic.clothing import Material, Pattern, luma
 from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.raycast import Hits
+from datasets.synthetic.solids import Primitives
 from datasets.synthetic.view import View
 
 THERMAL_SPAN = (0.82, 0.65)
@@ -41,7 +41,7 @@ def _palette(people: Sequence[Person], band: Band, views: Sequence[View], gap: f
         grey, grey_second = _table(people, lambda m: luma(m.colour)), _table(people, lambda m: luma(m.second))
         if band == "near":
             own = _table(people, lambda m: m.near)
-            own_second = own + 0.8 * _table(people, lambda m: m.kept) * (grey_second - grey)
+            own_second = own + 0.9 * _table(people, lambda m: m.kept) * (grey_second - grey)
         else:
             warmth = torch.tensor([view.warmth for view in views])[:, None]
             own = warmth + (THERMAL_SPAN[0] - THERMAL_SPAN[1] * warmth) * _table(people, lambda m: m.heat)

@@ -57,26 +57,26 @@ def luma(colour: Colour) -> float:
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
-def fabric(rng: np.random.Generator, patterned: float, heat: float) -> Material:
+def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: float = 1.0) -> Material:
     """A dyed textile; ``patterned`` is the probability of a pattern, ``heat`` its mean warmth."""
-    colour = _dye(rng)
+    colour = _dye(rng, darkness)
     pattern = Pattern(int(rng.integers(1, len(Pattern)))) if rng.random() < patterned else Pattern.PLAIN
     return Material(
         colour=colour,
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.8 + 0.3 * (luma(colour) - 0.35) + rng.normal(0, 0.11), 0.34, 1.0)),
-        kept=float(rng.uniform(0.1, 0.9)),
+        near=float(np.clip(0.8 + 0.35 * (luma(colour) - 0.35) + rng.normal(0, 0.09), 0.34, 1.0)),
+        kept=float(rng.uniform(0.1, 1.0)),
         heat=float(np.clip(rng.normal(heat, 0.16), 0.05, 1.0)),
     )
 
 
 def leather(rng: np.random.Generator, heat: float) -> Material:
     """Shoes, bags, caps: plain, often dark, cool."""
-    level = float(rng.choice([rng.uniform(0.04, 0.2), rng.uniform(0.2, 0.8)]))
-    colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.7)), level)
-    near = float(np.clip(rng.choice([0.25, 0.8]) + rng.normal(0, 0.08), 0.08, 0.98))
+    level = float(rng.choice([rng.uniform(0.04, 0.15), rng.uniform(0.5, 0.95)]))
+    colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), level)
+    near = float(np.clip(0.18 + 0.9 * luma(colour) + rng.normal(0, 0.1), 0.08, 0.98))
     return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, float(np.clip(rng.normal(heat, 0.1), 0, 1)))
 
 
@@ -94,8 +94,8 @@ def hair(rng: np.random.Generator) -> Material:
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.18, 0.34)), 1.0, 0.88)
 
 
-def _dye(rng: np.random.Generator) -> Colour:
-    value = float(np.clip(rng.beta(1.2, 1.6), 0.07, 0.95))
+def _dye(rng: np.random.Generator, darkness: float) -> Colour:
+    value = float(np.clip(rng.beta(1.2, 1.6 * darkness), 0.07, 0.95))
     saturation = float(rng.uniform(0.35, 0.9)) if rng.random() < 0.65 else float(rng.uniform(0, 0.12))
     return colorsys.hsv_to_rgb(float(rng.random()), saturation, value)
 

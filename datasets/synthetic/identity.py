@@ -128,9 +128,9 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
     materials = {
         Region.SKIN: skin,
         Region.HAIR: hair,
-        Region.TOP: clothing.fabric(wardrobe, 0.6, 0.62 - 3.0 * outfit.bulk),
+        Region.TOP: clothing.fabric(wardrobe, 0.6, 0.52 - 3.0 * outfit.bulk),
         Region.INNER: clothing.fabric(wardrobe, 0.2, 0.8),
-        Region.BOTTOM: clothing.fabric(wardrobe, 0.15, 0.8),
+        Region.BOTTOM: clothing.fabric(wardrobe, 0.3, 0.8, darkness=1.8),
         Region.SHOES: clothing.leather(wardrobe, 0.4),
         Region.BAG: clothing.leather(wardrobe, 0.15),
         Region.HAT: clothing.leather(wardrobe, 0.4),
@@ -139,7 +139,7 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
 
 
 def _draw_body(rng: np.random.Generator) -> Body:
-    girth = float(np.clip(rng.lognormal(0.0, 0.17), 0.74, 1.5))
+    girth = float(np.clip(rng.lognormal(0.0, 0.22), 0.7, 1.6))
     hair = float(rng.choice([0.0, 1.0, rng.uniform(1.3, 1.6), rng.uniform(1.7, 2.0)], p=[0.1, 0.45, 0.2, 0.25]))
     return Body(
         stature=float(np.clip(rng.normal(1.69, 0.1), 1.45, 1.95)),
@@ -157,11 +157,15 @@ def _draw_body(rng: np.random.Generator) -> Body:
 
 
 def _draw_outfit(rng: np.random.Generator) -> Outfit:
-    top = str(rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=[0.24, 0.2, 0.16, 0.16, 0.14, 0.1]))
+    top = str(
+        rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=[0.24, 0.2, 0.16, 0.16, 0.14, 0.1])
+    )
     bottom = str(rng.choice(["trousers", "wide trousers", "shorts", "skirt"], p=[0.46, 0.16, 0.2, 0.18]))
     bottom = {"dress": "leggings", "coat": "trousers" if bottom in ("shorts", "skirt") else bottom}.get(top, bottom)
     skirt = bottom == "skirt"
-    hem = {"coat": rng.uniform(0.45, 0.95), "dress": rng.uniform(0.4, 0.9)}.get(top, rng.uniform(0.35, 0.85) if skirt else 0.0)
+    hem = {"coat": rng.uniform(0.45, 0.95), "dress": rng.uniform(0.4, 0.9)}.get(
+        top, rng.uniform(0.35, 0.85) if skirt else 0.0
+    )
     reach = {"t-shirt": rng.uniform(0.35, 0.85), "dress": rng.choice([0.1, 0.8, 1.9])}.get(top, 1.9)
     cover = {"shorts": rng.uniform(0.6, 1.05), "skirt": 0.0, "leggings": rng.choice([0.0, 1.9])}.get(bottom, 1.92)
     return Outfit(
@@ -172,13 +176,15 @@ def _draw_outfit(rng: np.random.Generator) -> Outfit:
         hem=float(hem),
         hem_is_top=float(top in ("coat", "dress")),
         flare=float(rng.uniform(0.0, 0.35) if top == "coat" else rng.uniform(0.2, 0.9)),
-        bulk=float({"hoodie": 0.009, "jacket": rng.uniform(0.008, 0.03), "coat": rng.uniform(0.01, 0.022)}.get(top, 0.002)),
+        bulk=float(
+            {"hoodie": 0.009, "jacket": rng.uniform(0.008, 0.03), "coat": rng.uniform(0.01, 0.022)}.get(top, 0.002)
+        ),
         loose=float(rng.uniform(0.5, 0.9) if bottom == "wide trousers" else rng.uniform(0.0, 0.25)),
         opening=float(rng.uniform(0.35, 0.8) if top in ("jacket", "coat") and rng.random() < 0.55 else 0.0),
         hood=float(top == "hoodie"),
-        hat=str(rng.choice(["none", "beanie", "cap", "brim"], p=[0.64, 0.12, 0.14, 0.1])),
-        bag=str(rng.choice(["none", "backpack", "shoulder", "hand"], p=[0.34, 0.28, 0.24, 0.14])),
-        bag_size=float(rng.uniform(0.75, 1.3)),
+        hat=str(rng.choice(["none", "beanie", "cap", "brim"], p=[0.52, 0.16, 0.18, 0.14])),
+        bag=str(rng.choice(["none", "backpack", "shoulder", "hand"], p=[0.25, 0.3, 0.27, 0.18])),
+        bag_size=float(rng.uniform(0.7, 1.4)),
         side=float(rng.choice([-1, 1])),
         boots=float(rng.random() < 0.25),
     )

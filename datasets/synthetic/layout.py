@@ -149,6 +149,10 @@ def _plan_regdb(spec: SyntheticSpec) -> Plan:
             label = {person: rank for rank, person in enumerate(sorted(people.tolist()))}
             for camera, modality in ((1, "visible"), (2, "thermal")):
                 gone = {p for p, cameras in lost.items() if name == "train" and (3 if camera == 2 else 1) in cameras}
-                lines = [f"{s.path} {label[s.person]}\n" for s in shots if s.camera == camera and s.person in label.keys() - gone]
+                lines = [
+                    f"{s.path} {label[s.person]}\n"
+                    for s in shots
+                    if s.camera == camera and s.person in label.keys() - gone
+                ]
                 lists[f"idx/{name}_{modality}_{fold}.txt"] = "".join(lines)
     return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists, size.height)

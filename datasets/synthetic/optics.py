@@ -20,7 +20,9 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     sharp = light.shape[2] / _REFERENCE_HEIGHT
     image = _blur(light, torch.tensor([view.blur * camera.blur * sharp for view in views], dtype=torch.float32))
     if camera.band == "visible":
-        exposure = torch.tensor([view.exposure for view in views])[:, None] * torch.tensor([view.tint for view in views])
+        exposure = torch.tensor([view.exposure for view in views])[:, None] * torch.tensor(
+            [view.tint for view in views]
+        )
         image = image * (exposure * torch.tensor(camera.balance))[:, :, None, None].float()
         grey = (image * _LUMA[:, None, None]).sum(1, keepdim=True)
         image = grey + camera.saturation * (image - grey)

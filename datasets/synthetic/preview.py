@@ -29,7 +29,11 @@ def draw(path: Path, layout: Layout, spec: SyntheticSpec, identities: int = 10, 
     size = (len(people) * (height + _GAP), columns * (width + _GAP), 3)
     sheet = np.full(size, 128, np.uint8)
     for c, camera in enumerate(cameras):
-        cells = [(r, i, shot) for r, person in enumerate(people) for i, shot in enumerate(_spread(seen[person][camera], per_camera))]
+        cells = [
+            (r, i, shot)
+            for r, person in enumerate(people)
+            for i, shot in enumerate(_spread(seen[person][camera], per_camera))
+        ]
         for (r, i, _), pixels in zip(cells, render(spec, layout, [cell[2] for cell in cells], height), strict=True):
             y, x = r * (height + _GAP), (c * per_camera + i) * (width + _GAP)
             sheet[y : y + height, x : x + width] = pixels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datasets.synthetic.body import Primitives
+from datasets.synthetic.solids import Primitives
 
 BEHIND = -1e4
 """Depth of a pixel that sees no primitive."""
@@ -142,7 +142,7 @@ def _nearest(own: _Squeezed, slot: int, images: Tensor, x: Tensor, y: Tensor, op
     def linear(vector: Tensor) -> Tensor:
         return across * per_image(vector[:, 0]) + upward * per_image(vector[:, 1])
 
-    # With S the squeeze (symmetric) and v = (x, y, 0): S v . u = v . S u, and |S v|^2 = |v|^2 + (1/f^2 - 1) (v . axis)^2.
+    # S, the squeeze, is symmetric; with v = (x, y, 0): S v . u = v . S u, |S v|^2 = |v|^2 + (1/f^2 - 1) (v . axis)^2.
     base_ray = linear(_squeeze(ray, axis, factor)) - per_image(_dot(origin, ray))
     base_unit = linear(_squeeze(unit, axis, factor)) - per_image(_dot(origin, unit))
     base_base = across * across + upward * upward + per_image(factor**-2 - 1) * linear(axis) ** 2

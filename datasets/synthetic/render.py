@@ -12,13 +12,15 @@ from torch import Tensor
 
 from datasets.synthetic import scene
 from datasets.synthetic.appearance import shade
-from datasets.synthetic.body import Pose, Primitives, build
+from datasets.synthetic.body import build
 from datasets.synthetic.cameras import Camera, Layout, cameras
 from datasets.synthetic.identity import draw_person
 from datasets.synthetic.layout import Shot
 from datasets.synthetic.occluder import cover
 from datasets.synthetic.optics import develop
 from datasets.synthetic.raycast import cast
+from datasets.synthetic.skeleton import Pose
+from datasets.synthetic.solids import Primitives
 from datasets.synthetic.spec import SyntheticSpec
 from datasets.synthetic.view import View, draw_view
 
@@ -107,5 +109,3 @@ def _contact_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x
     upward = (y - lowest - 0.06) / (0.05 + 0.3 * tilt)
     depth = {"visible": 0.5, "near": 0.3, "thermal": 0.0}[camera.band]
     return (1 - depth * torch.exp(-(across[:, None, :] ** 2 + upward[:, :, None] ** 2))).unsqueeze(1)
-
-

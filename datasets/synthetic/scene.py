@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -27,9 +28,11 @@ class _Painter:
         self.rng = rng
         self.plate: _Plate = np.zeros((CHANNELS, HEIGHT, WIDTH), np.float32)
 
-    def surface(self, level: float, tint: float = 0.15, near: tuple[float, float] = (0.2, 0.9)) -> NDArray[np.float32]:
+    def surface(
+        self, level: float, tint: float = 0.15, near: tuple[float, float] = (0.12, 0.95)
+    ) -> NDArray[np.float32]:
         """A random material around a visible level: five channels."""
-        rgb = np.clip(level * np.exp(0.7 * self.rng.normal(0, tint, 3)), 0.02, 0.98)
+        rgb = np.clip(level * np.exp(0.5 * self.rng.normal(0, tint, 3)), 0.02, 0.98)
         return np.array([*rgb, self.rng.uniform(*near), np.clip(self.rng.normal(0.5, 0.22), 0, 1)], np.float32)
 
     def box(self, x: float, y: float, w: float, h: float, material: NDArray[np.float32], opacity: float = 1.0) -> None:
@@ -41,10 +44,10 @@ class _Painter:
 
     def blob(self, x: float, y: float, w: float, h: float, material: NDArray[np.float32]) -> None:
         """An ellipse with a ragged outline."""
-        yy, xx = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-        rows = slice(max(0, int((y - 1.4 * h) * HEIGHT)), int((y + 1.4 * h) * HEIGHT))
-        columns = slice(max(0, int((x - 1.4 * w) * HEIGHT)), int((x + 1.4 * w) * HEIGHT))
-        dy, dx = (yy[rows, columns] / HEIGHT - y) / h, (xx[rows, columns] / HEIGHT - x) / w
+        rows = slice(max(0, int((y - 1.4 * h) * HEIGHT)), min(HEIGHT, int((y + 1.4 * h) * HEIGHT)))
+        columns = slice(max(0, int((x - 1.4 * w) * HEIGHT)), min(WIDTH, int((x + 1.4 * w) * HEIGHT)))
+        yy, xx = np.mgrid[rows, columns].astype(np.float32)
+        dy, dx = (yy / HEIGHT - y) / h, (xx / HEIGHT - x) / w
         angle = np.arctan2(dy, dx)
         edge = 1 + 0.12 * np.sin(5 * angle + x * 40) + 0.1 * np.sin(11 * angle + y * 90)
         inside = dx**2 + dy**2 < edge
@@ -91,7 +94,7 @@ def _room(paint: _Painter) -> None:
                 for book in np.arange(x, x + width, 0.03):
                     paint.box(book, shelf, 0.026, 0.085, paint.surface(rng.uniform(0.1, 0.6), 0.5))
         x += width + rng.uniform(0.02, 0.25)
-    paint.mottle(0, 1, 0.09)
+    paint.mottle(0, 1, 0.13)
 
 
 def _gate(paint: _Painter) -> None:
@@ -121,11 +124,21 @@ def _garden(paint: _Painter) -> None:
     paint.box(0, 0, span, 0.6, np.array([0.3, 0.42, 0.28, 0.6, 0.5], np.float32))
     for _ in range(260):
         green = rng.uniform(0.1, 0.5)
-        leaf = np.array([green * rng.uniform(0.5, 0.95), green, green * rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.9), rng.random()])
-        paint.blob(rng.uniform(0, span), rng.uniform(0, 0.52), rng.uniform(0.03, 0.14), rng.uniform(0.03, 0.1), leaf.astype(np.float32))
+        leaf = np.array(
+            [green * rng.uniform(0.6, 1.0), green, green * rng.uniform(0.45, 0.8), rng.uniform(0.5, 0.9), rng.random()]
+        )
+        paint.blob(
+            rng.uniform(0, span),
+            rng.uniform(0, 0.52),
+            rng.uniform(0.03, 0.14),
+            rng.uniform(0.03, 0.1),
+            leaf.astype(np.float32),
+        )
     for _ in range(14):
-        paint.box(rng.uniform(0, span), 0.0, rng.uniform(0.03, 0.07), 0.6, np.array([0.2, 0.15, 0.1, 0.3, 0.4], np.float32))
-    paint.box(0, 0.56, span, 0.16, np.array([0.28, 0.42, 0.2, 0.75, 0.45], np.float32))
+        paint.box(
+            rng.uniform(0, span), 0.0, rng.uniform(0.03, 0.07), 0.6, np.array([0.2, 0.15, 0.1, 0.3, 0.4], np.float32)
+        )
+    paint.box(0, 0.56, span, 0.16, np.array([0.3, 0.38, 0.22, 0.75, 0.45], np.float32))
     paint.box(0, 0.68, span, 1, np.array([0.5, 0.46, 0.4, 0.5, 0.55], np.float32))
     paint.mottle(0, 1, 0.22, (3, 7, 20))
 
@@ -140,7 +153,9 @@ def _passage(paint: _Painter) -> None:
     for _ in range(46):
         x, w, h = rng.uniform(0, span), rng.uniform(0.03, 0.3), rng.uniform(0.08, 0.5)
         paint.box(x, 0.66 - h, w, h, paint.surface(rng.uniform(0.1, 0.6), 0.3, (0.12, 0.85)))
-        paint.box(x + w * 0.2, 0.66 - h * 0.8, w * 0.5, h * 0.3, paint.surface(rng.uniform(0.1, 0.6), 0.3, (0.12, 0.85)))
+        paint.box(
+            x + w * 0.2, 0.66 - h * 0.8, w * 0.5, h * 0.3, paint.surface(rng.uniform(0.1, 0.6), 0.3, (0.12, 0.85))
+        )
     paint.mottle(0, 1, 0.14)
 
 
@@ -173,7 +188,7 @@ def plate(seed: int, place: str) -> Tensor:
     return torch.from_numpy(paint.plate)
 
 
-def windows(picture: Tensor, views: list[View], height: int) -> Tensor:
+def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
     """``[B, 5, height, height // 2]`` what each view shows of a place."""
     width = height // 2
     rows = (torch.arange(height) + 0.5) / height - 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from engine.registry import UsageError, did_you_mean
 
@@ -12,6 +12,9 @@ GENERATOR_VERSION = 1
 
 SIZES = ("tiny", "small", "medium", "full")
 """``tiny`` is meant for tests."""
+
+
+_TAKES = {int: "an integer", float: "a number from 0 to 1", str: "a name"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def parse(text: str) -> SyntheticSpec:
     head, _, tail = text.partition(":")
     if head != "synthetic":
         raise UsageError(f"'{text}' is no synthetic specification; write synthetic or synthetic:size=small,seed=0")
-    kinds = {field.name: type(field.default) for field in fields(SyntheticSpec)}
+    kinds: dict[str, type[str | int | float]] = {name: type(value) for name, value in asdict(SyntheticSpec()).items()}
     values: dict[str, str | int | float] = {}
     for item in filter(None, (part.strip() for part in tail.split(","))):
         key, _, value = (part.strip() for part in item.partition("="))
@@ -78,9 +81,5 @@ def parse(text: str) -> SyntheticSpec:
         try:
             values[key] = kinds[key](value)
         except ValueError:
-            raise UsageError(f"synthetic: {item!r} is wrong; '{key}' takes {_article(kinds[key])}") from None
+            raise UsageError(f"synthetic: {item!r} is wrong; '{key}' takes {_TAKES[kinds[key]]}") from None
     return SyntheticSpec(**values)  # type: ignore[arg-type]
-
-
-def _article(kind: type) -> str:
-    return {int: "an integer", float: "a number from 0 to 1", str: "a name"}[kind]

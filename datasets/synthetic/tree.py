@@ -71,7 +71,7 @@ def ensure(
         try:
             _write(part, layout, spec, progress or (lambda _: None), workers or os.cpu_count() or 1)
             part.chmod(0o755)
-            os.replace(part, tree)
+            part.replace(tree)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return tree
@@ -161,9 +161,23 @@ def _write_ground_truth(path: Path, layout: Layout, spec: SyntheticSpec, planned
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ["path", "identity", "camera", "modality", "walk", "phase", "azimuth", "occlusion", "top", "bottom", "pattern",
-             "hair", "hat", "bag"]
-        )  # fmt: skip
+            [
+                "path",
+                "identity",
+                "camera",
+                "modality",
+                "walk",
+                "phase",
+                "azimuth",
+                "occlusion",
+                "top",
+                "bottom",
+                "pattern",
+                "hair",
+                "hat",
+                "bag",
+            ]
+        )
         for shot in planned.shots:
             camera, person = camera_of(spec, layout, shot.camera), person_of(spec, layout, shot.person)
             view, outfit = draw_view(spec, layout, camera, shot), person.outfit

@@ -64,26 +64,29 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     heading = walk.uniform(-np.pi, np.pi)
     turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
-    near, first = walk.uniform(1.02, 1.27), walk.uniform(0, 2 * np.pi)
+    near, first = walk.uniform(1.03, 1.28), walk.uniform(0, 2 * np.pi)
     light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
     red, green, blue = (float(np.exp(t)) for t in tint)
-    ambient = walk.choice([walk.normal(0.16, 0.06), walk.normal(0.36, 0.06), walk.normal(0.52, 0.08)], p=[0.4, 0.25, 0.35])
+    ambient = walk.choice(
+        [walk.normal(0.16, 0.06), walk.normal(0.36, 0.06), walk.normal(0.52, 0.08)], p=[0.4, 0.25, 0.35]
+    )
+    slack = (near - 1) / 2
     return View(
         azimuth=float(spec.pose * (heading + turn * shot.step + frame.normal(0, 0.12))),
         elevation=float(np.radians(np.clip(camera.elevation + 3 * walk.normal() + frame.normal(0, 0.7), 1, 30))),
         phase=float(first + pace * shot.step + frame.normal(0, 0.15)),
         amplitude=float(np.clip(1 + spec.pose * frame.normal(0, 0.12), 0.5, 1.4)),
         margin=float(np.clip(near + frame.normal(0, 0.03), 1.02, 1.4)),
-        stretch=float(np.exp(walk.normal(0, 0.07) + frame.normal(0, 0.02))),
-        shift_x=float(walk.normal(0, 0.04) + frame.normal(0, 0.03)),
-        shift_y=float(walk.normal(0, 0.02) + frame.normal(0, 0.02)),
+        stretch=float(np.exp(walk.normal(0, 0.12) + frame.normal(0, 0.02))),
+        shift_x=float(walk.normal(0, 0.07) + frame.normal(0, 0.05)),
+        shift_y=float(np.clip(walk.normal(0, 0.025) + frame.normal(0, 0.02), -slack, slack)),
         place_x=float((start + speed * shot.step) % 1.0),
         place_y=float(walk.normal(0, 0.05) + frame.normal(0, 0.01)),
         place_zoom=float(walk.uniform(0.75, 1.35)),
         mirrored=bool(walk.random() < 0.5),
         exposure=float(np.exp(light + frame.normal(0, 0.03))),
         tint=(red, green, blue),
-        blur=float(np.exp(walk.normal(0, 0.2) + frame.normal(0, 0.1))),
+        blur=float(np.exp(walk.normal(0, 0.15) + frame.normal(0, 0.1))),
         warmth=float(np.clip(ambient, 0.05, 0.65)),
         occluded=bool(frame.random() < spec.occlusion),
         seed=derive(spec.seed, "pixels", *key, shot.step),

@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 
 from datasets.synthetic import GENERATOR_VERSION, SyntheticSpec, ensure, parse
-from datasets.synthetic.body import Pose, build
+from datasets.synthetic.body import build
 from datasets.synthetic.identity import Region, draw_person
 from datasets.synthetic.layout import plan
 from datasets.synthetic.raycast import cast
 from datasets.synthetic.render import render
+from datasets.synthetic.skeleton import Pose
 from datasets.synthetic.tree import chunks
 from engine.registry import UsageError
 
@@ -216,11 +217,11 @@ def test_bytes_do_not_depend_on_the_number_of_workers(trees: dict[str, Path], tm
 def test_rendering_leaves_global_state_alone() -> None:
     shots = chunks(plan("sysu", TINY))[0][:2]
     torch.manual_seed(5)
-    np.random.seed(5)  # noqa: NPY002
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
     first = render(TINY, "sysu", shots, 128)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    assert (np.random.get_state()[1] == before[1]).all()
     assert (render(TINY, "sysu", shots, 128) == first).all()
 
 
@@ -277,7 +278,11 @@ def test_unknown_layout_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_seeds_and_layouts_give_different_people() -> None:
-    people = [draw_person(TINY, "sysu", 1), draw_person(replace(TINY, seed=1), "sysu", 1), draw_person(TINY, "regdb", 1)]
+    people = [
+        draw_person(TINY, "sysu", 1),
+        draw_person(replace(TINY, seed=1), "sysu", 1),
+        draw_person(TINY, "regdb", 1),
+    ]
     assert len({(person.body, person.outfit) for person in people}) == 3
 
 
