@@ -96,9 +96,7 @@ def prepare(options: argparse.Namespace, progress: Progress) -> Run:
     # settings are checked before the data set, which may take a while to open, and again with its own profile
     early = load_config(options.method, options.protocol, profile=kind, seed=options.seed, settings=options.set)
     device = _device(options.device)
-    dataset, sentence = open_dataset(
-        kind, options.data, progress=progress.say, check_counts=early.data.check_counts
-    )
+    dataset, sentence = open_dataset(kind, options.data, progress=progress.say, check_counts=early.data.check_counts)
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
     config = load_config(options.method, options.protocol, profile=profile, seed=options.seed, settings=options.set)

@@ -50,8 +50,9 @@ def embed(
     encoder.eval()
     rows = []
     for start in range(0, len(pixels), batch):
-        chunk = torch.as_tensor(pixels[start : start + batch]).to(device)
-        images = normalise(chunk).contiguous(memory_format=torch.channels_last)
+        chunk = pixels[start : start + batch]
+        # an array is copied: the image cache is a read-only file
+        images = normalise((chunk if isinstance(chunk, Tensor) else torch.tensor(chunk)).to(device))
         plain, mirrored = encoder.embed(images, modality), encoder.embed(images.flip(3), modality)
         rows.append((plain.float() + mirrored.float()) / 2)
     encoder.train(training)
@@ -133,9 +134,7 @@ class BatchDraw:
         pixels = part.pixels[rows.to(part.pixels.device)].to(self._device)
         return Samples(
             views=tuple(
-                augment(pixels, view, self._augmentation, self._generators[part.modality, position]).contiguous(
-                    memory_format=torch.channels_last
-                )
+                augment(pixels, view, self._augmentation, self._generators[part.modality, position])
                 for position, view in enumerate(views)
             ),
             labels=labels.to(self._device)[rows.to(self._device)],

@@ -100,6 +100,7 @@ class Run:
         Returns:
             Mean metrics of each model (last epoch), the headline first.
         """
+        self._decode()
         scores: list[dict[str, Any]] = []
         showcase: Showcase | None = None
         for fold, plans in self.plans.items():
@@ -117,6 +118,13 @@ class Run:
         names = dict.fromkeys(entry["model"] for entry in scores)
         last = [entry for entry in scores if entry["selection"] == "last"]
         return {name: mean_metrics([e for e in last if e["model"] == name], METRICS) for name in names}
+
+    def _decode(self) -> None:
+        """Decode every image now, so that a damaged test image does not come to light after hours of training."""
+        for fold, plans in self.plans.items():
+            for split in (self.dataset.train(fold), self.dataset.test(fold))[0 if plans else 1 :]:
+                for table in (split.visible, split.infrared):
+                    self.scorer.pixels(table)
 
     def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool) -> None:
         """Train one stage, or say that it is there already."""
