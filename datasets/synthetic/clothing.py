@@ -66,7 +66,7 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.8 + 0.35 * (luma(colour) - 0.35) + rng.normal(0, 0.09), 0.34, 1.0)),
+        near=float(np.clip(0.82 + 0.4 * (luma(colour) - 0.35) + rng.normal(0, 0.085), 0.34, 1.0)),
         kept=float(rng.uniform(0.1, 1.0)),
         heat=float(np.clip(rng.normal(heat, 0.16), 0.05, 1.0)),
     )

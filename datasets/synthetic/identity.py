@@ -128,7 +128,7 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
     materials = {
         Region.SKIN: skin,
         Region.HAIR: hair,
-        Region.TOP: clothing.fabric(wardrobe, 0.6, 0.52 - 3.0 * outfit.bulk),
+        Region.TOP: clothing.fabric(wardrobe, 0.7, 0.52 - 3.0 * outfit.bulk),
         Region.INNER: clothing.fabric(wardrobe, 0.2, 0.8),
         Region.BOTTOM: clothing.fabric(wardrobe, 0.3, 0.8, darkness=1.8),
         Region.SHOES: clothing.leather(wardrobe, 0.4),

@@ -35,6 +35,8 @@ CHUNK = 32
 """Images rendered together. Part of the picture: vectorised arithmetic may round by position in the batch."""
 JPEG_QUALITY = 92
 MANIFEST = "synthetic.json"
+_MOMENT = ("path", "identity", "camera", "modality", "walk", "phase", "azimuth", "occlusion")
+_COLUMNS = (*_MOMENT, "top", "bottom", "pattern", "hair", "hat", "bag")
 
 Progress = Callable[[str], None]
 
@@ -160,24 +162,7 @@ def _write_ground_truth(path: Path, layout: Layout, spec: SyntheticSpec, planned
     """What each image shows, for analysis only."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            [
-                "path",
-                "identity",
-                "camera",
-                "modality",
-                "walk",
-                "phase",
-                "azimuth",
-                "occlusion",
-                "top",
-                "bottom",
-                "pattern",
-                "hair",
-                "hat",
-                "bag",
-            ]
-        )
+        writer.writerow(_COLUMNS)
         for shot in planned.shots:
             camera, person = camera_of(spec, layout, shot.camera), person_of(spec, layout, shot.person)
             view, outfit = draw_view(spec, layout, camera, shot), person.outfit

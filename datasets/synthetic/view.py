@@ -64,7 +64,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     heading = walk.uniform(-np.pi, np.pi)
     turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
-    near, first = walk.uniform(1.03, 1.28), walk.uniform(0, 2 * np.pi)
+    near, first = walk.uniform(1.03, 1.3), walk.uniform(0, 2 * np.pi)
     light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
     red, green, blue = (float(np.exp(t)) for t in tint)
     ambient = walk.choice(
@@ -78,7 +78,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
         amplitude=float(np.clip(1 + spec.pose * frame.normal(0, 0.12), 0.5, 1.4)),
         margin=float(np.clip(near + frame.normal(0, 0.03), 1.02, 1.4)),
         stretch=float(np.exp(walk.normal(0, 0.12) + frame.normal(0, 0.02))),
-        shift_x=float(walk.normal(0, 0.07) + frame.normal(0, 0.05)),
+        shift_x=float(walk.normal(0, 0.09) + frame.normal(0, 0.05)),
         shift_y=float(np.clip(walk.normal(0, 0.025) + frame.normal(0, 0.02), -slack, slack)),
         place_x=float((start + speed * shot.step) % 1.0),
         place_y=float(walk.normal(0, 0.05) + frame.normal(0, 0.01)),
