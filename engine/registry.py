@@ -50,6 +50,10 @@ class Registry:
 
         return file
 
+    def forget(self, name: str) -> None:
+        """Take a name out again, for code that registers a class for a while."""
+        self._registry.module_dict.pop(name, None)
+
     def names(self) -> list[str]:
         """All registered names, sorted."""
         self._import_package()

@@ -75,7 +75,10 @@ class ClusterContrast(Method):
         return ClusterMemory(rows, self.config.temperature, self.config.momentum, self.config.update)
 
     def loss(self, batch: Batch, clock: Clock) -> Losses:
-        visible, infrared = self.embed_batch(batch)
+        return self.contrast(*self.embed_batch(batch), batch)
+
+    def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
+        """Each modality's features against its own memory; remembers what the memories will move by."""
         labels = batch.visible.view_labels
         self.seen = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
         return {

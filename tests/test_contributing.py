@@ -1,0 +1,46 @@
+"""The example of CONTRIBUTING.md is a method that runs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import methods
+from engine.cli import main
+from engine.registry import METHODS
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = "cross_contrast"
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The example's text, importable as a module of ``methods`` for one test."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    (tmp_path / f"{EXAMPLE}.py").write_text(code)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    importlib.invalidate_caches()
+    yield code
+    sys.modules.pop(f"methods.{EXAMPLE}", None)
+    METHODS.forget(EXAMPLE)
+
+
+def test_the_example_is_short(example: str) -> None:
+    assert len([line for line in example.splitlines() if line.strip()]) <= 30
+
+
+def test_the_example_is_listed_trained_and_scored(
+    example: str, tmp_path: Path, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--list"]) == 0
+    assert EXAMPLE in capsys.readouterr().out
+    settings = ["train.epochs=1", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
+    settings += ["method.k1=6", "method.eps=0.5", "encoder.width=8", "engine.threads=1", "method.cross_weight=0.5"]
+    arguments = ["--method", EXAMPLE, "--protocol", "sysu_all", "--data", str(tiny_people["sysu"])]
+    assert main([*arguments, "--output", str(tmp_path / "runs"), "--set", *settings]) == 0
+    assert "cross" in capsys.readouterr().out
