@@ -238,5 +238,7 @@ def test_bad_configurations_are_refused():
         build_encoder(EncoderConfig("resnet"), 0)
     with pytest.raises(UsageError, match="at least 1"):
         EncoderConfig(bn_groups=0)
+    with pytest.raises(UsageError, match="multiple of 8"):
+        EncoderConfig(width=4)
     with pytest.raises(ValueError, match="no images"):
         build_encoder(SMALL, 0)(None, None)
