@@ -17,7 +17,7 @@ from engine.journal import Journal
 from engine.plan import StagePlan
 from engine.progress import METRICS
 from engine.registry import METHODS
-from engine.scoring import FEATURE, mean_metrics
+from engine.scoring import FEATURE, Embedder, mean_metrics
 from engine.source import read_json
 from leaderboard.record import Kind, Provenance, Record, Result, Score, write_record
 from protocols.base import Ranking
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Showcase:
-    """What the report shows of a run: the first fold's ranking, and the network before and after training."""
+    """What the report shows of a run: the first fold's ranking, and features before and after training."""
 
     ranking: Ranking
     fold: int
-    model: TwoStreamEncoder
+    after: Embedder
     before: TwoStreamEncoder
 
 
@@ -50,13 +50,14 @@ def write_run(run: Run, scores: list[dict[str, Any]], showcase: Showcase) -> Non
     started = time.perf_counter()
     split = run.dataset.test(showcase.fold)
     parts = (split.visible, split.infrared)
+    before = run.scorer.embedder(showcase.before)
     save_evaluation(
         run.folder / "evaluation.npz",
         showcase.ranking,
         split,
         run.protocol.query,
-        after=[run.scorer.embed(showcase.model, part) for part in parts],
-        before=[run.scorer.embed(showcase.before, part) for part in parts],
+        after=[showcase.after(part) for part in parts],
+        before=[before(part) for part in parts],
     )
     write_report(run.folder)
     run.progress.say(f"report written in {time.perf_counter() - started:.1f} s")

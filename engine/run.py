@@ -108,9 +108,10 @@ class Run:
                 self._train(plan, plans[position - 1] if position else None, last=position == len(plans) - 1)
             started = time.perf_counter()
             for name, model in self._models(plans).items():
-                evaluation = self.scorer.evaluate(model, fold, trained_on=fold)
+                embed = self.scorer.embedder(model)
+                evaluation = self.scorer.evaluate(embed, fold, trained_on=fold)
                 scores += self.scorer.entries(name, evaluation, "last")
-                showcase = showcase or Showcase(evaluation.ranking, fold, model, self._starting_encoder(None))
+                showcase = showcase or Showcase(evaluation.ranking, fold, embed, self._starting_encoder(None))
             scores += self._oracle(plans)
             self._spend("evaluate", started)
         assert showcase is not None
@@ -200,7 +201,8 @@ class Run:
             return []
         entries = []
         for name, model in method.models().items():
-            trials = self.scorer.entries(name, self.scorer.evaluate(model, plan.fold, plan.fold), "oracle")
+            evaluation = self.scorer.evaluate(self.scorer.embedder(model), plan.fold, plan.fold)
+            trials = self.scorer.entries(name, evaluation, "oracle")
             summary = {"kind": "scores", "fold": plan.fold, "epoch": epoch - 1, "model": name, "trials": trials}
             entries.append({**summary, **mean_metrics(trials, METRICS)})
         return entries

@@ -20,9 +20,25 @@ FEATURE = "bn+flip"
 """The test feature: output of the batch-norm neck, mean of the unit features of image and mirror."""
 
 
+class Embedder:
+    """Test features of one encoder whose weights no longer change; each table is embedded once."""
+
+    def __init__(self, scorer: Scorer, model: TwoStreamEncoder) -> None:
+        self._scorer, self._model = scorer, model
+        self._features: dict[tuple[str, ...], NDArray[np.float32]] = {}
+
+    def __call__(self, table: ImageTable) -> NDArray[np.float32]:
+        """Unit features ``[N, D]`` of a table's images."""
+        if table.paths not in self._features:
+            pixels, batch = self._scorer.pixels(table), self._scorer.config.train.embed_batch
+            features = test_features(self._model, pixels, table.modality, batch, self._scorer.device)
+            self._features[table.paths] = features
+        return self._features[table.paths]
+
+
 @dataclass
 class Scorer:
-    """Scores encoders on one data set; decoded test images are shared between calls."""
+    """Scores encoders on one data set; decoded images are shared between calls."""
 
     protocol: Protocol
     dataset: Dataset
@@ -30,14 +46,13 @@ class Scorer:
     device: torch.device
     _pixels: dict[tuple[str, ...], NDArray[np.uint8]] = field(default_factory=dict)
 
-    def evaluate(self, model: TwoStreamEncoder, fold: int, trained_on: int) -> Evaluation:
-        """Scores of one encoder on one fold."""
-        return self.protocol.evaluate(lambda table: self.embed(model, table), self.dataset, fold, trained_on)
+    def embedder(self, model: TwoStreamEncoder) -> Embedder:
+        """Test features of an encoder."""
+        return Embedder(self, model)
 
-    def embed(self, model: TwoStreamEncoder, table: ImageTable) -> NDArray[np.float32]:
-        """Unit test features of a table's images."""
-        pixels, batch = self.pixels(table), self.config.train.embed_batch
-        return test_features(model, pixels, table.modality, batch, self.device)
+    def evaluate(self, embed: Embedder, fold: int, trained_on: int) -> Evaluation:
+        """Scores of one encoder on one fold."""
+        return self.protocol.evaluate(embed, self.dataset, fold, trained_on)
 
     def pixels(self, table: ImageTable) -> NDArray[np.uint8]:
         """Decoded images ``[N, H, W, 3]`` of a table."""

@@ -15,6 +15,8 @@ from engine.seeding import derive
 from leaderboard.record import StartWeights
 
 IMAGENET = "resnet50-19c8e357.pth"
+SHIPPED = Path(__file__).resolve().parent / "weights"
+"""Starting weights of the small encoder, made by ``engine.pretrain``."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,38 @@ class Start:
 def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Start:
     """Resolve ``--weights`` and check that the file fits the encoder.
 
+    Without ``--weights``, synthetic people start from the shipped weights of the small encoder where its width has
+    some, else at random.
+
     Raises:
-        UsageError: nothing given for real data, no such file, or a file of another network.
+        UsageError: nothing given for real data, no such file, a file of another network, or shipped weights that
+            have seen the people of this data set.
     """
-    if weights is None and dataset.synthetic is None:
-        raise UsageError(f"real data needs --weights: give torchvision's {IMAGENET} (its path), or 'random'")
-    if weights in (None, "random"):
+    if weights is None:
+        if dataset.synthetic is None:
+            raise UsageError(f"real data needs --weights: give torchvision's {IMAGENET} (its path), or 'random'")
+        shipped = SHIPPED / f"{config.encoder.name}{config.encoder.width}.pth"
+        weights = str(shipped) if shipped.exists() else "random"
+        if weights != "random":
+            _check_disjoint(shipped, dataset.synthetic)
+    if weights == "random":
         return Start("random", None, None)
     path = Path(weights)
     if not path.is_file():
         raise UsageError(f"--weights {weights}: no such file; give torchvision's {IMAGENET} (its path), or 'random'")
     sha256 = load_weights(build_encoder(config.encoder, 0), path)
     return Start(path.name, path, sha256)
+
+
+def _check_disjoint(weights: Path, synthetic: dict[str, Any]) -> None:
+    """Refuse people whom the shipped weights were trained on: equal generator seeds are equal people."""
+    seed = synthetic["spec"]["seed"]
+    for tree in read_json(weights.with_suffix(".json"))["recipe"]["people"]:
+        if f"seed={seed}" in tree.partition(":")[2].split(","):
+            raise UsageError(
+                f"the shipped starting weights were trained on synthetic people of seed {seed}; "
+                "choose another seed, or --weights random"
+            )
 
 
 def profile_of(kind: str, synthetic: dict[str, Any] | None) -> str:

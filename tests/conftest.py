@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ TINY = "synthetic:size=tiny"
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for all test processes of a session, apart from the user's own."""
-    folder = tmp_path_factory.getbasetemp().parent / "usvi-cache"
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "usvi-cache"
     folder.mkdir(exist_ok=True)
     patch = pytest.MonkeyPatch()
     patch.setenv("USVI_CACHE", str(folder))

@@ -1,0 +1,122 @@
+"""Starting weights for the small encoder, which has no ImageNet file: ``python -m engine.pretrain OUT.pth``.
+
+The encoder learns to tell apart **visible** pictures of synthetic people whom no benchmark shows (other generator
+seeds), with their identities, as ImageNet weights come from labelled pictures of something else. It sees no infrared
+picture; half of a batch loses its colour, so that the weights serve a modality without colour too. The infrared stem
+starts as a copy of the visible one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from components.augment import AugmentConfig, augment
+from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
+from components.sampling import PKSampler
+from datasets.cache import decoded
+from datasets.source import open_dataset
+from engine.files import write_atomically, write_json
+from engine.seeding import derive, numpy_generator, torch_generator
+
+HEIGHT, WIDTH = 128, 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the weights are made; with the same recipe and machine they come out the same."""
+
+    people: tuple[str, ...] = ("synthetic:size=medium,seed=9000", "synthetic:size=medium,seed=9001")
+    """Trees whose visible pictures are learned from; benchmarks must use other seeds."""
+    width: int = 16
+    steps: int = 3000
+    clusters: int = 16
+    instances: int = 4
+    colourless: float = 0.5
+    """Share of a batch that loses its colour."""
+    lr: float = 3e-3
+    weight_decay: float = 5e-4
+    scale: float = 16.0
+    """Of the cosine to an identity's weight vector."""
+    smoothing: float = 0.1
+    seed: int = 0
+
+
+def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    """All visible pictures of some trees: pixels ``[N, H, W, 3]``, identities ``[N]`` from 0, cameras ``[N]``."""
+    pixels: list[NDArray[np.uint8]] = []
+    identities: list[NDArray[np.int64]] = []
+    cameras: list[NDArray[np.int64]] = []
+    for tree, spec in enumerate(trees):
+        dataset, _ = open_dataset("sysu", spec, progress=print)
+        for table in (dataset.train().visible, dataset.test().visible):
+            pixels.append(np.asarray(decoded(table, HEIGHT, WIDTH, "bicubic", dataset.fingerprint)))
+            identities.append(table.identities + tree * 1_000_000)
+            cameras.append(table.cameras)
+    codes = np.unique(np.concatenate(identities), return_inverse=True)[1]
+    everything = torch.from_numpy(np.concatenate(pixels))
+    return everything, torch.from_numpy(codes), torch.from_numpy(np.concatenate(cameras))
+
+
+def pretrain(recipe: Recipe, pixels: Tensor, identities: Tensor, cameras: Tensor) -> TwoStreamEncoder:
+    """Train an encoder to classify visible people by the cosine to a weight vector of each."""
+    encoder = build_encoder(EncoderConfig("small", recipe.width), derive(recipe.seed, "pretrain", "encoder"))
+    encoder.train()
+    people = int(identities.max()) + 1
+    start = torch.randn(people, encoder.feature_dim, generator=torch_generator(recipe.seed, "pretrain", "classes"))
+    classes = nn.Parameter(normalize(start, dim=1))
+    weights = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": [classes], "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=recipe.steps, pct_start=0.1)
+    draws = numpy_generator(recipe.seed, "pretrain", "sampler")
+    sampler = PKSampler(identities, cameras, recipe.clusters, recipe.instances, draws)
+    generator = torch_generator(recipe.seed, "pretrain", "augment")
+    for step in range(recipe.steps):
+        images, labels = _batch(recipe, sampler, pixels, identities, generator)
+        cosine = normalize(encoder(images, None), dim=1) @ normalize(classes, dim=1).T
+        loss = cross_entropy(recipe.scale * cosine, labels, label_smoothing=recipe.smoothing)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % 250 == 0:
+            print(f"step {step + 1}/{recipe.steps}  loss {loss.item():.3f}", flush=True)
+    encoder.infrared.load_state_dict(encoder.visible.state_dict())
+    return encoder.eval()
+
+
+def _batch(
+    recipe: Recipe, sampler: PKSampler, pixels: Tensor, identities: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    rows = sampler.draw()
+    rows = rows[torch.randperm(len(rows), generator=generator)]
+    cut = round(recipe.colourless * len(rows))
+    config = AugmentConfig(pad=5)
+    parts = ((rows[:cut], "infrared"), (rows[cut:], "plain"))
+    return torch.cat([augment(pixels[part], view, config, generator) for part, view in parts]), identities[rows]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the weights, and beside them how they were made."""
+    parser = argparse.ArgumentParser(prog="python -m engine.pretrain", description=__doc__)
+    parser.add_argument("output", type=Path)
+    output: Path = parser.parse_args(arguments).output
+    recipe = Recipe()
+    pixels, identities, cameras = visible_people(recipe.people)
+    encoder = pretrain(recipe, pixels, identities, cameras)
+    write_atomically(output, lambda file: torch.save({"encoder": encoder.state_dict()}, file))
+    counts = {"images": len(pixels), "identities": int(identities.max()) + 1}
+    write_json(output.with_suffix(".json"), {"recipe": asdict(recipe), **counts, "threads": torch.get_num_threads()})
+
+
+if __name__ == "__main__":
+    main()
