@@ -117,8 +117,9 @@ def prepare(options: argparse.Namespace, progress: Progress) -> Run:
 def _run(options: argparse.Namespace) -> None:
     progress = Progress()
     run = prepare(options, progress)
-    run.check_unfinished(options.resume, options.overwrite)
-    means = run.execute()
+    if not (options.resume or options.overwrite):
+        run.refuse_unfinished()
+    means = run.execute(options.overwrite)
     progress.table(f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)", means)
     progress.say(run.data_sentence)
     for name in ("record.json", "report/report.md"):

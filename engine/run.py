@@ -78,24 +78,21 @@ class Run:
         """The stages of all folds, in order."""
         return [plan for plans in self.plans.values() for plan in plans]
 
-    def check_unfinished(self, resume: bool, overwrite: bool) -> None:
-        """Refuse to continue an unfinished stage unasked; discard all stages where asked to.
+    def refuse_unfinished(self) -> None:
+        """Make sure that no stage was interrupted earlier.
 
         Raises:
             UsageError: names the stage's folder and both remedies.
         """
         for plan in self.every_plan:
-            if overwrite:
-                with exclusive(plan):
-                    start_clean(plan)
-            elif plan.started and not plan.finished and not resume:
+            if plan.started and not plan.finished:
                 raise UsageError(
                     f"{plan.folder} holds an unfinished training; "
                     "continue it with --resume or discard it with --overwrite"
                 )
 
-    def execute(self) -> dict[str, dict[str, float]]:
-        """Train what is missing, score every fold, write the run's folder.
+    def execute(self, overwrite: bool = False) -> dict[str, dict[str, float]]:
+        """Train what is missing, or everything where ``overwrite`` says so; score every fold, write the run's folder.
 
         Returns:
             Mean metrics of each model (last epoch), the headline first.
@@ -105,6 +102,9 @@ class Run:
         showcase: Showcase | None = None
         for fold, plans in self.plans.items():
             for position, plan in enumerate(plans):
+                if overwrite:
+                    with exclusive(plan):
+                        start_clean(plan)
                 self._train(plan, plans[position - 1] if position else None, last=position == len(plans) - 1)
             started = time.perf_counter()
             for name, model in self._models(plans).items():
