@@ -36,7 +36,7 @@ def blend(
     other = visible[to_visible]
     if members == "group":
         chosen = to_infrared == torch.arange(len(infrared), device=visible.device)[:, None]
-        chosen[torch.arange(len(infrared)), to_visible] = True
+        chosen[torch.arange(len(infrared), device=visible.device), to_visible] = True
         other = normalize(chosen.to(visible.dtype) @ visible / chosen.sum(dim=1, keepdim=True))
     hybrid = torch.where(paired[:, None], normalize(beta * infrared + (1 - beta) * other), infrared)
     own = torch.where(paired, torch.arange(len(infrared), device=visible.device), UNMATCHED)

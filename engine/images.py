@@ -35,6 +35,14 @@ class TrainingImages:
         return len(self.pixels)
 
 
+def fits(pixels: Tensor, device: torch.device) -> bool:
+    """Whether a device has room for the images beside the training itself, which gets three quarters of it."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return pixels.nbytes < free / 4
+
+
 @torch.no_grad()
 def embed(
     encoder: TwoStreamEncoder, pixels: Tensor | NDArray[np.uint8], modality: Modality, batch: int, device: torch.device

@@ -16,7 +16,7 @@ from engine import checkpoint as checkpoints
 from engine.config import RunConfig
 from engine.environment import stage_provenance
 from engine.files import write_json
-from engine.images import TrainingImages
+from engine.images import TrainingImages, fits
 from engine.journal import Journal
 from engine.output import Showcase, write_run
 from engine.plan import StagePlan, plan_stages, run_folder
@@ -170,7 +170,9 @@ class Run:
 
     def _training_images(self, table: ImageTable) -> TrainingImages:
         pixels = torch.tensor(np.asarray(self.scorer.pixels(table)))  # a copy: the cache is a read-only file
-        return TrainingImages(table.modality, pixels.to(self.device), torch.from_numpy(table.cameras))
+        if fits(pixels, self.device):
+            pixels = pixels.to(self.device)
+        return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras))
 
     def _identities(self, visible: ImageTable, infrared: ImageTable) -> PseudoLabels:
         """True identities, numbered from 0 and shared by both modalities."""

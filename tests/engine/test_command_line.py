@@ -125,6 +125,12 @@ def test_multi_shot_galleries_are_reached_by_set(tmp_path: Path, tiny_people: di
     assert read_record(the_record(tmp_path, "sysu_all")).result.headline["shots"] == 10
 
 
+@pytest.mark.parametrize("setting", ["train.amp=bf16", "encoder.bn_groups=2", "encoder.non_local=true"])
+def test_precision_and_encoder_options_train(setting: str, tmp_path: Path, tiny_people: dict[str, Path]) -> None:
+    assert main(command(tmp_path, str(tiny_people["sysu"]), setting, "train.epochs=1")) == 0
+    assert missing_trials(read_record(the_record(tmp_path, "sysu_all"))) == {}
+
+
 def test_listing_names_everything_in_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     text = capsys.readouterr().out
