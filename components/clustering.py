@@ -105,6 +105,8 @@ def pseudo_labels(
         raise UsageError(
             f"{what}: {len(features)} images are fewer than k1={k1}; lower --set method.k1 or give more images"
         )
+    if not bool(torch.isfinite(features).all()):
+        raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
     labels = dbscan(jaccard_distance(features, k1, k2, groups, max_distance=eps), eps, min_samples)
     found = int(labels.max()) + 1
     if found < at_least:

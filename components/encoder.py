@@ -168,7 +168,7 @@ def build_encoder(config: EncoderConfig, seed: int) -> TwoStreamEncoder:
         UsageError: unknown name.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
         encoder: TwoStreamEncoder = ENCODERS.get(config.name)(config)
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -55,19 +55,28 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read a checkpoint.
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint, tensors on the CPU.
 
     Raises:
         UsageError: the file is no checkpoint of this suite.
     """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
         if content.pop("format") != FORMAT:
             raise KeyError("format")
         return Checkpoint(**content)
     except Exception as error:
-        raise UsageError(f"{path} is not a checkpoint of this suite: {error}") from error
+        raise UsageError(
+            f"{path} is damaged or not a checkpoint of this suite ({str(error).splitlines()[0][:100]}); "
+            "delete it to continue from the one before, or train again with --overwrite"
+        ) from error
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what a killed run left of a checkpoint it was writing."""
+    for path in folder.glob(".epoch_*"):
+        path.unlink()
 
 
 def latest(folder: Path) -> Path | None:

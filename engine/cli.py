@@ -50,7 +50,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings, e.g. method.eps=0.4"
     )
-    parser.add_argument("--weights", metavar="FILE", help="starting weights: a file, or 'random'")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="starting weights: a file, or 'random'; by default, synthetic people start from shipped weights, "
+        "pretrained with identities on visible pictures of other synthetic people",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
@@ -100,14 +105,16 @@ def prepare(options: argparse.Namespace, progress: Progress) -> Run:
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
     config = load_config(options.method, options.protocol, profile=profile, seed=options.seed, settings=options.set)
-    torch.set_num_threads(config.engine.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.engine.threads or len(os.sched_getaffinity(0)))
     progress.log_every = config.engine.log_every
+    start = open_start(options.weights, dataset, config)
+    progress.say(f"starting weights: {start.source}")
     return Run(
         config=config,
         dataset=dataset,
         data_sentence=sentence,
         protocol=PROTOCOLS.get(options.protocol)(config.scoring),
-        start=open_start(options.weights, dataset, config),
+        start=start,
         output=options.output,
         device=device,
         progress=progress,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from mmengine.config import Config as _File
 
 from components.augment import AugmentConfig
 from components.encoder import EncoderConfig
-from engine.registry import METHODS, PROTOCOLS, UsageError, did_you_mean
+from engine.registry import ENCODERS, METHODS, PROTOCOLS, UsageError, did_you_mean
 from methods.base import MethodConfig
 from protocols.base import ProtocolConfig
 
@@ -70,8 +71,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _at_least(1, self, "epochs", "iterations", "visible_clusters", "infrared_clusters", "instances", "embed_batch")
-        if not self.lr > 0:
-            raise UsageError(f"train.lr={self.lr} must be above 0")
+        if not 0 < self.lr < math.inf:
+            raise UsageError(f"train.lr={self.lr} must be above 0 and finite")
+        if not 0 <= self.weight_decay < math.inf:
+            raise UsageError(f"train.weight_decay={self.weight_decay} must be 0 or more")
+        if not 0 < self.lr_factor <= 1:
+            raise UsageError(f"train.lr_factor={self.lr_factor} must be above 0 and at most 1")
         if not 0 < self.lr_step <= 1:
             raise UsageError(f"train.lr_step={self.lr_step} is a fraction of the stage: give 0 < value <= 1")
 
@@ -160,6 +165,7 @@ def load_config(
     for key in tree:
         if key not in sections:
             raise UsageError(f"unknown setting '{key}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
+    ENCODERS.get(str(tree.get("encoder", {}).get("name", EncoderConfig.name)))
     parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)

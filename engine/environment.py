@@ -32,10 +32,10 @@ def describe(device: torch.device) -> dict[str, Any]:
     }
 
 
-def stage_provenance(key: str, device: torch.device) -> dict[str, Any]:
-    """Where and with which code a stage was trained, for its ``finished.json``."""
+def stage_provenance(device: torch.device) -> dict[str, Any]:
+    """Where, when and with which code a stage was started or resumed."""
     revision, dirty = commit()
-    return {"key": key, "commit": revision, "dirty": dirty, "finished": now(), **describe(device)}
+    return {"commit": revision, "dirty": dirty, "started": now(), **describe(device)}
 
 
 def now() -> str:

@@ -23,10 +23,8 @@ class Optimiser:
         self._adam = torch.optim.Adam(parameters, lr=train.lr, weight_decay=train.weight_decay)
         self._schedule = torch.optim.lr_scheduler.StepLR(self._adam, train.drop_epochs(epochs), train.lr_factor)
         self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
-        self.totals: dict[str, torch.Tensor] = {}
-        """Sum of each loss since the last :meth:`end_epoch`."""
-        self.steps = 0
-        """Optimiser steps since the last :meth:`end_epoch`."""
+        self._totals: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, int] = {}
 
     @property
     def lr(self) -> float:
@@ -40,14 +38,18 @@ class Optimiser:
         self._scaler.scale(total).backward()
         self._scaler.step(self._adam)
         self._scaler.update()
-        self.steps += 1
         for name, value in losses.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value.detach()
+            self._totals[name] = self._totals.get(name, 0.0) + value.detach()
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Mean of each loss over the steps of this epoch that had it; waits for the device."""
+        return {name: float(total) / self._counts[name] for name, total in self._totals.items()}
 
     def end_epoch(self) -> None:
         """Advance the schedule and forget the sums."""
         self._schedule.step()
-        self.totals, self.steps = {}, 0
+        self._totals, self._counts = {}, {}
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint needs."""

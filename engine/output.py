@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from components.encoder import TwoStreamEncoder
 from engine import environment
 from engine.config import digest
-from engine.files import write_json
+from engine.files import write_atomically, write_json
 from engine.journal import Journal
 from engine.plan import StagePlan
 from engine.progress import METRICS
@@ -68,6 +68,7 @@ def _result(run: Run, scores: list[dict[str, Any]]) -> Result:
     config, dataset, protocol = run.config, run.dataset, run.protocol
     resolved = config.resolved()
     method = METHODS.get(config.method)
+    trainers = {config.method, *(plan.method for plan in run.every_plan)}
     trained = {name: value for name, value in resolved.items() if name != "seed"}
     folds = protocol.folds(dataset)
     chance = [protocol.chance(dataset, fold) for fold in run.plans]
@@ -83,9 +84,9 @@ def _result(run: Run, scores: list[dict[str, Any]]) -> Result:
         seed=config.seed,
         setting=config.setting,
         config=resolved,
-        config_hash=digest({"config": trained, "start": run.start.identity if run.start.path else "random"}),
+        config_hash=digest({"config": trained, "start": run.start.identity}),
         start_weights=run.start.described(),
-        uses_identities=method.uses_identities,
+        uses_identities=any(METHODS.get(name).uses_identities for name in trainers),
         folds=list(folds),
         trials=protocol.trials_per_fold,
         headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),
@@ -105,7 +106,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
     place = {
         **environment.describe(run.device),
         "commit": revision,
-        "dirty": dirty or any(stage["dirty"] for stage in stages),
+        "dirty": dirty or any(start["dirty"] for stage in stages for start in stage["starts"]),
         "stages": stages,
         "global_batch": train.instances * (train.visible_clusters + train.infrared_clusters) if epochs else None,
         "batch_norm": f"groups={run.config.encoder.bn_groups}",
@@ -116,13 +117,16 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
     return cast(Provenance, place)
 
 
+def _copy(source: Path, file: BinaryIO) -> None:
+    file.write(source.read_bytes())
+
+
 def _link_checkpoints(plan: StagePlan, folder: Path) -> None:
     """Show a stage's last checkpoints in the run's folder, without copying where the disk allows it."""
-    folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(plan.folder.glob("epoch_*.pt")):
         target = folder / f"fold{plan.fold}-{plan.position + 1}-{plan.method}-{path.name}"
         target.unlink(missing_ok=True)
         try:
             os.link(path, target)
         except OSError:
-            shutil.copy2(path, target)
+            write_atomically(target, partial(_copy, path))

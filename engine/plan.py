@@ -1,7 +1,8 @@
 """What a run will train, before it trains: the stages of every fold, each with the key that identifies it.
 
-A stage's key is a hash of all that its weights depend on: data, fold, seed, method, hyper-parameters, training
-settings, and what it starts from. Equal stages of different methods or protocols are therefore trained once.
+A stage's key is a hash of all that its weights depend on (data, fold, seed, method, hyper-parameters, training
+settings, and what it starts from), and of how it is scored on the way, where it is. Equal stages of different methods
+or protocols are therefore trained once.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ class StagePlan:
 
     @property
     def finished(self) -> bool:
-        """True once the last epoch is saved."""
+        """True once it was trained to the end."""
         return (self.folder / "finished.json").exists()
 
     @property
     def started(self) -> bool:
-        """True once an epoch is saved."""
-        return any(self.folder.glob("epoch_*.pt"))
+        """True once a run began it."""
+        return (self.folder / "config.json").exists()
 
 
 def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Path) -> list[StagePlan]:
@@ -68,7 +69,8 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
         output: folder that keeps all runs.
     """
     plans: list[StagePlan] = []
-    for position, stage in enumerate(METHODS.get(config.method).stages(config.hyper)):
+    stages = METHODS.get(config.method).stages(config.hyper)
+    for position, stage in enumerate(stages):
         epochs = stage.epochs if stage.epochs is not None else config.train.epochs
         if epochs < 1:
             raise UsageError(f"stage '{stage.method}' has {epochs} epochs; every stage needs at least 1")
@@ -84,7 +86,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
             "hyper": dataclasses.asdict(stage.config),
             **_training_settings(config),
         }
-        if config.evaluate_every:  # the journal then holds scores, so the stage is another one
+        if config.evaluate_every and position == len(stages) - 1:  # its journal then holds scores
             scoring = dataclasses.asdict(config.scoring)
             description["evaluate"] = {"every": config.evaluate_every, "protocol": config.protocol, **scoring}
         key = digest(description)[:12]
@@ -106,11 +108,9 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
 
 def run_folder(config: RunConfig, plans: list[StagePlan], output: Path, data: str, start: str) -> Path:
     """Folder of a run's results; its name shows method, seed and the key of its trainings."""
-    resolved = config.resolved()
     content = {
+        "config": config.resolved(),
         "stages": [plan.key for plan in plans],
-        "scoring": resolved["scoring"],
-        "encoder": resolved["encoder"],
         "data": data,
         "start": start,
     }

@@ -9,9 +9,11 @@ starts as a copy of the visible one.
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder = pretrain(recipe, pixels, identities, cameras)
     write_atomically(output, lambda file: torch.save({"encoder": encoder.state_dict()}, file))
     counts = {"images": len(pixels), "identities": int(identities.max()) + 1}
-    write_json(output.with_suffix(".json"), {"recipe": asdict(recipe), **counts, "threads": torch.get_num_threads()})
+    made: dict[str, Any] = {
+        "sha256": hashlib.sha256(output.read_bytes()).hexdigest(),
+        "threads": torch.get_num_threads(),
+    }
+    made["fingerprints"] = [open_dataset("sysu", tree)[0].fingerprint for tree in recipe.people]
+    write_json(output.with_suffix(".json"), {"recipe": asdict(recipe), **counts, **made})
 
 
 if __name__ == "__main__":

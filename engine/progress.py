@@ -48,7 +48,7 @@ class Progress:
         if self._bar is None or self._task is None:
             return
         if step % self.log_every == 0:
-            losses = " ".join(f"{name} {float(total) / (step + 1):.2f}" for name, total in optimiser.totals.items())
+            losses = " ".join(f"{name} {value:.2f}" for name, value in optimiser.means().items())
             parts = (labels.visible, labels.infrared)
             clusters = "+".join(str(int(part.max()) + 1) for part in parts)
             outliers = sum(int((part == OUTLIER).sum()) for part in parts)

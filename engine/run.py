@@ -13,6 +13,7 @@ import torch
 from components.encoder import TwoStreamEncoder, build_encoder
 from datasets.base import Dataset, ImageTable
 from engine import checkpoint as checkpoints
+from engine.checkpoint import Checkpoint
 from engine.config import RunConfig
 from engine.environment import stage_provenance
 from engine.files import write_json
@@ -70,8 +71,20 @@ class Run:
             fold: plan_stages(self.config, fold, data, start, self.output)
             for fold in self.config.data.folds or expected
         }
+        self._check_enough_images()
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
         self.scorer = Scorer(self.protocol, self.dataset, self.config, self.device)
+
+    def _check_enough_images(self) -> None:
+        """Neighbour lists must not be longer than the images of a modality."""
+        for plan in self.every_plan:
+            split, k1 = self.dataset.train(plan.fold), getattr(plan.hyper, "k1", 0)
+            for table in (split.visible, split.infrared):
+                if len(table) < k1:
+                    raise UsageError(
+                        f"{table.modality}: {len(table)} images are fewer than k1={k1}; "
+                        "lower --set method.k1 or give more images"
+                    )
 
     @property
     def every_plan(self) -> list[StagePlan]:
@@ -147,24 +160,24 @@ class Run:
                 evaluate=lambda method, epoch: self._evaluate_epoch(method, epoch, plan) if last else [],
             )
             write_json(plan.folder / "config.json", plan.description)
-            self.progress.begin_stage(plan, self.config.train.iterations)
+            starts = Journal(plan.folder / "starts.jsonl")
+            starts.append(stage_provenance(self.device))
             try:
                 with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                     training.run()
             except BaseException:
-                if not plan.started:  # nothing worth resuming: leave nothing behind
+                if checkpoints.latest(plan.folder) is None:  # nothing worth resuming: leave nothing behind
                     start_clean(plan)
                 raise
             finally:
                 self.progress.end_stage()
-            write_json(plan.folder / "finished.json", stage_provenance(plan.key, self.device))
+            finished = {"key": plan.key, "method": plan.method, "fold": plan.fold, "starts": starts.read()}
+            write_json(plan.folder / "finished.json", finished)
 
     def _starting_encoder(self, parent: StagePlan | None) -> TwoStreamEncoder:
         encoder = self.start.encoder(self.config)
         if parent is not None:
-            path = checkpoints.latest(parent.folder)
-            assert path is not None, f"finished stage without checkpoint: {parent.folder}"
-            encoder.load_state_dict(checkpoints.load(path).models["student"])
+            encoder.load_state_dict(self._last_checkpoint(parent).models["student"])
         encoder.precision = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.config.train.amp]
         return encoder.to(self.device)
 
@@ -185,17 +198,22 @@ class Run:
         """The trained networks of a fold, the headline first; the starting weights where nothing was trained."""
         if not plans:
             return {"student": self._starting_encoder(None)}
-        path = checkpoints.latest(plans[-1].folder)
-        assert path is not None, f"finished stage without checkpoint: {plans[-1].folder}"
-        saved = checkpoints.load(path)
-        identity = {"method": plans[-1].method, "fold": plans[-1].fold, "data": self.dataset.fingerprint}
-        checkpoints.check_belongs(saved, path, **identity, key=plans[-1].key)
         models: dict[str, TwoStreamEncoder] = {}
-        for name, state in saved.models.items():
+        for name, state in self._last_checkpoint(plans[-1]).models.items():
             encoder = build_encoder(self.config.encoder, 0)
             encoder.load_state_dict(state)
             models[name] = encoder.to(self.device)
         return models
+
+    def _last_checkpoint(self, plan: StagePlan) -> Checkpoint:
+        """The end of a finished stage, which must be of this method, fold and data set."""
+        path = checkpoints.latest(plan.folder)
+        if path is None:
+            raise UsageError(f"{plan.folder} has lost its checkpoints; train it again with --overwrite")
+        saved = checkpoints.load(path)
+        identity = {"method": plan.method, "fold": plan.fold, "data": self.dataset.fingerprint, "key": plan.key}
+        checkpoints.check_belongs(saved, path, **identity)
+        return saved
 
     def _evaluate_epoch(self, method: Method, epoch: int, plan: StagePlan) -> list[dict[str, Any]]:
         every = self.config.evaluate_every
@@ -210,13 +228,15 @@ class Run:
         return entries
 
     def _oracle(self, plans: list[StagePlan]) -> list[dict[str, Any]]:
-        """Scores of the epoch that a look at the test set would choose: kept apart, never the headline."""
+        """Scores of the epoch that the test set would choose for each model: kept apart, never the headline."""
         if not plans or not self.config.evaluate_every:
             return []
         lines = [line for line in Journal(plans[-1].folder / "journal.jsonl").read() if line["kind"] == "scores"]
-        best = max(lines, key=lambda line: float(line["mAP"]))
-        trials: list[dict[str, Any]] = best["trials"]
-        return trials
+        best: dict[str, dict[str, Any]] = {}
+        for line in lines:
+            if line["model"] not in best or line["mAP"] > best[line["model"]]["mAP"]:
+                best[line["model"]] = line
+        return [trial for line in best.values() for trial in line["trials"]]
 
     def _spend(self, phase: str, started: float) -> None:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started

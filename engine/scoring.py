@@ -31,7 +31,9 @@ class Embedder:
         """Unit features ``[N, D]`` of a table's images."""
         if table.paths not in self._features:
             pixels, batch = self._scorer.pixels(table), self._scorer.config.train.embed_batch
+            precision, self._model.precision = self._model.precision, None  # scores are float32, whatever training is
             features = test_features(self._model, pixels, table.modality, batch, self._scorer.device)
+            self._model.precision = precision
             self._features[table.paths] = features
         return self._features[table.paths]
 

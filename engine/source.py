@@ -59,24 +59,24 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
             raise UsageError(f"real data needs --weights: give torchvision's {IMAGENET} (its path), or 'random'")
         shipped = SHIPPED / f"{config.encoder.name}{config.encoder.width}.pth"
         weights = str(shipped) if shipped.exists() else "random"
-        if weights != "random":
-            _check_disjoint(shipped, dataset.synthetic)
     if weights == "random":
         return Start("random", None, None)
     path = Path(weights)
     if not path.is_file():
         raise UsageError(f"--weights {weights}: no such file; give torchvision's {IMAGENET} (its path), or 'random'")
+    if dataset.synthetic is not None and path.with_suffix(".json").exists():
+        _check_disjoint(path, dataset.synthetic)
     sha256 = load_weights(build_encoder(config.encoder, 0), path)
     return Start(path.name, path, sha256)
 
 
 def _check_disjoint(weights: Path, synthetic: dict[str, Any]) -> None:
     """Refuse people whom the shipped weights were trained on: equal generator seeds are equal people."""
-    seed = synthetic["spec"]["seed"]
-    for tree in read_json(weights.with_suffix(".json"))["recipe"]["people"]:
+    seed = synthetic.get("spec", {}).get("seed")
+    for tree in read_json(weights.with_suffix(".json")).get("recipe", {}).get("people", ()):
         if f"seed={seed}" in tree.partition(":")[2].split(","):
             raise UsageError(
-                f"the shipped starting weights were trained on synthetic people of seed {seed}; "
+                f"{weights.name} was trained on synthetic people of seed {seed}; "
                 "choose another seed, or --weights random"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,13 +56,14 @@ class StageTraining:
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
         self.device, self.progress, self.evaluate = device, progress, evaluate
-        self.method: Method = METHODS.get(plan.method)(plan.hyper, encoder)
+        self.method: Method = METHODS.get(plan.method)(plan.hyper, encoder).to(device)
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)
         self.journal = Journal(plan.folder / "journal.jsonl")
 
     def run(self) -> Method:
         """Train from the newest checkpoint, or from the start, to the last epoch."""
         first = self._restore()
+        self.progress.begin_stage(self.plan, self.config.train.iterations, done=first)
         for epoch in range(first, self.plan.epochs):
             entry = self._train_epoch(Clock(epoch, self.plan.epochs, 0, self.config.train.iterations, self.plan.seed))
             self.journal.append(entry)
@@ -95,25 +97,24 @@ class StageTraining:
             "cluster": clustered - embedded,
             "train": time.perf_counter() - clustered,
         }
-        entry = {"lr": lr, "losses": losses, "seconds": seconds, **self._describe(labels, clock)}
         self.optimiser.end_epoch()
-        return entry
+        return {"lr": lr, "losses": losses, "seconds": seconds, **self._describe(labels, clock)}
 
     def _mean_losses(self, clock: Clock) -> dict[str, float]:
-        losses = {name: float(total) / clock.steps for name, total in self.optimiser.totals.items()}
-        for name, value in losses.items():
-            if value != value or abs(value) == float("inf"):
-                raise UsageError(
-                    f"loss '{name}' became {value} in epoch {clock.epoch + 1} of stage '{self.plan.method}'; "
-                    f"lower --set train.lr (now {self.config.train.lr:g})"
-                )
+        losses = self.optimiser.means()
+        sound = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
+        if not sound or not all(math.isfinite(value) for value in losses.values()):
+            told = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+            raise UsageError(
+                f"training diverged in epoch {clock.epoch + 1} of stage '{self.plan.method}' (losses: {told}); "
+                f"lower --set train.lr (now {self.config.train.lr:g})"
+            )
         return losses
 
     def _describe(self, labels: PseudoLabels, clock: Clock) -> dict[str, Any]:
         """Where the epoch stands and what the labels were worth."""
         parts = {"visible": labels.visible, "infrared": labels.infrared}
         true = {"visible": self.identities.visible, "infrared": self.identities.infrared}
-        figures = self.method.diagnostics().items()
         return {
             "kind": "epoch",
             "fold": self.plan.fold,
@@ -128,16 +129,17 @@ class StageTraining:
             "outliers": {name: int((part < 0).sum()) for name, part in parts.items()},
             "identities": {name: len(part.unique()) for name, part in true.items()},
             "quality": label_quality(labels, *(part.cpu().numpy() for part in true.values())),
-            "diagnostics": {name: float(value) for name, value in figures},
+            "diagnostics": {name: float(value) for name, value in self.method.diagnostics().items()},
             "peak_memory_mib": peak_memory_mib(self.device),
         }
 
     def _restore(self) -> int:
+        checkpoints.remove_torn(self.plan.folder)
         path = checkpoints.latest(self.plan.folder)
         if path is None:
             self.journal.cut(0)
             return 0
-        saved = checkpoints.load(path, self.device)
+        saved = checkpoints.load(path)
         expected = {"method": self.plan.method, "fold": self.plan.fold, "data": self.plan.description["data"]}
         checkpoints.check_belongs(saved, path, **expected, key=self.plan.key)
         for name, model in self.method.models().items():

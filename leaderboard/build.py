@@ -32,7 +32,7 @@ EMPTY = """There is no record yet. To make the first one:
 
 ```
 python run.py --method cluster_contrast --protocol sysu_all
-cp <run directory, named at the end of the run>/record.json leaderboard/records/cluster_contrast-0.json
+cp <run directory, named at the end of the run>/record.json leaderboard/records/sysu_all/cluster_contrast-seed0.json
 python -m leaderboard
 ```"""
 

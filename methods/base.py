@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,12 +11,25 @@ import torch
 from torch import Tensor, nn
 
 from components.encoder import TwoStreamEncoder
+from engine.registry import UsageError
 from engine.types import Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
 
 
 @dataclass(frozen=True)
 class MethodConfig:
     """Hyper-parameters of a method; each field names its meaning and the paper's symbol."""
+
+    def check_range(self, low: float, high: float, *names: str) -> None:
+        """Refuse fields outside ``[low, high]``.
+
+        Raises:
+            UsageError: names the first such field, its value and the range.
+        """
+        for name in names:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                bound = f"from {low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
+                raise UsageError(f"method.{name}={value} must be {bound}")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Visible-Infrared Person Re-Identification (ADCA), ACM MM 2022 (https://doi.org/1
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,9 @@ from components.memory import ClusterMemory
 from engine.registry import METHODS
 from engine.types import Batch, Clock, Features, Losses, PseudoLabels
 from methods.base import Method, MethodConfig
+
+TINY = 1e-6
+"""Smallest value of what must be above 0."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ class ClusterContrastConfig(MethodConfig):
     normalise_features: bool = True
     """Give flip-averaged features unit length before clustering; the released code does not."""
 
+    def __post_init__(self) -> None:
+        self.check_range(1, math.inf, "k1", "k2", "min_samples")
+        self.check_range(TINY, 1 - TINY, "eps")
+        self.check_range(TINY, math.inf, "temperature")
+        self.check_range(0, 1, "momentum")
+
 
 @METHODS.register("cluster_contrast")
 class ClusterContrast(Method):
@@ -50,7 +60,8 @@ class ClusterContrast(Method):
 
     **Differs from** the released code (yangbincv/ADCA @8d0a8cb): memories move after the optimiser step instead of
     inside ``backward`` (the same unless a memory is read twice in a step); features are normalised before
-    clustering (``normalise_features=false`` restores the original).
+    clustering (``normalise_features=false`` restores the original). Centroids are means of the features as they
+    come, flip-averaged and not normalised, as in that code.
     """
 
     Config = ClusterContrastConfig

@@ -6,6 +6,7 @@ Zhang C., Su Y., Wang N. et al., Scientific Reports 16, 13951 (2026), https://do
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -26,7 +27,7 @@ from components.memory import UPDATE_RULES, adaptive_weights, mean_weights, mome
 from engine.registry import METHODS
 from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
 from methods.base import Method, Stage
-from methods.cluster_contrast import ClusterContrastConfig
+from methods.cluster_contrast import TINY, ClusterContrastConfig
 
 ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match, "sinkhorn": sinkhorn_match}
 
@@ -71,6 +72,13 @@ class SCLHMConfig(ClusterContrastConfig):
     """Exponent of the trust in a sample's label in an update [gamma]; 0 is DCCC's ungated rule."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_range(0, 1, "smoothing", "beta")
+        self.check_range(TINY, 1, "ema_window")
+        self.check_range(TINY, math.inf, "amu_temperature")
+        self.check_range(0, math.inf, "hybrid_weight", "cross_weight", "trust")
+        if self.warmup_epochs is not None:
+            self.check_range(1, math.inf, "warmup_epochs")
         if self.amu and self.trust and self.amu_temperature <= self.temperature / self.trust:
             warnings.warn(
                 f"amu_temperature={self.amu_temperature} is not above temperature/trust="
@@ -206,7 +214,8 @@ class SCLHM(Method):
         source, target = MODALITIES if clock.epoch % 2 == 0 else MODALITIES[::-1]
         partners = self.partners[MODALITIES.index(source)][labels[source]]
         logits = student[source] @ self.memories[target].T / self.config.temperature
-        return cross_entropy(logits, partners, ignore_index=UNMATCHED)
+        kept = partners != UNMATCHED
+        return cross_entropy(logits[kept], partners[kept]) if kept.any() else logits.sum() * 0
 
     @torch.no_grad()
     def end_step(self, clock: Clock) -> None:
@@ -220,6 +229,8 @@ class SCLHM(Method):
         c = self.config
         if not c.amu:
             moved = [UPDATE_RULES[c.update](rows, s.features, s.labels, c.momentum) for s in seen]
+            if len(moved) == 1:
+                return moved[0]
             present = [s.labels.bincount(minlength=len(rows)) > 0 for s in seen]
             return momentum_step(rows, *average(moved, present), momentum=0.0)
         sums = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,10 @@ class SupervisedConfig(MethodConfig):
     """Weight of the old entry in a memory update."""
     update: Literal["sequential", "hard", "mean"] = "mean"
     """How a batch moves its identities' entries: sequential, hard or mean."""
+
+    def __post_init__(self) -> None:
+        self.check_range(1e-6, math.inf, "temperature")
+        self.check_range(0, 1, "momentum")
 
 
 @METHODS.register("supervised")

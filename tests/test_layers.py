@@ -9,10 +9,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {"components", "datasets", "engine", "leaderboard", "methods", "protocols", "reports", "run"}
-BASICS = {"engine.types", "engine.seeding", "engine.registry", "engine.files"}
+VOCABULARY = {"engine.types", "engine.seeding", "engine.registry"}
+BASICS = VOCABULARY | {"engine.files"}
 ALLOWED = {
-    "components": BASICS | {"components"},
-    "methods": BASICS | {"components", "methods"},
+    "components": VOCABULARY | {"components"},
+    "methods": VOCABULARY | {"components", "methods"},
     "datasets": BASICS | {"datasets"},
     "protocols": BASICS | {"protocols", "datasets"},
     "leaderboard": BASICS | {"leaderboard"},

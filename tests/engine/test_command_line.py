@@ -269,6 +269,30 @@ def test_a_checkpoint_of_another_fold_or_method_is_refused(
         assert f"{name}={value}" in mistake(command(output, str(tiny_people["sysu"])), capsys)
 
 
+def test_a_damaged_first_stage_is_refused(
+    finished: Path, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "runs"
+    shutil.copytree(finished, output)
+    (stage,) = (path for path in (output / "stages").iterdir() if path.is_dir())
+    path = max(stage.glob("epoch_*.pt"))
+    torch.save({**torch.load(path, weights_only=True), "fold": 7}, path)
+    assert "fold=7" in mistake(command(output, str(tiny_people["sysu"]), method="sclhm"), capsys)
+    path.write_bytes(b"torn")
+    assert "--overwrite" in mistake(command(output, str(tiny_people["sysu"]), method="sclhm"), capsys)
+    for checkpoint in stage.glob("epoch_*.pt"):
+        checkpoint.unlink()
+    assert "--overwrite" in mistake(command(output, str(tiny_people["sysu"]), method="sclhm"), capsys)
+
+
+def test_settings_that_matter_only_for_scoring_have_a_folder_of_their_own(
+    tmp_path: Path, tiny_people: dict[str, Path]
+) -> None:
+    for setting in ("data.height=128", "data.height=64"):
+        assert main(command(tmp_path, str(tiny_people["sysu"]), setting, method="untrained")) == 0
+    assert len(list((tmp_path / "sysu_all").iterdir())) == 2
+
+
 def test_an_unfinished_training_is_continued_or_discarded_only_if_asked(
     finished: Path, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 from mmengine.config import Config
 
+from components.ema import alpha_for
 from engine.config import CONFIGS, TrainConfig, build, digest, load_config, parse_setting
 from engine.registry import METHODS, UsageError
 
@@ -29,6 +30,9 @@ def test_real_data_has_the_published_schedule() -> None:
     assert (sysu.train.visible_clusters, sysu.train.infrared_clusters, sysu.train.instances) == (8, 8, 16)
     assert (sysu.train.lr, sysu.train.weight_decay, sysu.train.lr_factor) == (3.5e-4, 5e-4, 0.1)
     assert (sysu.hyper.eps, regdb.hyper.eps) == (0.6, 0.3)  # type: ignore[attr-defined]
+    for profile, protocol in (("sysu", "sysu_all"), ("regdb", "regdb_v2i")):
+        c = load_config("sclhm", protocol, profile=profile)
+        assert alpha_for(c.hyper.ema_window, c.train.epochs * c.train.iterations) == pytest.approx(0.999)  # type: ignore[attr-defined]
     assert (regdb.train.iterations, regdb.train.visible_clusters) == (100, 4)
 
 
@@ -69,6 +73,13 @@ def test_optional_values_accept_none_and_a_number() -> None:
         ("train.amp=fp8", "choose one of off, bf16, fp16"),
         ("train.epochs=0", "epochs=0 must be at least 1"),
         ("train.lr=-1", "train.lr=-1.0 must be above 0"),
+        ("train.weight_decay=-1", "train.weight_decay=-1.0 must be 0 or more"),
+        ("train.lr=inf", "must be above 0 and finite"),
+        ("method.k1=0", "method.k1=0 must be 1 or more"),
+        ("method.eps=1.5", "method.eps=1.5 must be from"),
+        ("method.temperature=0", "method.temperature=0.0 must be"),
+        ("method.momentum=3", "method.momentum=3.0 must be from 0 to 1"),
+        ("encoder.name=resnet51", "unknown encoder 'resnet51': did you mean resnet50"),
         ("protocol.shots=3", "protocol.shots=3: choose 1 or 10"),
         ("train=3", "'train' is a group of settings"),
         ("epochs", "give it as name=value"),

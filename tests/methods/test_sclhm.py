@@ -212,7 +212,7 @@ def test_every_switch_trains_and_changes_something(settings: dict[str, Any]) -> 
         assert changed != default or not torch.equal(moved, plain)
 
 
-def test_all_modules_off_is_the_baseline_exactly() -> None:
+def test_all_modules_off_is_the_baseline() -> None:
     off = started(sscl=False, hml=False, amu=False)
     baseline = ClusterContrast(ClusterContrastConfig(**SMALL), world.encoder())
     assert [
