@@ -35,6 +35,8 @@ CHUNK = 32
 """Images rendered together. Part of the picture: vectorised arithmetic may round by position in the batch."""
 JPEG_QUALITY = 92
 MANIFEST = "synthetic.json"
+REPORTS = 5
+"""Times that the progress of a render is told."""
 _MOMENT = ("path", "identity", "camera", "modality", "walk", "phase", "azimuth", "occlusion")
 _COLUMNS = (*_MOMENT, "top", "bottom", "pattern", "hair", "hat", "bag")
 
@@ -92,10 +94,12 @@ def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, 
     for name, text in planned.lists.items():
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         (part / name).write_text(text)
-    total, done = len(planned.shots), 0
+    total, done, told = len(planned.shots), 0, 0
     for count in _render_all(part, layout, spec, planned, workers):
         done += count
-        progress(f"synthetic people ({layout}, {spec.size}): {done} of {total} images")
+        if done * REPORTS // total > told:
+            told = done * REPORTS // total
+            progress(f"rendering synthetic people ({layout}, {spec.size}): {done} of {total} images")
     _write_ground_truth(part / "ground_truth.csv", layout, spec, planned)
     digest = hashlib.sha256()
     for shot in planned.shots:
