@@ -39,7 +39,8 @@ def test_the_shipped_weights_fit_and_say_how_they_were_made() -> None:
     (path,) = SHIPPED.glob("*.pth")
     note = json.loads(path.with_suffix(".json").read_text())
     assert note["recipe"] == json.loads(json.dumps(Recipe().__dict__))
-    load_weights(build_encoder(EncoderConfig("small", note["recipe"]["width"]), 0), path)
+    encoder = build_encoder(EncoderConfig("small", note["recipe"]["width"]), 0)
+    assert load_weights(encoder, path) == note["sha256"]
 
 
 def test_synthetic_people_start_from_the_shipped_weights(tiny_people: dict[str, Path]) -> None:
