@@ -37,6 +37,6 @@ def tiny_people(cache: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
+def one_thread() -> None:
     """Tests share the machine; what a run sets does not leak into the next test."""
     torch.set_num_threads(1)
