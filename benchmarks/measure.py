@@ -1,0 +1,130 @@
+"""Time and memory of one computation, taken in a child process so that two of them never blur each other's figures."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from engine import environment
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a computation cost.
+
+    Attributes:
+        wall: median seconds over the repeats.
+        cpu: median seconds of all threads together.
+        extra_mib: peak resident memory above what was resident before the first repeat: inputs do not count.
+        gpu_mib: the same of the GPU's allocator; 0 without a GPU.
+        best: least wall seconds of the repeats; on a busy machine nearer to the truth than the median.
+    """
+
+    wall: float
+    cpu: float
+    extra_mib: float
+    gpu_mib: float
+    best: float
+
+
+def measured(
+    call: Callable[[], T],
+    *,
+    prepare: Callable[[], object] = lambda: None,
+    repeats: int = 1,
+    threads: int | None = None,
+) -> tuple[T, Measurement]:
+    """Run a computation in a forked child, which sees the caller's arrays without a copy.
+
+    Linux only. The calling process must not have computed with OpenMP threads before (torch with more than one
+    thread, faiss) nor touched CUDA: neither survives a fork. Make inputs with numpy.
+
+    Args:
+        call: what is measured; its first result is sent back pickled.
+        prepare: run in the child before measuring starts: compile kernels on a small input, move inputs to the GPU.
+        repeats: how often ``call`` runs; memory is the peak over all of them.
+        threads: what torch and our own kernels use in the child; default: one a core this process may use.
+
+    Raises:
+        RuntimeError: the computation failed; holds the child's traceback.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    arguments = (sender, call, prepare, repeats, threads or len(os.sched_getaffinity(0)))
+    child = context.Process(target=_child, args=arguments)
+    sys.stdout.flush()
+    child.start()
+    sender.close()
+    try:
+        outcome = receiver.recv()
+    except EOFError:
+        child.join()
+        raise RuntimeError(f"the measured process ended with exit code {child.exitcode}; out of memory?") from None
+    child.join()
+    if isinstance(outcome, str):
+        raise RuntimeError(f"the measured computation failed:\n{outcome}")
+    result, measurement = outcome
+    return result, measurement
+
+
+def machine(device: torch.device | None = None) -> dict[str, Any]:
+    """Processor, cores, memory, versions and commit, to stand beside figures; never a host's name."""
+    described = environment.describe(device or torch.device("cpu"))
+    described.pop("threads")  # the parent's own; a measurement says what its child used
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    revision, dirty = environment.commit()
+    cores = len(os.sched_getaffinity(0))
+    return {**described, "cores": cores, "memory_gib": round(memory, 1), "commit": revision, "dirty": dirty}
+
+
+def _child(
+    sender: Connection, call: Callable[[], T], prepare: Callable[[], object], repeats: int, threads: int
+) -> None:
+    try:
+        torch.set_num_threads(threads)
+        prepare()
+        sender.send(_timed(call, repeats))
+    except Exception:
+        sender.send(traceback.format_exc())
+
+
+def _timed(call: Callable[[], T], repeats: int) -> tuple[T, Measurement]:
+    Path("/proc/self/clear_refs").write_text("5")  # peak := what is resident now; see proc(5)
+    gpu = torch.cuda.is_initialized()
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+    before, on_gpu = _kib("VmRSS"), torch.cuda.memory_allocated() if gpu else 0
+    result, walls, cpus = None, [], []
+    for repeat in range(repeats):
+        wall, cpu = time.perf_counter(), time.process_time()
+        value = call()
+        if gpu:
+            torch.cuda.synchronize()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+        result = value if repeat == 0 else result
+        del value
+    extra = max(_kib("VmHWM") - before, 0) / 1024
+    peak = (torch.cuda.max_memory_allocated() - on_gpu) / 2**20 if gpu else 0.0
+    median = statistics.median
+    return result, Measurement(median(walls), median(cpus), extra, peak, min(walls))  # type: ignore[return-value]
+
+
+def _kib(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found, f"/proc/self/status has no {field}"
+    return int(found[1])
