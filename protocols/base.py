@@ -14,7 +14,7 @@ from datasets.base import Dataset, ImageTable
 from engine.registry import UsageError, did_you_mean
 from engine.seeding import numpy_generator
 from engine.types import Modality
-from protocols.metrics import RankMetrics, Rule, rank_metrics, top_ranked
+from protocols.metrics import GalleryScores, RankMetrics, Rule, rank_metrics, score_galleries
 
 SHOTS = (1, 10)
 GALLERIES = ("seeded", "official")
@@ -157,15 +157,20 @@ class Protocol(ABC):
                 f"whose test people it was trained on; train fold {fold}"
             )
         query, pool = self.tables(dataset, fold)
-        queries, candidates = _embedded(embed, query), _embedded(embed, pool)
-        scores, ranking = [], None
-        for trial, rows in enumerate(self.galleries(dataset, fold)):
-            similarity = queries @ candidates[rows].T
-            metrics = self._rank(similarity, query, pool, rows)
-            scores.append(TrialScore(fold, trial, summarised(metrics)))
-            ranking = ranking or self._ranking(similarity, query, pool, rows, metrics)
-        assert ranking is not None, "a protocol has at least one trial"
-        return Evaluation(tuple(scores), ranking)
+        galleries = self.galleries(dataset, fold)
+        result = score_galleries(
+            _embedded(embed, query),
+            _embedded(embed, pool),
+            galleries,
+            query.identities,
+            pool.identities,
+            query.cameras,
+            pool.cameras,
+            self.rule,
+            depth=RANKING_DEPTH,
+        )
+        scores = [TrialScore(fold, trial, summarised(metrics)) for trial, metrics in enumerate(result.metrics)]
+        return Evaluation(tuple(scores), _ranking(result, galleries[0], query, pool))
 
     def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
         """Scores of a model that guesses: random similarities under the same rule, averaged over all trials."""
@@ -173,36 +178,11 @@ class Protocol(ABC):
         results = []
         for trial, rows in enumerate(self.galleries(dataset, fold)):
             generator = numpy_generator(seed, "chance", self.name, fold, trial)
-            results.append(summarised(self._rank(generator.random((len(query), len(rows))), query, pool, rows)))
+            similarity = generator.random((len(query), len(rows)))
+            identities, cameras = pool.identities[rows], pool.cameras[rows]
+            metrics = rank_metrics(similarity, query.identities, identities, query.cameras, cameras, self.rule)
+            results.append(summarised(metrics))
         return {key: float(np.mean([result[key] for result in results])) for key in results[0]}
-
-    def _rank(
-        self, similarity: NDArray[np.float64], query: ImageTable, pool: ImageTable, rows: NDArray[np.int64]
-    ) -> RankMetrics:
-        identities, cameras = pool.identities[rows], pool.cameras[rows]
-        return rank_metrics(similarity, query.identities, identities, query.cameras, cameras, self.rule)
-
-    def _ranking(
-        self,
-        similarity: NDArray[np.float64],
-        query: ImageTable,
-        pool: ImageTable,
-        rows: NDArray[np.int64],
-        metrics: RankMetrics,
-    ) -> Ranking:
-        identities, cameras = pool.identities[rows], pool.cameras[rows]
-        columns = top_ranked(
-            similarity, query.identities, identities, query.cameras, cameras, self.rule, depth=RANKING_DEPTH
-        )
-        seen = columns >= 0
-        return Ranking(
-            query=np.arange(len(query)),
-            gallery=rows,
-            order=np.where(seen, rows[columns], -1),
-            scores=np.where(seen, np.take_along_axis(similarity, columns, axis=1), np.nan),
-            matches=seen & (identities[columns] == query.identities[:, None]),
-            average_precision=metrics.average_precision,
-        )
 
     def _scorable(self, query: ImageTable, pool: ImageTable, rows: NDArray[np.int64]) -> bool:
         """Whether some query is valid; decided on one image of each (identity, camera)."""
@@ -219,6 +199,19 @@ class Protocol(ABC):
 def summarised(metrics: RankMetrics) -> dict[str, float]:
     """The figures of a table row, as fractions."""
     return {**{f"R{k}": metrics.rank(k) for k in RANKS}, "mAP": metrics.mAP, "mINP": metrics.mINP}
+
+
+def _ranking(result: GalleryScores, gallery: NDArray[np.int64], query: ImageTable, pool: ImageTable) -> Ranking:
+    seen = result.columns >= 0
+    order = np.where(seen, gallery[result.columns], -1)
+    return Ranking(
+        query=np.arange(len(query)),
+        gallery=gallery,
+        order=order,
+        scores=result.similarity,
+        matches=seen & (pool.identities[order] == query.identities[:, None]),
+        average_precision=result.metrics[0].average_precision,
+    )
 
 
 def _embedded(embed: Embed, table: ImageTable) -> NDArray[np.float64]:

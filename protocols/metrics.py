@@ -13,17 +13,22 @@ there are. AP and INP always count images. Sources: wuancong/SYSU-MM01 @0499112 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from protocols.precision import average_precisions
+from protocols.ranks import Gallery, Integers, Ranks, Side, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
-BLOCK = 1_000_000
-"""Query-gallery pairs ranked at once; bounds the memory in use to some 100 MB."""
+BLOCK = 1 << 22
+"""Query-gallery pairs compared at once; fewer queries than ``ROWS`` are not, however long the gallery."""
+ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,21 @@ class RankMetrics:
         return float(self.cmc[min(k, len(self.cmc)) - 1])
 
 
+@dataclass(frozen=True, eq=False)
+class GalleryScores:
+    """Scores of several galleries, and the ranked lists of the first.
+
+    Attributes:
+        metrics: one entry a gallery.
+        columns: ``[Q, min(depth, G)]`` as :func:`top_ranked` gives them.
+        similarity: of those columns; NaN where there is none.
+    """
+
+    metrics: tuple[RankMetrics, ...]
+    columns: Integers
+    similarity: NDArray[Any]
+
+
 def rank_metrics(
     similarity: Any,
     query_ids: Any,
@@ -59,7 +79,7 @@ def rank_metrics(
     gallery_cams: Any = None,
     rule: Rule = "sysu",
 ) -> RankMetrics:
-    """Score a similarity matrix; equal similarities keep the order of the gallery.
+    """Score a similarity matrix, where it is; equal similarities keep the order of the gallery.
 
     Args:
         similarity: ``[Q, G]``, higher is better; numpy or torch, like all arguments.
@@ -72,21 +92,8 @@ def rank_metrics(
     Raises:
         ValueError: shapes do not fit, cameras are missing, a similarity is NaN, or no query is valid.
     """
-    task = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
-    parts = [_score(task, rows, order, seen) for rows, order, seen in task.ranked()]
-    precision, penalty, first = (np.concatenate(column) for column in zip(*parts, strict=True))
-    valid = ~np.isnan(precision)
-    if not valid.any():
-        raise ValueError("no valid query: no query has a gallery image of its identity that it is allowed to see")
-    length = len(task.gallery_ids) if rule == "regdb" else len(np.unique(task.gallery_ids))
-    hits = np.bincount(first[valid], minlength=length)
-    return RankMetrics(
-        cmc=np.cumsum(hits) / valid.sum(),
-        mAP=float(precision[valid].mean()),
-        mINP=float(penalty[valid].mean()),
-        num_valid=int(valid.sum()),
-        average_precision=precision,
-    )
+    blocks, queries, gallery = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
+    return _scored(blocks, queries, (gallery,), depth=0).metrics[0]
 
 
 def top_ranked(
@@ -104,103 +111,166 @@ def top_ranked(
     Returns:
         ``[Q, min(depth, G)]``; -1 where a query sees fewer images.
     """
-    task = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
-    parts = []
-    for _, order, seen in task.ranked():
-        first = np.argsort(~seen, axis=1, kind="stable")[:, :depth]
-        columns = np.take_along_axis(order, first, axis=1)
-        parts.append(np.where(np.take_along_axis(seen, first, axis=1), columns, -1))
-    return np.concatenate(parts).astype(np.int64)
+    blocks, queries, gallery = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
+    return np.concatenate([best_images(block, queries[rows], gallery, depth)[0] for rows, block in blocks])
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    similarity: NDArray[Any]
-    query_ids: NDArray[Any]
-    gallery_ids: NDArray[Any]
-    query_cams: NDArray[Any]
-    gallery_cams: NDArray[Any]
-    rule: Rule
+def score_galleries(
+    queries: Any,
+    candidates: Any,
+    galleries: Sequence[Any],
+    query_ids: Any,
+    candidate_ids: Any,
+    query_cams: Any = None,
+    candidate_cams: Any = None,
+    rule: Rule = "sysu",
+    *,
+    depth: int = 0,
+) -> GalleryScores:
+    """Score features by their dot product against several galleries, each of some of the same candidates.
 
-    def ranked(self) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.bool_]]]:
-        """Blocks of queries: rows, gallery columns best first ``[B, G]``, which of those the query sees ``[B, G]``."""
-        step = max(1, BLOCK // len(self.gallery_ids))
-        for start in range(0, len(self.query_ids), step):
-            rows = slice(start, start + step)
-            block = self.similarity[rows]
-            if np.isnan(block).any():
-                raise ValueError(f"similarity holds NaN in rows {start} to {start + len(block) - 1}")
-            order = np.argsort(-block, axis=1, kind="stable")
-            yield rows, order, np.take_along_axis(self._seen(rows), order, axis=1)
+    Computed where the features are and in their precision, some queries at a time: what is held beside the
+    arguments grows with ``N``, not with ``Q x N``.
 
-    def _seen(self, rows: slice) -> NDArray[np.bool_]:
-        ids, cams = self.query_ids[rows, None], self.query_cams[rows, None]
-        seen: NDArray[np.bool_] = np.ones((len(ids), len(self.gallery_ids)), dtype=bool)
-        if self.rule == "sysu":
-            seen = _place(cams) != _place(self.gallery_cams)
-        elif self.rule == "llcm":
-            seen = (ids != self.gallery_ids) | (cams != self.gallery_cams)
-        return seen
+    Args:
+        queries: ``[Q, D]`` features.
+        candidates: ``[N, D]`` features.
+        galleries: rows of ``candidates``, one array a gallery, in the order that equal similarities keep.
+        query_ids: ``[Q]`` identities.
+        candidate_ids: ``[N]`` identities.
+        query_cams: ``[Q]`` camera numbers; not read by ``regdb``.
+        candidate_cams: ``[N]`` camera numbers; not read by ``regdb``.
+        rule: see the module.
+        depth: images in the ranked lists of the first gallery.
 
-
-def _score(
-    task: _Task, rows: slice, order: NDArray[np.int64], seen: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """AP, INP (NaN: invalid) and zero-based rank of the first hit (meaningless where invalid), each ``[B]``."""
-    rank = np.cumsum(seen, axis=1)
-    correct = seen & (task.gallery_ids[order] == task.query_ids[rows, None])
-    found = np.cumsum(correct, axis=1)
-    number = np.where(found[:, -1] > 0, found[:, -1], np.nan)
-    precision = np.divide(found, rank, out=np.zeros(rank.shape), where=correct).sum(axis=1) / number
-    last = np.max(rank * correct, axis=1)
-    penalty = number / np.maximum(last, 1)
-    if task.rule == "regdb":
-        return precision, penalty, np.argmax(correct, axis=1)
-    return precision, penalty, _better_identities(task, rows, order, np.where(seen, rank, np.iinfo(np.int64).max))
-
-
-def _better_identities(
-    task: _Task, rows: slice, order: NDArray[np.int64], rank: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """How many identities have an image ranked above the best image of the query's own, ``[B]``."""
-    of_column = np.empty_like(rank)
-    np.put_along_axis(of_column, order, rank, axis=1)
-    by_identity = np.argsort(task.gallery_ids, kind="stable")
-    identities, starts = np.unique(task.gallery_ids[by_identity], return_index=True)
-    best = np.minimum.reduceat(of_column[:, by_identity], starts, axis=1)
-    own = np.minimum(np.searchsorted(identities, task.query_ids[rows]), len(identities) - 1)
-    better: NDArray[np.int64] = (best < np.take_along_axis(best, own[:, None], axis=1)).sum(axis=1)
-    return better
+    Raises:
+        ValueError: as :func:`rank_metrics`, or no gallery is given.
+    """
+    probes, pool = _tensor(queries), _tensor(candidates)
+    if probes.ndim != 2 or pool.ndim != 2 or probes.shape[1] != pool.shape[1] or probes.dtype != pool.dtype:
+        sides = " and ".join(f"{tuple(side.shape)} {side.dtype}" for side in (probes, pool))
+        raise ValueError(f"features must be [queries, D] and [candidates, D] of one type; they are {sides}")
+    rows = [_array(gallery) for gallery in galleries]
+    if not rows or not all(map(len, rows)) or not len(probes):
+        raise ValueError(f"{len(probes)} queries and galleries of {list(map(len, rows))} images: give some of each")
+    size = len(probes), len(pool)
+    people, images = _sides(size, query_ids, candidate_ids, query_cams, candidate_cams, rule)
+    used, place = np.unique(np.concatenate(rows), return_inverse=True)
+    if len(used) < len(pool):
+        pool = pool[torch.from_numpy(used).to(pool.device)]
+    places = np.split(place, np.cumsum([len(gallery) for gallery in rows])[:-1])
+    blocks = _blocks((len(probes), len(pool)), lambda part: probes[part] @ pool.T)
+    drawn = [_gallery(images[own], columns, rule) for own, columns in zip(rows, places, strict=True)]
+    return _scored(blocks, people, drawn, depth)
 
 
-def _place(cams: NDArray[Any]) -> NDArray[Any]:
-    return np.where(cams == 3, 2, cams)
+Blocks = Iterator[tuple[slice, Tensor]]
+"""Some queries, and their similarity to everything, contiguous."""
 
 
-def _task(similarity: Any, query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule) -> _Task:
+def _scored(blocks: Blocks, queries: Side, galleries: Sequence[Gallery], depth: int) -> GalleryScores:
+    best, parts = [], []
+    for rows, block in blocks:
+        best.append(best_images(block, queries[rows], galleries[0], depth))
+        ranked = rank_positives(block, queries[rows], galleries)
+        parts.append([_query_scores(ranks, gallery) for ranks, gallery in zip(ranked, galleries, strict=True)])
+    columns, similarity = map(np.concatenate, zip(*best, strict=True))
+    metrics = [_summary(part, gallery) for part, gallery in zip(zip(*parts, strict=True), galleries, strict=True)]
+    return GalleryScores(tuple(metrics), columns, similarity)
+
+
+_QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
+"""AP and INP (NaN: invalid) of some queries, and what is ahead of their best positive."""
+
+
+def _query_scores(ranks: Ranks, gallery: Gallery) -> _QueryScores:
+    number = np.diff(ranks.ends)
+    penalty = np.full(len(number), np.nan)
+    valid = number > 0
+    penalty[valid] = number[valid] / ranks.rank[ranks.ends[1:][valid] - 1]
+    precision = average_precisions(ranks.rank, ranks.position, ranks.ends, len(gallery.columns))
+    return precision, penalty, ranks.ahead
+
+
+def _summary(parts: Sequence[_QueryScores], gallery: Gallery) -> RankMetrics:
+    precision, penalty, ahead = map(np.concatenate, zip(*parts, strict=True))
+    valid = ~np.isnan(precision)
+    if not valid.any():
+        raise ValueError("no valid query: no query has a gallery image of its identity that it is allowed to see")
+    hits = np.bincount(ahead[valid], minlength=len(np.unique(gallery.units)))
+    return RankMetrics(
+        cmc=np.cumsum(hits) / valid.sum(),
+        mAP=float(precision[valid].mean()),
+        mINP=float(penalty[valid].mean()),
+        num_valid=int(valid.sum()),
+        average_precision=precision,
+    )
+
+
+def _task(
+    similarity: Any, query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule
+) -> tuple[Blocks, Side, Gallery]:
+    scores = similarity if isinstance(similarity, Tensor) else np.asarray(similarity)
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {tuple(scores.shape)}")
+    size = scores.shape[0], scores.shape[1]
+    queries, images = _sides(size, query_ids, gallery_ids, query_cams, gallery_cams, rule)
+    gallery = _gallery(images, np.arange(len(images)), rule)
+    return _blocks(size, lambda rows: _tensor(scores[rows])), queries, gallery
+
+
+def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blocks:
+    count, width = size
+    step = max(ROWS, BLOCK // width)
+    for start in range(0, count, step):
+        rows = slice(start, min(start + step, count))
+        block = similarity(rows)
+        if block.amin().isnan():
+            raise ValueError(f"similarity holds NaN in rows {start} to {rows.stop - 1}")
+        yield rows, block
+
+
+def _sides(
+    size: tuple[int, int], query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule
+) -> tuple[Side, Side]:
+    """Identities and cameras as numbers from 0, and who does not see whom as groups; see :class:`Side`."""
     if rule not in get_args(Rule):
         raise ValueError(f"unknown rule '{rule}': choose one of {', '.join(get_args(Rule))}")
-    scores = _array(similarity)
-    if scores.ndim != 2 or 0 in scores.shape:
-        raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {scores.shape}")
-    if not np.issubdtype(scores.dtype, np.floating):
-        scores = scores.astype(np.float64)
     if rule == "regdb":
-        query_cams, gallery_cams = np.zeros(scores.shape[0]), np.zeros(scores.shape[1])
+        query_cams, gallery_cams = np.zeros(size[0]), np.ones(size[1])
     vectors: dict[str, NDArray[Any]] = {}
     sides = {"query_ids": query_ids, "gallery_ids": gallery_ids, "query_cams": query_cams, "gallery_cams": gallery_cams}
-    for (name, given), size in zip(sides.items(), scores.shape * 2, strict=True):
+    for (name, given), length in zip(sides.items(), size * 2, strict=True):
         if given is None:
             raise ValueError(f"{name} is missing: rule '{rule}' leaves out gallery images by camera")
-        vector = _array(given)
-        if vector.shape != (size,):
-            raise ValueError(f"{name} must be [{size}] for a similarity of {scores.shape}; it is {vector.shape}")
-        vectors[name] = vector
-    return _Task(scores, rule=rule, **vectors)
+        vectors[name] = _array(given)
+        if vectors[name].shape != (length,):
+            raise ValueError(f"{name} must be [{length}] for a similarity of {size}; it is {vectors[name].shape}")
+    ids = np.concatenate([vectors["query_ids"], vectors["gallery_ids"]])
+    cams = np.concatenate([vectors["query_cams"], vectors["gallery_cams"]])
+    if rule == "sysu":
+        cams = np.where(cams == 3, 2, cams)
+    identities, groups = (np.unique(values, return_inverse=True)[1] for values in (ids, cams))
+    if rule == "llcm":
+        groups = identities * (groups.max() + 1) + groups
+    everyone = Side(identities, groups)
+    return everyone[: size[0]], everyone[size[0] :]
+
+
+def _gallery(images: Side, columns: Integers, rule: Rule) -> Gallery:
+    units = np.arange(len(images)) if rule == "regdb" else images.identities
+    return Gallery(images, columns, units)
+
+
+def _tensor(values: Any) -> Tensor:
+    """Contiguous, in single precision if it is given so, else in double; no copy where none is needed."""
+    if not isinstance(values, Tensor):
+        array = np.asarray(values)
+        kind = np.float32 if array.dtype == np.float32 else np.float64
+        values = torch.from_numpy(np.require(array, kind, ["C", "W"]))  # torch has no read-only tensors
+    tensor: Tensor = values.detach()
+    return (tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()).contiguous()
 
 
 def _array(values: Any) -> NDArray[Any]:
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    return np.asarray(values)
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
