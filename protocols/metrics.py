@@ -26,9 +26,9 @@ from protocols.precision import average_precisions
 from protocols.ranks import Gallery, Integers, Ranks, Side, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
-BLOCK = 1 << 22
+BLOCK = 1 << 24
 """Query-gallery pairs compared at once; fewer queries than ``ROWS`` are not, however long the gallery."""
-ROWS = 64
+ROWS = 32
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,13 +149,14 @@ def _rank_rows(
             value = row[columns[j]]
             if value < worst or (value == worst and j > last):
                 continue
-            low, high = 0, len(mine) - 1
-            while low < high:
-                middle = (low + high) // 2
-                if values[middle] > value or (values[middle] == value and mine[middle] < j):
-                    low = middle + 1
-                else:
-                    high = middle
+            low, length = 0, len(mine)
+            while length > 1:  # no branch on the outcome, which nothing predicts
+                half = length // 2
+                low += half * (values[low + half - 1] > value)
+                length -= half
+            low += values[low] > value
+            while values[low] == value and mine[low] < j:
+                low += 1
             every[low] += 1
             if groups[j] != query_groups[i]:
                 seen[low] += 1

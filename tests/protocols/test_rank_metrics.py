@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from protocols import metrics
-from protocols.metrics import rank_metrics, top_ranked
+from protocols import metrics, ranks
+from protocols.metrics import rank_metrics, score_galleries, top_ranked
+from protocols.ranks import compiled_ranks, torch_ranks
 
 RULES = ("sysu", "regdb", "llcm")
 
@@ -97,10 +100,12 @@ def retrievals(draw, ties):
     people = draw(st.integers(1, 6))
     shape = (queries, gallery)
     similarity = (
-        generator.integers(0, 4, shape) / 4 if ties else generator.permutation(queries * gallery).reshape(shape)
+        generator.choice([-np.inf, 0.25, 0.5, 0.75, np.inf], shape)
+        if ties
+        else generator.permutation(queries * gallery).reshape(shape)
     )
     return (
-        similarity.astype(np.float64),
+        similarity.astype(draw(st.sampled_from([np.float64, np.float32]))),
         generator.integers(0, people, queries),
         generator.integers(0, people, gallery),
         generator.choice([1, 2, 3, 6], queries),
@@ -109,12 +114,32 @@ def retrievals(draw, ties):
     )
 
 
-@settings(max_examples=150, deadline=None)
-@given(case=retrievals(ties=False) | retrievals(ties=True), block=st.sampled_from([1, 20, 1_000_000]))
-def test_it_equals_the_naive_loop(case, block):
+def by_torch(similarity, queries, galleries):
+    """The back-end for accelerators, here on the processor."""
+    return [torch_ranks(similarity, queries, gallery) for gallery in galleries]
+
+
+BACK_ENDS = (compiled_ranks, by_torch)
+
+
+def blocks_of(patch, pairs, back_end=compiled_ranks):
+    """Few pairs at a time; a single query where ``pairs`` is 1."""
+    patch.setattr(metrics, "BLOCK", pairs)
+    patch.setattr(metrics, "ROWS", 1)
+    patch.setattr(ranks, "PAIRS", pairs)
+    patch.setattr(metrics, "rank_positives", back_end)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    case=retrievals(ties=False) | retrievals(ties=True),
+    pairs=st.sampled_from([1, 20, 1_000_000]),
+    back_end=st.sampled_from(BACK_ENDS),
+)
+def test_it_equals_the_naive_loop(case, pairs, back_end):
     curve, precisions, penalties, ranked = naive(*(v.tolist() if isinstance(v, np.ndarray) else v for v in case))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "BLOCK", block)
+        blocks_of(patch, pairs, back_end)
         if not penalties:
             with pytest.raises(ValueError, match="no valid query"):
                 rank_metrics(*case)
@@ -197,6 +222,133 @@ def test_whole_numbers_and_infinities_are_similarities_too():
     assert rank_metrics([[-np.inf, 0.0, np.inf]], [1], [1, 1, 2], [3], [1, 1, 2], "sysu").rank(1) == 1.0
 
 
+@st.composite
+def searches(draw):
+    """Features of whole numbers, so that products are exact and often equal, and some galleries of them."""
+    queries, candidates, width = draw(st.integers(1, 12)), draw(st.integers(1, 15)), draw(st.integers(1, 3))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    people = draw(st.integers(1, 4))
+    kind = draw(st.sampled_from([np.float64, np.float32]))
+    return (
+        generator.integers(-2, 3, (queries, width)).astype(kind),
+        generator.integers(-2, 3, (candidates, width)).astype(kind),
+        [
+            generator.choice(candidates, draw(st.integers(1, candidates)), replace=False)
+            for _ in range(draw(st.integers(1, 4)))
+        ],
+        generator.integers(0, people, queries),
+        generator.integers(0, people, candidates),
+        generator.choice([1, 2, 3, 6], queries),
+        generator.choice([1, 2, 3, 4, 5], candidates),
+        draw(st.sampled_from(RULES)),
+    )
+
+
+def assert_same(result, expected):
+    assert figures(result) == figures(expected)
+    assert result.num_valid == expected.num_valid
+    np.testing.assert_array_equal(result.cmc, expected.cmc)
+    np.testing.assert_array_equal(result.average_precision, expected.average_precision)
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=searches(), pairs=st.sampled_from([1, 20, 1_000_000]), back_end=st.sampled_from(BACK_ENDS))
+def test_galleries_scored_together_equal_each_by_itself(case, pairs, back_end):
+    queries, candidates, galleries, query_ids, ids, query_cams, cams, rule = case
+
+    def alone(score, rows, **options):
+        return score(queries @ candidates[rows].T, query_ids, ids[rows], query_cams, cams[rows], rule, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            expected = [alone(rank_metrics, rows) for rows in galleries]
+        except ValueError:
+            with pytest.raises(ValueError, match="no valid query"):
+                score_galleries(*case, depth=3)
+            return
+        blocks_of(patch, pairs, back_end)
+        result = score_galleries(*case, depth=3)
+    for found, wanted in zip(result.metrics, expected, strict=True):
+        assert_same(found, wanted)
+    columns = alone(top_ranked, galleries[0], depth=3)
+    similarity = np.take_along_axis(queries @ candidates[galleries[0]].T, columns, axis=1)
+    np.testing.assert_array_equal(result.columns, columns)
+    np.testing.assert_array_equal(result.similarity, np.where(columns < 0, np.nan, similarity))
+
+
+@pytest.mark.parametrize("length", [7, 8, 127, 128, 129, 136, 300, 1000, 5003])
+def test_precisions_are_added_in_the_order_of_numpy(length):
+    generator = np.random.default_rng(length)
+    similarity, ids = generator.random((40, length)), generator.integers(0, 3, length)
+    result = rank_metrics(similarity, np.zeros(40), ids, rule="regdb")
+    right = ids[np.argsort(-similarity, axis=1)] == 0
+    rows = np.where(right, np.cumsum(right, axis=1) / np.arange(1, length + 1), 0)
+    np.testing.assert_array_equal(result.average_precision, rows.sum(axis=1) / right.sum(axis=1))
+
+
+def test_the_number_of_threads_changes_nothing():
+    generator = np.random.default_rng(0)
+    queries, candidates = generator.random((70, 5)), generator.random((300, 5))
+    galleries = [generator.permutation(300)[:n] for n in (300, 120, 7)]
+    ids, cams = generator.integers(0, 6, 370), generator.integers(1, 7, 370)
+    people = (ids[:70], ids[70:], cams[:70], cams[70:])
+    results = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        results.append(score_galleries(queries, candidates, galleries, *people, depth=4))
+        assert torch.get_num_threads() == threads
+    for result in results[1:]:
+        for found, wanted in zip(result.metrics, results[0].metrics, strict=True):
+            assert_same(found, wanted)
+        np.testing.assert_array_equal(result.columns, results[0].columns)
+
+
+def test_random_states_are_left_as_they_were():
+    states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
+    rank_metrics(*parity_example())
+    score_galleries(np.eye(2), np.eye(2), [[0, 1]], [0, 1], [0, 1], rule="regdb", depth=1)
+    assert random.getstate() == states[0]
+    np.testing.assert_array_equal(np.random.get_state()[1], states[1])
+    assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_no_more_similarity_is_held_than_a_block(monkeypatch):
+    blocks_of(monkeypatch, pairs=30_000)
+    held = []
+    monkeypatch.setattr(
+        metrics,
+        "rank_positives",
+        lambda block, *others: held.append(tuple(block.shape)) or compiled_ranks(block, *others),
+    )
+    generator = np.random.default_rng(0)
+    queries, candidates = generator.random((500, 4), np.float32), generator.random((10_000, 4), np.float32)
+    ids = np.arange(10_000) % 3000
+    tracemalloc.start()
+    score_galleries(queries, candidates, [np.arange(10_000)], ids[:500], ids, rule="regdb", depth=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(held) == {(3, 10_000), (2, 10_000)}
+    assert peak < 500 * 10_000  # bytes, where a similarity matrix has four times as many
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("rule", RULES)
+def test_a_gpu_gives_the_same_figures(rule):
+    similarity, query_ids, gallery_ids, query_cams, gallery_cams = parity_example()
+    similarity = np.round(similarity, 1)
+    people = (query_ids, gallery_ids, query_cams, gallery_cams, rule)
+    assert_same(rank_metrics(torch.tensor(similarity).cuda(), *people), rank_metrics(similarity, *people))
+    features = [np.random.default_rng(side).integers(-3, 4, (n, 6)) * 1.0 for side, n in enumerate((180, 102))]
+    galleries = [np.arange(102), np.arange(90)[::-1]]
+    results = [
+        score_galleries(*(torch.tensor(side).to(device) for side in features), galleries, *people, depth=9)
+        for device in ("cpu", "cuda")
+    ]
+    for one, other in zip(*(result.metrics for result in results), strict=True):
+        assert_same(one, other)
+    np.testing.assert_array_equal(results[0].columns, results[1].columns)
+
+
 def test_the_arguments_are_left_as_they_were():
     arguments = parity_example()
     copies = [argument.copy() for argument in arguments]
@@ -224,3 +376,21 @@ def test_the_arguments_are_left_as_they_were():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         rank_metrics(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("queries", "candidates", "galleries", "message"),
+    [
+        (np.zeros((1, 2)), np.zeros((2, 3)), [[0, 1]], "features must be"),
+        (np.zeros(2), np.zeros((2, 2)), [[0, 1]], "features must be"),
+        (np.zeros((1, 2), np.float32), np.zeros((2, 2)), [[0, 1]], "of one type"),
+        (np.zeros((1, 2)), np.zeros((2, 2)), [], "give some of each"),
+        (np.zeros((1, 2)), np.zeros((2, 2)), [[0], []], "give some of each"),
+        (np.zeros((0, 2)), np.zeros((2, 2)), [[0]], "give some of each"),
+        (np.full((1, 2), np.nan), np.zeros((2, 2)), [[0, 1]], "NaN in rows 0 to 0"),
+        (np.zeros((1, 2)), np.zeros((2, 2)), [[0]], "no valid query"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(queries, candidates, galleries, message):
+    with pytest.raises(ValueError, match=message):
+        score_galleries(queries, candidates, galleries, [1] * len(queries), [2, 1], rule="regdb")
