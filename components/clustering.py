@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.jaccard import jaccard_distance
+from components.neighbours import Search
+from engine.measuring import timed
 from engine.registry import UsageError
 from engine.types import OUTLIER
 
@@ -78,6 +80,7 @@ def pseudo_labels(
     k2: int = 6,
     min_samples: int = 4,
     groups: ArrayLike | Tensor | None = None,
+    search: Search = "auto",
     what: str = "images",
     at_least: int = 2,
 ) -> Tensor:
@@ -90,6 +93,7 @@ def pseudo_labels(
         k2: neighbours in its local expansion.
         min_samples: neighbours that make an image a core point, itself included.
         groups: modality ``[N]``, or modality and camera ``[N, 2]``, to balance the expansion over.
+        search: how neighbours are found, see :func:`components.neighbours.nearest`.
         what: the images' name in messages.
         at_least: number of clusters below which training cannot go on.
 
@@ -107,7 +111,9 @@ def pseudo_labels(
         )
     if not bool(torch.isfinite(features).all()):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
-    labels = dbscan(jaccard_distance(features, k1, k2, groups, max_distance=eps), eps, min_samples)
+    distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
+    with timed("dbscan"):
+        labels = dbscan(distance, eps, min_samples)
     found = int(labels.max()) + 1
     if found < at_least:
         raise UsageError(

@@ -8,20 +8,18 @@ local expansion as in MMM (shijiangming1/MMM @7e57d50) and, over cameras, DMIC (
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from components.neighbours import nearest
-
-_BLOCK_ROWS = 1024
-"""Rows of the distance that one task computes; fixed, so that results do not depend on the number of threads."""
+from components.jaccard_on_device import jaccard_on_device
+from components.neighbours import Search, nearest
+from components.overlap import near_pairs
+from engine.measuring import timed
 
 
 def jaccard_distance(
@@ -30,6 +28,7 @@ def jaccard_distance(
     k2: int = 6,
     groups: ArrayLike | Tensor | None = None,
     max_distance: float = 1.0,
+    search: Search = "auto",
 ) -> csr_array:
     """How little the neighbourhoods of two images overlap, for the pairs that are close.
 
@@ -43,6 +42,7 @@ def jaccard_distance(
         groups: modality of each image ``[N]``, or modality and camera ``[N, 2]``: in the expansion every modality
             present among the neighbours then weighs the same, and within a modality every camera present.
         max_distance: the largest distance stored, in ``(0, 1]``.
+        search: how neighbours are found, see :func:`components.neighbours.nearest`.
 
     Returns:
         ``[N, N]`` float32, exactly symmetric, sorted. It stores every pair at distance <= ``max_distance``
@@ -51,16 +51,21 @@ def jaccard_distance(
     Raises:
         ValueError: fewer images than ``k1``, or an argument out of range.
     """
-    vectors = torch.as_tensor(features).detach().float().cpu().contiguous()
+    vectors = torch.as_tensor(features).detach().float().contiguous()
     if len(vectors) < k1:
         raise ValueError(f"{len(vectors)} images are fewer than k1={k1}; lower k1 or give more images")
     if min(k1, k2) < 1 or not 0 < max_distance <= 1:
         raise ValueError(f"k1={k1}, k2={k2}, max_distance={max_distance}: choose k1, k2 >= 1, max_distance in (0, 1]")
-    lists = nearest(vectors, k1)[1].numpy().astype(np.int32)
-    codes = _encode(vectors, lists)
-    if k2 > 1:
-        codes = _expand(codes, lists[:, :k2], _nested_groups(groups, len(vectors)))
-    return _distances(codes, max_distance)
+    balance = nested_groups(groups, len(vectors))
+    lists = nearest(vectors, k1, search)[1]
+    with timed("distance"):
+        if vectors.is_cuda:
+            return jaccard_on_device(vectors, lists, k2, balance, max_distance)
+        members = lists.numpy().astype(np.int32)
+        codes = _encode(vectors, members)
+        if k2 > 1:
+            codes = _expand(codes, members[:, :k2], balance)
+        return near_pairs(codes, max_distance)
 
 
 def _encode(vectors: Tensor, lists: NDArray[np.int32]) -> csr_array:
@@ -97,7 +102,7 @@ def _similarities(vectors: Tensor, pairs: csr_array) -> NDArray[np.float32]:
         return np.asarray(torch.sparse.sampled_addmm(pattern, vectors, vectors.T, alpha=2.0).values())
 
 
-def _nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np.int64]]:
+def nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np.int64]]:
     """Group number of each image, from the finest grouping (camera of a modality) to the coarsest (modality)."""
     if groups is None:
         return []
@@ -137,66 +142,3 @@ def _ends(counts: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     """Where each row of a sparse array begins and ends; 32 bits wide where that is enough."""
     ends = np.concatenate([[0], np.cumsum(counts)])
     return ends.astype(np.int32) if ends[-1] < 2**31 else ends
-
-
-def _distances(codes: csr_array, max_distance: float) -> csr_array:
-    """``1 - m / (2 - m)`` with ``m`` the sum of the smaller entries of two codes, whose rows sum to 1."""
-    codes.eliminate_zeros()
-    columns = codes.tocsc()
-    rows = columns.tocsr()  # sorted, whatever the order of codes: overlaps add up in ascending order
-    arrays = (rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data)
-
-    def block(start: int) -> Any:
-        return _near_pairs(start, min(start + _BLOCK_ROWS, rows.shape[0]), *arrays, np.float32(max_distance))
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        blocks = pool.map(block, range(0, rows.shape[0], _BLOCK_ROWS))
-        counts, partners, distances = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    # Symmetric, so its columns are its rows; taken as columns they come out sorted.
-    by_column = csr_array((distances, partners, _ends(counts)), shape=rows.shape).tocsc()
-    return csr_array((by_column.data, by_column.indices, by_column.indptr), shape=rows.shape)
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _near_pairs(
-    start: int,
-    stop: int,
-    row_ends: NDArray[Any],
-    row_columns: NDArray[Any],
-    row_values: NDArray[np.float32],
-    column_ends: NDArray[Any],
-    column_rows: NDArray[Any],
-    column_values: NDArray[np.float32],
-    limit: np.float32,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Number of near images of each row ``start <= i < stop``, their indices and distances, row after row."""
-    one, two = np.float32(1), np.float32(2)
-    overlap = np.zeros(len(row_ends) - 1, np.float32)
-    touched = np.empty(len(overlap), np.int32)
-    counts = np.zeros(stop - start, np.int64)
-    partners = np.empty(64 * (stop - start) + len(overlap), np.int32)
-    distances = np.empty(len(partners), np.float32)
-    used = 0
-    for i in range(start, stop):
-        reached = 0
-        for p in range(row_ends[i], row_ends[i + 1]):
-            column, value = row_columns[p], row_values[p]
-            for q in range(column_ends[column], column_ends[column + 1]):
-                j = column_rows[q]
-                if overlap[j] == 0:
-                    touched[reached] = j
-                    reached += 1
-                overlap[j] += min(value, column_values[q])
-        if used + reached > len(partners):
-            partners = np.concatenate((partners, np.empty(len(partners) + reached, np.int32)))
-            distances = np.concatenate((distances, np.empty(len(distances) + reached, np.float32)))
-        before = used
-        for t in range(reached):
-            j = touched[t]
-            distance = max(one - overlap[j] / (two - overlap[j]), np.float32(0))
-            overlap[j] = 0
-            if distance < one and distance <= limit:
-                partners[used], distances[used] = j, distance
-                used += 1
-        counts[i - start] = used - before
-    return counts, partners[:used], distances[:used]

@@ -1,66 +1,74 @@
-"""Exact nearest neighbours, in memory linear in the number of images."""
+"""The nearest neighbours of every image among all: one function, and the ways there are to find them."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-try:
-    import faiss
+from components.approximate_search import HAS_FAISS, approximate_search
+from components.symmetric_search import symmetric_search
+from engine.measuring import timed
 
-    _HAS_FAISS = True
-except ImportError:  # an extra of the installation; torch does the same search
-    _HAS_FAISS = False
+Search = Literal["auto", "exact", "approximate"]
+"""How to look for neighbours; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
 
-_BLOCK_ENTRIES = 1 << 24
-"""Distances held at a time by the torch search (64 MiB)."""
+EXACT_UP_TO = 200_000
+"""Images whose exact neighbours a CPU finds in minutes; the time grows with their square."""
+
+_BLOCK_ENTRIES = 1 << 28
+"""Distances held at a time on a GPU (1 GiB)."""
 
 
-def nearest(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, Tensor]:
     """The ``k`` nearest images of every image, itself among them.
 
-    The order of exactly equal distances is not specified, but an image is never pushed out of its own list by
-    its duplicates. As many threads work as torch is set to use.
+    An image is never pushed out of its own list by its duplicates; the order of exactly equal distances is not
+    specified. On a CPU as many threads work as torch is set to use.
 
     Args:
         features: ``[N, D]``, used as given.
         k: list length, 1 to ``N``.
+        search: ``exact``, ``approximate`` (needs faiss; on a CPU), or ``auto``, which is exact wherever that takes
+            no more than minutes.
 
     Returns:
-        Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, both on the CPU.
+        Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, on the features' device.
 
     Raises:
-        ValueError: ``k`` is out of range, or a feature is not finite.
+        ValueError: an argument is out of range, a feature is not finite, or faiss is missing.
     """
     if not 1 <= k <= len(features):
         raise ValueError(f"k={k} neighbours of {len(features)} images; choose 1 to {len(features)}")
-    vectors = features.detach().float().cpu().contiguous()
-    if not vectors.isfinite().all():
+    if search not in get_args(Search):
+        raise ValueError(f"unknown search '{search}': choose one of {', '.join(get_args(Search))}")
+    vectors = features.detach().float().contiguous()
+    if not bool(vectors.isfinite().all()):
         raise ValueError("features hold NaN or infinity; the network that made them has diverged")
-    return _keep_self(*(_search_faiss(vectors, k) if _HAS_FAISS else _search_torch(vectors, k)))
+    with timed("search"):
+        if search == "approximate" or (search == "auto" and _too_many(vectors)):
+            found = approximate_search(vectors.cpu().numpy(), k)
+        elif vectors.is_cuda:
+            return blocked_search(vectors, k)
+        else:
+            found = symmetric_search(vectors.numpy(), k)
+    distances, rows = (torch.from_numpy(part) for part in found)
+    return distances.to(features.device), rows.long().to(features.device)
 
 
-def _search_faiss(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    faiss.omp_set_num_threads(torch.get_num_threads())
-    distances, indices = faiss.knn(vectors.numpy(), vectors.numpy(), k)
-    return torch.from_numpy(distances), torch.from_numpy(indices)
+def _too_many(vectors: Tensor) -> bool:
+    return HAS_FAISS and not vectors.is_cuda and len(vectors) > EXACT_UP_TO
 
 
-def _search_torch(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Exact search by blocks of the distance matrix, on the device of ``vectors``; see :func:`nearest`."""
     squares = vectors.square().sum(1)
     blocks = []
     step = max(1, _BLOCK_ENTRIES // len(vectors))
     for start in range(0, len(vectors), step):
         rows = slice(start, start + step)
-        distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2).add_(squares[rows, None])
-        blocks.append(distances.clamp_(min=0).topk(k, largest=False))
-    return torch.cat([block.values for block in blocks]), torch.cat([block.indices for block in blocks])
-
-
-def _keep_self(distances: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Put an image in front of its list where more than ``k`` duplicates displaced it."""
-    rows = torch.arange(len(indices))
-    lost = rows[~(indices == rows[:, None]).any(1)]
-    distances[lost] = torch.cat([torch.zeros(len(lost), 1), distances[lost, :-1]], 1)
-    indices[lost] = torch.cat([lost[:, None], indices[lost, :-1]], 1)
-    return distances, indices
+        distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2).add_(squares[rows, None]).clamp_(min=0)
+        distances.diagonal(start).fill_(-1)  # an image comes first in its own list, whatever the rounding
+        blocks.append(distances.topk(k, largest=False))
+    return torch.cat([b.values for b in blocks]).clamp_(min=0), torch.cat([b.indices for b in blocks])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -47,14 +45,6 @@ def commit() -> tuple[str | None, bool]:
     """The checkout's commit and whether tracked files differ from it; ``(None, True)`` outside a checkout."""
     revision = _git("rev-parse", "HEAD")
     return (revision, bool(_git("status", "--porcelain", "--untracked-files=no"))) if revision else (None, True)
-
-
-def peak_memory_mib(device: torch.device) -> float:
-    """Highest memory use so far: of the GPU where there is one, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _cpu() -> str:

@@ -14,6 +14,7 @@ from engine import environment
 from engine.config import digest
 from engine.files import write_atomically, write_json
 from engine.journal import Journal
+from engine.memory import peak_memory_mib
 from engine.plan import StagePlan
 from engine.progress import METRICS
 from engine.registry import METHODS
@@ -102,7 +103,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
     epochs = [line for line in lines if line["kind"] == "epoch"]
     seconds = {phase: sum(line["seconds"][phase] for line in epochs) for phase in ("embed", "cluster", "train")}
     train = run.config.train
-    memory = [line["peak_memory_mib"] for line in epochs] + [environment.peak_memory_mib(run.device)]
+    memory = [line["peak_memory_mib"] for line in epochs] + [peak_memory_mib(run.device)]
     place = {
         **environment.describe(run.device),
         "commit": revision,

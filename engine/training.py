@@ -15,9 +15,10 @@ from engine import checkpoint as checkpoints
 from engine.checkpoint import Checkpoint
 from engine.config import RunConfig
 from engine.diagnosis import label_quality
-from engine.environment import peak_memory_mib
 from engine.images import BatchDraw, TrainingImages, embed_all
 from engine.journal import Journal
+from engine.measuring import measured
+from engine.memory import extra_memory, peak_memory_mib
 from engine.optimiser import Optimiser
 from engine.plan import StagePlan
 from engine.progress import Progress
@@ -80,7 +81,7 @@ class StageTraining:
         started = time.perf_counter()
         features = embed_all(method.encoder, *self.images, train.embed_batch, self.device)
         embedded = time.perf_counter()
-        with torch.no_grad():
+        with torch.no_grad(), measured() as clustering, extra_memory(self.device):
             labels = self.identities if method.uses_identities else method.label(features, clock)
             method.begin_epoch(features, labels, clock)
         clustered = time.perf_counter()
@@ -98,7 +99,8 @@ class StageTraining:
             "train": time.perf_counter() - clustered,
         }
         self.optimiser.end_epoch()
-        return {"lr": lr, "losses": losses, "seconds": seconds, **self._describe(labels, clock)}
+        costs = {"seconds": seconds, "clustering": clustering}
+        return {"lr": lr, "losses": losses, **costs, **self._describe(labels, clock)}
 
     def _mean_losses(self, clock: Clock) -> dict[str, float]:
         losses = self.optimiser.means()

@@ -16,6 +16,7 @@ from torch import Tensor
 from components.clustering import centroids
 from components.labelling import cluster_each_modality
 from components.memory import ClusterMemory
+from components.neighbours import Search
 from engine.registry import METHODS
 from engine.types import Batch, Clock, Features, Losses, PseudoLabels
 from methods.base import Method, MethodConfig
@@ -36,6 +37,8 @@ class ClusterContrastConfig(MethodConfig):
     """Neighbours in its local expansion."""
     min_samples: int = 4
     """Neighbours that make an image a core point in DBSCAN."""
+    search: Search = "auto"
+    """How neighbours are found: exact, approximate, or auto (exact up to 200,000 images on a CPU, always on a GPU)."""
     temperature: float = 0.05
     """Of the contrast against the memory [tau]."""
     momentum: float = 0.1
@@ -73,7 +76,13 @@ class ClusterContrast(Method):
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         c = self.config
         return cluster_each_modality(
-            features, eps=c.eps, k1=c.k1, k2=c.k2, min_samples=c.min_samples, normalise=c.normalise_features
+            features,
+            eps=c.eps,
+            k1=c.k1,
+            k2=c.k2,
+            min_samples=c.min_samples,
+            search=c.search,
+            normalise=c.normalise_features,
         )
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:

@@ -139,7 +139,13 @@ class SCLHM(Method):
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         c = self.config
         labels = cluster_each_modality(
-            features, eps=c.eps, k1=c.k1, k2=c.k2, min_samples=c.min_samples, normalise=c.normalise_features
+            features,
+            eps=c.eps,
+            k1=c.k1,
+            k2=c.k2,
+            min_samples=c.min_samples,
+            search=c.search,
+            normalise=c.normalise_features,
         )
         rows = centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
         to_infrared, _ = ASSOCIATIONS[c.association](*rows)

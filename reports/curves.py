@@ -87,6 +87,20 @@ def quality_figure(epochs: Sequence[Line]) -> Figure:
     return figure
 
 
+def cost_figure(epochs: Sequence[Line]) -> Figure:
+    """Seconds of an epoch by what they were spent on, and the memory that clustering took for itself."""
+    figure, (seconds, memory) = new_figure(2)
+    for phase in epochs[0]["seconds"]:
+        _draw(seconds, [line["seconds"][phase] for line in epochs], phase)
+    _draw(memory, [line["clustering"].get("memory_mib") for line in epochs], "clustering", color=NEUTRAL)
+    _finish(seconds, epochs, "seconds")
+    _finish(memory, epochs, "extra memory (MiB)")
+    _from_zero(seconds)
+    _from_zero(memory, least=1.0)
+    shared_legend(figure)
+    return figure
+
+
 def scores_figure(scores: Sequence[Line]) -> Figure:
     """Test scores taken during training, against the epoch of the last stage."""
     figure, panels = new_figure(2)

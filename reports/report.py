@@ -15,7 +15,7 @@ from engine.registry import UsageError
 from leaderboard.markdown import MISSING, page, percent, table
 from leaderboard.record import METRICS, Record, headline_scores, missing_trials, read_record
 from leaderboard.table import gallery_words
-from reports.curves import Line, clusters_figure, epochs_of, losses_figure, quality_figure, scores_figure
+from reports.curves import Line, clusters_figure, cost_figure, epochs_of, losses_figure, quality_figure, scores_figure
 from reports.evaluation import SavedEvaluation, load_evaluation
 from reports.ranking import Images, open_image, ranking_caption, ranking_figure
 from reports.style import save_png, styled
@@ -140,6 +140,21 @@ def _training(epochs: Sequence[Line], fold: str) -> Iterator[Picture]:
         f"whose identity is their cluster's most frequent one. {scope} {DIAGNOSIS}"
     )
     yield Picture("quality", "Label quality", caption, quality_figure(epochs))
+    yield Picture("cost", "Time and memory", f"{_clustering(epochs)} {scope}", cost_figure(epochs))
+
+
+def _clustering(epochs: Sequence[Line]) -> str:
+    """What clustering an epoch costs on average, by its steps."""
+    names = {"search": "neighbours", "distance": "distances", "dbscan": "DBSCAN"}
+    costs = [line["clustering"] for line in epochs]
+    steps = [
+        f"{name} {fmean(cost.get(f'{step}_seconds', 0.0) for cost in costs):.2f} s" for step, name in names.items()
+    ]
+    text = f"Clustering, mean of an epoch: {', '.join(steps)}; the phase also holds all that is made of the clusters."
+    recalls = [cost["recall"] for cost in costs if "recall" in cost]
+    if recalls:
+        text += f" Neighbours were searched approximately: {min(recalls):.1%} or more of the true ones were found."
+    return text
 
 
 def _retrieval(evaluation: SavedEvaluation, images: Images | None) -> Iterator[Picture]:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {"components", "datasets", "engine", "leaderboard", "methods", "protocols", "reports", "run"}
-VOCABULARY = {"engine.types", "engine.seeding", "engine.registry"}
+VOCABULARY = {"engine.types", "engine.seeding", "engine.registry", "engine.measuring"}
 BASICS = VOCABULARY | {"engine.files"}
 ALLOWED = {
     "components": VOCABULARY | {"components"},

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,61 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.cluster import DBSCAN
 
-from components import jaccard
+from benchmarks.naive_clustering import naive_jaccard, naive_labels
+from components import jaccard_on_device, neighbour_lists, overlap
 from components.clustering import dbscan, jaccard_distance
+from components.jaccard import nested_groups
 from components.neighbours import nearest
 
 Array = NDArray[np.float32]
-
-
-def naive_jaccard(f: Array, k1: int, k2: int, groups: NDArray[np.int64] | None = None) -> Array:
-    """The definition, in dense loops; ``groups`` [N, 2]."""
-    n = len(f)
-    ranks = nearest(torch.from_numpy(f), k1)[1].numpy()
-
-    def mutual(i: int, k: int) -> list[int]:
-        return [j for j in ranks[i, : k + 1] if i in ranks[j, : k + 1]]
-
-    half = int(np.around(k1 / 2))
-    codes = np.zeros((n, n), np.float32)
-    for i in range(n):
-        first = set(mutual(i, k1))
-        expanded = set(first)
-        for c in first:
-            candidate = mutual(c, half)
-            if len(set(candidate) & first) > 2 / 3 * len(candidate):
-                expanded |= set(candidate)
-        members = sorted(expanded)
-        logits = torch.from_numpy(-(2 - 2 * (f[members] @ f[i])))
-        codes[i, members] = torch.softmax(logits, 0).numpy()
-    if k2 != 1:
-        codes = np.stack([expanded_code(codes, ranks[i, :k2], groups) for i in range(n)])
-    overlap = np.stack([np.minimum(codes[i], codes).cumsum(1)[:, -1] for i in range(n)])  # ascending, float32
-    return np.maximum(1 - overlap / (2 - overlap), 0)
-
-
-def expanded_code(codes: Array, ranks: NDArray[np.int64], groups: NDArray[np.int64] | None) -> Array:
-    if groups is None:
-        return codes[ranks].mean(0)
-    of_modalities = []
-    for modality in np.unique(groups[ranks, 0]):
-        inside = ranks[groups[ranks, 0] == modality]
-        cameras = [codes[inside[groups[inside, 1] == c]].mean(0) for c in np.unique(groups[inside, 1])]
-        of_modalities.append(np.mean(cameras, axis=0))
-    return np.mean(of_modalities, axis=0)
+KERNELS = (overlap._near_pairs, neighbour_lists.feed_rows, neighbour_lists.feed_columns, neighbour_lists.sort_lists)
 
 
 def dense(distance: csr_array) -> Array:
     full = np.ones(distance.shape, np.float32)
     full[np.repeat(np.arange(distance.shape[0]), np.diff(distance.indptr)), distance.indices] = distance.data
     return full
-
-
-def sklearn_labels(distance: Array, eps: float, min_samples: int = 4) -> NDArray[np.int64]:
-    labels: NDArray[np.int64] = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed").fit_predict(distance)
-    return labels
 
 
 def people(n: int, d: int, identities: int, noise: float, seed: int) -> Array:
@@ -136,31 +99,69 @@ def test_one_modality_changes_nothing(reference_features: Array) -> None:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Array, int, int]:
+def cases(draw: st.DrawFn, copies: bool = False) -> tuple[Array, int, int]:
     n = draw(st.integers(2, 48))
     k1 = draw(st.integers(1, n) | st.integers(max(1, n - 2), n))
     k2 = draw(st.sampled_from([1, 2, 3, 6, 9]))
     d, identities = draw(st.integers(2, 12)), draw(st.integers(1, 8))
     noise, seed = draw(st.sampled_from([0.05, 0.3, 0.8])), draw(st.integers(0, 10_000))
     scale = draw(st.sampled_from([0.3, 0.9, 1.0, 2.0]))
-    return np.float32(scale) * people(n, d, identities, noise, seed), k1, k2
+    features = np.float32(scale) * people(n, d, identities, noise, seed)
+    if copies and draw(st.booleans()):  # some images are copies of others
+        copied = np.random.default_rng(seed).random(n) < 0.3
+        features[copied] = features[0]
+    return features, k1, k2
 
 
 @settings(max_examples=150, deadline=None)
-@given(cases(), st.sampled_from([None, 1, 2]), st.integers(0, 100), st.sampled_from([0.2, 0.45, 0.6, 0.8]))
+@given(cases(copies=True), st.sampled_from([None, 1, 2]), st.integers(0, 100), st.sampled_from([0.2, 0.45, 0.6, 0.8]))
 def test_equals_the_dense_loops(case: tuple[Array, int, int], levels: int | None, seed: int, eps: float) -> None:
     f, k1, k2 = case
     table = np.random.default_rng(seed).integers(0, 3, (len(f), 2))
     if levels == 1:
         table[:, 1] = 0
     groups = {None: None, 1: table[:, 0], 2: table}[levels]
-    expected = naive_jaccard(f, k1, k2, None if levels is None else table)
+    lists = nearest(torch.from_numpy(f), k1)[1]
+    expected = naive_jaccard(f, k1, k2, groups, lists.numpy())
     found = jaccard_distance(f, k1, k2, groups)
     assert found.data.dtype == np.float32
     assert dense(found) == pytest.approx(expected, abs=2e-6)
     near = jaccard_distance(f, k1, k2, groups, max_distance=eps)
-    assert np.array_equal(dbscan(near, eps), sklearn_labels(dense(found), eps))
+    assert np.array_equal(dbscan(near, eps), naive_labels(dense(found), eps))
     assert np.array_equal(dbscan(near, eps), dbscan(found, eps))
+    for limit in (eps, 1.0):
+        device = on_device(f, lists, k2, groups, limit)
+        assert device.data.dtype == np.float32
+        assert device.has_canonical_format
+        surely = np.abs(expected - limit) > 2e-6
+        assert np.where(surely, dense(device), 0) == pytest.approx(
+            np.where(surely, np.where(expected <= limit, expected, 1), 0), abs=2e-6
+        )
+
+
+def on_device(f: Array, lists: torch.Tensor, k2: int, groups: object, max_distance: float) -> csr_array:
+    place = "cuda" if torch.cuda.is_available() else "cpu"
+    features, lists = torch.from_numpy(f).to(place), lists.to(place)
+    return jaccard_on_device.jaccard_on_device(features, lists, k2, nested_groups(groups, len(f)), max_distance)
+
+
+def test_blocks_change_nothing_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = people(300, 16, 20, 0.5, 0)
+    groups = np.stack([np.arange(300) % 2, np.arange(300) % 5], 1)
+    lists = nearest(torch.from_numpy(f), 20)[1]
+    whole = on_device(f, lists, 6, groups, 0.7)
+    monkeypatch.setattr(jaccard_on_device, "_BUDGET", 1000)
+    parts = on_device(f, lists, 6, groups, 0.7)
+    assert np.array_equal(whole.indices, parts.indices)
+    assert np.array_equal(whole.data, parts.data)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_labels() -> None:
+    f = torch.from_numpy(people(3000, 64, 120, 0.5, 0))
+    for k2, groups in ((6, None), (12, np.arange(3000) % 2)):
+        near = [jaccard_distance(x, 30, k2, groups, max_distance=0.6) for x in (f, f.cuda())]
+        assert np.array_equal(*(dbscan(distance, 0.6) for distance in near))
 
 
 def test_labels_of_hundreds_of_dense_cases() -> None:
@@ -170,7 +171,7 @@ def test_labels_of_hundreds_of_dense_cases() -> None:
         f = people(n, 6, int(rng.integers(2, 9)), float(rng.uniform(0.1, 0.9)), seed)
         eps, least = float(rng.uniform(0.2, 0.8)), int(rng.integers(2, 6))
         near = jaccard_distance(f, k1, k2, max_distance=eps)
-        assert np.array_equal(dbscan(near, eps, least), sklearn_labels(naive_jaccard(f, k1, k2), eps, least)), seed
+        assert np.array_equal(dbscan(near, eps, least), naive_labels(naive_jaccard(f, k1, k2), eps, least)), seed
 
 
 @settings(max_examples=50, deadline=None)
@@ -192,15 +193,6 @@ def test_laws(case: tuple[Array, int, int]) -> None:
     assert dense(jaccard_distance(f[order], k1, k2)) == pytest.approx(full[np.ix_(order, order)], abs=2e-6)
 
 
-def test_overlaps_add_up_exactly_as_in_a_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jaccard, "_BLOCK_ROWS", 7)
-    codes = np.random.default_rng(0).random((60, 60), np.float32) * (np.random.default_rng(1).random((60, 60)) < 0.3)
-    codes = np.float32(codes / codes.sum(1, keepdims=True))
-    overlap = np.stack([np.minimum(row, codes).cumsum(1)[:, -1] for row in codes])
-    expected = np.maximum(1 - overlap / (2 - overlap), 0)
-    assert np.array_equal(dense(jaccard._distances(csr_array(codes), 1.0)), expected)
-
-
 def test_only_near_pairs_are_stored(reference_features: Array) -> None:
     everything = jaccard_distance(reference_features, 20, 6)
     full = dense(everything)
@@ -220,7 +212,7 @@ def test_near_duplicates_and_exact_ones_are_one_cluster() -> None:
 
 
 def test_threads_and_input_type_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jaccard, "_BLOCK_ROWS", 50)
+    monkeypatch.setattr(overlap, "_BLOCK_ROWS", 50)
     f = people(400, 16, 30, 0.5, 0)
     before = torch.get_num_threads()
     found = []
@@ -245,3 +237,25 @@ def test_bad_arguments_are_named() -> None:
         jaccard_distance(f, 5, 0)
     with pytest.raises(ValueError, match=r"groups of shape \(19,\) for 20 images"):
         jaccard_distance(f, 5, groups=np.zeros(19))
+
+
+def test_an_epoch_after_another_neither_compiles_nor_leaks() -> None:
+    f = people(600, 32, 30, 0.5, 0)
+    groups = np.arange(600) % 2
+
+    def epoch(seed: int) -> None:
+        moved = f + np.float32(0.01) * np.random.default_rng(seed).normal(size=f.shape).astype(np.float32)
+        dbscan(jaccard_distance(moved, 20, 6, groups, max_distance=0.6), 0.6)
+
+    def resident_mib() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    for seed in range(10):
+        epoch(seed)
+    compiled = [len(kernel.signatures) for kernel in KERNELS]
+    before = resident_mib()
+    for seed in range(100):
+        epoch(seed)
+    assert [len(kernel.signatures) for kernel in KERNELS] == compiled
+    assert resident_mib() - before < 8

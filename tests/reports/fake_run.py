@@ -45,6 +45,12 @@ def epoch_line(
             "match_accuracy": share if stage_index else None,
         },
         "seconds": {"embed": 1.0, "cluster": 0.5, "train": 4.0},
+        "clustering": {
+            "search_seconds": 0.3,
+            "distance_seconds": 0.15,
+            "dbscan_seconds": 0.01,
+            "memory_mib": 20.0 + epoch,
+        },
         "peak_memory_mib": 500.0,
         "diagnostics": {},
         **changes,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from reports.curves import clusters_figure, epochs_of, losses_figure, quality_figure, scores_figure
+from reports.curves import clusters_figure, cost_figure, epochs_of, losses_figure, quality_figure, scores_figure
 from tests.reports.fake_run import epoch_line, two_stages
 
 LINES = two_stages()
@@ -49,6 +49,15 @@ def test_a_new_stage_is_marked_once_between_its_epochs() -> None:
     assert [text.get_text() for text in axes.texts] == ["sclhm"]
     (single,) = losses_figure(EPOCHS[:4]).axes
     assert not [item for item in single.get_lines() if item.get_linestyle() == ":"]
+
+
+def test_cost_shows_every_phase_and_leaves_a_gap_where_memory_is_unknown() -> None:
+    unknown = epoch_line(4, clustering={"search_seconds": 0.3})
+    seconds, memory = cost_figure([*EPOCHS[:4], unknown]).axes
+    assert [line(seconds, phase)[1][0] for phase in ("embed", "cluster", "train")] == [1.0, 0.5, 4.0]
+    heights = line(memory, "clustering")[1]
+    assert heights[:4] == [20.0, 21.0, 22.0, 23.0]
+    assert np.isnan(heights[4])
 
 
 def test_clusters_beside_the_true_count() -> None:

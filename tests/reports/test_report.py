@@ -14,7 +14,7 @@ from reports.__main__ import main
 from reports.report import DIAGNOSIS, write_report
 from tests.reports.fake_run import make_run
 
-FIGURES = ["losses", "clusters", "quality", "scores", "tsne", "ranking"]
+FIGURES = ["losses", "clusters", "quality", "cost", "scores", "tsne", "ranking"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,99 @@
+"""Approximate nearest neighbours within one set on a CPU, for sets too large to compare every pair.
+
+An inverted file over 4-bit product-quantised vectors (Jegou et al., TPAMI 2011; André et al., VLDB 2015; faiss'
+``IndexIVFPQFastScan``) finds candidates, which are then compared exactly. A sample searched exhaustively says how many
+lists must be visited, and how many of the true neighbours were found.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from components.neighbour_lists import Floats, Rows, empty_lists, feed_candidates, sort_lists
+from components.symmetric_search import in_shares
+from engine.measuring import report_least
+
+try:
+    import faiss
+
+    HAS_FAISS = True
+except ImportError:  # an extra of the installation; exact searches do without
+    HAS_FAISS = False
+
+TARGET_RECALL = 0.96
+"""Share of the true neighbours of a sample that must be found."""
+CANDIDATES = 8
+"""Rows compared exactly for each neighbour asked for."""
+
+_SAMPLE = 500
+_TRAINING_ROWS = 40
+"""Rows for each inverted list to learn the lists from; faiss asks for 39."""
+_BLOCK_ROWS = 16_384
+
+
+def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
+    """The ``k`` nearest rows of every row, or nearly so; reports ``recall``, measured on a sample of rows.
+
+    Args:
+        vectors: ``[N, D]``.
+        k: 1 to ``N``.
+
+    Returns:
+        Squared Euclidean distances (exact, of the rows found) and rows, both ``[N, k]``, nearest first.
+
+    Raises:
+        ValueError: faiss is not installed.
+    """
+    if not HAS_FAISS:
+        raise ValueError("approximate search needs faiss: pip install faiss-cpu, or search exactly")
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    n = len(vectors)
+    index = _index(vectors)
+    report_least("recall", _tune(index, vectors, k))
+    blocks = [_search(index, vectors, np.arange(a, min(a + _BLOCK_ROWS, n)), k) for a in range(0, n, _BLOCK_ROWS)]
+    distances, rows = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return distances, rows
+
+
+def _index(vectors: Floats) -> Any:
+    """All rows in inverted lists, about four times as many as the root of their number."""
+    n, dimension = vectors.shape
+    lists = max(1, min(round(4 * n**0.5), n // _TRAINING_ROWS))
+    parts = max(m for m in range(1, max(dimension // 4, 1) + 1) if dimension % m == 0)
+    index = faiss.index_factory(dimension, f"IVF{lists},PQ{parts}x4fs")
+    learn = np.random.default_rng(0).choice(n, min(n, max(lists, 256) * _TRAINING_ROWS), replace=False)
+    index.train(vectors[np.sort(learn)])
+    index.add(vectors)
+    return index
+
+
+def _tune(index: Any, vectors: Floats, k: int) -> float:
+    """Visit as many lists as the target needs; what part of a sample's true neighbours is found then."""
+    sample = np.sort(np.random.default_rng(1).choice(len(vectors), min(len(vectors), _SAMPLE), replace=False))
+    truth = faiss.knn(vectors[sample], vectors, k)[1]
+    index.nprobe = max(1, index.nlist // 64)
+    while True:
+        found = _search(index, vectors, sample, k)[1]
+        recall = float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
+        if recall >= TARGET_RECALL or index.nprobe == index.nlist:
+            return recall
+        index.nprobe = min(2 * index.nprobe, index.nlist)
+
+
+def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> tuple[Floats, Rows]:
+    """The lists of some rows."""
+    n = len(vectors)
+    candidates = index.search(vectors[owners], min(CANDIDATES * k, n))[1]
+    few = (candidates >= 0).sum(axis=1) < k + 1  # the owner may not be among them
+    if few.any():  # in the lists visited: compare such rows with all
+        candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
+    distances, rows = empty_lists(len(owners), k)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        in_shares(pool, feed_candidates, 0, len(owners), vectors, owners, candidates, distances, rows)
+        in_shares(pool, sort_lists, 0, len(owners), distances, rows)
+    return distances, rows

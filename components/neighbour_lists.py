@@ -1,0 +1,154 @@
+"""Lists of the nearest rows found so far, and the compiled loops that fill them.
+
+A list is a row of ``distances`` and of ``rows``, kept as a heap with the farthest member on top, so that one look tells
+whether another row may enter. At equal distance the smaller row number is nearer, hence no order of visits and no
+number of threads changes a list. The owner of a list is its nearest member, whatever the rounding.
+
+The kernels live in one file because a compiled function that is kept on disk does not notice a change in another file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int32]
+
+_OWNER = np.float32(-1)
+"""Distance of a row to itself while its list is filled."""
+
+
+def empty_lists(n: int, k: int) -> tuple[Floats, Rows]:
+    """Lists of ``n`` rows that anything may enter."""
+    return np.full((n, k), np.inf, np.float32), np.full((n, k), n, np.int32)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def feed_rows(
+    start: int, stop: int, products: Floats, top: int, left: int, squares: Floats, distances: Floats, rows: Rows
+) -> None:
+    """Offer every column of a block of inner products to the lists of rows ``start <= i < stop``.
+
+    Args:
+        start: first list to fill.
+        stop: end of the lists to fill.
+        products: inner products of rows ``top ...`` with rows ``left ...``.
+        top: number of the block's first row.
+        left: number of the block's first column.
+        squares: squared length of every vector.
+        distances: all lists ``[N, k]``.
+        rows: all lists ``[N, k]``.
+    """
+    two = np.float32(2)
+    other = squares[left : left + products.shape[1]]
+    near, words = _flags(products.shape[1])
+    for i in range(start, stop):
+        line, own, farthest = products[i - top], squares[i], distances[i, 0]
+        for c in range(len(line)):
+            near[c] = own + other[c] - two * line[c] <= farthest
+        for w in range(len(words)):
+            if words[w]:
+                for c in range(8 * w, 8 * w + 8):
+                    if near[c]:
+                        _offer(distances[i], rows[i], own + other[c] - two * line[c], left + c, i)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def feed_columns(
+    start: int, stop: int, products: Floats, top: int, left: int, squares: Floats, distances: Floats, rows: Rows
+) -> None:
+    """Offer every row of a block of inner products to the lists of columns ``start <= j < stop``; see feed_rows."""
+    two = np.float32(2)
+    other, farthest = squares[start:stop], distances[start:stop, 0].copy()
+    near, words = _flags(stop - start)
+    for r in range(len(products)):
+        line, own = products[r, start - left : stop - left], squares[top + r]
+        for c in range(len(line)):
+            near[c] = own + other[c] - two * line[c] <= farthest[c]
+        for w in range(len(words)):
+            if words[w]:
+                for c in range(8 * w, 8 * w + 8):
+                    if near[c]:
+                        j = start + c
+                        _offer(distances[j], rows[j], own + other[c] - two * line[c], top + r, j)
+                        farthest[c] = distances[j, 0]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def feed_candidates(
+    start: int,
+    stop: int,
+    vectors: Floats,
+    owners: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    distances: Floats,
+    rows: Rows,
+) -> None:
+    """Compare some rows with candidates each.
+
+    Args:
+        start: first list to fill.
+        stop: end of the lists to fill.
+        vectors: all vectors ``[N, D]``.
+        owners: ``[B]`` the row that each list belongs to.
+        candidates: ``[B, C]`` rows to compare it with, without repetition; -1 names nobody.
+        distances: lists ``[B, k]``.
+        rows: lists ``[B, k]``.
+    """
+    for p in range(start, stop):
+        i = owners[p]
+        _offer(distances[p], rows[p], np.float32(0), i, i)
+        for j in candidates[p]:
+            if j >= 0 and j != i:
+                _offer(distances[p], rows[p], _squared_distance(vectors[i], vectors[j]), j, i)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def sort_lists(start: int, stop: int, distances: Floats, rows: Rows) -> None:
+    """Put the lists of rows ``start <= i < stop`` in order, nearest first: they are heaps no longer."""
+    for i in range(start, stop):
+        order = np.argsort(rows[i])
+        order = order[np.argsort(distances[i][order], kind="mergesort")]
+        distances[i], rows[i] = distances[i][order], rows[i][order]
+        distances[i, 0] = max(distances[i, 0], np.float32(0))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _offer(heap: Floats, members: Rows, distance: np.float32, row: int, owner: int) -> None:
+    """Put a row in the place of the farthest member of a list, if it is nearer."""
+    distance = _OWNER if row == owner else max(distance, np.float32(0))
+    if distance > heap[0] or (distance == heap[0] and row > members[0]):
+        return
+    k, hole = len(heap), 0
+    while True:
+        child = 2 * hole + 1
+        if child >= k:
+            break
+        if child + 1 < k and (
+            heap[child + 1] > heap[child] or (heap[child + 1] == heap[child] and members[child + 1] > members[child])
+        ):
+            child += 1
+        if heap[child] < distance or (heap[child] == distance and members[child] < row):
+            break
+        heap[hole], members[hole] = heap[child], members[child]
+        hole = child
+    heap[hole], members[hole] = distance, row
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _squared_distance(a: Floats, b: Floats) -> np.float32:
+    total = np.float32(0)
+    for d in range(len(a)):
+        total += (a[d] - b[d]) * (a[d] - b[d])
+    return total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _flags(length: int) -> Any:
+    """A flag for each entry of a line, and the same memory as words of eight: most words are seen to be empty."""
+    flags = np.zeros((length + 7) // 8 * 8, np.bool_)
+    return flags, flags.view(np.uint64)

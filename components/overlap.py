@@ -1,0 +1,131 @@
+"""Pairs of sparse codes that overlap enough to be near: the costly step of the k-reciprocal Jaccard distance."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+_BLOCK_ROWS = 1024
+"""Rows that one task computes; fixed, so that results do not depend on the number of threads."""
+_OUTSIDE = np.float32(0.75)
+"""Part of the needed overlap that the entries which find no candidates may hold; 0.6 to 0.9 are equally fast."""
+_ROUNDING = np.float32(1e-5)
+"""More than a sum of float32 entries can be off."""
+
+
+def near_pairs(codes: csr_array, max_distance: float) -> csr_array:
+    """``1 - m / (2 - m)`` with ``m`` the sum of the smaller entries of two codes, where that is small.
+
+    Args:
+        codes: ``[N, M]`` float32, entries >= 0, rows sum to 1.
+        max_distance: the largest distance stored, in ``(0, 1]``; 1 itself is never stored.
+
+    Returns:
+        ``[N, N]`` float32, exactly symmetric, sorted. Overlaps add up in ascending column, as in a dense matrix.
+    """
+    n = codes.shape[0]
+    codes.eliminate_zeros()
+    columns = codes.tocsc()
+    rows = columns.tocsr()  # by way of columns its rows come out sorted
+    arrays = (rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data)
+
+    def block(start: int) -> Any:
+        return _near_pairs(start, min(start + _BLOCK_ROWS, n), *arrays, np.float32(max_distance), _OUTSIDE, _ROUNDING)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        blocks = pool.map(block, range(0, n, _BLOCK_ROWS))
+        first, second, distance = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return symmetric(first, second, distance, n)
+
+
+def symmetric(
+    first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]], distance: NDArray[np.float32], n: int
+) -> csr_array:
+    """The sparse ``[n, n]`` distance of pairs given once each, ``first <= second``."""
+    apart = first != second
+    places = (np.concatenate([first, second[apart]]), np.concatenate([second, first[apart]]))
+    matrix = csr_array((np.concatenate([distance, distance[apart]]), places), shape=(n, n))
+    matrix.sort_indices()
+    return matrix
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _near_pairs(
+    start: int,
+    stop: int,
+    row_ends: NDArray[Any],
+    row_columns: NDArray[Any],
+    row_values: NDArray[np.float32],
+    column_ends: NDArray[Any],
+    column_rows: NDArray[Any],
+    column_values: NDArray[np.float32],
+    limit: np.float32,
+    share_outside: np.float32,
+    rounding: np.float32,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Near pairs ``(i, j)`` with ``start <= i < stop`` and ``i <= j``, and their distances.
+
+    Near means an overlap of ``least`` or more. Whatever a code shares with that of ``i`` outside the largest entries
+    of ``i``, it is no more than the mass outside; hence it shares ``least`` minus that mass within them. The lists of
+    those few columns find the candidates, and only candidates are summed up in full.
+    """
+    n = len(row_ends) - 1
+    one, two, nothing = np.float32(1), np.float32(2), np.float32(0)
+    least = two * (one - limit) / (two - limit)
+    outside = share_outside * least
+    enough = least - outside - rounding
+    own, shared = np.zeros(len(column_ends) - 1, np.float32), np.zeros(n, np.float32)
+    touched = np.empty(n, np.int32)
+    first, second = np.empty(n, np.int32), np.empty(n, np.int32)
+    distances = np.empty(n, np.float32)
+    used = 0
+    for i in range(start, stop):
+        columns, values = row_columns[row_ends[i] : row_ends[i + 1]], row_values[row_ends[i] : row_ends[i + 1]]
+        reached = 0
+        for p in _largest(values, outside):
+            column, value = columns[p], values[p]
+            begin, end = column_ends[column], column_ends[column + 1]
+            begin += np.searchsorted(column_rows[begin:end], i)
+            for q in range(begin, end):
+                j = column_rows[q]
+                if shared[j] == 0:
+                    touched[reached] = j
+                    reached += 1
+                shared[j] += min(value, column_values[q])
+        if used + reached > len(first):
+            room = used // 2 + reached
+            first = np.concatenate((first, np.empty(room, np.int32)))
+            second = np.concatenate((second, np.empty(room, np.int32)))
+            distances = np.concatenate((distances, np.empty(room, np.float32)))
+        own[columns] = values
+        for j in touched[:reached]:
+            candidate = shared[j] >= enough
+            shared[j] = 0
+            if candidate:
+                overlap = nothing
+                for q in range(row_ends[j], row_ends[j + 1]):
+                    overlap += min(row_values[q], own[row_columns[q]])
+                distance = max(one - overlap / (two - overlap), nothing)
+                if distance < one and distance <= limit:
+                    first[used], second[used], distances[used] = i, j, distance
+                    used += 1
+        own[columns] = 0
+    return first[:used], second[:used], distances[:used]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _largest(values: NDArray[np.float32], outside: np.float32) -> NDArray[np.int64]:
+    """Places of the fewest entries such that the others sum to no more than ``outside``."""
+    ascending = np.argsort(values)
+    mass = np.float32(0)
+    for left_out, place in enumerate(ascending):
+        mass += values[place]
+        if mass > outside:
+            return ascending[left_out:]
+    return ascending[len(ascending) :]

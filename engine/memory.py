@@ -1,0 +1,56 @@
+"""Highest memory use: of the whole process, and of a part of its work above what it began with."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from engine.measuring import report
+
+_RESET = Path("/proc/self/clear_refs")
+"""Linux: writing 5 makes the resident memory's high-water mark what is resident now, see proc(5)."""
+
+_highest: dict[str, float] = {}
+"""High-water marks before they were reset, by kind of device."""
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Highest memory use so far: of the GPU where there is one, else of this process."""
+    return max(_mark(device), _highest.get(device.type, 0.0))
+
+
+@contextmanager
+def extra_memory(device: torch.device) -> Iterator[None]:
+    """Report, as ``memory_mib``, how far memory use rises above where it is when the block begins.
+
+    Of the GPU where there is one, else of this process; nothing where the system cannot tell.
+    """
+    _highest[device.type] = peak_memory_mib(device)
+    known = _reset(device)
+    before = _mark(device)
+    yield
+    if known:
+        report("memory_mib", _mark(device) - before)
+
+
+def _mark(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _reset(device: torch.device) -> bool:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        _RESET.write_text("5")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from engine import memory
+from engine.measuring import measured, report, report_least, timed
+from engine.memory import extra_memory, peak_memory_mib
+
+CPU = torch.device("cpu")
+
+
+def test_figures_reach_the_innermost_block_that_asked() -> None:
+    with measured() as outer:
+        report("a", 1)
+        with measured() as inner:
+            report("a", 2)
+            report("a", 3)
+        report_least("b", 5)
+        report_least("b", 4)
+        report_least("b", 6)
+    assert outer == {"a": 1, "b": 4}
+    assert inner == {"a": 3}
+    report("c", 1)  # nobody asked
+    assert outer == {"a": 1, "b": 4}
+
+
+def test_seconds_of_several_blocks_add_up() -> None:
+    with measured() as figures:
+        for _ in range(3):
+            with timed("nap"):
+                time.sleep(0.01)
+    assert 0.03 <= figures["nap_seconds"] < 1
+
+
+def test_another_thread_does_not_report_here() -> None:
+    with measured() as figures, ThreadPoolExecutor(1) as pool:
+        pool.submit(report, "a", 1).result()
+    assert figures == {}
+
+
+@pytest.mark.skipif(not memory._reset(CPU), reason="the system cannot reset its high-water mark")
+def test_extra_memory_is_that_of_the_block_alone() -> None:
+    before = np.ones(100 << 17)  # 100 MiB, freed before the block
+    del before
+    overall = peak_memory_mib(CPU)
+    with measured() as figures, extra_memory(CPU):
+        block = np.ones(60 << 17)
+        del block
+    assert 55 <= figures["memory_mib"] <= 75
+    with measured() as small, extra_memory(CPU):
+        pass
+    assert small["memory_mib"] < 5
+    assert peak_memory_mib(CPU) >= overall  # of the whole process, whatever was reset
+
+
+def test_nothing_is_reported_where_the_system_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_RESET", memory.Path("/nowhere/clear_refs"))
+    with measured() as figures, extra_memory(CPU):
+        pass
+    assert figures == {}
