@@ -276,6 +276,17 @@ def test_galleries_scored_together_equal_each_by_itself(case, pairs, back_end):
     np.testing.assert_array_equal(result.similarity, np.where(columns < 0, np.nan, similarity))
 
 
+@pytest.mark.parametrize("size", [1, 12, 15, 16, 17, 31, 32])
+def test_a_gallery_may_be_any_part_of_the_candidates(size):
+    generator = np.random.default_rng(size)
+    queries, candidates = generator.random((9, 4)), generator.random((32, 4))
+    ids, rows = np.arange(32) % 5, generator.permutation(32)[:size]
+    query_ids = ids[rows[generator.integers(0, size, 9)]]
+    for pool in (candidates, candidates[: rows.max() + 1]):
+        result = score_galleries(queries, pool, [rows], query_ids, ids[: len(pool)], rule="regdb").metrics[0]
+        assert_same(result, rank_metrics(queries @ candidates[rows].T, query_ids, ids[rows], rule="regdb"))
+
+
 @pytest.mark.parametrize("length", [7, 8, 127, 128, 129, 136, 300, 1000, 5003])
 def test_precisions_are_added_in_the_order_of_numpy(length):
     generator = np.random.default_rng(length)
