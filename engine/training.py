@@ -93,11 +93,8 @@ class StageTraining:
             method.step(draw, replace(clock, step=step), self.optimiser)
             self.progress.step(self.plan, clock.epoch, step, self.optimiser, labels)
         losses = self._mean_losses(clock)
-        seconds = {
-            "embed": embedded - started,
-            "cluster": clustered - embedded,
-            "train": time.perf_counter() - clustered,
-        }
+        passed = (embedded - started, clustered - embedded, time.perf_counter() - clustered)
+        seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
         costs = {"seconds": seconds, "clustering": clustering}
         return {"lr": lr, "losses": losses, **costs, **self._describe(labels, clock)}
