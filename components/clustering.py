@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.jaccard import jaccard_distance
-from components.neighbours import Search
+from components.neighbours import Search, all_finite
 from engine.measuring import timed
 from engine.registry import UsageError
 from engine.types import OUTLIER
@@ -109,7 +109,7 @@ def pseudo_labels(
         raise UsageError(
             f"{what}: {len(features)} images are fewer than k1={k1}; lower --set method.k1 or give more images"
         )
-    if not bool(torch.isfinite(features).all()):
+    if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
     distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
     with timed("dbscan"):

@@ -44,7 +44,7 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
     if search not in get_args(Search):
         raise ValueError(f"unknown search '{search}': choose one of {', '.join(get_args(Search))}")
     vectors = features.detach().float().contiguous()
-    if not bool(vectors.isfinite().all()):
+    if not all_finite(vectors):
         raise ValueError("features hold NaN or infinity; the network that made them has diverged")
     with timed("search"):
         if search == "approximate" or (search == "auto" and _too_many(vectors)):
@@ -55,6 +55,11 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
             found = symmetric_search(vectors.numpy(), k)
     distances, rows = (torch.from_numpy(part) for part in found)
     return distances.to(features.device), rows.long().to(features.device)
+
+
+def all_finite(features: Tensor) -> bool:
+    """Whether no entry is NaN or infinite; a sum that is finite says so at once."""
+    return bool(features.sum().isfinite()) or bool(features.isfinite().all())
 
 
 def _too_many(vectors: Tensor) -> bool:

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from components.neighbour_lists import Floats, Rows, empty_lists, feed_columns, feed_rows, sort_lists
 
-BLOCK_ROWS, BLOCK_COLUMNS = 512, 4096
-"""Shape of the block in work: 8 MiB, small enough for the cache, large enough to multiply at full speed."""
+BLOCK = 2048
+"""Rows and columns of the block in work: 16 MiB, small enough for a cache, large enough to multiply at full speed."""
 
 
 def symmetric_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
@@ -36,19 +36,18 @@ def symmetric_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
     n, threads = len(vectors), torch.get_num_threads()
     squares = np.einsum("nd,nd->n", vectors, vectors)
     distances, rows = empty_lists(n, k)
-    buffer = np.empty(min(BLOCK_ROWS, n) * min(BLOCK_COLUMNS, n), np.float32)
+    buffer = np.empty(min(BLOCK, n) ** 2, np.float32)
     with threadpool_limits(threads, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        for top in range(0, n, BLOCK_ROWS):
-            bottom = min(top + BLOCK_ROWS, n)
-            for left in range(top, n, BLOCK_COLUMNS):
-                right = min(left + BLOCK_COLUMNS, n)
+        for top in range(0, n, BLOCK):
+            bottom = min(top + BLOCK, n)
+            for left in range(top, n, BLOCK):
+                right = min(left + BLOCK, n)
                 products = buffer[: (bottom - top) * (right - left)].reshape(bottom - top, right - left)
                 np.matmul(vectors[top:bottom], vectors[left:right].T, out=products)
                 block = (products, top, left, squares, distances, rows)
                 in_shares(pool, feed_rows, top, bottom, *block)
-                beyond = max(left, bottom)  # the columns before it are rows of this block
-                if beyond < right:
-                    in_shares(pool, feed_columns, beyond, right, *block)
+                if left > top:  # on the diagonal the columns are the rows
+                    in_shares(pool, feed_columns, left, right, *block)
         in_shares(pool, sort_lists, 0, n, distances, rows)
     return distances, rows
 

@@ -22,7 +22,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     patient = {
         **os.environ,
         "OMP_WAIT_POLICY": "passive",
-    }  # threads that spin on a busy machine take twenty times as long
+    }  # threads that spin take longer on a busy machine
     return subprocess.run(command, cwd=ROOT, env=patient, capture_output=True, text=True, timeout=300)
 
 

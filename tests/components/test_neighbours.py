@@ -37,8 +37,7 @@ EXACT = [
 @pytest.fixture(params=EXACT)
 def find(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Find:
     monkeypatch.setattr(neighbours, "_BLOCK_ENTRIES", 1000)  # several blocks each
-    monkeypatch.setattr(symmetric_search, "BLOCK_ROWS", 37)
-    monkeypatch.setattr(symmetric_search, "BLOCK_COLUMNS", 53)
+    monkeypatch.setattr(symmetric_search, "BLOCK", 37)
     return request.param  # type: ignore[no-any-return]
 
 
@@ -78,12 +77,12 @@ def test_features_are_left_as_they_were(find: Find) -> None:
 @given(
     n=st.integers(1, 60),
     levels=st.integers(1, 3),
-    blocks=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    block=st.integers(1, 30),
     threads=st.integers(1, 4),
     data=st.data(),
 )
 def test_ties_go_by_row_whatever_the_blocks_and_threads(
-    n: int, levels: int, blocks: tuple[int, int], threads: int, data: st.DataObject
+    n: int, levels: int, block: int, threads: int, data: st.DataObject
 ) -> None:
     """On a grid distances are exact and many are equal."""
     k = data.draw(st.integers(1, n))
@@ -93,8 +92,7 @@ def test_ties_go_by_row_whatever_the_blocks_and_threads(
     expected = np.argsort(full, axis=1, kind="stable")[:, :k]
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(symmetric_search, "BLOCK_ROWS", blocks[0])
-        patch.setattr(symmetric_search, "BLOCK_COLUMNS", blocks[1])
+        patch.setattr(symmetric_search, "BLOCK", block)
         try:
             torch.set_num_threads(threads)
             distances, rows = symmetric_search.symmetric_search(x, k)
