@@ -2,41 +2,87 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
 from components.clustering import pseudo_labels
 from components.neighbours import Search
-from engine.types import Features, PseudoLabels
+from engine.types import OUTLIER, Features, PseudoLabels
 
 
-def cluster_each_modality(
-    features: Features,
-    *,
-    eps: float,
-    k1: int,
-    k2: int,
-    min_samples: int,
-    normalise: bool,
-    search: Search = "auto",
-) -> PseudoLabels:
-    """Cluster each modality on its own: k-reciprocal Jaccard distance, then DBSCAN.
+@dataclass(frozen=True)
+class Clustering:
+    """How images are clustered: k-reciprocal Jaccard distance, then DBSCAN.
 
-    Args:
+    Attributes:
         eps: largest distance between neighbours.
         k1: neighbours in the k-reciprocal encoding.
         k2: neighbours in its local expansion.
         min_samples: neighbours that make an image a core point.
-        search: how neighbours are found, see :func:`components.neighbours.nearest`.
         normalise: give the flip-averaged features unit length first. ADCA, PGM and PCLHD do not.
+        search: how neighbours are found, see :func:`components.neighbours.nearest`.
+    """
+
+    eps: float
+    k1: int
+    k2: int
+    min_samples: int = 4
+    normalise: bool = True
+    search: Search = "auto"
+
+    def __call__(self, features: Tensor, groups: Tensor | None, what: str) -> Tensor:
+        """Cluster of every image ``[N]``; see :func:`components.clustering.pseudo_labels`."""
+        settings = {"eps": self.eps, "k1": self.k1, "k2": self.k2, "min_samples": self.min_samples}
+        return pseudo_labels(features, **settings, groups=groups, search=self.search, what=what)
+
+
+def cluster_each_modality(features: Features, clustering: Clustering, *, cameras: bool = False) -> PseudoLabels:
+    """Cluster each modality on its own.
+
+    Args:
+        features: of the whole training set.
+        clustering: how.
+        cameras: balance the local expansion over the cameras of the modality.
 
     Raises:
         UsageError: a modality has fewer images than ``k1``, or falls into fewer than two clusters.
     """
-    if normalise:
-        features = features.normalised()
-    visible, infrared = (
-        pseudo_labels(part, eps=eps, k1=k1, k2=k2, min_samples=min_samples, search=search, what=what)
-        for part, what in (
-            (features.visible, "visible"),
-            (features.infrared, "infrared"),
-        )
+    f = features.normalised() if clustering.normalise else features
+    return PseudoLabels(
+        visible=clustering(f.visible, f.visible_cameras if cameras else None, "visible"),
+        infrared=clustering(f.infrared, f.infrared_cameras if cameras else None, "infrared"),
     )
-    return PseudoLabels(visible=visible, infrared=infrared)
+
+
+def cluster_jointly(features: Features, clustering: Clustering, *, cameras: bool = False) -> tuple[Tensor, Tensor]:
+    """Cluster both modalities together, the local expansion balanced over them.
+
+    Without the balance, an image's neighbours are of its own modality, and so are its clusters. As in MMM
+    (shijiangming1/MMM @7e57d50); over cameras, DMIC (arXiv 2412.08231).
+
+    Args:
+        features: of the whole training set.
+        clustering: how.
+        cameras: balance over the cameras of each modality, too.
+
+    Returns:
+        Labels of the visible and of the infrared images, numbered together.
+
+    Raises:
+        UsageError: fewer images than ``k1``, or fewer than two clusters.
+    """
+    f = features.normalised() if clustering.normalise else features
+    modality = torch.cat([torch.zeros_like(f.visible_cameras), torch.ones_like(f.infrared_cameras)])
+    groups = torch.stack([modality, torch.cat([f.visible_cameras, f.infrared_cameras])], 1) if cameras else modality
+    labels = clustering(torch.cat([f.visible, f.infrared]), groups, "visible and infrared")
+    return labels[: len(f.visible)], labels[len(f.visible) :]
+
+
+def in_both(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
+    """The labels of clusters that hold images of both modalities; the images of all others become outliers."""
+    return (
+        torch.where(torch.isin(visible, infrared), visible, OUTLIER),
+        torch.where(torch.isin(infrared, visible), infrared, OUTLIER),
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -68,10 +70,16 @@ def embed(
 
 
 def embed_all(
-    encoder: TwoStreamEncoder, visible: TrainingImages, infrared: TrainingImages, batch: int, device: torch.device
+    encoder: TwoStreamEncoder,
+    visible: TrainingImages,
+    infrared: TrainingImages,
+    batch: int,
+    device: torch.device,
+    others: Mapping[str, TwoStreamEncoder] = MappingProxyType({}),
 ) -> Features:
-    """Features of the whole training set, from which an epoch's labels and memories are made."""
+    """Features of the whole training set, from which an epoch's labels and memories are made; also by others."""
     return Features(
+        of={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
         visible=embed(encoder, visible.pixels, "visible", batch, device),
         infrared=embed(encoder, infrared.pixels, "infrared", batch, device),
         visible_cameras=visible.cameras.to(device),
@@ -107,6 +115,9 @@ class BatchDraw:
         self._images, self._labels, self._views = images, labels, views
         self._train, self._augmentation, self._clock, self._device = train, augmentation, clock, device
         self._samplers: dict[str, tuple[PKSampler, PKSampler]] = {}
+        self._anyone = {
+            part.modality: numpy_generator(clock.seed, "extra", part.modality, clock.epoch) for part in images
+        }
         self._generators = {
             (part.modality, position): torch.Generator(device=device).manual_seed(
                 derive(clock.seed, "augment", part.modality, position, clock.epoch)
@@ -115,12 +126,12 @@ class BatchDraw:
             for position in range(len(names))
         }
 
-    def __call__(self, labels: str = "clusters") -> Batch:
-        """The next batch, drawn by the named pair of label vectors."""
+    def __call__(self, labels: str = "clusters", extra: int = 0) -> Batch:
+        """The next batch, drawn by the named pair of label vectors, with ``extra`` images drawn from all."""
         if labels not in self._samplers:
             self._samplers[labels] = self._make_samplers(labels)
         parts = zip(self._images, self._labels.pair(labels), self._samplers[labels], self._views, strict=True)
-        visible, infrared = (self._samples(*part) for part in parts)
+        visible, infrared = (self._samples(*part, extra) for part in parts)
         return Batch(visible=visible, infrared=infrared)
 
     def _make_samplers(self, name: str) -> tuple[PKSampler, PKSampler]:
@@ -137,8 +148,12 @@ class BatchDraw:
         )
         return visible, infrared
 
-    def _samples(self, part: TrainingImages, labels: Tensor, sampler: PKSampler, views: tuple[str, ...]) -> Samples:
-        rows = sampler.draw()
+    def _samples(
+        self, part: TrainingImages, labels: Tensor, sampler: PKSampler, views: tuple[str, ...], extra: int
+    ) -> Samples:
+        rows = torch.cat(
+            [sampler.draw(), torch.from_numpy(self._anyone[part.modality].integers(len(part), size=extra))]
+        )
         pixels = part.pixels[rows.to(part.pixels.device)].to(self._device)
         return Samples(
             views=tuple(

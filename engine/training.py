@@ -79,7 +79,8 @@ class StageTraining:
         # for layers that draw from the global generator (dropout); the caller restores its state
         torch.manual_seed(clock.derive("layers"))
         started = time.perf_counter()
-        features = embed_all(method.encoder, *self.images, train.embed_batch, self.device)
+        others = {name: method.models()[name] for name in method.embeds}
+        features = embed_all(method.encoder, *self.images, train.embed_batch, self.device, others)
         embedded = time.perf_counter()
         with torch.no_grad(), measured() as clustering, extra_memory(self.device):
             labels = self.identities if method.uses_identities else method.label(features, clock)

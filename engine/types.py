@@ -36,12 +36,14 @@ class Features:
         infrared: ``[M, D]`` float32.
         visible_cameras: ``[N]`` int64 camera numbers (metadata of the recording, not labels).
         infrared_cameras: ``[M]`` int64.
+        of: the same images embedded by the models that a method names in ``embeds``.
     """
 
     visible: Tensor
     infrared: Tensor
     visible_cameras: Tensor
     infrared_cameras: Tensor
+    of: Mapping[str, Features] = field(default_factory=lambda: MappingProxyType({}))
 
     def normalised(self) -> Features:
         """The same features with unit rows."""
@@ -144,7 +146,10 @@ Losses = dict[str, Tensor]
 """Named scalar losses; their sum is minimised."""
 
 Draw = Callable[..., Batch]
-"""``draw(labels="clusters") -> Batch``: the next batch drawn by the named pair of label vectors."""
+"""``draw(labels="clusters", extra=0) -> Batch``: the next batch drawn by the named pair of label vectors.
+
+``extra`` images of each modality follow at the end of every view, drawn from all of them, outliers included.
+"""
 
 Optimise = Callable[[Losses], None]
 """One optimiser step on the sum of the given losses."""

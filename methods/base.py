@@ -64,6 +64,8 @@ class Method(nn.Module):
     headline: ClassVar[str] = "student"
     """Which of :meth:`models` the table shows."""
 
+    embeds: tuple[str, ...] = ()
+    """Further :meth:`models` whose features of the training images an epoch begins with, in ``Features.of``."""
     visible_views: tuple[str, ...] = ("plain", "channel")
     """Augmentation of each visible view of a batch, by name (see ``components.augment``)."""
     infrared_views: tuple[str, ...] = ("infrared",)

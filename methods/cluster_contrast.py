@@ -8,18 +8,18 @@ Visible-Infrared Person Re-Identification (ADCA), ACM MM 2022 (https://doi.org/1
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from torch import Tensor
 
 from components.clustering import centroids
-from components.labelling import cluster_each_modality
+from components.labelling import Clustering, cluster_each_modality
 from components.memory import ClusterMemory
 from components.neighbours import Search
 from engine.registry import METHODS
 from engine.types import Batch, Clock, Features, Losses, PseudoLabels
-from methods.base import Method, MethodConfig
+from methods.base import Method, MethodConfig, Stage
 
 TINY = 1e-6
 """Smallest value of what must be above 0."""
@@ -54,6 +54,22 @@ class ClusterContrastConfig(MethodConfig):
         self.check_range(TINY, math.inf, "temperature")
         self.check_range(0, 1, "momentum")
 
+    @property
+    def clustering(self) -> Clustering:
+        """How the images of a modality are clustered."""
+        return Clustering(self.eps, self.k1, self.k2, self.min_samples, self.normalise_features, self.search)
+
+
+def warmup(config: ClusterContrastConfig, epochs: int | None = None) -> Stage:
+    """The first stage of the methods that build on this one: one training serves them all, and all their ablations.
+
+    Args:
+        config: of the method; the fields it shares with dual cluster contrast count, but for the update rule.
+        epochs: length, or None for ``train.epochs``.
+    """
+    shared = {f.name: getattr(config, f.name) for f in fields(ClusterContrastConfig) if f.name != "update"}
+    return Stage("cluster_contrast", ClusterContrastConfig(**shared), epochs)
+
 
 @METHODS.register("cluster_contrast")
 class ClusterContrast(Method):
@@ -74,16 +90,7 @@ class ClusterContrast(Method):
     infrared_memory: ClusterMemory
 
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        c = self.config
-        return cluster_each_modality(
-            features,
-            eps=c.eps,
-            k1=c.k1,
-            k2=c.k2,
-            min_samples=c.min_samples,
-            search=c.search,
-            normalise=c.normalise_features,
-        )
+        return cluster_each_modality(features, self.config.clustering)
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         self.visible_memory = self.remember(features.visible, labels.visible)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -27,7 +27,7 @@ from components.memory import UPDATE_RULES, adaptive_weights, mean_weights, mome
 from engine.registry import METHODS
 from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
 from methods.base import Method, Stage
-from methods.cluster_contrast import TINY, ClusterContrastConfig
+from methods.cluster_contrast import TINY, ClusterContrastConfig, warmup
 
 ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match, "sinkhorn": sinkhorn_match}
 
@@ -131,22 +131,11 @@ class SCLHM(Method):
 
     @classmethod
     def stages(cls, config: SCLHMConfig) -> tuple[Stage, ...]:
-        # the first stage keeps the plain rule, so that all rows of an ablation start from the same weights
-        shared = {f.name: getattr(config, f.name) for f in fields(ClusterContrastConfig) if f.name != "update"}
-        warmup = Stage("cluster_contrast", ClusterContrastConfig(**shared), config.warmup_epochs)
-        return warmup, Stage("sclhm", config)
+        return warmup(config, config.warmup_epochs), Stage("sclhm", config)
 
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         c = self.config
-        labels = cluster_each_modality(
-            features,
-            eps=c.eps,
-            k1=c.k1,
-            k2=c.k2,
-            min_samples=c.min_samples,
-            search=c.search,
-            normalise=c.normalise_features,
-        )
+        labels = cluster_each_modality(features, c.clustering)
         rows = centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
         to_infrared, _ = ASSOCIATIONS[c.association](*rows)
         return PseudoLabels(visible=labels.visible, infrared=labels.infrared, visible_to_infrared=to_infrared)

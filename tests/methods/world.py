@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -33,25 +35,30 @@ def features(seed: int = 0, people: int = PEOPLE, images: int = IMAGES, width: i
     return Features(parts[0], parts[1], cameras, cameras + 3)
 
 
-def batch(labels: PseudoLabels, method: Method, seed: int = 0, count: int = 12) -> Batch:
-    """Random images under the method's own number of views; labels drawn from the clustered rows."""
+def batch(
+    labels: PseudoLabels, method: Method, seed: int = 0, count: int = 12, name: str = "clusters", extra: int = 0
+) -> Batch:
+    """Random images under the method's own number of views, drawn from the clustered rows; then ``extra`` of all."""
     generator = torch.Generator().manual_seed(seed)
 
     def samples(part: Tensor, views: int) -> Samples:
         clustered = (part >= 0).nonzero().squeeze(1)
         rows = clustered[torch.randperm(len(clustered), generator=generator)[:count]]
+        rows = torch.cat([rows, torch.randint(len(part), (extra,), generator=generator)])
         images = tuple(torch.randn(len(rows), 3, HEIGHT, WIDTH, generator=generator) for _ in range(views))
         return Samples(images, part[rows], rows, rows % 3)
 
+    visible, infrared = labels.pair(name)
     return Batch(
-        visible=samples(labels.visible, len(method.visible_views)),
-        infrared=samples(labels.infrared, len(method.infrared_views)),
+        visible=samples(visible, len(method.visible_views)),
+        infrared=samples(infrared, len(method.infrared_views)),
     )
 
 
 def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
     """Label, begin an epoch and take some optimiser steps, as the engine does."""
     seen = features(width=method.encoder.feature_dim)
+    seen = replace(seen, of={name: features(seed=9, width=method.encoder.feature_dim) for name in method.embeds})
     with torch.no_grad():
         labels = true_labels() if method.uses_identities else method.label(seen, clock())
         method.begin_epoch(seen, labels, clock())
@@ -66,7 +73,11 @@ def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
         history.append({name: float(value) for name, value in losses.items()})
 
     for step in range(steps):
-        method.step(lambda name="clusters", step=step: batch(labels, method, seed=step), clock(step=step), optimise)
+
+        def draw(name: str = "clusters", extra: int = 0, seed: int = step) -> Batch:
+            return batch(labels, method, seed, name=name, extra=extra)
+
+        method.step(draw, clock(step=step), optimise)
     return history
 
 
