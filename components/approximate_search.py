@@ -91,6 +91,7 @@ def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> t
     candidates = index.search(vectors[owners], min(CANDIDATES * k, n))[1]
     few = (candidates >= 0).sum(axis=1) < k + 1  # the owner may not be among them
     if few.any():  # in the lists visited: compare such rows with all
+        candidates[few] = -1
         candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
     distances, rows = empty_lists(len(owners), k)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:

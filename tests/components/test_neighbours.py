@@ -136,6 +136,19 @@ def test_approximate_search_fills_the_lists_of_a_few_images() -> None:
         assert (rows < 300).all()
 
 
+def test_where_the_lists_visited_hold_too_few_images_all_are_compared() -> None:
+    pytest.importorskip("faiss")
+    x = people(400, 16).numpy()
+    index = approximate_search._index(x)
+    index.nprobe = 1
+    assert index.nlist == 10  # of about 40 images
+    rows = approximate_search._search(index, x, np.arange(400), 60)[1]
+    exact = nearest(torch.from_numpy(x), 60, "exact")[1].numpy()
+    full = [np.array_equal(np.sort(some), np.sort(true)) for some, true in zip(rows, exact, strict=True)]
+    assert np.mean(full) > 0.5
+    assert all(len(set(row)) == 60 for row in rows.tolist())
+
+
 def test_auto_is_exact_up_to_the_stated_number(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faiss")
     x = people(500, 16)

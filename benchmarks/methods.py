@@ -1,0 +1,103 @@
+"""What a step of each method costs, beside dual cluster contrast, which they all build on.
+
+``python -m benchmarks.methods [--methods pgm hil] [--json FILE] [--write]`` trains every method for a few steps on the
+small synthetic people, each in a process of its own, and reads the journal: step time and clustering time of the last
+epoch, peak memory of the process. A method's first stage is trained before it is measured. ``--write`` puts the table
+into ``docs/methods.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import methods
+from benchmarks.measure import machine
+from engine.files import void, write_atomically, write_json
+from engine.registry import METHODS
+from leaderboard.markdown import table
+
+ROOT = Path(methods.__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "methods.md"
+BEGIN, END = "<!-- cost: python -m benchmarks.methods --write -->", "<!-- end of cost -->"
+PARENT = "cluster_contrast"
+EPOCHS = 2
+HEADER = ["method", "ms a step", "ratio", "clustering, s an epoch", "peak memory, MiB", "ratio"]
+
+
+def trained_methods() -> list[str]:
+    """Methods with a stage to measure, the parent first."""
+    names = [name for name in METHODS.names() if METHODS.get(name).stages(METHODS.get(name).Config())]
+    return sorted(names, key=lambda name: (name != PARENT, name))
+
+
+def measure(name: str, output: Path, steps: int) -> dict[str, float]:
+    """Step milliseconds, clustering seconds and peak MiB of a method's last stage, from its journal."""
+    command = [sys.executable, str(ROOT / "run.py"), "--method", name, "--protocol", "sysu_all", "--data", "synthetic"]
+    settings = ["--set", f"train.epochs={EPOCHS}", f"train.iterations={steps}", "--output", str(output)]
+    done = subprocess.run([*command, *settings, "--overwrite"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr}")
+    (journal,) = (output / "sysu_all").glob(f"{name}-seed0-*/journal.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    last = [line for line in lines if line["kind"] == "epoch"][-1]
+    return {
+        "step_ms": 1000 * last["seconds"]["train"] / last["steps"],
+        "cluster_s": last["seconds"]["cluster"],
+        "memory_mib": last["peak_memory_mib"],
+    }
+
+
+def rows(figures: dict[str, dict[str, float]]) -> list[list[str]]:
+    """Cells of the table, a row a method."""
+    parent = figures[PARENT]
+    return [
+        [
+            f"`{name}`",
+            f"{f['step_ms']:.0f}",
+            f"{f['step_ms'] / parent['step_ms']:.2f}",
+            f"{f['cluster_s']:.2f}",
+            f"{f['memory_mib']:.0f}",
+            f"{f['memory_mib'] / parent['memory_mib']:.2f}",
+        ]
+        for name, f in figures.items()
+    ]
+
+
+def written(page: str, text: str) -> str:
+    """The page with the table between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
+    parser.add_argument("--methods", nargs="+", choices=trained_methods(), help="beside the parent; default: all")
+    parser.add_argument("--steps", type=int, default=40, help="steps an epoch")
+    parser.add_argument("--json", type=Path, help="keep the figures")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/methods.md")
+    options = parser.parse_args(arguments)
+    names = dict.fromkeys([PARENT, *(options.methods or trained_methods())])
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {name: measure(name, Path(folder), options.steps) for name in names}
+    described: dict[str, Any] = machine()
+    where = f"{described['cpu']}, {described['cores']} cores, commit {str(described['commit'])[:7]}"
+    text = f"{table(HEADER, rows(figures))}\n\nSmall synthetic people, {options.steps} steps an epoch; {where}."
+    print(text)
+    if options.json:
+        write_json(options.json, {"machine": described, "steps": options.steps, "methods": figures})
+    if options.write:
+        page = written(PAGE.read_text(), text)
+        write_atomically(PAGE, lambda file: void(file.write(page.encode())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
