@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.association import UNMATCHED
+from components.memory import mean_weights, weighted_sum
+from engine.types import OUTLIER
 
 
 def blend(
@@ -48,3 +50,24 @@ def average(parts: list[Tensor], present: list[Tensor]) -> tuple[Tensor, Tensor]
     counts = torch.stack(present).sum(dim=0)
     total = torch.stack([part * there[:, None] for part, there in zip(parts, present, strict=True)]).sum(dim=0)
     return total / counts.clamp(min=1)[:, None], counts > 0
+
+
+def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]) -> Tensor:
+    """Unit mean of the two modality means of each cluster, or its one mean where it has images of one modality only.
+
+    As in PCLHD (shijiangming1/PCLHD @c1f7b24).
+
+    Args:
+        visible: ``[N, D]`` features, of any length.
+        infrared: ``[M, D]``.
+        labels: of the visible and of the infrared images, numbered together; outliers (-1) are left out.
+
+    Returns:
+        ``[C, D]``.
+    """
+    count = int(torch.cat(labels).max()) + 1
+    total = visible.new_zeros(count, visible.shape[1])
+    for features, part in zip((visible, infrared), labels, strict=True):
+        kept = part != OUTLIER
+        total += weighted_sum(features[kept], part[kept], mean_weights(part[kept]), count)[0]
+    return normalize(total)  # a sum points where its mean does
