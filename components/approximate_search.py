@@ -82,7 +82,7 @@ def _tune(index: Any, vectors: Floats, k: int) -> float:
         recall = float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
         if recall >= TARGET_RECALL or index.nprobe == index.nlist:
             return recall
-        index.nprobe = min(2 * index.nprobe, index.nlist)
+        index.nprobe = min(index.nprobe + index.nprobe // 4 + 1, index.nlist)
 
 
 def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> tuple[Floats, Rows]:
