@@ -1,0 +1,37 @@
+"""Contrast of one modality with the memory of the other: who crosses over in an epoch, and to which rows.
+
+The pieces that PGM (Wu and Ye, CVPR 2023; zesenwu23/USL-VI-ReID @ed4a7df) and its successors share. The partners come
+from :mod:`components.association`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from components.association import UNMATCHED
+from engine.types import MODALITIES, Modality
+
+
+def direction(epoch: int) -> tuple[Modality, Modality]:
+    """Alternate learning: the modality whose samples cross over in a zero-based epoch, and the one whose memory waits.
+
+    Visible samples meet the infrared memory in even epochs, infrared samples the visible memory in odd ones.
+    """
+    visible, infrared = MODALITIES
+    return (visible, infrared) if epoch % 2 == 0 else (infrared, visible)
+
+
+def with_partner(features: Tensor, labels: Tensor, partners: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples whose cluster has a partner, and their rows in the other modality's memory.
+
+    Args:
+        features: ``[B, D]`` of one modality; gradients pass.
+        labels: ``[B]`` clusters of that modality.
+        partners: ``[C]`` partner of each of its clusters in the other modality, -1 for none.
+
+    Returns:
+        ``[b, D]`` features and ``[b]`` rows, ``b`` from 0 to ``B``.
+    """
+    rows = partners[labels]
+    kept = rows != UNMATCHED
+    return features[kept], rows[kept]
