@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 UNMATCHED = -1
-"""Partner of a cluster that :func:`mutual_match` leaves alone."""
+"""Partner of a cluster that a matching leaves alone."""
 
 
-def match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
+def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[Tensor, Tensor]:
     """Progressive graph matching: every cluster gets a partner, whatever the two counts are.
 
     The first round is a one-to-one assignment of least total ``exp(-cosine)``; further rounds assign the clusters of
@@ -26,11 +26,18 @@ def match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
 
     Wu and Ye, CVPR 2023 (zesenwu23/USL-VI-ReID @ed4a7df, which has two rounds and assumes Kv >= Ki).
 
+    Args:
+        visible: centroids ``[Kv, D]``.
+        infrared: centroids ``[Ki, D]``.
+        progressive: False stops after the first round; clusters of the larger side without a partner then get -1.
+
     Raises:
         ValueError: a side has no clusters.
     """
     similarity = _cosine(visible, infrared)
     to_infrared, to_visible = map(torch.from_numpy, _match_progressively(similarity.cpu().numpy()))
+    if not progressive:
+        to_infrared, to_visible = _returned(to_infrared, to_visible), _returned(to_visible, to_infrared)
     return to_infrared.to(similarity.device), to_visible.to(similarity.device)
 
 

@@ -86,6 +86,16 @@ def test_the_first_round_has_the_least_exponential_cost() -> None:
     assert other_cost_differs
 
 
+@pytest.mark.parametrize(("visible", "infrared"), [(9, 4), (4, 9), (5, 5)])
+def test_the_first_round_alone_is_one_to_one(visible: int, infrared: int) -> None:
+    a, b = gaussian(visible, 7), gaussian(infrared, 8)
+    full, alone = match(a, b), match(a, b, progressive=False)
+    small = int(visible > infrared)  # the smaller side keeps all its partners
+    assert torch.equal(alone[small], full[small])
+    pairs = {(int(i), j) for j, i in enumerate(alone[1 - small]) if i >= 0}
+    assert pairs == {(i, int(j)) for i, j in enumerate(full[small])}
+
+
 def test_a_single_cluster_takes_all() -> None:
     assert match(gaussian(1, 0), gaussian(4, 1))[1].tolist() == [0, 0, 0, 0]
     assert match(gaussian(4, 0), gaussian(1, 1))[0].tolist() == [0, 0, 0, 0]
