@@ -1,0 +1,259 @@
+"""DMIC: clustering that balances cameras and modalities, in a neighbourhood that changes, with two levels of memory.
+
+"Dynamic Modality-Camera Invariant Clustering for Unsupervised Visible-Infrared Person Re-Identification", Yang Y.,
+Hu W., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from components.clustering import centroids
+from components.hybrid import joint_centroids
+from components.instance_contrast import InstanceMemory, overwrite
+from components.labelling import cluster_each_modality, in_both
+from components.memory import ClusterMemory
+from engine.registry import METHODS, UsageError
+from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
+from methods.base import Method, Stage
+from methods.cluster_contrast import TINY, ClusterContrastConfig
+
+
+@dataclass(frozen=True)
+class DMICConfig(ClusterContrastConfig):
+    """Hyper-parameters of DMIC; the paper's symbols in brackets. Defaults are those for SYSU-MM01."""
+
+    eps: float = 0.6
+    """Largest Jaccard distance between neighbours in DBSCAN; with ``dnc`` its upper bound [pi_2]."""
+    k1: int = 40
+    """Neighbours in the k-reciprocal encoding, of one modality and of both."""
+    k2: int = 6
+    """Neighbours in its local expansion within a modality; with ``dnc`` at the start of a phase [epsilon_1]."""
+    phase: Literal["intra", "inter"] = "inter"
+    """Where a training ends: after the phase within the modalities, or after that between them, which follows it."""
+    intra_epochs: int | None = None
+    """Epochs of the first phase where another follows; as many as the second by default."""
+    mie: bool = True
+    """Modality-camera invariant expansion. False: the plain mean over ``k2`` neighbours, also of both modalities."""
+    mie_mode: Literal["two_level", "flat"] = "two_level"
+    """Joint expansion: cameras weigh the same within a modality, and modalities the same; or all cameras the same."""
+    dnc: bool = True
+    """Dynamic neighbourhood clustering. False: ``eps`` and ``k2`` stay."""
+    narrowing: float = 0.5
+    """Smallest ``eps`` over the largest [sigma_n = pi_1 / pi_2 = 1 / sigma_b]."""
+    widening: float = 3.0
+    """``k2`` at the end of a phase over that at its start [sigma_k = epsilon_2 / epsilon_1]; never above ``k1``."""
+    turn: float = 0.2
+    """Fraction of the second phase in which ``eps`` narrows before it widens: 10 of 50 epochs."""
+    joint_k2: int = 32
+    """Neighbours in the local expansion of both modalities [epsilon_3]; never above ``k1``."""
+    real_time: bool = True
+    """Replace cluster rows by a random feature of the batch. False: by the rule ``update`` with ``momentum``."""
+    intra_instance: bool = True
+    """Instance-level contrast within the modalities [IC-1]."""
+    inter_instance: bool = True
+    """Instance-level contrast with the images of both modalities [IC-2]."""
+    instance_loss: Literal["pooled", "single", "mean", "self"] = "pooled"
+    """What a feature should resemble: images of its cluster, pooled; a random one; their mean; its own image."""
+    instance_weight: float = 0.1
+    """Weight of the instance-level losses [phi_1]."""
+    cluster_weight: float = 1.0
+    """Weight of the cluster-level losses [phi_2]."""
+    step_mode: Literal["sequential", "joint"] = "sequential"
+    """Second phase: an optimiser step for each of the two batches, or one on the sum of their losses."""
+    shared_subset: Literal["mixed", "all"] = "mixed"
+    """Images drawn by joint labels: those of clusters with both modalities, or all but outliers."""
+    shared_init: Literal["plain", "balanced"] = "plain"
+    """Start of the joint cluster rows: the mean of all images, or of the two modalities' means."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_range(TINY, 1, "narrowing")
+        self.check_range(0, 1, "turn")
+        self.check_range(1, math.inf, "widening", "joint_k2")
+        self.check_range(0, math.inf, "instance_weight", "cluster_weight")
+        if self.intra_epochs is not None:
+            self.check_range(1, math.inf, "intra_epochs")
+
+    @property
+    def first_phase(self) -> DMICConfig:
+        """The phase within the modalities, which precedes all settings of the other: those have their defaults."""
+        later = ("mie_mode", "turn", "joint_k2", "inter_instance", "step_mode", "shared_subset", "shared_init")
+        defaults: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in (*later, "intra_epochs")}
+        return replace(self, phase="intra", **defaults)
+
+
+@METHODS.register("dmic")
+class DMIC(Method):
+    """Cameras and modalities weigh the same in an image's code, within a neighbourhood that changes by the epoch;
+    features are contrasted with clusters and with images. A first phase clusters each modality; a second also both
+    together, and takes a second step an iteration, on clusters that hold both.
+
+    **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights, phases of 50 epochs
+    (the paper); no training code.
+
+    **Our reconstruction:** schedules are exponential in the elapsed fraction of a phase and reach their bounds in its
+    first and last epoch, the only reading that fits the printed bounds and ratios. The joint expansion averages over
+    cameras, then over modalities, as the field's joint clustering code does over modalities (shijiangming1/MMM
+    @7e57d50). Two optimiser steps, clusters of both modalities in the second, and DBSCAN's 4 samples follow the
+    authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss pools a cluster's images, like RTMem's
+    (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update draws uniformly among a row's features.
+
+    **Differs from** the paper: batches (8 x 16 images a modality, there 4 x 16), augmentation and learning rate are
+    the suite's shared setting; the scored feature is that after the BN neck, as for all methods, there the pooled one;
+    the second phase starts from the last weights of the first. As in ``cluster_contrast``, cluster rows start at means
+    of features that are not normalised. An epoch with too few clusters of both modalities for a batch goes without
+    the second step; where ``eps`` has a single epoch to narrow, it stands at its upper bound.
+    """
+
+    Config = DMICConfig
+    summary = "camera- and modality-balanced dynamic clustering, cluster and instance memories (2025)"
+
+    clusters: dict[str, ClusterMemory]
+    """Memory of cluster rows: ``visible``, ``infrared`` and, in the second phase, ``joint``."""
+    images: dict[str, InstanceMemory]
+    """Memory of image rows, where the instance-level contrast is on."""
+
+    @classmethod
+    def stages(cls, config: DMICConfig) -> tuple[Stage, ...]:
+        if config.phase == "intra":
+            return (Stage("dmic", config.first_phase),)
+        return Stage("dmic", config.first_phase, config.intra_epochs), Stage("dmic", config)
+
+    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+        c = self.config
+        eps, k2 = neighbourhood(c, clock.epoch, clock.epochs)
+        apart = cluster_each_modality(features, replace(c.clustering, eps=eps, k2=k2), cameras=c.mie)
+        if c.phase == "intra":
+            return apart
+        f = features.normalised() if c.normalise_features else features
+        groups = joint_groups(f.visible_cameras, f.infrared_cameras, c.mie_mode) if c.mie else None
+        clustering = replace(c.clustering, eps=eps, k2=min(c.joint_k2, c.k1))
+        labels = clustering(torch.cat([f.visible, f.infrared]), groups, "visible and infrared")
+        joint = labels[: len(f.visible)], labels[len(f.visible) :]
+        drawn = in_both(*joint) if c.shared_subset == "mixed" else joint
+        return replace(apart, extra={"joint": drawn, "joint_clusters": joint})
+
+    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+        c = self.config
+        eps, k2 = neighbourhood(c, clock.epoch, clock.epochs)
+        self.figures: dict[str, float] = {"eps": eps, "k2": k2}
+        self.seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
+        parts = {"visible": (features.visible, labels.visible), "infrared": (features.infrared, labels.infrared)}
+        starts = {name: centroids(*part) for name, part in parts.items()}
+        if c.phase == "inter":
+            joint = labels.extra["joint_clusters"]
+            both = features.visible, features.infrared
+            parts["joint"] = torch.cat(both), torch.cat(joint)
+            balanced = c.shared_init == "balanced"
+            starts["joint"] = joint_centroids(*both, joint) if balanced else centroids(*parts["joint"])
+            self.first_infrared = len(features.visible)
+            self.drawable = all(bool((part != OUTLIER).any()) for part in labels.extra["joint"])
+            mixed = in_both(*joint)[0]
+            self.figures["joint_clusters"] = len(starts["joint"])
+            self.figures["mixed_clusters"] = len(mixed[mixed != OUTLIER].unique())
+        rule = (c.temperature, c.momentum, c.update)
+        self.clusters = {name: ClusterMemory(rows, *rule) for name, rows in starts.items()}
+        wanted = {"visible": c.intra_instance, "infrared": c.intra_instance, "joint": c.inter_instance}
+        self.images = {
+            name: InstanceMemory(*part, c.temperature, c.instance_loss) for name, part in parts.items() if wanted[name]
+        }
+
+    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
+        losses = self.loss(draw(), clock)
+        batch = self.draw_joint(draw) if self.config.phase == "inter" else None
+        if batch is not None and self.config.step_mode == "sequential":
+            optimise(losses)
+            self.end_step(clock)
+            losses = {}
+        if batch is not None:
+            losses |= self.contrast(batch, clock, joint=True)
+        optimise(losses)
+        self.end_step(clock)
+
+    def draw_joint(self, draw: Draw) -> Batch | None:
+        """A batch by joint labels, or None for the rest of an epoch whose clusters cannot fill one."""
+        if self.drawable:
+            try:
+                return draw("joint")
+            except UsageError:
+                self.drawable = False
+        return None
+
+    def loss(self, batch: Batch, clock: Clock) -> Losses:
+        return self.contrast(batch, clock)
+
+    def contrast(self, batch: Batch, clock: Clock, *, joint: bool = False) -> Losses:
+        """Both levels (Eq. 13 to 22): each modality against its own memories, or both against the joint ones."""
+        c = self.config
+        losses: Losses = {}
+        parts = zip(MODALITIES, self.embed_batch(batch), (batch.visible, batch.infrared), strict=True)
+        for modality, features, samples in parts:
+            memory, name = ("joint", f"joint_{modality}") if joint else (modality, modality)
+            offset = self.first_infrared if joint and modality == "infrared" else 0
+            labels, index = samples.view_labels, (samples.index + offset).repeat(len(samples.views))
+            losses[name] = c.cluster_weight * self.clusters[memory].loss(features, labels)
+            if memory in self.images:
+                term = self.images[memory].loss(features, index, generator(clock, "instance", name))
+                losses[f"{name}_instance"] = c.instance_weight * term
+            self.seen.setdefault(memory, []).append((features.detach(), labels, index))
+        return losses
+
+    @torch.no_grad()
+    def end_step(self, clock: Clock) -> None:
+        """Rows become features of the step; those of a joint memory of either modality."""
+        for name, parts in self.seen.items():
+            features, labels, index = (torch.cat(part) for part in zip(*parts, strict=True))
+            if self.config.real_time:
+                overwrite(self.clusters[name].rows, features, labels, generator(clock, "clusters", name))
+            else:
+                self.clusters[name].update(features, labels)
+            if name in self.images:
+                self.images[name].update(features, index, generator(clock, "images", name))
+        self.seen = {}
+
+    def diagnostics(self) -> Mapping[str, float]:
+        return self.figures
+
+
+def generator(clock: Clock, *purpose: str) -> Generator:
+    """A source of its own for the draws of one purpose in one step."""
+    return Generator().manual_seed(clock.derive(*purpose))
+
+
+def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, int]:
+    """DNC: ``eps`` of all clusterings of an epoch and ``k2`` of each modality's (Eq. 8 to 10).
+
+    Over a phase ``k2`` grows and ``eps`` shrinks; in the second, ``eps`` grows again after the turn.
+    """
+    c = config
+    if not c.dnc:
+        return c.eps, min(c.k2, c.k1)
+    k2 = min(round(c.k2 * c.widening ** elapsed(epoch, epochs)), c.k1)
+    turn = max(1, round(c.turn * epochs)) if c.phase == "inter" else epochs
+    narrowed = elapsed(epoch, turn) if epoch < turn else 1 - elapsed(epoch - turn, epochs - turn)
+    return c.eps * c.narrowing**narrowed, k2
+
+
+def elapsed(epoch: int, epochs: int) -> float:
+    """How much of some epochs has passed: 0 in the first, 1 in the last."""
+    return epoch / (epochs - 1) if epochs > 1 else 0.0
+
+
+def joint_groups(visible: Tensor, infrared: Tensor, mode: str) -> Tensor:
+    """What the joint expansion is balanced over: modality, then camera ``[N, 2]`` (Eq. 6), or camera alone ``[N]``.
+
+    Args:
+        visible: camera of each visible image.
+        infrared: camera of each infrared image; none is the same as a visible one, whatever its number.
+        mode: ``two_level`` or ``flat``.
+    """
+    cameras = torch.cat([visible, infrared - infrared.min() + visible.max() + 1])
+    modality = torch.cat([torch.zeros_like(visible), torch.ones_like(infrared)])
+    return cameras if mode == "flat" else torch.stack([modality, cameras], 1)
