@@ -15,6 +15,7 @@ from methods.base import Method
 
 METHODS_UNDER_TEST = {
     "cluster_contrast": {"k1": 6, "k2": 2},
+    "dmic": {"k1": 6, "k2": 2},
     "sclhm": {"k1": 6, "k2": 2},
     "supervised": {},
     "untrained": {},
