@@ -14,9 +14,12 @@ from engine.registry import METHODS
 from methods.base import Method
 
 METHODS_UNDER_TEST = {
+    "adca": {"k1": 6, "k2": 2},
     "cluster_contrast": {"k1": 6, "k2": 2},
     "dmic": {"k1": 6, "k2": 2},
+    "pgm": {"k1": 6, "k2": 2},
     "sclhm": {"k1": 6, "k2": 2},
+    "soft_prototype": {"k1": 6, "k2": 2},
     "supervised": {},
     "untrained": {},
 }

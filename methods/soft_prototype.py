@@ -1,0 +1,334 @@
+"""SPCL-ID: soft prototypes and instance discrimination, learnt from instances to classes.
+
+"Soft Prototype Contrastive Learning and Instance Discrimination for Unsupervised Visible-Infrared Person
+Re-Identification", Li M., Yang J., Journal of Imaging Science and Technology 70(4), 040505, 2026,
+https://library.imaging.org/jist/articles/fasttrack/0/040505/2025013. **Only its abstract is public: nearly all that
+follows is our reconstruction.**
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from components.association import match
+from components.clustering import centroids
+from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher
+from components.encoder import TwoStreamEncoder
+from components.instance_discrimination import hardest_share, instance_loss, update_bank
+from components.memory import ClusterMemory
+from components.soft_prototypes import (
+    FORMS,
+    Choice,
+    Scope,
+    SoftPrototypes,
+    describe,
+    nearest_prototypes,
+    random_prototypes,
+    soft_weights,
+    uniform_weights,
+)
+from engine.registry import METHODS, UsageError
+from engine.types import MODALITIES, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels, Samples
+from methods.base import Stage
+from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
+
+
+@dataclass(frozen=True)
+class SoftPrototypeConfig(ClusterContrastConfig):
+    """Hyper-parameters of SPCL-ID, beside those of cluster contrast; none is known from the paper."""
+
+    update: Literal["sequential", "hard", "mean"] = "mean"
+    """How a batch moves its clusters' centroids in the second stage; the first keeps the baseline's rule."""
+    phase: Literal["first", "second"] = "second"
+    """Which stage these settings train; chosen by the method, not by hand."""
+    warmup_epochs: int | None = None
+    """Epochs of the first stage; as many as the second by default."""
+    prototypes: Literal["nearest", "random", "none"] = "nearest"
+    """Images that a cluster is contrasted by; random ones as in PCLHD are the control, with PCLHD's contrast."""
+    soft_weights: bool = True
+    """Weigh prototypes by their similarity to the centroid. False: equally."""
+    instances: bool = True
+    """Instance discrimination."""
+    progressive: bool = True
+    """Instances early, classes later, soft prototypes last. False: constant weights in both stages."""
+    slots: int = 16
+    """Most prototypes of a cluster [K]; PCLHD draws as many."""
+    share: float = 0.5
+    """Most prototypes of a cluster as a share of its images [phi]."""
+    scope: Scope = "cluster"
+    """Where a centroid's neighbours are looked for: in its cluster, or in the whole modality."""
+    floor: float | None = None
+    """Least similarity of a prototype to the centroid, as a share of the nearest one's [kappa]; none by default."""
+    weight_temperature: float = 0.05
+    """Of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
+    form: Literal["rankwise", "joint", "fused"] = "rankwise"
+    """How weighted prototypes enter the contrast."""
+    prototype_weight: float = 0.5
+    """Largest share of the prototypes in the contrast, the centroid has the rest [eta_max]."""
+    prototype_ramp: float = 0.2
+    """Fraction of the second stage in which that share rises from 0 [R_S = 10 of 50 epochs]."""
+    instance_negatives: Literal["masked", "all"] = "masked"
+    """Whether images of the same cluster are spared as negatives."""
+    instance_extra: int = 32
+    """Images of each modality drawn from all, outliers included, for instance discrimination only [id_extra]."""
+    instance_temperature: float = 0.1
+    """Of instance discrimination [tau_I]."""
+    instance_momentum: float = 0.2
+    """Weight of the old entry when an image's entry in the bank moves [mu_I]."""
+    instance_weight: float = 1.0
+    """Of instance discrimination at the start [lambda_I]."""
+    instance_until: float = 0.4
+    """Fraction of the first stage after which that weight has fallen to the floor [T_I = 20 of 50 epochs]."""
+    instance_floor: float = 0.0
+    """Weight of instance discrimination that always remains."""
+    instance_constant: float = 0.2
+    """Its weight where ``progressive`` is off: about the mean of the falling one over the first stage."""
+    centroid_start: float = 0.5
+    """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
+    cross_weight: float = 0.25
+    """Weight of the contrast with the other modality's matched clusters, in the second stage; as in PGM."""
+    cross_updates: bool = True
+    """Whether that contrast also moves the other modality's centroids, as in PGM's code."""
+    ema_window: float = 0.1
+    """Averaging window of the teacher as a fraction of the stage: 0.1 of 10,000 steps is a decay of 0.999."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_range(1, math.inf, "slots")
+        self.check_range(TINY, 1, "share", "prototype_ramp", "instance_until", "ema_window")
+        self.check_range(TINY, math.inf, "weight_temperature", "instance_temperature")
+        self.check_range(0, 1, "prototype_weight", "instance_momentum", "centroid_start")
+        self.check_range(
+            0, math.inf, "instance_extra", "instance_weight", "instance_floor", "instance_constant", "cross_weight"
+        )
+        if self.floor is not None:
+            self.check_range(0, 1, "floor")
+        if self.warmup_epochs is not None:
+            self.check_range(1, math.inf, "warmup_epochs")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """An epoch's weights: instance discrimination [w_I], contrast [w_C], and the prototypes' share in it [eta]."""
+
+    instance: float
+    contrast: float
+    prototypes: float
+
+    @classmethod
+    def at(cls, c: SoftPrototypeConfig, clock: Clock) -> Shares:
+        """The progressive schedule: attention moves from instances to centroids, then to soft prototypes."""
+        passed = 1.0 if c.phase == "second" else min(1.0, clock.progress / c.instance_until)
+        risen = 0.0 if c.phase == "first" else min(1.0, clock.progress / c.prototype_ramp)
+        instance = max(c.instance_floor, c.instance_weight * (1 - passed))
+        contrast = c.centroid_start + (1 - c.centroid_start) * passed
+        if not c.progressive:
+            instance, contrast, risen = c.instance_constant, 1.0, 1.0
+        if not c.instances:
+            instance, contrast = 0.0, 1.0
+        return cls(instance, contrast, c.prototype_weight * risen if c.prototypes != "none" else 0.0)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One modality's rows in one step, view after view.
+
+    Attributes:
+        features: ``[B, D]`` of the images drawn by their clusters.
+        labels: ``[B]`` those clusters.
+        looks: ``[B + E, D]`` unit features, those of the images drawn from all among them.
+        index: ``[B + E]`` their images.
+    """
+
+    features: Tensor
+    labels: Tensor
+    looks: Tensor
+    index: Tensor
+
+    @classmethod
+    def of(cls, samples: Samples, features: Tensor, extra: int) -> Drawn:
+        """Sort out a batch of which ``extra`` images, the last of every view, were drawn from all."""
+        views, count = len(samples.views), len(samples.index) - extra
+        clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1)
+        return cls(clustered, samples.labels[:count].repeat(views), normalize(features), samples.index.repeat(views))
+
+
+@METHODS.register("soft_prototype")
+class SoftPrototype(ClusterContrast):
+    """Clusters are contrasted by the images nearest to their centroid, the more central the more they weigh;
+    before there are classes worth that, single images are told apart, clusters' outliers included.
+
+    **Known publicly** (abstract of the paper): soft prototypes are highly similar nearest neighbours; a weight
+    measures how relevant each is to the current centroid; instance discrimination finds similarity bottom-up;
+    training moves from instances to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared
+    Technology 47(5), 628-634, 2025) adds that neighbours are a centroid's, that the weighted prototypes enter the
+    contrast, and that attention moves gradually to them. No formula, constant or result of either was available to
+    us, and no code.
+
+    **Our reconstruction:** every formula and constant. Two stages, cluster contrast and teacher follow PCLHD
+    (shijiangming1/PCLHD @c1f7b24), matching and alternation PGM (zesenwu23/USL-VI-ReID @ed4a7df), soft weights SNCLR
+    (ChongjianGE/SNCLR @b95c7e5), instance discrimination a bank a modality as in NPID and UCDIR
+    (conghuihu/UCDIR @ad7fa42), its spared negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a
+    cluster as prototypes, the rank-wise contrast, the images drawn from all, the numbers of the schedule. PCLHD's
+    hard prototypes and joint clustering are left out.
+    """
+
+    Config = SoftPrototypeConfig
+    headline = "teacher"
+    summary = "soft prototypes, instance discrimination, instances before classes (2026; our reconstruction)"
+
+    def __init__(self, config: SoftPrototypeConfig, encoder: TwoStreamEncoder) -> None:
+        super().__init__(config, encoder)
+        self.crosses = config.phase == "second" and config.cross_weight > 0
+        if config.phase == "second":
+            self.teacher = make_teacher(encoder)
+
+    @classmethod
+    def stages(cls, config: SoftPrototypeConfig) -> tuple[Stage, ...]:
+        if config.phase != "second":
+            raise UsageError(f"method.phase={config.phase} is chosen by the method: leave it out")
+        return first_stage(config), Stage("soft_prototype", config)
+
+    def models(self) -> Mapping[str, TwoStreamEncoder]:
+        student = super().models()
+        return student if self.config.phase == "first" else {"teacher": self.teacher, **student}
+
+    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+        labels = super().label(features, clock)
+        if not self.crosses:
+            return labels
+        rows = centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
+        return replace(labels, visible_to_infrared=match(*rows)[0])
+
+    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+        super().begin_epoch(features, labels, clock)
+        self.memories: dict[Modality, ClusterMemory]
+        self.memories = {"visible": self.visible_memory, "infrared": self.infrared_memory}
+        self.shares = Shares.at(self.config, clock)
+        self.alpha = alpha_for(max(self.config.ema_window, 1 / clock.iterations), clock.iterations)
+        if self.crosses:
+            self.partners = match(self.visible_memory.rows, self.infrared_memory.rows)
+        unit = features.normalised()
+        self.banks: dict[Modality, Tensor] = {"visible": unit.visible, "infrared": unit.infrared}
+        self.labels: dict[Modality, Tensor] = {"visible": labels.visible, "infrared": labels.infrared}
+        chosen_in = MODALITIES if self.shares.prototypes else ()
+        self.chosen = {modality: self.choose(modality, clock) for modality in chosen_in}
+        self.figures: dict[str, list[Tensor]] = {}
+        for modality in chosen_in:
+            self.note(describe(self.memories[modality].rows, self.prototypes(modality)))
+
+    def choose(self, modality: Modality, clock: Clock) -> Choice:
+        """The images that are the prototypes of a modality's clusters in this epoch."""
+        c, labels = self.config, self.labels[modality]
+        if c.prototypes == "random":
+            generator = torch.Generator().manual_seed(clock.derive("prototypes", modality))
+            return random_prototypes(labels, c.slots, generator)
+        rows, bank = self.memories[modality].rows, self.banks[modality]
+        return nearest_prototypes(rows, bank, labels, c.slots, c.share, c.scope, c.floor)
+
+    def prototypes(self, modality: Modality) -> SoftPrototypes:
+        """The chosen images as the bank has them now, weighted by the centroids of now."""
+        choice = self.chosen[modality]
+        vectors = self.banks[modality][choice.index]
+        weights = uniform_weights(choice.counts)
+        if self.config.soft_weights:
+            rows = self.memories[modality].rows
+            weights = soft_weights(rows, vectors, choice.counts, self.config.weight_temperature)
+        return SoftPrototypes(vectors, weights, choice.counts)
+
+    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
+        extra = self.config.instance_extra if self.shares.instance else 0
+        optimise(self.loss(draw(extra=extra), clock, extra))
+        self.end_step(clock)
+
+    def loss(self, batch: Batch, clock: Clock, extra: int = 0) -> Losses:
+        """Named losses of a batch whose last ``extra`` images of each modality only instance discrimination sees."""
+        parts = zip(MODALITIES, (batch.visible, batch.infrared), self.embed_batch(batch), strict=True)
+        self.drawn: dict[Modality, Drawn] = {m: Drawn.of(samples, rows, extra) for m, samples, rows in parts}
+        self.weighted = {modality: self.prototypes(modality) for modality in self.chosen}
+        losses: Losses = {}
+        for modality, drawn in self.drawn.items():
+            for name, value in self.classes(modality, drawn.features, drawn.labels).items():
+                losses[f"{modality}{name}"] = self.shares.contrast * value
+            if self.shares.instance:
+                losses[f"{modality}_instances"] = self.shares.instance * self.instances(modality, drawn, clock)
+        if self.crosses:
+            for name, value in self.classes(*self.across(clock)).items():
+                losses[f"cross{name}"] = self.config.cross_weight * value
+        return losses
+
+    def classes(self, memory: Modality, features: Tensor, labels: Tensor) -> Losses:
+        """Contrast with the centroids and the soft prototypes of a modality, which share the weight of 1."""
+        share = self.shares.prototypes
+        losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
+        if share:
+            form = FORMS["extreme" if self.config.prototypes == "random" else self.config.form]
+            term = form(normalize(features), self.weighted[memory], labels, self.config.temperature)
+            losses["_prototypes"] = share * term
+        return losses
+
+    def instances(self, modality: Modality, drawn: Drawn, clock: Clock) -> Tensor:
+        """Recognise every image, also those drawn from all, among the images of its modality."""
+        c = self.config
+        labels = self.labels[modality] if c.instance_negatives == "masked" else None
+        task = drawn.looks, drawn.index, self.banks[modality], c.instance_temperature, labels
+        if clock.step == 0:
+            self.note({"hardest_negatives": hardest_share(*task)})
+        return instance_loss(*task)
+
+    def across(self, clock: Clock) -> tuple[Modality, Tensor, Tensor]:
+        """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
+        source, target = MODALITIES if clock.epoch % 2 == 0 else MODALITIES[::-1]
+        drawn = self.drawn[source]
+        return target, drawn.features, self.partners[MODALITIES.index(source)][drawn.labels]
+
+    @torch.no_grad()
+    def end_step(self, clock: Clock) -> None:
+        c = self.config
+        if self.crosses and c.cross_updates:
+            target, features, labels = self.across(clock)
+            self.memories[target].update(features, labels)
+        for modality, drawn in self.drawn.items():
+            self.memories[modality].update(drawn.features, drawn.labels)
+            if self.shares.instance or self.shares.prototypes:
+                bank = self.banks[modality]
+                self.banks[modality] = update_bank(bank, drawn.looks, drawn.index, c.instance_momentum)
+        if c.phase == "second":
+            ema_update(self.teacher, self.encoder, ema_coefficient(clock.iteration, self.alpha))
+            for mine, student in zip(self.teacher.buffers(), self.encoder.buffers(), strict=True):
+                mine.copy_(student)  # the teacher sees no batches: its normalisation has the student's statistics
+
+    def note(self, figures: Mapping[str, Tensor]) -> None:
+        """Keep figures of this epoch for the journal."""
+        for name, value in figures.items():
+            self.figures.setdefault(name, []).append(value)
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        return {name: torch.stack(values).mean() for name, values in self.figures.items()}
+
+
+FIRST_STAGE = {f.name for f in fields(ClusterContrastConfig)} - {"update"} | {"progressive", "centroid_start"}
+"""Settings that the first stage depends on, beside those of instance discrimination."""
+
+
+def first_stage(config: SoftPrototypeConfig) -> Stage:
+    """What comes before: dual cluster contrast, with instance discrimination where that is on.
+
+    Settings of the second stage are dropped, so that one training serves all that differs there only, and the
+    baseline's own serves where instance discrimination is off. Without schedule, prototypes are there from the start.
+    """
+    first: dict[str, Any] = {"phase": "first", "update": ClusterContrastConfig.update}
+    if config.prototypes != "none" and not config.progressive:
+        return Stage("soft_prototype", replace(config, warmup_epochs=None, **first), config.warmup_epochs)
+    if not config.instances:
+        return warmup(config, config.warmup_epochs)
+    names = [f.name for f in fields(config) if f.name in FIRST_STAGE or f.name.startswith("instance")]
+    kept = {name: getattr(config, name) for name in names}
+    return Stage("soft_prototype", SoftPrototypeConfig(**kept, **first, prototypes="none"), config.warmup_epochs)
