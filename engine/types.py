@@ -61,7 +61,7 @@ class PseudoLabels:
         extra: further pairs of label vectors by which a method may draw batches, by name (for example
             ``{"joint": (visible, infrared)}`` for clusters found over both modalities).
         visible_to_infrared: ``[Kv]`` infrared partner of each visible cluster (-1: none), where the method
-            associates clusters. Read by the journal's diagnosis only.
+            associates clusters: for the journal's diagnosis, and for the method itself.
     """
 
     visible: Tensor

@@ -18,6 +18,7 @@ METHODS_UNDER_TEST = {
     "cluster_contrast": {"k1": 6, "k2": 2},
     "dmic": {"k1": 6, "k2": 2},
     "pgm": {"k1": 6, "k2": 2},
+    "pclhd": {"k1": 6, "k2": 2, "joint_k1": 12, "joint_k2": 8},
     "sclhm": {"k1": 6, "k2": 2},
     "soft_prototype": {"k1": 6, "k2": 2},
     "supervised": {},

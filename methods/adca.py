@@ -1,0 +1,142 @@
+"""ADCA: dual contrast in each modality, and visible memories aggregated with infrared ones once an epoch.
+
+"Augmented Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification",
+Yang B., Ye M., Chen J., Wu Z., ACM MM 2022, https://doi.org/10.1145/3503161.3548198.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from components.association import UNMATCHED
+from engine.registry import METHODS
+from engine.types import OUTLIER, Clock, Features, PseudoLabels
+from methods.base import Stage
+from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
+
+BLOCK = 1 << 22
+"""Pairs of images whose similarity is in memory at once."""
+
+
+@dataclass(frozen=True)
+class ADCAConfig(ClusterContrastConfig):
+    """Hyper-parameters of ADCA, beside those of its first stage."""
+
+    aggregate: bool = True
+    """Cross-modality memory aggregation (CMA). False: the first stage goes on."""
+    threshold: float = 0.5
+    """Similarity from which two images of different modality vote for their clusters to be one person."""
+    share: float = 0.9
+    """Weight of the infrared row in a visible row that is aggregated with it."""
+    normalise_rows: bool = True
+    """Give aggregated rows unit length; the released code does not."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_range(-1, 1, "threshold")
+        self.check_range(0, 1, "share")
+
+
+@METHODS.register("adca")
+class ADCA(ClusterContrast):
+    """Images of both modalities vote, by their similarity, for pairs of clusters that show the same person.
+
+    At the start of an epoch each paired row of the visible memory turns towards its infrared row; visible images,
+    contrasted with it, then learn what infrared images look like. The losses are those of the first stage.
+
+    **Differs from** the paper: nothing known to us. **From** the released code (yangbincv/ADCA @8d0a8cb): aggregated
+    rows get unit length (``normalise_rows=false`` restores the original); similarities are thresholded block by block,
+    never all at once or sorted; memories move after the optimiser step; the second stage starts from the last epoch
+    of the first, not from its best by test score. Among pairs with as many votes, the one with the most similar images
+    goes first, as there, and further ties go to the smaller cluster numbers.
+
+    **Known publicly:** paper and code. **Our reconstruction:** nothing.
+    """
+
+    Config = ADCAConfig
+    summary = "dual contrast, visible memory aggregated with the infrared one (ACM MM 2022)"
+
+    @classmethod
+    def stages(cls, config: ADCAConfig) -> tuple[Stage, ...]:
+        return warmup(config), Stage("adca", config)
+
+    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+        labels = super().label(features, clock)
+        if not self.config.aggregate:
+            return labels
+        ballot = votes(features.visible, features.infrared, labels, self.config.threshold)
+        return replace(labels, visible_to_infrared=elect(*ballot))
+
+    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+        super().begin_epoch(features, labels, clock)
+        self.partners = labels.visible_to_infrared
+        if self.partners is not None:
+            visible, infrared = self.visible_memory.rows, self.infrared_memory.rows
+            rows = aggregate(visible, infrared, self.partners, self.config.share)
+            self.visible_memory.rows = normalize(rows) if self.config.normalise_rows else rows
+
+    def diagnostics(self) -> Mapping[str, Tensor]:
+        return {} if self.partners is None else {"aggregated": (self.partners != UNMATCHED).float().mean()}
+
+
+def votes(visible: Tensor, infrared: Tensor, labels: PseudoLabels, threshold: float) -> tuple[Tensor, Tensor]:
+    """How many pairs of images speak for each pair of clusters.
+
+    Args:
+        visible: ``[N, D]`` features as they come from clustering, not normalised.
+        infrared: ``[M, D]``.
+        labels: their clusters; outliers do not vote.
+        threshold: smallest inner product of a pair that counts.
+
+    Returns:
+        ``[Kv, Ki]`` int64 number of pairs of images, and ``[Kv, Ki]`` their largest inner product (-inf for none).
+    """
+    (visible, rows), (infrared, columns) = (
+        (features[part != OUTLIER], part[part != OUTLIER])
+        for features, part in ((visible, labels.visible), (infrared, labels.infrared))
+    )
+    shape = int(labels.visible.max()) + 1, int(labels.infrared.max()) + 1
+    counts = torch.zeros(shape[0] * shape[1], dtype=torch.int64, device=rows.device)
+    best = visible.new_full((shape[0] * shape[1],), -torch.inf)
+    block = max(1, BLOCK // len(infrared))
+    for some, row in zip(visible.split(block), rows.split(block), strict=True):
+        similarity = some @ infrared.T
+        near = similarity >= threshold
+        pair = (row[:, None] * shape[1] + columns)[near]
+        counts += pair.bincount(minlength=len(counts))
+        best.scatter_reduce_(0, pair, similarity[near], "amax")
+    return counts.view(shape), best.view(shape)
+
+
+def elect(counts: Tensor, best: Tensor) -> Tensor:
+    """Pairs of clusters, those with most votes first; a cluster is paired once.
+
+    Args:
+        counts: ``[Kv, Ki]`` votes.
+        best: ``[Kv, Ki]`` largest similarity among them, which breaks ties.
+
+    Returns:
+        ``[Kv]`` int64 infrared partner of each visible cluster, -1 for none.
+    """
+    votes, similarity = counts.cpu().numpy(), best.cpu().numpy()
+    row, column = votes.nonzero()
+    order = np.lexsort((column, row, -similarity[row, column], -votes[row, column]))
+    partners: dict[int, int] = {}
+    taken: set[int] = set()
+    for a, b in zip(row[order].tolist(), column[order].tolist(), strict=True):
+        if a not in partners and b not in taken:
+            partners[a] = b
+            taken.add(b)
+    return torch.tensor([partners.get(a, UNMATCHED) for a in range(len(votes))], device=counts.device)
+
+
+def aggregate(visible: Tensor, infrared: Tensor, partners: Tensor, share: float) -> Tensor:
+    """Visible rows ``[Kv, D]``, where paired ``(1 - share) * visible + share * infrared``; not normalised."""
+    mixed = (1 - share) * visible + share * infrared[partners.clamp(min=0)]
+    return torch.where((partners != UNMATCHED)[:, None], mixed, visible)

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import world
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from components.association import match
+from components.memory import UPDATE_RULES
+from engine.registry import UsageError
+from engine.types import MODALITIES, Batch, Modality, PseudoLabels
+from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+from methods.pgm import PGM, PGMConfig
+
+SMALL = {"k1": 6, "k2": 2}
+WIDTH = 64
+
+
+def started(epoch: int = 0, **settings: Any) -> tuple[PGM, Batch]:
+    """A method at the start of an epoch, with features of its own instead of an encoder's, and a batch."""
+    method = PGM(PGMConfig(**{**SMALL, **settings}), world.encoder())
+    seen = world.features(width=WIDTH)
+    labels = method.label(seen, world.clock(epoch))
+    method.begin_epoch(seen, labels, world.clock(epoch))
+    return method, embedded(method, world.batch(labels, method))
+
+
+def embedded(method: PGM, batch: Batch, seed: int = 5) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    visible, infrared = (torch.randn(len(y), WIDTH, generator=generator) for y in labels_of(batch).values())
+    leaves = visible.requires_grad_(), infrared.requires_grad_()
+    method.embed_batch = lambda batch: leaves  # type: ignore[method-assign]
+    return batch
+
+
+def labels_of(batch: Batch) -> dict[Modality, Tensor]:
+    return {"visible": batch.visible.labels.repeat(2), "infrared": batch.infrared.labels}
+
+
+def rows_of(method: PGM) -> dict[Modality, Tensor]:
+    return {"visible": method.visible_memory.rows.clone(), "infrared": method.infrared_memory.rows.clone()}
+
+
+def naive_contrast(features: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+    terms = []
+    for feature, label in zip(features, labels, strict=True):
+        logits = torch.stack([(feature / feature.norm() * row).sum() / 0.05 for row in rows])
+        terms.append(-logits.log_softmax(0)[label])
+    return torch.stack(terms).mean()
+
+
+def trained(method: ClusterContrast, steps: int = 3) -> tuple[list[dict[str, float]], list[Tensor]]:
+    history = world.train_steps(method, steps)
+    return history, [p.detach().clone() for p in method.encoder.parameters()]
+
+
+# ---- losses and memories -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("epoch", "source", "target"), [(0, "visible", "infrared"), (3, "infrared", "visible")])
+def test_losses_and_gradients_are_the_definition(epoch: int, source: Modality, target: Modality) -> None:
+    method, batch = started(epoch)
+    features = dict(zip(MODALITIES, method.embed_batch(batch), strict=True))
+    rows, labels = rows_of(method), labels_of(batch)
+    losses = method.loss(batch, world.clock(epoch))
+    assert list(losses) == ["visible", "infrared", f"cross_{source}"]
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    leaves = {m: features[m].detach().clone().requires_grad_() for m in MODALITIES}
+    expected = {m: naive_contrast(leaves[m], labels[m], rows[m]) for m in MODALITIES}
+    partners = match(rows["visible"], rows["infrared"])[MODALITIES.index(source)]
+    crossed = torch.tensor([int(partners[y]) for y in labels[source]])
+    cross = 0.25 * naive_contrast(leaves[source], crossed, rows[target])
+    torch.testing.assert_close(losses[f"cross_{source}"], cross)
+    (expected["visible"] + expected["infrared"] + cross).backward()
+    for modality in MODALITIES:
+        torch.testing.assert_close(losses[modality], expected[modality])
+        torch.testing.assert_close(features[modality].grad, leaves[modality].grad, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("update", ["hard", "sequential", "mean"])
+@pytest.mark.parametrize("epoch", [0, 1])
+@pytest.mark.parametrize("cross_updates", [True, False])
+def test_memories_move_after_the_step_by_crossing_samples_first(update: Any, epoch: int, cross_updates: bool) -> None:
+    method, batch = started(epoch, update=update, cross_updates=cross_updates)
+    rows, labels, rule = rows_of(method), labels_of(batch), UPDATE_RULES[update]
+    features = {m: normalize(f.detach(), dim=1) for m, f in zip(MODALITIES, method.embed_batch(batch), strict=True)}
+    source, target = MODALITIES if epoch == 0 else MODALITIES[::-1]
+    partners = match(rows["visible"], rows["infrared"])[MODALITIES.index(source)]
+    method.loss(batch, world.clock(epoch))
+    assert all(torch.equal(rows[m], method.memories[m].rows) for m in MODALITIES)
+    method.end_step(world.clock(epoch))
+    if cross_updates:
+        rows[target] = rule(rows[target], features[source], partners[labels[source]], 0.1)
+    for modality in MODALITIES:
+        expected = rule(rows[modality], features[modality], labels[modality], 0.1)
+        torch.testing.assert_close(method.memories[modality].rows, expected)
+        torch.testing.assert_close(expected.norm(dim=1), torch.ones(len(expected)))
+
+
+def test_both_modalities_may_cross_in_every_epoch() -> None:
+    for epoch in (0, 1):
+        method, batch = started(epoch, crossing="both")
+        assert set(method.loss(batch, world.clock(epoch))) == {*MODALITIES, "cross_visible", "cross_infrared"}
+        assert set(method.crossed) == set(MODALITIES)
+
+
+def test_renumbering_clusters_leaves_the_losses() -> None:
+    method, batch = started(crossing="both")
+    seen = world.features(width=WIDTH)
+    labels = method.label(seen, world.clock())
+    order = torch.randperm(world.PEOPLE, generator=torch.Generator().manual_seed(1))
+    before = method.loss(batch, world.clock())
+    renumbered = PseudoLabels(torch.where(labels.visible < 0, -1, order[labels.visible]), labels.infrared)
+    method.begin_epoch(seen, renumbered, world.clock())
+    moved = replace(batch, visible=replace(batch.visible, labels=order[batch.visible.labels]))
+    after = method.loss(moved, world.clock())
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value)
+
+
+# ---- matching ------------------------------------------------------------------------------------------------
+
+
+def merged(labels: PseudoLabels, into: int) -> PseudoLabels:
+    """The same images with fewer infrared clusters."""
+    return PseudoLabels(labels.visible, torch.where(labels.infrared < 0, -1, labels.infrared % into))
+
+
+def test_every_cluster_has_a_partner_and_the_journal_is_told() -> None:
+    method, _ = started()
+    seen = world.features(width=WIDTH)
+    labels = method.label(seen, world.clock())
+    assert torch.equal(labels.visible_to_infrared, method.partners["visible"])
+    method.begin_epoch(seen, merged(labels, 2), world.clock())  # three times as many visible ones
+    assert sorted(method.partners["visible"].tolist()) == [0, 0, 0, 1, 1, 1]
+    assert len(set(method.partners["infrared"].tolist())) == 2
+    assert float(method.diagnostics()["matched"]) == 1
+
+
+def test_one_to_one_leaves_clusters_out_of_the_cross_contrast() -> None:
+    method, batch = started(progressive=False)
+    seen = world.features(width=WIDTH)
+    labels = merged(method.label(seen, world.clock()), 2)
+    method.begin_epoch(seen, labels, world.clock())
+    partners = method.partners["visible"]
+    assert int((partners < 0).sum()) == world.PEOPLE - 2
+    assert float(method.diagnostics()["matched"]) == pytest.approx(4 / (world.PEOPLE + 2))
+    batch = replace(batch, infrared=replace(batch.infrared, labels=batch.infrared.labels % 2))
+    loss = method.loss(batch, world.clock())["cross_visible"]
+    visible, y = method.embed_batch(batch)[0], labels_of(batch)["visible"]
+    kept = [i for i in range(len(y)) if partners[y[i]] >= 0]
+    expected = naive_contrast(visible[kept], partners[y[kept]], method.infrared_memory.rows)
+    torch.testing.assert_close(loss, 0.25 * expected)
+
+
+def test_a_batch_in_which_nobody_has_a_partner_has_no_cross_contrast() -> None:
+    method, batch = started(progressive=False)
+    method.partners = {m: torch.full((world.PEOPLE,), -1) for m in MODALITIES}
+    before = rows_of(method)["infrared"]
+    losses = method.loss(batch, world.clock())
+    assert losses["cross_visible"].item() == 0
+    losses["cross_visible"].backward()
+    method.end_step(world.clock())
+    infrared = method.embed_batch(batch)[1]
+    moved = UPDATE_RULES["hard"](before, normalize(infrared.detach(), dim=1), batch.infrared.labels, 0.1)
+    torch.testing.assert_close(method.infrared_memory.rows, moved)
+
+
+# ---- the method ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("update", ["hard", "sequential", "mean"])
+def test_without_cross_contrast_it_is_dual_cluster_contrast_continued(update: Any) -> None:
+    parent = ClusterContrast(ClusterContrastConfig(**SMALL, update=update), world.encoder())
+    expected, weights = trained(parent)
+    history, own = trained(PGM(PGMConfig(**SMALL, update=update, cross_weight=0), world.encoder()))
+    assert history == expected
+    assert all(torch.equal(a, b) for a, b in zip(own, weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"cross_weight": 0.5}, {"crossing": "both"}, {"cross_updates": False}, {"update": "sequential"}],
+    ids=str,
+)
+def test_every_switch_changes_the_training(settings: dict[str, Any]) -> None:
+    histories = [trained(PGM(PGMConfig(**SMALL, **some), world.encoder()))[0] for some in (settings, {})]
+    assert histories[0] != histories[1]
+
+
+def test_the_first_stage_is_shared_whatever_the_update_rule() -> None:
+    stages = PGM.stages(PGMConfig(update="mean", cross_weight=0))
+    assert [stage.method for stage in stages] == ["cluster_contrast", "pgm"]
+    assert stages[0].config == ClusterContrastConfig()
+
+
+def test_a_negative_weight_is_named() -> None:
+    with pytest.raises(UsageError, match=r"method\.cross_weight=-1"):
+        PGMConfig(cross_weight=-1)
