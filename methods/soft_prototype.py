@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,10 +19,10 @@ from torch.nn.functional import normalize
 
 from components.association import match
 from components.clustering import centroids
+from components.crossing import direction
 from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher
 from components.encoder import TwoStreamEncoder
 from components.instance_discrimination import hardest_share, instance_loss, update_bank
-from components.memory import ClusterMemory
 from components.soft_prototypes import (
     FORMS,
     Choice,
@@ -56,7 +56,7 @@ class SoftPrototypeConfig(ClusterContrastConfig):
     """Weigh prototypes by their similarity to the centroid. False: equally."""
     instances: bool = True
     """Instance discrimination."""
-    progressive: bool = True
+    scheduled: bool = True
     """Instances early, classes later, soft prototypes last. False: constant weights in both stages."""
     slots: int = 16
     """Most prototypes of a cluster [K]; PCLHD draws as many."""
@@ -105,9 +105,8 @@ class SoftPrototypeConfig(ClusterContrastConfig):
         self.check_range(TINY, 1, "share", "prototype_ramp", "instance_until", "ema_window")
         self.check_range(TINY, math.inf, "weight_temperature", "instance_temperature")
         self.check_range(0, 1, "prototype_weight", "instance_momentum", "centroid_start")
-        self.check_range(
-            0, math.inf, "instance_extra", "instance_weight", "instance_floor", "instance_constant", "cross_weight"
-        )
+        self.check_range(0, math.inf, "instance_extra", "instance_weight", "instance_floor", "instance_constant")
+        self.check_range(0, math.inf, "cross_weight")
         if self.floor is not None:
             self.check_range(0, 1, "floor")
         if self.warmup_epochs is not None:
@@ -129,7 +128,7 @@ class Shares:
         risen = 0.0 if c.phase == "first" else min(1.0, clock.progress / c.prototype_ramp)
         instance = max(c.instance_floor, c.instance_weight * (1 - passed))
         contrast = c.centroid_start + (1 - c.centroid_start) * passed
-        if not c.progressive:
+        if not c.scheduled:
             instance, contrast, risen = c.instance_constant, 1.0, 1.0
         if not c.instances:
             instance, contrast = 0.0, 1.0
@@ -138,19 +137,14 @@ class Shares:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One modality's rows in one step, view after view.
-
-    Attributes:
-        features: ``[B, D]`` of the images drawn by their clusters.
-        labels: ``[B]`` those clusters.
-        looks: ``[B + E, D]`` unit features, those of the images drawn from all among them.
-        index: ``[B + E]`` their images.
-    """
+    """One modality's rows in one step, view after view; the last two hold the images drawn from all, too."""
 
     features: Tensor
     labels: Tensor
     looks: Tensor
+    """Unit features ``[B + E, D]``."""
     index: Tensor
+    """Their images ``[B + E]``."""
 
     @classmethod
     def of(cls, samples: Samples, features: Tensor, extra: int) -> Drawn:
@@ -209,7 +203,6 @@ class SoftPrototype(ClusterContrast):
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         super().begin_epoch(features, labels, clock)
-        self.memories: dict[Modality, ClusterMemory]
         self.memories = {"visible": self.visible_memory, "infrared": self.infrared_memory}
         self.shares = Shares.at(self.config, clock)
         self.alpha = alpha_for(max(self.config.ema_window, 1 / clock.iterations), clock.iterations)
@@ -220,9 +213,7 @@ class SoftPrototype(ClusterContrast):
         self.labels: dict[Modality, Tensor] = {"visible": labels.visible, "infrared": labels.infrared}
         chosen_in = MODALITIES if self.shares.prototypes else ()
         self.chosen = {modality: self.choose(modality, clock) for modality in chosen_in}
-        self.figures: dict[str, list[Tensor]] = {}
-        for modality in chosen_in:
-            self.note(describe(self.memories[modality].rows, self.prototypes(modality)))
+        self.figures = [describe(self.memories[modality].rows, self.prototypes(modality)) for modality in chosen_in]
 
     def choose(self, modality: Modality, clock: Clock) -> Choice:
         """The images that are the prototypes of a modality's clusters in this epoch."""
@@ -280,12 +271,12 @@ class SoftPrototype(ClusterContrast):
         labels = self.labels[modality] if c.instance_negatives == "masked" else None
         task = drawn.looks, drawn.index, self.banks[modality], c.instance_temperature, labels
         if clock.step == 0:
-            self.note({"hardest_negatives": hardest_share(*task)})
+            self.figures.append({"hardest_negatives": hardest_share(*task)})
         return instance_loss(*task)
 
     def across(self, clock: Clock) -> tuple[Modality, Tensor, Tensor]:
         """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
-        source, target = MODALITIES if clock.epoch % 2 == 0 else MODALITIES[::-1]
+        source, target = direction(clock.epoch)
         drawn = self.drawn[source]
         return target, drawn.features, self.partners[MODALITIES.index(source)][drawn.labels]
 
@@ -305,17 +296,16 @@ class SoftPrototype(ClusterContrast):
             for mine, student in zip(self.teacher.buffers(), self.encoder.buffers(), strict=True):
                 mine.copy_(student)  # the teacher sees no batches: its normalisation has the student's statistics
 
-    def note(self, figures: Mapping[str, Tensor]) -> None:
-        """Keep figures of this epoch for the journal."""
-        for name, value in figures.items():
-            self.figures.setdefault(name, []).append(value)
-
     def diagnostics(self) -> Mapping[str, Tensor]:
-        return {name: torch.stack(values).mean() for name, values in self.figures.items()}
+        names = dict.fromkeys(name for figures in self.figures for name in figures)
+        return {name: torch.stack([f[name] for f in self.figures if name in f]).mean() for name in names}
 
 
-FIRST_STAGE = {f.name for f in fields(ClusterContrastConfig)} - {"update"} | {"progressive", "centroid_start"}
-"""Settings that the first stage depends on, beside those of instance discrimination."""
+FIRST_STAGE = {f.name for f in fields(SoftPrototypeConfig) if f.name.startswith("instance")} | {
+    *(f.name for f in fields(ClusterContrastConfig)),
+    *("phase", "scheduled", "centroid_start"),
+}
+"""Settings that a first stage without prototypes depends on."""
 
 
 def first_stage(config: SoftPrototypeConfig) -> Stage:
@@ -324,11 +314,11 @@ def first_stage(config: SoftPrototypeConfig) -> Stage:
     Settings of the second stage are dropped, so that one training serves all that differs there only, and the
     baseline's own serves where instance discrimination is off. Without schedule, prototypes are there from the start.
     """
-    first: dict[str, Any] = {"phase": "first", "update": ClusterContrastConfig.update}
-    if config.prototypes != "none" and not config.progressive:
-        return Stage("soft_prototype", replace(config, warmup_epochs=None, **first), config.warmup_epochs)
-    if not config.instances:
+    early = config.prototypes != "none" and not config.scheduled
+    if not (config.instances or early):
         return warmup(config, config.warmup_epochs)
-    names = [f.name for f in fields(config) if f.name in FIRST_STAGE or f.name.startswith("instance")]
-    kept = {name: getattr(config, name) for name in names}
-    return Stage("soft_prototype", SoftPrototypeConfig(**kept, **first, prototypes="none"), config.warmup_epochs)
+    first = replace(config, phase="first", update=ClusterContrastConfig.update, warmup_epochs=None)
+    if not early:
+        kept = {name: getattr(first, name) for name in FIRST_STAGE}
+        first = SoftPrototypeConfig(**kept, prototypes="none")
+    return Stage("soft_prototype", first, config.warmup_epochs)

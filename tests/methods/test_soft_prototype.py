@@ -18,6 +18,7 @@ from engine.registry import UsageError
 from engine.types import MODALITIES, OUTLIER, Batch, Clock, PseudoLabels
 from methods.base import Method
 from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
+from methods.pgm import PGM, PGMConfig
 from methods.soft_prototype import Drawn, Shares, SoftPrototype, SoftPrototypeConfig
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "slots": 3, "instance_extra": 5}
@@ -115,9 +116,9 @@ def test_attention_moves_from_instances_to_classes_to_prototypes(
 @pytest.mark.parametrize("epoch", [0, 3])
 def test_without_schedule_weights_are_constant(phase: Any, epoch: int) -> None:
     clock = world.clock(epoch=epoch)
-    assert Shares.at(config(phase=phase, progressive=False), clock) == Shares(0.2, 1.0, 0.5)
-    assert Shares.at(config(phase=phase, progressive=False, instances=False), clock) == Shares(0.0, 1.0, 0.5)
-    assert Shares.at(config(phase=phase, progressive=False, prototypes="none"), clock) == Shares(0.2, 1.0, 0.0)
+    assert Shares.at(config(phase=phase, scheduled=False), clock) == Shares(0.2, 1.0, 0.5)
+    assert Shares.at(config(phase=phase, scheduled=False, instances=False), clock) == Shares(0.0, 1.0, 0.5)
+    assert Shares.at(config(phase=phase, scheduled=False, prototypes="none"), clock) == Shares(0.2, 1.0, 0.0)
 
 
 def test_a_floor_keeps_some_instance_discrimination() -> None:
@@ -128,7 +129,7 @@ def test_a_floor_keeps_some_instance_discrimination() -> None:
 # ---- stages and switches -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{"prototypes": "none"}, {"progressive": True}, OFF], ids=str)
+@pytest.mark.parametrize("settings", [{"prototypes": "none"}, {"scheduled": True}, OFF], ids=str)
 def test_without_instance_discrimination_the_first_stage_is_the_shared_one(settings: dict[str, Any]) -> None:
     c = config(**{**settings, "instances": False})
     first, last = SoftPrototype.stages(c)
@@ -162,7 +163,7 @@ def test_what_concerns_the_second_stage_shares_the_first(settings: dict[str, Any
         {"instance_temperature": 0.05},
         {"instance_negatives": "all"},
         {"centroid_start": 1.0},
-        {"progressive": False},
+        {"scheduled": False},
         {"eps": 0.5},
         {"warmup_epochs": 3},
     ],
@@ -205,6 +206,17 @@ def test_all_switches_off_is_cluster_contrast_bit_for_bit(settings: dict[str, An
         assert torch.equal(getattr(ours, name).rows, getattr(parent, name).rows)
 
 
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_the_baseline_row_is_pgm_bit_for_bit(epoch: int) -> None:
+    """Given PGM's update rule: matching, alternation and the order of updates are the same."""
+    ours = SoftPrototype(config(**GRID["A0 baseline"]["method"], update="hard"), world.encoder())
+    clock = world.clock(epoch=epoch)
+    losses, weights = trained(ours, clock)
+    expected, expected_weights = trained(PGM(PGMConfig(k1=6, k2=2), world.encoder()), clock)
+    assert [list(step.values()) for step in losses] == [list(step.values()) for step in expected]
+    assert torch.equal(weights, expected_weights)
+
+
 @pytest.mark.parametrize("row", sorted(GRID))
 def test_every_row_of_the_grid_trains_both_stages(row: str) -> None:
     settings = [f"method.{name}={value}" for name, value in GRID[row]["method"].items()]
@@ -214,7 +226,7 @@ def test_every_row_of_the_grid_trains_both_stages(row: str) -> None:
         if not isinstance(stage.config, SoftPrototypeConfig):
             continue
         method = SoftPrototype(replace(stage.config, **SMALL), world.encoder())
-        second, early = stage.config == c, not c.progressive
+        second, early = stage.config == c, not c.scheduled
         history, _ = trained(method, LATE if second else world.clock(epoch=1), steps=2)
         names = set(history[-1])
         assert ("cross" in names) == second
@@ -242,7 +254,7 @@ def test_the_grid_is_in_the_papers_order_and_its_rows_differ() -> None:
         {"form": "joint"},
         {"form": "fused"},
         {"prototype_weight": 0.25},
-        {"progressive": False},
+        {"scheduled": False},
         {"instance_floor": 0.1},
         {"instance_floor": 0.1, "instance_negatives": "all"},
         {"cross_weight": 0.0},
