@@ -1,0 +1,35 @@
+"""Labels carried over to the other modality: the nearest prototype, if it is near by that prototype's own measure.
+
+Bidirectional Reverse Selection Transmission of HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a),
+after the label correction of RPNR (XiangboYin/RPNR @6647f21).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from engine.types import OUTLIER
+
+
+def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, threshold: float) -> Tensor:
+    """Label of the most similar prototype for every clustered image that passes the gate.
+
+    An image passes if its cosine with its nearest prototype reaches ``threshold`` times the largest cosine that any
+    image of its modality, outlier or not, has with that prototype. Its own cluster counts only as proof that it is no
+    outlier.
+
+    Args:
+        features: ``[N, D]`` of one modality, of any length.
+        labels: ``[N]`` clusters of that modality.
+        prototypes: ``[K, D]`` of the other modality, of any length.
+        threshold: of the gate [tau]; 0 lets (nearly) everything pass.
+
+    Returns:
+        ``[N]`` rows of ``prototypes``, -1 for outliers and for images that the gate stops.
+    """
+    cosine = normalize(features, dim=1) @ normalize(prototypes, dim=1).t()
+    reach = cosine.amax(dim=0)
+    best, nearest = cosine.max(dim=1)
+    return torch.where((labels != OUTLIER) & (best >= threshold * reach[nearest]), nearest, OUTLIER)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from components.transfer import transfer_labels
+
+
+def waves(rows: int, width: int, shift: float) -> Tensor:
+    i, j = np.arange(rows)[:, None], np.arange(width)[None]
+    return torch.from_numpy(np.sin(0.7 * i + 1.3 * j + shift + 0.31 * i * j)).float()
+
+
+PROTOTYPES = waves(3, 6, 1.7)
+IMAGES = PROTOTYPES[torch.arange(9) % 3] + (0.2 + 0.2 * torch.arange(9))[:, None] * waves(9, 6, 0.2)
+LABELS = torch.tensor([0, 0, 1, -1, 1, 2, 2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("tau", "labels", "expected"),
+    [
+        (0.5, LABELS, [0, 1, 2, -1, 1, 2, -1, 1, -1]),
+        (0.5, torch.zeros(9), [0, 1, 2, 0, 1, 2, -1, 1, -1]),
+        (0.8, LABELS, [0, 1, 2, -1, -1, -1, -1, -1, -1]),
+        (0.8, torch.zeros(9), [0, 1, 2, -1, -1, -1, -1, -1, -1]),
+    ],
+)
+def test_transferred_labels_are_the_released_codes(tau: float, labels: Tensor, expected: list[int]) -> None:
+    assert transfer_labels(IMAGES, labels, PROTOTYPES, tau).tolist() == expected
+
+
+def naive(features: Tensor, labels: Tensor, prototypes: Tensor, tau: float) -> list[int]:
+    cosine = [[float(x @ p / x.norm() / p.norm()) for p in prototypes] for x in features]
+    moved = []
+    for row, label in zip(cosine, labels.tolist(), strict=True):
+        best = max(range(len(row)), key=lambda k: row[k])
+        reach = max(other[best] for other in cosine)
+        moved.append(best if label >= 0 and row[best] >= tau * reach else -1)
+    return moved
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.53, 0.87]))
+def test_it_is_the_definition(seed: int, tau: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    features, prototypes = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (12, 4))
+    labels = torch.randint(-1, 3, (12,), generator=generator)
+    assert transfer_labels(features, labels, prototypes, tau).tolist() == naive(features, labels, prototypes, tau)
+
+
+def test_an_outlier_still_sets_the_measure_of_a_prototype() -> None:
+    prototypes = torch.eye(2)
+    features = torch.tensor([[1.0, 0.0], [0.6, 0.5], [0.0, 1.0]])
+    assert transfer_labels(features, torch.tensor([-1, 0, 0]), prototypes, 0.9).tolist() == [-1, -1, 1]
+    assert transfer_labels(features[1:], torch.tensor([0, 0]), prototypes, 0.9).tolist() == [0, 1]
+
+
+def test_a_prototype_may_be_nobodys() -> None:
+    prototypes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
+    assert transfer_labels(torch.eye(2), torch.tensor([0, 1]), prototypes, 0.5).tolist() == [0, 1]
+
+
+def test_the_nearest_image_of_a_prototype_always_passes_and_lower_gates_let_more_pass() -> None:
+    strict = transfer_labels(IMAGES, torch.zeros(9), PROTOTYPES, 1.0) >= 0
+    assert strict.any()
+    for low, high in ((0.0, 0.5), (0.5, 0.8), (0.8, 1.0)):
+        looser, tighter = (transfer_labels(IMAGES, torch.zeros(9), PROTOTYPES, t) >= 0 for t in (low, high))
+        assert (looser | ~tighter).all()
