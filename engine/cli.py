@@ -13,7 +13,7 @@ import torch
 
 from datasets.check import describe
 from datasets.source import open_dataset
-from engine.config import load_config
+from engine.config import SHARED, load_config
 from engine.files import StorageError
 from engine.progress import Progress
 from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
@@ -47,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
         "real set is there, else synthetic people (default)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--setting",
+        default=SHARED,
+        metavar="NAME",
+        help="settings to start from: 'shared', the same for all methods (default), or 'paper', the method's own",
+    )
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings, e.g. method.eps=0.4"
     )
@@ -99,12 +105,13 @@ def prepare(options: argparse.Namespace, progress: Progress) -> Run:
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
     _check_output(options.output)
     # settings are checked before the data set, which may take a while to open, and again with its own profile
-    early = load_config(options.method, options.protocol, profile=kind, seed=options.seed, settings=options.set)
+    settled = {"seed": options.seed, "settings": options.set, "setting": options.setting}
+    early = load_config(options.method, options.protocol, profile=kind, **settled)
     device = _device(options.device)
     dataset, sentence = open_dataset(kind, options.data, progress=progress.say, check_counts=early.data.check_counts)
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
-    config = load_config(options.method, options.protocol, profile=profile, seed=options.seed, settings=options.set)
+    config = load_config(options.method, options.protocol, profile=profile, **settled)
     torch.set_num_threads(config.engine.threads or len(os.sched_getaffinity(0)))
     progress.log_every = config.engine.log_every
     start = open_start(options.weights, dataset, config)

@@ -26,6 +26,8 @@ from methods.base import MethodConfig
 from protocols.base import ProtocolConfig
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+SHARED = "shared"
+"""The setting under which methods are compared; it serves every method."""
 T = TypeVar("T")
 
 
@@ -131,7 +133,7 @@ SECTIONS = {"method": "hyper", "protocol": "scoring"}
 
 
 def load_config(
-    method: str, protocol: str, *, profile: str, seed: int = 0, settings: Sequence[str] = (), setting: str = "shared"
+    method: str, protocol: str, *, profile: str, seed: int = 0, settings: Sequence[str] = (), setting: str = SHARED
 ) -> RunConfig:
     """Settings for a method on a data profile.
 
@@ -140,14 +142,25 @@ def load_config(
 
     Args:
         profile: kind of data, for example ``sysu`` or ``synthetic_sysu``.
+        setting: ``shared``, under which methods are compared, or ``paper``, where each has its own paper's batches
+            and schedule; a method without a file there has no such setting.
 
     Raises:
-        UsageError: unknown key, value of the wrong type or out of range.
+        UsageError: unknown key or setting, value of the wrong type or out of range.
     """
+    known = sorted(path.parent.name for path in CONFIGS.glob(f"*/{profile}.py"))
+    if known and setting not in known:
+        raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
     tree = _for_method(_read(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
     override = CONFIGS / setting / method / f"{profile}.py"
     if override.exists():
         _merge(tree, _read(override))
+    elif setting != SHARED:
+        others = sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
+        raise UsageError(
+            f"--setting {setting}: '{method}' has none for {profile}, only {', '.join(others) or 'no method'} has; "
+            f"leave --setting out for the {SHARED} one"
+        )
     for item in settings:
         _merge(tree, parse_setting(item))
     sections: dict[str, type[Any]] = {

@@ -125,6 +125,15 @@ def test_multi_shot_galleries_are_reached_by_set(tmp_path: Path, tiny_people: di
     assert read_record(the_record(tmp_path, "sysu_all")).result.headline["shots"] == 10
 
 
+def test_the_record_says_that_the_setting_is_the_paper_s(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
+    arguments = command(tmp_path, str(tiny_people["sysu"]), "train.epochs=1", method="pgm")
+    assert main([*arguments, "--setting", "paper"]) == 0
+    result = read_record(the_record(tmp_path, "sysu_all")).result
+    assert result.setting == result.config["setting"] == "paper"
+    assert result.config["hyper"]["momentum"] == 0.2
+    assert result.config["encoder"]["bn_groups"] == 4
+
+
 @pytest.mark.parametrize("setting", ["train.amp=bf16", "encoder.bn_groups=2", "encoder.non_local=true"])
 def test_precision_and_encoder_options_train(setting: str, tmp_path: Path, tiny_people: dict[str, Path]) -> None:
     assert main(command(tmp_path, str(tiny_people["sysu"]), setting, "train.epochs=1")) == 0
@@ -162,6 +171,8 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (["--method", "schlm", "--protocol", "sysu_all"], "unknown method 'schlm': did you mean sclhm"),
         (["--method", "sclhm", "--protocol", "sysu_al"], "unknown protocol 'sysu_al': did you mean sysu_all"),
+        (["--method", "sclhm", "--protocol", "sysu_all", "--setting", "papr"], "unknown setting 'papr': did you mean"),
+        (["--method", "untrained", "--protocol", "sysu_all", "--setting", "paper"], "only adca"),
         (["--method", "sclhm"], "--protocol is missing"),
         (["--protocol", "sysu_all"], "--method is missing"),
         (["--methd", "sclhm"], "did you mean --method"),

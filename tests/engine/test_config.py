@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 from mmengine.config import Config
 
 from components.ema import alpha_for
-from engine.config import CONFIGS, TrainConfig, build, digest, load_config, parse_setting
+from engine.config import CONFIGS, RunConfig, TrainConfig, build, digest, load_config, parse_setting
 from engine.registry import METHODS, UsageError
 
 PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
@@ -20,6 +20,43 @@ def test_every_shipped_setting_is_typed(method: str, profile: str) -> None:
     assert config.setting == "shared"
     with pytest.raises(FrozenInstanceError):
         config.train.epochs = 3  # type: ignore[misc]
+
+
+def paper_files() -> list[tuple[str, str]]:
+    return sorted((path.parent.name, path.stem) for path in (CONFIGS / "paper").glob("*/*.py"))
+
+
+@pytest.mark.parametrize(("method", "profile"), paper_files())
+def test_every_setting_of_a_paper_is_typed_and_differs_from_the_shared_one(method: str, profile: str) -> None:
+    protocol = "sysu_all" if "sysu" in profile else "regdb_v2i"
+    paper = load_config(method, protocol, profile=profile, setting="paper")
+    assert paper.setting == "paper"
+    assert paper != replace(load_config(method, protocol, profile=profile), setting="paper")
+
+
+def test_papers_have_their_own_batches_and_schedules() -> None:
+    def loaded(method: str, profile: str) -> RunConfig:
+        protocol = {"sysu": "sysu_all", "regdb": "regdb_i2v"}[profile]
+        return load_config(method, protocol, profile=profile, setting="paper")
+
+    for method in ("adca", "pgm"):
+        for profile, iterations, eps in (("sysu", 200, 0.6), ("regdb", 100, 0.3)):
+            c = loaded(method, profile)
+            assert (c.train.infrared_clusters, c.train.visible_clusters, c.train.instances) == (16, 8, 16)
+            assert (c.train.iterations, c.hyper.eps, c.encoder.bn_groups) == (iterations, eps, 4)  # type: ignore[attr-defined]
+            assert (c.encoder.non_local, c.augment.jitter) == ((True, 0.5) if method == "pgm" else (False, 0.0))
+    pgm = {profile: loaded("pgm", profile) for profile in ("sysu", "regdb")}
+    assert [(c.train.epochs, c.train.drop_epochs(c.train.epochs)) for c in pgm.values()] == [(50, 20), (30, 10)]
+    assert [(c.hyper.update, c.hyper.momentum) for c in pgm.values()] == [("hard", 0.2), ("sequential", 0.2)]  # type: ignore[attr-defined]
+    first = METHODS.get("pgm").stages(pgm["sysu"].hyper)[0]
+    assert (first.config.momentum, first.config.update) == (0.2, "sequential")
+
+
+def test_a_method_without_a_setting_of_its_own_is_told_who_has_one() -> None:
+    with pytest.raises(UsageError, match=r"'untrained' has none for sysu, only adca, .*pgm.* has; leave --setting out"):
+        load_config("untrained", "sysu_all", profile="sysu", setting="paper")
+    with pytest.raises(UsageError, match="unknown setting 'papers': did you mean paper"):
+        load_config("adca", "sysu_all", profile="sysu", setting="papers")
 
 
 def test_real_data_has_the_published_schedule() -> None:

@@ -1,0 +1,10 @@
+"""PGM from dual contrast to the whole method, then its parts varied one at a time: our rows."""
+
+rows = {
+    "dual contrast, continued": {"method": {"cross_weight": 0.0}},
+    "+ one-to-one matching, both directions": {"method": {"progressive": False, "crossing": "both"}},
+    "+ progressive matching": {"method": {"crossing": "both"}},
+    "+ alternate learning": {"method": {}},
+    "one-to-one matching, alternate": {"method": {"progressive": False}},
+    "crossing samples do not move memories": {"method": {"cross_updates": False}},
+}

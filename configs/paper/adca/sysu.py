@@ -1,0 +1,5 @@
+"""ADCA on SYSU-MM01 as published (yangbincv/ADCA @8d0a8cb): infrared batches of 256, four GPUs."""
+
+train = {"infrared_clusters": 16}
+encoder = {"bn_groups": 4}  # batch normalisation had one part on each GPU
+method = {"normalise_features": False}

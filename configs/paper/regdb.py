@@ -1,0 +1,3 @@
+"""What the papers' own settings for RegDB start from: the shared one."""
+
+_base_ = "../shared/regdb.py"

@@ -1,0 +1,3 @@
+"""What the papers' own settings for SYSU-MM01 start from: the shared one."""
+
+_base_ = "../shared/sysu.py"

@@ -1,0 +1,3 @@
+"""As on RegDB."""
+
+_base_ = "regdb.py"

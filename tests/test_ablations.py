@@ -1,0 +1,27 @@
+"""Every row of every ablation grid is a setting of its method."""
+
+from __future__ import annotations
+
+import pytest
+from mmengine.config import Config
+
+from engine.config import CONFIGS, build
+from engine.registry import METHODS
+
+GRIDS = {path.stem: path for path in sorted((CONFIGS / "ablations").glob("*.py"))}
+
+
+@pytest.mark.parametrize("method", GRIDS)
+def test_a_grid_holds_different_valid_settings_of_a_registered_method(method: str) -> None:
+    rows = Config.fromfile(str(GRIDS[method]), lazy_import=False).to_dict()["rows"]
+    assert len(rows) > 1
+    cls = METHODS.get(method)
+    built = []
+    for name, row in rows.items():
+        assert name.strip()
+        assert set(row) <= {"method", "train"}, name
+        config = build(cls.Config, row.get("method", {}), "method")
+        assert cls.stages(config)[-1].method == method
+        built.append((config, str(row.get("train"))))
+    default = (cls.Config(), "None")  # the full method, which a sweep may contain again
+    assert all(row not in built[:i] for i, row in enumerate(built) if row != default), "two rows are the same"
