@@ -37,7 +37,6 @@ class HardMemory(ClusterMemory):
         hard: Tensor | None = None,
         temperature: float = 0.05,
         momentum: float = 0.1,
-        *,
         centre_weight: float = 0.5,
         hard_weight: float = 0.5,
         hinge: float = 0.2,

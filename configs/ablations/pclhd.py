@@ -1,0 +1,21 @@
+"""Prototypes and stages of PCLHD, one by one; which rows the paper's table has is not known to us."""
+
+BASE = {"hard": False, "dynamic": False, "joint": False}
+
+rows = {
+    "baseline (PGM)": {"method": BASE},
+    "+ hard prototypes": {"method": {**BASE, "hard": True}},
+    "+ dynamic prototypes": {"method": {**BASE, "dynamic": True}},
+    "+ joint clusters": {"method": {**BASE, "joint": True}},
+    "hard and dynamic": {"method": {"joint": False}},
+    "hard, joint": {"method": {"dynamic": False}},
+    "dynamic, joint": {"method": {"hard": False}},
+    "PCLHD": {"method": {}},
+    # first stage, and readings of the paper
+    "hard prototypes from the first stage on": {"method": {"stage1_memory": "hybrid"}},
+    "without cross contrast": {"method": {"cross_weight": 0.0}},
+    "one random slot": {"method": {"dyn_select": "random_one"}},
+    "random slot against centroids": {"method": {"dyn_select": "figure"}},
+    "hard start": {"method": {"hard_init": "farthest_k"}},
+    "defects of the released code": {"method": {"preset": "official"}},
+}

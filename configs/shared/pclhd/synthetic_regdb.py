@@ -1,0 +1,3 @@
+"""PCLHD on synthetic people in RegDB's layout."""
+
+_base_ = "synthetic_sysu.py"
