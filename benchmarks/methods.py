@@ -70,10 +70,10 @@ def rows(figures: dict[str, dict[str, float]]) -> list[list[str]]:
     ]
 
 
-def written(page: str, text: str) -> str:
-    """The page with the table between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}"
+def written(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
+    """The page with a table between its marks."""
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
