@@ -406,12 +406,6 @@ def test_diagnostics_are_shares_of_the_epoch() -> None:
     assert off.diagnostics() == {}
 
 
-@pytest.mark.parametrize("row", GRID)
-def test_every_row_of_the_grid_is_a_valid_config(row: str) -> None:
-    assert set(GRID[row]) == {"method"}
-    build(HILConfig, GRID[row]["method"], "method")
-
-
 @pytest.mark.parametrize(
     "settings",
     [
