@@ -1,7 +1,8 @@
 """PCLHD: hard and dynamic prototypes of every cluster, on top of progressive graph matching.
 
-"Progressive Contrastive Learning with Hard and Dynamic Prototypes for Unsupervised Visible-Infrared Person
-Re-Identification", Shi J., Yin X., Wang Y. et al., NeurIPS 2024, https://arxiv.org/abs/2402.19026.
+"Learning Commonality, Divergence and Variety for Unsupervised Visible-Infrared Person Re-Identification", Shi J.,
+Yin X., Zhang Y. et al., NeurIPS 2024, https://arxiv.org/abs/2402.19026 (Progressive Contrastive Learning with Hard and
+Dynamic Prototypes).
 """
 
 from __future__ import annotations
