@@ -1,8 +1,9 @@
 """Approximate nearest neighbours within one set on a CPU, for sets too large to compare every pair.
 
 An inverted file over 4-bit product-quantised vectors (Jegou et al., TPAMI 2011; André et al., VLDB 2015; faiss'
-``IndexIVFPQFastScan``) finds candidates, which are then compared exactly. A sample searched exhaustively says how many
-lists must be visited, and how many of the true neighbours were found.
+``IndexIVFPQFastScan``) finds candidates, which are then compared exactly. What it misses is looked for among the
+neighbours of neighbours (Dong et al., WWW 2011): most of an image's neighbours are each other's, too. A sample that is
+searched exhaustively says how far either must go, and what part of the true neighbours is found.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components.neighbour_lists import Floats, Rows, empty_lists, feed_candidates, sort_lists
+from components.neighbour_lists import OWNER, Floats, Rows, empty_lists, feed_candidates, feed_neighbours, sort_lists
 from components.symmetric_search import in_shares
 from engine.measuring import report_least
 
@@ -26,14 +27,18 @@ except ImportError:  # an extra of the installation; exact searches do without
     HAS_FAISS = False
 
 TARGET_RECALL = 0.96
-"""Share of the true neighbours of a sample that must be found."""
-CANDIDATES = 8
+"""Share of the true neighbours of a sample that is to be found."""
+CANDIDATES = 6
 """Rows compared exactly for each neighbour asked for."""
+FIRST_RECALL = 0.9
+"""The same share by the index alone; the rest is cheaper to find among neighbours of neighbours."""
+ROUNDS = 3
+"""Most rounds over neighbours of neighbours."""
 
 _SAMPLE = 500
 _TRAINING_ROWS = 40
 """Rows for each inverted list to learn the lists from; faiss asks for 39."""
-_BLOCK_ROWS = 16_384
+_BLOCK_ROWS = 1024
 
 
 def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
@@ -53,11 +58,22 @@ def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
         raise ValueError("approximate search needs faiss: pip install faiss-cpu, or search exactly")
     faiss.omp_set_num_threads(torch.get_num_threads())
     n = len(vectors)
+    sample = np.sort(np.random.default_rng(1).choice(n, min(n, _SAMPLE), replace=False))
+    truth = faiss.knn(vectors[sample], vectors, k)[1]
     index = _index(vectors)
-    report_least("recall", _tune(index, vectors, k))
+    _tune(index, vectors, sample, truth)
     blocks = [_search(index, vectors, np.arange(a, min(a + _BLOCK_ROWS, n)), k) for a in range(0, n, _BLOCK_ROWS)]
     distances, rows = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    for _ in range(ROUNDS):
+        if _recall(truth, rows[sample]) >= TARGET_RECALL:
+            break
+        distances, rows = _look_further(vectors, distances, rows)
+    report_least("recall", _recall(truth, rows[sample]))
     return distances, rows
+
+
+def _recall(truth: NDArray[np.int64], found: Rows) -> float:
+    return float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
 
 
 def _index(vectors: Floats) -> Any:
@@ -72,16 +88,12 @@ def _index(vectors: Floats) -> Any:
     return index
 
 
-def _tune(index: Any, vectors: Floats, k: int) -> float:
-    """Visit as many lists as the target needs; what part of a sample's true neighbours is found then."""
-    sample = np.sort(np.random.default_rng(1).choice(len(vectors), min(len(vectors), _SAMPLE), replace=False))
-    truth = faiss.knn(vectors[sample], vectors, k)[1]
-    index.nprobe = max(1, index.nlist // 64)
-    while True:
-        found = _search(index, vectors, sample, k)[1]
-        recall = float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
-        if recall >= TARGET_RECALL or index.nprobe == index.nlist:
-            return recall
+def _tune(index: Any, vectors: Floats, sample: NDArray[np.int64], truth: NDArray[np.int64]) -> None:
+    """Visit as many lists as the index's share of the recall needs."""
+    index.nprobe = max(1, index.nlist // 128)
+    while index.nprobe < index.nlist:
+        if _recall(truth, _search(index, vectors, sample, truth.shape[1])[1]) >= FIRST_RECALL:
+            break
         index.nprobe = min(index.nprobe + index.nprobe // 4 + 1, index.nlist)
 
 
@@ -98,3 +110,13 @@ def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> t
         in_shares(pool, feed_candidates, 0, len(owners), vectors, owners, candidates, distances, rows)
         in_shares(pool, sort_lists, 0, len(owners), distances, rows)
     return distances, rows
+
+
+def _look_further(vectors: Floats, distances: Floats, rows: Rows) -> tuple[Floats, Rows]:
+    """One round over the neighbours of neighbours; sorted lists in, sorted lists out."""
+    heaps = distances[:, ::-1].copy(), rows[:, ::-1].copy()  # a descending list is a heap
+    heaps[0][heaps[1] == np.arange(len(rows))[:, None]] = OWNER
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        in_shares(pool, feed_neighbours, 0, len(rows), vectors, rows, *heaps)
+        in_shares(pool, sort_lists, 0, len(rows), *heaps)
+    return heaps

@@ -34,8 +34,16 @@ class Clustering:
 
     def __call__(self, features: Tensor, groups: Tensor | None, what: str) -> Tensor:
         """Cluster of every image ``[N]``; see :func:`components.clustering.pseudo_labels`."""
-        settings = {"eps": self.eps, "k1": self.k1, "k2": self.k2, "min_samples": self.min_samples}
-        return pseudo_labels(features, **settings, groups=groups, search=self.search, what=what)
+        return pseudo_labels(
+            features,
+            eps=self.eps,
+            k1=self.k1,
+            k2=self.k2,
+            min_samples=self.min_samples,
+            groups=groups,
+            search=self.search,
+            what=what,
+        )
 
 
 def cluster_each_modality(features: Features, clustering: Clustering, *, cameras: bool = False) -> PseudoLabels:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
-_OWNER = np.float32(-1)
+OWNER = np.float32(-1)
 """Distance of a row to itself while its list is filled."""
 
 
@@ -108,6 +108,29 @@ def feed_candidates(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def feed_neighbours(start: int, stop: int, vectors: Floats, known: Rows, distances: Floats, rows: Rows) -> None:
+    """Compare rows ``start <= i < stop`` with the neighbours of their nearest neighbours.
+
+    Args:
+        start: first list to fill.
+        stop: end of the lists to fill.
+        vectors: all vectors ``[N, D]``.
+        known: sorted lists of all rows ``[N, k]``, which are read.
+        distances: the same lists as heaps ``[N, k]``, which are filled.
+        rows: likewise.
+    """
+    near = (known.shape[1] + 1) // 2
+    met = np.full(len(vectors), -1, np.int32)  # the last row that was compared with each
+    for i in range(start, stop):
+        met[known[i]] = i
+        for a in known[i, 1:near]:
+            for j in known[a]:
+                if met[j] != i:
+                    met[j] = i
+                    _offer(distances[i], rows[i], _squared_distance(vectors[i], vectors[j]), j, i)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def sort_lists(start: int, stop: int, distances: Floats, rows: Rows) -> None:
     """Put the lists of rows ``start <= i < stop`` in order, nearest first: they are heaps no longer."""
     for i in range(start, stop):
@@ -120,7 +143,7 @@ def sort_lists(start: int, stop: int, distances: Floats, rows: Rows) -> None:
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _offer(heap: Floats, members: Rows, distance: np.float32, row: int, owner: int) -> None:
     """Put a row in the place of the farthest member of a list, if it is nearer."""
-    distance = _OWNER if row == owner else max(distance, np.float32(0))
+    distance = OWNER if row == owner else max(distance, np.float32(0))
     if distance > heap[0] or (distance == heap[0] and row > members[0]):
         return
     k, hole = len(heap), 0
