@@ -267,7 +267,7 @@ def main() -> None:
     tasks += [(partial(made, "modality", size, options.dim), compare) for size in options.sizes or ()]
     tasks += [(partial(made, "joint", options.joint, options.dim), compare)] if options.joint else []
     grow, agree = (partial(measure, device=device, repeats=repeats) for measure in (alone, approximate_beside_exact))
-    tasks += [(partial(made, "growth", size, 256, 0.65, 0.3), grow) for size in options.growth or ()]
+    tasks += [(partial(made, "growth", size, 256, 0.6, 0.3), grow) for size in options.growth or ()]
     tasks += [(partial(made, "agreement", options.agreement, 256, 0.7, 0.3), agree)] if options.agreement else []
     print("".join(f"{heading:>{form.partition('.')[0]}}" for heading, form in COLUMNS.values()))
     for make, measure in tasks:
