@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from components.neighbour_lists import OWNER, Floats, Rows, empty_lists, feed_candidates, feed_neighbours, sort_lists
-from components.symmetric_search import in_shares
+from components.symmetric_search import in_shares, symmetric_search
 from engine.measuring import report_least
 
 try:
@@ -35,6 +35,8 @@ FIRST_RECALL = 0.9
 ROUNDS = 3
 """Most rounds over neighbours of neighbours."""
 
+_FEW = 1000
+"""Rows below which there is nothing to gain; an index could not even be trained on them."""
 _SAMPLE = 500
 _TRAINING_ROWS = 40
 """Rows for each inverted list to learn the lists from; faiss asks for 39."""
@@ -55,9 +57,12 @@ def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
         ValueError: faiss is not installed.
     """
     if not HAS_FAISS:
-        raise ValueError("approximate search needs faiss: pip install faiss-cpu, or search exactly")
-    faiss.omp_set_num_threads(torch.get_num_threads())
+        raise ValueError("approximate search needs faiss: pip install faiss-cpu, or --set method.search=exact")
     n = len(vectors)
+    if n < _FEW:
+        report_least("recall", 1.0)
+        return symmetric_search(vectors, k)
+    faiss.omp_set_num_threads(torch.get_num_threads())
     sample = np.sort(np.random.default_rng(1).choice(n, min(n, _SAMPLE), replace=False))
     truth = faiss.knn(vectors[sample], vectors, k)[1]
     index = _index(vectors)
@@ -105,7 +110,7 @@ def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> t
     if few.any():  # in the lists visited: compare such rows with all
         candidates[few] = -1
         candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
-    distances, rows = empty_lists(len(owners), k)
+    distances, rows = empty_lists(len(owners), k, owners)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         in_shares(pool, feed_candidates, 0, len(owners), vectors, owners, candidates, distances, rows)
         in_shares(pool, sort_lists, 0, len(owners), distances, rows)

@@ -111,7 +111,10 @@ def pseudo_labels(
         )
     if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
-    distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
+    try:
+        distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from error
     with timed("dbscan"):
         labels = dbscan(distance, eps, min_samples)
     found = int(labels.max()) + 1

@@ -32,7 +32,8 @@ def jaccard_distance(
 ) -> csr_array:
     """How little the neighbourhoods of two images overlap, for the pairs that are close.
 
-    Time and memory grow with the stored pairs: pass ``max_distance`` where only near ones are needed.
+    Time and memory grow with the stored pairs: pass ``max_distance`` where only near ones are needed. (On a GPU time
+    grows with the square of N, and memory does not.)
 
     Args:
         features: ``[N, D]``, used as given: scaling them changes the distance.
@@ -107,7 +108,7 @@ def nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np.
     if groups is None:
         return []
     table = torch.as_tensor(groups).cpu().numpy()
-    if table.ndim not in (1, 2) or len(table) != n:
+    if len(table) != n or table.shape[1:] not in ((), (1,), (2,)):
         raise ValueError(f"groups of shape {table.shape} for {n} images; give [N] or [N, 2]")
     table = table.reshape(n, -1)
     levels = range(table.shape[1], 0, -1)

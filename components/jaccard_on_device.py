@@ -41,7 +41,7 @@ class _Codes:
 def jaccard_on_device(
     vectors: Tensor, lists: Tensor, k2: int, groups: list[NDArray[np.int64]], max_distance: float
 ) -> csr_array:
-    """Distances of near pairs, from neighbour lists.
+    """Distances of near pairs, from neighbour lists; in time that grows with the square of N.
 
     Args:
         vectors: ``[N, D]`` float32.

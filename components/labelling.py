@@ -32,7 +32,7 @@ class Clustering:
     normalise: bool = True
     search: Search = "auto"
 
-    def __call__(self, features: Tensor, groups: Tensor | None, what: str) -> Tensor:
+    def __call__(self, features: Tensor, groups: Tensor | None, what: str, at_least: int = 2) -> Tensor:
         """Cluster of every image ``[N]``; see :func:`components.clustering.pseudo_labels`."""
         return pseudo_labels(
             features,
@@ -43,6 +43,7 @@ class Clustering:
             groups=groups,
             search=self.search,
             what=what,
+            at_least=at_least,
         )
 
 
@@ -64,27 +65,30 @@ def cluster_each_modality(features: Features, clustering: Clustering, *, cameras
     )
 
 
-def cluster_jointly(features: Features, clustering: Clustering, *, cameras: bool = False) -> tuple[Tensor, Tensor]:
-    """Cluster both modalities together, the local expansion balanced over them.
+def modality_of_each(features: Features) -> Tensor:
+    """0 for every visible image, then 1 for every infrared one: what :func:`cluster_jointly` balances over."""
+    return torch.cat([torch.zeros_like(features.visible_cameras), torch.ones_like(features.infrared_cameras)])
 
-    Without the balance, an image's neighbours are of its own modality, and so are its clusters. As in MMM
-    (shijiangming1/MMM @7e57d50); over cameras, DMIC (arXiv 2412.08231).
+
+def cluster_jointly(features: Features, clustering: Clustering, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Cluster both modalities together; there may be no cluster at all.
+
+    Without a balance, an image's neighbours are of its own modality, and so are its clusters. Balanced as in MMM
+    (shijiangming1/MMM @7e57d50).
 
     Args:
         features: of the whole training set.
         clustering: how.
-        cameras: balance over the cameras of each modality, too.
+        groups: of all visible images, then all infrared ones, to balance the local expansion over; None for no balance.
 
     Returns:
         Labels of the visible and of the infrared images, numbered together.
 
     Raises:
-        UsageError: fewer images than ``k1``, or fewer than two clusters.
+        UsageError: fewer images than ``k1``.
     """
     f = features.normalised() if clustering.normalise else features
-    modality = torch.cat([torch.zeros_like(f.visible_cameras), torch.ones_like(f.infrared_cameras)])
-    groups = torch.stack([modality, torch.cat([f.visible_cameras, f.infrared_cameras])], 1) if cameras else modality
-    labels = clustering(torch.cat([f.visible, f.infrared]), groups, "visible and infrared")
+    labels = clustering(torch.cat([f.visible, f.infrared]), groups, "visible and infrared", at_least=0)
     return labels[: len(f.visible)], labels[len(f.visible) :]
 
 

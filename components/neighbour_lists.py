@@ -1,8 +1,8 @@
 """Lists of the nearest rows found so far, and the compiled loops that fill them.
 
 A list is a row of ``distances`` and of ``rows``, kept as a heap with the farthest member on top, so that one look tells
-whether another row may enter. At equal distance the smaller row number is nearer, hence no order of visits and no
-number of threads changes a list. The owner of a list is its nearest member, whatever the rounding.
+whether another row may enter. At equal distance the smaller row number is nearer, hence the order of visits
+changes no list. The owner of a list is its nearest member, whatever the rounding.
 
 The kernels live in one file because a compiled function that is kept on disk does not notice a change in another file.
 """
@@ -22,9 +22,11 @@ OWNER = np.float32(-1)
 """Distance of a row to itself while its list is filled."""
 
 
-def empty_lists(n: int, k: int) -> tuple[Floats, Rows]:
-    """Lists of ``n`` rows that anything may enter."""
-    return np.full((n, k), np.inf, np.float32), np.full((n, k), n, np.int32)
+def empty_lists(n: int, k: int, owners: NDArray[np.integer[Any]]) -> tuple[Floats, Rows]:
+    """Lists that hold nobody but the row ``[n]`` that each belongs to; anything may enter."""
+    distances, rows = np.full((n, k), np.inf, np.float32), np.full((n, k), np.iinfo(np.int32).max, np.int32)
+    distances[:, -1], rows[:, -1] = OWNER, owners  # the last place of a heap has nothing below it
+    return distances, rows
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -53,8 +55,8 @@ def feed_rows(
         for w in range(len(words)):
             if words[w]:
                 for c in range(8 * w, 8 * w + 8):
-                    if near[c]:
-                        _offer(distances[i], rows[i], own + other[c] - two * line[c], left + c, i)
+                    if near[c] and left + c != i:
+                        _offer(distances[i], rows[i], own + other[c] - two * line[c], left + c)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -74,7 +76,7 @@ def feed_columns(
                 for c in range(8 * w, 8 * w + 8):
                     if near[c]:
                         j = start + c
-                        _offer(distances[j], rows[j], own + other[c] - two * line[c], top + r, j)
+                        _offer(distances[j], rows[j], own + other[c] - two * line[c], top + r)
                         farthest[c] = distances[j, 0]
 
 
@@ -101,10 +103,9 @@ def feed_candidates(
     """
     for p in range(start, stop):
         i = owners[p]
-        _offer(distances[p], rows[p], np.float32(0), i, i)
         for j in candidates[p]:
             if j >= 0 and j != i:
-                _offer(distances[p], rows[p], _squared_distance(vectors[i], vectors[j]), j, i)
+                _offer(distances[p], rows[p], _squared_distance(vectors[i], vectors[j]), j)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -127,7 +128,7 @@ def feed_neighbours(start: int, stop: int, vectors: Floats, known: Rows, distanc
             for j in known[a]:
                 if met[j] != i:
                     met[j] = i
-                    _offer(distances[i], rows[i], _squared_distance(vectors[i], vectors[j]), j, i)
+                    _offer(distances[i], rows[i], _squared_distance(vectors[i], vectors[j]), j)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -141,9 +142,9 @@ def sort_lists(start: int, stop: int, distances: Floats, rows: Rows) -> None:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _offer(heap: Floats, members: Rows, distance: np.float32, row: int, owner: int) -> None:
+def _offer(heap: Floats, members: Rows, distance: np.float32, row: int) -> None:
     """Put a row in the place of the farthest member of a list, if it is nearer."""
-    distance = OWNER if row == owner else max(distance, np.float32(0))
+    distance = max(distance, np.float32(0))
     if distance > heap[0] or (distance == heap[0] and row > members[0]):
         return
     k, hole = len(heap), 0

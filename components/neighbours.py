@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from components.approximate_search import HAS_FAISS, approximate_search
+from components.approximate_search import approximate_search
 from components.symmetric_search import symmetric_search
 from engine.measuring import timed
 
@@ -37,20 +37,25 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
         Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, on the features' device.
 
     Raises:
-        ValueError: an argument is out of range, a feature is not finite, or faiss is missing.
+        ValueError: an argument is out of range, a feature is not finite, or faiss is missing where the search is
+            approximate.
     """
     if not 1 <= k <= len(features):
         raise ValueError(f"k={k} neighbours of {len(features)} images; choose 1 to {len(features)}")
     if search not in get_args(Search):
         raise ValueError(f"unknown search '{search}': choose one of {', '.join(get_args(Search))}")
+    if features.ndim != 2:
+        raise ValueError(f"features of shape {tuple(features.shape)}; give [N, D]")
     vectors = features.detach().float().contiguous()
-    if not all_finite(vectors):
-        raise ValueError("features hold NaN or infinity; the network that made them has diverged")
+    if not all_finite(vectors) or not all_finite(vectors.square().sum(1)):
+        raise ValueError("features hold NaN, infinity or lengths beyond float32; the network behind them has diverged")
     with timed("search"):
         if search == "approximate" or (search == "auto" and _too_many(vectors)):
             found = approximate_search(vectors.cpu().numpy(), k)
         elif vectors.is_cuda:
-            return blocked_search(vectors, k)
+            found_on_gpu = blocked_search(vectors, k)
+            torch.cuda.synchronize(vectors.device)  # or the seconds would be told of whoever waits next
+            return found_on_gpu
         else:
             found = symmetric_search(vectors.numpy(), k)
     distances, rows = (torch.from_numpy(part) for part in found)
@@ -63,7 +68,7 @@ def all_finite(features: Tensor) -> bool:
 
 
 def _too_many(vectors: Tensor) -> bool:
-    return HAS_FAISS and not vectors.is_cuda and len(vectors) > EXACT_UP_TO
+    return not vectors.is_cuda and len(vectors) > EXACT_UP_TO
 
 
 def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -73,7 +78,10 @@ def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
     step = max(1, _BLOCK_ENTRIES // len(vectors))
     for start in range(0, len(vectors), step):
         rows = slice(start, start + step)
-        distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2).add_(squares[rows, None]).clamp_(min=0)
+        with torch.autocast(vectors.device.type, enabled=False):
+            distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2)
+        distances.add_(squares[rows, None]).clamp_(min=0)
         distances.diagonal(start).fill_(-1)  # an image comes first in its own list, whatever the rounding
         blocks.append(distances.topk(k, largest=False))
+        del distances  # before the next block is made
     return torch.cat([b.values for b in blocks]).clamp_(min=0), torch.cat([b.indices for b in blocks])

@@ -15,8 +15,6 @@ _BLOCK_ROWS = 1024
 """Rows that one task computes; fixed, so that results do not depend on the number of threads."""
 _OUTSIDE = np.float32(0.75)
 """Part of the needed overlap that the entries which find no candidates may hold; 0.6 to 0.9 are equally fast."""
-_ROUNDING = np.float32(1e-5)
-"""More than a sum of float32 entries can be off."""
 
 
 def near_pairs(codes: csr_array, max_distance: float) -> csr_array:
@@ -30,13 +28,15 @@ def near_pairs(codes: csr_array, max_distance: float) -> csr_array:
         ``[N, N]`` float32, exactly symmetric, sorted. Overlaps add up in ascending column, as in a dense matrix.
     """
     n = codes.shape[0]
-    codes.eliminate_zeros()
-    columns = codes.tocsc()
+    columns = codes.tocsc(copy=True)
+    columns.eliminate_zeros()
     rows = columns.tocsr()  # by way of columns its rows come out sorted
+    longest = int(np.diff(rows.indptr).max(initial=0))
+    rounding = np.float32(1e-6 + longest * 2.0**-23)  # more than sums of so many float32 entries below 1 can be off
     arrays = (rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data)
 
     def block(start: int) -> Any:
-        return _near_pairs(start, min(start + _BLOCK_ROWS, n), *arrays, np.float32(max_distance), _OUTSIDE, _ROUNDING)
+        return _near_pairs(start, min(start + _BLOCK_ROWS, n), *arrays, np.float32(max_distance), _OUTSIDE, rounding)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         blocks = pool.map(block, range(0, n, _BLOCK_ROWS))
@@ -116,7 +116,7 @@ def _near_pairs(
                     first[used], second[used], distances[used] = i, j, distance
                     used += 1
         own[columns] = 0
-    return first[:used], second[:used], distances[:used]
+    return first[:used].copy(), second[:used].copy(), distances[:used].copy()  # not all that room
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

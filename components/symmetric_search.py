@@ -35,7 +35,7 @@ def symmetric_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
     """
     n, threads = len(vectors), torch.get_num_threads()
     squares = np.einsum("nd,nd->n", vectors, vectors)
-    distances, rows = empty_lists(n, k)
+    distances, rows = empty_lists(n, k, np.arange(n))
     buffer = np.empty(min(BLOCK, n) ** 2, np.float32)
     with threadpool_limits(threads, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for top in range(0, n, BLOCK):

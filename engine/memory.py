@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from engine.measuring import report
 
 _RESET = Path("/proc/self/clear_refs")
 """Linux: writing 5 makes the resident memory's high-water mark what is resident now, see proc(5)."""
+
+_STATUS = Path("/proc/self/status")
 
 _highest: dict[str, float] = {}
 """High-water marks before they were reset, by kind of device."""
@@ -41,8 +44,9 @@ def extra_memory(device: torch.device) -> Iterator[None]:
 def _mark(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    if _STATUS.exists():  # what getrusage tells is never below what the parent process had
+        return float(re.findall(r"VmHWM:\s+(\d+)", _STATUS.read_text())[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _reset(device: torch.device) -> bool:

@@ -21,7 +21,7 @@ Modality = Literal["visible", "infrared"]
 MODALITIES: tuple[Modality, Modality] = ("visible", "infrared")
 
 OUTLIER = -1
-"""Label of an image that belongs to no cluster; such images are not drawn in that epoch."""
+"""Label of an image that belongs to no cluster; such images are not drawn by cluster in that epoch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from components.clustering import centroids
 from components.hybrid import joint_centroids
 from components.instance_contrast import InstanceMemory, overwrite
-from components.labelling import cluster_each_modality, in_both
+from components.labelling import cluster_each_modality, cluster_jointly, in_both
 from components.memory import ClusterMemory
 from engine.registry import METHODS, UsageError
 from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
@@ -132,11 +132,8 @@ class DMIC(Method):
         apart = cluster_each_modality(features, replace(c.clustering, eps=eps, k2=k2), cameras=c.mie)
         if c.phase == "intra":
             return apart
-        f = features.normalised() if c.normalise_features else features
-        groups = joint_groups(f.visible_cameras, f.infrared_cameras, c.mie_mode) if c.mie else None
-        clustering = replace(c.clustering, eps=eps, k2=min(c.joint_k2, c.k1))
-        labels = clustering(torch.cat([f.visible, f.infrared]), groups, "visible and infrared")
-        joint = labels[: len(f.visible)], labels[len(f.visible) :]
+        groups = joint_groups(features.visible_cameras, features.infrared_cameras, c.mie_mode) if c.mie else None
+        joint = cluster_jointly(features, replace(c.clustering, eps=eps, k2=min(c.joint_k2, c.k1)), groups)
         drawn = in_both(*joint) if c.shared_subset == "mixed" else joint
         return replace(apart, extra={"joint": drawn, "joint_clusters": joint})
 

@@ -192,13 +192,13 @@ class HIL(ClusterContrast):
         parts = {"visible": batch.visible, "infrared": batch.infrared}
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
         self.seen_instances = {m: (features[m].detach(), index[m]) for m in MODALITIES}
-        later = self.moved_instances() if c.preset == "official" else self.instances
+        later = self.moved_instances() if c.preset == "official" else {}
 
         def term(query: Modality, key: Modality) -> Tensor:
             keys, views = self.instances[key], len(parts[query].views)
             queries = self.instances[query][parts[query].index]
             mask = neighbour_mask(queries, keys, c.neighbour_threshold).repeat(views, 1)
-            return neighbour_loss(features[query], keys, mask, c.neighbour_temperature, later[key])
+            return neighbour_loss(features[query], keys, mask, c.neighbour_temperature, later.get(key))
 
         within = term("visible", "visible") + term("infrared", "infrared")
         even = clock.epoch % 2 == 0

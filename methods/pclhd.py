@@ -21,7 +21,7 @@ from components.ema import alpha_for, ema_update, make_teacher
 from components.encoder import TwoStreamEncoder
 from components.hard_memory import HardMemory, farthest_means
 from components.hybrid import joint_centroids
-from components.labelling import cluster_jointly, in_both
+from components.labelling import cluster_jointly, in_both, modality_of_each
 from components.memory import ClusterMemory
 from engine.registry import METHODS, UsageError
 from engine.seeding import torch_generator
@@ -132,7 +132,8 @@ class PCLHD(PGM):
         labels = super().label(features, clock)
         if not c.joint:
             return labels
-        clusters = cluster_jointly(features, replace(c.clustering, k1=c.joint_k1, k2=c.joint_k2))
+        clustering = replace(c.clustering, k1=c.joint_k1, k2=c.joint_k2)
+        clusters = cluster_jointly(features, clustering, modality_of_each(features))
         return replace(labels, extra={"joint": in_both(*clusters), "joint_clusters": clusters})
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
@@ -148,7 +149,7 @@ class PCLHD(PGM):
             everyone = torch.cat([features.visible, features.infrared])
             self.joint_memory = self.start_memory(rows, everyone, torch.cat(clusters))
             mixed = labels.pair("joint")[0] != OUTLIER
-            self.figures["mixed"] = mixed.float().mean()
+            self.figures["visible_in_mixed"] = mixed.float().mean()
             self.drawable = bool(mixed.any())
 
     def draw_slots(self, features: Features, labels: PseudoLabels, modality: Modality, clock: Clock) -> DynamicMemory:

@@ -1,7 +1,7 @@
 """PGM: clusters of the two modalities are matched as graphs, and each modality learns from the other in turn.
 
 "Unsupervised Visible-Infrared Person Re-Identification via Progressive Graph Matching and Alternate Learning",
-Wu Z., Ye M., CVPR 2023, pages 9548-9558.
+Wu Z., Ye M., CVPR 2023, pages 9548-9558 (https://github.com/zesenwu23/USL-VI-ReID).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class SoftPrototypeConfig(ClusterContrastConfig):
     instance_floor: float = 0.0
     """Weight of instance discrimination that always remains."""
     instance_constant: float = 0.2
-    """Its weight where ``progressive`` is off: about the mean of the falling one over the first stage."""
+    """Its weight where ``scheduled`` is off: about the mean of the falling one over the first stage."""
     centroid_start: float = 0.5
     """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
     cross_weight: float = 0.25
@@ -166,12 +166,13 @@ class SoftPrototype(ClusterContrast):
     contrast, and that attention moves gradually to them. No formula, constant or result of either was available to
     us, and no code.
 
-    **Our reconstruction:** every formula and constant. Two stages, cluster contrast and teacher follow PCLHD
+    **Our reconstruction:** every formula and constant. Two stages, cluster contrast follows PCLHD
     (shijiangming1/PCLHD @c1f7b24), matching and alternation PGM (zesenwu23/USL-VI-ReID @ed4a7df), soft weights SNCLR
     (ChongjianGE/SNCLR @b95c7e5), instance discrimination a bank a modality as in NPID and UCDIR
     (conghuihu/UCDIR @ad7fa42), its spared negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a
-    cluster as prototypes, the rank-wise contrast, the images drawn from all, the numbers of the schedule. PCLHD's
-    hard prototypes and joint clustering are left out.
+    cluster as prototypes, the rank-wise contrast, the images drawn from all, the numbers of the schedule; and the
+    teacher's, which averages over all steps until its window is full and takes over the student's batch statistics.
+    PCLHD's hard prototypes and joint clustering are left out.
     """
 
     Config = SoftPrototypeConfig

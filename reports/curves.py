@@ -92,7 +92,7 @@ def cost_figure(epochs: Sequence[Line]) -> Figure:
     figure, (seconds, memory) = new_figure(2)
     for phase in epochs[0]["seconds"]:
         _draw(seconds, [line["seconds"][phase] for line in epochs], phase)
-    _draw(memory, [line["clustering"].get("memory_mib") for line in epochs], "clustering", color=NEUTRAL)
+    _draw(memory, [line.get("clustering", {}).get("memory_mib") for line in epochs], "clustering", color=NEUTRAL)
     _finish(seconds, epochs, "seconds")
     _finish(memory, epochs, "extra memory (MiB)")
     _from_zero(seconds)

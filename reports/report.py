@@ -144,16 +144,22 @@ def _training(epochs: Sequence[Line], fold: str) -> Iterator[Picture]:
 
 
 def _clustering(epochs: Sequence[Line]) -> str:
-    """What clustering an epoch costs on average, by its steps."""
-    names = {"search": "neighbours", "distance": "distances", "dbscan": "DBSCAN"}
-    costs = [line["clustering"] for line in epochs]
+    """What clustering an epoch costs on average, by its steps; nothing where nothing was clustered."""
+    names = {"search_seconds": "neighbours", "distance_seconds": "distances", "dbscan_seconds": "DBSCAN"}
+    costs = [line.get("clustering", {}) for line in epochs]
     steps = [
-        f"{name} {fmean(cost.get(f'{step}_seconds', 0.0) for cost in costs):.2f} s" for step, name in names.items()
+        f"{name} {fmean(cost[key] for cost in costs if key in cost):.2f} s"
+        for key, name in names.items()
+        if any(key in cost for cost in costs)
     ]
-    text = f"Clustering, mean of an epoch: {', '.join(steps)}; the phase also holds all that is made of the clusters."
+    text = "The clustering phase also holds all that is made of the clusters."
+    if steps:
+        text = f"Clustering, mean of an epoch: {', '.join(steps)}. {text}"
     recalls = [cost["recall"] for cost in costs if "recall" in cost]
     if recalls:
-        text += f" Neighbours were searched approximately: {min(recalls):.1%} or more of the true ones were found."
+        text += (
+            f" Neighbours were searched approximately: of a sample's true ones, {min(recalls):.1%} or more were found."
+        )
     return text
 
 

@@ -16,6 +16,8 @@ from benchmarks.naive_clustering import naive_jaccard, naive_labels, naive_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 
+pytest.importorskip("faiss")
+
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.clustering", *options]

@@ -66,6 +66,17 @@ def test_an_image_is_first_in_its_own_list_among_many_duplicates(find: Find) -> 
     assert (distances[:, 0] == 0).all()
 
 
+def test_copies_in_other_blocks_do_not_push_an_image_out_of_its_own_list() -> None:
+    """A diagonal block's products may round otherwise than those of the blocks before it."""
+    n = symmetric_search.BLOCK + 300
+    x = features(n, 64, seed=3)
+    copies = torch.cat([torch.arange(60), torch.arange(n - 20, n)])
+    x[copies] = x[0].clone()
+    rows = nearest(x, 30, "exact")[1]
+    assert torch.equal(rows[:, 0], torch.arange(n))
+    assert torch.isin(rows[copies], copies).all()
+
+
 def test_features_are_left_as_they_were(find: Find) -> None:
     x = features(40, 8)
     before = x.clone()
@@ -130,6 +141,9 @@ def test_approximate_search_finds_what_it_says(dimension: int) -> None:
 def test_approximate_search_fills_the_lists_of_a_few_images() -> None:
     pytest.importorskip("faiss")
     x = people(300, 16)
+    with measured() as figures:
+        assert nearest(x[:3], 2, "approximate")[1][:, 0].tolist() == [0, 1, 2]
+    assert figures["recall"] == 1
     for k in (1, 30, 300):
         rows = nearest(x, k, "approximate")[1]
         assert all(len(set(row)) == k for row in rows.tolist())
@@ -151,12 +165,12 @@ def test_where_the_lists_visited_hold_too_few_images_all_are_compared() -> None:
 
 def test_auto_is_exact_up_to_the_stated_number(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faiss")
-    x = people(500, 16)
-    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 500)
+    x = people(1500, 16)
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 1500)
     with measured() as figures:
         nearest(x, 5)
     assert "recall" not in figures
-    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 499)
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 1499)
     with measured() as figures:
         nearest(x, 5)
     assert figures["recall"] > 0.9
@@ -173,5 +187,12 @@ def test_bad_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="unknown search 'fast': choose one of auto, exact, approximate"):
         nearest(features(5, 2), 2, "fast")  # type: ignore[arg-type]
     monkeypatch.setattr(approximate_search, "HAS_FAISS", False)
-    with pytest.raises(ValueError, match="pip install faiss-cpu"):
+    with pytest.raises(ValueError, match=r"pip install faiss-cpu, or --set method\.search=exact"):
         nearest(features(5, 2), 2, "approximate")
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 4)
+    with pytest.raises(ValueError, match="pip install faiss-cpu"):
+        nearest(features(5, 2), 2)
+    with pytest.raises(ValueError, match=r"features of shape \(5,\); give \[N, D\]"):
+        nearest(torch.zeros(5), 2)
+    with pytest.raises(ValueError, match="lengths beyond float32"):
+        nearest(1e20 * torch.rand(5, 3), 2, "exact")

@@ -57,6 +57,29 @@ def test_it_is_the_dense_distance_bit_for_bit_where_that_is_near(
     assert found.has_canonical_format
 
 
+@pytest.mark.parametrize("entries", [200, 3200])
+def test_no_pair_at_the_very_limit_is_lost_in_long_codes(entries: int) -> None:
+    """Sums of thousands of small float32 entries are off by more than 1e-5."""
+    rng = np.random.default_rng(0)
+    for share in rng.uniform(0.2, 0.6, 4):
+        for step in np.linspace(-3e-4, 3e-4, 21):
+            few = share / 3 * (1 + step)
+            pair = np.zeros((2, entries + 400))
+            pair[:, 1 : entries + 1] = share / entries
+            pair[0, 0], pair[1, 0] = max((1 - share) / 3, few), few
+            pair[0, entries + 1 : entries + 3] = (1 - share - pair[0, 0]) / 2
+            pair[1, entries + 3 :] = (1 - share - few) / 397
+            rows = np.float32(pair)
+            limit = float(dense_distance(rows)[0, 1])
+            assert dense(near_pairs(csr_array(rows), limit))[0, 1] == np.float32(limit)
+
+
+def test_the_codes_are_left_as_they_were() -> None:
+    rows = csr_array((np.float32([1, 0, 1]), ([0, 0, 1], [0, 1, 1])), shape=(2, 2))
+    near_pairs(rows, 0.5)
+    assert rows.nnz == 3
+
+
 def test_the_order_of_a_rows_entries_does_not_matter() -> None:
     rows = codes(40, 40, 0.4, 2.0, 0)
     ordered = csr_array(rows)

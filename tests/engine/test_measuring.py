@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,6 +58,24 @@ def test_extra_memory_is_that_of_the_block_alone() -> None:
         pass
     assert small["memory_mib"] < 5
     assert peak_memory_mib(CPU) >= overall  # of the whole process, whatever was reset
+
+
+CHILD = """
+import numpy as np, torch
+from engine.measuring import measured
+from engine.memory import extra_memory
+with measured() as figures, extra_memory(torch.device("cpu")):
+    np.ones(60 << 17)
+print(figures["memory_mib"])
+"""
+
+
+@pytest.mark.skipif(not memory._reset(CPU), reason="the system cannot reset its high-water mark")
+def test_a_process_does_not_inherit_the_mark_of_a_larger_one() -> None:
+    large = np.ones(600 << 17)
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
+    assert len(large)
+    assert 55 <= float(done.stdout) <= 80
 
 
 def test_nothing_is_reported_where_the_system_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:

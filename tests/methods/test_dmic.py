@@ -107,7 +107,7 @@ def test_without_dnc_nothing_moves() -> None:
 def test_label_uses_the_schedule_and_a_constant_joint_k2(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, float, int, int, int]] = []
 
-    def record(self: Any, features: Tensor, groups: Tensor | None, what: str) -> Tensor:
+    def record(self: Any, features: Tensor, groups: Tensor | None, what: str, at_least: int = 2) -> Tensor:
         calls.append((what, self.eps, self.k1, self.k2, 0 if groups is None else groups.ndim))
         return torch.arange(len(features)) % 6
 
@@ -385,7 +385,7 @@ def test_a_single_image_of_a_cluster_in_a_batch_is_fine() -> None:
 def test_drawn_are_images_of_mixed_clusters_or_all_but_outliers(monkeypatch: pytest.MonkeyPatch) -> None:
     joint = halves().extra["joint_clusters"]
 
-    def known(self: Any, features: Tensor, groups: Tensor | None, what: str) -> Tensor:
+    def known(self: Any, features: Tensor, groups: Tensor | None, what: str, at_least: int = 2) -> Tensor:
         return torch.cat(joint) if what == "visible and infrared" else torch.arange(len(features)) % 6
 
     monkeypatch.setattr("components.labelling.Clustering.__call__", known)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import runpy
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +21,7 @@ from components.labelling import in_both
 from components.memory import ClusterMemory
 from engine.config import CONFIGS, TrainConfig, load_config
 from engine.optimiser import Optimiser
-from engine.registry import UsageError
+from engine.registry import METHODS, UsageError
 from engine.types import Batch, Features, PseudoLabels, Samples
 from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from methods.pclhd import PCLHD, PCLHDConfig
@@ -448,3 +450,20 @@ def test_neighbours_follow_the_data() -> None:
         for profile in ("sysu", "regdb", "synthetic_sysu")
     }
     assert [(c.eps, c.joint_k1, c.joint_k2) for c in joint.values()] == [(0.6, 40, 32), (0.3, 40, 32), (0.6, 20, 16)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("found", [0, 1])
+@pytest.mark.parametrize("name", ["pclhd", "dmic"])
+def test_an_epoch_without_two_joint_clusters_trains_without_the_joint_step(
+    name: str, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One joint cluster holds everybody, or none anybody."""
+
+    def few(features: Features, clustering: object, groups: object) -> tuple[Tensor, Tensor]:
+        return torch.full((len(features.visible),), found - 1), torch.full((len(features.infrared),), found - 1)
+
+    cls = METHODS.get(name)
+    monkeypatch.setattr(sys.modules[cls.__module__], "cluster_jointly", few)
+    method = cls(replace(cls.Config(), k1=6, k2=2), world.encoder())
+    history = world.train_steps(method)
+    assert all(math.isfinite(value) for losses in history for value in losses.values())

