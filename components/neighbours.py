@@ -47,7 +47,7 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
     if features.ndim != 2:
         raise ValueError(f"features of shape {tuple(features.shape)}; give [N, D]")
     vectors = features.detach().float().contiguous()
-    if not all_finite(vectors) or not all_finite(vectors.square().sum(1)):
+    if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
         raise ValueError("features hold NaN, infinity or lengths beyond float32; the network behind them has diverged")
     with timed("search"):
         if search == "approximate" or (search == "auto" and _too_many(vectors)):
