@@ -10,6 +10,10 @@ from torch import Tensor
 from engine.registry import UsageError
 
 
+class TooFewClustersError(UsageError):
+    """Labels do not hold the clusters of a batch; a method may do without such batches."""
+
+
 class PKSampler:
     """Draws batches of ``clusters`` x ``instances`` rows, the rule of Cluster Contrast and its descendants.
 
@@ -27,7 +31,8 @@ class PKSampler:
         generator: source of all draws.
 
     Raises:
-        UsageError: fewer than P clusters, or P or K below 1.
+        TooFewClustersError: fewer than P clusters.
+        UsageError: P or K below 1.
     """
 
     def __init__(
@@ -38,7 +43,7 @@ class PKSampler:
         self._cameras: NDArray[np.int64] = cameras.cpu().numpy()
         self._members = _members(labels.cpu().numpy())
         if len(self._members) < clusters:
-            raise UsageError(
+            raise TooFewClustersError(
                 f"{len(self._members)} clusters in {len(labels)} images, but a batch draws {clusters}; "
                 "lower --set train.visible_clusters / train.infrared_clusters, or change --set method.eps"
             )

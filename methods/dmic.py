@@ -19,7 +19,8 @@ from components.hybrid import joint_centroids
 from components.instance_contrast import InstanceMemory, overwrite
 from components.labelling import cluster_each_modality, cluster_jointly, in_both
 from components.memory import ClusterMemory
-from engine.registry import METHODS, UsageError
+from components.sampling import TooFewClustersError
+from engine.registry import METHODS
 from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
 from methods.base import Method, Stage
 from methods.cluster_contrast import TINY, ClusterContrastConfig
@@ -179,7 +180,7 @@ class DMIC(Method):
         if self.drawable:
             try:
                 return draw("joint")
-            except UsageError:
+            except TooFewClustersError:
                 self.drawable = False
         return None
 

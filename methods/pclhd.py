@@ -23,6 +23,7 @@ from components.hard_memory import HardMemory, farthest_means
 from components.hybrid import joint_centroids
 from components.labelling import cluster_jointly, in_both, modality_of_each
 from components.memory import ClusterMemory
+from components.sampling import TooFewClustersError
 from engine.registry import METHODS, UsageError
 from engine.seeding import torch_generator
 from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels
@@ -183,7 +184,7 @@ class PCLHD(PGM):
         if self.drawable:
             try:
                 return draw("joint")
-            except UsageError:
+            except TooFewClustersError:
                 self.drawable = False
         return None
 

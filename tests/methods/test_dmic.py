@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 
 from components.jaccard import _encode, _expand, jaccard_distance, nested_groups
 from components.neighbours import nearest
+from components.sampling import TooFewClustersError
 from engine.config import CONFIGS, build, load_config
 from engine.registry import UsageError
 from engine.types import Batch, Features, PseudoLabels
@@ -340,7 +341,7 @@ def steps_taken(mode: Any, labels: PseudoLabels, refuse: bool = False) -> tuple[
     def draw(name: str = "clusters", extra: int = 0) -> Batch:
         drawn.append(name)
         if refuse and name == "joint":
-            raise UsageError("3 clusters, but a batch draws 8")
+            raise TooFewClustersError("3 clusters, but a batch draws 8")
         return world.batch(labels, method, name=name)
 
     for step in range(2):

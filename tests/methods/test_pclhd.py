@@ -19,6 +19,7 @@ from components.hard_memory import HardMemory
 from components.hybrid import joint_centroids
 from components.labelling import in_both
 from components.memory import ClusterMemory
+from components.sampling import TooFewClustersError
 from engine.config import CONFIGS, TrainConfig, load_config
 from engine.optimiser import Optimiser
 from engine.registry import METHODS, UsageError
@@ -370,7 +371,7 @@ def test_without_enough_mixed_clusters_the_joint_step_rests(mixed: bool) -> None
     def draw(name: str = "clusters") -> Batch:
         if name == "joint":
             assert mixed
-            raise UsageError("6 clusters in 96 images, but a batch draws 8")
+            raise TooFewClustersError("6 clusters in 96 images, but a batch draws 8")
         return world.batch(labels, method)
 
     for step in range(2):
@@ -467,3 +468,17 @@ def test_an_epoch_without_two_joint_clusters_trains_without_the_joint_step(
     method = cls(replace(cls.Config(), k1=6, k2=2), world.encoder())
     history = world.train_steps(method)
     assert all(math.isfinite(value) for losses in history for value in losses.values())
+
+
+@pytest.mark.parametrize("name", ["pclhd", "dmic"])
+def test_another_error_of_a_joint_draw_is_not_taken_for_too_few_clusters(name: str) -> None:
+    cls = METHODS.get(name)
+    method = cls(replace(cls.Config(), k1=6, k2=2), world.encoder())
+    method.drawable = True
+
+    def draw(labels: str) -> Batch:
+        raise UsageError("something else")
+
+    with pytest.raises(UsageError, match="something else"):
+        method.draw_joint(draw)
+    assert method.drawable
