@@ -17,7 +17,7 @@ from engine.registry import METHODS, UsageError
 from engine.seeding import derive
 from methods.base import MethodConfig
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever the engine or a component changes what an equal key would train."""
 
 
@@ -33,7 +33,7 @@ class StagePlan:
         position: zero-based place in the training.
         epochs: length.
         fold: fold it trains on.
-        seed: seed of its draws.
+        seed: seed of its draws; the same for every method, so that methods and ablation rows are paired.
         description: what the key was made of, for ``config.json``.
     """
 
@@ -99,7 +99,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
                 position=position,
                 epochs=epochs,
                 fold=fold,
-                seed=derive(config.seed, "stage", position, stage.method, fold),
+                seed=derive(config.seed, "stage", position, fold),
                 description=description,
             )
         )
