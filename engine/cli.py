@@ -15,6 +15,7 @@ from datasets.check import describe
 from datasets.source import open_dataset
 from engine.config import SHARED, load_config
 from engine.files import StorageError
+from engine.memory import keep_freed_memory
 from engine.progress import Progress
 from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
 from engine.run import Run
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write.
     """
+    keep_freed_memory()
     try:
         options = parser().parse_args(arguments)
         if options.list:
