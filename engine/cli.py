@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +21,9 @@ from engine.progress import Progress
 from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
 from engine.run import Run
 from engine.source import open_start, profile_of
+
+COMMANDS = {"pretrain": "engine.pretrain"}
+"""What ``run.py`` does besides training: the word after it, and the module whose ``main`` it calls."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="run.py",
         description="Train and score a method for unsupervised visible-infrared person re-identification.",
-        epilog="example: python run.py --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10",
+        epilog="example: python run.py --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
+        f"other commands: {', '.join(COMMANDS)} (python run.py COMMAND --help)",
     )
     parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
     parser.add_argument("--protocol", metavar="P", help="how to score; --list shows all")
@@ -79,14 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write.
     """
     keep_freed_memory()
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = parser().parse_args(arguments)
-        if options.list:
-            print(_listing())
-        elif options.check_data is not None:
-            print(describe(options.check_data))
+        if words and words[0] in COMMANDS:
+            import_module(COMMANDS[words[0]]).main(words[1:])
         else:
-            _run(options)
+            _train_or_tell(words)
     except UsageError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
@@ -94,6 +97,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"run.py: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _train_or_tell(words: Sequence[str]) -> None:
+    if words and not words[0].startswith("-"):
+        raise UsageError(f"unknown command '{words[0]}': {did_you_mean(words[0], COMMANDS)}")
+    options = parser().parse_args(words)
+    if options.list:
+        print(_listing())
+    elif options.check_data is not None:
+        print(describe(options.check_data))
+    else:
+        _run(options)
 
 
 def prepare(options: argparse.Namespace, progress: Progress) -> Run:

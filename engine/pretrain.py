@@ -1,4 +1,4 @@
-"""Starting weights for the small encoder, which has no ImageNet file: ``python -m engine.pretrain OUT.pth``.
+"""Starting weights for the small encoder, which has no ImageNet file: ``python run.py pretrain OUT.pth``.
 
 The encoder learns to tell apart **visible** pictures of synthetic people whom no benchmark shows (other generator
 seeds), with their identities, as ImageNet weights come from labelled pictures of something else. It sees no infrared
@@ -109,7 +109,7 @@ def _batch(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the weights, and beside them how they were made."""
-    parser = argparse.ArgumentParser(prog="python -m engine.pretrain", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py pretrain", description=__doc__)
     parser.add_argument("output", type=Path)
     output: Path = parser.parse_args(arguments).output
     recipe = Recipe()
@@ -123,7 +123,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     made["fingerprints"] = [open_dataset("sysu", tree)[0].fingerprint for tree in recipe.people]
     write_json(output.with_suffix(".json"), {"recipe": asdict(recipe), **counts, **made})
-
-
-if __name__ == "__main__":
-    main()

@@ -326,3 +326,14 @@ def test_scoring_leaves_global_random_state_alone(finished: Path, tiny_people: d
     assert main(command(finished, str(tiny_people["sysu"]))) == 0
     assert torch.equal(torch_state, torch.get_rng_state())
     assert all(np.array_equal(a, b) for a, b in zip(numpy_state, np.random.get_state(), strict=True))
+
+
+def test_an_unknown_command_is_told_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pretrian"]) == 2
+    assert "pretrain" in capsys.readouterr().err
+
+
+def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["pretrain", "--help"])
+    assert "run.py pretrain" in capsys.readouterr().out
