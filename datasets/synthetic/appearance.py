@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.synthetic.cameras import Band, Camera
-from datasets.synthetic.clothing import Material, Pattern, luma
+from datasets.synthetic.cameras import Camera
+from datasets.synthetic.clothing import Pattern
 from datasets.synthetic.identity import Person, Region
+from datasets.synthetic.palette import palette_of
 from datasets.synthetic.raycast import Hits
 from datasets.synthetic.solids import Primitives
 from datasets.synthetic.view import View
-
-THERMAL_SPAN = (0.82, 0.65)
-"""Level of bare skin above the surroundings, fraction of full scale, and how much of it warm surroundings take."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Palette:
-    """Materials of ``B`` people as one sensor sees them; ``R`` regions."""
-
-    base: Tensor
-    second: Tensor
-    pattern: Tensor
-    period: Tensor
-
-
-def _table(people: Sequence[Person], read: Callable[[Material], float | Sequence[float]]) -> Tensor:
-    return torch.tensor([[read(material) for material in person.materials] for person in people], dtype=torch.float32)
-
-
-def _palette(people: Sequence[Person], band: Band, views: Sequence[View], gap: float) -> _Palette:
-    """Levels of base and pattern; ``gap`` leads from grey visible (0) to the infrared of the material (1)."""
-    base, second = _table(people, lambda m: m.colour), _table(people, lambda m: m.second)
-    if band != "visible":
-        grey, grey_second = _table(people, lambda m: luma(m.colour)), _table(people, lambda m: luma(m.second))
-        if band == "near":
-            own = _table(people, lambda m: m.near)
-            own_second = own + 0.9 * _table(people, lambda m: m.kept) * (grey_second - grey)
-        else:
-            warmth = torch.tensor([view.warmth for view in views])[:, None]
-            own = warmth + (THERMAL_SPAN[0] - THERMAL_SPAN[1] * warmth) * _table(people, lambda m: m.heat)
-            own_second = own
-        base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
-        second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
-    return _Palette(base, second, _table(people, lambda m: float(m.pattern)), _table(people, lambda m: m.period))
 
 
 def shade(
@@ -61,7 +27,7 @@ def shade(
     opening = torch.tensor([person.outfit.opening for person in people])[image]
     inner = (region == Region.TOP) & trunk & (hits.angle.abs() < opening)
     region = torch.where(inner, torch.full_like(region, Region.INNER), region)
-    palette = _palette(people, camera.band, views, gap)
+    palette = palette_of(people, camera.band, views, gap)
     mask = _pattern(hits, trunk, palette.pattern[image, region], palette.period[image, region])
     base, second = palette.base[image, region], palette.second[image, region]
     level = base + (second - base) * mask.unsqueeze(-1)
