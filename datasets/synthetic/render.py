@@ -14,7 +14,7 @@ from datasets.synthetic import scene
 from datasets.synthetic.appearance import shade
 from datasets.synthetic.body import build
 from datasets.synthetic.cameras import Camera, Layout, cameras
-from datasets.synthetic.identity import draw_person
+from datasets.synthetic.identity import Person, draw_person
 from datasets.synthetic.layout import Shot
 from datasets.synthetic.occluder import cover
 from datasets.synthetic.optics import develop
@@ -39,6 +39,13 @@ def render(spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: i
     camera = camera_of(spec, layout, shots[0].camera)
     people = [person_of(spec, layout, shot.person) for shot in shots]
     views = [draw_view(spec, layout, camera, shot) for shot in shots]
+    return picture(spec, camera, people, views, height)[0]
+
+
+def picture(
+    spec: SyntheticSpec, camera: Camera, people: Sequence[Person], views: Sequence[View], height: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """``[B, height, height // 2, 3]`` images, and ``[B, height, height // 2]`` shares of each pixel the person fills."""
     solids = build(people, _pose(views))
     left, right, bottom, top = _boxes(solids, views)
     fine = height * SUPERSAMPLING
@@ -47,15 +54,16 @@ def render(spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: i
     x = left[:, None] + (right - left)[:, None] * across
     y = top[:, None] - (top - bottom)[:, None] * upward
     hits = cast(solids, x, y)
-    levels = torch.zeros(len(shots) * fine * (fine // 2), 4)
+    levels = torch.zeros(len(views) * fine * (fine // 2), 4)
     levels[hits.pixel, :3] = shade(hits, solids, people, views, camera, spec.modality_gap)
     levels[hits.pixel, 3] = 1.0
-    levels = levels.view(len(shots), fine, fine // 2, 4).permute(0, 3, 1, 2)
+    levels = levels.view(len(views), fine, fine // 2, 4).permute(0, 3, 1, 2)
     levels = torch.nn.functional.avg_pool2d(levels, SUPERSAMPLING)
     background = _background(spec, camera, views, height)
     background = background * _contact_shadow(solids, camera, views, x[:, ::2], y[:, ::2])
     image = levels[:, :3] + (1 - levels[:, 3:]) * background
-    return develop(cover(image, camera, views, spec.modality_gap), camera, views).numpy()
+    pixels = develop(cover(image, camera, views, spec.modality_gap), camera, views)
+    return pixels.numpy(), levels[:, 3].numpy()
 
 
 def _pose(views: Sequence[View]) -> Pose:
