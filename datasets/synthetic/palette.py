@@ -46,3 +46,25 @@ def palette_of(people: Sequence[Person], band: Band, views: Sequence[View], gap:
         base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
         second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
     return Palette(base, second, _table(people, lambda m: float(m.pattern)), _table(people, lambda m: m.period))
+
+
+@dataclass(frozen=True, slots=True)
+class Climate:
+    """A kind of thermal scene.
+
+    Attributes:
+        like: real crops of that kind (LLVIP, Jia et al. 2021; RoadScene, Xu et al. 2020).
+        below: it reigns where the surroundings have a level below this one.
+    """
+
+    like: str
+    below: float
+
+
+CLIMATES = (Climate("LLVIP 01", 0.24), Climate("LLVIP 19/20", 0.44), Climate("RoadScene", 2.0))
+"""Cold night, mild night, day: what reigns follows from the level of the surroundings."""
+
+
+def climate_of(warmth: float) -> Climate:
+    """The kind of scene whose surroundings have that level."""
+    return next(climate for climate in CLIMATES if warmth < climate.below)
