@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datasets.synthetic.cameras import Layout
 from datasets.synthetic.spec import SyntheticSpec
 from engine.seeding import numpy_generator
+from engine.types import Modality
+
+LONGEST_WALK = 6
+"""Frames that follow one another at most; more images of a person before a camera come from more walks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +41,77 @@ class Plan:
     """A tree before it is rendered.
 
     Attributes:
-        shots: every image.
+        shots: every image, in path order.
         lists: text files by posix path.
-        height: of the images, in pixels; the width is half of it.
     """
 
     shots: tuple[Shot, ...]
     lists: dict[str, str]
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
-class _SysuSize:
-    train: int
-    val: int
-    test: int
-    indoor: int
-    """Test identities seen by cameras 1 and 2."""
-    train_frames: tuple[int, int, int, int, int, int]
-    test_frames: tuple[int, int, int, int, int, int]
-    height: int = 128
+class _Split:
+    """One of the three id lists.
 
+    Attributes:
+        people: number of identities.
+        seen: how many of them each of the six cameras sees.
+        images: how many images each camera takes of them together.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _RegdbSize:
     people: int
-    folds: int
-    height: int = 128
+    seen: tuple[int, ...]
+    images: tuple[int, ...]
+
+
+def _even(people: int, seen: tuple[int, ...], each: tuple[int, ...]) -> _Split:
+    """A split with the same number of images of everyone a camera sees."""
+    return _Split(people, seen, tuple(count * frames for count, frames in zip(seen, each, strict=True)))
 
 
 _SYSU = {
-    "tiny": _SysuSize(12, 2, 8, 5, (2, 2, 3, 2, 2, 3), (10, 10, 3, 10, 10, 3)),
-    "small": _SysuSize(96, 16, 48, 30, (5, 5, 6, 5, 5, 6), (10, 10, 6, 10, 10, 6)),
-    "medium": _SysuSize(192, 48, 72, 44, (8, 8, 10, 8, 8, 10), (12, 12, 10, 12, 12, 10)),
-    "full": _SysuSize(296, 99, 96, 56, (24, 29, 20, 15, 15, 20), (24, 28, 20, 20, 20, 20), 288),
+    "tiny": {
+        "train": _even(12, (8, 8, 12, 11, 12, 8), (2, 2, 3, 2, 2, 3)),
+        "val": _even(2, (0, 0, 2, 2, 2, 0), (0, 0, 3, 2, 2, 0)),
+        "test": _even(8, (5, 5, 7, 8, 8, 8), (10, 10, 3, 10, 10, 3)),
+    },
+    "small": {
+        "train": _even(176, (116, 116, 174, 170, 173, 120), (3, 3, 4, 3, 3, 4)),
+        "val": _even(16, (0, 0, 16, 16, 16, 0), (0, 0, 4, 3, 3, 0)),
+        "test": _even(60, (35, 35, 58, 59, 59, 60), (10, 10, 3, 10, 10, 3)),
+    },
+    "medium": {
+        "train": _even(320, (210, 211, 317, 309, 315, 217), (5, 5, 6, 5, 5, 6)),
+        "val": _even(64, (0, 0, 64, 64, 64, 0), (0, 0, 6, 5, 5, 0)),
+        "test": _even(72, (42, 42, 70, 71, 71, 72), (10, 10, 6, 10, 10, 6)),
+    },
+    "full": {
+        "train": _Split(296, (194, 195, 293, 283, 291, 200), (4721, 5753, 5929, 4821, 4989, 4000)),
+        "val": _Split(99, (0, 0, 99, 99, 99, 0), (0, 0, 1980, 990, 984, 0)),
+        "test": _Split(96, (56, 56, 93, 94, 95, 96), (1374, 1565, 1883, 1918, 1918, 1920)),
+    },
 }
+"""``full`` has the people and images that the official permutation file of SYSU-MM01 lists, camera by camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Halves:
+    """Folds in RegDB's manner; ``frames`` is the number of images of a person in each modality."""
+
+    people: int
+    test: int
+    folds: int
+    frames: int
+
+
 _REGDB = {
-    "tiny": _RegdbSize(16, 2),
-    "small": _RegdbSize(72, 2),
-    "medium": _RegdbSize(206, 4),
-    "full": _RegdbSize(412, 10, 288),
+    "tiny": _Halves(16, 8, 2, 10),
+    "small": _Halves(192, 40, 2, 8),
+    "medium": _Halves(300, 72, 4, 10),
+    "full": _Halves(412, 206, 10, 10),
 }
-_REGDB_FRAMES = 10
+_CAMERAS: dict[Modality, frozenset[int]] = {"visible": frozenset({1, 2, 4, 5}), "infrared": frozenset({3, 6})}
+"""SYSU-MM01's cameras."""
 
 
 def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
@@ -84,75 +119,79 @@ def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
     return _plan_sysu(spec) if layout == "sysu" else _plan_regdb(spec)
 
 
+def unseen(spec: SyntheticSpec, people: Iterable[int], fold: int = 1) -> dict[int, Modality]:
+    """Training people whom only one modality sees, with the one that never does.
+
+    Half of them lack infrared images and half visible ones. More mismatch adds people and changes nobody: those of a
+    smaller fraction are among those of a larger one.
+    """
+    order = numpy_generator(spec.seed, "mismatch", fold).permutation(sorted(people))
+    lost: tuple[Modality, Modality] = ("infrared", "visible")
+    return {int(person): lost[rank % 2] for rank, person in enumerate(order[: round(spec.mismatch * len(order))])}
+
+
 def _plan_sysu(spec: SyntheticSpec) -> Plan:
-    size = _SYSU[spec.size]
-    order = numpy_generator(spec.seed, "sysu", "splits").permutation(size.train + size.val + size.test) + 1
-    split = {
-        "train": order[: size.train],
-        "val": order[size.train : size.train + size.val],
-        "test": order[size.train + size.val :],
-    }
-    single = _one_modality(spec, split["train"])
-    shots: list[Shot] = []
-    for name, people in split.items():
-        for rank, person in enumerate(people.tolist()):
-            seen = _seen(name, rank, len(people), size.indoor) - single.get(person, frozenset())
-            frames = size.test_frames if name == "test" else size.train_frames
-            for camera in sorted(seen):
-                shots += _walks(person, camera, frames[camera - 1], f"cam{camera}/{person:04d}/{{:04d}}.jpg")
-    lists = {f"exp/{name}_id.txt": _comma_line(people) for name, people in split.items()}
+    splits = _SYSU[spec.size]
+    order = numpy_generator(spec.seed, "sysu", "splits").permutation(sum(split.people for split in splits.values())) + 1
+    train, val = splits["train"].people, splits["val"].people
+    people = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
+    lost = unseen(spec, order[: train + val].tolist())
+    shots = [
+        shot
+        for name, split in splits.items()
+        for shot in _walk_past_cameras(split, people[name])
+        if shot.person not in lost or shot.camera not in _CAMERAS[lost[shot.person]]
+    ]
+    lists = {f"exp/{name}_id.txt": _comma_line(numbers) for name, numbers in people.items()}
     lists["exp/available_id.txt"] = _comma_line(order)
-    return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists, size.height)
+    return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists)
 
 
-def _comma_line(people: np.typing.NDArray[np.int64]) -> str:
+def _walk_past_cameras(split: _Split, people: NDArray[np.int64]) -> Iterator[Shot]:
+    for camera, (seen, images) in enumerate(zip(split.seen, split.images, strict=True), start=1):
+        ranks = _ranks(camera, seen, split)
+        for place, rank in enumerate(ranks):
+            person = int(people[rank])
+            frames = images // seen + (place < images % seen)
+            yield from _walks(person, camera, frames, f"cam{camera}/{person:04d}/{{:04d}}.jpg")
+
+
+def _ranks(camera: int, seen: int, split: _Split) -> list[int]:
+    """Who passes a camera, so that both modalities see everybody: where one camera misses somebody, another does not.
+
+    Cameras 4 and 5 miss some of the first, whom 1 and 2 see; camera 3 misses some of the last, whom 6 sees.
+    """
+    missed = split.people - seen
+    start = {4: 0, 5: split.people - split.seen[3], 6: 0}.get(camera, seen)
+    return [rank for rank in range(split.people) if not start <= rank < start + missed]
+
+
+def _comma_line(people: NDArray[np.int64]) -> str:
     return ",".join(map(str, sorted(people.tolist()))) + "\n"
 
 
-def _seen(split: str, rank: int, count: int, indoor: int) -> frozenset[int]:
-    """Cameras that see the person of that rank, in the proportions of SYSU-MM01."""
-    if split == "val":
-        return frozenset({3, 4, 5})
-    if split == "train":
-        cameras = {3, 4, 5} | ({1, 2} if rank < 0.66 * count else set()) | ({6} if rank >= 0.32 * count else set())
-        return frozenset(cameras - ({4} if rank % 32 == 7 else {5} if rank % 64 == 11 else set()))
-    cameras = {3, 4, 5, 6} | ({1, 2} if rank < indoor else set())
-    return frozenset(cameras - ({3} if rank % 32 == 7 else {4} if rank % 48 == 11 else set()))
-
-
-def _one_modality(spec: SyntheticSpec, people: np.typing.NDArray[np.int64]) -> dict[int, frozenset[int]]:
-    """Cameras that never see some of the training people: all infrared ones, or all visible ones."""
-    chosen = numpy_generator(spec.seed, "mismatch").permutation(people)[: round(spec.mismatch * len(people))]
-    lost = (frozenset({3, 6}), frozenset({1, 2, 4, 5}))
-    return {int(person): lost[rank % 2] for rank, person in enumerate(chosen)}
-
-
 def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
-    """Frames of one camera, the first half of them from one walk and the rest from another."""
-    half = (frames + 1) // 2 if frames > 3 else frames
-    return [Shot(path.format(i + 1), person, camera, i // half, i % half) for i in range(frames)]
+    """Frames of one camera: one walk where they are two, else as few walks as their length allows, at least two."""
+    walks = max(1 if frames < 3 else 2, -(-frames // LONGEST_WALK))
+    length = -(-frames // walks)
+    return [Shot(path.format(i + 1), person, camera, i // length, i % length) for i in range(frames)]
 
 
 def _plan_regdb(spec: SyntheticSpec) -> Plan:
     size = _REGDB[spec.size]
-    shots: list[Shot] = []
+    shots: dict[Modality, list[Shot]] = {"visible": [], "infrared": []}
     for person in range(1, size.people + 1):
-        for camera, folder, letter in ((1, "Visible", "v"), (2, "Thermal", "t")):
-            path = f"{folder}/{person}/person_{letter}_{{:05d}}_{person}.bmp"
-            shots += _walks(person, camera, _REGDB_FRAMES, path)
+        shots["visible"] += _walks(person, 1, size.frames, f"Visible/{person}/person_v_{{:05d}}_{person}.bmp")
+        shots["infrared"] += _walks(person, 2, size.frames, f"Thermal/{person}/person_t_{{:05d}}_{person}.bmp")
     lists: dict[str, str] = {}
+    listed: set[Shot] = set()
     for fold in range(1, size.folds + 1):
-        order = numpy_generator(spec.seed, "regdb", "split", fold).permutation(size.people) + 1
-        half = size.people // 2
-        lost = _one_modality(spec, order[:half])
-        for name, people in (("train", order[:half]), ("test", order[half:])):
-            label = {person: rank for rank, person in enumerate(sorted(people.tolist()))}
-            for camera, modality in ((1, "visible"), (2, "thermal")):
-                gone = {p for p, cameras in lost.items() if name == "train" and (3 if camera == 2 else 1) in cameras}
-                lines = [
-                    f"{s.path} {label[s.person]}\n"
-                    for s in shots
-                    if s.camera == camera and s.person in label.keys() - gone
-                ]
-                lists[f"idx/{name}_{modality}_{fold}.txt"] = "".join(lines)
-    return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists, size.height)
+        order = (numpy_generator(spec.seed, "regdb", "split", fold).permutation(size.people) + 1).tolist()
+        train, test = order[: size.people - size.test], order[size.people - size.test :]
+        for name, people, lost in (("train", train, unseen(spec, train, fold)), ("test", test, {})):
+            label = {person: rank for rank, person in enumerate(sorted(people))}
+            for modality, word in (("visible", "visible"), ("infrared", "thermal")):
+                kept = [s for s in shots[modality] if s.person in label and lost.get(s.person) != modality]
+                listed.update(kept)
+                lists[f"idx/{name}_{word}_{fold}.txt"] = "".join(f"{s.path} {label[s.person]}\n" for s in kept)
+    return Plan(tuple(sorted(listed, key=lambda shot: shot.path)), lists)

@@ -24,7 +24,7 @@ def draw(path: Path, layout: Layout, spec: SyntheticSpec, identities: int = 10, 
         seen[shot.person][shot.camera].append(shot)
     cameras = sorted({shot.camera for shot in planned.shots})
     people = sorted(seen, key=lambda person: (-len(seen[person]), person))[:identities]
-    height, width = planned.height, planned.height // 2
+    height, width = spec.height, spec.height // 2
     columns = len(cameras) * per_camera
     size = (len(people) * (height + _GAP), columns * (width + _GAP), 3)
     sheet = np.full(size, 128, np.uint8)

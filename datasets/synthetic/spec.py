@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass
 
 from engine.registry import UsageError, did_you_mean
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same specification would give other bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
 """``tiny`` is meant for tests."""
-
+HEIGHTS = (128, 288)
+DEVICES = ("cpu", "cuda")
 
 _TAKES = {int: "an integer", float: "a number from 0 to 1", str: "a name"}
+_NO_KNOBS = ("size", "seed", "height", "device")
 
 
 @dataclass(frozen=True)
@@ -24,41 +26,54 @@ class SyntheticSpec:
     Attributes:
         size: number of people and images, one of ``SIZES``.
         seed: another seed gives other people, clothes, places and walks.
+        height: of the images in pixels, twice the width, one of ``HEIGHTS``; 0 stands for the size's own.
+        device: what renders. Devices round differently, so each makes a data set of its own.
         modality_gap: 0 makes infrared the grey visible image, 1 the measured relation.
         camera_gap: how far optics, light and view point of the cameras lie apart.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         occlusion: fraction of images with something in front of the person.
         pose: spread of walking directions, strides and arm swings.
+        boxes: how loosely boxes are drawn, in margin, shift and stretch: 0 exactly, 0.5 as measured, 1 twice as loose.
         mismatch: fraction of training identities seen by one modality only.
     """
 
     size: str = "small"
     seed: int = 0
+    height: int = 0
+    device: str = "cpu"
     modality_gap: float = 1.0
     camera_gap: float = 1.0
     clothing_similarity: float = 0.0
     occlusion: float = 0.0
     pose: float = 1.0
+    boxes: float = 0.5
     mismatch: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise UsageError(f"synthetic: unknown size '{self.size}': {did_you_mean(self.size, SIZES)}")
+        if self.device not in DEVICES:
+            raise UsageError(f"synthetic: unknown device '{self.device}': {did_you_mean(self.device, DEVICES)}")
         if self.seed < 0:
             raise UsageError(f"synthetic: seed={self.seed} is negative; use 0 or more")
+        if self.height == 0:
+            object.__setattr__(self, "height", HEIGHTS[self.size == "full"])
+        if self.height not in HEIGHTS:
+            raise UsageError(f"synthetic: height={self.height}; use one of {', '.join(map(str, HEIGHTS))}")
         for name, value in self.knobs().items():
             if not 0.0 <= value <= 1.0:
                 raise UsageError(f"synthetic: {name}={value} is out of range; use a number from 0 to 1")
 
     def knobs(self) -> dict[str, float]:
         """The causes of difficulty by name."""
-        return {name: value for name, value in asdict(self).items() if name not in ("size", "seed")}
+        return {name: value for name, value in asdict(self).items() if name not in _NO_KNOBS}
 
     def folder(self, layout: str) -> str:
-        """Name of the tree: layout, generator version, size, seed and a short hash of the knobs."""
+        """Name of the tree: layout, generator version, size, height, seed, a short hash of the knobs, the device."""
         text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items())
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f"{layout}-v{GENERATOR_VERSION}-{self.size}-seed{self.seed}-{digest}"
+        name = f"{layout}-v{GENERATOR_VERSION}-{self.size}-{self.height}-seed{self.seed}-{digest}"
+        return name if self.device == "cpu" else f"{name}+{self.device}"
 
 
 def parse(text: str) -> SyntheticSpec:

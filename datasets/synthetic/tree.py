@@ -128,13 +128,13 @@ def _render_all(part: Path, layout: Layout, spec: SyntheticSpec, planned: Plan, 
         torch.set_num_threads(1)
         try:
             for batch in batches:
-                yield _render_chunk(part, layout, spec, batch, planned.height)
+                yield _render_chunk(part, layout, spec, batch, spec.height)
         finally:
             torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(batches)), mp_context=context, initializer=_start_worker) as pool:
-        jobs = [pool.submit(_render_chunk, part, layout, spec, batch, planned.height) for batch in batches]
+        jobs = [pool.submit(_render_chunk, part, layout, spec, batch, spec.height) for batch in batches]
         for job in as_completed(jobs):
             yield job.result()
 

@@ -12,6 +12,10 @@ from datasets.synthetic.spec import SyntheticSpec
 from engine.seeding import derive, numpy_generator
 
 
+_WIDTH = 0.72
+"""Width of a box over half its height; measured boxes are narrower than the images they are stretched to."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One moment.
@@ -61,28 +65,27 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     """The moment of a shot; frames of one walk follow one another, walks are unrelated."""
     key = (layout, shot.person, shot.camera, shot.walk)
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
-    heading = walk.uniform(-np.pi, np.pi)
+    loose, heading = 2 * spec.boxes, walk.uniform(-np.pi, np.pi)
     turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
-    near, first = walk.uniform(1.03, 1.3), walk.uniform(0, 2 * np.pi)
+    slack, first = loose * walk.uniform(0.01, 0.13), walk.uniform(0, 2 * np.pi)
     light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
     red, green, blue = (float(np.exp(t)) for t in tint)
     ambient = walk.choice(
         [walk.normal(0.16, 0.06), walk.normal(0.36, 0.06), walk.normal(0.52, 0.08)], p=[0.4, 0.25, 0.35]
     )
-    slack = (near - 1) / 2
     return View(
         azimuth=float(spec.pose * (heading + turn * shot.step + frame.normal(0, 0.12))),
         elevation=float(np.radians(np.clip(camera.elevation + 3 * walk.normal() + frame.normal(0, 0.7), 1, 30))),
         phase=float(first + pace * shot.step + frame.normal(0, 0.15)),
         amplitude=float(np.clip(1 + spec.pose * frame.normal(0, 0.12), 0.5, 1.4)),
-        margin=float(np.clip(near + frame.normal(0, 0.03), 1.02, 1.4)),
-        stretch=float(np.exp(walk.normal(0, 0.12) + frame.normal(0, 0.02))),
-        shift_x=float(walk.normal(0, 0.09) + frame.normal(0, 0.05)),
-        shift_y=float(np.clip(walk.normal(0, 0.025) + frame.normal(0, 0.02), -slack, slack)),
+        margin=float(np.clip(1 + slack + loose * frame.normal(0, 0.015), 1.005, 1.4)),
+        stretch=float(_WIDTH * np.exp(loose * (walk.normal(0, 0.1) + frame.normal(0, 0.02)))),
+        shift_x=float(loose * (walk.normal(0, 0.035) + frame.normal(0, 0.02))),
+        shift_y=float(np.clip(loose * (walk.normal(0, 0.012) + frame.normal(0, 0.01)), -slack / 2, slack / 2)),
         place_x=float((start + speed * shot.step) % 1.0),
         place_y=float(walk.normal(0, 0.05) + frame.normal(0, 0.01)),
-        place_zoom=float(walk.uniform(0.75, 1.35)),
+        place_zoom=float(walk.uniform(0.8, 1.2)),
         mirrored=bool(walk.random() < 0.5),
         exposure=float(np.exp(light + frame.normal(0, 0.03))),
         tint=(red, green, blue),
