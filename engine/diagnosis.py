@@ -23,29 +23,62 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
         infrared: ``[M]`` true identities of the infrared images.
 
     Returns:
-        For each modality ``ari``, ``nmi`` and ``purity`` (None without clusters), and ``match_accuracy``: the share
-        of visible clusters whose partner's majority identity is their own (None without association).
+        For each modality ``ari``, ``nmi`` and ``purity`` (None without clusters), and of the association (None
+        without one) ``match_accuracy``: the share of visible clusters whose partner's majority identity is their
+        own, and the ``match_precision`` and ``match_recall`` of :func:`pair_agreement`.
     """
     parts = {"visible": (_array(labels.visible), visible), "infrared": (_array(labels.infrared), infrared)}
     quality: dict[str, Any] = {name: _agreement(*pair) for name, pair in parts.items()}
-    quality["match_accuracy"] = None
+    quality |= dict.fromkeys(("match_accuracy", "match_precision", "match_recall"))
     if labels.visible_to_infrared is not None:
         own, other = (majority_identity(*pair) for pair in parts.values())
         partner = _array(labels.visible_to_infrared)
         matched = partner >= 0
         if matched.any():
             quality["match_accuracy"] = float(np.mean(own[matched] == other[partner[matched]]))
+            quality["match_precision"], quality["match_recall"] = pair_agreement(*parts.values(), partner)
     return quality
+
+
+def pair_agreement(
+    visible: tuple[Labels, Labels], infrared: tuple[Labels, Labels], partner: Labels
+) -> tuple[float, float]:
+    """Precision and recall of the pairs (visible image, infrared image) that an association declares one person.
+
+    An image of no cluster is in no declared pair, which costs recall.
+
+    Args:
+        visible: ``[N]`` clusters and identities of the visible images.
+        infrared: ``[M]`` the same of the infrared images.
+        partner: ``[K]`` infrared cluster of each visible cluster, -1 for none.
+
+    Returns:
+        The share of declared pairs that are one person (0 if none is declared), and the share of one person's pairs
+        that are declared (0 if no person has images in both modalities).
+    """
+    names = np.unique(np.concatenate([visible[1], infrared[1]]))
+    first, second = (_contingency(*part, names) for part in (visible, infrared))
+    matched = partner >= 0
+    joined, others = first[matched], second[partner[matched]]
+    right = int(np.sum(joined * others))
+    declared = int(np.sum(joined.sum(axis=1) * others.sum(axis=1)))
+    true = sum(int(np.sum(visible[1] == name)) * int(np.sum(infrared[1] == name)) for name in names)
+    return right / max(declared, 1), right / max(true, 1)
 
 
 def majority_identity(labels: Labels, identities: Labels) -> Labels:
     """The most frequent identity of each cluster ``[K]``; the smallest on ties."""
-    names, codes = np.unique(identities, return_inverse=True)
+    names = np.unique(identities)
+    majority: Labels = names[_contingency(labels, identities, names).argmax(axis=1)]
+    return majority
+
+
+def _contingency(labels: Labels, identities: Labels, names: Labels) -> Labels:
+    """Images of each cluster and identity ``[K, len(names)]``; ``names`` are sorted."""
     kept = labels != OUTLIER
     counts = np.zeros((int(labels.max(initial=-1)) + 1, len(names)), dtype=np.int64)
-    np.add.at(counts, (labels[kept], codes[kept]), 1)
-    majority: Labels = names[counts.argmax(axis=1)]
-    return majority
+    np.add.at(counts, (labels[kept], np.searchsorted(names, identities[kept])), 1)
+    return counts
 
 
 def _agreement(labels: Labels, identities: Labels) -> dict[str, float | None]:

@@ -21,8 +21,9 @@ from engine.registry import METHODS
 from engine.scoring import FEATURE, Embedder, mean_metrics
 from engine.source import read_json
 from leaderboard.record import Kind, Provenance, Record, Result, Score, write_record
-from protocols.base import Ranking
+from protocols.base import QueryScores, Ranking
 from reports.evaluation import save_evaluation
+from reports.queries import save_query_scores
 from reports.report import write_report
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Showcase:
     before: TwoStreamEncoder
 
 
-def write_run(run: Run, scores: list[dict[str, Any]], showcase: Showcase) -> None:
+def write_run(
+    run: Run, scores: list[dict[str, Any]], queries: dict[int, QueryScores], showcase: Showcase
+) -> None:
     """Fill the run's folder; the record is written last but for the report that is drawn from it."""
     write_json(run.folder / "config.json", run.config.resolved())
     journal = Journal(run.folder / "journal.jsonl")
@@ -49,6 +52,7 @@ def write_run(run: Run, scores: list[dict[str, Any]], showcase: Showcase) -> Non
         _link_checkpoints(plan, run.folder / "checkpoints")
     write_record(run.folder / "record.json", Record(result=_result(run, scores), provenance=_provenance(run, lines)))
     started = time.perf_counter()
+    save_query_scores(run.folder / "queries.npz", queries)
     split = run.dataset.test(showcase.fold)
     parts = (split.visible, split.infrared)
     before = run.scorer.embedder(showcase.before)
@@ -114,6 +118,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
         "seconds": {**(seconds if epochs else {}), **run.seconds},
         "peak_memory_mib": max(memory),
         "finished": environment.now(),
+        **({"ablation": run.ablation} if run.ablation else {}),
     }
     return cast(Provenance, place)
 

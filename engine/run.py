@@ -29,7 +29,7 @@ from engine.stage import exclusive, start_clean
 from engine.training import StageTraining
 from engine.types import PseudoLabels
 from methods.base import Method
-from protocols.base import Protocol
+from protocols.base import Protocol, QueryScores
 
 
 @dataclass
@@ -45,6 +45,8 @@ class Run:
         output: folder that keeps all runs; stages are shared below it.
         device: where to compute.
         progress: display.
+        patient: wait for a stage that another run is training, instead of refusing.
+        ablation: grid and row that the run belongs to, if any; its record says so.
     """
 
     config: RunConfig
@@ -55,6 +57,8 @@ class Run:
     output: Path
     device: torch.device
     progress: Progress
+    patient: bool = False
+    ablation: str | None = None
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     seconds: dict[str, float] = field(init=False, default_factory=dict)
@@ -112,6 +116,7 @@ class Run:
         """
         self._decode()
         scores: list[dict[str, Any]] = []
+        queries: dict[int, QueryScores] = {}
         showcase: Showcase | None = None
         for fold, plans in self.plans.items():
             for position, plan in enumerate(plans):
@@ -124,11 +129,12 @@ class Run:
                 embed = self.scorer.embedder(model)
                 evaluation = self.scorer.evaluate(embed, fold, trained_on=fold)
                 scores += self.scorer.entries(name, evaluation, "last")
+                queries.setdefault(fold, evaluation.queries)  # of the headline, which comes first
                 showcase = showcase or Showcase(evaluation.ranking, fold, embed, self._starting_encoder(None))
             scores += self._oracle(plans)
             self._spend("evaluate", started)
         assert showcase is not None
-        write_run(self, scores, showcase)
+        write_run(self, scores, queries, showcase)
         names = dict.fromkeys(entry["model"] for entry in scores)
         last = [entry for entry in scores if entry["selection"] == "last"]
         return {name: mean_metrics([e for e in last if e["model"] == name], METRICS) for name in names}
@@ -142,7 +148,7 @@ class Run:
 
     def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool) -> None:
         """Train one stage, or say that it is there already."""
-        with exclusive(plan):
+        with exclusive(plan, self.patient):
             if plan.finished:
                 self.progress.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
                 return

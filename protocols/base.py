@@ -72,11 +72,29 @@ class Ranking:
     average_precision: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class QueryScores:
+    """What every query of a fold scored in every trial: what a comparison of two models is drawn from.
+
+    Attributes:
+        average_precision: ``[T, Q]``; NaN where a query is invalid.
+        ahead: ``[T, Q]`` wrong people (RegDB: images) before the right one, 0 at Rank-1; -1 where a query is invalid.
+        identities: ``[Q]`` of the queries.
+        paths: of the queries' images.
+    """
+
+    average_precision: NDArray[np.float64]
+    ahead: NDArray[np.int64]
+    identities: NDArray[np.int64]
+    paths: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of all trials of a fold, and the ranked lists of the first."""
+    """Scores of all trials of a fold, those of each query, and the ranked lists of the first trial."""
 
     scores: tuple[TrialScore, ...]
+    queries: QueryScores
     ranking: Ranking
 
 
@@ -170,7 +188,13 @@ class Protocol(ABC):
             depth=RANKING_DEPTH,
         )
         scores = [TrialScore(fold, trial, summarised(metrics)) for trial, metrics in enumerate(result.metrics)]
-        return Evaluation(tuple(scores), _ranking(result, galleries[0], query, pool))
+        queries = QueryScores(
+            average_precision=np.stack([metrics.average_precision for metrics in result.metrics]),
+            ahead=np.stack([metrics.ahead for metrics in result.metrics]),
+            identities=query.identities,
+            paths=query.paths,
+        )
+        return Evaluation(tuple(scores), queries, _ranking(result, galleries[0], query, pool))
 
     def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
         """Scores of a model that guesses: random similarities under the same rule, averaged over all trials."""

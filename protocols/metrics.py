@@ -41,6 +41,7 @@ class RankMetrics:
         mINP: mean inverse negative penalty of the valid queries.
         num_valid: queries with at least one correct gallery image that they see.
         average_precision: ``[Q]`` of each query, NaN where it is invalid.
+        ahead: ``[Q]`` what the CMC counts before the query's person: 0 is right at Rank-1; -1 where it is invalid.
     """
 
     cmc: NDArray[np.float64]
@@ -48,6 +49,7 @@ class RankMetrics:
     mINP: float  # noqa: N815
     num_valid: int
     average_precision: NDArray[np.float64]
+    ahead: Integers
 
     def rank(self, k: int) -> float:
         """Rank-k; beyond the end of a short CMC, its last value."""
@@ -205,6 +207,7 @@ def _summary(parts: Sequence[_QueryScores], gallery: Gallery) -> RankMetrics:
         mINP=float(penalty[valid].mean()),
         num_valid=int(valid.sum()),
         average_precision=precision,
+        ahead=np.where(valid, ahead, -1),
     )
 
 

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
     options = parser.parse_args(arguments)
     try:
-        print(write_report(options.run, open_image if options.with_pictures else None))
+        print(write_report(options.run, None, options.with_pictures))
     except (UsageError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

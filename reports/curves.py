@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
+from numpy.typing import NDArray
 
 from engine.types import MODALITIES
-from reports.style import MARKERS, MODALITY_COLOURS, NEUTRAL, PALETTE, new_figure, shared_legend
+from reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, PALETTE, SMALL, new_figure, shared_legend
 
 Line = dict[str, Any]
 """One line of a journal."""
 AGREEMENT = {"ari": "ARI", "nmi": "NMI", "purity": "purity"}
+MATCHES = {"match_precision": "precision", "match_recall": "recall", "match_accuracy": "clusters matched right"}
+STEPS = {"search_seconds": "neighbours", "distance_seconds": "distances", "dbscan_seconds": "DBSCAN"}
 MODALITY_LOOK = {
     name: {"color": MODALITY_COLOURS[name], "marker": MARKERS[name], "linestyle": dashes}
     for name, dashes in zip(MODALITIES, ("-", "-."), strict=True)
@@ -33,71 +36,130 @@ def epochs_of(journal: Sequence[Line], fold: int) -> list[Line]:
     return sorted(lines, key=lambda line: (line["stage_index"], line["epoch"]))
 
 
+def series_of(epochs: Sequence[Line]) -> dict[str, NDArray[np.float64]]:
+    """Every number that is drawn, by name: one value an epoch, NaN where it is not defined; names without any go."""
+    read: dict[str, Callable[[Line], Any]] = {"learning rate": lambda line: line.get("lr")}
+    for name in sorted({name for line in epochs for name in line["losses"]}):
+        read[f"loss {name}"] = lambda line, name=name: line["losses"].get(name)
+    for name in MODALITIES:
+        read[f"clusters {name}"] = lambda line, name=name: line["clusters"][name]
+        read[f"people {name}"] = lambda line, name=name: line["identities"][name]
+        read[f"outliers {name}"] = lambda line, name=name: line["outliers"][name] / line["images"][name]
+        for measure, label in AGREEMENT.items():
+            read[f"{label} {name}"] = lambda line, name=name, measure=measure: line["quality"][name][measure]
+    for measure, label in MATCHES.items():
+        read[f"match {label}"] = lambda line, measure=measure: line["quality"].get(measure)
+    for phase in epochs[0]["seconds"] if epochs else ():
+        read[f"seconds {phase}"] = lambda line, phase=phase: line["seconds"].get(phase)
+    read["seconds a step"] = lambda line: line["seconds"]["train"] / line["steps"]
+    for key, label in STEPS.items():
+        read[f"clustering seconds {label}"] = lambda line, key=key: line.get("clustering", {}).get(key)
+    read["clustering memory (MiB)"] = lambda line: line.get("clustering", {}).get("memory_mib")
+    read["peak memory (MiB)"] = lambda line: line.get("peak_memory_mib")
+    drawn = {}
+    for name, value in read.items():
+        values = np.array([np.nan if (v := value(line)) is None else v for line in epochs], dtype=float)
+        if not np.isnan(values).all():
+            drawn[name] = values
+    return drawn
+
+
 def losses_figure(epochs: Sequence[Line]) -> Figure:
-    """Every named loss, mean over the steps of an epoch."""
-    figure, (axes,) = new_figure()
-    names = {name for line in epochs for name in line["losses"]}
-    others = dict(zip(sorted(names - set(MODALITIES)), itertools.cycle(OTHER_COLOURS), strict=False))
-    for name in [*(m for m in MODALITIES if m in names), *others]:
-        look = MODALITY_LOOK.get(name) or {"color": others[name]}
-        _draw(axes, [line["losses"].get(name) for line in epochs], name, **look)
-    _finish(axes, epochs, "mean loss of the epoch")
-    _from_zero(axes)
+    """Every named loss, mean over the steps of an epoch, above the learning rate."""
+    series = series_of(epochs)
+    figure, (losses, rate) = new_figure(rows=2, height=2.6, ratios=(2, 1))
+    names = [name.removeprefix("loss ") for name in series if name.startswith("loss ")]
+    others = zip((name for name in names if name not in MODALITIES), itertools.cycle(OTHER_COLOURS), strict=False)
+    looks = {**MODALITY_LOOK, **{name: {"color": colour} for name, colour in others}}
+    for name in [*(m for m in MODALITIES if m in names), *(n for n in names if n not in MODALITIES)]:
+        _draw(losses, series[f"loss {name}"], name.replace("_", " "), **looks[name])
+    _finish(losses, epochs, "mean loss of the epoch")
+    from_zero(losses)
+    losses.set_xlabel("")
+    if "learning rate" in series:
+        _draw(rate, series["learning rate"], "_learning rate", color=NEUTRAL, drawstyle="steps-mid")
+    _finish(rate, epochs, "learning rate", named=False)
+    from_zero(rate)
+    scientific = ScalarFormatter(useMathText=True)
+    scientific.set_powerlimits((0, 0))
+    rate.yaxis.set_major_formatter(scientific)
+    rate.yaxis.get_offset_text().set_fontsize(SMALL)
     shared_legend(figure)
     return figure
 
 
 def clusters_figure(epochs: Sequence[Line]) -> Figure:
     """Clusters beside the true number of people, and the share of images left out."""
-    figure, (counts, outliers) = new_figure(2)
+    series = series_of(epochs)
+    figure, (counts, outliers) = new_figure(2, height=2.0)
     truth: dict[int, list[str]] = {}
     for name in MODALITIES:
-        look = MODALITY_LOOK[name]
-        _draw(counts, [line["clusters"][name] for line in epochs], name, **look)
-        _draw(outliers, [line["outliers"][name] / line["images"][name] for line in epochs], name, **look)
+        _draw(counts, series[f"clusters {name}"], name, **MODALITY_LOOK[name])
+        _draw(outliers, series[f"outliers {name}"], name, **MODALITY_LOOK[name])
         truth.setdefault(epochs[0]["identities"][name], []).append(name)
-    for count, names in truth.items():
-        whose = "training" if len(names) > 1 else names[0]
-        counts.axhline(count, color=NEUTRAL, linestyle="--", label=f"people in the {whose} images ({count})")
+    for (count, names), dashes in zip(truth.items(), ("--", ":"), strict=False):
+        whose = "" if len(names) > 1 else f"{names[0]} "
+        counts.axhline(count, color=NEUTRAL, linestyle=dashes, label=f"true {whose}people ({count})")
     _finish(counts, epochs, "number of clusters")
-    _finish(outliers, epochs, "images in no cluster (%)")
-    outliers.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    _from_zero(counts)
-    _from_zero(outliers, least=0.05)
+    _finish(outliers, epochs, "images in no cluster (%)", named=False)
+    outliers.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
+    from_zero(counts)
+    from_zero(outliers, least=0.05)
     shared_legend(figure)
     return figure
 
 
 def quality_figure(epochs: Sequence[Line]) -> Figure:
-    """Agreement of clusters with identities in either modality, and of matched clusters across them."""
-    matches = [line["quality"]["match_accuracy"] for line in epochs]
-    associated = any(match is not None for match in matches)
-    figure, panels = new_figure(3 if associated else 2)
-    for name, axes in zip(MODALITIES, panels, strict=False):
-        for (measure, label), dashes in zip(AGREEMENT.items(), ("-", "--", "-."), strict=True):
-            _draw(axes, [line["quality"][name][measure] for line in epochs], label, linestyle=dashes)
+    """Agreement of clusters with identities in either modality."""
+    series = series_of(epochs)
+    figure, panels = new_figure(2, height=2.0)
+    for name, axes in zip(MODALITIES, panels, strict=True):
+        for label, look in zip(AGREEMENT.values(), LOOKS, strict=False):
+            _draw(axes, series.get(f"{label} {name}", _nothing(epochs)), label, **look)
         axes.set_title(f"{name} clusters")
-    if associated:
-        _draw(panels[2], matches, "matched to the same person", color=NEUTRAL)
-        panels[2].set_title("matched clusters")
-    for axes, label in zip(panels, ("agreement, 0 to 1", "", "share"), strict=False):
-        _finish(axes, epochs, label)
+        _finish(axes, epochs, "agreement (0 to 1)" if name == MODALITIES[0] else "", named=False)
         axes.set_ylim(0, 1.03)
     shared_legend(figure)
     return figure
 
 
-def cost_figure(epochs: Sequence[Line]) -> Figure:
-    """Seconds of an epoch by what they were spent on, and the memory that clustering took for itself."""
-    figure, (seconds, memory) = new_figure(2)
-    for phase in epochs[0]["seconds"]:
-        _draw(seconds, [line["seconds"][phase] for line in epochs], phase)
-    _draw(memory, [line.get("clustering", {}).get("memory_mib") for line in epochs], "clustering", color=NEUTRAL)
-    _finish(seconds, epochs, "seconds")
-    _finish(memory, epochs, "extra memory (MiB)")
-    _from_zero(seconds)
-    _from_zero(memory, least=1.0)
+def matches_figure(epochs: Sequence[Line]) -> Figure | None:
+    """Whether what is matched across modalities is one person; None where nothing was ever matched."""
+    series = series_of(epochs)
+    shown = {label: series[f"match {label}"] for label in MATCHES.values() if f"match {label}" in series}
+    if not shown:
+        return None
+    figure, (axes,) = new_figure(height=1.9)
+    for (label, values), look in zip(shown.items(), LOOKS, strict=False):
+        _draw(axes, values, label, **look)
+    _finish(axes, epochs, "share (0 to 1)")
+    axes.set_ylim(0, 1.03)
     shared_legend(figure)
+    return figure
+
+
+def cost_figure(epochs: Sequence[Line]) -> Figure:
+    """Seconds of an epoch by phase, of clustering by step, of a training step, and memory."""
+    series = series_of(epochs)
+    figure, panels = new_figure(2, rows=2, height=3.3)
+    parts = {
+        "epoch (s)": {phase: series[f"seconds {phase}"] for phase in epochs[0]["seconds"]},
+        "clustering step (s)": {n: series[k] for n in STEPS.values() if (k := f"clustering seconds {n}") in series},
+        "training step (ms)": {"_step": 1000 * series["seconds a step"]},
+        "memory (MiB)": {n: series[k] for n in ("peak", "clustering") if (k := f"{n} memory (MiB)") in series},
+    }
+    for axes, (label, lines) in zip(panels, parts.items(), strict=True):
+        for (name, values), look in zip(lines.items(), LOOKS, strict=False):
+            _draw(axes, values, name, **{**look, **({"color": NEUTRAL} if len(lines) == 1 else {})})
+        _finish(axes, epochs, label, named=False)
+        from_zero(axes)
+        if not lines:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=NEUTRAL)
+            axes.set_yticks([])
+        elif len(lines) > 1:
+            axes.legend(loc="best")
+    for axes in panels[:2]:
+        axes.set_xlabel("")
     return figure
 
 
@@ -105,48 +167,53 @@ def scores_figure(scores: Sequence[Line]) -> Figure:
     """Test scores taken during training, against the epoch of the last stage."""
     figure, panels = new_figure(2)
     for axes, metric in zip(panels, ("mAP", "R1"), strict=True):
-        for model in dict.fromkeys(line["model"] for line in scores):
+        for model, look in zip(dict.fromkeys(line["model"] for line in scores), LOOKS, strict=False):
             lines = [line for line in scores if line["model"] == model]
-            axes.plot([line["epoch"] + 1 for line in lines], [line[metric] for line in lines], marker="o", label=model)
+            epochs, values = [line["epoch"] + 1 for line in lines], [line[metric] for line in lines]
+            axes.plot(epochs, values, label=model, **look)
         axes.set(xlabel="epoch of the last stage", ylabel=f"test {metric} (%)")
-        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _from_zero(axes, least=0.05)
+        from_zero(axes, least=0.05)
     shared_legend(figure)
     return figure
 
 
-def _draw(axes: Axes, values: Sequence[float | None], label: str, **look: Any) -> None:
-    """A line over epochs 1, 2, ...; None leaves a gap. Points on the edge are shown whole."""
-    heights = np.array([np.nan if value is None else value for value in values], dtype=float)
-    look = {"marker": "o", "markersize": 3.5, "clip_on": False, **look}
+def from_zero(axes: Axes, least: float = 0.0) -> None:
+    """Let the axis start at zero, or below where values do, and end a little above the highest."""
+    low, high = axes.dataLim.intervaly
+    if np.isfinite([low, high]).all():
+        axes.set_ylim(min(0.0, low), max(1.08 * high, least) or 1.0)
+
+
+def _nothing(epochs: Sequence[Line]) -> NDArray[np.float64]:
+    return np.full(len(epochs), np.nan)
+
+
+def _draw(axes: Axes, values: NDArray[np.float64], label: str, **look: Any) -> None:
+    """A line over epochs 1, 2, ...; NaN leaves a gap. Points on the edge are shown whole."""
+    look = {"marker": "o", "clip_on": False, **look}
     if len(values) > _MARK_UP_TO:
         look["marker"] = None
-    axes.plot(np.arange(1, len(values) + 1), heights, label=label, **look)
+    axes.plot(np.arange(1, len(values) + 1), values, label=label, **look)
 
 
-def _finish(axes: Axes, epochs: Sequence[Line], label: str) -> None:
-    """Axis labels, and a named line wherever a new stage begins."""
+def _finish(axes: Axes, epochs: Sequence[Line], label: str, named: bool = True) -> None:
+    """Axis labels, and a line, named if asked for, wherever a new stage begins."""
     axes.set(xlabel="epoch", ylabel=label, xlim=(0.5, len(epochs) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
     for i in range(1, len(epochs)):
         if epochs[i]["stage_index"] != epochs[i - 1]["stage_index"]:
-            axes.axvline(i + 0.5, color=NEUTRAL, linewidth=1, linestyle=":")
-            name = axes.annotate(
-                epochs[i]["stage"],
-                (i + 0.5, 0.98),
-                xycoords=("data", "axes fraction"),
-                xytext=(2, 0),
-                textcoords="offset points",
-                rotation=90,
-                va="top",
-                fontsize=7,
-                color=NEUTRAL,
-            )
-            name.set_path_effects([withStroke(linewidth=2, foreground="white")])
-
-
-def _from_zero(axes: Axes, least: float = 0.0) -> None:
-    """Let the axis start at zero, or below where values do, and end a little above the highest."""
-    low, high = axes.dataLim.intervaly
-    axes.set_ylim(min(0.0, low), max(1.08 * high, least))
+            axes.axvline(i + 0.5, color=NEUTRAL, linewidth=0.7, linestyle=":")
+            if named:
+                name = axes.annotate(
+                    f"{epochs[i]['stage']} ▸",
+                    (i + 0.5, 1.0),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(2, 0),
+                    textcoords="offset points",
+                    va="bottom",
+                    fontsize=SMALL,
+                    color=NEUTRAL,
+                )
+                name.set_path_effects([withStroke(linewidth=1.5, foreground="white")])

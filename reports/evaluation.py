@@ -17,26 +17,42 @@ from protocols.base import Ranking
 
 DEPTH = 10
 """Gallery images kept of every ranked list."""
-IDENTITIES = 20
+IDENTITIES = 100
 IMAGES = 12
 """Size of the feature sample: identities, and images of each identity in each modality."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sample:
-    """Test features of a few identities, for pictures.
+    """Test features of some identities, for pictures.
 
     Attributes:
         features: ``[S, D]`` float32 unit features after training.
         before: the same before training, or None.
         identities: ``[S]`` true identities.
         infrared: ``[S]`` true where an infrared image, false where visible.
+        cameras: ``[S]`` camera numbers; empty in runs that did not keep them.
+        paths: ``S`` paths below the root of the test images; empty in runs that did not keep them.
     """
 
     features: NDArray[np.float32]
     before: NDArray[np.float32] | None
     identities: NDArray[np.int64]
     infrared: NDArray[np.bool_]
+    cameras: NDArray[np.int64]
+    paths: tuple[str, ...]
+
+    def people(self, count: int) -> Sample:
+        """The part of it that shows the first ``count`` identities, in ascending order."""
+        rows = np.flatnonzero(np.isin(self.identities, np.unique(self.identities)[:count]))
+        return Sample(
+            features=self.features[rows],
+            before=None if self.before is None else self.before[rows],
+            identities=self.identities[rows],
+            infrared=self.infrared[rows],
+            cameras=self.cameras[rows] if len(self.cameras) else self.cameras,
+            paths=tuple(self.paths[row] for row in rows) if self.paths else (),
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,6 +112,10 @@ def save_evaluation(
         "average_precision": ranking.average_precision,
         "identities": np.concatenate([split.visible.identities[visible], split.infrared.identities[infrared]]),
         "infrared": np.repeat([False, True], [len(visible), len(infrared)]),
+        "sample_cameras": np.concatenate([split.visible.cameras[visible], split.infrared.cameras[infrared]]),
+        "sample_paths": np.array(
+            [split.visible.paths[row] for row in visible] + [split.infrared.paths[row] for row in infrared], dtype=str
+        ),
         **{name: np.concatenate([v[visible], i[infrared]]).astype(np.float16) for name, (v, i) in pick.items()},
     }
     write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
@@ -116,6 +136,8 @@ def load_evaluation(path: Path) -> SavedEvaluation:
                 before=arrays["before"].astype(np.float32) if "before" in arrays else None,
                 identities=arrays["identities"],
                 infrared=arrays["infrared"],
+                cameras=arrays["sample_cameras"] if "sample_cameras" in arrays else np.empty(0, np.int64),
+                paths=tuple(arrays["sample_paths"].tolist()) if "sample_paths" in arrays else (),
             ),
         )
 

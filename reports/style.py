@@ -1,4 +1,4 @@
-"""The one look of all figures: Agg, a quiet grid, colours that colour-blind readers can tell apart."""
+"""The one look of all figures: one column of a paper wide, a quiet grid, colours that colour-blind readers tell apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import seaborn
@@ -13,36 +14,63 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from engine.files import void, write_atomically
 
 PALETTE: list[tuple[float, float, float]] = seaborn.color_palette("colorblind")
 VISIBLE, INFRARED = PALETTE[0], PALETTE[3]
-RIGHT, WRONG, NEUTRAL = PALETTE[2], PALETTE[3], (0.45, 0.45, 0.45)
+RIGHT, WRONG, NEUTRAL = PALETTE[2], PALETTE[3], (0.4, 0.4, 0.4)
 MODALITY_COLOURS = {"visible": VISIBLE, "infrared": INFRARED}
 MARKERS = {"visible": "o", "infrared": "^"}
-WIDTH = 7.2
-"""Inches; one text column of a page."""
-DPI = 160
+LOOKS: list[dict[str, Any]] = [
+    {"color": colour, "linestyle": dashes, "marker": marker}
+    for colour, dashes, marker in zip(
+        (PALETTE[i] for i in (0, 1, 2, 4, 3, 7, 5, 9)), ("-", "--", "-.", ":") * 2, "osD^vPX*", strict=True
+    )
+]
+"""Lines that are told apart by colour, by dashes and by marker."""
+WIDTH = 85 / 25.4
+"""Inches; one column of a paper."""
+DPI = 400
+SMALL = 5.5
+"""Points; the smallest text of a figure."""
+_LOOK: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 6,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "0.6",
+    "axes.linewidth": 0.6,
+    "axes.labelpad": 2,
+    "axes.titlepad": 3,
+    "xtick.major.pad": 1.5,
+    "ytick.major.pad": 1.5,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 2.6,
+    "patch.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.columnspacing": 1.2,
+    "figure.constrained_layout.h_pad": 0.02,
+    "figure.constrained_layout.w_pad": 0.02,
+    "image.composite_image": False,  # pictures keep their own resolution in vector files
+    "svg.hashsalt": "usvi-bench",  # equal figures have equal bytes
+}
 
 
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw and save figures inside; the settings of the caller come back afterwards."""
-    look = {
-        **seaborn.axes_style("whitegrid"),
-        **seaborn.plotting_context("paper"),
-        "axes.prop_cycle": cycler(color=PALETTE),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "font.family": ["DejaVu Sans"],
-        "grid.color": "0.9",
-        "axes.edgecolor": "0.6",
-        "axes.titlesize": 9,
-        "legend.frameon": True,
-        "legend.framealpha": 0.9,
-    }
-    with matplotlib.rc_context(look):
+    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **_LOOK}):
         yield
 
 
@@ -53,10 +81,19 @@ def empty_figure(height: float) -> Figure:
     return figure
 
 
-def new_figure(columns: int = 1, height: float = 2.9) -> tuple[Figure, list[Axes]]:
-    """A figure with a row of panels."""
+def new_figure(
+    columns: int = 1, height: float = 2.0, rows: int = 1, ratios: tuple[float, ...] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a grid of panels, row after row.
+
+    Args:
+        columns: panels beside each other.
+        height: in inches, of the whole figure.
+        rows: panels above each other.
+        ratios: relative heights of the rows.
+    """
     figure = empty_figure(height)
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    return figure, list(figure.subplots(rows, columns, squeeze=False, height_ratios=ratios).ravel())
 
 
 def shared_legend(figure: Figure, columns: int = 4) -> None:
@@ -67,8 +104,25 @@ def shared_legend(figure: Figure, columns: int = 4) -> None:
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(columns, len(handles)))
 
 
-def save_png(figure: Figure, path: Path) -> None:
-    """Write atomically, without the date and version that would make equal pictures differ."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_atomically(path, lambda file: void(file.write(buffer.getvalue())))
+def stamp(figure: Figure, text: str) -> None:
+    """State at the foot of the figure what it was made from (n, seeds), so that it is there wherever it is pasted."""
+    width, height = figure.get_size_inches()
+    room = 1.5 * SMALL / 72 * (1 + text.count("\n"))
+    figure.set_size_inches(width, height + room)
+    kept = height / (height + room)
+    engine = figure.get_layout_engine()
+    if engine is None or isinstance(engine, PlaceHolderLayoutEngine):
+        for axes in figure.axes:
+            box = axes.get_position()
+            axes.set_position((box.x0, 1 - kept * (1 - box.y0), box.width, kept * box.height))
+    else:
+        engine.set(rect=(0, 1 - kept, 1, kept))
+    figure.text(0.5, 0.25 * SMALL / 72 / (height + room), text, ha="center", va="bottom", fontsize=SMALL, color=NEUTRAL)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write ``path`` + ``.svg`` and ``.png`` atomically, without the dates that would make equal figures differ."""
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        buffer = BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        write_atomically(path.with_name(f"{path.name}.{kind}"), lambda file, made=buffer: void(file.write(made.getvalue())))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,20 +13,24 @@ from numpy.typing import NDArray
 from seaborn import color_palette, desaturate
 from sklearn.manifold import TSNE
 
-from reports.evaluation import IDENTITIES, IMAGES, Sample
-from reports.style import MARKERS, NEUTRAL, WIDTH, new_figure
+from reports.evaluation import IMAGES, Sample
+from reports.style import MARKERS, NEUTRAL, SMALL, WIDTH, new_figure
 
+PEOPLE = 20
+"""Identities in a figure."""
 PERPLEXITY = 20.0
 """About the number of images an identity has in the sample."""
 SEED = 0
 SMALLEST = 8
 """Fewest images worth a figure."""
 
+Positions = NDArray[np.float32]
 
-def project(features: NDArray[np.float32], seed: int = SEED) -> NDArray[np.float32]:
+
+def project(features: NDArray[np.float32], seed: int = SEED) -> Positions:
     """Positions ``[S, 2]`` of at least 3 features ``[S, D]``; equal input gives equal positions on one machine."""
     model = TSNE(init="pca", perplexity=perplexity(len(features)), random_state=seed, n_jobs=1)
-    positions: NDArray[np.float32] = model.fit_transform(features)
+    positions: Positions = model.fit_transform(features)
     return positions
 
 
@@ -33,14 +39,22 @@ def perplexity(images: int) -> float:
     return min(PERPLEXITY, (images - 1) / 3)
 
 
-def tsne_figure(sample: Sample) -> Figure:
-    """The sample after training, and before it where known."""
+def before_and_after(sample: Sample) -> dict[str, Positions]:
+    """The sample projected before training, where known, and after it, by title."""
     parts = {"before training": sample.before, "after training": sample.features}
-    shown = {title: features for title, features in parts.items() if features is not None}
-    figure, panels = new_figure(len(shown), height=WIDTH / 2 + 0.4)
-    for axes, (title, features) in zip(panels, shown.items(), strict=True):
-        _scatter(axes, project(features), sample)
-        axes.set_title(title)
+    return {title: project(features) for title, features in parts.items() if features is not None}
+
+
+def tsne_figure(panels: Mapping[str, Positions], sample: Sample) -> Figure:
+    """Panels by title, two in a row, each with the positions ``[S, 2]`` of the same sample."""
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = new_figure(columns, height=rows * (WIDTH / columns + 0.12) + 0.2, rows=rows)
+    for panel, (title, positions) in zip(axes, panels.items(), strict=False):
+        _scatter(panel, positions, sample)
+        panel.set_title(title)
+    for panel in axes[len(panels) :]:
+        panel.axis("off")
     handles = [
         Line2D([], [], linestyle="", marker=marker, color=NEUTRAL, label=name) for name, marker in MARKERS.items()
     ]
@@ -48,13 +62,20 @@ def tsne_figure(sample: Sample) -> Figure:
     return figure
 
 
+def tsne_rule() -> str:
+    """Which people and images are shown."""
+    return (
+        f"the first {PEOPLE} identities, in ascending order, that have both modalities, and of each the first "
+        f"{IMAGES} images of either"
+    )
+
+
 def tsne_caption(sample: Sample) -> str:
     """Everything needed to draw the figure again."""
     people, images, infrared = len(np.unique(sample.identities)), len(sample.infrared), int(sample.infrared.sum())
     return (
         f"t-SNE of test features of {people} people ({images - infrared} visible and {infrared} infrared images): "
-        f"the first {IDENTITIES} identities, in ascending order, that have both modalities, and of each the first "
-        f"{IMAGES} images of either. "
+        f"{tsne_rule()}. "
         f"Perplexity {perplexity(images):g}, PCA start, seed {SEED}. Colour and number: true identity; "
         "marker: modality. Axes have no unit, and distances between far groups no meaning."
     )
@@ -67,17 +88,18 @@ def identity_colours(count: int) -> list[tuple[float, float, float]]:
     return [colours[i % len(colours)] for i in range(count)]
 
 
-def _scatter(axes: Axes, positions: NDArray[np.float32], sample: Sample) -> None:
+def _scatter(axes: Axes, positions: Positions, sample: Sample) -> None:
     people = np.unique(sample.identities)
     for person, colour in zip(people, identity_colours(len(people)), strict=True):
         own = sample.identities == person
         for marker, chosen in zip(MARKERS.values(), (~sample.infrared, sample.infrared), strict=True):
             x, y = positions[own & chosen].T
-            axes.scatter(x, y, s=18, marker=marker, color=[colour], alpha=0.8, linewidths=0.3, edgecolors="white")
+            axes.scatter(x, y, s=7, marker=marker, color=[colour], alpha=0.85, linewidths=0.2, edgecolors="white")
     for person in people:
         points = positions[sample.identities == person]
         middle = points[np.argmin(np.linalg.norm(points - np.median(points, axis=0), axis=1))]
-        text = axes.annotate(str(person), middle, (0, 4), textcoords="offset points", fontsize=7, ha="center")
-        text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
+        text = axes.annotate(str(person), middle, (0, 2), textcoords="offset points", fontsize=SMALL, ha="center")
+        text.set_path_effects([withStroke(linewidth=1.2, foreground="white")])
     axes.set(xticks=[], yticks=[])
+    axes.set_box_aspect(1)
     axes.spines[:].set_visible(True)
