@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +11,6 @@ from torch import Tensor, nn
 from components.resnet import BasicBlock, Bottleneck, GroupedBatchNorm, Stem, Trunk, initialise
 from engine.registry import ENCODERS, UsageError
 from engine.types import Modality
-
-_ACCEPTED = "a torchvision ResNet file or an encoder's state dict is needed"
 
 
 @dataclass(frozen=True)
@@ -171,49 +166,3 @@ def build_encoder(config: EncoderConfig, seed: int) -> TwoStreamEncoder:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
         encoder: TwoStreamEncoder = ENCODERS.get(config.name)(config)
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
-    """Load starting weights: a torchvision ResNet file, or a state dict of our own (plain or under ``encoder``).
-
-    A torchvision file fills both stems and the trunk, its classifier is dropped; neck and non-local blocks keep
-    their weights. Nothing is loaded when anything is wrong.
-
-    Returns:
-        sha256 of the file, in hex.
-
-    Raises:
-        UsageError: unreadable file, or keys or shapes that do not fit.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise anything
-        raise UsageError(f"cannot read weights '{path}' ({type(error).__name__}); {_ACCEPTED}") from error
-    state = content.get("encoder", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UsageError(f"'{path}' holds no weights; {_ACCEPTED}")
-    own = encoder.state_dict()
-    optional = {key for key in own if key.endswith("num_batches_tracked")}
-    if "conv1.weight" in state:
-        state = _from_torchvision(state)
-        optional |= {key for key in own if key.startswith(("neck.", "trunk.non_local."))}
-    _check_fit(own, state, optional, path)
-    encoder.load_state_dict({**own, **state})
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    stem = {key: value for key, value in state.items() if key.startswith(("conv1.", "bn1."))}
-    trunk = {f"trunk.{key}": value for key, value in state.items() if key not in stem and not key.startswith("fc.")}
-    return trunk | {f"{modality}.{key}": value for modality in ("visible", "infrared") for key, value in stem.items()}
-
-
-def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional: set[str], path: Path) -> None:
-    problems = {
-        "missing": sorted(own.keys() - given.keys() - optional),
-        "unexpected": sorted(given.keys() - own.keys()),
-        "of another shape": sorted(k for k in own.keys() & given.keys() if own[k].shape != given[k].shape),
-    }
-    told = [f"{len(keys)} {kind} ({', '.join(keys[:3])}...)" for kind, keys in problems.items() if keys]
-    if told:
-        raise UsageError(f"weights '{path}' do not fit this encoder: {'; '.join(told)}; see encoder.name and width")

@@ -1,4 +1,4 @@
-"""Starting weights for the small encoder, which has no ImageNet file: ``python run.py pretrain OUT.pth``.
+"""Starting weights for the small encoder, which has no ImageNet file: ``python run.py pretrain --encoder small``.
 
 The encoder learns to tell apart **visible** pictures of synthetic people whom no benchmark shows (other generator
 seeds), with their identities, as ImageNet weights come from labelled pictures of something else. It sees no infrared
@@ -24,10 +24,14 @@ from torch.nn.functional import cross_entropy, normalize
 from components.augment import AugmentConfig, augment
 from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
 from components.sampling import PKSampler
+from components.weights import weights_as_bytes
 from datasets.cache import decoded
 from datasets.source import open_dataset
-from engine.files import write_atomically, write_json
+from datasets.synthetic import GENERATOR_VERSION
+from engine.files import void, write_atomically, write_json
+from engine.registry import UsageError
 from engine.seeding import derive, numpy_generator, torch_generator
+from engine.source import shipped_weights
 
 HEIGHT, WIDTH = 128, 64
 
@@ -38,6 +42,7 @@ class Recipe:
 
     people: tuple[str, ...] = ("synthetic:size=medium,seed=9000", "synthetic:size=medium,seed=9001")
     """Trees whose visible pictures are learned from; benchmarks must use other seeds."""
+    encoder: str = "small"
     width: int = 16
     steps: int = 3000
     clusters: int = 16
@@ -70,7 +75,7 @@ def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
 
 def pretrain(recipe: Recipe, pixels: Tensor, identities: Tensor, cameras: Tensor) -> TwoStreamEncoder:
     """Train an encoder to classify visible people by the cosine to a weight vector of each."""
-    encoder = build_encoder(EncoderConfig("small", recipe.width), derive(recipe.seed, "pretrain", "encoder"))
+    encoder = build_encoder(EncoderConfig(recipe.encoder, recipe.width), derive(recipe.seed, "pretrain", "encoder"))
     encoder.train()
     people = int(identities.max()) + 1
     start = torch.randn(people, encoder.feature_dim, generator=torch_generator(recipe.seed, "pretrain", "classes"))
@@ -110,16 +115,26 @@ def _batch(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the weights, and beside them how they were made."""
     parser = argparse.ArgumentParser(prog="run.py pretrain", description=__doc__)
-    parser.add_argument("output", type=Path)
-    output: Path = parser.parse_args(arguments).output
-    recipe = Recipe()
+    parser.add_argument("--encoder", default=Recipe.encoder, metavar="NAME", help="its name (default: small)")
+    parser.add_argument("--width", type=int, default=Recipe.width, help="channels of its first stage (default: 16)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: the shipped file, engine/weights/...")
+    options = parser.parse_args(arguments)
+    recipe = Recipe(encoder=options.encoder, width=options.width)
+    output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)
+    if output.suffix != ".safetensors":
+        raise UsageError(f"--out {output}: weights are written as .safetensors; give the file that ending")
+    build_encoder(EncoderConfig(recipe.encoder, recipe.width), 0)  # a wrong name or width is told before any work
     pixels, identities, cameras = visible_people(recipe.people)
-    encoder = pretrain(recipe, pixels, identities, cameras)
-    write_atomically(output, lambda file: torch.save({"encoder": encoder.state_dict()}, file))
-    counts = {"images": len(pixels), "identities": int(identities.max()) + 1}
+    content = weights_as_bytes(pretrain(recipe, pixels, identities, cameras))
+    write_atomically(output, lambda file: void(file.write(content)))
     made: dict[str, Any] = {
-        "sha256": hashlib.sha256(output.read_bytes()).hexdigest(),
+        "recipe": asdict(recipe),
+        "images": len(pixels),
+        "identities": int(identities.max()) + 1,
+        "sha256": hashlib.sha256(content).hexdigest(),
         "threads": torch.get_num_threads(),
+        "generator_version": GENERATOR_VERSION,
+        "fingerprints": [open_dataset("sysu", tree)[0].fingerprint for tree in recipe.people],
     }
-    made["fingerprints"] = [open_dataset("sysu", tree)[0].fingerprint for tree in recipe.people]
-    write_json(output.with_suffix(".json"), {"recipe": asdict(recipe), **counts, **made})
+    write_json(output.with_suffix(".json"), made)
+    print(f"{output}: {len(content) / 2**20:.1f} MiB, sha256 {made['sha256']}")

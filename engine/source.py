@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.encoder import TwoStreamEncoder, build_encoder, load_weights
+from components.encoder import TwoStreamEncoder, build_encoder
+from components.weights import load_weights
 from datasets.base import Dataset
 from engine.config import RunConfig
 from engine.registry import UsageError
@@ -16,7 +17,7 @@ from leaderboard.record import StartWeights
 
 IMAGENET = "resnet50-19c8e357.pth"
 SHIPPED = Path(__file__).resolve().parent / "weights"
-"""Starting weights of the small encoder, made by ``engine.pretrain``."""
+"""Starting weights of the small encoder, made by ``engine.pretrain``, and beside each file how it was made."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +58,46 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
     if weights is None:
         if dataset.synthetic is None:
             raise UsageError(f"real data needs --weights: give torchvision's {IMAGENET} (its path), or 'random'")
-        shipped = SHIPPED / f"{config.encoder.name}{config.encoder.width}.pth"
+        shipped = shipped_weights(config.encoder.name, config.encoder.width)
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":
         return Start("random", None, None)
     path = Path(weights)
     if not path.is_file():
         raise UsageError(f"--weights {weights}: no such file; give torchvision's {IMAGENET} (its path), or 'random'")
-    if dataset.synthetic is not None and path.with_suffix(".json").exists():
-        _check_disjoint(path, dataset.synthetic)
     sha256 = load_weights(build_encoder(config.encoder, 0), path)
+    if dataset.synthetic is not None:
+        _check_disjoint(path, sha256, dataset.synthetic)
     return Start(path.name, path, sha256)
 
 
-def _check_disjoint(weights: Path, synthetic: dict[str, Any]) -> None:
-    """Refuse people whom the shipped weights were trained on: equal generator seeds are equal people."""
+def shipped_weights(encoder: str, width: int) -> Path:
+    """Where the suite keeps its own weights of an encoder, whether there are any or not."""
+    return SHIPPED / f"{encoder}{width}.safetensors"
+
+
+def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> None:
+    """Refuse people whom weights of ours were trained on, whatever the file is called now: equal seeds, equal people."""
     seed = synthetic.get("spec", {}).get("seed")
-    for tree in read_json(weights.with_suffix(".json")).get("recipe", {}).get("people", ()):
+    for tree in _trained_on(weights, sha256):
         if f"seed={seed}" in tree.partition(":")[2].split(","):
             raise UsageError(
                 f"{weights.name} was trained on synthetic people of seed {seed}; "
                 "choose another seed, or --weights random"
             )
+
+
+def _trained_on(weights: Path, sha256: str) -> list[str]:
+    """Synthetic trees that a weight file was made from, as the note beside it or a shipped note says."""
+    trees: list[str] = []
+    for path in (weights.with_suffix(".json"), *SHIPPED.glob("*.json")):
+        try:
+            note = read_json(path)
+        except (OSError, ValueError):  # no note, or somebody else's file
+            continue
+        if isinstance(note, dict) and note.get("sha256") == sha256:
+            trees += note["recipe"]["people"]
+    return trees
 
 
 def profile_of(kind: str, synthetic: dict[str, Any] | None) -> str:

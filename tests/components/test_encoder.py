@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder, generalised_mean, load_weights
+from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder, generalised_mean
+from components.weights import load_weights
 from engine.registry import UsageError
 
 SMALL = EncoderConfig("small", width=8)

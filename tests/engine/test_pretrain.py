@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from components.encoder import EncoderConfig, build_encoder, load_weights
+import engine.pretrain
+from components.encoder import EncoderConfig, build_encoder
+from components.weights import load_weights
 from datasets.source import open_dataset
+from engine.cli import main
 from engine.config import load_config
 from engine.pretrain import Recipe, pretrain, visible_people
 from engine.registry import UsageError
-from engine.source import SHIPPED, open_start
+from engine.source import SHIPPED, open_start, shipped_weights
 
 TINY = Recipe(people=("synthetic:size=tiny",), width=8, steps=3, clusters=2, instances=2)
 
@@ -36,7 +41,8 @@ def test_only_visible_pictures_are_learned_from(tiny_people: dict[str, Path]) ->
 
 
 def test_the_shipped_weights_fit_and_say_how_they_were_made() -> None:
-    (path,) = SHIPPED.glob("*.pth")
+    (path,) = SHIPPED.glob("*.safetensors")
+    assert path.stat().st_size <= 6e6
     note = json.loads(path.with_suffix(".json").read_text())
     assert note["recipe"] == json.loads(json.dumps(Recipe().__dict__))
     encoder = build_encoder(EncoderConfig("small", note["recipe"]["width"]), 0)
@@ -47,16 +53,48 @@ def test_synthetic_people_start_from_the_shipped_weights(tiny_people: dict[str, 
     dataset, _ = open_dataset("sysu", str(tiny_people["sysu"]))
     config = load_config("untrained", "sysu_all", profile="synthetic_sysu")
     start = open_start(None, dataset, config)
-    assert start.source == "small16.pth"
+    assert start.source == "small16.safetensors"
     assert start.sha256 is not None
     assert open_start("random", dataset, config).sha256 is None
     narrow = load_config("untrained", "sysu_all", profile="synthetic_sysu", settings=["encoder.width=8"])
     assert open_start(None, dataset, narrow).source == "random"
 
 
-def test_people_whom_the_shipped_weights_have_seen_are_refused(tiny_people: dict[str, Path]) -> None:
+def test_people_whom_the_shipped_weights_have_seen_are_refused(tiny_people: dict[str, Path], tmp_path: Path) -> None:
     dataset, _ = open_dataset("sysu", str(tiny_people["sysu"]))
     dataset.synthetic = {"spec": {"seed": 9000}}
     config = load_config("untrained", "sysu_all", profile="synthetic_sysu")
-    with pytest.raises(UsageError, match="trained on synthetic people of seed 9000"):
-        open_start(None, dataset, config)
+    renamed = tmp_path / "mine.safetensors"
+    shutil.copy(shipped_weights("small", 16), renamed)
+    for weights in (None, str(renamed)):
+        with pytest.raises(UsageError, match="trained on synthetic people of seed 9000"):
+            open_start(weights, dataset, config)
+
+
+def test_the_command_writes_weights_and_recipe(
+    tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, path = (str(tiny_people["sysu"]),), tmp_path / "own.safetensors"
+    monkeypatch.setattr(engine.pretrain, "visible_people", lambda trees: visible_people(people))
+    monkeypatch.setattr(engine.pretrain, "pretrain", lambda recipe, *parts: pretrain(replace(TINY, steps=1), *parts))
+    monkeypatch.setattr(engine.pretrain, "open_dataset", lambda kind, tree: open_dataset(kind, people[0]))
+    assert main(["pretrain", "--width", "8", "--out", str(path)]) == 0
+    note = json.loads(path.with_suffix(".json").read_text())
+    assert load_weights(build_encoder(EncoderConfig("small", 8), 0), path) == note["sha256"]
+    assert (note["recipe"]["encoder"], note["recipe"]["width"], note["identities"]) == ("small", 8, 22)
+    assert note["recipe"]["people"] == list(Recipe.people)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--encoder", "smal"], "did you mean small"),
+        (["--width", "10"], "multiple of 8"),
+        (["--out", "weights.pth"], "safetensors"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pretrain", *arguments]) == 2
+    assert message in capsys.readouterr().err
