@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,10 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.crop_statistics import correlation_inside, grey_of, measure, outline, reference
+from benchmarks.crop_statistics import correlation_inside, grey_of, measure, outline, reference, regions
 from datasets.synthetic.cameras import Camera, Layout
+from datasets.synthetic.climate import climate_of
 from datasets.synthetic.layout import Shot, plan
-from datasets.synthetic.palette import climate_of
 from datasets.synthetic.render import camera_of, person_of, picture
 from datasets.synthetic.spec import SyntheticSpec, parse
 from datasets.synthetic.view import View, draw_view
@@ -43,6 +42,8 @@ JUDGED = (
 NEAR, WIDE = 0.5, (0.67, 1.5)
 TOLD = ("torso high-pass", "crop mean", "crop std", "saturated")
 BATCH = 16
+LEAST = 20
+"""Pixels of a region that must lie within the outline."""
 CARD = Path(__file__).parents[1] / "datasets" / "synthetic" / "README.md"
 MARKS = ("<!-- statistics: begin -->", "<!-- statistics: end -->")
 
@@ -92,7 +93,7 @@ def column_of(layout: Layout, camera: Camera, view: View) -> str:
 
 
 def collect(layout: Layout, spec: SyntheticSpec, people: int) -> Crops:
-    """Figures of every sampled crop by column; infrared crops come with those of the same moment seen in the visible."""
+    """Figures of every sampled crop by column; infrared ones with those of the same moment in visible light."""
     crops: Crops = defaultdict(list)
     for number, shots in sorted(sample(layout, spec, people).items()):
         camera = camera_of(spec, layout, number)
@@ -116,16 +117,18 @@ def _measured(
     partner, _ = picture(spec, camera_of(spec, layout, 1), worn, views, height)
     for row, image, seen, mask in zip(rows, pixels, partner, coverage, strict=True):
         grey, visible = grey_of(image), grey_of(seen)
-        own = measure(visible)
         row |= outline(grey, mask)
         row["outline edge share, visible"] = outline(visible, mask)["outline edge share"]
         row["correlation in clothing"] = correlation_inside(visible, grey, mask)
-        row |= {f"visible {region}": own[region] for region in ("torso", "legs")}
+        for region, box in regions(*grey.shape).items():
+            inside = box & (mask > 0.99)
+            if inside.sum() >= LEAST:
+                row |= {f"visible {region}": float(visible[inside].mean()), f"own {region}": float(grey[inside].mean())}
     return rows
 
 
 def _values(crops: list[dict[str, float]], figure: str) -> NDArray[np.float64]:
-    return np.array([crop[figure] for crop in crops], np.float64)
+    return np.array([crop.get(figure, np.nan) for crop in crops], np.float64)
 
 
 def rows_of(crops: Crops) -> list[Row]:
@@ -142,20 +145,18 @@ def rows_of(crops: Crops) -> list[Row]:
 
 
 def correlations(crops: Crops) -> list[Row]:
-    """Across people: mean visible level of a region against its infrared level."""
+    """Across people: the visible level of a region against its infrared level, within the outline."""
     rows = []
     for column, known in reference()["correlations"].items():
-        for region in ("torso", "legs"):
-            own = crops.get(column) if column != "about" else None
-            if own:
-                people = np.array([crop["person"] for crop in own])
-                pairs = np.array([
-                    [_values(own, name)[people == person].mean() for name in (f"visible {region}", region)]
-                    for person in np.unique(people)
-                ])  # fmt: skip
-                r = float(np.corrcoef(pairs.T)[0, 1])
-                error = (1 - r**2) / max(1, len(pairs) - 1) ** 0.5
-                rows.append(Row(column, f"r of {region} across people", known[region], None, r, error))
+        if not (own := crops.get(column)):
+            continue
+        numbers = _values(own, "person")
+        for region, measured in known.items():
+            levels = np.stack([_values(own, f"visible {region}"), _values(own, f"own {region}")])
+            means = [np.nanmean(levels[:, numbers == n], axis=1) for n in np.unique(numbers[~np.isnan(levels[0])])]
+            r = float(np.corrcoef(np.array(means).T)[0, 1])
+            error = (1 - r**2) / max(1, len(means) - 1) ** 0.5
+            rows.append(Row(column, f"r of {region} across people", measured, None, r, error))
     return rows
 
 
@@ -181,7 +182,7 @@ def write_card(card: Path, text: str) -> None:
     before, rest = whole.split(MARKS[0])
     part = card.with_suffix(".part")
     part.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
-    os.replace(part, card)
+    part.replace(card)
 
 
 def main(arguments: list[str]) -> int:

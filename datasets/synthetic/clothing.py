@@ -57,6 +57,11 @@ def luma(colour: Colour) -> float:
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
+def through(thickness: float) -> float:
+    """Warmth that a garment lets through, 1 for none at all; ``thickness`` is a fraction of the stature."""
+    return 0.3 + 0.46 * float(np.exp(-45 * thickness))
+
+
 def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: float = 1.0) -> Material:
     """A dyed textile; ``patterned`` is the probability of a pattern, ``heat`` its mean warmth."""
     colour = _dye(rng, darkness)
@@ -66,23 +71,23 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.82 + 0.4 * (luma(colour) - 0.35) + rng.normal(0, 0.085), 0.34, 1.0)),
-        kept=float(rng.uniform(0.1, 1.0)),
-        heat=float(np.clip(rng.normal(heat, 0.16), 0.05, 1.0)),
+        near=float(np.clip(0.8 + 0.22 * (luma(colour) - 0.3) + rng.normal(0, 0.09), 0.34, 1.0)),
+        kept=0.1 + 0.9 * float(rng.beta(0.9, 2.1)),
+        heat=float(np.clip(rng.normal(heat, 0.1), 0.05, 1.0)),
     )
 
 
 def leather(rng: np.random.Generator, heat: float) -> Material:
-    """Shoes, bags, caps: plain, often dark, cool."""
-    level = float(rng.choice([rng.uniform(0.04, 0.15), rng.uniform(0.5, 0.95)]))
+    """Shoes, bags, caps: plain, often dark, cool; in near infrared most of it is as bright as cloth."""
+    level = float(rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.85)]))
     colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), level)
-    near = float(np.clip(0.18 + 0.9 * luma(colour) + rng.normal(0, 0.1), 0.08, 0.98))
-    return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, float(np.clip(rng.normal(heat, 0.1), 0, 1)))
+    near = float(np.clip(0.5 + 0.35 * luma(colour) + rng.normal(0, 0.14), 0.12, 0.95))
+    return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, float(np.clip(rng.normal(heat, 0.08), 0, 1)))
 
 
 def skin(rng: np.random.Generator) -> Material:
     """Skin: near infrared reflects it strongly whatever its tone."""
-    tone = float(rng.uniform(0.3, 0.85))
+    tone = float(rng.uniform(0.3, 0.8))
     colour = (tone, tone * 0.74, tone * 0.6)
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.74, 0.88)), 1.0, 1.0)
 
@@ -91,15 +96,15 @@ def hair(rng: np.random.Generator) -> Material:
     """Hair: dark in near infrared too, and about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.18, 0.34)), 1.0, 0.88)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.16, 0.34)), 1.0, 0.84)
 
 
 def _dye(rng: np.random.Generator, darkness: float) -> Colour:
-    value = float(np.clip(rng.beta(1.2, 1.6 * darkness), 0.07, 0.95))
-    saturation = float(rng.uniform(0.35, 0.9)) if rng.random() < 0.65 else float(rng.uniform(0, 0.12))
+    value = float(np.clip(rng.beta(1.2, 1.7 * darkness), 0.06, 0.95))
+    saturation = float(rng.uniform(0.35, 0.9)) if rng.random() < 0.6 else float(rng.uniform(0, 0.12))
     return colorsys.hsv_to_rgb(float(rng.random()), saturation, value)
 
 
 def _contrasting(rng: np.random.Generator, colour: Colour) -> Colour:
-    level = rng.uniform(0.6, 0.9) if luma(colour) < 0.4 else rng.uniform(0.04, 0.18)
-    return colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.5)), float(level))
+    level = rng.uniform(0.4, 0.85) if luma(colour) < 0.35 else rng.uniform(0.05, 0.6) * luma(colour)
+    return colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), float(level))

@@ -1,4 +1,4 @@
-"""From light to the pixels of a file: exposure, colour, tone, blur, noise."""
+"""From light to the pixels of a file: blur, lamps, exposure, colour, tone, noise."""
 
 from __future__ import annotations
 
@@ -9,29 +9,57 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Camera
+from datasets.synthetic.climate import climate_of
 from datasets.synthetic.view import View
 
-_LUMA = torch.tensor([0.299, 0.587, 0.114])
+_LUMA = (0.299, 0.587, 0.114)
 _REFERENCE_HEIGHT = 128
+
+
+def smear(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """Motion blur of ``[B, 4, H, W]`` levels and coverage of people who walk across the view."""
+    sharp = person.shape[2] / _REFERENCE_HEIGHT
+    across = [0.05 + camera.shutter * abs(float(np.sin(view.azimuth))) * sharp for view in views]
+    return _blur(person, torch.tensor(across, dtype=torch.float32, device=person.device), axes=(3,))
 
 
 def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     """``[B, 3, H, W]`` levels to ``[B, H, W, 3]`` uint8, as the camera writes them."""
-    sharp = light.shape[2] / _REFERENCE_HEIGHT
-    image = _blur(light, torch.tensor([view.blur * camera.blur * sharp for view in views], dtype=torch.float32))
+    sharp, device = light.shape[2] / _REFERENCE_HEIGHT, light.device
+
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None, None]
+
+    image = _blur(light, column([view.blur * _sigma(camera, view) * sharp for view in views]).flatten())
+    image = image * _lamp(image, camera, views)
     if camera.band == "visible":
-        exposure = torch.tensor([view.exposure for view in views])[:, None] * torch.tensor(
-            [view.tint for view in views]
-        )
-        image = image * (exposure * torch.tensor(camera.balance))[:, :, None, None].float()
-        grey = (image * _LUMA[:, None, None]).sum(1, keepdim=True)
+        factors = np.array([view.tint for view in views]) * np.array(camera.balance)
+        image = image * torch.from_numpy(factors).float().to(device)[:, :, None, None]
+        image = image * column([view.exposure for view in views])
+        grey = sum(weight * image[:, channel] for channel, weight in enumerate(_LUMA))
+        grey = torch.as_tensor(grey).unsqueeze(1)
         image = grey + camera.saturation * (image - grey)
     elif camera.band == "near":
-        image = image * torch.tensor([view.exposure**0.6 for view in views], dtype=torch.float32)[:, None, None, None]
+        image = image * column([view.exposure**0.6 for view in views])
     image = (image.clamp_min(0) ** camera.gamma) * camera.gain + camera.offset
     grain = np.stack([_grain(view, image.shape[2:], camera.band == "visible") for view in views])
-    image = image + camera.noise * torch.from_numpy(grain)
+    image = image + camera.noise * torch.from_numpy(grain).to(device)
     return (image * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _sigma(camera: Camera, view: View) -> float:
+    """Blur of the lens; thermal lenses are as sharp as the kind of scene they were measured in."""
+    return camera.blur * (climate_of(view.warmth).blur if camera.band == "thermal" else 1.0)
+
+
+def _lamp(image: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """``[B, 1, H, W]`` share of the light that reaches each place."""
+    height, width = image.shape[2:]
+    y = (torch.arange(height, device=image.device) + 0.5) / height
+    x = (torch.arange(width, device=image.device) + 0.5) / width - 0.5
+    reach = 1 - camera.falloff * ((y - 0.3) / 0.7).clamp(0, 1)
+    side = torch.tensor([camera.vignette * (2 * view.place_x - 1) for view in views], device=image.device)
+    return (reach[None, :, None] * (1 - side[:, None, None].float() * x)).unsqueeze(1)
 
 
 def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArray[np.float32]:
@@ -39,14 +67,14 @@ def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArra
     return np.broadcast_to(noise, (3, *shape))
 
 
-def _blur(image: Tensor, sigma: Tensor) -> Tensor:
+def _blur(image: Tensor, sigma: Tensor, axes: tuple[int, ...] = (2, 3)) -> Tensor:
     """Separable Gaussian blur with a width of its own for every image."""
     reach = max(1, int(np.ceil(2.5 * float(sigma.max()))))
-    taps = torch.exp(-0.5 * (torch.arange(reach + 1) / sigma[:, None]) ** 2)
+    taps = torch.exp(-0.5 * (torch.arange(reach + 1, device=image.device) / sigma[:, None]) ** 2)
     taps = taps / (2 * taps.sum(1, keepdim=True) - taps[:, :1])
-    for axis in (2, 3):
+    for axis in axes:
         length = image.shape[axis]
-        index = torch.arange(length)
+        index = torch.arange(length, device=image.device)
         blurred = image * taps[:, 0, None, None, None]
         for shift in range(1, reach + 1):
             before = image.index_select(axis, (index - shift).clamp(min=0))

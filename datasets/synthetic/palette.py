@@ -1,4 +1,4 @@
-"""What the materials of a person are to one sensor: levels of base and pattern."""
+"""What the materials of a person are to one sensor: levels of base and pattern, depth of creases."""
 
 from __future__ import annotations
 
@@ -9,62 +9,72 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Band
+from datasets.synthetic.climate import climate_of
 from datasets.synthetic.clothing import Material, luma
 from datasets.synthetic.identity import Person
 from datasets.synthetic.view import View
 
-THERMAL_SPAN = (0.82, 0.65)
-"""Level of bare skin above the surroundings, fraction of full scale, and how much of it warm surroundings take."""
+FOLD = {"visible": 0.14, "near": 0.06}
+"""Depth of creases in reflected light, fraction of the level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Materials of ``B`` people as one sensor sees them; ``R`` regions."""
+    """Materials of ``B`` people as one sensor sees them; ``R`` regions.
+
+    Attributes:
+        base: ``[B, R, 3]`` levels of the material.
+        second: ``[B, R, 3]`` levels of its pattern.
+        pattern: ``[B, R]`` kind of the pattern.
+        period: ``[B, R]`` its repeat in metres.
+        fold: ``[B]`` depth of creases: of reflected light a fraction of the level, of emitted heat a level.
+        drift: ``[B]`` depth of slow differences of warmth over a garment, a level; 0 in reflected light.
+    """
 
     base: Tensor
     second: Tensor
     pattern: Tensor
     period: Tensor
+    fold: Tensor
+    drift: Tensor
 
 
-def _table(people: Sequence[Person], read: Callable[[Material], float | Sequence[float]]) -> Tensor:
-    return torch.tensor([[read(material) for material in person.materials] for person in people], dtype=torch.float32)
-
-
-def palette_of(people: Sequence[Person], band: Band, views: Sequence[View], gap: float) -> Palette:
+def palette_of(
+    people: Sequence[Person], band: Band, views: Sequence[View], gap: float, device: torch.device | str = "cpu"
+) -> Palette:
     """Levels of base and pattern; ``gap`` leads from grey visible (0) to the infrared of the material (1)."""
-    base, second = _table(people, lambda m: m.colour), _table(people, lambda m: m.second)
+
+    def table(read: Callable[[Material], float | Sequence[float]]) -> Tensor:
+        rows = [[read(material) for material in person.materials] for person in people]
+        return torch.tensor(rows, dtype=torch.float32, device=device)
+
+    base, second = table(lambda m: m.colour), table(lambda m: m.second)
+    fold = torch.full((len(views),), FOLD.get(band, 0.0), device=device)
+    drift = torch.zeros_like(fold)
     if band != "visible":
-        grey, grey_second = _table(people, lambda m: luma(m.colour)), _table(people, lambda m: luma(m.second))
+        grey, grey_second = table(lambda m: luma(m.colour)), table(lambda m: luma(m.second))
         if band == "near":
-            own = _table(people, lambda m: m.near)
-            own_second = own + 0.9 * _table(people, lambda m: m.kept) * (grey_second - grey)
+            own = table(lambda m: m.near)
+            own_second = (own + table(lambda m: m.kept) * (grey_second - grey)).clamp(0.08, 1.0)
         else:
-            warmth = torch.tensor([view.warmth for view in views])[:, None]
-            own = warmth + (THERMAL_SPAN[0] - THERMAL_SPAN[1] * warmth) * _table(people, lambda m: m.heat)
-            own_second = own
+            own = own_second = _emitted(table(lambda m: m.heat), views)
+            climates = [climate_of(view.warmth) for view in views]
+            fold = torch.tensor([climate.fold for climate in climates], device=device)
+            drift = torch.tensor([climate.drift for climate in climates], device=device)
         base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
         second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
-    return Palette(base, second, _table(people, lambda m: float(m.pattern)), _table(people, lambda m: m.period))
+    return Palette(base, second, table(lambda m: float(m.pattern)), table(lambda m: m.period), fold, drift)
 
 
-@dataclass(frozen=True, slots=True)
-class Climate:
-    """A kind of thermal scene.
+def _emitted(heat: Tensor, views: Sequence[View]) -> Tensor:
+    """``[B, R]`` levels of surfaces of that warmth: what clothes let through depends on how cold it is."""
+    climates = [climate_of(view.warmth) for view in views]
 
-    Attributes:
-        like: real crops of that kind (LLVIP, Jia et al. 2021; RoadScene, Xu et al. 2020).
-        below: it reigns where the surroundings have a level below this one.
-    """
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=heat.device)[:, None]
 
-    like: str
-    below: float
-
-
-CLIMATES = (Climate("LLVIP 01", 0.24), Climate("LLVIP 19/20", 0.44), Climate("RoadScene", 2.0))
-"""Cold night, mild night, day: what reigns follows from the level of the surroundings."""
-
-
-def climate_of(warmth: float) -> Climate:
-    """The kind of scene whose surroundings have that level."""
-    return next(climate for climate in CLIMATES if warmth < climate.below)
+    around, skin = column([view.warmth for view in views]), column([climate.skin for climate in climates])
+    # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.
+    skin = skin * column([view.exposure**0.4 for view in views])
+    chill, insulation = column([c.chill for c in climates]), column([c.insulation for c in climates])
+    return around + (skin - around) * (heat**insulation * (1 + chill) - chill)

@@ -17,7 +17,7 @@ from datasets.synthetic.cameras import Camera, Layout, cameras
 from datasets.synthetic.identity import Person, draw_person
 from datasets.synthetic.layout import Shot
 from datasets.synthetic.occluder import cover
-from datasets.synthetic.optics import develop
+from datasets.synthetic.optics import develop, smear
 from datasets.synthetic.raycast import cast
 from datasets.synthetic.skeleton import Pose
 from datasets.synthetic.solids import Primitives
@@ -59,10 +59,12 @@ def picture(
     levels[hits.pixel, 3] = 1.0
     levels = levels.view(len(views), fine, fine // 2, 4).permute(0, 3, 1, 2)
     levels = torch.nn.functional.avg_pool2d(levels, SUPERSAMPLING)
-    background = _background(spec, camera, views, height)
+    levels = smear(levels, camera, views)
+    background = scene.background(spec.seed, camera, views, height, spec.modality_gap)
     background = background * _contact_shadow(solids, camera, views, x[:, ::2], y[:, ::2])
     image = levels[:, :3] + (1 - levels[:, 3:]) * background
-    pixels = develop(cover(image, camera, views, spec.modality_gap), camera, views)
+    image, _ = cover(image, camera, views, spec.modality_gap)
+    pixels = develop(image, camera, views)
     return pixels.numpy(), levels[:, 3].numpy()
 
 
@@ -93,18 +95,6 @@ def _boxes(solids: Primitives, views: Sequence[View]) -> tuple[Tensor, Tensor, T
     centre_x = (extreme(0, -1) + extreme(0, 1)) / 2 * 0.5 + row([view.shift_x for view in views]) * wide
     centre_y = (low + high) / 2 + row([view.shift_y for view in views]) * tall
     return centre_x - wide / 2, centre_x + wide / 2, centre_y - tall / 2, centre_y + tall / 2
-
-
-def _background(spec: SyntheticSpec, camera: Camera, views: Sequence[View], height: int) -> Tensor:
-    seen = scene.windows(scene.plate(spec.seed, camera.place), views, height)
-    if camera.band == "visible":
-        return seen[:, :3]
-    grey = sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
-    if camera.band == "near":
-        own = seen[:, 3] * camera.near_place
-    else:
-        own = torch.tensor([view.warmth for view in views])[:, None, None] + 0.3 * (seen[:, 4] - 0.5)
-    return torch.lerp(torch.as_tensor(grey), own, spec.modality_gap).unsqueeze(1).expand(-1, 3, -1, -1)
 
 
 def _contact_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: Tensor, y: Tensor) -> Tensor:
