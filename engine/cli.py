@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 
+from datasets.base import Dataset
 from datasets.check import describe
 from datasets.source import open_dataset
 from engine.config import SHARED, load_config
@@ -22,11 +23,15 @@ from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_me
 from engine.run import Run
 from engine.source import open_start, profile_of
 
-COMMANDS = {"pretrain": "engine.pretrain"}
+COMMANDS = {"ablation": "engine.sweep.command", "pretrain": "engine.pretrain"}
 """What ``run.py`` does besides training: the word after it, and the module whose ``main`` it calls."""
+Opener = Callable[..., tuple[Dataset, str]]
+"""Opens a data set as :func:`datasets.source.open_dataset` does."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are told like all others, with the option that may be meant."""
+
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments:"):
             word = message.split()[-1] if len(message.split()) == 3 else message.split()[2]
@@ -37,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """All options of ``run.py``."""
-    parser = _Parser(
+    parser = Parser(
         prog="run.py",
         description="Train and score a method for unsupervised visible-infrared person re-identification.",
         epilog="example: python run.py --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
@@ -111,7 +116,7 @@ def _train_or_tell(words: Sequence[str]) -> None:
         _run(options)
 
 
-def prepare(options: argparse.Namespace, progress: Progress) -> Run:
+def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = open_dataset) -> Run:
     """Everything that can be wrong is found here, before any work is done."""
     for name in ("method", "protocol"):
         if getattr(options, name) is None:
@@ -125,7 +130,7 @@ def prepare(options: argparse.Namespace, progress: Progress) -> Run:
     settled = {"seed": options.seed, "settings": options.set, "setting": options.setting}
     early = load_config(options.method, options.protocol, profile=kind, **settled)
     device = _device(options.device)
-    dataset, sentence = open_dataset(kind, options.data, progress=progress.say, check_counts=early.data.check_counts)
+    dataset, sentence = opener(kind, options.data, progress=progress.say, check_counts=early.data.check_counts)
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
     config = load_config(options.method, options.protocol, profile=profile, **settled)

@@ -151,10 +151,10 @@ def load_config(
     known = sorted(path.parent.name for path in CONFIGS.glob(f"*/{profile}.py"))
     if known and setting not in known:
         raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
-    tree = _for_method(_read(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
+    tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
     override = CONFIGS / setting / method / f"{profile}.py"
     if override.exists():
-        _merge(tree, _read(override))
+        _merge(tree, read_file(override))
     elif setting != SHARED:
         others = sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
         raise UsageError(
@@ -252,7 +252,8 @@ def _scalar(name: str, kind: type, value: Any) -> Any:
     raise UsageError(f"{name}={value}: expected {article}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """What a settings file says, as plain data."""
     if not path.exists():
         known = [p.stem for p in path.parent.glob("*.py")]
         raise UsageError(f"no settings file {path.name}: {did_you_mean(path.stem, known)}")

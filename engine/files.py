@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +46,36 @@ def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically with sorted keys, so that equal content gives equal bytes."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: void(file.write(text.encode())))
+
+
+@contextmanager
+def locked(path: Path, wait: bool) -> Iterator[None]:
+    """Hold a lock file, alone; the lock goes with the process, so a killed one leaves none behind.
+
+    Raises:
+        BlockingIOError: another process holds it, and ``wait`` is false.
+        StorageError: the file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; choose another --output") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def void(_: object) -> None:

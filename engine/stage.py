@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from engine.files import StorageError
+from engine.files import locked
 from engine.plan import StagePlan
 from engine.registry import UsageError
 
 
 @contextmanager
-def exclusive(plan: StagePlan) -> Iterator[None]:
+def exclusive(plan: StagePlan, wait: bool = False) -> Iterator[None]:
     """Hold the stage's folder; the lock goes with the process, so a killed run leaves none behind.
 
+    Args:
+        plan: the stage.
+        wait: for another process that trains the same stage.
+
     Raises:
-        UsageError: another process trains the same stage.
+        UsageError: another process trains the same stage, and ``wait`` is false.
         StorageError: the folder cannot be made.
     """
-    lock = plan.folder.with_name(f".{plan.folder.name}.lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
-    except OSError as error:
-        raise StorageError(f"cannot write {lock}: {error.strerror}; choose another --output") from error
-    with file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(plan.folder.with_name(f".{plan.folder.name}.lock"), wait))
         except BlockingIOError as error:
             raise UsageError(f"another process is training {plan.folder}; wait for it or stop it") from error
         yield

@@ -1,0 +1,50 @@
+"""What a job's process does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from submitit.helpers import Checkpointable
+
+from engine.cli import parser, prepare
+from engine.files import StorageError, locked, write_json
+from engine.memory import keep_freed_memory
+from engine.progress import Progress
+from engine.registry import UsageError
+from engine.source import read_json
+
+
+class Worker(Checkpointable):
+    """Runs one job; a cluster that stops it at its time limit is asked to queue it again, where it then goes on."""
+
+    def __call__(self, folder: str, gpu: str | None = None) -> None:
+        """Run the job of a folder, on one GPU only where ``gpu`` names it as CUDA_VISIBLE_DEVICES does."""
+        if gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        run_job(Path(folder))
+
+
+def run_job(folder: Path) -> None:
+    """Train and score what ``job.json`` says; an error is kept in ``error.json`` and raised.
+
+    Where another process has the job in hand, wait for it; where it is done, do nothing.
+    """
+    keep_freed_memory()
+    with locked(folder / ".lock", wait=True):
+        if (folder / "record.json").exists():
+            return
+        job = read_json(folder / "job.json")
+        try:
+            run = prepare(parser().parse_args(job["arguments"]), Progress())
+            if run.folder.name != folder.name:
+                raise UsageError(
+                    f"the code or the data has changed since the job was planned (it is now {run.folder.name}); "
+                    "give the ablation command again"
+                )
+            run.folder, run.patient, run.ablation = folder, True, f"{job['grid']}: {job['row']}"
+            run.execute()
+        except Exception as error:
+            told = isinstance(error, (UsageError, StorageError))
+            write_json(folder / "error.json", {"message": str(error) if told else f"{type(error).__name__}: {error}"})
+            raise
