@@ -1,4 +1,4 @@
-"""``python -m leaderboard``: rebuild the page from the records, or check that it is up to date."""
+"""``python -m leaderboard``: rebuild the pages from records and published figures, or check that they are up to date."""
 
 from __future__ import annotations
 
@@ -9,29 +9,54 @@ from pathlib import Path
 
 from engine.files import StorageError, void, write_atomically
 from engine.registry import UsageError
-from leaderboard.build import FOLDER, build, load_records
+from leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
+from leaderboard.field import PLOT, build_field
+from leaderboard.field_plot import draw_field
+from leaderboard.published import choose, read_figures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0, or 1 where the page is stale, or 2 where a record or path is wrong."""
+    """Returns 0, or 1 where a page is stale, or 2 where a record, a published figure or a path is wrong."""
     parser = argparse.ArgumentParser(prog="python -m leaderboard", description=__doc__)
     parser.add_argument("--records", type=Path, default=FOLDER / "records", help="folder of records")
-    parser.add_argument("--output", type=Path, default=FOLDER / "LEADERBOARD.md", help="page to write")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
+    parser.add_argument("--published", type=Path, default=FOLDER / "published.csv", help="figures of others")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the pages")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     options = parser.parse_args(arguments)
     try:
-        if not options.records.is_dir():
-            raise UsageError(f"--records {options.records}: no such folder")
-        text = build(load_records(options.records))
-        if not options.check:
-            write_atomically(options.output, lambda file: void(file.write(text.encode())))
-        elif not options.output.exists() or options.output.read_bytes() != text.encode():
-            print(f"{options.output} does not agree with {options.records}: run python -m leaderboard", file=sys.stderr)
+        pages = make_pages(options.records, options.published, options.output / REPORTS)
+        stale = [name for name, text in pages.items() if _read(options.output / name) != text.encode()]
+        if stale and options.check:
+            print(f"{options.output}: {', '.join(stale)} out of date: run python -m leaderboard", file=sys.stderr)
             return 1
+        for name in stale:
+            content = pages[name].encode()
+            write_atomically(options.output / name, lambda file, content=content: void(file.write(content)))
     except (UsageError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def make_pages(records: Path, published: Path, reports: Path) -> dict[str, str]:
+    """All generated files by name.
+
+    Raises:
+        UsageError: a path, a record or a line of the published figures is wrong.
+    """
+    if not records.is_dir():
+        raise UsageError(f"--records {records}: no such folder")
+    figures = choose(read_figures(published))
+    found = load_records(records)
+    return {
+        "LEADERBOARD.md": build(found, figures, find_reports(reports, found)),
+        "PUBLISHED.md": build_field(figures),
+        PLOT: draw_field(figures),
+    }
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 if __name__ == "__main__":

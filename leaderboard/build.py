@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from leaderboard.markdown import MISSING, page, percent, table
-from leaderboard.record import METRICS, Record, is_complete, missing_trials, read_record
-from leaderboard.table import (
-    IDENTITY_MARK,
-    P_VALUE,
-    SEEDS_FOR_TEST,
-    Row,
-    TableKey,
-    gallery_words,
-    leaders,
-    table_key,
-    table_rows,
-)
+from leaderboard.published import Published, counterpart, footnote
+from leaderboard.record import METRICS, Record, missing_trials, read_record
+from leaderboard.significance import BOLD_RULE, leaders
+from leaderboard.table import IDENTITY_MARK, Row, Table, tables
 
 FOLDER = Path(__file__).resolve().parent
+REPORTS = "reports"
+"""Folder beside ``records`` that keeps the report of a record under the record's own path."""
+BESIDE = ("R1", "mAP")
+"""Metrics whose published figures stand beside ours."""
 
 HEAD = """# Leaderboard
 
-Made by `python -m leaderboard` from the files in `records/`; do not edit."""
+Made by `python -m leaderboard` from the files in `records/`; do not edit. [PUBLISHED.md](PUBLISHED.md) shows what
+others have published."""
 
 EMPTY = """There is no record yet. To make the first one:
 
@@ -40,13 +36,15 @@ RULES = f"""## How to read the tables
 
 * Percent, mean ± sample standard deviation over n seeds; a run's figure is the mean over its folds and trials first.
   No ± with one seed. Scores are those of the weights at the end of training; no epoch is chosen by test score.
-* **Bold**: the highest figure of its column, where it and the second highest have at least {SEEDS_FOR_TEST} seeds each
-  and a two-sided Welch t-test over seeds gives p < {P_VALUE}. Chance, `untrained` and methods that use identities
-  stand outside this comparison.
+* **Bold**: {BOLD_RULE}
 * {IDENTITY_MARK}: trained with true identities; an upper bound, not a competitor.
 * chance: expected score of a random ranking. minutes: all phases of a run, mean over seeds.
   memory: highest peak, of the GPU where one was used, else of the process.
+* runs: a link for each seed, to its report where there is one, else to its record.
 * †: at least one of the runs was made from a tree with uncommitted changes."""
+PUBLISHED_RULE = """* published: the figure of the method's paper, or what stands for it, with the level of evidence
+  ([PUBLISHED.md](PUBLISHED.md) says how it is chosen); difference: our mean minus it, in points. It was got with other
+  code, batches and schedules than ours."""
 
 REAL, SYNTHETIC = "## Real data", "## Synthetic people"
 NO_REAL = "No record yet: nothing here has been measured on a real data set."
@@ -62,41 +60,69 @@ def load_records(folder: Path) -> dict[str, Record]:
     return {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
 
 
-def build(records: Mapping[str, Record]) -> str:
+def find_reports(folder: Path, records: Collection[str]) -> frozenset[str]:
+    """Those of the records that have a ``report.md`` in their folder below ``folder``."""
+    return frozenset(name for name in records if (folder / report_path(name)).exists())
+
+
+def report_path(name: str) -> str:
+    """``sysu_all/adca-seed0.json`` has its report in ``sysu_all/adca-seed0/report.md``."""
+    return name.removesuffix(".json") + "/report.md"
+
+
+def build(
+    records: Mapping[str, Record], published: Sequence[Published] = (), reports: Collection[str] = frozenset()
+) -> str:
     """The page; equal records give equal bytes, whatever their order.
+
+    Args:
+        records: by file name.
+        published: figures to show beside ours, on real data.
+        reports: names of the records that have a report.
 
     Raises:
         UsageError: two records hold the same seed of the same configuration.
     """
     if not records:
         return page(HEAD, EMPTY)
-    complete = sorted(((table_key(r), name, r) for name, r in records.items() if is_complete(r)), key=lambda x: x[:2])
     sections: dict[bool, list[str]] = {False: [], True: []}
-    for key, group in itertools.groupby(complete, key=lambda entry: entry[0]):
-        sections[bool(key.synthetic)] += _table(key, {name: record for _, name, record in group})
+    for found in tables(records):
+        beside = {} if found.key.synthetic else _counterparts(found, published)
+        sections[bool(found.key.synthetic)] += _table(found, beside, reports)
     return page(
         HEAD,
         REAL,
         *(sections[False] or [NO_REAL]),
         *([SYNTHETIC, SYNTHETIC_NOTE, *sections[True]] if sections[True] else []),
         *_incomplete(records),
-        RULES,
+        "\n".join([RULES, PUBLISHED_RULE] if sections[False] else [RULES]),
         *_sources(records),
     )
 
 
-def _table(key: TableKey, records: Mapping[str, Record]) -> list[str]:
-    rows = table_rows(records)
-    lead = leaders(rows)
+def _counterparts(found: Table, published: Sequence[Published]) -> dict[str, Published]:
+    pairs = {row.label: counterpart(published, row.method, found.key.protocol, found.key.shots) for row in found.rows}
+    return {label: entry for label, entry in pairs.items() if entry is not None}
+
+
+def _table(found: Table, beside: Mapping[str, Published], reports: Collection[str]) -> list[str]:
+    lead = leaders(found.rows)
     header = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
-    description = next(iter(records.values())).result.dataset["description"]
-    title = f"### `{key.protocol}`, {gallery_words(key.shots, key.gallery)}, {key.setting} setting"
-    data = f"Data: {description} (`{key.dataset}`, fingerprint `{key.fingerprint[:22]}`)."
-    return [title, data, table(header, [_cells(row, lead) for row in rows]), *_models(rows)]
+    if beside:
+        header += [f"{what} {metric}" for metric in BESIDE for what in ("published", "difference")] + ["evidence"]
+    header.append("runs")
+    notes = {label: text for label, entry in beside.items() if (text := footnote(entry))}
+    lines = []
+    for row in found.rows:
+        extra = _published(row, beside.get(row.label), [*notes].index(row.label) + 1 if row.label in notes else None)
+        lines.append([*_cells(row, lead), *(extra if beside else []), _runs(row, reports)])
+    numbered = [f"[{i}] {label}: elsewhere {text}." for i, (label, text) in enumerate(notes.items(), 1)]
+    title = f"### `{found.key.protocol}`, {found.title}"
+    return [title, found.data, table(header, lines), *numbered, *_models(found.rows)]
 
 
 def _cells(row: Row, lead: Mapping[str, str]) -> list[str]:
-    metrics = [_spread(row.values[metric]) for metric in METRICS]
+    metrics = [spread(row.values[metric]) for metric in METRICS]
     metrics = [f"**{text}**" if lead.get(m) == row.label else text for m, text in zip(METRICS, metrics, strict=True)]
     return [
         row.label + (" †" if row.dirty else ""),
@@ -107,7 +133,28 @@ def _cells(row: Row, lead: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _spread(values: pd.Series[float] | None) -> str:
+def _published(row: Row, entry: Published | None, note: int | None) -> list[str]:
+    """Published figure and our difference for each metric, then the evidence."""
+    if entry is None:
+        return [MISSING] * (2 * len(BESIDE) + 1)
+    cells = []
+    for metric in BESIDE:
+        value = entry.shown.value(metric)
+        gap = MISSING if value is None else f"{100 * row.values[metric].mean() - value:+.1f}"
+        cells += [entry.shown.metrics.get(metric, MISSING), gap]
+    return [*cells, entry.shown.evidence + (f" [{note}]" if note else "")]
+
+
+def _runs(row: Row, reports: Collection[str]) -> str:
+    links = [
+        f"[{seed}]({f'{REPORTS}/{report_path(name)}' if name in reports else f'records/{name}'})"
+        for seed, name in zip(row.values.index, row.records, strict=False)
+    ]
+    return " ".join(links) or MISSING
+
+
+def spread(values: pd.Series[float] | None) -> str:
+    """Mean and sample standard deviation of fractions, in percent."""
     if values is None or values.isna().all():
         return MISSING
     return percent(values.mean(), values.std() if len(values) > 1 else None)
@@ -119,24 +166,27 @@ def _models(rows: Sequence[Row]) -> list[str]:
     if not several:
         return []
     models = list(dict.fromkeys(model for row in several for model in row.models))
-    header = ["Method", "seeds n", "headline", *(f"{model} {metric}" for model in models for metric in ("R1", "mAP"))]
+    header = ["Method", "seeds n", "headline", *(f"{model} {metric}" for model in models for metric in BESIDE)]
     lines = [
         [row.label, str(row.seeds), next(iter(row.models))]
-        + [_spread(row.models[m][metric] if m in row.models else None) for m in models for metric in ("R1", "mAP")]
+        + [spread(row.models[m][metric] if m in row.models else None) for m in models for metric in BESIDE]
         for row in several
     ]
     return ["Student and teacher of the same runs:", table(header, lines)]
 
 
+def lacking(record: Record) -> list[str]:
+    """What an incomplete run lacks, fold by fold; empty for a complete one."""
+    trials = record.result.trials
+    return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in missing_trials(record).items()]
+
+
 def _incomplete(records: Mapping[str, Record]) -> list[str]:
-    lines = []
-    for name, record in sorted(records.items()):
-        result = record.result
-        lacking = [f"fold {fold} lacks {n} of {result.trials} trials" for fold, n in missing_trials(record).items()]
-        if lacking:
-            lines.append(
-                f"* {_link(name)}: {result.method}, `{result.protocol}`, seed {result.seed}: {'; '.join(lacking)}"
-            )
+    lines = [
+        f"* {_link(name)}: {r.result.method}, `{r.result.protocol}`, seed {r.result.seed}: {'; '.join(lacking(r))}"
+        for name, r in sorted(records.items())
+        if lacking(r)
+    ]
     return ["## Incomplete runs, not ranked", "\n".join(lines)] if lines else []
 
 

@@ -1,21 +1,27 @@
-"""The numbers of the leaderboard: which runs stand in which table, their means, spreads and significance."""
+"""The numbers of the leaderboard: which runs stand in which table, their means and spreads."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
-from scipy import stats
 
 from engine.registry import UsageError
-from leaderboard.record import METRICS, Record, Score, headline_scores
+from leaderboard.record import METRICS, Record, Score, headline_scores, is_complete
 
-SEEDS_FOR_TEST = 3
-"""Fewest seeds a row needs before its lead is tested."""
-P_VALUE = 0.05
+PROTOCOLS = {
+    "sysu_all": "SYSU-MM01, all search",
+    "sysu_indoor": "SYSU-MM01, indoor search",
+    "regdb_v2i": "RegDB, visible to infrared",
+    "regdb_i2v": "RegDB, infrared to visible",
+    "llcm_v2i": "LLCM, visible to infrared",
+    "llcm_i2v": "LLCM, infrared to visible",
+}
+"""The field's protocols in words, in the order they are shown; others come after them."""
 IDENTITY_MARK = "(uses identities)"
 _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
@@ -37,7 +43,9 @@ class Row:
     """One method in one configuration over its seeds; ``chance`` has no seeds.
 
     Attributes:
-        values: a row a seed, a column a metric: fractions, mean over folds and trials.
+        method: registered name; empty for chance.
+        records: file name of each seed's record, in the order of ``values``.
+        values: a row a seed, whose number is its index, a column a metric: fractions, mean over folds and trials.
         models: the same for every model the method scores, the headline's first.
         minutes: mean over seeds of the summed phases.
         memory: highest peak over seeds, MiB.
@@ -45,13 +53,55 @@ class Row:
     """
 
     label: str
-    seeds: int
+    method: str
+    records: tuple[str, ...]
     values: pd.DataFrame
     models: Mapping[str, pd.DataFrame]
     minutes: float | None
     memory: float | None
     dirty: bool
     competes: bool
+
+    @property
+    def seeds(self) -> int:
+        return len(self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Complete runs that may be compared, best mAP first, chance among them."""
+
+    key: TableKey
+    description: str
+    rows: Sequence[Row]
+
+    @property
+    def title(self) -> str:
+        return f"{gallery_words(self.key.shots, self.key.gallery)}, {self.key.setting} setting"
+
+    @property
+    def data(self) -> str:
+        """Which images were scored, in a sentence."""
+        return f"Data: {self.description} (`{self.key.dataset}`, fingerprint `{self.key.fingerprint[:22]}`)."
+
+
+def tables(records: Mapping[str, Record]) -> list[Table]:
+    """All tables, real data first; equal records give equal tables whatever their order. Incomplete runs are left out.
+
+    Raises:
+        UsageError: two records hold the same seed of the same configuration.
+    """
+    order = [*PROTOCOLS]
+    complete = sorted(
+        ((table_key(r), name, r) for name, r in records.items() if is_complete(r)),
+        key=lambda x: (bool(x[0].synthetic), order.index(x[0].protocol) if x[0].protocol in order else len(order), x[:2]),
+    )
+    found = []
+    for key, group in itertools.groupby(complete, key=lambda entry: entry[0]):
+        mine = {name: record for _, name, record in group}
+        description = next(iter(mine.values())).result.dataset["description"]
+        found.append(Table(key, description, table_rows(mine)))
+    return found
 
 
 def table_key(record: Record) -> TableKey:
@@ -94,30 +144,6 @@ def table_rows(records: Mapping[str, Record]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.values["mAP"].fillna(-1).mean(), row.label))
 
 
-def leaders(rows: Sequence[Row]) -> dict[str, str]:
-    """For each metric with a significant lead, the label of the leading row.
-
-    The two best competing rows need :data:`SEEDS_FOR_TEST` seeds each, some spread, and p < :data:`P_VALUE` in a
-    two-sided Welch t-test over seeds.
-    """
-    found = {}
-    for metric in METRICS:
-        ranked = sorted((row for row in rows if row.competes), key=lambda row: -row.values[metric].mean())[:2]
-        if len(ranked) == 2 and min(row.seeds for row in ranked) >= SEEDS_FOR_TEST:
-            best, second = (row.values[metric] for row in ranked)
-            if best.nunique() + second.nunique() > 2 and _welch(best, second) < P_VALUE:
-                found[metric] = ranked[0].label
-    return found
-
-
-def _welch(first: pd.Series[float], second: pd.Series[float]) -> float:
-    """Two-sided p; one of the two may be constant."""
-    means, spreads = (first.mean(), second.mean()), (first.std(), second.std())
-    sizes = len(first), len(second)
-    test = stats.ttest_ind_from_stats(means[0], spreads[0], sizes[0], means[1], spreads[1], sizes[1], equal_var=False)
-    return float(test.pvalue)
-
-
 def _row(records: Mapping[str, Record], label: str) -> Row:
     """Mean over folds and trials within a seed first; seeds are what spreads are taken over."""
     first = next(iter(records.values())).result
@@ -130,8 +156,9 @@ def _row(records: Mapping[str, Record], label: str) -> Row:
     memory = [r.provenance["peak_memory_mib"] for r in ordered if r.provenance["peak_memory_mib"] is not None]
     return Row(
         label=label,
-        seeds=len(ordered),
-        values=_per_seed([headline_scores(record) for record in ordered]),
+        method=first.method,
+        records=tuple(by_seed[seed] for seed in sorted(by_seed)),
+        values=_per_seed({r.result.seed: headline_scores(r) for r in ordered}),
         models=_models(ordered),
         minutes=sum(sum(record.provenance["seconds"].values()) for record in ordered) / 60 / len(ordered),
         memory=max(memory, default=None),
@@ -140,9 +167,9 @@ def _row(records: Mapping[str, Record], label: str) -> Row:
     )
 
 
-def _per_seed(runs: Sequence[Sequence[Score]]) -> pd.DataFrame:
-    scores = [{"run": i, **{m: getattr(score, m) for m in METRICS}} for i, run in enumerate(runs) for score in run]
-    return pd.DataFrame(scores).groupby("run")[list(METRICS)].mean()
+def _per_seed(runs: Mapping[int, Sequence[Score]]) -> pd.DataFrame:
+    scores = [{"seed": seed, **{m: getattr(score, m) for m in METRICS}} for seed, run in runs.items() for score in run]
+    return pd.DataFrame(scores).groupby("seed")[list(METRICS)].mean()
 
 
 def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
@@ -151,15 +178,15 @@ def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     others = sorted({score.model for record in records for score in record.result.scores} - {headline})
     found = {}
     for model in [headline, *others]:
-        runs = [headline_scores(record, model=model) for record in records]
-        if all(len(run) == len(headline_scores(record)) for run, record in zip(runs, records, strict=True)):
+        runs = {record.result.seed: headline_scores(record, model=model) for record in records}
+        if all(len(runs[record.result.seed]) == len(headline_scores(record)) for record in records):
             found[model] = _per_seed(runs)
     return found
 
 
 def _chance(chances: Sequence[Mapping[str, float]]) -> Row:
     mean = pd.DataFrame(list(chances), columns=list(METRICS), dtype=float).mean()
-    return Row("chance", 0, mean.to_frame().T, {}, None, None, dirty=False, competes=False)
+    return Row("chance", "", (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
 
 
 def _label(group: Mapping[str, Record], groups: Mapping[tuple[str, str], Mapping[str, Record]]) -> str:

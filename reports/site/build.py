@@ -1,0 +1,198 @@
+"""All files of the site, from records, published figures, method files and reports."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from leaderboard.build import BOLD_RULE, REPORTS, SYNTHETIC_NOTE, lacking, load_records
+from leaderboard.published import EVIDENCE, Published, choose, counterpart, footnote, read_figures
+from leaderboard.record import Record
+from leaderboard.table import Table, tables
+from reports.report import write_report
+from reports.site.board import board_grid, board_json, protocol_name, run_page, section_id
+from reports.site.field import field_grids, field_json, field_legend, field_panels
+from reports.site.grid import Cell, Grid, Line
+from reports.site.methods import MethodPage, read_methods
+from reports.site.render import HERE, render
+from reports.site.runs import report_context, report_files, run_facts, runs_grid, score_grid, settings_of
+from reports.site.sources import REPORT, RunSource, find_ablations, find_runs, read_json
+
+PLOTLY = "plotly.min.js"
+REFUSAL = (
+    "The people in these images are real and have not agreed to be shown. Their pictures are left out of this site; "
+    "whoever holds the data set lawfully can build it with `python run.py site --with-pictures`, for their own eyes."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that the pages are made from."""
+
+    records: Mapping[str, Record]
+    boards: Sequence[tuple[Table, Grid]]
+    published: Sequence[Published]
+    methods: Sequence[MethodPage]
+    runs: Sequence[RunSource]
+    ablations: Sequence[tuple[Path, dict[str, Any]]]
+
+
+def read_content(leaderboard: Path, runs: Path | None) -> Content:
+    """Read a leaderboard's folder and, where given, a folder of finished runs.
+
+    Raises:
+        UsageError: a record, a report or a line of the published figures is damaged.
+    """
+    records = load_records(leaderboard / "records")
+    published = choose(read_figures(leaderboard / "published.csv"))
+    return Content(
+        records=records,
+        boards=[(table, board_grid(table, published)) for table in tables(records)],
+        published=published,
+        methods=read_methods(),
+        runs=find_runs(records, runs, leaderboard / REPORTS),
+        ablations=find_ablations(leaderboard / "ablations", runs),
+    )
+
+
+def build_site(content: Content, output: Path, with_pictures: bool = False) -> None:
+    """Write all pages into an empty folder; equal content gives equal bytes."""
+    for run in content.runs:
+        _write(output / run.page, _run_page(run, content, output / run.page, with_pictures))
+    for name, text in _pages(content):
+        _write(output / name, text)
+    for i, (folder, ablation) in enumerate(content.ablations):
+        for kind in ("svg", "png"):
+            if ablation.get(kind):
+                _copy(folder / ablation[kind], output / f"methods/ablation-{i}.{kind}")
+    for asset in sorted((HERE / "static").iterdir()):
+        _copy(asset, output / "assets" / asset.name)
+    (output / "assets" / PLOTLY).write_bytes(files("plotly").joinpath("package_data", PLOTLY).read_bytes())
+
+
+def _pages(content: Content) -> Iterator[tuple[str, str]]:
+    boards = [
+        {"id": section_id(table), "protocol": protocol_name(table.key.protocol), "table": table, "grid": grid}
+        for table, grid in content.boards
+    ]
+    yield (
+        "index.html",
+        render(
+            "board.html",
+            "index.html",
+            real=[board for board in boards if not board["table"].key.synthetic],
+            synthetic=[board for board in boards if board["table"].key.synthetic],
+            synthetic_note=SYNTHETIC_NOTE,
+            bold_rule=BOLD_RULE,
+            incomplete=[(run_page(n), n.removesuffix(".json"), lacking(r)) for n, r in content.records.items() if lacking(r)],
+        ),
+    )
+    yield "methods/index.html", render("methods.html", "methods/index.html", methods=content.methods)
+    for method in content.methods:
+        page = f"methods/{method.name}.html"
+        yield page, render("method.html", page, method=method, **_method_context(method, content))
+    committed = [run for run in content.runs if run.committed]
+    local = [run for run in content.runs if not run.committed]
+    yield (
+        "runs/index.html",
+        render(
+            "runs.html",
+            "runs/index.html",
+            committed=runs_grid("Runs of the leaderboard", committed),
+            local=runs_grid("Further runs on the machine that built this site", local),
+        ),
+    )
+    yield (
+        "published.html",
+        render(
+            "published.html",
+            "published.html",
+            legend=field_legend(),
+            panels=field_panels(content.published),
+            grids_by_protocol=field_grids(content.published),
+            evidence=EVIDENCE,
+        ),
+    )
+    yield "leaderboard.json", _json(board_json([table for table, _ in content.boards], content.records))
+    yield "published.json", _json(field_json(content.published))
+
+
+def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
+    """Its place in every table, its runs, its finished ablations, what was published of it."""
+    places = []
+    for table, grid in content.boards:
+        lines = [line for line, row in zip(grid.lines, table.rows, strict=True) if row.method == method.name]
+        if lines:
+            places.append((section_id(table), Grid(grid.caption, grid.columns, lines)))
+    found = [counterpart(content.published, method.name, protocol, 1) for protocol in field_grids(content.published)]
+    return {
+        "places": places,
+        "runs": runs_grid("Runs", [run for run in content.runs if run.record.result.method == method.name]),
+        "ablations": [
+            (i, ablation, _ablation_grid(ablation))
+            for i, (_, ablation) in enumerate(content.ablations)
+            if ablation["method"] == method.name
+        ],
+        "published": [(e.shown, protocol_name(e.shown.protocol), footnote(e)) for e in found if e is not None],
+    }
+
+
+def _ablation_grid(ablation: Mapping[str, Any]) -> Grid:
+    lines = [Line([Cell(str(value)) for value in row]) for row in ablation["rows"]]
+    caption = f"{ablation['method']} on {protocol_name(ablation['protocol'])}, {ablation['dataset']}"
+    return Grid(caption, ablation["columns"], lines, notes=[ablation["note"]] if ablation["note"] else [])
+
+
+def _run_page(run: RunSource, content: Content, page: Path, with_pictures: bool) -> str:
+    """The page of a run; its figures are put beside it."""
+    synthetic = run.record.result.dataset["synthetic"] is not None
+    pictures = synthetic or with_pictures
+    folder, report = _report(run, page.parent, pictures)
+    if report is not None:
+        for name in report_files(report, pictures):
+            if folder != page.parent:
+                _copy(folder / name, page.parent / name)
+    return render(
+        "run.html",
+        run.page,
+        run=run,
+        record=run.record,
+        synthetic=synthetic,
+        refusal="" if pictures else REFUSAL,
+        facts=run_facts(run.record),
+        scores=score_grid(run.record),
+        settings=settings_of(run.record),
+        report=None if report is None else report_context(report, pictures),
+    )
+
+
+def _report(run: RunSource, place: Path, pictures: bool) -> tuple[Path, dict[str, Any] | None]:
+    """The run's report and its folder; drawn anew where real people are shown and must not be, or the reverse."""
+    synthetic = run.record.result.dataset["synthetic"] is not None
+    if run.report is not None:
+        report = read_json(run.report / REPORT)
+        if synthetic or report["pictures"]["shown"] == pictures:
+            return run.report, report
+    if run.folder is None:
+        return place, None
+    write_report(run.folder, output=place, with_pictures=pictures)
+    return place, read_json(place / REPORT)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,146 @@
+"""What a method's own file, its section of ``docs/methods.md`` and its ablation grid say about it.
+
+Files are read, not imported: a page about a method needs none of what the method needs.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+_LABELLED = re.compile(r"(?:^|(?<=\s))\*\*([A-Z][^*]+)\*\*")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPage:
+    """What is said of a method.
+
+    Attributes:
+        name: registered name.
+        title: short name, as in its paper, and what it does.
+        citation: title, authors, venue, link; empty for baselines.
+        summary: one line.
+        idea: what it does, in Markdown.
+        remarks: by their headings: what it differs from, what is known publicly, what is our reconstruction.
+        details: its section of the documentation, in Markdown; may be empty.
+        grid: rows of its ablation and the settings of each; may be empty.
+    """
+
+    name: str
+    title: str
+    citation: str
+    summary: str
+    idea: str
+    remarks: Mapping[str, str]
+    details: str
+    grid: Mapping[str, str]
+    uses_identities: bool
+
+    @property
+    def paper_name(self) -> str:
+        first = self.title.partition(":")[0]
+        return first if first != self.title and " " not in first else self.name
+
+
+def read_methods(root: Path = ROOT) -> list[MethodPage]:
+    """All registered methods, by name."""
+    sections = _sections((root / "docs/methods.md").read_text(encoding="utf-8"))
+    found = (_read(path, sections) for path in sorted((root / "methods").glob("*.py")))
+    return [page for page in found if page is not None]
+
+
+def _read(path: Path, sections: Mapping[str, str]) -> MethodPage | None:
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    for node in classes:
+        name = next(_registered_names(node), None)
+        if name is None:
+            continue
+        title, _, citation = (ast.get_docstring(module) or name).partition("\n\n")
+        idea, remarks = _remarks(ast.get_docstring(node) or "")
+        given = _constants(node)
+        title = " ".join(title.split()).rstrip(".")
+        words = {name.casefold(), title.partition(":")[0].casefold()}
+        return MethodPage(
+            name=name,
+            title=title,
+            citation=citation.strip(),
+            summary=given.get("summary", ""),
+            idea=idea,
+            remarks=remarks,
+            details=next((text for head, text in sections.items() if words & _words(head)), ""),
+            grid=_grid(path.parents[1] / "configs/ablations" / path.name),
+            uses_identities=given.get("uses_identities", False),
+        )
+    return None
+
+
+def _registered_names(node: ast.ClassDef) -> Iterator[str]:
+    for decorator in node.decorator_list:
+        match decorator:
+            case ast.Call(ast.Attribute(ast.Name("METHODS"), "register"), [ast.Constant(str(name))]):
+                yield name
+
+
+def _constants(node: ast.ClassDef) -> dict[str, Any]:
+    """Literal attributes of a class."""
+    found = {}
+    for line in node.body:
+        match line:
+            case (
+                ast.Assign([ast.Name(name)], ast.Constant(value))
+                | ast.AnnAssign(ast.Name(name), _, ast.Constant(value))
+            ):
+                found[name] = value
+    return found
+
+
+def _remarks(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text before the first bold words, and what follows each bold words at the start of a sentence."""
+    first = _LABELLED.search(docstring)
+    if first is None:
+        return docstring, {}
+    found: dict[str, str] = {}
+    starts = [match for match in _LABELLED.finditer(docstring) if _opens(docstring, match.start())]
+    ends = [match.start() for match in starts[1:]] + [len(docstring)]
+    for match, end in zip(starts, ends, strict=True):
+        text = docstring[match.end() : end].strip().removeprefix(":").strip()
+        found[match[1].rstrip(":")] = text[:1].upper() + text[1:]
+    return docstring[: first.start()].strip(), found
+
+
+def _opens(text: str, at: int) -> bool:
+    """Whether bold words begin a paragraph or a sentence of their own, and are no emphasis within one."""
+    before = text[:at].rstrip()
+    fresh = not before or before.endswith(".") or "\n\n" in text[len(before) : at]
+    return fresh and not text.startswith("**From**", at)
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Second-level sections of a Markdown page by heading, without it."""
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+
+def _words(heading: str) -> set[str]:
+    return set(re.findall(r"[\w-]+", heading.casefold()))
+
+
+def _grid(path: Path) -> dict[str, str]:
+    rows = runpy.run_path(str(path))["rows"] if path.exists() else {}
+    return {name: " ".join(_settings(row)) or "(as configured)" for name, row in rows.items()}
+
+
+def _settings(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """``name=value`` as ``--set`` takes them."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={str(value).lower() if isinstance(value, bool) else value}"

@@ -1,0 +1,67 @@
+"""Templates and Markdown to HTML; nothing here depends on the time, the machine or the order of a set."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+HERE = Path(__file__).resolve().parent
+_ADDRESS = re.compile(r'(?<![">=])(https?://[^\s<>()]*[^\s<>().,;])')
+
+
+def render(template: str, page: str, **context: Any) -> str:
+    """A page of the site.
+
+    Args:
+        template: file name in ``templates``.
+        page: address within the site, for example ``methods/adca.html``; links are relative to it.
+        context: what the template shows.
+    """
+    root = "../" * page.count("/")
+    return _environment().get_template(template).render(root=root, page=page, **context)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(markdown=markdown, sentence=sentence)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
+    return environment
+
+
+def markdown(text: str, demote: int = 0) -> Markup:
+    """Markdown as HTML, without any HTML of its own; ``demote`` moves headings that many levels down."""
+    tokens = _markdown().parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + demote)}"
+    html = _markdown().renderer.render(tokens, _markdown().options, {})
+    html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
+    return Markup(_link(html.replace("</table>", "</table></div>")))  # noqa: S704 - the parser escapes HTML
+
+
+def sentence(text: str) -> Markup:
+    """Markdown without paragraphs around it."""
+    return Markup(_link(_markdown().renderInline(text)))  # noqa: S704 - the parser escapes HTML
+
+
+def _link(html: str) -> str:
+    return _ADDRESS.sub(r'<a href="\1">\1</a>', html)
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table")

@@ -1,0 +1,148 @@
+"""What a run's page shows: its record, and the report that was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from leaderboard.build import lacking
+from leaderboard.markdown import MISSING
+from leaderboard.record import METRICS, Record, headline_scores
+from leaderboard.table import gallery_words
+from reports.site.board import protocol_name
+from reports.site.grid import Cell, Grid, Line, Link, figure_cell
+from reports.site.sources import RunSource
+
+EXPLORED = ("tsne", "rankings")
+"""Parts of a report's ``data`` that a page lets its reader walk through."""
+
+
+def run_facts(record: Record) -> list[tuple[str, str]]:
+    """What was run, on what, where and for how long; values in Markdown."""
+    result, made = record.result, record.provenance
+    commit = f"`{(made['commit'] or 'unknown')[:10]}`" + (" with uncommitted changes" if made["dirty"] else "")
+    minutes = ", ".join(f"{phase} {seconds / 60:.1f}" for phase, seconds in sorted(made["seconds"].items()))
+    weights = result.start_weights
+    return [
+        ("Protocol", f"{protocol_name(result.protocol)}, {gallery_words(*_gallery(record))}"),
+        ("Data", f"{result.dataset['description']}; fingerprint `{result.dataset['fingerprint'][:22]}`"),
+        ("Setting", f"{result.setting}, seed {result.seed}, configuration `{result.config_hash[:10]}`"),
+        ("Start", weights["source"] + (f", sha256 `{weights['sha256'][:10]}`" if weights["sha256"] else "")),
+        ("Minutes", minutes or MISSING),
+        ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),
+        ("Made on", f"{made['gpu'] or made['cpu']}, {made['threads']} threads"),
+        ("Code", f"commit {commit}, finished {made['finished'][:10]}"),
+    ]
+
+
+def _gallery(record: Record) -> tuple[int | None, str]:
+    return record.result.headline["shots"], record.result.headline["gallery"]
+
+
+def score_grid(record: Record) -> Grid:
+    """Every kind of score of the run, mean over folds and trials; chance last."""
+    result = record.result
+    lines = []
+    for model, selection in dict.fromkeys((score.model, score.selection) for score in result.scores):
+        scores = headline_scores(record, model=model, selection=selection)
+        if not scores:
+            continue
+        head = (model, selection) == (result.headline["model"], result.headline["selection"])
+        tag = "headline" if head else "best epoch by test score, no result" if selection == "oracle" else ""
+        means = [figure_cell(fmean(getattr(score, metric) for score in scores)) for metric in METRICS]
+        lines.append(Line([Cell(model, tag=tag), *means], quiet=not head))
+    lines.append(Line([Cell("chance"), *(figure_cell(result.chance.get(metric)) for metric in METRICS)], quiet=True))
+    done = headline_scores(record)
+    folds = len({score.fold for score in done})
+    note = f"Percent; mean over {len(done)} trials in {folds} folds. One seed, hence no spread."
+    return Grid("Scores", ["Model", *METRICS], lines, notes=[note, *(f"Incomplete: {text}." for text in lacking(record))])
+
+
+def settings_of(record: Record) -> list[tuple[str, str]]:
+    """The resolved configuration, flat."""
+    return sorted(_flat(record.result.config))
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, str(value)
+
+
+def runs_grid(caption: str, runs: Sequence[RunSource]) -> Grid:
+    """A line a run, with its headline scores."""
+    return Grid(
+        caption,
+        ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "min", "Report"],
+        [_run_line(run) for run in runs],
+        words=3,
+    )
+
+
+def _run_line(run: RunSource) -> Line:
+    result, scores = run.record.result, headline_scores(run.record)
+    minutes = sum(run.record.provenance["seconds"].values()) / 60
+    name = run.name.removeprefix("local/")
+    return Line(
+        [
+            Cell(links=[Link(name, run.page)], tag="incomplete" if lacking(run.record) else ""),
+            Cell(links=[Link(result.method, f"methods/{result.method}.html")]),
+            Cell(result.protocol),
+            Cell(str(result.seed), result.seed),
+            *(figure_cell(fmean(getattr(s, m) for s in scores) if scores else None) for m in ("R1", "mAP", "mINP")),
+            Cell(f"{minutes:.1f}", round(minutes, 4)),
+            Cell("yes" if run.report else MISSING, 1.0 if run.report else 0.0),
+        ],
+        quiet=result.uses_identities or result.method == "untrained",
+    )
+
+
+def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
+    """A report's content as the template takes it.
+
+    Args:
+        report: content of ``report.json``.
+        pictures: whether pictures of people may be shown; without, their addresses are left out.
+    """
+    figures = {figure["id"]: figure for figure in report["figures"]}
+    grids = {table["id"]: _report_grid(table) for table in report["tables"]}
+    data = {name: report["data"][name] for name in EXPLORED if report["data"].get(name)}
+    images = [{**image, "picture": image["picture"] if pictures else None} for image in report["images"]]
+    return {
+        "summary": report["summary"],
+        "notes": report["notes"],
+        "pictures": report["pictures"],
+        "sections": [
+            {
+                **section,
+                "figures": [figures[name] for name in section["figures"]],
+                "tables": [grids[name] for name in section["tables"]],
+            }
+            for section in report["sections"]
+        ],
+        "explored": {**data, "images": images} if data else {},
+    }
+
+
+def _report_grid(table: Mapping[str, Any]) -> Grid:
+    lines = [Line([_cell(value) for value in row]) for row in table["rows"]]
+    return Grid(table["title"], table["columns"], lines, notes=[table["note"]] if table["note"] else [])
+
+
+def _cell(value: object) -> Cell:
+    if value is None:
+        return Cell(MISSING)
+    if isinstance(value, float):
+        return Cell(f"{value:.4g}", value)
+    return Cell(str(value), value if isinstance(value, int) else None)
+
+
+def report_files(report: Mapping[str, Any], pictures: bool) -> list[Path]:
+    """Files beside ``report.json`` that a page shows, relative to it."""
+    names = [figure[kind] for figure in report["figures"] for kind in ("svg", "png") if figure.get(kind)]
+    shown = [image["picture"] for image in report["images"] if pictures and image["picture"]]
+    return [Path(name) for name in dict.fromkeys([*names, *shown])]
