@@ -1,38 +1,47 @@
-"""How far matchers without training get across modalities; on a sound benchmark, hardly above chance.
+"""How far matchers that never trained on a data set get: across modalities hardly above chance, if it is sound.
 
-``python -m benchmarks.training_free TREE`` prints the infrared-to-visible mAP of chance, mean colour, grey bands and
-HOG on a SYSU-MM01-layout tree: every test infrared image against one visible image of every (identity, camera),
-without the camera-2 images where the query comes from camera 3, which hangs in the same room.
+``python -m benchmarks.training_free [--layout sysu] [--data synthetic] [--weights FILE]`` prints the mAP of chance, mean
+colour, grey bands, HOG and an encoder with its starting weights: infrared queries against visible images, as the
+data set's protocol compares them, and, to show that the matchers do see people, visible queries against visible images
+of other cameras (in RegDB's layout, which has one: the second half of each person's images).
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from PIL import Image
 
+from components.encoder import EncoderConfig, build_encoder
+from components.weights import load_weights
+from datasets.base import Dataset, ImageTable
+from datasets.cache import decoded
+from datasets.source import open_dataset
+from engine.images import test_features
 from engine.seeding import numpy_generator
+from engine.source import shipped_weights
+from engine.types import Modality
+from leaderboard.markdown import table
 
-VISIBLE, INFRARED = (1, 2, 4, 5), (3, 6)
 TRIALS = 10
+HEIGHT, WIDTH = 128, 64
+HEADER = ["matcher", "infrared to visible", "visible to visible"]
 
 Features = NDArray[np.float32]
-Entry = tuple[int, int, Path]
+Pixels = NDArray[np.uint8]
+Matcher = Callable[[Pixels, Modality], Features]
+"""From ``[N, 128, 64, 3]`` images to ``[N, D]`` features, near ones by Euclidean distance."""
 
 
-def collect(tree: Path, cameras: tuple[int, ...]) -> list[Entry]:
-    """(identity, camera, file) of every test image of those cameras."""
-    people = [int(text) for text in (tree / "exp" / "test_id.txt").read_text().split(",")]
-    return [
-        (person, camera, file)
-        for person in people
-        for camera in cameras
-        for file in sorted((tree / f"cam{camera}" / f"{person:04d}").glob("*.jpg"))
-    ]
+def each(describe: Callable[[Features], Features]) -> Matcher:
+    """A matcher that looks at one image at a time."""
+    return lambda pixels, _: np.stack([describe(image.astype(np.float32)) for image in pixels])
 
 
 def mean_colour(image: Features) -> Features:
@@ -59,51 +68,119 @@ def hog(image: Features) -> Features:
     return np.asarray(blocks / np.sqrt((blocks**2).sum(0, keepdims=True) + 1.0), np.float32).ravel()
 
 
-MATCHERS: dict[str, Callable[[Features], Features]] = {"mean colour": mean_colour, "grey bands": bands, "HOG": hog}
+def encoder_of(weights: Path) -> Matcher:
+    """The small encoder with weights from a file."""
+    encoder = build_encoder(EncoderConfig("small", 16), 0)
+    load_weights(encoder, weights)
+    return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"))
 
 
-def extract(entries: list[Entry]) -> dict[str, Features]:
-    """Descriptors of every image, taken at 128 x 64, by the matcher's name."""
-    images = [np.asarray(Image.open(file).convert("RGB").resize((64, 128)), np.float32) for *_, file in entries]
-    return {name: np.stack([describe(image) for image in images]) for name, describe in MATCHERS.items()}
+@dataclass(frozen=True)
+class Comparison:
+    """Who is compared with whom.
+
+    Attributes:
+        query: rows of the query table, ``[Q]``.
+        galleries: rows of the gallery table, an array a draw.
+        excluded: ``[Q, N]`` pairs of query and gallery image that do not count.
+    """
+
+    query: NDArray[np.int64]
+    galleries: list[NDArray[np.int64]]
+    excluded: NDArray[np.bool_]
+
+
+def across(layout: str, query: ImageTable, gallery: ImageTable) -> Comparison:
+    """Infrared against visible: one drawn image of each person and camera (RegDB: all), camera 3 without camera 2."""
+    rows = np.arange(len(query))
+    if layout == "regdb":
+        return Comparison(rows, [np.arange(len(gallery))], np.zeros((len(query), len(gallery)), bool))
+    return Comparison(rows, _draws(gallery), (query.cameras == 3)[:, None] & (gallery.cameras == 2)[None])
+
+
+def within(layout: str, seen: ImageTable) -> Comparison:
+    """One modality against itself: other cameras; with one camera, a person's second half of images."""
+    if layout == "regdb":
+        late = np.array([_place(seen, row) for row in range(len(seen))]) >= 0.5
+        return Comparison(np.flatnonzero(~late), [np.flatnonzero(late)], np.zeros((int((~late).sum()), len(seen)), bool))
+    return Comparison(np.arange(len(seen)), _draws(seen), seen.cameras[:, None] == seen.cameras[None])
+
+
+def _place(seen: ImageTable, row: int) -> float:
+    own = np.flatnonzero(seen.identities == seen.identities[row])
+    return float(np.searchsorted(own, row)) / len(own)
+
+
+def _draws(gallery: ImageTable) -> list[NDArray[np.int64]]:
+    rng = numpy_generator(0, "training free")
+    keys = gallery.identities * 100 + gallery.cameras
+    groups = [np.flatnonzero(keys == key) for key in np.unique(keys)]
+    return [np.array([rng.choice(group) for group in groups], np.int64) for _ in range(TRIALS)]
 
 
 def mean_average_precision(
-    distance: NDArray[np.float64], query: list[Entry], gallery: list[Entry], chosen: NDArray[np.int64]
+    distance: NDArray[np.float32], right: NDArray[np.bool_], excluded: NDArray[np.bool_]
 ) -> float:
-    """Mean AP of the queries that have a right answer among the chosen gallery images."""
-    people = np.array([gallery[i][0] for i in chosen])
-    cameras = np.array([gallery[i][1] for i in chosen])
+    """Mean over the queries that have a right answer; ``[Q, G]`` each."""
     precisions = []
-    for row, (person, camera, _) in zip(distance, query, strict=True):
-        order = np.argsort(row[chosen], kind="stable")
-        order = order[~((camera == 3) & (cameras[order] == 2))]
-        right = np.flatnonzero(people[order] == person)
-        if len(right):
-            precisions.append(np.mean(np.arange(1, len(right) + 1) / (right + 1)))
+    for row, matches, gone in zip(distance, right, excluded, strict=True):
+        kept = np.flatnonzero(~gone)
+        hits = np.flatnonzero(matches[kept[np.argsort(row[kept], kind="stable")]])
+        if len(hits):
+            precisions.append(np.mean(np.arange(1, len(hits) + 1) / (hits + 1)))
     return float(np.mean(precisions))
 
 
-def measure(tree: Path) -> dict[str, float]:
-    """MAP in percent of chance and of each matcher, over ten draws of the gallery."""
-    query, gallery = collect(tree, INFRARED), collect(tree, VISIBLE)
-    queries, galleries = extract(query), extract(gallery)
-    rng = numpy_generator(0, "training free")
-    distances = {"chance": rng.random((len(query), len(gallery)))}
-    for name, features in queries.items():
-        squares = (features**2).sum(1)[:, None] + (galleries[name] ** 2).sum(1)[None]
-        distances[name] = np.asarray(squares - 2 * features @ galleries[name].T, np.float64)
-    scores: dict[str, list[float]] = {name: [] for name in distances}
-    for _ in range(TRIALS):
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, (person, camera, _) in enumerate(gallery):
-            groups.setdefault((person, camera), []).append(index)
-        chosen = np.array([rng.choice(group) for group in groups.values()], np.int64)
-        for name, distance in distances.items():
-            scores[name].append(mean_average_precision(distance, query, gallery, chosen))
-    return {name: 100 * float(np.mean(values)) for name, values in scores.items()}
+def score(
+    compared: Comparison, first: ImageTable, second: ImageTable, queries: Features | None, gallery: Features | None
+) -> float:
+    """MAP in percent over all draws; random distances where there are no features."""
+    rng, found = numpy_generator(0, "chance"), []
+    for rows in compared.galleries:
+        right = first.identities[compared.query][:, None] == second.identities[rows][None]
+        if queries is None or gallery is None:
+            distance = rng.random(right.shape, np.float32)
+        else:
+            a, b = queries[compared.query], gallery[rows]
+            distance = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+        found.append(mean_average_precision(distance, right, compared.excluded[:, rows]))
+    return 100 * float(np.mean(found))
+
+
+def measure(layout: str, dataset: Dataset, weights: Path | None) -> dict[str, tuple[float, float]]:
+    """MAP in percent across modalities and within the visible one, by matcher, on the first fold's test people."""
+    split = dataset.test(dataset.folds[0])
+    visible, infrared = split.visible, split.infrared
+    pixels = {t.modality: decoded(t, HEIGHT, WIDTH, "bicubic", dataset.fingerprint) for t in (visible, infrared)}
+    matchers: dict[str, Matcher | None] = {"chance": None, "mean colour": each(mean_colour)}
+    matchers |= {"grey bands": each(bands), "HOG": each(hog)}
+    if weights is not None:
+        matchers[weights.stem] = encoder_of(weights)
+    between, inside = across(layout, infrared, visible), within(layout, visible)
+    scores = {}
+    for name, matcher in matchers.items():
+        seen = matcher(pixels["visible"], "visible") if matcher else None
+        dark = matcher(pixels["infrared"], "infrared") if matcher else None
+        scores[name] = (
+            score(between, infrared, visible, dark, seen),
+            score(inside, visible, visible, seen, seen),
+        )
+    return scores
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_free", description=__doc__)
+    parser.add_argument("--layout", choices=("sysu", "regdb"), default="sysu")
+    parser.add_argument("--data", default="synthetic", help="as run.py takes it")
+    parser.add_argument("--weights", type=Path, default=shipped_weights("small", 16), help="of the small encoder")
+    options = parser.parse_args(arguments)
+    dataset, sentence = open_dataset(options.layout, options.data, progress=print)
+    scores = measure(options.layout, dataset, options.weights)
+    print(table(HEADER, [[name, *(f"{value:.1f}" for value in pair)] for name, pair in scores.items()]))
+    print(f"\nmAP in percent; {sentence}.")
+    return 0
 
 
 if __name__ == "__main__":
-    for matcher, score in measure(Path(sys.argv[1])).items():
-        print(f"{matcher:12s} mAP {score:5.2f} %")
+    sys.exit(main())
