@@ -68,7 +68,7 @@ _ROOM_2 = Camera(
     falloff=0.2, shutter=0.9,
 )  # fmt: skip
 _ROOM_2_DARK = Camera(
-    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.75, 1.1, -0.06, blur=0.55, noise=0.014,
+    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.78, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
     near_place=0.9, falloff=0.22, shutter=0.7,
 )  # fmt: skip
 _GATE = Camera(
@@ -80,8 +80,8 @@ _GARDEN = Camera(
     falloff=0.05, vignette=0.06,
 )  # fmt: skip
 _PASSAGE = Camera(
-    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.72, 1.4, -0.06, blur=0.5, noise=0.012,
-    near_place=0.72, falloff=0.16, shutter=0.5,
+    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.76, 1.16, -0.05, gamma=0.65, blur=0.6, noise=0.012,
+    near_place=0.5, falloff=0.18, shutter=0.5,
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,8 +20,7 @@ _REFERENCE_HEIGHT = 128
 def smear(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     """Motion blur of ``[B, 4, H, W]`` levels and coverage of people who walk across the view."""
     sharp = person.shape[2] / _REFERENCE_HEIGHT
-    across = [0.05 + camera.shutter * abs(float(np.sin(view.azimuth))) * sharp for view in views]
-    return _blur(person, torch.tensor(across, dtype=torch.float32, device=person.device), axes=(3,))
+    return _blur(person, [0.05 + camera.shutter * sharp * abs(math.sin(view.azimuth)) for view in views], axes=(3,))
 
 
 def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
@@ -30,7 +30,7 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     def column(values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None, None]
 
-    image = _blur(light, column([view.blur * _sigma(camera, view) * sharp for view in views]).flatten())
+    image = _blur(light, [view.blur * _sigma(camera, view) * sharp for view in views])
     image = image * _lamp(image, camera, views)
     if camera.band == "visible":
         factors = np.array([view.tint for view in views]) * np.array(camera.balance)
@@ -67,18 +67,25 @@ def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArra
     return np.broadcast_to(noise, (3, *shape))
 
 
-def _blur(image: Tensor, sigma: Tensor, axes: tuple[int, ...] = (2, 3)) -> Tensor:
-    """Separable Gaussian blur with a width of its own for every image."""
-    reach = max(1, int(np.ceil(2.5 * float(sigma.max()))))
-    taps = torch.exp(-0.5 * (torch.arange(reach + 1, device=image.device) / sigma[:, None]) ** 2)
-    taps = taps / (2 * taps.sum(1, keepdim=True) - taps[:, :1])
+def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3)) -> Tensor:
+    """Separable Gaussian blur with a width of its own for every image, whatever the others in the batch."""
+    kernels = [_taps(width) for width in sigma]
+    reach = max(len(kernel) for kernel in kernels)
+    padded = [kernel + [0.0] * (reach - len(kernel)) for kernel in kernels]
+    taps = torch.tensor(padded, dtype=torch.float32, device=image.device)[:, :, None, None, None]
     for axis in axes:
         length = image.shape[axis]
         index = torch.arange(length, device=image.device)
-        blurred = image * taps[:, 0, None, None, None]
-        for shift in range(1, reach + 1):
+        blurred = image * taps[:, 0]
+        for shift in range(1, reach):
             before = image.index_select(axis, (index - shift).clamp(min=0))
             after = image.index_select(axis, (index + shift).clamp(max=length - 1))
-            blurred = blurred + taps[:, shift, None, None, None] * (before + after)
+            blurred = blurred + taps[:, shift] * (before + after)
         image = blurred
     return image
+
+
+def _taps(sigma: float) -> list[float]:
+    """Half of a Gaussian kernel, from its middle on."""
+    half = [math.exp(-0.5 * (shift / sigma) ** 2) for shift in range(math.ceil(2.5 * sigma) + 1)]
+    return [tap / (2 * sum(half) - half[0]) for tap in half]

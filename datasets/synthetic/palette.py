@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.synthetic.cameras import Band
@@ -57,7 +59,7 @@ def palette_of(
             own = table(lambda m: m.near)
             own_second = (own + table(lambda m: m.kept) * (grey_second - grey)).clamp(0.08, 1.0)
         else:
-            own = own_second = _emitted(table(lambda m: m.heat), views)
+            own = own_second = torch.from_numpy(_emitted(people, views)).float().to(device)
             climates = [climate_of(view.warmth) for view in views]
             fold = torch.tensor([climate.fold for climate in climates], device=device)
             drift = torch.tensor([climate.drift for climate in climates], device=device)
@@ -66,15 +68,15 @@ def palette_of(
     return Palette(base, second, table(lambda m: float(m.pattern)), table(lambda m: m.period), fold, drift)
 
 
-def _emitted(heat: Tensor, views: Sequence[View]) -> Tensor:
-    """``[B, R]`` levels of surfaces of that warmth: what clothes let through depends on how cold it is."""
+def _emitted(people: Sequence[Person], views: Sequence[View]) -> NDArray[np.float64]:
+    """``[B, R]`` levels of warm surfaces: how much clothes let through depends on how cold it is."""
+    heat = np.array([[material.heat for material in person.materials] for person in people])
     climates = [climate_of(view.warmth) for view in views]
-
-    def column(values: list[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=heat.device)[:, None]
-
-    around, skin = column([view.warmth for view in views]), column([climate.skin for climate in climates])
-    # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.
-    skin = skin * column([view.exposure**0.4 for view in views])
-    chill, insulation = column([c.chill for c in climates]), column([c.insulation for c in climates])
-    return around + (skin - around) * (heat**insulation * (1 + chill) - chill)
+    around, skin, insulation, chill = np.array(
+        [
+            # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.
+            (view.warmth, climate.skin * view.exposure**0.6, climate.insulation, climate.chill)
+            for view, climate in zip(views, climates, strict=True)
+        ]
+    ).T[:, :, None]
+    return np.asarray(around + (skin - around) * (heat**insulation * (1 + chill) - chill))
