@@ -173,38 +173,6 @@ def test_manifest_and_ground_truth(trees: dict[str, Path]) -> None:
         assert {row["modality"] for row in rows} == {"visible", "infrared"}
 
 
-@pytest.mark.parametrize("size", ["small", "medium", "full"])
-def test_larger_sizes_keep_the_structure(size: str) -> None:
-    planned = plan("sysu", SyntheticSpec(size=size))
-    ids = {name: set(planned.lists[f"exp/{name}_id.txt"].split(",")) for name in ("train", "val", "test")}
-    test = {int(person) for person in ids["test"]}
-    assert len(test) >= 48
-    seen = {camera: {shot.person for shot in planned.shots if shot.camera == camera} for camera in range(1, 7)}
-    everyone = set().union(*seen.values())
-    assert everyone == seen[1] | seen[2] | seen[4] | seen[5] == seen[3] | seen[6]
-    assert 0.5 < len(test & seen[1]) / len(test) < 0.7
-    assert test & seen[1] == test & seen[2]
-    if size == "full":
-        assert [len(ids[name]) for name in ("train", "val", "test")] == [296, 99, 96]
-        visible = [shot for shot in planned.shots if shot.camera in (1, 2, 4, 5) and shot.person not in test]
-        assert abs(len(visible) / 22258 - 1) < 0.05
-        assert len(plan("regdb", SyntheticSpec(size=size)).lists) == 40
-
-
-def test_mismatch_hides_one_modality_from_that_share_of_training_people() -> None:
-    spec = replace(TINY, mismatch=0.5)
-    planned = plan("sysu", spec)
-    train = {int(person) for person in planned.lists["exp/train_id.txt"].split(",")}
-    visible = {shot.person for shot in planned.shots if shot.camera in (1, 2, 4, 5)}
-    infrared = {shot.person for shot in planned.shots if shot.camera in (3, 6)}
-    assert len(train - visible) == len(train - infrared) == 3
-    assert len(visible | infrared) == 22
-    lists = plan("regdb", spec).lists
-    labels = [{line.split()[1] for line in lists[f"idx/train_{m}_1.txt"].splitlines()} for m in ("visible", "thermal")]
-    assert len(labels[0]) == len(labels[1]) == 6
-    assert len(labels[0] | labels[1]) == 8
-
-
 # Determinism and safety ---------------------------------------------------------------------------------------
 
 
