@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.crop_statistics import correlation_inside, grey_of, measure, outline, reference, regions
 from datasets.synthetic.cameras import Camera, Layout
-from datasets.synthetic.climate import climate_of
+from datasets.synthetic.climate import CLIMATES
 from datasets.synthetic.layout import Shot, plan
 from datasets.synthetic.render import camera_of, person_of, picture
 from datasets.synthetic.spec import SyntheticSpec, parse
@@ -41,11 +41,12 @@ JUDGED = (
 """Figures that must hold: the mean within ``NEAR`` measured standard deviations, the spread within ``WIDE``."""
 NEAR, WIDE = 0.5, (0.67, 1.5)
 TOLD = ("torso high-pass", "crop mean", "crop std", "saturated")
+INFRARED = ("SYSU NIR cam 3", "SYSU NIR cam 6", "LLVIP 01", "LLVIP 19/20", "RoadScene")
 BATCH = 16
 LEAST = 20
 """Pixels of a region that must lie within the outline."""
 CARD = Path(__file__).parents[1] / "datasets" / "synthetic" / "README.md"
-MARKS = ("<!-- statistics: begin -->", "<!-- statistics: end -->")
+MARKS = ("<!-- statistics: python -m benchmarks.synthetic_statistics --write -->", "<!-- end of statistics -->")
 
 Crops = dict[str, list[dict[str, float]]]
 
@@ -86,7 +87,7 @@ def sample(layout: Layout, spec: SyntheticSpec, people: int) -> dict[int, list[S
 def column_of(layout: Layout, camera: Camera, view: View) -> str:
     """The column of real crops that a picture is held against."""
     if camera.band == "thermal":
-        return climate_of(view.warmth).like
+        return CLIMATES[view.climate].like
     if layout == "regdb":
         return "RoadScene visible"
     return f"SYSU NIR cam {camera.number}" if camera.band == "near" else "SYSU RGB"
@@ -181,7 +182,7 @@ def write_card(card: Path, text: str) -> None:
         raise UsageError(f"{card} needs the lines {MARKS[0]} and {MARKS[1]}, once each, for --write")
     before, rest = whole.split(MARKS[0])
     part = card.with_suffix(".part")
-    part.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    part.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
     part.replace(card)
 
 
@@ -190,7 +191,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_statistics", description=__doc__)
     parser.add_argument("--data", default="synthetic", help="synthetic[:key=value,...]")
     parser.add_argument("--people", type=int, default=60, help="identities rendered of each layout")
-    parser.add_argument("--columns", default="NIR,LLVIP,RoadScene", help="show columns with one of these words")
+    parser.add_argument("--columns", default=",".join(INFRARED), help="columns to show")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--write", action="store_true", help="put the table into the data card")
     given = parser.parse_args(arguments)
@@ -199,8 +200,8 @@ def main(arguments: list[str]) -> int:
     try:
         spec = parse(given.data)
         crops = collect("sysu", spec, given.people) | collect("regdb", spec, given.people)
-        words = given.columns.split(",")
-        rows = [row for row in rows_of(crops) + correlations(crops) if any(word in row.column for word in words)]
+        columns = given.columns.split(",")
+        rows = [row for row in rows_of(crops) + correlations(crops) if row.column in columns]
         print(table(rows))
         if given.json:
             given.json.write_text(json.dumps([asdict(row) | {"verdict": row.verdict} for row in rows], indent=2) + "\n")

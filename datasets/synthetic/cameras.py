@@ -29,7 +29,7 @@ class Camera:
         gamma: exponent of the tone curve; above 1 darkens the middle.
         blur: standard deviation in pixels of a 128-pixel-high image.
         noise: standard deviation, fraction of full scale.
-        near_place: level factor of the place in near infrared (lamps reach the person better than the wall).
+        place_level: factor on the levels of the place (a lamp or the sun reaches the person better than the wall).
         falloff: share of the light lost towards the lower end of a picture, where a lamp does not reach.
         shutter: blur of a person who walks across the view, pixels of a 128-pixel-high image.
         vignette: share of the light lost from one side of a picture to the other, at the edge of the field.
@@ -48,7 +48,7 @@ class Camera:
     gamma: float = 1.0
     blur: float = 0.6
     noise: float = 0.012
-    near_place: float = 1.0
+    place_level: float = 1.0
     falloff: float = 0.0
     shutter: float = 0.3
     vignette: float = 0.1
@@ -60,35 +60,50 @@ class Camera:
 
 
 _ROOM_1 = Camera(
-    1, "visible", "room 1", 9, (0.3, 0.8, 0.5), 0.62, 0.95, 0.02, (1.08, 1.0, 0.86), 0.85, 1.0, 0.55, 0.02,
-    falloff=0.2, shutter=0.8,
+    1, "visible", "room 1", 9, (0.3, 0.8, 0.5), 0.62, 1.12, 0.02, (1.08, 1.0, 0.86), 0.85, 1.0, 0.55, 0.02,
+    place_level=0.84, falloff=0.2, shutter=0.8,
 )  # fmt: skip
 _ROOM_2 = Camera(
-    2, "visible", "room 2", 15, (-0.5, 0.7, 0.5), 0.58, 0.95, 0.02, (0.9, 1.0, 1.12), 0.8, 1.1, 0.65, 0.022,
-    falloff=0.2, shutter=0.9,
+    2, "visible", "room 2", 15, (-0.5, 0.7, 0.5), 0.58, 1.12, 0.02, (0.9, 1.0, 1.12), 0.8, 1.1, 0.65, 0.022,
+    place_level=0.84, falloff=0.2, shutter=0.9,
 )  # fmt: skip
 _ROOM_2_DARK = Camera(
-    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.78, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
-    near_place=0.9, falloff=0.22, shutter=0.7,
+    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.8, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
+    place_level=0.9, falloff=0.22, shutter=0.7,
 )  # fmt: skip
 _GATE = Camera(
-    4, "visible", "gate", 11, (0.7, 0.7, 0.2), 0.5, 1.3, 0.02, (1.0, 1.0, 1.0), 1.0, 1.15, 0.5, 0.01,
-    falloff=0.05, vignette=0.06,
+    4, "visible", "gate", 11, (0.7, 0.7, 0.2), 0.5, 1.5, 0.02, (1.0, 1.0, 1.0), 1.0, 1.15, 0.5, 0.01,
+    place_level=0.86, falloff=0.05, vignette=0.06,
 )  # fmt: skip
 _GARDEN = Camera(
-    5, "visible", "garden", 7, (-0.6, 0.6, 0.4), 0.6, 1.35, 0.02, (0.95, 1.06, 0.92), 0.95, 1.2, 0.5, 0.012,
-    falloff=0.05, vignette=0.06,
+    5, "visible", "garden", 7, (-0.6, 0.6, 0.4), 0.6, 1.55, 0.02, (0.95, 1.06, 0.92), 0.95, 1.2, 0.5, 0.012,
+    place_level=0.86, falloff=0.05, vignette=0.06,
 )  # fmt: skip
 _PASSAGE = Camera(
-    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.76, 1.16, -0.05, gamma=0.65, blur=0.6, noise=0.012,
-    near_place=0.5, falloff=0.18, shutter=0.5,
+    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.84, 1.16, -0.05, gamma=0.65, blur=0.6, noise=0.012,
+    place_level=0.5, falloff=0.18, shutter=0.5,
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)
 """SYSU-MM01: cameras 1, 2, 4, 5 visible, 3 and 6 near infrared; 2 and 3 hang in the same room."""
 
 REGDB = (
-    Camera(1, "visible", "street", 8, (0.4, 0.8, 0.3), 0.6, 1.1, 0.02, (1.0, 1.0, 1.02), 0.8, 1.0, 0.8, 0.008),
+    Camera(
+        1,
+        "visible",
+        "street",
+        8,
+        (0.4, 0.8, 0.3),
+        0.65,
+        1.5,
+        0.02,
+        (1.0, 1.0, 1.02),
+        0.8,
+        0.9,
+        0.8,
+        0.008,
+        place_level=0.72,
+    ),  # fmt: skip
     Camera(2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=1.0, noise=0.003, shutter=0.2, vignette=0.0),
 )
 """RegDB: one visible and one thermal camera side by side."""

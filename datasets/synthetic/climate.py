@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Climate:
@@ -11,7 +13,8 @@ class Climate:
 
     Attributes:
         like: real crops of that kind (LLVIP, Jia et al. 2021; RoadScene, Xu et al. 2020).
-        below: it reigns where the surroundings have a level below this one.
+        share: of the walks.
+        around: mean and standard deviation of the level of the surroundings.
         skin: level of bare skin.
         insulation: exponent on the warmth of a surface; above 1, clothes look far colder than skin.
         chill: how far a surface that lets no warmth through lies below the surroundings, fraction of the span.
@@ -22,7 +25,8 @@ class Climate:
     """
 
     like: str
-    below: float
+    share: float
+    around: tuple[float, float]
     skin: float
     insulation: float
     chill: float
@@ -33,12 +37,13 @@ class Climate:
 
 
 CLIMATES = (
-    Climate("LLVIP 01", 0.24, 0.72, 0.42, 0.0, 0.1, 0.09, 0.45, 0.68),
-    Climate("LLVIP 19/20", 0.44, 0.84, 1.6, 0.2, 0.26, 0.16, 0.45, 0.66),
-    Climate("RoadScene", 2.0, 0.96, 0.55, 0.0, 0.16, 0.08, 0.55, 1.5),
+    Climate("LLVIP 01", 0.4, (0.125, 0.07), 0.75, 0.38, 0.0, 0.08, 0.06, 0.45, 0.66),
+    Climate("LLVIP 19/20", 0.25, (0.36, 0.1), 0.92, 2.1, 0.25, 0.26, 0.2, 0.6, 0.62),
+    Climate("RoadScene", 0.35, (0.53, 0.1), 0.96, 0.52, 0.0, 0.24, 0.08, 0.55, 1.5),
 )
 
 
-def climate_of(warmth: float) -> Climate:
-    """What reigns where the surroundings have that level."""
-    return next(climate for climate in CLIMATES if warmth < climate.below)
+def draw_climate(rng: np.random.Generator) -> tuple[int, float]:
+    """A kind of scene, as its place in ``CLIMATES``, and the level of its surroundings."""
+    kind = int(rng.choice(len(CLIMATES), p=[climate.share for climate in CLIMATES]))
+    return kind, float(np.clip(rng.normal(*CLIMATES[kind].around), 0.02, 0.7))

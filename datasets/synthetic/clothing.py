@@ -71,7 +71,7 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.8 + 0.1 * (luma(colour) - 0.3) + rng.normal(0, 0.09), 0.34, 1.0)),
+        near=float(np.clip(0.8 + rng.normal(0, 0.1), 0.34, 1.0)),
         kept=0.1 + 0.9 * float(rng.beta(0.9, 2.1)),
         heat=float(np.clip(rng.normal(heat, 0.14), 0.05, 1.0)),
     )
@@ -89,14 +89,14 @@ def skin(rng: np.random.Generator) -> Material:
     """Skin: near infrared reflects it strongly whatever its tone."""
     tone = float(rng.uniform(0.3, 0.8))
     colour = (tone, tone * 0.74, tone * 0.6)
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.74, 0.88)), 1.0, 1.0)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.68, 0.82)), 1.0, 1.0)
 
 
 def hair(rng: np.random.Generator) -> Material:
     """Hair: dark in near infrared too, and about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.08, 0.26)), 1.0, 0.84)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.1, 0.24)), 1.0, 0.84)
 
 
 def _dye(rng: np.random.Generator, darkness: float) -> Colour:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Camera
-from datasets.synthetic.climate import climate_of
+from datasets.synthetic.climate import CLIMATES
 from datasets.synthetic.view import View
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -49,7 +49,7 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
 
 def _sigma(camera: Camera, view: View) -> float:
     """Blur of the lens; thermal lenses are as sharp as the kind of scene they were measured in."""
-    return camera.blur * (climate_of(view.warmth).blur if camera.band == "thermal" else 1.0)
+    return camera.blur * (CLIMATES[view.climate].blur if camera.band == "thermal" else 1.0)
 
 
 def _lamp(image: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:

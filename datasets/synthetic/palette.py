@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.synthetic.cameras import Band
-from datasets.synthetic.climate import climate_of
+from datasets.synthetic.climate import CLIMATES
 from datasets.synthetic.clothing import Material, luma
 from datasets.synthetic.identity import Person
 from datasets.synthetic.view import View
 
-FOLD = {"visible": 0.14, "near": 0.06}
+FOLD = {"visible": 0.14, "near": 0.05}
 """Depth of creases in reflected light, fraction of the level."""
 
 
@@ -60,7 +60,7 @@ def palette_of(
             own_second = (own + table(lambda m: m.kept) * (grey_second - grey)).clamp(0.08, 1.0)
         else:
             own = own_second = torch.from_numpy(_emitted(people, views)).float().to(device)
-            climates = [climate_of(view.warmth) for view in views]
+            climates = [CLIMATES[view.climate] for view in views]
             fold = torch.tensor([climate.fold for climate in climates], device=device)
             drift = torch.tensor([climate.drift for climate in climates], device=device)
         base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
@@ -71,7 +71,7 @@ def palette_of(
 def _emitted(people: Sequence[Person], views: Sequence[View]) -> NDArray[np.float64]:
     """``[B, R]`` levels of warm surfaces: how much clothes let through depends on how cold it is."""
     heat = np.array([[material.heat for material in person.materials] for person in people])
-    climates = [climate_of(view.warmth) for view in views]
+    climates = [CLIMATES[view.climate] for view in views]
     around, skin, insulation, chill = np.array(
         [
             # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.

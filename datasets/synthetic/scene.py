@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Camera
-from datasets.synthetic.climate import climate_of
+from datasets.synthetic.climate import CLIMATES
 from datasets.synthetic.painter import HEIGHT, WIDTH, Painter
 from datasets.synthetic.places import PLACES
 from datasets.synthetic.view import View
@@ -30,12 +30,12 @@ def background(
     """``[B, 3, height, height // 2]`` levels of the place; ``gap`` leads from grey visible (0) to infrared (1)."""
     seen = windows(plate(seed, camera.place).to(device), views, height)
     if camera.band == "visible":
-        return seen[:, :3]
-    grey = sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
+        return seen[:, :3] * camera.place_level
+    grey = camera.place_level * sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
     if camera.band == "near":
-        own = seen[:, 3] * camera.near_place
+        own = seen[:, 3] * camera.place_level
     else:
-        levels = [[view.warmth, climate_of(view.warmth).clutter] for view in views]
+        levels = [[view.warmth, CLIMATES[view.climate].clutter] for view in views]
         around, clutter = torch.tensor(levels, dtype=torch.float32, device=device).T[:, :, None, None]
         own = around + clutter * (seen[:, 4] - 0.5)
     return torch.lerp(torch.as_tensor(grey), own, gap).unsqueeze(1).expand(-1, 3, -1, -1)

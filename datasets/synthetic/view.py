@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.synthetic.cameras import Camera, Layout
+from datasets.synthetic.climate import draw_climate
 from datasets.synthetic.layout import Shot
 from datasets.synthetic.spec import SyntheticSpec
 from engine.seeding import derive, numpy_generator
-
 
 _WIDTH = 0.72
 """Width of a box over half its height; measured boxes are narrower than the images they are stretched to."""
@@ -36,6 +36,7 @@ class View:
         exposure: factor on the levels.
         tint: factors on red, green and blue.
         blur: factor on the camera's blur.
+        climate: kind of the scene in thermal infrared, a place in ``CLIMATES``.
         warmth: level of the surroundings in thermal infrared.
         occluded: whether something stands in front of the person.
         seed: of the pixel noise and of the occluder.
@@ -56,6 +57,7 @@ class View:
     exposure: float
     tint: tuple[float, float, float]
     blur: float
+    climate: int
     warmth: float
     occluded: bool
     seed: int
@@ -71,9 +73,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     slack, first = loose * walk.uniform(0.01, 0.13), walk.uniform(0, 2 * np.pi)
     light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
     red, green, blue = (float(np.exp(t)) for t in tint)
-    ambient = walk.choice(
-        [walk.normal(0.16, 0.06), walk.normal(0.36, 0.06), walk.normal(0.52, 0.08)], p=[0.4, 0.25, 0.35]
-    )
+    climate, warmth = draw_climate(walk)
     return View(
         azimuth=float(spec.pose * (heading + turn * shot.step + frame.normal(0, 0.12))),
         elevation=float(np.radians(np.clip(camera.elevation + 3 * walk.normal() + frame.normal(0, 0.7), 1, 30))),
@@ -90,7 +90,8 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
         exposure=float(np.exp(light + frame.normal(0, 0.03))),
         tint=(red, green, blue),
         blur=float(np.exp(walk.normal(0, 0.15) + frame.normal(0, 0.1))),
-        warmth=float(np.clip(ambient, 0.05, 0.65)),
+        climate=climate,
+        warmth=warmth,
         occluded=bool(frame.random() < spec.occlusion),
         seed=derive(spec.seed, "pixels", *key, shot.step),
     )
