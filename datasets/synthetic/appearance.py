@@ -1,87 +1,100 @@
-"""How the visible surface of a person looks to a sensor: material, pattern, folds and light."""
+"""How the visible surface of a person looks to a sensor: material, pattern, creases and light."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Camera
-from datasets.synthetic.clothing import Pattern
+from datasets.synthetic.cloth import creases, pattern
+from datasets.synthetic.details import paint_clothes
+from datasets.synthetic.face import paint_face
 from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.palette import palette_of
 from datasets.synthetic.raycast import Hits
-from datasets.synthetic.solids import Primitives
+from datasets.synthetic.relief import Relief
+from datasets.synthetic.solids import Part, Primitives
+from datasets.synthetic.surface import Surface
 from datasets.synthetic.view import View
 
 
 def shade(
-    hits: Hits, solids: Primitives, people: Sequence[Person], views: Sequence[View], camera: Camera, gap: float
+    hits: Hits,
+    solids: Primitives,
+    people: Sequence[Person],
+    views: Sequence[View],
+    camera: Camera,
+    gap: float,
+    light: Relief,
 ) -> Tensor:
     """``[P, 3]`` levels of the visible points, fractions of full scale."""
-    image, slot = hits.image, hits.slot
-    trunk = solids.trunk[slot]
-    region = torch.where(hits.along > solids.cut[image, slot], solids.far[image, slot], solids.near[image, slot])
-    opening = torch.tensor([person.outfit.opening for person in people])[image]
-    inner = (region == Region.TOP) & trunk & (hits.angle.abs() < opening)
-    region = torch.where(inner, torch.full_like(region, Region.INNER), region)
-    palette = palette_of(people, camera.band, views, gap)
-    mask = _pattern(hits, trunk, palette.pattern[image, region], palette.period[image, region])
+    surface = Surface(hits, solids, people)
+    paint_clothes(surface)
+    paint_face(surface)
+    image, region = hits.image, surface.region
+    palette = palette_of(people, camera.band, views, gap, hits.depth.device)
+    mask = pattern(surface, palette.pattern[image, region], palette.period[image, region])
     base, second = palette.base[image, region], palette.second[image, region]
     level = base + (second - base) * mask.unsqueeze(-1)
-    cloth = ((region == Region.TOP) | (region == Region.BOTTOM) | (region == Region.INNER)).float()
-    fold = _folds(hits, views) * cloth
-    if camera.band == "thermal":
-        rim = hits.normal[:, 2].clamp(0, 1)
-        emitted = level + ((0.09 * fold + 0.06 * _drift(hits, views)) * cloth + 0.05 * (rim - 0.8)).unsqueeze(-1)
-        return torch.lerp(level * _lambert(hits, camera, fold, 0.12), emitted, gap)
-    return level * _lambert(hits, camera, fold, 0.14 if camera.band == "visible" else 0.05)
+    normal, fold = creases(surface, views, light.normal)
+    fold = fold * palette.fold[image]
+    reflected = level * (surface.shade * _texture(surface) * (1 + 0.5 * fold)).unsqueeze(-1)
+    reflected = reflected * _diffuse(normal, light, camera) + _gloss(surface, normal, light, camera)
+    if camera.band != "thermal":
+        return reflected
+    return torch.lerp(
+        reflected, _emitted(surface, level, normal, fold + palette.drift[image] * _drift(surface), light), gap
+    )
 
 
-def _lambert(hits: Hits, camera: Camera, fold: Tensor, depth: float) -> Tensor:
-    light = torch.nn.functional.normalize(torch.tensor(camera.light), dim=0)
-    direct = (hits.normal @ light).clamp_min(0)
-    sky = 0.8 + 0.2 * hits.normal[:, 1]
-    return ((camera.ambient * sky + (1 - camera.ambient) * direct) * 1.15 * (1 + depth * fold)).unsqueeze(-1)
+def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, light: Relief) -> Tensor:
+    """Thermal infrared: warmth, a little less at the rim, more in creases and where limbs warm one another."""
+    cloth = (
+        (surface.region == Region.TOP) | (surface.region == Region.BOTTOM) | (surface.region == Region.INNER)
+    ).float()
+    seams = 0.5 * (surface.shade - 1)
+    extra = uneven * cloth + 0.05 * (normal[:, 2].clamp(0, 1) - 0.8)
+    return level + (extra + 0.12 * seams + 0.08 * (1 - light.open)).unsqueeze(-1)
 
 
-def _step(wave: Tensor) -> Tensor:
-    return (wave * 4 + 0.5).clamp(0, 1)
+def _drift(surface: Surface) -> Tensor:
+    """Slow differences of warmth over a garment, -1 to 1; they stay with the person."""
+    own = surface.own(lambda p: 2.4 * p.number % 6.28)
+    return torch.sin(6 * surface.length + surface.around + 1.7 * surface.part.float() + own)
 
 
-def _pattern(hits: Hits, trunk: Tensor, kind: Tensor, period: Tensor) -> Tensor:
-    """How much of the second colour shows, 0 to 1; the pattern lies in the cloth, whatever the view."""
-    turn = 2 * np.pi / period
-    down, around = torch.sin(hits.length * turn), torch.sin(hits.angle * 0.15 * turn)
-    front = trunk & (hits.angle.abs() < 0.75)
-    shapes = {
-        Pattern.RINGS: _step(down),
-        Pattern.STRIPES: _step(around),
-        Pattern.PLAID: 0.5 * _step(down) + 0.5 * _step(around),
-        Pattern.DOTS: _step(down * around - 0.35),
-        Pattern.BLOCK: ((hits.along > 0.45) & trunk).float(),
-        Pattern.PRINT: (front & (hits.along > 0.25) & (hits.along < 0.85)).float(),
-    }
-    mask = torch.zeros_like(hits.length)
-    for pattern, shape in shapes.items():
-        mask = torch.where(kind == float(pattern), shape, mask)
-    return mask
+def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
+    """Light of the sky and of the ground, and of the lamp where it reaches."""
+    x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
+    direct = (normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z).clamp_min(0) * light.lit
+    sky = (0.74 + 0.3 * normal[:, 1]) * light.open
+    return ((camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25).unsqueeze(-1)
 
 
-def _phases(views: Sequence[View], index: Tensor) -> Tensor:
-    return torch.tensor([view.phase for view in views], dtype=torch.float32)[index]
+def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> Tensor:
+    """Highlights: sharp on leather and glasses, soft on skin, a band on hair."""
+    lamp = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0)
+    half = torch.nn.functional.normalize(lamp + torch.tensor([0.0, 0.0, 1.0]), dim=0).tolist()
+    facing = (normal[:, 0] * half[0] + normal[:, 1] * half[1] + normal[:, 2] * half[2]).clamp_min(0)
+    strength, sharpness = torch.zeros(len(Region)), torch.ones(len(Region))
+    for region, amount, power in (
+        (Region.SKIN, 0.07, 6.0), (Region.HAIR, 0.1, 12.0), (Region.SHOES, 0.16, 14.0), (Region.BAG, 0.1, 10.0),
+        (Region.HAT, 0.03, 4.0), (Region.TRIM, 0.3, 8.0), (Region.GLASSES, 0.3, 20.0), (Region.TOP, 0.025, 4.0),
+    ):  # fmt: skip
+        strength[region], sharpness[region] = amount, power
+    device = normal.device
+    amount, power = strength.to(device)[surface.region], sharpness.to(device)[surface.region]
+    return (amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)).unsqueeze(-1)
 
 
-def _folds(hits: Hits, views: Sequence[View]) -> Tensor:
-    """Creases that move with the walk, -1 to 1."""
-    phase, slot = _phases(views, hits.image), hits.slot.float()
-    coarse = torch.sin(19 * hits.length + 2 * hits.angle + 2.1 * slot + 0.7 * phase)
-    fine = torch.sin(47 * hits.length - 3 * hits.angle + 1.3 * slot - phase)
-    return 0.55 * coarse * fine + 0.45 * fine * torch.cos(hits.angle + slot)
-
-
-def _drift(hits: Hits, views: Sequence[View]) -> Tensor:
-    """Slow differences of warmth over a garment, -1 to 1."""
-    return torch.sin(6 * hits.length + hits.angle + 1.7 * hits.slot.float() + _phases(views, hits.image))
+def _texture(surface: Surface) -> Tensor:
+    """Strands of hair, weave of cloth: what the eye takes for grain."""
+    hits = surface.hits
+    x, y, z = hits.body.unbind(-1)
+    strands = torch.sin(230 * x + 60 * torch.sin(9 * y)) * torch.sin(190 * z + 25 * y) + 0.6 * torch.sin(
+        70 * y + 120 * x
+    )
+    hair = (surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)
+    return 1 + 0.22 * torch.where(hair, strands, 0.0)

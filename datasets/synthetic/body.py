@@ -1,4 +1,4 @@
-"""From a person and a moment of the walk to solid primitives: body, clothes, things carried."""
+"""From people and moments of their walk to solid primitives: trunk, limbs, and the garments on them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from datasets.synthetic.carried import add_bags
+from datasets.synthetic.head import add_head
 from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.skeleton import SIDES, Array, Pose, columns, joints_of, vector
-from datasets.synthetic.solids import Builder, Primitives, to_camera
+from datasets.synthetic.solids import Builder, Part, Primitives, to_camera
 
 _SIDEWAYS = (1.0, 0.0, 0.0)
-_STRAP = 0.012
-"""Thickness of a strap, fraction of the stature."""
 
 
 def build(people: Sequence[Person], pose: Pose) -> Primitives:
@@ -20,228 +20,149 @@ def build(people: Sequence[Person], pose: Pose) -> Primitives:
     builder = Builder(len(people))
     joints = joints_of(people, pose)
     _trunk(builder, people, joints)
-    _head(builder, people, joints)
+    _hems(builder, people, joints)
+    add_head(builder, people, joints, pose)
     for name in SIDES:
         _arm(builder, people, joints, name)
         _leg(builder, people, joints, name)
-    _backpack(builder, people, joints)
-    _shoulder_bag(builder, people, joints)
-    _hand_bag(builder, people, joints)
-    return to_camera(builder, pose)
+        _foot(builder, people, joints, name)
+    add_bags(builder, people, joints)
+    return to_camera(builder, pose, joints)
 
 
 def _trunk(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
     stature, girth = joints["stature"], columns(people, lambda p: p.body.girth)
-    bulk = columns(people, lambda p: p.outfit.bulk)
-    hips = (columns(people, lambda p: p.body.hips) * (0.6 + 0.4 * girth) + 0.01) * stature
-    waist = (0.075 * girth + bulk) * stature
-    chest = (columns(people, lambda p: p.body.shoulders) * 0.62 + 0.026 * girth + bulk) * stature
-    deep = np.clip(0.5 + 0.2 * girth, 0.6, 0.85)
-    down = vector(0.0, stature * 0.03, 0.0)
-    joints["depth"] = chest * deep
-    builder.add(
-        joints["pelvis"] - down * 0.3,
-        joints["waist"],
-        (hips, waist),
-        Region.BOTTOM,
-        beyond=Region.TOP,
-        cut=0.35,
-        squeeze=deep,
-        trunk=True,
-    )
-    builder.add(
-        joints["waist"] - down, joints["chest"], (waist + bulk * stature, chest), Region.TOP, squeeze=deep, trunk=True
-    )
-    _hems(builder, people, joints, hips, waist + bulk * stature, deep)
+    bulk, bust = columns(people, lambda p: p.outfit.bulk), columns(people, lambda p: p.body.bust)
+    shoulders, hips = (columns(people, lambda p, k=k: getattr(p.body, k)) for k in ("shoulders", "hips"))  # type: ignore[misc]
+    chest = (0.6 * shoulders + 0.016 * girth + bulk) * stature
+    waist = (0.34 * shoulders + 0.036 * girth - 0.007 * bust + bulk) * stature
+    wide = (0.76 * hips + 0.026 * girth + 0.4 * bulk) * stature
+    deep = np.clip(0.44 + 0.2 * girth + 3 * bulk, 0.6, 0.86)
+    joints.update(chest_depth=chest * deep, waist_width=waist, hip_width=wide, depth=deep)
+    low = joints["pelvis"] + vector(0.0, 0.03 * stature, -0.004 * stature)
+    tucked = columns(people, lambda p: p.outfit.tucked)
+    length = np.linalg.norm(joints["waist"] - joints["chest"], axis=-1)
+    builder.add(Part.TRUNK, joints["chest"], joints["waist"], (chest, waist), Region.TOP, squeeze=deep,
+                offset=0.1 * stature, open_end=True)  # fmt: skip
+    builder.add(Part.TRUNK, joints["waist"], low, (waist, wide), Region.TOP, beyond=Region.BOTTOM, squeeze=deep,
+                cut=np.where(tucked > 0, 0.45, 9.0), offset=0.1 * stature + length, open_start=True)  # fmt: skip
+    across = vector(0.5 * shoulders * stature, 0.0, 0.0)
+    yoke = joints["collar"] - vector(0.0, 0.03 * stature, 0.004 * stature)
+    thick = (0.03 + 0.009 * girth + 0.8 * bulk) * stature
+    builder.add(Part.TRUNK, yoke + across, yoke - across, (thick, thick), Region.TOP)
+    for name, side in SIDES.items():
+        root = joints["neck"] + vector(side * 0.016 * stature, 0.002 * stature, -0.006 * stature)
+        end = joints[f"{name} shoulder"] + vector(0.0, 0.002 * stature, 0.0)
+        slope = ((0.03 + 0.3 * bulk) * stature, (0.0285 + 0.75 * bulk) * stature)
+        builder.add(Part.TRUNK, root, end, slope, Region.TOP, open_start=True)
+    breast = joints["chest"] + vector(0.0, -0.028 * stature, chest * deep - 0.03 * stature)
+    spread = vector(0.036 * stature, 0.0, 0.0)
+    round_ = (0.02 + 0.022 * bust + 0.5 * bulk) * stature
+    builder.add(Part.TRUNK, breast + spread, breast - spread, (round_, round_), Region.TOP, when=bust > 0.15)
+    belly = joints["waist"] + vector(0.0, -0.03 * stature, 0.25 * waist)
+    builder.add(Part.TRUNK, belly, belly, (waist * 0.8, waist * 0.8), Region.TOP, when=girth > 1.12)
+    seat = joints["pelvis"] - vector(0.0, 0.008 * stature, 0.012 * stature)
+    half = vector(0.44 * hips * stature, 0.0, 0.0)
+    plump = (0.032 + 0.02 * girth) * stature
+    builder.add(Part.LEG, seat + half, seat - half, (plump, plump), Region.BOTTOM)
 
 
-def _hems(
-    builder: Builder, people: Sequence[Person], joints: dict[str, Array], hips: Array, waist: Array, deep: Array
-) -> None:
-    """What hangs open below the waist: coat, dress, skirt, or the end of a shirt."""
-    stature, bulk = joints["stature"], columns(people, lambda p: p.outfit.bulk)
+def _hems(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
+    """What hangs open below the waist: the end of a shirt or jacket, a coat, dress or skirt."""
+    stature, legs, bulk = joints["stature"], joints["legs"], columns(people, lambda p: p.outfit.bulk)
     hem, flare = columns(people, lambda p: p.outfit.hem), columns(people, lambda p: p.outfit.flare)
+    deep, waist = joints["depth"], joints["waist_width"]
+    wide = np.maximum(joints["hip_width"], 0.062 * stature / deep) + (0.3 * bulk + 0.007) * stature
+    thick = np.minimum(1.0, 0.067 * stature / wide)
     region = columns(people, lambda p: Region.TOP if p.outfit.hem_is_top else Region.BOTTOM)
-    wide = (hips + (bulk + 0.008) * stature) * 1.03
-    bottom = joints["pelvis"] - vector(0.0, hem * joints["legs"], 0.0)
-    top = joints["pelvis"] + vector(0.0, 0.05 * stature, 0.0)
-    builder.add(
-        top,
-        bottom,
-        (wide * 0.95, wide * (1.05 + flare * (0.25 + 0.75 * hem))),
-        region,
-        squeeze=0.85,
-        when=hem > 0,
-        open_end=True,
-        trunk=True,
-    )
-    jacket = columns(people, lambda p: p.outfit.top in ("hoodie", "jacket", "shirt"))
-    skirt = joints["pelvis"] - vector(0.0, 0.045 * stature, 0.0)
-    builder.add(
-        joints["waist"],
-        skirt,
-        (waist, wide),
-        Region.TOP,
-        squeeze=deep,
-        when=jacket,
-        open_end=True,
-        trunk=True,
-    )
-
-
-def _head(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    stature, head = joints["stature"], joints["head"]
-    radius = columns(people, lambda p: p.body.head) * stature
-    hair, volume = columns(people, lambda p: p.body.hair), columns(people, lambda p: p.body.volume)
-    builder.add(joints["neck"], head, (0.032 * stature, 0.03 * stature), Region.SKIN)
-    chin = head - vector(0.0, radius * 0.35, -radius * 0.08)
-    builder.add(head + vector(0.0, radius * 0.25, 0.0), chin, (radius, radius * 0.78), Region.SKIN)
-    crown = head + vector(0.0, radius * 0.42, -radius * 0.28)
-    builder.add(
-        crown,
-        crown - vector(0.0, radius * 0.35, radius * 0.12),
-        (radius * (0.92 + 0.14 * volume), radius * 0.98),
-        Region.HAIR,
-        when=hair > 0,
-    )
-    tail = head - vector(0.0, (hair - 1.0) * 0.24 * stature, radius * 0.75)
-    builder.add(
-        crown - vector(0.0, radius * 0.3, radius * 0.2),
-        tail,
-        (radius * 0.95 * volume, radius * 0.75 * volume),
-        Region.HAIR,
-        squeeze=0.6,
-        when=hair > 1.2,
-    )
-    _hat(builder, people, head, radius)
-    hood = columns(people, lambda p: p.outfit.hood)
-    nape = joints["neck"] - vector(0.0, 0.012 * stature, joints["depth"] * 0.75)
-    across = vector(0.035 * stature, 0.0, 0.0)
-    builder.add(nape + across, nape - across, (0.05 * stature, 0.05 * stature), Region.TOP, when=hood)
-
-
-def _hat(builder: Builder, people: Sequence[Person], head: Array, radius: Array) -> None:
-    over = head + vector(0.0, radius * 0.62, -radius * 0.08)
-    any_hat, cap, brim = (
-        columns(people, lambda p, k=kinds: p.outfit.hat in k)  # type: ignore[misc]
-        for kinds in (("beanie", "cap", "brim"), ("cap",), ("brim",))
-    )
-    builder.add(
-        over, over + vector(0.0, radius * 0.3, -radius * 0.1), (radius * 1.14, radius * 0.98), Region.HAT, when=any_hat
-    )
-    visor = over + vector(0.0, -radius * 0.12, radius * 0.8)
-    flat = (0.0, 1.0, 0.0)
-    builder.add(
-        visor,
-        visor + vector(0.0, -radius * 0.15, radius * 0.5),
-        (radius * 0.85, radius * 0.75),
-        Region.HAT,
-        squeeze=0.22,
-        axis=flat,
-        when=cap,
-    )
-    builder.add(over, over, (radius * 2.0, radius * 2.0), Region.HAT, squeeze=0.14, axis=flat, when=brim)
+    top = joints["pelvis"] + vector(0.0, 0.02 * stature, 0.0)
+    bottom = joints["pelvis"] - vector(0.0, 0.03 * stature + hem * 0.85 * legs, 0.0)
+    ends = (wide * 1.03, wide * (1.06 + flare * (0.2 + 0.6 * hem)))
+    builder.add(Part.HEM, top, bottom, ends, region, squeeze=np.maximum(0.5 + 0.5 * deep, thick), when=hem > 0,
+                open_start=True, open_end=True, offset=0.33 * stature)  # fmt: skip
+    loose = columns(people, lambda p: p.outfit.top in ("hoodie", "jacket", "shirt", "t-shirt") and not p.outfit.tucked)
+    drop = columns(people, lambda p: {"jacket": 0.035, "hoodie": 0.03}.get(p.outfit.top, 0.045))
+    start = joints["waist"] - vector(0.0, 0.02 * stature, 0.0)
+    end = joints["pelvis"] - vector(0.0, drop * stature, 0.0)
+    gathered = columns(people, lambda p: 0.97 if p.outfit.top in ("hoodie", "jacket") else 1.04)
+    builder.add(Part.HEM, start, end, (waist + 0.004 * stature, wide * gathered), Region.TOP,
+                squeeze=np.maximum(deep, thick), when=loose, open_start=True, open_end=True,
+                offset=0.24 * stature)  # fmt: skip
+    joints["hem"] = np.where(hem > 0, bottom[:, 1], np.where(loose > 0, end[:, 1], 9.0))
+    collar = columns(people, lambda p: p.outfit.top in ("shirt", "jacket", "coat"))
+    high = columns(people, lambda p: 0.022 if p.outfit.top == "shirt" else 0.028) * stature
+    root, ahead = joints["neck"] - vector(0.0, 0.014 * stature, 0.002 * stature), vector(0.0, high, 0.006 * stature)
+    builder.add(Part.COLLAR, root + ahead, root, (0.038 * stature, 0.05 * stature), Region.TOP, squeeze=0.95,
+                when=collar, open_start=True, open_end=True)  # fmt: skip
 
 
 def _arm(builder: Builder, people: Sequence[Person], joints: dict[str, Array], name: str) -> None:
     stature = joints["stature"]
-    girth, bulk = columns(people, lambda p: 0.5 + 0.5 * p.body.girth), columns(people, lambda p: p.outfit.bulk)
+    girth, bulk = columns(people, lambda p: 0.55 + 0.45 * p.body.girth), columns(people, lambda p: p.outfit.bulk)
     sleeves = columns(people, lambda p: p.outfit.sleeves)
     shoulder, elbow, wrist = (joints[f"{name} {part}"] for part in ("shoulder", "elbow", "wrist"))
-    upper, fore = (sleeves > 0.3) * bulk * 0.8, (sleeves > 1.2) * (bulk * 0.8 + 0.002)
-    builder.add(
-        shoulder,
-        elbow,
-        ((0.036 * girth + upper) * stature, (0.026 * girth + upper) * stature),
-        Region.TOP,
-        beyond=Region.SKIN,
-        cut=sleeves,
-    )
-    builder.add(
-        elbow,
-        wrist,
-        ((0.025 * girth + fore) * stature, (0.018 * girth + fore) * stature),
-        Region.TOP,
-        beyond=Region.SKIN,
-        cut=sleeves - 1.0,
-    )
-    collar = joints["neck"] - vector(-SIDES[name] * 0.015 * stature, 0.022 * stature, 0.0)
-    builder.add(collar, shoulder, ((0.034 * girth + bulk) * stature, (0.034 * girth + upper) * stature), Region.TOP)
-    hand = wrist + (wrist - elbow) * 0.22
-    builder.add(wrist, hand, (0.021 * stature, 0.019 * stature), Region.SKIN)
-    joints[f"{name} hand"] = hand
+    hand, finger = joints[f"{name} hand"], joints[f"{name} finger"]
+    thin, mid, low = 0.0275 * girth * stature, 0.0225 * girth * stature, 0.0155 * (0.5 + 0.5 * girth) * stature
+    builder.add(Part.HAND, shoulder, elbow, (thin, mid), Region.SKIN, when=sleeves < 1)
+    belly = elbow + 0.25 * (wrist - elbow)
+    builder.chain(Part.HAND, [elbow, belly, wrist], [mid, mid * 1.02, low], Region.SKIN, when=sleeves < 1.8)
+    ease = (0.004 + 0.75 * bulk) * stature
+    upper = np.clip(sleeves, 0.0, 1.0)[:, None]
+    cuff = shoulder + (elbow - shoulder) * upper
+    short = sleeves < 1
+    end = np.where(short, thin + (mid - thin) * upper[:, 0] + 1.3 * ease, mid + ease)
+    for open_end in (True, False):
+        builder.add(Part.ARM, shoulder, cuff, (thin + ease, end), Region.TOP, when=short == open_end, open_end=open_end)
+    fore = elbow + (wrist - elbow) * np.clip(sleeves - 1.0, 0.0, 0.97)[:, None]
+    builder.add(Part.ARM, elbow, fore, (mid + ease, low + 0.8 * ease), Region.TOP, when=sleeves > 1.05,
+                open_start=True, open_end=True, offset=0.176 * stature)  # fmt: skip
+    palm = (0.0155 * stature, 0.0185 * stature)
+    builder.add(Part.HAND, wrist, hand, palm, Region.SKIN, squeeze=0.6, axis=_SIDEWAYS)
+    builder.add(Part.HAND, hand, finger, (0.017 * stature, 0.0105 * stature), Region.SKIN, squeeze=0.65,
+                axis=_SIDEWAYS, open_start=True)  # fmt: skip
+    thumb = wrist + 0.5 * (hand - wrist) + vector(-SIDES[name] * 0.006 * stature, 0.0, 0.012 * stature)
+    builder.add(Part.HAND, thumb, thumb + 0.6 * (finger - hand) + vector(0.0, 0.0, 0.008 * stature),
+                (0.0085 * stature, 0.007 * stature), Region.SKIN)  # fmt: skip
 
 
 def _leg(builder: Builder, people: Sequence[Person], joints: dict[str, Array], name: str) -> None:
     stature = joints["stature"]
-    girth, loose = columns(people, lambda p: 0.45 + 0.55 * p.body.girth), columns(people, lambda p: p.outfit.loose)
+    girth, loose = columns(people, lambda p: 0.5 + 0.5 * p.body.girth), columns(people, lambda p: p.outfit.loose)
     trousers = columns(people, lambda p: p.outfit.trousers)
-    hip, knee, ankle, toe = (joints[f"{name} {part}"] for part in ("hip", "knee", "ankle", "toe"))
-    wide, narrow = (trousers > 0) * (0.002 + 0.008 * loose), (trousers > 1.2) * (0.003 + 0.022 * loose)
-    builder.add(
-        hip,
-        knee,
-        ((0.054 * girth + wide) * stature, (0.036 * girth + wide) * stature),
-        Region.BOTTOM,
-        beyond=Region.SKIN,
-        cut=trousers,
-    )
-    builder.add(
-        knee,
-        ankle,
-        ((0.035 * girth + wide) * stature, (0.023 * girth + narrow) * stature),
-        Region.BOTTOM,
-        beyond=Region.SKIN,
-        cut=trousers - 1.0,
-    )
-    heel = ankle + (ankle - toe) * 0.12 - vector(0.0, 0.012 * stature, 0.0)
-    builder.add(heel, toe, (0.026 * stature, 0.02 * stature), Region.SHOES)
-    boots = columns(people, lambda p: p.outfit.boots)
-    builder.add(
-        ankle,
-        ankle + 0.55 * (knee - ankle),
-        ((0.027 * girth + narrow) * stature, (0.037 * girth + narrow) * stature),
-        Region.SHOES,
-        when=boots,
+    hip, knee, ankle = (joints[f"{name} {part}"] for part in ("hip", "knee", "ankle"))
+    thigh, mid, low = (share * girth * stature for share in (0.047, 0.0345, 0.0215))
+    builder.add(Part.BARE_LEG, hip, knee, (thigh, mid), Region.SKIN, when=trousers < 1.2)
+    calf = knee + 0.3 * (ankle - knee) - vector(0.0, 0.0, 0.007 * stature)
+    builder.chain(Part.HAND, [knee, calf, ankle], [mid * 0.97, mid * 1.05, low], Region.SKIN, when=trousers < 1.8)
+    ease, wide = (0.004 + 0.007 * loose) * stature, (0.006 + 0.024 * loose) * stature
+    upper = np.clip(trousers, 0.0, 1.0)[:, None]
+    cuff = hip + (knee - hip) * upper
+    short = trousers < 1.05
+    end = np.where(short, thigh + (mid - thigh) * upper[:, 0] + 2.4 * ease, mid + ease + 0.3 * wide)
+    for open_end in (True, False):
+        builder.add(Part.LEG, hip, cuff, (thigh + ease, end), Region.BOTTOM, open_end=open_end,
+                    when=(trousers > 0) & (short == open_end))  # fmt: skip
+    fall = ankle + vector(0.0, 0.006 * stature, -0.002 * stature)
+    tight = columns(people, lambda p: p.outfit.bottom == "leggings")
+    shin = [mid + ease + 0.3 * wide, mid + 0.4 * ease + 0.6 * wide, low + np.where(tight > 0, 0.002 * stature, wide)]
+    builder.chain(
+        Part.LEG, [knee, calf, fall], shin, Region.BOTTOM, when=trousers > 1.2, open_start=True, open_end=True
     )
 
 
-def _backpack(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    stature, depth, chest = joints["stature"], joints["depth"], joints["chest"]
-    worn = columns(people, lambda p: p.outfit.bag == "backpack")
-    size = columns(people, lambda p: p.outfit.bag_size) * stature
-    back = chest - vector(0.0, 0.0, depth + 0.045 * size)
-    top, bottom = back + vector(0.0, 0.0525 * size, 0.0), back - vector(0.0, 0.0975 * size, 0.0)
-    builder.add(top, bottom, (0.075 * size, 0.09 * size), Region.BAG, squeeze=0.75, when=worn)
-    thin = (_STRAP * stature, _STRAP * stature)
-    for across in (0.068, -0.068):
-        upper = joints["neck"] + vector(across * stature, -0.02 * stature, 0.0)
-        front = chest + vector(across * 1.1 * stature, 0.0, depth * 0.82)
-        builder.add(upper, front, thin, Region.BAG, when=worn)
-        builder.add(front, front - vector(0.0, 0.1 * stature, 0.02 * stature), thin, Region.BAG, when=worn)
-
-
-def _shoulder_bag(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    stature, depth = joints["stature"], joints["depth"]
-    worn, side = columns(people, lambda p: p.outfit.bag == "shoulder"), columns(people, lambda p: p.outfit.side)
-    size = columns(people, lambda p: p.outfit.bag_size) * stature
-    hips = columns(people, lambda p: p.body.hips) * stature
-    centre, tall = joints["pelvis"] + vector(side * (hips + 0.05 * stature), 0.0, 0.0), vector(0.0, 0.075 * size, 0.0)
-    top, bottom = centre + tall * 0.3, centre - tall * 0.5
-    builder.add(top, bottom, (0.065 * size, 0.075 * size), Region.BAG, squeeze=0.5, axis=_SIDEWAYS, when=worn)
-    opposite = joints["neck"] + vector(-side * 0.055 * stature, -0.02 * stature, 0.0)
-    thin = (_STRAP * stature, _STRAP * stature)
-    for facing in (1.0, -1.0):
-        middle = joints["chest"] - vector(-side * 0.02 * stature, 0.06 * stature, -facing * depth)
-        builder.add(opposite, middle, thin, Region.BAG, when=worn)
-        builder.add(middle, centre + tall * 0.4, thin, Region.BAG, when=worn)
-
-
-def _hand_bag(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    stature, side = joints["stature"], columns(people, lambda p: p.outfit.side)
-    worn, scale = columns(people, lambda p: p.outfit.bag == "hand"), columns(people, lambda p: p.outfit.bag_size)
-    size = scale * stature
-    hand = np.where(side[:, None] > 0, joints["left hand"], joints["right hand"]) - vector(0.0, 0.03 * stature, 0.0)
-    tall = vector(0.0, 0.075 * size, 0.0)
-    top, bottom = hand - tall * 0.2, hand - tall * (0.4 + 0.6 * scale[:, None])
-    builder.add(top, bottom, (0.045 * size, 0.075 * size), Region.BAG, squeeze=0.45, axis=_SIDEWAYS, when=worn)
+def _foot(builder: Builder, people: Sequence[Person], joints: dict[str, Array], name: str) -> None:
+    stature = joints["stature"]
+    heel, ball, toe, ankle, knee = (joints[f"{name} {part}"] for part in ("heel", "ball", "toe", "ankle", "knee"))
+    rise = vector(0.0, 0.004 * stature, 0.0)
+    # The sole is flat: its solids are wide and low.
+    builder.chain(Part.FOOT, [heel + rise, ball + rise, toe + rise],
+                  [0.0225 * stature, 0.029 * stature, 0.021 * stature], Region.SHOES, squeeze=0.66,
+                  axis=(0.0, 1.0, 0.0))  # fmt: skip
+    instep = heel + 0.62 * (ball - heel) + vector(0.0, 0.016 * stature, 0.0)
+    builder.add(Part.FOOT, ankle - vector(0.0, 0.008 * stature, 0.006 * stature), instep,
+                (0.026 * stature, 0.021 * stature), Region.SHOES)  # fmt: skip
+    boots = columns(people, lambda p: p.outfit.shoes == "boots")
+    loose = columns(people, lambda p: 0.006 + 0.024 * p.outfit.loose if p.outfit.trousers < 1.2 else 0.006) * stature
+    shaft = ankle + 0.42 * (knee - ankle)
+    builder.add(Part.FOOT, ankle, shaft, (0.026 * stature, 0.031 * stature + 0.3 * loose), Region.SHOES, when=boots,
+                open_end=True)  # fmt: skip

@@ -8,8 +8,9 @@ from enum import IntEnum
 import numpy as np
 
 from datasets.synthetic import clothing
-from datasets.synthetic.clothing import Material
+from datasets.synthetic.clothing import Colour, Material, Pattern
 from datasets.synthetic.spec import SyntheticSpec
+from datasets.synthetic.wardrobe import Outfit, draw_outfit
 from engine.seeding import numpy_generator
 
 SHARED_OUTFITS = 4
@@ -27,6 +28,17 @@ class Region(IntEnum):
     SHOES = 5
     BAG = 6
     HAT = 7
+    SCARF = 8
+    SOLE = 9
+    TRIM = 10
+    """Zips, buttons, buckles."""
+    BELT = 11
+    LIPS = 12
+    EYES = 13
+    WHITE = 14
+    """Of the eyes."""
+    GLASSES = 15
+    MASK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,67 +50,42 @@ class Body:
         girth: thickness of trunk and limbs; 1 is average.
         shoulders: half the shoulder width.
         hips: half the hip width.
+        bust: fullness of the chest, 0 to 1.
         legs: height of the hip joint.
-        head: radius of the head.
+        head: half the height of the head.
         stride: amplitude of the hip angle in radians.
         swing: amplitude of the shoulder angle in radians.
+        elbow: bend of the elbow in radians while the arm hangs.
+        carry: how far the arms are held from the trunk, radians.
+        toes: how far the feet turn outwards, radians.
         lean: forward tilt of the trunk in radians.
-        hair: 0 shaven, 1 short, up to 2 for hair down the back.
+        gaze: how far the head looks down, radians.
+        style: "bald", "shaven", "short", "curls", "bob", "long", "bun" or "tail".
+        hair: length of the hair: 0 shaven, 1 short, up to 2 for hair down the back.
         volume: thickness of the hair; 1 is average.
+        fringe: how far the hair reaches down the forehead, 0 to 1.
+        beard: 0 for none, 1 for a full one.
     """
 
     stature: float
     girth: float
     shoulders: float
     hips: float
+    bust: float
     legs: float
     head: float
     stride: float
     swing: float
+    elbow: float
+    carry: float
+    toes: float
     lean: float
+    gaze: float
+    style: str
     hair: float
     volume: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outfit:
-    """Clothes and things carried, as shapes; lengths are fractions of what they cover.
-
-    Attributes:
-        top: name of the upper garment.
-        bottom: name of the lower garment.
-        sleeves: covered part of the arm, 0 to 2 (1: to the elbow).
-        trousers: covered part of the leg, 0 to 2 (1: to the knee).
-        hem: how far a coat, dress or skirt hangs down the leg, 0 to 1; 0 if there is none.
-        hem_is_top: 1 if that hem belongs to the upper garment.
-        flare: how much the hem widens.
-        bulk: thickness of the upper garment, fraction of the stature.
-        loose: widening of the trouser legs.
-        opening: half-angle in radians of an open front; 0 if closed.
-        hood: 1 for a hood on the back.
-        hat: "none", "beanie", "cap" or "brim".
-        bag: "none", "backpack", "shoulder" or "hand".
-        bag_size: 1 is average.
-        side: +1 or -1, the side on which a bag hangs.
-        boots: 1 for boots.
-    """
-
-    top: str
-    bottom: str
-    sleeves: float
-    trousers: float
-    hem: float
-    hem_is_top: float
-    flare: float
-    bulk: float
-    loose: float
-    opening: float
-    hood: float
-    hat: str
-    bag: str
-    bag_size: float
-    side: float
-    boots: float
+    fringe: float
+    beard: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,67 +111,62 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
         wardrobe = numpy_generator(spec.seed, "shared outfit", layout, int(wardrobe.integers(SHARED_OUTFITS)))
     body = _draw_body(own)
     skin, hair = clothing.skin(own), clothing.hair(own)
-    outfit = _draw_outfit(wardrobe)
+    outfit = draw_outfit(wardrobe)
+    white = wardrobe.random() < (0.8 if outfit.shoes == "sneakers" else 0.15)
+    trim, cover = float(wardrobe.choice([0.1, 0.5, 0.8])), float(wardrobe.choice([0.1, 0.75, 0.85]))
     materials = {
         Region.SKIN: skin,
         Region.HAIR: hair,
-        Region.TOP: clothing.fabric(wardrobe, 0.7, 0.52 - 3.0 * outfit.bulk),
+        Region.TOP: clothing.fabric(wardrobe, 0.4, clothing.through(outfit.bulk)),
         Region.INNER: clothing.fabric(wardrobe, 0.2, 0.8),
-        Region.BOTTOM: clothing.fabric(wardrobe, 0.3, 0.8, darkness=1.8),
+        Region.BOTTOM: clothing.fabric(wardrobe, 0.15, 0.8, darkness=1.8),
         Region.SHOES: clothing.leather(wardrobe, 0.4),
-        Region.BAG: clothing.leather(wardrobe, 0.15),
+        Region.BAG: clothing.leather(wardrobe, 0.12),
         Region.HAT: clothing.leather(wardrobe, 0.4),
+        Region.SCARF: clothing.fabric(wardrobe, 0.4, 0.3),
+        Region.SOLE: _plain((0.8, 0.79, 0.76) if white else (0.07, 0.06, 0.06), 0.8 if white else 0.15, 0.2),
+        Region.TRIM: _plain((trim, trim, trim), trim, 0.25),
+        Region.BELT: _plain((0.09, 0.06, 0.04), 0.2, 0.35),
+        Region.LIPS: _plain((skin.colour[0] * 0.72, skin.colour[1] * 0.5, skin.colour[2] * 0.5), skin.near * 0.85, 1.0),
+        Region.EYES: _plain((0.05, 0.03, 0.03), 0.95, 0.95),
+        Region.WHITE: _plain((0.75, 0.72, 0.7), 0.6, 0.95),
+        Region.GLASSES: _plain((0.06, 0.06, 0.07), 0.12, 0.3),
+        Region.MASK: _plain((cover * 0.93, cover * 0.98, cover), 0.85, 0.45),
     }
     return Person(number, body, outfit, tuple(materials[region] for region in Region))
 
 
+def _plain(colour: Colour, near: float, heat: float) -> Material:
+    return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, heat)
+
+
 def _draw_body(rng: np.random.Generator) -> Body:
-    girth = float(np.clip(rng.lognormal(0.0, 0.22), 0.7, 1.6))
-    hair = float(rng.choice([0.0, 1.0, rng.uniform(1.3, 1.6), rng.uniform(1.7, 2.0)], p=[0.1, 0.45, 0.2, 0.25]))
+    # From broad shoulders (0) to broad hips (1): proportions, hair and beard go together, loosely.
+    slender = float(rng.uniform(0, 1))
+    girth = float(np.clip(rng.lognormal(0.0, 0.2), 0.72, 1.55))
+    styles = ["bald", "shaven", "short", "curls", "bob", "long", "bun", "tail"]
+    likely = np.array([0.05, 0.1, 0.52, 0.08, 0.07, 0.08, 0.05, 0.05]) * (1 - slender)
+    likely += np.array([0.0, 0.0, 0.1, 0.08, 0.22, 0.32, 0.12, 0.16]) * slender
+    style = str(rng.choice(styles, p=likely / likely.sum()))
+    hair = {"bald": 0.0, "shaven": 0.0, "bob": rng.uniform(1.25, 1.45), "long": rng.uniform(1.5, 2.0)}.get(style, 1.0)
     return Body(
-        stature=float(np.clip(rng.normal(1.69, 0.1), 1.45, 1.95)),
+        stature=float(np.clip(rng.normal(1.76 - 0.13 * slender, 0.07), 1.48, 1.97)),
         girth=girth,
-        shoulders=float(np.clip(rng.normal(0.112, 0.011), 0.09, 0.14)),
-        hips=float(np.clip(rng.normal(0.085, 0.009), 0.068, 0.11)),
-        legs=float(np.clip(rng.normal(0.5, 0.02), 0.455, 0.545)),
-        head=float(np.clip(rng.normal(0.062, 0.004), 0.053, 0.072)),
-        stride=float(rng.uniform(0.3, 0.55)),
-        swing=float(rng.uniform(0.15, 0.6)),
-        lean=float(np.clip(rng.normal(0.05, 0.06), -0.05, 0.22)),
-        hair=hair,
+        shoulders=float(np.clip(rng.normal(0.119 - 0.016 * slender, 0.005), 0.095, 0.13)),
+        hips=float(np.clip(rng.normal(0.08 + 0.012 * slender, 0.005), 0.068, 0.105)),
+        bust=float(np.clip((slender - 0.45) * 1.8 + rng.normal(0, 0.12), 0, 1)),
+        legs=float(np.clip(rng.normal(0.515, 0.013), 0.48, 0.55)),
+        head=float(np.clip(rng.normal(0.0655, 0.0025), 0.059, 0.073)),
+        stride=float(rng.uniform(0.3, 0.5)),
+        swing=float(rng.uniform(0.12, 0.5)),
+        elbow=float(rng.uniform(0.12, 0.55)),
+        carry=float(np.clip(rng.normal(0.09, 0.04), 0.02, 0.2)),
+        toes=float(rng.normal(0.12, 0.1)),
+        lean=float(np.clip(rng.normal(0.05, 0.05), -0.04, 0.18)),
+        gaze=float(np.clip(rng.normal(0.1, 0.12), -0.1, 0.45)),
+        style=style,
+        hair=float(hair),
         volume=float(rng.uniform(0.95, 1.35)),
-    )
-
-
-def _draw_outfit(rng: np.random.Generator) -> Outfit:
-    top = str(
-        rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=[0.24, 0.2, 0.16, 0.16, 0.14, 0.1])
-    )
-    bottom = str(rng.choice(["trousers", "wide trousers", "shorts", "skirt"], p=[0.46, 0.16, 0.2, 0.18]))
-    bottom = {"dress": "leggings", "coat": "trousers" if bottom in ("shorts", "skirt") else bottom}.get(top, bottom)
-    skirt = bottom == "skirt"
-    hem = {"coat": rng.uniform(0.45, 0.95), "dress": rng.uniform(0.4, 0.9)}.get(
-        top, rng.uniform(0.35, 0.85) if skirt else 0.0
-    )
-    reach = {"t-shirt": rng.uniform(0.35, 0.85), "dress": rng.choice([0.1, 0.8, 1.9])}.get(top, 1.9)
-    cover = {"shorts": rng.uniform(0.6, 1.05), "skirt": 0.0, "leggings": rng.choice([0.0, 1.9])}.get(bottom, 1.92)
-    return Outfit(
-        top=top,
-        bottom=bottom,
-        sleeves=float(reach),
-        trousers=float(cover),
-        hem=float(hem),
-        hem_is_top=float(top in ("coat", "dress")),
-        flare=float(rng.uniform(0.0, 0.35) if top == "coat" else rng.uniform(0.2, 0.9)),
-        bulk=float(
-            {"hoodie": 0.009, "jacket": rng.uniform(0.008, 0.03), "coat": rng.uniform(0.01, 0.022)}.get(top, 0.002)
-        ),
-        loose=float(rng.uniform(0.5, 0.9) if bottom == "wide trousers" else rng.uniform(0.0, 0.25)),
-        opening=float(rng.uniform(0.35, 0.8) if top in ("jacket", "coat") and rng.random() < 0.55 else 0.0),
-        hood=float(top == "hoodie"),
-        hat=str(rng.choice(["none", "beanie", "cap", "brim"], p=[0.52, 0.16, 0.18, 0.14])),
-        bag=str(rng.choice(["none", "backpack", "shoulder", "hand"], p=[0.25, 0.3, 0.27, 0.18])),
-        bag_size=float(rng.uniform(0.7, 1.4)),
-        side=float(rng.choice([-1, 1])),
-        boots=float(rng.random() < 0.25),
+        fringe=float(rng.uniform(0, 1)),
+        beard=float(rng.choice([0.5, 1.0]) if slender < 0.4 and rng.random() < 0.45 else 0.0),
     )

@@ -1,4 +1,8 @@
-"""Which primitive each pixel sees: orthographic rays against squeezed, ball-ended cones, with a depth test."""
+"""Which primitive each pixel sees: rays against squeezed, ball-ended cones, with a depth test.
+
+A cone and each of its balls is a quadric, whose intersection with the rays of one pixel row is a quadratic in the
+column. So the work is done once per row: the columns that a quadric covers there, and the coefficients of its depth.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datasets.synthetic.solids import Primitives
+from datasets.synthetic.solids import DISTANCE, Primitives
 
-BEHIND = -1e4
-"""Depth of a pixel that sees no primitive."""
+_FAR, _STEPS = 8.0, 2.0**26
+"""Depths are compared as integers: steps to the metre, after a shift that makes them positive."""
+_BLOCK = 1 << 19
+"""Candidate pixels tested together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +29,12 @@ class Hits:
         slot: ``[P]`` primitive index.
         depth: ``[P]`` metres towards the camera.
         normal: ``[P, 3]`` unit normals in camera axes.
+        unit: ``[P, 3]`` direction of the primitive's axis in camera axes.
         along: ``[P]`` fraction of the way from the primitive's start to its end.
-        length: ``[P]`` metres along the primitive from its start.
+        length: ``[P]`` metres along the cloth.
         angle: ``[P]`` radians around it from the person's front, positive to the person's left.
         radius: ``[P]`` distance from the primitive's axis in metres.
+        body: ``[P, 3]`` place in body axes, metres.
     """
 
     pixel: Tensor
@@ -34,10 +42,12 @@ class Hits:
     slot: Tensor
     depth: Tensor
     normal: Tensor
+    unit: Tensor
     along: Tensor
     length: Tensor
     angle: Tensor
     radius: Tensor
+    body: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +55,21 @@ class _Squeezed:
     """Primitives in their own squeezed spaces, where they are round."""
 
     origin: Tensor
-    ray: Tensor
     unit: Tensor
     length: Tensor
     slope: Tensor
-    radius: Tensor
-    axis: Tensor
-    factor: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Pixel rows of quadrics: columns ``first`` to ``first + count``, and what gives their depth."""
+
+    image: Tensor
+    slot: Tensor
+    row: Tensor
+    first: Tensor
+    count: Tensor
+    coefficients: Tensor
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -66,22 +84,20 @@ def _prepare(solids: Primitives) -> _Squeezed:
     start = _squeeze(solids.start, solids.axis, solids.squeeze)
     span = _squeeze(solids.end, solids.axis, solids.squeeze) - start
     length = _dot(span, span).sqrt().clamp_min(1e-5)
-    towards = torch.zeros_like(start)
-    towards[..., 2] = 1.0
-    return _Squeezed(
-        origin=start,
-        ray=_squeeze(towards, solids.axis, solids.squeeze),
-        unit=span / length.unsqueeze(-1),
-        length=length,
-        slope=(solids.end_radius - solids.start_radius) / length,
-        radius=solids.start_radius,
-        axis=solids.axis,
-        factor=solids.squeeze,
-    )
+    slope = (solids.end_radius - solids.start_radius) / length
+    return _Squeezed(start, span / length.unsqueeze(-1), length, slope)
+
+
+def column_places(x: Tensor, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Metres to the right of pixels: even rows look a quarter of a pixel to the left of ``x``, odd ones to the right.
+
+    Two such rows make one row of an image: with few samples, ones that are set off hide the steps of outlines.
+    """
+    return x[image, column] + (x[:, 1] - x[:, 0])[image] * 0.25 * (2 * (row % 2) - 1)
 
 
 def cast(solids: Primitives, x: Tensor, y: Tensor) -> Hits:
-    """Cast one ray through every pixel centre.
+    """Cast one ray through every pixel, see :func:`column_places`.
 
     Args:
         solids: primitives of ``B`` images.
@@ -90,97 +106,144 @@ def cast(solids: Primitives, x: Tensor, y: Tensor) -> Hits:
     """
     batch, height, width = y.shape[0], y.shape[1], x.shape[1]
     prepared = _prepare(solids)
-    depth = torch.full((batch * height * width,), BEHIND)
-    winner = torch.full((batch * height * width,), -1, dtype=torch.int64)
-    for slot in range(solids.start.shape[1]):
-        images = torch.nonzero(solids.start_radius[:, slot] > 0).flatten()
-        if len(images):
-            _cast_slot(solids, prepared, slot, images, x, y, depth, winner)
-    pixel = torch.nonzero(winner >= 0).flatten()
+    best = torch.full((batch * height * width,), -1, dtype=torch.int64, device=x.device)
+    for rows in _quadrics(solids, prepared, x, y):
+        _test(rows, height, width, best)
+    pixel = torch.nonzero(best >= 0).flatten()
     image = pixel // (height * width)
     row, column = pixel % (height * width) // width, pixel % width
-    point = torch.stack([x[image, column], y[image, row], depth[pixel]], dim=-1)
-    return _surface(solids, prepared, pixel, image, winner[pixel], point)
+    key = best[pixel]
+    depth = ((key >> 16).double() / _STEPS - _FAR).float()
+    point = torch.stack([column_places(x, image, row, column), y[image, row], depth], dim=-1)
+    return _surface(solids, prepared, pixel, image, key & 0xFFFF, point)
 
 
-def _window(low: Tensor, high: Tensor, first: Tensor, step: Tensor, count: int) -> Tensor:
-    """``[b, n]`` indices that cover ``[low, high]`` on an even grid, one common ``n``, inside ``[0, count)``."""
-    begin = ((low - first) / step).floor().long()
-    size = int((((high - first) / step).ceil().long() - begin).max()) + 1
-    size = min(max(size, 1), count)
-    return begin.clamp(0, count - size).unsqueeze(1) + torch.arange(size)
+def _quadrics(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor) -> list[_Rows]:
+    """The cones, the balls at the first ends and the balls at the second ends."""
+    present = solids.start_radius > 0
+    real = solids.start_radius + solids.end_radius > 0
+    return [
+        _rows(solids, own, x, y, 0, present & (own.length > 1e-3)),
+        _rows(solids, own, x, y, 1, present & ~solids.open_start),
+        _rows(solids, own, x, y, 2, real & ~solids.open_end & (own.length > 1e-3)),
+    ]
 
 
-def _cast_slot(
-    solids: Primitives, own: _Squeezed, slot: int, images: Tensor, x: Tensor, y: Tensor, depth: Tensor, winner: Tensor
-) -> None:
-    """Test one slot against the pixels around it and keep the nearer surface, in place."""
-    start, end = solids.start[images, slot], solids.end[images, slot]
-    reach = torch.stack([solids.start_radius[images, slot], solids.end_radius[images, slot]])
-    low = torch.minimum(start[:, :2] - reach[0, :, None], end[:, :2] - reach[1, :, None])
-    high = torch.maximum(start[:, :2] + reach[0, :, None], end[:, :2] + reach[1, :, None])
-    xs, ys = x[images], y[images]
-    columns = _window(low[:, 0], high[:, 0], xs[:, 0], xs[:, 1] - xs[:, 0], x.shape[1])
-    rows = _window(high[:, 1], low[:, 1], ys[:, 0], ys[:, 1] - ys[:, 0], y.shape[1])
-    hit = _nearest(own, slot, images, xs.gather(1, columns), ys.gather(1, rows), bool(solids.open_end[slot]))
-    flat = (images[:, None, None] * y.shape[1] + rows[:, :, None]) * x.shape[1] + columns[:, None, :]
-    nearer = hit > depth[flat]
-    depth[flat[nearer]] = hit[nearer]
-    winner[flat[nearer]] = slot
+def _rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, chosen: Tensor) -> _Rows:
+    """Every pixel row that a chosen quadric may cover; ``kind`` is 0 for cones, 1 and 2 for the balls."""
+    image, slot = torch.nonzero(chosen, as_tuple=True)
+    start, end = solids.start[image, slot], solids.end[image, slot]
+    reach, far = solids.start_radius[image, slot], solids.end_radius[image, slot]
+    if kind == 1:
+        end, far = start, reach
+    if kind == 2:
+        start, reach = end, far
+    low = torch.minimum(start[:, :2] - reach[:, None], end[:, :2] - far[:, None])
+    high = torch.maximum(start[:, :2] + reach[:, None], end[:, :2] + far[:, None])
+    step = y[:, 1] - y[:, 0]
+    top = ((high[:, 1] - y[image, 0]) / step[image]).ceil().clamp(0, y.shape[1]).long()
+    below = ((low[:, 1] - y[image, 0]) / step[image]).floor().clamp(-1, y.shape[1] - 1).long()
+    each = torch.repeat_interleave((below - top + 1).clamp_min(0))
+    sizes = (below - top + 1).clamp_min(0)
+    row = torch.arange(len(each), device=x.device) - (sizes.cumsum(0) - sizes)[each] + top[each]
+    image, slot = image[each], slot[each]
+    left, right, middle, coefficients = _coefficients(solids, own, image, slot, y[image, row], kind)
+    # The clip by the box around the quadric serves cones that are cut by the row lengthwise.
+    left, right = torch.maximum(left, low[each, 0].double()), torch.minimum(right, high[each, 0].double())
+    origin = column_places(x, image, row, torch.zeros_like(row)).double()
+    pitch = (x[:, 1] - x[:, 0])[image].double()
+    first = ((left - origin) / pitch).ceil().clamp(0, x.shape[1]).long()
+    last = ((right - origin) / pitch).floor().clamp(-1, x.shape[1] - 1).long()
+    # From columns to metres off the middle: the quadratics are well conditioned there.
+    coefficients = torch.cat([coefficients, (origin - middle)[:, None], pitch[:, None]], 1).float()
+    return _Rows(image, slot, row, first, (last - first + 1).clamp_min(0), coefficients)
 
 
-def _nearest(own: _Squeezed, slot: int, images: Tensor, x: Tensor, y: Tensor, open_end: bool) -> Tensor:
-    """``[b, h, w]`` depth of the nearest surface of one slot."""
+def _coefficients(
+    solids: Primitives, own: _Squeezed, image: Tensor, slot: Tensor, y: Tensor, kind: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left and right border, their middle, and ``[R, 8]`` coefficients of one quadric on each row.
 
-    def per_image(value: Tensor) -> Tensor:
-        return value[:, None, None]
+    With t metres right of the middle the depth is -(c3 + c4 t) + sqrt(c0 + c1 t + c2 t^2), and the fraction of the
+    way along the cone c5 + c6 t + c7 depth.
+    """
+    axis, factor = solids.axis[image, slot].double(), solids.squeeze[image, slot].double()
+    unit, length = own.unit[image, slot].double(), own.length[image, slot].double()
+    slope = own.slope[image, slot].double() if kind == 0 else torch.zeros_like(length)
+    radius = (solids.end_radius if kind == 2 else solids.start_radius)[image, slot].double()
+    shift = length if kind == 2 else torch.zeros_like(length)
+    origin = own.origin[image, slot].double() + unit * shift[:, None]
+    sides = [_squeeze(e.expand(len(y), 3), axis, factor) for e in torch.eye(3, dtype=torch.float64, device=y.device)]
+    widen = 1 + slope * slope if kind == 0 else torch.zeros_like(length)
+    ray, ray_unit = sides[2], _dot(sides[2], unit)
+    a = (_dot(ray, ray) - widen * ray_unit * ray_unit).clamp_min(1e-9)
 
-    own_slot = [v[images, slot] for v in (own.ray, own.unit, own.origin, own.axis, own.factor)]
-    ray, unit, origin, axis, factor = own_slot
-    across, upward = x[:, None, :], y[:, :, None]
+    def quadratics(base: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        base_unit, across_unit = _dot(base, unit), _dot(sides[0], unit)
+        b0 = (_dot(base, ray) - widen * base_unit * ray_unit - radius * slope * ray_unit) / a
+        b1 = (_dot(sides[0], ray) - widen * across_unit * ray_unit) / a
+        c0 = _dot(base, base) - widen * base_unit**2 - 2 * radius * slope * base_unit - radius**2
+        c1 = 2 * (_dot(base, sides[0]) - widen * base_unit * across_unit - radius * slope * across_unit)
+        c2 = _dot(sides[0], sides[0]) - widen * across_unit**2
+        return b0 * b0 - c0 / a, 2 * b0 * b1 - c1 / a, b1 * b1 - c2 / a, b0, b1
 
-    def linear(vector: Tensor) -> Tensor:
-        return across * per_image(vector[:, 0]) + upward * per_image(vector[:, 1])
-
-    # S, the squeeze, is symmetric; with v = (x, y, 0): S v . u = v . S u, |S v|^2 = |v|^2 + (1/f^2 - 1) (v . axis)^2.
-    base_ray = linear(_squeeze(ray, axis, factor)) - per_image(_dot(origin, ray))
-    base_unit = linear(_squeeze(unit, axis, factor)) - per_image(_dot(origin, unit))
-    base_base = across * across + upward * upward + per_image(factor**-2 - 1) * linear(axis) ** 2
-    base_base = base_base - 2 * linear(_squeeze(origin, axis, factor)) + per_image(_dot(origin, origin))
-    radius, slope, length = (per_image(v[images, slot]) for v in (own.radius, own.slope, own.length))
-    ray_unit, ray_ray = per_image(_dot(ray, unit)), per_image(_dot(ray, ray))
-    widen = 1 + slope * slope
-    a = ray_ray - widen * ray_unit * ray_unit
-    b = base_ray - widen * base_unit * ray_unit - radius * slope * ray_unit
-    c = base_base - widen * base_unit * base_unit - 2 * radius * slope * base_unit - radius * radius
-    inside = b * b - a * c
-    side = (inside.clamp_min(0).sqrt() - b) / a.clamp_min(1e-6)
-    along = base_unit + side * ray_unit
-    depth = torch.where((inside > 0) & (a > 1e-6) & (along >= 0) & (along <= length), side, BEHIND)
-    depth = torch.maximum(depth, _ball(base_ray, base_base, ray_ray, radius))
-    if not open_end:
-        far_ray, far_base = base_ray - length * ray_unit, base_base - 2 * length * base_unit + length * length
-        depth = torch.maximum(depth, _ball(far_ray, far_base, ray_ray, radius + slope * length))
-    return depth
+    base = sides[1] * y.double()[:, None] - origin
+    q0, q1, q2, _, _ = quadratics(base)
+    under = q1 * q1 - 4 * q0 * q2
+    closed = q2 < -1e-9
+    middle = torch.where(closed, -q1 / (2 * q2), solids.start[image, slot, 0].double())
+    half = torch.where(closed, under.clamp_min(0).sqrt() / (-2 * q2), 1e3)
+    half = torch.where(closed & (under <= 0), -1e3, half)
+    base = base + sides[0] * middle[:, None]
+    quadratic = quadratics(base)
+    if kind == 0:
+        clip = [_dot(base, unit) / length, _dot(sides[0], unit) / length, ray_unit / length]
+    else:
+        clip = [torch.full_like(length, 0.5), torch.zeros_like(length), torch.zeros_like(length)]
+    return middle - half, middle + half, middle, torch.stack([*quadratic, *clip], 1)
 
 
-def _ball(base_ray: Tensor, base_base: Tensor, ray_ray: Tensor, radius: Tensor) -> Tensor:
-    inside = base_ray * base_ray - ray_ray * (base_base - radius * radius)
-    return torch.where(inside > 0, (inside.clamp_min(0).sqrt() - base_ray) / ray_ray, BEHIND)
+def _test(rows: _Rows, height: int, width: int, best: Tensor) -> None:
+    """Keep the nearest surface of every pixel, in place."""
+    covered = torch.nonzero(rows.count > 0).flatten()
+    ends = rows.count[covered].cumsum(0)
+    block = 0
+    while block < len(covered):
+        before = int(ends[block - 1]) if block else 0
+        stop = max(block + 1, int(torch.searchsorted(ends, before + _BLOCK)))
+        part = covered[block:stop]
+        count = rows.count[part]
+        each = torch.repeat_interleave(count)
+        order = torch.arange(len(each), device=best.device) - (count.cumsum(0) - count)[each]
+        column = order + rows.first[part][each]
+        c = rows.coefficients[part].t().contiguous()
+        t = column * c[9][each] + c[8][each]
+        depth = (c[0][each] + t * (c[1][each] + t * c[2][each])).clamp_min(0).sqrt() - (c[3][each] + t * c[4][each])
+        along = c[5][each] + t * c[6][each] + depth * c[7][each]
+        inside = (along >= 0) & (along <= 1)
+        frame = ((rows.image[part] * height + rows.row[part]) * width)[each] + column
+        key = (((depth.double() + _FAR) * _STEPS).long() << 16) | rows.slot[part][each]
+        best.scatter_reduce_(0, frame[inside], key[inside], "amax")
+        block = stop
 
 
 def _surface(solids: Primitives, own: _Squeezed, pixel: Tensor, image: Tensor, slot: Tensor, point: Tensor) -> Hits:
     """Normals and surface coordinates of the visible points."""
     axis, factor = solids.axis[image, slot], solids.squeeze[image, slot]
-    unit, slope, radius, length = (v[image, slot] for v in (own.unit, own.slope, own.radius, own.length))
+    unit, slope, length = own.unit[image, slot], own.slope[image, slot], own.length[image, slot]
+    radius = solids.start_radius[image, slot]
     local = _squeeze(point, axis, factor) - own.origin[image, slot]
     reached = _dot(local, unit)
     centre = reached.clamp(min=torch.zeros_like(length), max=length)
     outward = local - unit * (centre + slope * (radius + slope * centre)).unsqueeze(-1)
     normal = torch.nn.functional.normalize(_squeeze(outward, axis, factor), dim=-1)
     ring = local - unit * reached.unsqueeze(-1)
-    angle = torch.atan2(_dot(ring, solids.left[image]), _dot(ring, solids.forward[image]))
+    rotate = solids.rotate[image]
+    angle = torch.atan2(_dot(ring, rotate[:, :, 0]), _dot(ring, rotate[:, :, 2]))
+    away = (1 - point[:, 2] / DISTANCE).unsqueeze(-1)
+    straight = torch.cat([point[:, :2] * away, point[:, 2:]], -1)
+    body = torch.stack([_dot(straight, rotate[:, :, i]) for i in range(3)], -1)
     return Hits(
-        pixel=pixel, image=image, slot=slot, depth=point[:, 2], normal=normal, along=reached / length, length=reached,
-        angle=angle, radius=_dot(ring, ring).sqrt(),
+        pixel=pixel, image=image, slot=slot, depth=point[:, 2], normal=normal, unit=unit, along=reached / length,
+        length=reached + solids.offset[image, slot], angle=angle, radius=_dot(ring, ring).sqrt(), body=body,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,14 +20,30 @@ from datasets.synthetic.layout import Shot
 from datasets.synthetic.occluder import cover
 from datasets.synthetic.optics import develop, smear
 from datasets.synthetic.raycast import cast
+from datasets.synthetic.relief import relief
+from datasets.synthetic.shadow import ground_shadow
 from datasets.synthetic.skeleton import Pose
 from datasets.synthetic.solids import Primitives
 from datasets.synthetic.spec import SyntheticSpec
 from datasets.synthetic.view import View, draw_view
-
-SUPERSAMPLING = 2
+from datasets.synthetic.wardrobe import worn
 
 person_of = lru_cache(maxsize=4096)(draw_person)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Images of one camera, and what of each the person takes.
+
+    Attributes:
+        pixels: ``[B, height, height // 2, 3]`` as written to files.
+        coverage: ``[B, height, height // 2]`` share of each pixel that the person fills, whatever stands in front.
+        occlusion: ``[B]`` share of the person that something in front hides.
+    """
+
+    pixels: NDArray[np.uint8]
+    coverage: NDArray[np.float32]
+    occlusion: NDArray[np.float32]
 
 
 def camera_of(spec: SyntheticSpec, layout: Layout, number: int) -> Camera:
@@ -34,38 +51,60 @@ def camera_of(spec: SyntheticSpec, layout: Layout, number: int) -> Camera:
     return cameras(layout, spec.camera_gap)[number - 1]
 
 
+@lru_cache(maxsize=8192)
+def seen_by(spec: SyntheticSpec, layout: Layout, number: int, camera: int) -> Person:
+    """The person of that number in what is worn in front of that camera."""
+    person = person_of(spec, layout, number)
+    return replace(person, outfit=worn(spec, layout, person, camera))
+
+
 def render(spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: int) -> NDArray[np.uint8]:
     """``[B, height, height // 2, 3]`` images of shots that share a camera."""
+    return draw(spec, layout, shots, height).pixels
+
+
+def draw(
+    spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: int, device: str | torch.device = "cpu"
+) -> Rendered:
+    """Images of shots that share a camera, and what of them the person takes."""
     camera = camera_of(spec, layout, shots[0].camera)
-    people = [person_of(spec, layout, shot.person) for shot in shots]
+    people = [seen_by(spec, layout, shot.person, shot.camera) for shot in shots]
     views = [draw_view(spec, layout, camera, shot) for shot in shots]
-    return picture(spec, camera, people, views, height)[0]
+    return picture(spec, camera, people, views, height, device)
 
 
 def picture(
-    spec: SyntheticSpec, camera: Camera, people: Sequence[Person], views: Sequence[View], height: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """``[B, height, height // 2, 3]`` images, and ``[B, height, height // 2]`` shares of each pixel the person fills."""
-    solids = build(people, _pose(views))
+    spec: SyntheticSpec,
+    camera: Camera,
+    people: Sequence[Person],
+    views: Sequence[View],
+    height: int,
+    device: str | torch.device = "cpu",
+) -> Rendered:
+    """Images of people at given moments."""
+    solids = build(people, _pose(views)).to(device)
     left, right, bottom, top = _boxes(solids, views)
-    fine = height * SUPERSAMPLING
-    across = (torch.arange(fine // 2) + 0.5) / (fine // 2)
-    upward = (torch.arange(fine) + 0.5) / fine
+    rows, width = 2 * height, height // 2
+    across = (torch.arange(width, device=device) + 0.5) / width
+    upward = (torch.arange(rows, device=device) + 0.5) / rows
     x = left[:, None] + (right - left)[:, None] * across
     y = top[:, None] - (top - bottom)[:, None] * upward
     hits = cast(solids, x, y)
-    levels = torch.zeros(len(views) * fine * (fine // 2), 4)
-    levels[hits.pixel, :3] = shade(hits, solids, people, views, camera, spec.modality_gap)
+    light = relief(hits, (len(views), rows, width), (right - left) / width, camera.light)
+    levels = torch.zeros(len(views) * rows * width, 4, device=device)
+    levels[hits.pixel, :3] = shade(hits, solids, people, views, camera, spec.modality_gap, light)
     levels[hits.pixel, 3] = 1.0
-    levels = levels.view(len(views), fine, fine // 2, 4).permute(0, 3, 1, 2)
-    levels = torch.nn.functional.avg_pool2d(levels, SUPERSAMPLING)
+    levels = levels.view(len(views), rows, width, 4).permute(0, 3, 1, 2)
+    levels = torch.nn.functional.avg_pool2d(levels, (2, 1))
+    coverage = levels[:, 3].cpu().numpy()
     levels = smear(levels, camera, views)
-    background = scene.background(spec.seed, camera, views, height, spec.modality_gap)
-    background = background * _contact_shadow(solids, camera, views, x[:, ::2], y[:, ::2])
+    background = scene.background(spec.seed, camera, views, height, spec.modality_gap).to(device)
+    background = background * ground_shadow(solids, camera, views, x, (y[:, ::2] + y[:, 1::2]) / 2)
     image = levels[:, :3] + (1 - levels[:, 3:]) * background
-    image, _ = cover(image, camera, views, spec.modality_gap)
-    pixels = develop(image, camera, views)
-    return pixels.numpy(), levels[:, 3].numpy()
+    image, hidden = cover(image, camera, views, spec.modality_gap)
+    taken = coverage.sum((1, 2)).clip(min=1e-6)
+    occlusion = (coverage * hidden.cpu().numpy()).sum((1, 2)) / taken
+    return Rendered(develop(image, camera, views).cpu().numpy(), coverage, occlusion)
 
 
 def _pose(views: Sequence[View]) -> Pose:
@@ -95,15 +134,3 @@ def _boxes(solids: Primitives, views: Sequence[View]) -> tuple[Tensor, Tensor, T
     centre_x = (extreme(0, -1) + extreme(0, 1)) / 2 * 0.5 + row([view.shift_x for view in views]) * wide
     centre_y = (low + high) / 2 + row([view.shift_y for view in views]) * tall
     return centre_x - wide / 2, centre_x + wide / 2, centre_y - tall / 2, centre_y + tall / 2
-
-
-def _contact_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: Tensor, y: Tensor) -> Tensor:
-    """``[B, 1, H, W]`` factor that darkens the ground around the feet; warm feet cast none."""
-    present = solids.start_radius > 0
-    lowest = torch.where(present, solids.start[..., 1] - solids.start_radius, 10.0).amin(1)[:, None]
-    centre = torch.where(present, solids.start[..., 0], 0.0).sum(1) / present.sum(1)
-    tilt = torch.tensor([np.sin(view.elevation) for view in views], dtype=torch.float32)[:, None]
-    across = (x - centre[:, None]) / 0.3
-    upward = (y - lowest - 0.06) / (0.05 + 0.3 * tilt)
-    depth = {"visible": 0.5, "near": 0.3, "thermal": 0.0}[camera.band]
-    return (1 - depth * torch.exp(-(across[:, None, :] ** 2 + upward[:, :, None] ** 2))).unsqueeze(1)

@@ -7,7 +7,9 @@ one intersection formula serves all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,27 @@ from torch import Tensor
 
 from datasets.synthetic.identity import Region
 from datasets.synthetic.skeleton import Array, Pose
+
+DISTANCE = 6.0
+"""Metres from the camera to the person; what is nearer looks larger."""
+
+
+class Part(IntEnum):
+    """What a solid is, for the details that lie on it."""
+
+    TRUNK = 0
+    HEM = 1
+    ARM = 2
+    HAND = 3
+    LEG = 4
+    FOOT = 5
+    HEAD = 6
+    HAIR = 7
+    HAT = 8
+    COLLAR = 9
+    BAG = 10
+    STRAP = 11
+    BARE_LEG = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +52,18 @@ class Primitives:
         end_radius: ``[B, K]``.
         axis: ``[B, K, 3]`` unit vector along which the solid is squeezed.
         squeeze: ``[B, K]`` its thickness along ``axis``, relative to the others.
-        open_end: ``[K]`` no ball at the second end.
-        trunk: ``[K]`` carries open fronts, blocks and prints.
+        offset: ``[B, K]`` metres of the same cloth before the first end.
         near: ``[B, K]`` region before ``cut``.
         far: ``[B, K]`` region beyond it.
         cut: ``[B, K]`` where the region changes, as a fraction of the way from start to end.
-        forward: ``[B, 3]`` where the person looks.
-        left: ``[B, 3]`` the person's left.
+        open_start: ``[K]`` no ball at the first end.
+        open_end: ``[K]`` no ball at the second end.
+        part: ``[K]`` a :class:`Part`.
+        rotate: ``[B, 3, 3]`` from body axes to camera axes.
+        head: ``[B, 3, 3]`` from body axes to those of the head.
+        marks: ``[B, 4]`` metres: heights of the neck and of the end of what hangs over the hips, half the height of the
+            head, stature.
+        skull: ``[B, 3]`` centre of the head in body axes.
     """
 
     start: Tensor
@@ -44,13 +72,24 @@ class Primitives:
     end_radius: Tensor
     axis: Tensor
     squeeze: Tensor
-    open_end: Tensor
-    trunk: Tensor
+    offset: Tensor
     near: Tensor
     far: Tensor
     cut: Tensor
-    forward: Tensor
-    left: Tensor
+    open_start: Tensor
+    open_end: Tensor
+    part: Tensor
+    rotate: Tensor
+    head: Tensor
+    marks: Tensor
+    skull: Tensor
+
+    def to(self, device: str | torch.device) -> Primitives:
+        """The same solids on another device."""
+        return Primitives(**{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)})
+
+
+Amount = Array | NDArray[np.bool_] | float | bool | Region
 
 
 @dataclass
@@ -59,57 +98,92 @@ class Builder:
 
     count: int
     slots: list[tuple[Array, ...]] = field(default_factory=list)
-    flags: list[tuple[bool, bool]] = field(default_factory=list)
+    flags: list[tuple[bool, bool, Part]] = field(default_factory=list)
+
+    def _row(self, value: Any) -> Array:
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), (self.count,))
 
     def add(
         self,
+        part: Part,
         start: Array,
         end: Array,
-        radii: tuple[Array | float, Array | float],
-        region: Array | Region,
+        radii: tuple[Amount, Amount],
+        region: Amount,
         *,
-        beyond: Region | None = None,
-        cut: Array | float = 9.0,
-        squeeze: Array | float = 1.0,
-        axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
-        when: Array | NDArray[np.bool_] | bool = True,
+        beyond: Amount | None = None,
+        cut: Amount = 9.0,
+        squeeze: Amount = 1.0,
+        axis: Array | tuple[float, float, float] = (0.0, 0.0, 1.0),
+        offset: Amount = 0.0,
+        when: Amount = True,
+        open_start: bool = False,
         open_end: bool = False,
-        trunk: bool = False,
     ) -> None:
         """One slot for all images; empty where ``when`` is false."""
+        present = self._row(when) > 0
+        start, end, direction = (np.broadcast_to(np.asarray(v), (self.count, 3)) for v in (start, end, axis))
+        first, last = self._row(radii[0]) * present, self._row(radii[1]) * present
+        scalars = (squeeze, region, region if beyond is None else beyond, cut, offset)
+        self.slots.append((start, end, direction, first, last, *(self._row(value) for value in scalars)))
+        self.flags.append((open_start, open_end, part))
 
-        def row(value: Array | NDArray[np.bool_] | float | bool | Region) -> Array:
-            return np.broadcast_to(np.asarray(value, dtype=np.float64), (self.count,))
+    def chain(
+        self,
+        part: Part,
+        points: list[Array],
+        radii: list[Amount],
+        region: Amount,
+        *,
+        squeeze: Amount = 1.0,
+        axis: Array | tuple[float, float, float] = (0.0, 0.0, 1.0),
+        when: Amount = True,
+        open_start: bool = False,
+        open_end: bool = False,
+    ) -> None:
+        """Solids end to end, of one cloth."""
+        offset: Array | float = 0.0
+        for i in range(len(points) - 1):
+            last = i == len(points) - 2
+            self.add(
+                part, points[i], points[i + 1], (radii[i], radii[i + 1]), region, squeeze=squeeze, axis=axis,
+                offset=offset, when=when, open_start=open_start or i > 0, open_end=open_end and last,
+            )  # fmt: skip
+            offset = offset + np.linalg.norm(points[i + 1] - points[i], axis=-1)
 
-        present = row(when) > 0
-        far = region if beyond is None else beyond
-        direction = np.broadcast_to(np.asarray(axis), (self.count, 3))
-        scalars = (row(radii[0]) * present, row(radii[1]) * present, row(squeeze), row(region), row(far), row(cut))
-        self.slots.append((start, end, direction, *scalars))
-        self.flags.append((open_end, trunk))
 
-
-def to_camera(builder: Builder, pose: Pose) -> Primitives:
-    """Turn the collected slots to the camera's axes."""
-    start, end, axis, ra, rb, squeeze, near, far, cut = (
+def to_camera(builder: Builder, pose: Pose, joints: dict[str, Array]) -> Primitives:
+    """Turn the collected slots to the camera's axes, larger where they are nearer."""
+    start, end, axis, ra, rb, squeeze, near, far, cut, offset = (
         np.stack(column, axis=1) for column in zip(*builder.slots, strict=True)
     )
-    ca, sa = np.cos(pose.azimuth), np.sin(pose.azimuth)
-    ce, se = np.cos(pose.elevation), np.sin(pose.elevation)
-    zero = np.zeros_like(ca)
-    turn = np.stack([ca, zero, sa, zero, zero + 1, zero, -sa, zero, ca], -1).reshape(-1, 3, 3)
-    tilt = np.stack([zero + 1, zero, zero, zero, ce, -se, zero, se, ce], -1).reshape(-1, 3, 3)
-    rotate = np.einsum("bij,bjk->bik", tilt, turn)
+    rotate = turns(pose.azimuth, pose.elevation)
 
-    def view(points: Array) -> Tensor:
-        return torch.from_numpy(np.einsum("bij,b...j->b...i", rotate, points)).float()
+    def view(points: Array) -> Array:
+        # One product after the other: a matrix product may sum in another order elsewhere.
+        turned = sum(rotate[:, None, :, j] * points[:, :, None, j] for j in range(3))
+        return np.asarray(turned)
 
     def tensor(values: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).float()
 
-    open_end, trunk = (torch.tensor(flag) for flag in zip(*builder.flags, strict=True))
+    start, end = view(start), view(end)
+    close_start, close_end = (DISTANCE / (DISTANCE - points[..., 2]) for points in (start, end))
+    start[..., :2] *= close_start[..., None]
+    end[..., :2] *= close_end[..., None]
+    open_start, open_end, part = (torch.tensor(flag) for flag in zip(*builder.flags, strict=True))
+    marks = np.stack([joints["neck"][:, 1], joints["hem"], joints["skull"], joints["stature"]], -1)
     return Primitives(
-        start=view(start), end=view(end), start_radius=tensor(ra), end_radius=tensor(rb), axis=view(axis),
-        squeeze=tensor(squeeze), open_end=open_end, trunk=trunk, near=tensor(near).long(), far=tensor(far).long(),
-        cut=tensor(cut), forward=tensor(rotate[:, :, 2]), left=tensor(rotate[:, :, 0]),
+        start=tensor(start), end=tensor(end), start_radius=tensor(ra * close_start), end_radius=tensor(rb * close_end),
+        axis=tensor(view(axis)), squeeze=tensor(squeeze), offset=tensor(offset), near=tensor(near).long(),
+        far=tensor(far).long(), cut=tensor(cut), open_start=open_start, open_end=open_end, part=part,
+        rotate=tensor(rotate), head=tensor(joints["head axes"]), marks=tensor(marks), skull=tensor(joints["head"]),
     )  # fmt: skip
+
+
+def turns(azimuth: Array, elevation: Array) -> Array:
+    """``[B, 3, 3]`` rotations: about the vertical, then down towards the camera."""
+    ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)
+    zero = np.zeros_like(ca)
+    rows = [[ca, zero, sa], [se * sa, ce, -se * ca], [-ce * sa, se, ce * ca]]
+    return np.stack([np.stack(row, -1) for row in rows], axis=-2)
