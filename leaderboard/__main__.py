@@ -1,4 +1,4 @@
-"""``python -m leaderboard``: rebuild the pages from records and published figures, or check that they are up to date."""
+"""``python -m leaderboard``: rebuild the pages from records and published figures, or check them."""
 
 from __future__ import annotations
 

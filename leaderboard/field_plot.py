@@ -26,7 +26,8 @@ LEGENDS = {
     "supervised": "supervised (all labels)",
 }
 STYLE = """<style>
-.field { --unsupervised: #0a58a8; --semi: #a3560a; --supervised: #667085; --ink: #1d2430; --rule: #d9dee6; --paper: #fff;
+.field { --unsupervised: #0a58a8; --semi: #a3560a; --supervised: #667085; --ink: #1d2430;
+  --rule: #d9dee6; --paper: #fff;
   font: 11px system-ui, sans-serif; color: var(--ink) }
 @media (prefers-color-scheme: dark) { .field { --unsupervised: #7cb8f5; --semi: #efab62; --supervised: #98a2b3;
   --ink: #e6e9ef; --rule: #39414e; --paper: #14181f } }
@@ -75,13 +76,18 @@ def draw_panel(published: Sequence[Published], protocol: str) -> str:
 
 def draw_marks() -> dict[str, str]:
     """Every mark as a picture of its own, by what it means."""
-    head = '<svg xmlns="http://www.w3.org/2000/svg" class="field" viewBox="-6 -6 12 12" width="12" height="12" aria-hidden="true">'
+    size = 'viewBox="-6 -6 12 12" width="12" height="12" aria-hidden="true"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="field" {size}>'
     return {words: f"{head}{STYLE}{_mark(setting, 0, 0)}</svg>" for setting, words in LEGENDS.items()}
 
 
 def _open(width: int, height: int, title: str) -> list[str]:
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    return [f'<svg xmlns="http://www.w3.org/2000/svg" class="field" role="img" {size}>', f"<title>{title}</title>", STYLE]
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="field" role="img" {size}>',
+        f"<title>{title}</title>",
+        STYLE,
+    ]
 
 
 def _legend() -> str:
@@ -125,7 +131,8 @@ def _axes(first: int, last: int) -> Iterator[str]:
         yield f'<path class="grid" d="M{LEFT} {_up(value):.1f}H{WIDTH - RIGHT}"/>'
         yield f'<text x="{LEFT - 6}" y="{_up(value) + 4:.1f}" text-anchor="end">{value}</text>'
     for year in range(first, last + 1):
-        yield f'<text x="{_across(year, first, last):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{year}</text>'
+        x, y = _across(year, first, last), HEIGHT - BOTTOM + 15
+        yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{year}</text>'
     yield f'<text x="{LEFT}" y="{HEIGHT - 4}">mAP (%) by year of publication</text>'
 
 
@@ -147,7 +154,9 @@ def _mark(setting: str, x: float, y: float, words: str = "") -> str:
 
 def _words(entry: Published) -> str:
     shown = entry.shown
-    return f"{shown.method} ({shown.venue or 'venue unknown'} {shown.year}): mAP {shown.metrics['mAP']}, {shown.evidence}"
+    return (
+        f"{shown.method} ({shown.venue or 'venue unknown'} {shown.year}): mAP {shown.metrics['mAP']}, {shown.evidence}"
+    )
 
 
 def _records(points: Sequence[Point], setting: str) -> list[Point]:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from engine.registry import UsageError, did_you_mean
 
-COLUMNS = (
-    "method venue year setting uses_camera_labels protocol rank1 rank10 rank20 mAP mINP evidence source".split()
-)
+COLUMNS = [
+    *("method", "venue", "year", "setting", "uses_camera_labels", "protocol"),
+    *("rank1", "rank10", "rank20", "mAP", "mINP", "evidence", "source"),
+]
 METRIC_COLUMNS = {"R1": "rank1", "R10": "rank10", "R20": "rank20", "mAP": "mAP", "mINP": "mINP"}
 """The leaderboard's names of the metrics that the file has, and its own."""
 SETTINGS = {"unsupervised": "none", "semi": "some", "supervised": "all"}

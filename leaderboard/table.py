@@ -94,7 +94,11 @@ def tables(records: Mapping[str, Record]) -> list[Table]:
     order = [*PROTOCOLS]
     complete = sorted(
         ((table_key(r), name, r) for name, r in records.items() if is_complete(r)),
-        key=lambda x: (bool(x[0].synthetic), order.index(x[0].protocol) if x[0].protocol in order else len(order), x[:2]),
+        key=lambda x: (
+            bool(x[0].synthetic),
+            order.index(x[0].protocol) if x[0].protocol in order else len(order),
+            x[:2],
+        ),
     )
     found = []
     for key, group in itertools.groupby(complete, key=lambda entry: entry[0]):

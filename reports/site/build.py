@@ -15,13 +15,14 @@ from leaderboard.published import EVIDENCE, Published, choose, counterpart, foot
 from leaderboard.record import Record
 from leaderboard.table import Table, tables
 from reports.report import write_report
+from reports.site.ablations import AblationPage, find_ablations
 from reports.site.board import board_grid, board_json, protocol_name, run_page, section_id
 from reports.site.field import field_grids, field_json, field_legend, field_panels
-from reports.site.grid import Cell, Grid, Line
+from reports.site.grid import Grid
 from reports.site.methods import MethodPage, read_methods
 from reports.site.render import HERE, render
 from reports.site.runs import report_context, report_files, run_facts, runs_grid, score_grid, settings_of
-from reports.site.sources import REPORT, RunSource, find_ablations, find_runs, read_json
+from reports.site.sources import REPORT, RunSource, find_runs, read_json
 
 PLOTLY = "plotly.min.js"
 REFUSAL = (
@@ -39,7 +40,7 @@ class Content:
     published: Sequence[Published]
     methods: Sequence[MethodPage]
     runs: Sequence[RunSource]
-    ablations: Sequence[tuple[Path, dict[str, Any]]]
+    ablations: Sequence[AblationPage]
 
 
 def read_content(leaderboard: Path, runs: Path | None) -> Content:
@@ -66,10 +67,9 @@ def build_site(content: Content, output: Path, with_pictures: bool = False) -> N
         _write(output / run.page, _run_page(run, content, output / run.page, with_pictures))
     for name, text in _pages(content):
         _write(output / name, text)
-    for i, (folder, ablation) in enumerate(content.ablations):
-        for kind in ("svg", "png"):
-            if ablation.get(kind):
-                _copy(folder / ablation[kind], output / f"methods/ablation-{i}.{kind}")
+    for ablation in content.ablations:
+        for file in (f"{figure}.{kind}" for figure in ablation.figures for kind in ("svg", "png")):
+            _copy(ablation.folder / file, output / "methods" / ablation.name / file)
     for asset in sorted((HERE / "static").iterdir()):
         _copy(asset, output / "assets" / asset.name)
     (output / "assets" / PLOTLY).write_bytes(files("plotly").joinpath("package_data", PLOTLY).read_bytes())
@@ -89,7 +89,9 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             synthetic=[board for board in boards if board["table"].key.synthetic],
             synthetic_note=SYNTHETIC_NOTE,
             bold_rule=BOLD_RULE,
-            incomplete=[(run_page(n), n.removesuffix(".json"), lacking(r)) for n, r in content.records.items() if lacking(r)],
+            incomplete=[
+                (run_page(n), n.removesuffix(".json"), lacking(r)) for n, r in content.records.items() if lacking(r)
+            ],
         ),
     )
     yield "methods/index.html", render("methods.html", "methods/index.html", methods=content.methods)
@@ -133,19 +135,9 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
     return {
         "places": places,
         "runs": runs_grid("Runs", [run for run in content.runs if run.record.result.method == method.name]),
-        "ablations": [
-            (i, ablation, _ablation_grid(ablation))
-            for i, (_, ablation) in enumerate(content.ablations)
-            if ablation["method"] == method.name
-        ],
+        "ablations": [ablation for ablation in content.ablations if ablation.method == method.name],
         "published": [(e.shown, protocol_name(e.shown.protocol), footnote(e)) for e in found if e is not None],
     }
-
-
-def _ablation_grid(ablation: Mapping[str, Any]) -> Grid:
-    lines = [Line([Cell(str(value)) for value in row]) for row in ablation["rows"]]
-    caption = f"{ablation['method']} on {protocol_name(ablation['protocol'])}, {ablation['dataset']}"
-    return Grid(caption, ablation["columns"], lines, notes=[ablation["note"]] if ablation["note"] else [])
 
 
 def _run_page(run: RunSource, content: Content, page: Path, with_pictures: bool) -> str:

@@ -56,4 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _refuse_strange(output: Path) -> None:
     if output.exists() and (not output.is_dir() or (any(output.iterdir()) and not (output / MARK).exists())):
-        raise UsageError(f"--output {output}: exists and is no site of this command; choose another folder or remove it")
+        raise UsageError(
+            f"--output {output}: exists and is no site of this command; choose another folder or remove it"
+        )

@@ -18,18 +18,22 @@ COLUMNS = ("Method", "Venue", "Year", "Labels", "Cameras", "Evidence", *METRIC_C
 
 def field_legend() -> dict[str, Markup]:
     """The marks of the plots, by what they mean."""
-    return {words: Markup(svg) for words, svg in draw_marks().items()}  # noqa: S704 - drawn here
+    return {words: Markup(svg) for words, svg in draw_marks().items()}
 
 
 def field_panels(published: Sequence[Published]) -> list[Markup]:
     """A plot over years for each protocol that has dated figures."""
     drawn = (draw_panel(published, protocol) for protocol in PROTOCOLS)
-    return [Markup(svg) for svg in drawn if svg]  # noqa: S704 - drawn here, names escaped
+    return [Markup(svg) for svg in drawn if svg]
 
 
 def field_grids(published: Sequence[Published]) -> dict[str, Grid]:
     """A table for each protocol that has figures."""
-    return {protocol: _grid(protocol, ordered(published, protocol)) for protocol in PROTOCOLS if ordered(published, protocol)}
+    return {
+        protocol: _grid(protocol, ordered(published, protocol))
+        for protocol in PROTOCOLS
+        if ordered(published, protocol)
+    }
 
 
 def _grid(protocol: str, entries: Sequence[Published]) -> Grid:
@@ -57,7 +61,10 @@ def _line(entry: Published, note: int | None) -> Line:
 
 def field_json(published: Sequence[Published]) -> dict[str, Any]:
     """All chosen figures, and those that disagree with them."""
-    return {"schema": 1, "figures": [{**_plain(e.shown), "disagreeing": [_plain(o) for o in e.others]} for e in published]}
+    return {
+        "schema": 1,
+        "figures": [{**_plain(e.shown), "disagreeing": [_plain(o) for o in e.others]} for e in published],
+    }
 
 
 def _plain(figure: Any) -> dict[str, Any]:

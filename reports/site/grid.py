@@ -74,7 +74,7 @@ def interval(mean: float, sd: float | None, top: float) -> Markup:
     width, at = 132, 4 + 124 * mean / top
     reach = 124 * (sd or 0.0) / top
     bar = f'<path d="M{max(at - reach, 0):.1f} 8H{min(at + reach, width):.1f}"/>' if sd else ""
-    return Markup(  # noqa: S704 - made of numbers only
+    return Markup(
         f'<svg class="interval" viewBox="0 0 {width} 16" width="{width}" height="16" aria-hidden="true">'
         f'<path class="scale" d="M4 8H{width - 4}"/>{bar}<circle cx="{at:.1f}" cy="8" r="3.5"/></svg>'
     )

@@ -93,9 +93,8 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
     found = {}
     for line in node.body:
         match line:
-            case (
-                ast.Assign([ast.Name(name)], ast.Constant(value))
-                | ast.AnnAssign(ast.Name(name), _, ast.Constant(value))
+            case ast.Assign([ast.Name(name)], ast.Constant(value)) | ast.AnnAssign(
+                ast.Name(name), _, ast.Constant(value)
             ):
                 found[name] = value
     return found

@@ -56,8 +56,14 @@ def score_grid(record: Record) -> Grid:
     lines.append(Line([Cell("chance"), *(figure_cell(result.chance.get(metric)) for metric in METRICS)], quiet=True))
     done = headline_scores(record)
     folds = len({score.fold for score in done})
-    note = f"Percent; mean over {len(done)} trials in {folds} folds. One seed, hence no spread."
-    return Grid("Scores", ["Model", *METRICS], lines, notes=[note, *(f"Incomplete: {text}." for text in lacking(record))])
+    note = f"Percent; mean over {_counted(len(done), 'trial')} in {_counted(folds, 'fold')}. One seed, hence no spread."
+    return Grid(
+        "Scores", ["Model", *METRICS], lines, notes=[note, *(f"Incomplete: {text}." for text in lacking(record))]
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def settings_of(record: Record) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from engine.registry import UsageError
 from leaderboard.record import Record, read_record
 
 REPORT = "report.json"
-ABLATION = "ablation.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +59,6 @@ def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -
         report = _made(path) if (path / "report" / REPORT).exists() else None
         found.append(RunSource(f"local/{place}", record, None, path, report))
     return found
-
-
-def find_ablations(*folders: Path | None) -> list[tuple[Path, dict[str, Any]]]:
-    """Finished ablations below the folders: where each lies, and its table; the first of equal ones."""
-    found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for folder in folders:
-        for path in sorted(folder.rglob(ABLATION)) if folder is not None else ():
-            content = read_json(path)
-            found.setdefault(json.dumps(content, sort_keys=True), (path.parent, content))
-    return list(found.values())
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from leaderboard.published import Figure
 from leaderboard.record import METRICS, Record, Result, Score
 
 HEADLINE = {"model": "student", "selection": "last", "shots": 1, "gallery": "seeded", "feature": "bn+flip"}
@@ -65,3 +66,20 @@ def make_record(
         "finished": "2026-01-01T00:00:00+00:00",
     }
     return Record(result=replace(result, **changes), provenance={**place, **(provenance or {})})
+
+
+def make_figure(*, at_odds: bool = False, **changes: Any) -> Figure:
+    """A published figure; ``at_odds`` with the table of its paper."""
+    given: dict[str, Any] = {
+        "method": "ADCA",
+        "venue": "ACM MM",
+        "year": 2022,
+        "setting": "unsupervised",
+        "cameras": "no",
+        "protocol": "sysu_all",
+        "metrics": {"R1": "45.5", "mAP": "42.7"},
+        "evidence": "secondary",
+        "source": "tables",
+        **changes,
+    }
+    return Figure(**given | ({"source": f"{given['source']} (differs from the paper table)"} if at_odds else {}))

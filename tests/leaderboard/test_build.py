@@ -17,10 +17,12 @@ from scipy import stats
 from engine.registry import UsageError
 from leaderboard.__main__ import main
 from leaderboard.build import EMPTY, NO_REAL, REAL, SYNTHETIC, build
+from leaderboard.published import choose
 from leaderboard.record import METRICS, Record, write_record
-from leaderboard.table import leaders, table_rows
+from leaderboard.significance import leaders
+from leaderboard.table import table_rows
+from tests.leaderboard.records import HEADLINE, make_figure, make_record, make_score
 from tests.leaderboard.records import SYNTHETIC as GENERATOR
-from tests.leaderboard.records import make_record, make_score
 
 
 def page(*records: Record) -> str:
@@ -66,9 +68,10 @@ def test_columns_and_single_seed_without_spread() -> None:
         means=[0.3, 0.5], provenance={"seconds": {"train": 90.0, "score": 60.0}, "peak_memory_mib": 812.4}
     )
     table = tables(page(record))[0]
-    assert table["Method"] == ["seeds n", *METRICS, "minutes", "peak memory (MiB)"]
-    assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", "2.5", "812"]
-    assert table["chance"] == ["-", *["5.0"] * 6, "-", "-"]
+    assert table["Method"] == ["seeds n", *METRICS, "minutes", "peak memory (MiB)", "runs"]
+    link = "[0](records/00.json)"
+    assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", "2.5", "812", link]
+    assert table["chance"] == ["-", *["5.0"] * 6, "-", "-", "-"]
 
 
 def test_minutes_are_averaged_and_memory_is_the_highest() -> None:
@@ -77,14 +80,20 @@ def test_minutes_are_averaged_and_memory_is_the_highest() -> None:
         {"seconds": {"train": 180.0}, "peak_memory_mib": 30.0},
     ]
     records = [make_record(seed=seed, provenance=part) for seed, part in enumerate(place)]
-    assert tables(page(*records))[0]["sclhm"][-2:] == ["2.0", "30"]
+    assert tables(page(*records))[0]["sclhm"][-3:-1] == ["2.0", "30"]
 
 
 def test_unknown_memory_and_chance_are_dashes() -> None:
     record = make_record(provenance={"peak_memory_mib": None}, chance={"mAP": 0.05})
     table = tables(page(record))[0]
-    assert table["sclhm"][-1] == "-"
-    assert table["chance"] == ["-", "-", "-", "-", "-", "5.0", "-", "-", "-"]
+    assert table["sclhm"][-2] == "-"
+    assert table["chance"] == ["-", "-", "-", "-", "-", "5.0", "-", "-", "-", "-"]
+
+
+def test_runs_are_linked_to_their_report_where_there_is_one() -> None:
+    records = {f"all/{i}.json": record for i, record in enumerate(seeds("sclhm", [0.3, 0.4]))}
+    text = build(records, reports={"all/1.json"})
+    assert tables(text)[0]["sclhm"][-1] == "[0](records/all/0.json) [1](reports/all/1/report.md)"
 
 
 def test_rows_are_sorted_by_map_and_the_bounds_are_marked() -> None:
@@ -209,17 +218,31 @@ def bold(*records: Record) -> set[str]:
     return {name for name, cells in tables(page(*records))[0].items() if any("**" in cell for cell in cells)}
 
 
-CLEAR, BEHIND = [0.50, 0.51, 0.52], [0.30, 0.31, 0.32]
+CLEAR, BEHIND = [0.50, 0.515, 0.52], [0.30, 0.31, 0.32]
 
 
 def test_bold_needs_a_significant_lead() -> None:
     assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND)) == {"sclhm"}
-    assert bold(*seeds("sclhm", [0.4, 0.5, 0.6]), *seeds("adca", [0.39, 0.49, 0.59])) == set()
+    assert bold(*seeds("sclhm", [0.4, 0.5, 0.6]), *seeds("adca", [0.5, 0.39, 0.59])) == set()
 
 
-def test_bold_needs_three_seeds_on_both_sides() -> None:
+def test_seeds_are_compared_in_pairs() -> None:
+    """Spreads far larger than the lead, which is nearly the same in every seed; then the same figures, unpaired."""
+    assert bold(*seeds("sclhm", [0.2, 0.41, 0.6]), *seeds("adca", [0.18, 0.38, 0.577])) == {"sclhm"}
+    assert bold(*seeds("sclhm", [0.2, 0.41, 0.6]), *seeds("adca", [0.577, 0.18, 0.38])) == set()
+
+
+def test_bold_needs_a_lead_over_every_competitor() -> None:
+    wild = [0.1, 0.8, 0.2]
+    assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND), *seeds("pgm", wild)) == set()
+    assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND), *seeds("pgm", BEHIND[:1])) == set()
+
+
+def test_bold_needs_three_shared_seeds() -> None:
     assert bold(*seeds("sclhm", CLEAR[:2]), *seeds("adca", BEHIND)) == set()
     assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND[:2])) == set()
+    others = [make_record("adca", seed + 1, [mean]) for seed, mean in enumerate(BEHIND)]
+    assert bold(*seeds("sclhm", CLEAR), *others) == set()
 
 
 def test_bold_needs_a_competitor_and_some_spread() -> None:
@@ -237,29 +260,55 @@ def test_bold_is_decided_for_each_metric() -> None:
     def record(method: str, seed: int, first: float, mean: float) -> Record:
         return make_record(method, seed, scores=[replace(make_score(mean), R1=first)], trials=1)
 
-    ahead = [record("sclhm", seed, 0.5, 0.50 + seed / 100) for seed in range(3)]
+    ahead = [record("sclhm", seed, 0.5, 0.50 + seed**2 / 100) for seed in range(3)]
     level = [record("adca", seed, 0.5, 0.30 + seed / 100) for seed in range(3)]
     cells = tables(page(*ahead, *level))[0]["sclhm"]
     assert cells[METRICS.index("R1") + 1] == "50.0 ± 0.0"
-    assert cells[METRICS.index("mAP") + 1] == "**51.4 ± 1.0**"
+    assert cells[METRICS.index("mAP") + 1] == "**52.1 ± 2.1**"
 
 
-SAMPLES = st.lists(st.integers(1, 99).map(lambda n: n / 100), min_size=3, max_size=5)
+SAMPLES = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)), min_size=3, max_size=5)
 
 
-@given(SAMPLES, SAMPLES)
-def test_leader_agrees_with_welchs_formula(first: list[float], second: list[float]) -> None:
+@given(SAMPLES)
+def test_leader_agrees_with_the_paired_test_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    first, second = ([value / 100 for value in values] for values in zip(*pairs, strict=True))
     records = {f"{r.result.method}{r.result.seed}": r for r in seeds("one", first) + seeds("two", second)}
     found = leaders(table_rows(records)).get("R1")
-    gap = statistics.fmean(first) - statistics.fmean(second)
-    parts = [statistics.variance(x) / len(x) for x in (first, second)]
-    if sum(parts) == 0 or gap == 0:
+    gaps = {a - b for a, b in pairs}
+    if len(gaps) == 1:
         assert found is None
         return
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, (first, second), strict=True))
-    p = 2 * stats.t.sf(abs(gap) / sum(parts) ** 0.5, freedom)
-    if abs(p - 0.05) > 1e-6:
-        assert found == (("one" if gap > 0 else "two") if p < 0.05 else None)
+    test = stats.ttest_rel(first, second)
+    if abs(test.pvalue - 0.05) > 1e-6:
+        assert found == (("one" if test.statistic > 0 else "two") if test.pvalue < 0.05 else None)
+
+
+def test_published_figures_stand_beside_ours_on_real_data_only() -> None:
+    lines = [
+        make_figure(metrics={"R1": "45.5", "mAP": "42.7"}),
+        make_figure(metrics={"R1": "46.1"}, source="a log", evidence="own repository", at_odds=True),
+    ]
+    text = build({"a.json": make_record("adca", real=True), "b.json": make_record("hil", real=True)}, choose(lines))
+    table = tables(text)[0]
+    start = table["Method"].index("published R1")
+    assert table["Method"][start:-1] == [
+        f"{what} {m}" for m in ("R1", "mAP") for what in ("published", "difference")
+    ] + ["evidence"]
+    assert table["adca"][start:-1] == ["45.5", "-5.5", "42.7", "-2.3", "secondary [1]"]
+    assert table["hil"][start:-1] == ["-"] * 5
+    assert "[1] adca: elsewhere R1 46.1 (own repository: a log)." in text
+    for record in (make_record("adca"), make_record("hil", real=True), make_record("adca", real=True, protocol="mine")):
+        assert "published R1" not in build({"a.json": record}, choose(lines))
+    multi = make_record(
+        "adca", real=True, headline={**HEADLINE, "shots": 10}, scores=[make_score(0.5, shots=10)], trials=1
+    )
+    assert "published R1" not in build({"a.json": multi}, choose(lines))
+
+
+def test_protocols_come_in_the_order_of_the_field() -> None:
+    text = page(make_record(protocol="mine"), make_record(protocol="regdb_v2i"), make_record(protocol="sysu_all"))
+    assert re.findall(r"^### `(\w+)`", text, re.MULTILINE) == ["sysu_all", "regdb_v2i", "mine"]
 
 
 def many() -> Mapping[str, Record]:
@@ -282,7 +331,7 @@ def test_bytes_do_not_depend_on_the_order_of_records() -> None:
 
 
 def run(folder: Path, *flags: str) -> int:
-    return main(["--records", str(folder / "records"), "--output", str(folder / "LEADERBOARD.md"), *flags])
+    return main(["--records", str(folder / "records"), "--output", str(folder), *flags])
 
 
 @pytest.fixture
@@ -297,6 +346,7 @@ def test_check_passes_on_a_fresh_page_and_fails_on_a_stale_one(
 ) -> None:
     assert run(folder, "--check") == 1  # not built yet
     assert run(folder) == 0
+    assert (folder / "PUBLISHED.md").exists()
     fresh = (folder / "LEADERBOARD.md").read_bytes()
     assert b"records/deep/0.json" in fresh
     assert run(folder, "--check") == 0
@@ -307,6 +357,17 @@ def test_check_passes_on_a_fresh_page_and_fails_on_a_stale_one(
     assert message.count("\n") == 1
     assert "run python -m leaderboard" in message
     assert (folder / "LEADERBOARD.md").read_bytes() == fresh  # a check writes nothing
+    assert run(folder) == 0
+    assert run(folder, "--check") == 0
+
+
+@pytest.mark.parametrize("name", ["LEADERBOARD.md", "PUBLISHED.md", "published.svg"])
+def test_check_covers_every_generated_file(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder) == 0
+    with (folder / name).open("a") as file:
+        file.write("touched by hand\n")
+    assert run(folder, "--check") == 1
+    assert f"{name} out of date" in capsys.readouterr().err
     assert run(folder) == 0
     assert run(folder, "--check") == 0
 

@@ -46,7 +46,7 @@
       margin: { l: 8, r: 8, t: 8, b: 30 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: ink, family: "system-ui, sans-serif" }, xaxis: axis, yaxis: { ...axis, scaleanchor: "x" },
       legend: { orientation: "h", y: -0.02, x: 0, itemclick: false, itemdoubleclick: false }, hovermode: "closest",
-      dragmode: "pan", uirevision: String(panel),
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: ink }, dragmode: "pan", uirevision: String(panel),
     };
     return Plotly.react(plot, traces(), layout, {
       responsive: true, displaylogo: false, scrollZoom: false, modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
