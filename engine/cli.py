@@ -23,7 +23,12 @@ from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_me
 from engine.run import Run
 from engine.source import open_start, profile_of
 
-COMMANDS = {"ablation": "engine.sweep.command", "pretrain": "engine.pretrain", "report": "reports.command", "site": "reports.site.command"}
+COMMANDS = {
+    "ablation": "engine.sweep.command",
+    "pretrain": "engine.pretrain",
+    "report": "reports.command",
+    "site": "reports.site.command",
+}
 """What ``run.py`` does besides training: the word after it, and the module whose ``main`` it calls."""
 Opener = Callable[..., tuple[Dataset, str]]
 """Opens a data set as :func:`datasets.source.open_dataset` does."""
