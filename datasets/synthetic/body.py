@@ -47,13 +47,13 @@ def _trunk(builder: Builder, people: Sequence[Person], joints: dict[str, Array])
     builder.add(Part.TRUNK, joints["waist"], low, (waist, wide), Region.TOP, beyond=Region.BOTTOM, squeeze=deep,
                 cut=np.where(tucked > 0, 0.45, 9.0), offset=0.1 * stature + length, open_start=True)  # fmt: skip
     across = vector(0.5 * shoulders * stature, 0.0, 0.0)
-    yoke = joints["collar"] - vector(0.0, 0.03 * stature, 0.004 * stature)
-    thick = (0.03 + 0.009 * girth + 0.8 * bulk) * stature
+    yoke = joints["collar"] - vector(0.0, 0.034 * stature, 0.003 * stature)
+    thick = (0.026 + 0.009 * girth + 0.8 * bulk) * stature
     builder.add(Part.TRUNK, yoke + across, yoke - across, (thick, thick), Region.TOP)
     for name, side in SIDES.items():
         root = joints["neck"] + vector(side * 0.016 * stature, 0.002 * stature, -0.006 * stature)
         end = joints[f"{name} shoulder"] + vector(0.0, 0.002 * stature, 0.0)
-        slope = ((0.03 + 0.3 * bulk) * stature, (0.0285 + 0.75 * bulk) * stature)
+        slope = ((0.03 + 0.3 * bulk) * stature, (0.022 + 0.6 * bulk) * stature)
         builder.add(Part.TRUNK, root, end, slope, Region.TOP, open_start=True)
     breast = joints["chest"] + vector(0.0, -0.028 * stature, chest * deep - 0.03 * stature)
     spread = vector(0.036 * stature, 0.0, 0.0)
@@ -73,13 +73,16 @@ def _hems(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) 
     hem, flare = columns(people, lambda p: p.outfit.hem), columns(people, lambda p: p.outfit.flare)
     deep, waist = joints["depth"], joints["waist_width"]
     wide = np.maximum(joints["hip_width"], 0.062 * stature / deep) + (0.3 * bulk + 0.007) * stature
-    thick = np.minimum(1.0, 0.067 * stature / wide)
+    thick = np.minimum(1.0, 0.066 * stature / wide)
     region = columns(people, lambda p: Region.TOP if p.outfit.hem_is_top else Region.BOTTOM)
-    top = joints["pelvis"] + vector(0.0, 0.02 * stature, 0.0)
+    middle = joints["pelvis"] - vector(0.0, 0.005 * stature, 0.0)
     bottom = joints["pelvis"] - vector(0.0, 0.03 * stature + hem * 0.85 * legs, 0.0)
-    ends = (wide * 1.03, wide * (1.06 + flare * (0.2 + 0.6 * hem)))
-    builder.add(Part.HEM, top, bottom, ends, region, squeeze=np.maximum(0.5 + 0.5 * deep, thick), when=hem > 0,
-                open_start=True, open_end=True, offset=0.33 * stature)  # fmt: skip
+    is_top = columns(people, lambda p: p.outfit.hem_is_top)
+    start = np.where(is_top[:, None] > 0, joints["waist"], joints["pelvis"] + vector(0.0, 0.055 * stature, 0.0))
+    tight = np.where(is_top > 0, waist + 0.005 * stature, 0.4 * waist + 0.6 * wide)
+    ends: list[Array] = [tight, wide * 1.02, wide * (1.05 + flare * (0.2 + 0.6 * hem))]
+    builder.chain(Part.HEM, [start, middle, bottom], [*ends], region, squeeze=np.maximum(0.5 + 0.5 * deep, thick),
+                  when=hem > 0, open_start=True, open_end=True)  # fmt: skip
     loose = columns(people, lambda p: p.outfit.top in ("hoodie", "jacket", "shirt", "t-shirt") and not p.outfit.tucked)
     drop = columns(people, lambda p: {"jacket": 0.035, "hoodie": 0.03}.get(p.outfit.top, 0.045))
     start = joints["waist"] - vector(0.0, 0.02 * stature, 0.0)
@@ -112,7 +115,9 @@ def _arm(builder: Builder, people: Sequence[Person], joints: dict[str, Array], n
     short = sleeves < 1
     end = np.where(short, thin + (mid - thin) * upper[:, 0] + 1.3 * ease, mid + ease)
     for open_end in (True, False):
-        builder.add(Part.ARM, shoulder, cuff, (thin + ease, end), Region.TOP, when=short == open_end, open_end=open_end)
+        builder.add(
+            Part.ARM, shoulder, cuff, (thin + 0.5 * ease, end), Region.TOP, when=short == open_end, open_end=open_end
+        )
     fore = elbow + (wrist - elbow) * np.clip(sleeves - 1.0, 0.0, 0.97)[:, None]
     builder.add(Part.ARM, elbow, fore, (mid + ease, low + 0.8 * ease), Region.TOP, when=sleeves > 1.05,
                 open_start=True, open_end=True, offset=0.176 * stature)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bags and their straps."""
+"""Bags; the straps over the trunk are painted on it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from datasets.synthetic.skeleton import Array, columns, vector
 from datasets.synthetic.solids import Builder, Part
 
 _SIDEWAYS = (1.0, 0.0, 0.0)
-_STRAP = 0.0095
-"""Half the width of a strap, fraction of the stature."""
 
 
 def add_bags(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
@@ -33,35 +31,23 @@ def _backpack(builder: Builder, people: Sequence[Person], joints: dict[str, Arra
         builder.add(Part.BAG, top + side * across, bottom + 1.2 * side * across, (0.05 * size, 0.056 * size),
                     Region.BAG, squeeze=0.85, when=worn)  # fmt: skip
     builder.add(Part.BAG, top, bottom, (0.058 * size, 0.066 * size), Region.BAG, squeeze=0.85, when=worn)
-    pocket = back - vector(0.0, 0.045 * size, 0.045 * size)
-    builder.add(Part.BAG, pocket + across, pocket - across, (0.042 * size, 0.042 * size), Region.BAG, squeeze=0.6,
+    pocket = back - vector(0.0, 0.045 * size, 0.042 * size)
+    builder.add(Part.BAG, pocket + across, pocket - across, (0.044 * size, 0.044 * size), Region.BAG, squeeze=0.45,
                 when=worn)  # fmt: skip
-    thin = (_STRAP * stature, _STRAP * stature)
-    for side in (1.0, -1.0):
-        over = joints["collar"] + vector(side * 0.056 * stature, 0.014 * stature, -0.012 * stature)
-        front = chest + vector(side * 0.062 * stature, 0.012 * stature, depth * 0.86)
-        under = chest + vector(side * 0.085 * stature, -0.055 * stature, 0.0)
-        builder.chain(Part.STRAP, [back + vector(side * 0.04 * stature, 0.06 * stature, 0.02 * stature), over, front,
-                      under], [*thin, *thin], Region.BAG, squeeze=0.8, when=worn)  # fmt: skip
 
 
 def _shoulder_bag(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    stature, depth = joints["stature"], joints["chest_depth"]
+    stature = joints["stature"]
     worn, side = columns(people, lambda p: p.outfit.bag == "shoulder"), columns(people, lambda p: p.outfit.side)
     size = columns(people, lambda p: p.outfit.bag_size) * stature
     reach = joints["hip_width"] + 0.022 * size
     centre = joints["pelvis"] + vector(side * reach, 0.005 * stature, -0.012 * stature)
-    along, tall = vector(0.0, 0.0, 0.045 * size), vector(0.0, 0.032 * size, 0.0)
-    for level in (1.0, 0.0, -1.0):
-        here = centre + level * tall
-        builder.add(Part.BAG, here + along, here - along, (0.038 * size, 0.038 * size), Region.BAG, squeeze=0.62,
-                    axis=_SIDEWAYS, when=worn)  # fmt: skip
-    opposite = joints["neck"] + vector(-side * 0.05 * stature, -0.012 * stature, -0.004 * stature)
-    thin: list[Array] = [_STRAP * stature] * 3
-    for facing in (1.0, -1.0):
-        middle = joints["chest"] + vector(-side * 0.01 * stature, -0.05 * stature, facing * depth * 1.02)
-        end = centre + 1.6 * tall + facing * 0.8 * along
-        builder.chain(Part.STRAP, [opposite, middle, end], thin, Region.BAG, squeeze=0.7, when=worn)  # type: ignore[arg-type]
+    tall = vector(0.0, 0.03 * size, 0.0)
+    builder.add(Part.BAG, centre + tall, centre - tall, (0.062 * size, 0.07 * size), Region.BAG, squeeze=0.42,
+                axis=_SIDEWAYS, when=worn)  # fmt: skip
+    flap = centre + 0.8 * tall + vector(side * 0.006 * size, 0.0, 0.0)
+    builder.add(Part.BAG, flap, flap - tall, (0.063 * size, 0.058 * size), Region.BAG, squeeze=0.45, axis=_SIDEWAYS,
+                when=worn)  # fmt: skip
 
 
 def _hand_bag(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
@@ -71,11 +57,8 @@ def _hand_bag(builder: Builder, people: Sequence[Person], joints: dict[str, Arra
     hand = np.where(side[:, None] > 0, joints["left hand"], joints["right hand"])
     along, tall = vector(0.0, 0.0, 0.05 * size), vector(0.0, 0.04 * size, 0.0)
     centre = hand - vector(0.0, 0.05 * stature, 0.0) - 2.1 * tall
-    for level in (1.0, 0.0, -1.0):
-        here = centre + level * tall
-        wide = (1.05 - 0.12 * level) * along
-        builder.add(Part.BAG, here + wide, here - wide, (0.033 * size, 0.033 * size), Region.BAG, squeeze=0.75,
-                    axis=_SIDEWAYS, when=worn)  # fmt: skip
+    builder.add(Part.BAG, centre + 0.6 * tall, centre - 0.7 * tall, (0.056 * size, 0.07 * size), Region.BAG,
+                squeeze=0.42, axis=_SIDEWAYS, when=worn)  # fmt: skip
     thin = (0.006 * stature, 0.006 * stature)
     for facing in (1.0, -1.0):
         builder.add(Part.STRAP, hand - vector(0.0, 0.012 * stature, 0.0), centre + 1.6 * tall + 0.6 * facing * along,

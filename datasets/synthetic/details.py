@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from datasets.synthetic.identity import Region
 from datasets.synthetic.solids import Part
 from datasets.synthetic.surface import Surface
@@ -15,6 +17,7 @@ def paint_clothes(surface: Surface) -> None:
     _edges(surface)
     _trousers(surface)
     _shoes(surface)
+    _straps(surface)
     _bag(surface)
 
 
@@ -112,6 +115,22 @@ def _shoes(s: Surface) -> None:
     laces = shoe & ~flat & sneakers & (s.facing[:, 1] > 0.2) & (s.hits.length / stature * 100 % 0.9 < 0.4)
     s.paint(laces, Region.SOLE)
     s.darken(shoe & boots & ~flat & (s.hits.along > 0.93), 0.6)
+
+
+def _straps(s: Surface) -> None:
+    """Bands over the trunk that hold a backpack or a shoulder bag."""
+    trunk, front = s.on(Part.TRUNK, Part.HEM, Part.COLLAR) & (s.region != Region.SKIN), s.facing[:, 2] > -0.25
+    pack = s.own(lambda p: p.outfit.bag == "backpack") > 0
+    curve = 0.052 + 0.9 * (s.down - 0.08).clamp_min(0) ** 1.25
+    beside = (s.across.abs() - curve).abs()
+    over = trunk & pack & front & (s.down < 0.2)
+    bag = s.own(lambda p: p.outfit.bag == "shoulder") > 0
+    slung = (s.across * s.own(lambda p: p.outfit.side) + 0.058 - 0.5 * (s.down + 0.02)).abs()
+    across = trunk & bag & (s.down < 0.3)
+    s.darken((over & (beside < 0.017)) | (across & (slung < 0.016)), 0.72)
+    band = (over & (beside < 0.012)) | (across & (slung < 0.0115))
+    s.paint(band, Region.BAG)
+    s.shade = torch.where(band, 1.0, s.shade)
 
 
 def _bag(s: Surface) -> None:

@@ -94,14 +94,14 @@ class _Face:
         mask = (self.y < -0.06 - 0.12 * self.side) & (self.y > -0.95) & (self.side < 1.15)
         loop = (self.side >= 1.15) & (self.side < 1.7) & ((self.y + 0.12).abs() < 0.035)
         self._paint((mask | loop) & (self._own("mask") > 0), Region.MASK)
-        ring = self._blob(0.3, 0.1, 0.25, 0.19)
-        rims = self.front & (ring < 1) & (ring > 0.5) | (
+        ring = self._blob(0.29, 0.09, 0.22, 0.16)
+        rims = self.front & (ring < 1) & (ring > 0.55) | (
             self.front & (self.x.abs() < 0.12) & ((self.y - 0.13).abs() < 0.04)
         )
         temples = (self.side > 0.75) & (self.side < 1.6) & ((self.y - 0.13).abs() < 0.045)
         glasses = self._own("glasses") > 0
         self._paint((rims | temples) & glasses, Region.GLASSES)
-        self.shade = torch.where(self.front & (ring < 0.5) & glasses, self.shade * 0.85, self.shade)
+        self.shade = torch.where(self.front & (ring < 0.55) & glasses, self.shade * 0.85, self.shade)
 
 
 def _between(at: Tensor, points: tuple[tuple[float, float], ...]) -> Tensor:

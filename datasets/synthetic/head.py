@@ -73,7 +73,7 @@ def _hair(head: _Head, people: Sequence[Person], pose: Pose) -> None:
              squeeze=0.94, axis=head.left, when=full * (1 - covered))  # fmt: skip
     back = 0.62 + 0.15 * volume + 0.1 * curls
     head.add(Part.HAIR, head.at(0, 0.2, -0.36), head.at(0, -0.2, -0.4), (back + 0.08 * (1 - covered), back - 0.06),
-             Region.HAIR, squeeze=0.96, axis=head.left, when=full)  # fmt: skip
+             Region.HAIR, squeeze=0.96, axis=head.left, when=full * (1 - style("short")))  # fmt: skip
     swing = 0.12 * np.sin(pose.phase)
     end = -0.55 - 2.6 * np.maximum(length, 0.0)
     head.add(Part.HAIR, head.at(0, 0.1, -0.4), head.at(swing, end, -0.62 + 0.12 * end), (0.74 + 0.15 * volume, 0.52),

@@ -73,7 +73,7 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
         _leg(joints, people, pose, name, pelvis, stature, legs)
         swing = side * columns(people, lambda p: p.body.swing) * pose.amplitude * np.sin(pose.phase)
         shoulders = columns(people, lambda p: p.body.shoulders) * stature
-        joints[f"{name} shoulder"] = up(0.925, side * shoulders * 0.84, -0.16 * swing * shoulders)
+        joints[f"{name} shoulder"] = up(0.9, side * shoulders * 0.84, -0.16 * swing * shoulders)
         _arm(joints, people, swing, name, stature)
     ground = np.min([joints[f"{name} {part}"][:, 1] for name in SIDES for part in ("heel", "toe")], axis=0)
     for name, point in joints.items():
@@ -110,7 +110,7 @@ def _leg(
     phase = pose.phase + (0.0 if side > 0 else np.pi)
     vigour = stride / 0.42
     thigh = 0.05 + stride * np.sin(phase)
-    bend = 0.09 + vigour * (0.95 * np.maximum(0.0, np.cos(phase + 0.35)) ** 2.2 + 0.13 * np.cos(phase - 2.3) ** 8)
+    bend = 0.09 + vigour * (0.85 * np.maximum(0.0, np.cos(phase + 0.1)) ** 2.2 + 0.13 * np.cos(phase - 2.3) ** 8)
     rise = 0.75 * vigour * np.maximum(0.0, np.cos(phase + 1.25)) ** 3
     strike = 0.3 * vigour * np.maximum(0.0, np.cos(phase - 1.5)) ** 4
     pitch = strike - rise
@@ -134,7 +134,7 @@ def _arm(joints: dict[str, Array], people: Sequence[Person], swing: Array, name:
     free = 1 - 0.75 * loaded
     girth, bulk = columns(people, lambda p: p.body.girth), columns(people, lambda p: p.outfit.bulk)
     out = columns(people, lambda p: p.body.carry) + 0.12 * np.maximum(0.0, girth - 1) + 3.0 * bulk
-    bend = columns(people, lambda p: p.body.elbow) * free + 0.06 + 0.55 * free * np.maximum(0.0, -swing)
+    bend = columns(people, lambda p: p.body.elbow) * free + 0.06 + 0.4 * free * np.maximum(0.0, -swing)
     shoulder = joints[f"{name} shoulder"]
     angle = 0.04 - swing * free
     joints[f"{name} elbow"] = hang(shoulder, angle, 0.176 * stature, side * out)
