@@ -6,12 +6,16 @@ inside) and return ``(visible_to_infrared [Kv], infrared_to_visible [Ki])``, int
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from engine.types import PseudoLabels
 
 UNMATCHED = -1
 """Partner of a cluster that a matching leaves alone."""
@@ -87,6 +91,15 @@ def sinkhorn_match(
         if excess.abs().max() < 1e-9:
             break
     return plan.argmax(1), plan.argmax(0)
+
+
+ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match, "sinkhorn": sinkhorn_match}
+"""Ways to pair visible and infrared clusters, by name."""
+
+
+def paired(labels: PseudoLabels, partners: tuple[Tensor, Tensor]) -> PseudoLabels:
+    """Labels that carry the partner of every cluster: ``labels.pair("partners")``, and one side for the journal."""
+    return replace(labels, visible_to_infrared=partners[0], extra={**labels.extra, "partners": partners})
 
 
 def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:

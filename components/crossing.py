@@ -1,15 +1,31 @@
 """Contrast of one modality with the memory of the other: who crosses over in an epoch, and to which rows.
 
-The pieces that PGM (Wu and Ye, CVPR 2023; zesenwu23/USL-VI-ReID @ed4a7df) and its successors share. The partners come
-from :mod:`components.association`.
+The pieces that PGM (Wu and Ye, CVPR 2023; zesenwu23/USL-VI-ReID @ed4a7df) and its successors share.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from components.association import UNMATCHED
-from engine.types import MODALITIES, Modality
+from components.association import UNMATCHED, match, paired
+from components.labelling import centroids_of
+from engine.types import MODALITIES, Features, Modality, PseudoLabels
+
+
+def matched(features: Features, labels: PseudoLabels, progressive: bool = True) -> PseudoLabels:
+    """The labels with the partner of every cluster, found by progressive graph matching of the centroids.
+
+    Args:
+        features: of the whole training set.
+        labels: clusters of each modality.
+        progressive: see :func:`components.association.match`.
+
+    Raises:
+        ValueError: a modality has no clusters.
+    """
+    visible, infrared = map(normalize, centroids_of(features, labels))  # exactly the rows that memories start with
+    return paired(labels, match(visible, infrared, progressive))
 
 
 def direction(epoch: int) -> tuple[Modality, Modality]:

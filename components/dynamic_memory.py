@@ -32,6 +32,18 @@ class DynamicMemory(nn.Module):
         self.register_buffer("slots", F.normalize(features.detach().float(), dim=1)[members], persistent=False)
         self.temperature = temperature
 
+    @classmethod
+    def of(
+        cls, features: Tensor, labels: Tensor, slots: int, temperature: float, generator: torch.Generator
+    ) -> DynamicMemory:
+        """A memory of random members of each cluster, with replacement; outliers (-1) are left out."""
+        return cls(features, draw_members(labels, slots, generator)[1], temperature)
+
+    def draw_slot(self, generator: torch.Generator) -> Tensor:
+        """A random slot to stand for each cluster ``[C]``; see :meth:`loss_of_one`."""
+        slots, clusters = self.slots.shape[:2]
+        return torch.randint(slots, (clusters,), generator=generator).to(self.slots.device)
+
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy where the own cluster scores by its least similar slot, every other one by its most similar.
 

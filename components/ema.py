@@ -30,6 +30,13 @@ def ema_update(teacher: nn.Module, student: nn.Module, coefficient: float) -> No
         average.lerp_(parameter, 1 - coefficient)
 
 
+@torch.no_grad()
+def share_statistics(teacher: nn.Module, student: nn.Module) -> None:
+    """Give a teacher that sees no batches the student's batch-normalisation statistics, by copying all buffers."""
+    for mine, own in zip(teacher.buffers(), student.buffers(), strict=True):
+        mine.copy_(own)
+
+
 def ema_coefficient(iteration: int, alpha: float) -> float:
     """Weight of the old teacher at a zero-based iteration: a plain mean of all students at first, then ``alpha``."""
     return min(1 - 1 / (iteration + 1), alpha)
@@ -39,13 +46,7 @@ def alpha_for(window: float, iterations: int) -> float:
     """The coefficient that averages over a fraction of a stage: 0.1 of 10,000 iterations is 0.999.
 
     Args:
-        window: length of the average as a fraction of the stage.
+        window: length of the average as a fraction of the stage; one iteration at least.
         iterations: length of the stage.
-
-    Raises:
-        ValueError: the window is shorter than one iteration.
     """
-    length = window * iterations
-    if length < 1:
-        raise ValueError(f"an average over {window} of {iterations} iterations is shorter than one; widen the window")
-    return 1 - 1 / length
+    return 1 - 1 / max(window * iterations, 1)

@@ -102,6 +102,12 @@ def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -
     return F.normalize(torch.zeros_like(rows).index_add(0, labels[chosen], features[chosen]))
 
 
+def released_loss(memory: ClusterMemory, features: Tensor, labels: Tensor, before: tuple[Tensor, Tensor]) -> Tensor:
+    """A loss with the released code's gradient: by a memory that other samples, ``before``, have moved meanwhile."""
+    assert isinstance(memory, HardMemory)
+    return memory.loss(features, labels, memory.moved(*before))
+
+
 def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
     """``[B, C]`` similarity to ``rows`` whose gradient is that of the similarity to ``later``."""
     if later is rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.clustering import pseudo_labels
+from components.clustering import centroids, pseudo_labels
 from components.neighbours import Search
 from engine.types import OUTLIER, Features, PseudoLabels
 
@@ -65,9 +65,26 @@ def cluster_each_modality(features: Features, clustering: Clustering, *, cameras
     )
 
 
+def centroids_of(features: Features, labels: PseudoLabels) -> tuple[Tensor, Tensor]:
+    """Unit centroids of the visible and of the infrared clusters, ``[Kv, D]`` and ``[Ki, D]``."""
+    return centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
+
+
 def modality_of_each(features: Features) -> Tensor:
     """0 for every visible image, then 1 for every infrared one: what :func:`cluster_jointly` balances over."""
     return torch.cat([torch.zeros_like(features.visible_cameras), torch.ones_like(features.infrared_cameras)])
+
+
+def cameras_of_each(features: Features, *, nested: bool = True) -> Tensor:
+    """Camera of every visible, then every infrared image; no camera is of both modalities, whatever its number.
+
+    Args:
+        features: of the whole training set.
+        nested: within its modality ``[N, 2]``, so that modalities weigh the same, too (DMIC, Eq. 6); or alone ``[N]``.
+    """
+    visible, infrared = features.visible_cameras, features.infrared_cameras
+    cameras = torch.cat([visible, infrared - infrared.min() + visible.max() + 1])
+    return torch.stack([modality_of_each(features), cameras], 1) if nested else cameras
 
 
 def cluster_jointly(features: Features, clustering: Clustering, groups: Tensor | None) -> tuple[Tensor, Tensor]:

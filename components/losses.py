@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from components.memory import mean_weights, weighted_sum
+
 
 def soft_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross-entropy of predicted with target probabilities.
@@ -32,3 +34,24 @@ def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | T
         smoothing = smoothing[:, None]
     soft = probabilities.detach()
     return (1 - smoothing) * F.one_hot(labels, soft.shape[1]) + smoothing * soft
+
+
+def teacher_targets(labels: Tensor, soft: Tensor, smoothing: float, consistency: str) -> Tensor:
+    """A cluster label blended with a teacher's soft assignment, as far as the teacher doubts the label.
+
+    The mass left on the label is ``1 - smoothing * (1 - c)`` with ``c = soft[label]``: an image that the teacher
+    finds consistent with its cluster is hardly smoothed.
+
+    Args:
+        labels: ``[B]`` rows of the memory.
+        soft: ``[B, K]`` the teacher's probabilities.
+        smoothing: weight of the soft assignment [eps_s].
+        consistency: ``plain``; ``sample`` scales the weight by ``1 - c``; ``class`` blends ``soft`` half and half
+            with its mean over the samples of the batch that have the same label.
+    """
+    if consistency == "sample":
+        return smoothed_targets(labels, soft, smoothing * (1 - soft.gather(1, labels[:, None]).squeeze(1)))
+    if consistency == "class":
+        means, _ = weighted_sum(soft, labels, mean_weights(labels), soft.shape[1])
+        soft = (soft + means[labels]) / 2
+    return smoothed_targets(labels, soft, smoothing)

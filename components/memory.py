@@ -88,13 +88,6 @@ def hard_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float)
     return weighted_update(rows, features, labels, hardest_weights(rows, features, labels), momentum)
 
 
-def random_update(
-    rows: Tensor, features: Tensor, labels: Tensor, momentum: float, generator: torch.Generator
-) -> Tensor:
-    """One step towards a random sample of each cluster."""
-    return weighted_update(rows, features, labels, random_weights(labels, len(rows), generator), momentum)
-
-
 def weighted_update(rows: Tensor, features: Tensor, labels: Tensor, weights: Tensor, momentum: float) -> Tensor:
     """One step towards a weighted sum of a cluster's samples; ``weights`` ``[B]`` sum to 1 within a cluster."""
     return momentum_step(rows, *weighted_sum(features, labels, weights, len(rows)), momentum)

@@ -32,6 +32,13 @@ class Choice:
     index: Tensor
     counts: Tensor
 
+    def weighted(self, centroids: Tensor, bank: Tensor, temperature: float | None) -> SoftPrototypes:
+        """The images as a bank ``[N, D]`` has them now, weighted by the centroids ``[C, D]`` of now, or equally."""
+        vectors = bank[self.index]
+        if temperature is None:
+            return SoftPrototypes(vectors, uniform_weights(self.counts), self.counts)
+        return SoftPrototypes(vectors, soft_weights(centroids, vectors, self.counts, temperature), self.counts)
+
 
 @dataclass(frozen=True)
 class SoftPrototypes:

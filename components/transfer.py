@@ -6,11 +6,15 @@ after the label correction of RPNR (XiangboYin/RPNR @6647f21).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from engine.types import OUTLIER
+from components.clustering import centroids
+from engine.registry import UsageError
+from engine.types import OUTLIER, Features, Modality, PseudoLabels
 
 
 def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, threshold: float) -> Tensor:
@@ -33,3 +37,30 @@ def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, thresh
     reach = cosine.amax(dim=0)
     best, nearest = cosine.max(dim=1)
     return torch.where((labels != OUTLIER) & (best >= threshold * reach[nearest]), nearest, OUTLIER)
+
+
+def transferred(features: Features, own: PseudoLabels, modality: Modality, threshold: float) -> PseudoLabels:
+    """The labels, where the images of one modality have the clusters of the other instead of their own.
+
+    Clusters that then hold images of both are their own partners.
+
+    Args:
+        features: of the whole training set.
+        own: clusters of each modality.
+        modality: whose images are labelled anew.
+        threshold: of the gate [tau].
+
+    Raises:
+        UsageError: images of fewer than two clusters pass the gate.
+    """
+    visible, infrared = (features.visible, own.visible), (features.infrared, own.infrared)
+    (images, labels), prototypes = (
+        (visible, centroids(*infrared)) if modality == "visible" else (infrared, centroids(*visible))
+    )
+    moved = transfer_labels(images, labels, prototypes, threshold)
+    if (reached := len(moved[moved != OUTLIER].unique())) < 2:
+        raise UsageError(f"{reached} clusters left after label transfer (tau={threshold}); lower --set method.tau")
+    new = replace(own, visible=moved) if modality == "visible" else replace(own, infrared=moved)
+    rows = torch.arange(int(new.visible.max()) + 1, device=moved.device)
+    shared = torch.isin(rows, new.visible) & torch.isin(rows, new.infrared)
+    return replace(new, visible_to_infrared=torch.where(shared, rows, OUTLIER))

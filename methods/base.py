@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,10 @@ class MethodConfig:
             if not low <= value <= high:
                 bound = f"from {low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
                 raise UsageError(f"method.{name}={value} must be {bound}")
+
+    def reset(self, *names: str) -> Self:
+        """The same settings, with the named ones at their defaults: what an earlier stage does not depend on."""
+        return replace(self, **{f.name: f.default for f in fields(self) if f.name in names})
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,7 @@ class Method(nn.Module):
         Returns:
             Visible ``[views * B, D]``, view after view, and infrared likewise.
         """
-        visible = torch.cat(batch.visible.views)
-        features = self.encoder(visible, torch.cat(batch.infrared.views))
-        return features[: len(visible)], features[len(visible) :]
+        return embed_views(self.encoder, batch)
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         """Networks to save and score, by name."""
@@ -118,3 +120,10 @@ class Method(nn.Module):
     def diagnostics(self) -> Mapping[str, float | Tensor]:
         """Figures of the epoch for the journal, beside losses and cluster counts."""
         return {}
+
+
+def embed_views(network: TwoStreamEncoder, batch: Batch) -> tuple[Tensor, Tensor]:
+    """What :meth:`Method.embed_batch` gives, of any network: of a teacher, say."""
+    visible = torch.cat(batch.visible.views)
+    features = network(visible, torch.cat(batch.infrared.views))
+    return features[: len(visible)], features[len(visible) :]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -17,9 +17,10 @@ from torch import Generator, Tensor
 from components.clustering import centroids
 from components.hybrid import joint_centroids
 from components.instance_contrast import InstanceMemory, overwrite
-from components.labelling import cluster_each_modality, cluster_jointly, in_both
+from components.joint_batches import JointBatches
+from components.labelling import cameras_of_each, cluster_each_modality, cluster_jointly, in_both
 from components.memory import ClusterMemory
-from components.sampling import TooFewClustersError
+from components.modalities import clustered
 from engine.registry import METHODS
 from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
 from methods.base import Method, Stage
@@ -86,8 +87,7 @@ class DMICConfig(ClusterContrastConfig):
     def first_phase(self) -> DMICConfig:
         """The phase within the modalities, which precedes all settings of the other: those have their defaults."""
         later = ("mie_mode", "turn", "joint_k2", "inter_instance", "step_mode", "shared_subset", "shared_init")
-        defaults: dict[str, Any] = {f.name: f.default for f in fields(self) if f.name in (*later, "intra_epochs")}
-        return replace(self, phase="intra", **defaults)
+        return replace(self.reset(*later, "intra_epochs"), phase="intra")
 
 
 @METHODS.register("dmic")
@@ -99,18 +99,16 @@ class DMIC(Method):
     **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights, phases of 50 epochs
     (the paper); no training code.
 
-    **Our reconstruction:** schedules are exponential in the elapsed fraction of a phase and reach their bounds in its
-    first and last epoch, the only reading that fits the printed bounds and ratios. The joint expansion averages over
-    cameras, then over modalities, as the field's joint clustering code does over modalities (shijiangming1/MMM
-    @7e57d50). Two optimiser steps, clusters of both modalities in the second, and DBSCAN's 4 samples follow the
-    authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss pools a cluster's images, like RTMem's
-    (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update draws uniformly among a row's features.
+    **Our reconstruction:** schedules are exponential in the elapsed fraction of a phase, the only reading that fits the
+    printed bounds and ratios. The joint expansion averages over cameras, then over modalities, as MMM's does over
+    modalities (shijiangming1/MMM @7e57d50). Two optimiser steps, clusters of both modalities in the second, and
+    DBSCAN's 4 samples follow the authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss pools a cluster's
+    images, like RTMem's (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update draws uniformly.
 
-    **Differs from** the paper: batches (8 x 16 images a modality, there 4 x 16), augmentation and learning rate are
-    the suite's shared setting; the scored feature is that after the BN neck, as for all methods, there the pooled one;
-    the second phase starts from the last weights of the first. As in ``cluster_contrast``, cluster rows start at means
-    of features that are not normalised. An epoch with too few clusters of both modalities for a batch goes without
-    the second step; where ``eps`` has a single epoch to narrow, it stands at its upper bound.
+    **Differs from** the paper: batches (the setting ``paper`` has the paper's), augmentation and learning rate are the
+    suite's; the scored feature is that after the BN neck, as for all methods, there the pooled one; the second phase
+    starts from the last weights of the first; cluster rows start at means of features that are not normalised. An epoch
+    with too few clusters of both modalities for a batch goes without the second step.
     """
 
     Config = DMICConfig
@@ -133,7 +131,7 @@ class DMIC(Method):
         apart = cluster_each_modality(features, replace(c.clustering, eps=eps, k2=k2), cameras=c.mie)
         if c.phase == "intra":
             return apart
-        groups = joint_groups(features.visible_cameras, features.infrared_cameras, c.mie_mode) if c.mie else None
+        groups = cameras_of_each(features, nested=c.mie_mode == "two_level") if c.mie else None
         joint = cluster_jointly(features, replace(c.clustering, eps=eps, k2=min(c.joint_k2, c.k1)), groups)
         drawn = in_both(*joint) if c.shared_subset == "mixed" else joint
         return replace(apart, extra={"joint": drawn, "joint_clusters": joint})
@@ -143,17 +141,16 @@ class DMIC(Method):
         eps, k2 = neighbourhood(c, clock.epoch, clock.epochs)
         self.figures: dict[str, float] = {"eps": eps, "k2": k2}
         self.seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
-        parts = {"visible": (features.visible, labels.visible), "infrared": (features.infrared, labels.infrared)}
+        parts: dict[str, tuple[Tensor, Tensor]] = {**clustered(features, labels)}
         starts = {name: centroids(*part) for name, part in parts.items()}
         if c.phase == "inter":
-            joint = labels.extra["joint_clusters"]
-            both = features.visible, features.infrared
+            both, joint = (features.visible, features.infrared), labels.pair("joint_clusters")
             parts["joint"] = torch.cat(both), torch.cat(joint)
             balanced = c.shared_init == "balanced"
             starts["joint"] = joint_centroids(*both, joint) if balanced else centroids(*parts["joint"])
             self.first_infrared = len(features.visible)
-            self.drawable = all(bool((part != OUTLIER).any()) for part in labels.extra["joint"])
-            mixed = in_both(*joint)[0]
+            self.joint_batches = JointBatches(labels.pair("joint"))
+            mixed = torch.cat(in_both(*joint))
             self.figures["joint_clusters"] = len(starts["joint"])
             self.figures["mixed_clusters"] = len(mixed[mixed != OUTLIER].unique())
         rule = (c.temperature, c.momentum, c.update)
@@ -165,7 +162,7 @@ class DMIC(Method):
 
     def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
         losses = self.loss(draw(), clock)
-        batch = self.draw_joint(draw) if self.config.phase == "inter" else None
+        batch = self.joint_batches.next(draw) if self.config.phase == "inter" else None
         if batch is not None and self.config.step_mode == "sequential":
             optimise(losses)
             self.end_step(clock)
@@ -174,15 +171,6 @@ class DMIC(Method):
             losses |= self.contrast(batch, clock, joint=True)
         optimise(losses)
         self.end_step(clock)
-
-    def draw_joint(self, draw: Draw) -> Batch | None:
-        """A batch by joint labels, or None for the rest of an epoch whose clusters cannot fill one."""
-        if self.drawable:
-            try:
-                return draw("joint")
-            except TooFewClustersError:
-                self.drawable = False
-        return None
 
     def loss(self, batch: Batch, clock: Clock) -> Losses:
         return self.contrast(batch, clock)
@@ -242,16 +230,3 @@ def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, i
 def elapsed(epoch: int, epochs: int) -> float:
     """How much of some epochs has passed: 0 in the first, 1 in the last."""
     return epoch / (epochs - 1) if epochs > 1 else 0.0
-
-
-def joint_groups(visible: Tensor, infrared: Tensor, mode: str) -> Tensor:
-    """What the joint expansion is balanced over: modality, then camera ``[N, 2]`` (Eq. 6), or camera alone ``[N]``.
-
-    Args:
-        visible: camera of each visible image.
-        infrared: camera of each infrared image; none is the same as a visible one, whatever its number.
-        mode: ``two_level`` or ``flat``.
-    """
-    cameras = torch.cat([visible, infrared - infrared.min() + visible.max() + 1])
-    modality = torch.cat([torch.zeros_like(visible), torch.ones_like(infrared)])
-    return cameras if mode == "flat" else torch.stack([modality, cameras], 1)

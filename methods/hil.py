@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from components.clustering import centroids
 from components.memory import UPDATE_RULES, sequential_update
+from components.modalities import by_modality, clustered, view_labels
 from components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
 from components.sub_centres import SubCentres, gated_mean, multi_centre_loss
-from components.transfer import transfer_labels
+from components.transfer import transferred
 from engine.registry import METHODS, UsageError
-from engine.types import MODALITIES, OUTLIER, Batch, Clock, Features, Losses, Modality, PseudoLabels
+from engine.types import OUTLIER, Batch, Clock, Features, Losses, Modality, PseudoLabels
 from methods.base import Stage
 from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
 
@@ -87,13 +87,13 @@ class HIL(ClusterContrast):
     the images that a memory of instances holds to be their neighbours.
 
     **Differs from** the released code (haonanshi0125/HIL @09c857a): that trains a ViT-B/16 with a deep and a shallow
-    feature; this is the form for the common backbone with one feature, the ViT form is left out. Deep and shallow
-    feature had to agree on the nearest cluster; here nearest cluster and pseudo-label have to. It continues SDCL for
-    30 epochs at a tenth of its learning rate; here both stages and the schedule are those of all methods. It goes back
-    to the checkpoint with the best *test* score at epoch 20, which no preset does. Gradients use memories as they were
-    at the forward pass (``preset=official``: its order). Its instance memories take features of any length, so that
-    the new one has about 0.75 of the weight under a momentum of 0.9; here features are unit and the momentum is 0.25.
-    Sub-centres are made from flip-averaged unit features. MCCL is 0 where no sample passes the gate, instead of NaN.
+    feature that have to agree on the nearest cluster; this is the form for the common backbone with one feature, where
+    nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs at a tenth of its learning rate; here both
+    stages and the schedule are those of all methods. It goes back to the checkpoint with the best *test* score at epoch
+    20, which no preset does. Gradients use memories as they were at the forward pass (``preset=official``: its order).
+    Its instance memories take features of any length, so that the new one has about 0.75 of the weight; here features
+    are unit and the momentum is 0.25. Sub-centres are made from flip-averaged unit features. MCCL is 0 where no sample
+    passes the gate, instead of NaN.
 
     **Known publicly:** the abstract, and the code. The abstract's "bidirectional matching" is one-way in the code
     (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
@@ -115,48 +115,33 @@ class HIL(ClusterContrast):
         own = super().label(features, clock)
         if self.config.transfer == "none":
             return own
-        if self.config.transfer == "alternate" and clock.epoch % 2 == 1:
-            moved = self.moved_labels(features.infrared, own.infrared, features.visible, own.visible)
-            labels = replace(own, infrared=moved)
-        else:
-            moved = self.moved_labels(features.visible, own.visible, features.infrared, own.infrared)
-            labels = replace(own, visible=moved)
-        rows = torch.arange(int(labels.visible.max()) + 1, device=moved.device)
-        in_both = torch.isin(rows, labels.visible) & torch.isin(rows, labels.infrared)
-        return replace(labels, visible_to_infrared=torch.where(in_both, rows, OUTLIER))
-
-    def moved_labels(self, features: Tensor, labels: Tensor, others: Tensor, clusters: Tensor) -> Tensor:
-        """Clusters of the other modality for the images of one."""
-        tau = self.config.tau
-        moved = transfer_labels(features, labels, centroids(others, clusters), tau)
-        kept = moved != OUTLIER
-        if (reached := len(moved[kept].unique())) < 2:
-            raise UsageError(f"{reached} clusters left after label transfer (tau={tau}); lower --set method.tau")
-        self.passed = kept.sum() / (labels != OUTLIER).sum()
-        return moved
+        back = self.config.transfer == "alternate" and clock.epoch % 2 == 1
+        modality: Modality = "infrared" if back else "visible"
+        labels = transferred(features, own, modality, self.config.tau)
+        before, after = (by_modality(part.pair())[modality] != OUTLIER for part in (own, labels))
+        self.passed = after.sum() / before.sum()
+        return labels
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         c = self.config
         self.agreement: list[Tensor] = []
-        self.instances = {"visible": normalize(features.visible), "infrared": normalize(features.infrared)}
+        self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
         if c.transfer == "none":
             super().begin_epoch(features, labels, clock)
             return
-        visible, infrared = (features.visible, labels.visible), (features.infrared, labels.infrared)
-        pooled = torch.cat([visible[0], infrared[0]]), torch.cat([visible[1], infrared[1]])
+        pooled = torch.cat([features.visible, features.infrared]), torch.cat(labels.pair())
         self.visible_memory = self.infrared_memory = self.remember(*pooled)
         if c.mccl:
-            sources = [pooled] if c.mccl_memory == "shared" else [visible, infrared]
+            sources = [pooled] if c.mccl_memory == "shared" else clustered(features, labels).values()
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
 
     def loss(self, batch: Batch, clock: Clock) -> Losses:
         c = self.config
-        features: dict[Modality, Tensor] = dict(zip(MODALITIES, self.embed_batch(batch), strict=True))
+        features = by_modality(self.embed_batch(batch))
         losses = self.contrast(features["visible"], features["infrared"], batch)
         if c.mccl:
             weight = c.mccl_weight if clock.progress >= c.mccl_switch else c.mccl_early
-            parts = zip(features.values(), (batch.visible, batch.infrared), strict=True)
-            terms = [self.multi_centre(rows, samples.view_labels) for rows, samples in parts]
+            terms = [self.multi_centre(features[m], labels) for m, labels in view_labels(batch).items()]
             losses["mccl"] = 2 * weight * (terms[0] + terms[1])
         if c.neighbours:
             losses |= self.neighbour_losses(features, batch, clock)
@@ -189,9 +174,9 @@ class HIL(ClusterContrast):
     def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, clock: Clock) -> Losses:
         """Within each modality, and from visible to infrared in even epochs, back in odd ones."""
         c = self.config
-        parts = {"visible": batch.visible, "infrared": batch.infrared}
+        parts = by_modality((batch.visible, batch.infrared))
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        self.seen_instances = {m: (features[m].detach(), index[m]) for m in MODALITIES}
+        self.seen_instances = {m: (rows.detach(), index[m]) for m, rows in features.items()}
         later = self.moved_instances() if c.preset == "official" else {}
 
         def term(query: Modality, key: Modality) -> Tensor:

@@ -19,15 +19,16 @@ from components.clustering import centroids
 from components.dynamic_memory import DynamicMemory, draw_members
 from components.ema import alpha_for, ema_update, make_teacher
 from components.encoder import TwoStreamEncoder
-from components.hard_memory import HardMemory, farthest_means
+from components.hard_memory import HardMemory, farthest_means, released_loss
 from components.hybrid import joint_centroids
+from components.joint_batches import JointBatches
 from components.labelling import cluster_jointly, in_both, modality_of_each
 from components.memory import ClusterMemory
-from components.sampling import TooFewClustersError
+from components.modalities import by_modality, clustered, view_labels
 from engine.registry import METHODS, UsageError
 from engine.seeding import torch_generator
 from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels
-from methods.base import Stage
+from methods.base import Stage, embed_views
 from methods.cluster_contrast import TINY, warmup
 from methods.pgm import PGM, PGMConfig
 
@@ -80,8 +81,7 @@ class PCLHDConfig(PGMConfig):
         self.check_range(TINY, 1, "ema_window")
         if self.preset == "official" and not (self.hard and self.cross_updates):
             raise UsageError(
-                "method.preset=official has hard prototypes in every memory, and samples that cross over move it: "
-                "leave method.hard=true and method.cross_updates=true"
+                "method.preset=official has both switched on: leave method.hard=true and method.cross_updates=true"
             )
 
 
@@ -91,22 +91,20 @@ class PCLHD(PGM):
 
     **Differs from** the released code (shijiangming1/PCLHD @c1f7b24): there the dynamic loss has no gradient and its
     memory is never refreshed, because its features are the teacher's; here the student's are contrasted and the
-    teacher's refresh the memory after the step. There memories move inside ``backward``, so that a memory read twice
-    in a step gives another gradient than the loss has; here they move afterwards, in the same order. Clusters are
-    matched whatever their numbers (there, no cross term or a crash where the visible ones are fewer). The last epoch
-    is kept, not the one with the best test score. ``preset=official`` brings the first two back, and leaves the cross
-    term out where visible clusters are fewer; the setting ``paper`` has the release's other choices.
+    teacher's refresh the memory after the step. Memories move after the step in the order in which they move inside
+    ``backward`` there. Clusters are matched whatever their numbers (there, no cross term or a crash where the visible
+    ones are fewer). The last epoch is kept, not the one with the best test score. ``preset=official`` brings the
+    first two back, and leaves the cross term out where visible clusters are fewer; the setting ``paper`` has the
+    release's other choices.
 
-    **Known publicly:** paper and code; of the paper we had the abstract and the framework figure, no equation or table.
-    The two disagree: the figure's first stage has centroids only, its dynamic prototypes are pushed from centroids, and
-    it shows no joint clusters (``stage1_memory``, ``dyn_select``, ``joint``). The second stage here follows the code,
-    the first one the figure: it is the one that all methods share.
+    **Known publicly:** paper and code; of the paper we had the abstract and the framework figure. They disagree: the
+    figure's first stage has centroids only, its dynamic prototypes are pushed from centroids, and it shows no joint
+    clusters (``stage1_memory``, ``dyn_select``, ``joint``). The second stage here follows the code, the first one the
+    figure: it is the one that all methods share.
 
-    **Our choices:** ``dynamic_weight``, since the released 1.0 was never in force: at 0.5, the weight of the other two
-    prototypes, the term's gradient is about as long as theirs together (at 1.0 it is 1.0 to 2.4 times as long, for
-    clusters of synthetic people after the first stage; no identities involved). Unit features are clustered
-    (``normalise_features``). Where fewer clusters hold both modalities than a batch draws, the joint step rests for
-    the epoch.
+    **Our choices:** ``dynamic_weight``, since the released 1.0 was never in force: at 0.5 the term's gradient is about
+    as long as that of the other two prototypes together. Unit features are clustered (``normalise_features``). Where
+    fewer clusters hold both modalities than a batch draws, the joint step rests for the epoch.
     """
 
     Config = PCLHDConfig
@@ -128,6 +126,9 @@ class PCLHD(PGM):
         first = PCLHDConfig(**shared, cross_weight=0.0, dynamic=False, joint=False)
         return Stage("pclhd", first), Stage("pclhd", config)
 
+    def models(self) -> Mapping[str, TwoStreamEncoder]:
+        return {"teacher": self.teacher, "student": self.encoder}
+
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         c = self.config
         labels = super().label(features, clock)
@@ -135,36 +136,30 @@ class PCLHD(PGM):
             return labels
         clustering = replace(c.clustering, k1=c.joint_k1, k2=c.joint_k2)
         clusters = cluster_jointly(features, clustering, modality_of_each(features))
-        return replace(labels, extra={"joint": in_both(*clusters), "joint_clusters": clusters})
+        return replace(labels, extra={**labels.extra, "joint": in_both(*clusters), "joint_clusters": clusters})
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         c = self.config
         super().begin_epoch(features, labels, clock)
-        self.figures: dict[str, Tensor] = {}
-        self.alpha = alpha_for(max(c.ema_window, 1 / clock.iterations), clock.iterations)
+        self.alpha = alpha_for(c.ema_window, clock.iterations)
+        self.figures = super().diagnostics()
         if c.dynamic:
-            self.dynamic_memory = {m: self.draw_slots(features.of["teacher"], labels, m, clock) for m in MODALITIES}
+            self.dynamic_memory = {
+                m: DynamicMemory.of(*part, c.dynamic_slots, c.temperature, torch_generator(clock.derive("slots", m)))
+                for m, part in clustered(features.of["teacher"], labels).items()
+            }
         if c.joint:
             clusters = labels.pair("joint_clusters")
-            rows = joint_centroids(features.visible, features.infrared, clusters)
-            everyone = torch.cat([features.visible, features.infrared])
-            self.joint_memory = self.start_memory(rows, everyone, torch.cat(clusters))
-            mixed = labels.pair("joint")[0] != OUTLIER
-            self.figures["visible_in_mixed"] = mixed.float().mean()
-            self.drawable = bool(mixed.any())
+            both = features.visible, features.infrared
+            self.joint_memory = self.remember(torch.cat(both), torch.cat(clusters), joint_centroids(*both, clusters))
+            self.joint_batches = JointBatches(labels.pair("joint"))
+            in_mixed = (labels.pair("joint")[0] != OUTLIER).float().mean()
+            self.figures = {**self.figures, "visible_in_mixed": in_mixed}
 
-    def draw_slots(self, features: Features, labels: PseudoLabels, modality: Modality, clock: Clock) -> DynamicMemory:
-        """A dynamic memory of random members of each cluster, with replacement."""
-        part = getattr(labels, modality)
-        _, members = draw_members(part, self.config.dynamic_slots, torch_generator(clock.derive("slots", modality)))
-        return DynamicMemory(getattr(features, modality), members, self.config.temperature)
-
-    def remember(self, features: Tensor, labels: Tensor) -> ClusterMemory:
-        return self.start_memory(centroids(features, labels), features, labels)
-
-    def start_memory(self, rows: Tensor, features: Tensor, labels: Tensor) -> ClusterMemory:
-        """A memory that starts at the given centroids."""
+    def remember(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
+        """A memory that starts at the clusters' centroids, or at given ones."""
         c = self.config
+        rows = centroids(features, labels) if rows is None else rows
         if not c.hard:
             return ClusterMemory(rows, c.temperature, c.momentum, c.update)
         hard = farthest_means(features, labels, rows, c.hard_k) if c.hard_init == "farthest_k" else None
@@ -172,32 +167,20 @@ class PCLHD(PGM):
 
     def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
         super().step(draw, clock, optimise)
-        batch = self.draw_joint(draw) if self.config.joint else None
+        batch = self.joint_batches.next(draw) if self.config.joint else None
         if batch is not None:
             optimise(self.joint_loss(batch))
             for features, labels in self.joint_seen:
                 self.joint_memory.update(features, labels)
         ema_update(self.teacher, self.encoder, self.alpha)
 
-    def draw_joint(self, draw: Draw) -> Batch | None:
-        """A batch by joint clusters, or None for the rest of an epoch with too few of both modalities to fill one."""
-        if self.drawable:
-            try:
-                return draw("joint")
-            except TooFewClustersError:
-                self.drawable = False
-        return None
-
-    def embed_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        self.embedded = super().embed_batch(batch)
-        return self.embedded
-
     def loss(self, batch: Batch, clock: Clock) -> Losses:
         c = self.config
-        losses = super().loss(batch, clock)
-        labels = {"visible": batch.visible.view_labels, "infrared": batch.infrared.view_labels}
-        student = dict(zip(MODALITIES, self.embedded, strict=True))
-        self.taught = dict(zip(MODALITIES, self.teach(batch), strict=True))
+        features = self.embed_batch(batch)
+        student, labels = by_modality(features), view_labels(batch)
+        losses = self.contrast(*features, batch) | self.cross(student, labels, clock)
+        with torch.no_grad():  # also where nothing reads it: the teacher's batch normalisation lives by its batches
+            self.taught = by_modality(embed_views(self.teacher, batch))
         if c.preset == "official":
             for target, crossed in self.crossed.items():
                 losses[target] = released_loss(self.memories[target], student[target], labels[target], crossed)
@@ -207,38 +190,28 @@ class PCLHD(PGM):
             losses[f"dynamic_{modality}"] = c.dynamic_weight * term
         return losses
 
-    def joint_loss(self, batch: Batch) -> Losses:
-        """Both modalities against the memory of joint clusters."""
-        memory, official = self.joint_memory, self.config.preset == "official"
-        visible, infrared = self.embed_batch(batch)
-        first = visible.detach(), batch.visible.view_labels
-        self.joint_seen = first, (infrared.detach(), batch.infrared.view_labels)
-        second = infrared, batch.infrared.view_labels
-        return {
-            "joint_visible": memory.loss(visible, batch.visible.view_labels),
-            "joint_infrared": released_loss(memory, *second, first) if official else memory.loss(*second),
-        }
-
-    def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
-        unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
-        return () if self.config.preset == "official" and unmatched else super().crossings(epoch)
-
-    @torch.no_grad()
-    def teach(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The teacher's features; also where nothing reads them, for its batch normalisation lives by its batches."""
-        visible = torch.cat(batch.visible.views)
-        features = self.teacher(visible, torch.cat(batch.infrared.views))
-        return features[: len(visible)], features[len(visible) :]
-
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, clock: Clock) -> Tensor:
         """Contrast with the dynamic prototypes of a modality."""
         memory, select = self.dynamic_memory[modality], self.config.dyn_select
         if select == "minmax":
             return memory.loss(features, labels)
-        rows = self.memories[modality].rows
-        generator = torch_generator(clock.derive("slot", modality))
-        slot = torch.randint(self.config.dynamic_slots, (len(rows),), generator=generator).to(rows.device)
-        return memory.loss_of_one(features, labels, slot, rows if select == "figure" else None)
+        slot = memory.draw_slot(torch_generator(clock.derive("slot", modality)))
+        others = self.memories[modality].rows if select == "figure" else None
+        return memory.loss_of_one(features, labels, slot, others)
+
+    def joint_loss(self, batch: Batch) -> Losses:
+        """Both modalities against the memory of joint clusters."""
+        memory, official = self.joint_memory, self.config.preset == "official"
+        visible, infrared = zip(self.embed_batch(batch), view_labels(batch).values(), strict=True)
+        self.joint_seen = [(features.detach(), labels) for features, labels in (visible, infrared)]
+        return {
+            "joint_visible": memory.loss(*visible),
+            "joint_infrared": released_loss(memory, *infrared, visible) if official else memory.loss(*infrared),
+        }
+
+    def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
+        unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
+        return () if self.config.preset == "official" and unmatched else super().crossings(epoch)
 
     def end_step(self, clock: Clock) -> None:
         super().end_step(clock)
@@ -249,14 +222,5 @@ class PCLHD(PGM):
                 drawn = draw_members(labels, c.dynamic_slots, generator, distinct=True)
                 self.dynamic_memory[modality].refresh(self.taught[modality], *drawn)
 
-    def models(self) -> Mapping[str, TwoStreamEncoder]:
-        return {"teacher": self.teacher, "student": self.encoder}
-
     def diagnostics(self) -> Mapping[str, Tensor]:
-        return {**super().diagnostics(), **self.figures}
-
-
-def released_loss(memory: ClusterMemory, features: Tensor, labels: Tensor, before: tuple[Tensor, Tensor]) -> Tensor:
-    """A loss with the released code's gradient: by a memory that other samples, ``before``, have moved meanwhile."""
-    assert isinstance(memory, HardMemory)
-    return memory.loss(features, labels, memory.moved(*before))
+        return self.figures

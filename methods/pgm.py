@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from components.association import UNMATCHED, match
-from components.clustering import centroids
-from components.crossing import direction, with_partner
+from components.association import UNMATCHED
+from components.crossing import direction, matched, with_partner
+from components.modalities import by_modality, view_labels
 from engine.registry import METHODS
 from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
 from methods.base import Stage
@@ -71,25 +71,20 @@ class PGM(ClusterContrast):
         return warmup(config), Stage("pgm", config)
 
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        labels = super().label(features, clock)
-        rows = centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
-        return replace(labels, visible_to_infrared=self.partners_of(*rows)["visible"])
+        return matched(features, super().label(features, clock), self.config.progressive)
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         super().begin_epoch(features, labels, clock)
-        self.memories = {"visible": self.visible_memory, "infrared": self.infrared_memory}
-        self.partners = self.partners_of(self.visible_memory.rows, self.infrared_memory.rows)
-
-    def partners_of(self, visible: Tensor, infrared: Tensor) -> dict[Modality, Tensor]:
-        """Partner of each cluster in the other modality, -1 for none, by modality."""
-        partners = match(visible, infrared, progressive=self.config.progressive)
-        return dict(zip(MODALITIES, partners, strict=True))
+        self.memories = by_modality((self.visible_memory, self.infrared_memory))
+        self.partners = by_modality(labels.pair("partners"))
 
     def loss(self, batch: Batch, clock: Clock) -> Losses:
-        visible, infrared = self.embed_batch(batch)
-        losses = self.contrast(visible, infrared, batch)
-        features = {"visible": visible, "infrared": infrared}
-        labels = {"visible": batch.visible.view_labels, "infrared": batch.infrared.view_labels}
+        features = self.embed_batch(batch)
+        return self.contrast(*features, batch) | self.cross(by_modality(features), view_labels(batch), clock)
+
+    def cross(self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], clock: Clock) -> Losses:
+        """The samples that cross over in this epoch, against their partners' rows."""
+        losses: Losses = {}
         self.crossed: dict[Modality, tuple[Tensor, Tensor]] = {}
         for source, target in self.crossings(clock.epoch):
             crossed, rows = with_partner(features[source], labels[source], self.partners[source])

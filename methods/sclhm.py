@@ -16,20 +16,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from components.association import UNMATCHED, match, mutual_match, nearest_match, sinkhorn_match
-from components.clustering import centroids
+from components.association import ASSOCIATIONS, UNMATCHED, paired
+from components.crossing import direction
 from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher
 from components.encoder import TwoStreamEncoder
-from components.hybrid import average, blend
-from components.labelling import cluster_each_modality
-from components.losses import smoothed_targets, soft_cross_entropy
-from components.memory import UPDATE_RULES, adaptive_weights, mean_weights, momentum_step, weighted_sum
+from components.hybrid import blend
+from components.labelling import centroids_of, cluster_each_modality
+from components.losses import soft_cross_entropy, teacher_targets
+from components.modalities import by_modality
+from components.shared_update import Seen, adaptive_update, plain_update
 from engine.registry import METHODS
 from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
 from methods.base import Method, Stage
 from methods.cluster_contrast import TINY, ClusterContrastConfig, warmup
-
-ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match, "sinkhorn": sinkhorn_match}
 
 
 @dataclass(frozen=True)
@@ -87,21 +86,6 @@ class SCLHMConfig(ClusterContrastConfig):
             )
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One modality's samples in one step, for the update of one memory.
-
-    Attributes:
-        features: ``[B, D]`` unit features of the student, without gradient.
-        labels: ``[B]`` rows of the memory.
-        trust: ``[B]`` probability of the assigned row.
-    """
-
-    features: Tensor
-    labels: Tensor
-    trust: Tensor
-
-
 @METHODS.register("sclhm")
 class SCLHM(Method):
     """A slowly moving teacher softens the targets; visible and infrared clusters meet in a third, blended memory.
@@ -136,25 +120,21 @@ class SCLHM(Method):
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         c = self.config
         labels = cluster_each_modality(features, c.clustering)
-        rows = centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
-        to_infrared, _ = ASSOCIATIONS[c.association](*rows)
-        return PseudoLabels(visible=labels.visible, infrared=labels.infrared, visible_to_infrared=to_infrared)
+        return paired(labels, ASSOCIATIONS[c.association](*centroids_of(features, labels)))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         c = self.config
-        visible = centroids(features.visible, labels.visible)
-        infrared = centroids(features.infrared, labels.infrared)
-        self.partners = ASSOCIATIONS[c.association](visible, infrared)
-        hybrid, *rows = blend(visible, infrared, self.partners, c.beta, c.members)
-        self.memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
-        self.hybrid_rows = dict(zip(MODALITIES, rows, strict=True))
-        self.alpha = alpha_for(max(c.ema_window, 1 / clock.iterations), clock.iterations)
+        centres, partners = centroids_of(features, labels), labels.pair("partners")
+        hybrid, *rows = blend(*centres, partners, c.beta, c.members)
+        self.memories = {**by_modality(centres), "hybrid": hybrid}
+        self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
+        self.alpha = alpha_for(c.ema_window, clock.iterations)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 
     def loss(self, batch: Batch, clock: Clock) -> Losses:
         c = self.config
         student, teacher = self.embed_pair(batch)
-        labels = {"visible": batch.visible.view_labels, "infrared": batch.infrared.labels}
+        labels = by_modality((batch.visible.view_labels, batch.infrared.labels))
         self.seen: dict[str, list[Seen]] = {name: [] for name in self.memories}
         losses: Losses = {m: self.contrast(m, student[m], teacher[m], labels[m]) for m in MODALITIES}
         for modality in MODALITIES if c.hml else ():
@@ -165,7 +145,7 @@ class SCLHM(Method):
             losses["cross"] = c.cross_weight * self.cross(student, labels, clock)
         return losses
 
-    def embed_pair(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
         """Unit features of student and teacher, by modality; both visible views, in the student's order."""
         plain, channel = batch.visible.views
         swapped = (channel, plain) if self.config.teacher_view == "independent" else (plain, channel)
@@ -174,9 +154,7 @@ class SCLHM(Method):
         with torch.no_grad():
             teacher = normalize(self.teacher(torch.cat(swapped), last))
         cut = [2 * len(plain), len(first)]
-        return dict(zip(MODALITIES, student.split(cut), strict=True)), dict(
-            zip(MODALITIES, teacher.split(cut), strict=True)
-        )
+        return by_modality(student.split(cut)), by_modality(teacher.split(cut))
 
     def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         """SSCL of one modality's samples against one memory; samples without a row in it are left out."""
@@ -188,7 +166,7 @@ class SCLHM(Method):
         logits = student @ self.memories[memory].T / c.temperature
         soft = (teacher @ self.memories[memory].T / c.temperature).softmax(dim=1)
         smooth = c.sscl and memory in c.sscl_on
-        targets = smooth_targets(labels, soft, c.smoothing if smooth else 0.0, c.consistency)
+        targets = teacher_targets(labels, soft, c.smoothing if smooth else 0.0, c.consistency)
         belief = soft if c.sscl else logits.detach().softmax(dim=1)
         trust = belief.gather(1, labels[:, None]).squeeze(1)
         self.seen[memory].append(Seen(student.detach(), labels, trust))
@@ -204,10 +182,10 @@ class SCLHM(Method):
             return 0.5
         return float((modality == "infrared") == (clock.epoch % 2 == 1))
 
-    def cross(self, student: dict[str, Tensor], labels: dict[str, Tensor], clock: Clock) -> Tensor:
+    def cross(self, student: dict[Modality, Tensor], labels: dict[Modality, Tensor], clock: Clock) -> Tensor:
         """PGM's alternating contrast with the other modality's memory, which it does not move."""
-        source, target = MODALITIES if clock.epoch % 2 == 0 else MODALITIES[::-1]
-        partners = self.partners[MODALITIES.index(source)][labels[source]]
+        source, target = direction(clock.epoch)
+        partners = self.partners[source][labels[source]]
         logits = student[source] @ self.memories[target].T / self.config.temperature
         kept = partners != UNMATCHED
         return cross_entropy(logits[kept], partners[kept]) if kept.any() else logits.sum() * 0
@@ -223,43 +201,13 @@ class SCLHM(Method):
         """AMU, or the plain rule; modalities that share a memory have equal say in every row."""
         c = self.config
         if not c.amu:
-            moved = [UPDATE_RULES[c.update](rows, s.features, s.labels, c.momentum) for s in seen]
-            if len(moved) == 1:
-                return moved[0]
-            present = [s.labels.bincount(minlength=len(rows)) > 0 for s in seen]
-            return momentum_step(rows, *average(moved, present), momentum=0.0)
-        sums = []
-        for s in seen:
-            weights = adaptive_weights(rows, s.features, s.labels, s.trust, c.amu_temperature, c.trust)
-            self.figures["effective_samples"].append(len(s.labels.unique()) / (weights**2).sum())
-            sums.append(weighted_sum(s.features, s.labels, weights, len(rows)))
-        if len(sums) == 1:
-            return momentum_step(rows, *sums[0], c.momentum)
-        return momentum_step(rows, *average([normalize(total) for total, _ in sums], [p for _, p in sums]), c.momentum)
+            return plain_update(rows, seen, c.update, c.momentum)
+        rows, effective = adaptive_update(rows, seen, c.amu_temperature, c.trust, c.momentum)
+        self.figures["effective_samples"] += effective
+        return rows
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         return {"teacher": self.teacher, "student": self.encoder}
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         return {name: torch.stack(values).mean() for name, values in self.figures.items() if values}
-
-
-def smooth_targets(labels: Tensor, soft: Tensor, smoothing: float, consistency: str) -> Tensor:
-    """Targets of SSCL: the cluster label blended with the teacher's soft assignment.
-
-    The mass left on the label is ``1 - smoothing * (1 - c)`` with ``c = soft[label]``: an image that the teacher
-    finds consistent with its cluster is hardly smoothed.
-
-    Args:
-        labels: ``[B]`` rows of the memory.
-        soft: ``[B, K]`` the teacher's probabilities.
-        smoothing: weight of the soft assignment [eps_s].
-        consistency: ``plain``; ``sample`` scales the weight by ``1 - c``; ``class`` blends ``soft`` half and half
-            with its mean over the samples of the batch that have the same label.
-    """
-    if consistency == "sample":
-        return smoothed_targets(labels, soft, smoothing * (1 - soft.gather(1, labels[:, None]).squeeze(1)))
-    if consistency == "class":
-        means, _ = weighted_sum(soft, labels, mean_weights(labels), soft.shape[1])
-        soft = (soft + means[labels]) / 2
-    return smoothed_targets(labels, soft, smoothing)

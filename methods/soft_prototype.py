@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.association import match
-from components.clustering import centroids
-from components.crossing import direction
-from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher
+from components.crossing import direction, matched
+from components.drawn import Drawn
+from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher, share_statistics
 from components.encoder import TwoStreamEncoder
 from components.instance_discrimination import hardest_share, instance_loss, update_bank
+from components.modalities import by_modality
 from components.soft_prototypes import (
     FORMS,
     Choice,
@@ -31,13 +31,17 @@ from components.soft_prototypes import (
     describe,
     nearest_prototypes,
     random_prototypes,
-    soft_weights,
-    uniform_weights,
 )
 from engine.registry import METHODS, UsageError
-from engine.types import MODALITIES, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels, Samples
+from engine.types import MODALITIES, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels
 from methods.base import Stage
 from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
+
+SECOND_STAGE = (
+    *("soft_weights", "slots", "share", "scope", "floor", "weight_temperature", "form"),
+    *("prototype_weight", "prototype_ramp", "cross_weight", "cross_updates", "ema_window"),
+)
+"""Settings that a first stage without prototypes does not depend on."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,20 @@ class SoftPrototypeConfig(ClusterContrastConfig):
         if self.warmup_epochs is not None:
             self.check_range(1, math.inf, "warmup_epochs")
 
+    @property
+    def first_stage(self) -> Stage:
+        """What comes before: cluster contrast, with instance discrimination where that is on; without, the baseline's.
+
+        Settings that only the second stage reads are dropped, so that one training serves all that differs there. Where
+        prototypes are not scheduled they are there from the start, and only ``update`` and ``warmup_epochs`` are.
+        """
+        first = replace(self.reset("warmup_epochs"), phase="first", update=ClusterContrastConfig.update)
+        if self.prototypes != "none" and not self.scheduled:
+            return Stage("soft_prototype", first, self.warmup_epochs)
+        if not self.instances:
+            return warmup(self, self.warmup_epochs)
+        return Stage("soft_prototype", replace(first.reset(*SECOND_STAGE), prototypes="none"), self.warmup_epochs)
+
 
 @dataclass(frozen=True)
 class Shares:
@@ -135,44 +153,21 @@ class Shares:
         return cls(instance, contrast, c.prototype_weight * risen if c.prototypes != "none" else 0.0)
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """One modality's rows in one step, view after view; the last two hold the images drawn from all, too."""
-
-    features: Tensor
-    labels: Tensor
-    looks: Tensor
-    """Unit features ``[B + E, D]``."""
-    index: Tensor
-    """Their images ``[B + E]``."""
-
-    @classmethod
-    def of(cls, samples: Samples, features: Tensor, extra: int) -> Drawn:
-        """Sort out a batch of which ``extra`` images, the last of every view, were drawn from all."""
-        views, count = len(samples.views), len(samples.index) - extra
-        clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1)
-        return cls(clustered, samples.labels[:count].repeat(views), normalize(features), samples.index.repeat(views))
-
-
 @METHODS.register("soft_prototype")
 class SoftPrototype(ClusterContrast):
     """Clusters are contrasted by the images nearest to their centroid, the more central the more they weigh;
     before there are classes worth that, single images are told apart, clusters' outliers included.
 
-    **Known publicly** (abstract of the paper): soft prototypes are highly similar nearest neighbours; a weight
-    measures how relevant each is to the current centroid; instance discrimination finds similarity bottom-up;
-    training moves from instances to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared
-    Technology 47(5), 628-634, 2025) adds that neighbours are a centroid's, that the weighted prototypes enter the
-    contrast, and that attention moves gradually to them. No formula, constant or result of either was available to
-    us, and no code.
+    **Known publicly** (abstract): soft prototypes are highly similar nearest neighbours; a weight measures how relevant
+    each is to the current centroid; instance discrimination finds similarity bottom-up; training moves from instances
+    to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared Technology 47(5), 628-634, 2025) adds that
+    neighbours are a centroid's, that weighted prototypes enter the contrast, and that attention moves there gradually.
 
-    **Our reconstruction:** every formula and constant. Two stages, cluster contrast follows PCLHD
-    (shijiangming1/PCLHD @c1f7b24), matching and alternation PGM (zesenwu23/USL-VI-ReID @ed4a7df), soft weights SNCLR
-    (ChongjianGE/SNCLR @b95c7e5), instance discrimination a bank a modality as in NPID and UCDIR
-    (conghuihu/UCDIR @ad7fa42), its spared negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a
-    cluster as prototypes, the rank-wise contrast, the images drawn from all, the numbers of the schedule; and the
-    teacher's, which averages over all steps until its window is full and takes over the student's batch statistics.
-    PCLHD's hard prototypes and joint clustering are left out.
+    **Our reconstruction:** every formula and constant. Two stages, cluster contrast follows PCLHD (shijiangming1/PCLHD
+    @c1f7b24), matching and alternation PGM (zesenwu23/USL-VI-ReID @ed4a7df), soft weights SNCLR (ChongjianGE/SNCLR
+    @b95c7e5), instance discrimination a bank a modality as in NPID and UCDIR (conghuihu/UCDIR @ad7fa42), its spared
+    negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a cluster as prototypes, the rank-wise
+    contrast, the images drawn from all, the numbers of the schedule, the teacher's first steps and statistics.
     """
 
     Config = SoftPrototypeConfig
@@ -189,7 +184,7 @@ class SoftPrototype(ClusterContrast):
     def stages(cls, config: SoftPrototypeConfig) -> tuple[Stage, ...]:
         if config.phase != "second":
             raise UsageError(f"method.phase={config.phase} is chosen by the method: leave it out")
-        return first_stage(config), Stage("soft_prototype", config)
+        return config.first_stage, Stage("soft_prototype", config)
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         student = super().models()
@@ -197,21 +192,17 @@ class SoftPrototype(ClusterContrast):
 
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
         labels = super().label(features, clock)
-        if not self.crosses:
-            return labels
-        rows = centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
-        return replace(labels, visible_to_infrared=match(*rows)[0])
+        return matched(features, labels) if self.crosses else labels
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         super().begin_epoch(features, labels, clock)
-        self.memories = {"visible": self.visible_memory, "infrared": self.infrared_memory}
+        self.memories = by_modality((self.visible_memory, self.infrared_memory))
         self.shares = Shares.at(self.config, clock)
-        self.alpha = alpha_for(max(self.config.ema_window, 1 / clock.iterations), clock.iterations)
+        self.alpha = alpha_for(self.config.ema_window, clock.iterations)
         if self.crosses:
-            self.partners = match(self.visible_memory.rows, self.infrared_memory.rows)
-        unit = features.normalised()
-        self.banks: dict[Modality, Tensor] = {"visible": unit.visible, "infrared": unit.infrared}
-        self.labels: dict[Modality, Tensor] = {"visible": labels.visible, "infrared": labels.infrared}
+            self.partners = by_modality(labels.pair("partners"))
+        self.banks = by_modality((normalize(features.visible), normalize(features.infrared)))
+        self.labels = by_modality(labels.pair())
         chosen_in = MODALITIES if self.shares.prototypes else ()
         self.chosen = {modality: self.choose(modality, clock) for modality in chosen_in}
         self.figures = [describe(self.memories[modality].rows, self.prototypes(modality)) for modality in chosen_in]
@@ -227,13 +218,8 @@ class SoftPrototype(ClusterContrast):
 
     def prototypes(self, modality: Modality) -> SoftPrototypes:
         """The chosen images as the bank has them now, weighted by the centroids of now."""
-        choice = self.chosen[modality]
-        vectors = self.banks[modality][choice.index]
-        weights = uniform_weights(choice.counts)
-        if self.config.soft_weights:
-            rows = self.memories[modality].rows
-            weights = soft_weights(rows, vectors, choice.counts, self.config.weight_temperature)
-        return SoftPrototypes(vectors, weights, choice.counts)
+        temperature = self.config.weight_temperature if self.config.soft_weights else None
+        return self.chosen[modality].weighted(self.memories[modality].rows, self.banks[modality], temperature)
 
     def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
         extra = self.config.instance_extra if self.shares.instance else 0
@@ -279,7 +265,7 @@ class SoftPrototype(ClusterContrast):
         """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
         source, target = direction(clock.epoch)
         drawn = self.drawn[source]
-        return target, drawn.features, self.partners[MODALITIES.index(source)][drawn.labels]
+        return target, drawn.features, self.partners[source][drawn.labels]
 
     @torch.no_grad()
     def end_step(self, clock: Clock) -> None:
@@ -294,32 +280,8 @@ class SoftPrototype(ClusterContrast):
                 self.banks[modality] = update_bank(bank, drawn.looks, drawn.index, c.instance_momentum)
         if c.phase == "second":
             ema_update(self.teacher, self.encoder, ema_coefficient(clock.iteration, self.alpha))
-            for mine, student in zip(self.teacher.buffers(), self.encoder.buffers(), strict=True):
-                mine.copy_(student)  # the teacher sees no batches: its normalisation has the student's statistics
+            share_statistics(self.teacher, self.encoder)
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         names = dict.fromkeys(name for figures in self.figures for name in figures)
         return {name: torch.stack([f[name] for f in self.figures if name in f]).mean() for name in names}
-
-
-FIRST_STAGE = {f.name for f in fields(SoftPrototypeConfig) if f.name.startswith("instance")} | {
-    *(f.name for f in fields(ClusterContrastConfig)),
-    *("phase", "scheduled", "centroid_start"),
-}
-"""Settings that a first stage without prototypes depends on."""
-
-
-def first_stage(config: SoftPrototypeConfig) -> Stage:
-    """What comes before: dual cluster contrast, with instance discrimination where that is on.
-
-    Settings of the second stage are dropped, so that one training serves all that differs there only, and the
-    baseline's own serves where instance discrimination is off. Without schedule, prototypes are there from the start.
-    """
-    early = config.prototypes != "none" and not config.scheduled
-    if not (config.instances or early):
-        return warmup(config, config.warmup_epochs)
-    first = replace(config, phase="first", update=ClusterContrastConfig.update, warmup_epochs=None)
-    if not early:
-        kept = {name: getattr(first, name) for name in FIRST_STAGE}
-        first = SoftPrototypeConfig(**kept, prototypes="none")
-    return Stage("soft_prototype", first, config.warmup_epochs)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher
+from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher, share_statistics
 
 
 def network() -> nn.Sequential:
@@ -22,8 +22,18 @@ def test_ramp_values(iteration, expected):
 def test_window_is_a_fraction_of_the_stage():
     assert alpha_for(0.1, 50 * 200) == pytest.approx(0.999)
     assert alpha_for(0.1, 300) == pytest.approx(1 - 1 / 30)
-    with pytest.raises(ValueError, match="shorter than one"):
-        alpha_for(0.1, 5)
+    assert alpha_for(0.1, 5) == 0  # at least one iteration: the teacher is the student
+
+
+def test_a_teacher_may_take_over_its_student_s_statistics():
+    student = network()
+    teacher = make_teacher(student)
+    student(torch.randn(8, 3, generator=torch.Generator().manual_seed(1)))
+    assert not torch.equal(teacher[1].running_mean, student[1].running_mean)
+    share_statistics(teacher, student)
+    for mine, own in zip(teacher.buffers(), student.buffers(), strict=True):
+        assert torch.equal(mine, own)
+        assert mine is not own
 
 
 def test_teacher_is_the_loop_average_of_its_students():

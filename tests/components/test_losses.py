@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from components.losses import smoothed_targets, soft_cross_entropy
+from components.losses import smoothed_targets, soft_cross_entropy, teacher_targets
 
 
 def unit(values):
@@ -70,3 +70,28 @@ def test_targets_are_distributions_and_stop_gradients():
     soft_cross_entropy(logits, target).backward()
     assert teacher.grad is None
     assert logits.grad is not None
+
+
+def test_a_reliable_sample_is_smoothed_less():
+    targets = teacher_targets(LABELS, (unit(TEACHER) / 0.05).softmax(1), 0.3, "sample")
+    smoothing = (1 - targets[1, 1]) / (1 - (unit(TEACHER) / 0.05).softmax(1)[1, 1])
+    assert float(smoothing) == pytest.approx(0.241610, abs=1e-6)
+    assert float(soft_cross_entropy(unit(STUDENT)[1:] / 0.05, targets[1:])) == pytest.approx(0.980867, abs=1e-6)
+
+
+def test_class_consistency_shares_soft_assignments_within_a_cluster():
+    soft = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)).softmax(1)
+    labels = torch.tensor([0, 1, 0, 2, 1])
+    targets = teacher_targets(labels, soft, 0.4, "class")
+    for i, label in enumerate(labels):
+        mates = torch.stack([soft[j] for j in range(5) if labels[j] == label]).mean(0)
+        expected = 0.4 * (soft[i] + mates) / 2
+        expected[label] += 0.6
+        torch.testing.assert_close(targets[i], expected)
+
+
+def test_the_mass_left_on_the_label_follows_its_consistency():
+    soft = torch.rand(6, 4, generator=torch.Generator().manual_seed(1)).softmax(1)
+    labels = torch.tensor([0, 1, 2, 3, 0, 1])
+    kept = teacher_targets(labels, soft, 0.3, "plain").gather(1, labels[:, None])
+    torch.testing.assert_close(kept, 1 - 0.3 * (1 - soft.gather(1, labels[:, None])))

@@ -14,7 +14,6 @@ from components.memory import (
     mean_update,
     mean_weights,
     momentum_step,
-    random_update,
     random_weights,
     sequential_update,
     weighted_sum,
@@ -135,7 +134,7 @@ def test_hardest_of_equals_is_the_first():
     assert hardest_weights(rows, features, labels).tolist() == [0, 1, 0]
 
 
-def test_random_update_takes_one_sample_of_each_cluster_uniformly():
+def test_random_weights_take_one_sample_of_each_cluster_uniformly():
     labels = torch.tensor([0, 2, 0, 2, 2, 0, 2])
     generator = torch.Generator().manual_seed(0)
     drawn = torch.stack([random_weights(labels, 3, generator) for _ in range(3000)])
@@ -143,12 +142,6 @@ def test_random_update_takes_one_sample_of_each_cluster_uniformly():
     assert (drawn[:, labels == 2].sum(1) == 1).all()
     expected = torch.tensor([1 / 3, 1 / 4, 1 / 3, 1 / 4, 1 / 4, 1 / 3, 1 / 4])
     assert torch.allclose(drawn.mean(0), expected, atol=0.035)
-    rows, features = unit(np.eye(3)), unit(np.random.default_rng(0).normal(size=(7, 3)))
-    moved = random_update(rows, features, labels, 0.0, torch.Generator().manual_seed(5))
-    chosen = random_weights(labels, 3, torch.Generator().manual_seed(5)).nonzero().flatten().tolist()
-    for i in chosen:
-        assert torch.allclose(moved[labels[i]], features[i])
-    assert torch.equal(moved[1], rows[1])
 
 
 AMU_ROW = [[1, 0.2, 0.1]]
@@ -214,7 +207,7 @@ def test_rows_stay_unit_and_rows_without_samples_stay_as_they_are(seed, batch, m
         sequential_update(rows, features, labels, momentum),
         mean_update(rows, features, labels, momentum),
         hard_update(rows, features, labels, momentum),
-        random_update(rows, features, labels, momentum, generator),
+        weighted_update(rows, features, labels, random_weights(labels, len(rows), generator), momentum),
     ):
         assert torch.allclose(moved.norm(dim=1), torch.ones(7, dtype=torch.float64))
         untouched = [k for k in range(len(rows)) if k not in labels]

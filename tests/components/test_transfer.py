@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from components.transfer import transfer_labels
+from components.clustering import centroids
+from components.transfer import transfer_labels, transferred
+from engine.registry import UsageError
+from engine.types import Features, Modality, PseudoLabels
 
 
 def waves(rows: int, width: int, shift: float) -> Tensor:
@@ -69,3 +72,28 @@ def test_the_nearest_image_of_a_prototype_always_passes_and_lower_gates_let_more
     for low, high in ((0.0, 0.5), (0.5, 0.8), (0.8, 1.0)):
         looser, tighter = (transfer_labels(IMAGES, torch.zeros(9), PROTOTYPES, t) >= 0 for t in (low, high))
         assert (looser | ~tighter).all()
+
+
+@pytest.mark.parametrize("modality", ["visible", "infrared"])
+def test_one_modality_takes_the_clusters_of_the_other(modality: Modality) -> None:
+    cameras = torch.zeros(9, dtype=torch.int64)
+    features = Features(IMAGES, IMAGES.flip(0) + 0.1, cameras, cameras)
+    own = PseudoLabels(visible=LABELS, infrared=torch.tensor([2, 1, 0, 2, 1, 0, 3, 3, -1]))
+    new = transferred(features, own, modality, 0.5)
+    visible, infrared = (features.visible, own.visible), (features.infrared, own.infrared)
+    expected = (
+        (transfer_labels(*visible, centroids(*infrared), 0.5), own.infrared)
+        if modality == "visible"
+        else (own.visible, transfer_labels(*infrared, centroids(*visible), 0.5))
+    )
+    assert all(torch.equal(*pair) for pair in zip(new.pair(), expected, strict=True))
+    assert new.visible_to_infrared is not None
+    for k, partner in enumerate(new.visible_to_infrared.tolist()):
+        assert partner == (k if k in new.visible and k in new.infrared else -1)
+
+
+def test_a_gate_that_lets_too_little_pass_is_told() -> None:
+    cameras = torch.zeros(9, dtype=torch.int64)
+    features = Features(IMAGES[:1].repeat(9, 1), IMAGES, cameras, cameras)
+    with pytest.raises(UsageError, match=r"1 clusters left after label transfer \(tau=0.5\); lower --set method.tau"):
+        transferred(features, PseudoLabels(LABELS, LABELS), "visible", 0.5)

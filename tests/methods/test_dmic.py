@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.jaccard import _encode, _expand, jaccard_distance, nested_groups
+from components.labelling import cameras_of_each
 from components.neighbours import nearest
 from components.sampling import TooFewClustersError
 from engine.config import CONFIGS, build, load_config
 from engine.registry import UsageError
 from engine.types import Batch, Features, PseudoLabels
 from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.dmic import DMIC, DMICConfig, joint_groups, neighbourhood
+from methods.dmic import DMIC, DMICConfig, neighbourhood
 
 SMALL = {"k1": 6, "k2": 2, "joint_k2": 5}
 OFF = {"phase": "intra", "mie": False, "dnc": False, "intra_instance": False, "real_time": False}
@@ -129,6 +130,11 @@ def test_label_uses_the_schedule_and_a_constant_joint_k2(monkeypatch: pytest.Mon
 
 
 # ---- modality-camera invariant expansion -----------------------------------------------------------------------
+
+
+def joint_groups(visible: Tensor, infrared: Tensor, mode: str) -> Tensor:
+    nothing = torch.zeros(0, 1)
+    return cameras_of_each(Features(nothing, nothing, visible, infrared), nested=mode == "two_level")
 
 
 def weights(lists: NDArray[np.int32], groups: Any, n: int) -> NDArray[np.float32]:

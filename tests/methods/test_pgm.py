@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.association import match
+from components.crossing import matched
 from components.memory import UPDATE_RULES
 from engine.registry import UsageError
 from engine.types import MODALITIES, Batch, Modality, PseudoLabels
@@ -115,6 +116,7 @@ def test_renumbering_clusters_leaves_the_losses() -> None:
     order = torch.randperm(world.PEOPLE, generator=torch.Generator().manual_seed(1))
     before = method.loss(batch, world.clock())
     renumbered = PseudoLabels(torch.where(labels.visible < 0, -1, order[labels.visible]), labels.infrared)
+    renumbered = matched(seen, renumbered)
     method.begin_epoch(seen, renumbered, world.clock())
     moved = replace(batch, visible=replace(batch.visible, labels=order[batch.visible.labels]))
     after = method.loss(moved, world.clock())
@@ -135,7 +137,7 @@ def test_every_cluster_has_a_partner_and_the_journal_is_told() -> None:
     seen = world.features(width=WIDTH)
     labels = method.label(seen, world.clock())
     assert torch.equal(labels.visible_to_infrared, method.partners["visible"])
-    method.begin_epoch(seen, merged(labels, 2), world.clock())  # three times as many visible ones
+    method.begin_epoch(seen, matched(seen, merged(labels, 2)), world.clock())  # three times as many visible ones
     assert sorted(method.partners["visible"].tolist()) == [0, 0, 0, 1, 1, 1]
     assert len(set(method.partners["infrared"].tolist())) == 2
     assert float(method.diagnostics()["matched"]) == 1
@@ -144,7 +146,7 @@ def test_every_cluster_has_a_partner_and_the_journal_is_told() -> None:
 def test_one_to_one_leaves_clusters_out_of_the_cross_contrast() -> None:
     method, batch = started(progressive=False)
     seen = world.features(width=WIDTH)
-    labels = merged(method.label(seen, world.clock()), 2)
+    labels = matched(seen, merged(method.label(seen, world.clock()), 2), progressive=False)
     method.begin_epoch(seen, labels, world.clock())
     partners = method.partners["visible"]
     assert int((partners < 0).sum()) == world.PEOPLE - 2

@@ -8,15 +8,13 @@ import pytest
 import torch
 import world
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from components.ema import alpha_for
-from components.hybrid import average, blend
-from components.losses import soft_cross_entropy
-from components.memory import momentum_step
+from components.hybrid import blend
 from engine.types import MODALITIES
 from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.sclhm import SCLHM, SCLHMConfig, Seen, smooth_targets
+from methods.sclhm import SCLHM, SCLHMConfig
 
 SMALL = {"k1": 6, "k2": 2}
 ABLATION = {  # SSCL, HML, AMU: every row of the grid is three settings
@@ -44,50 +42,7 @@ def a_batch(method: SCLHM) -> Any:
     return world.batch(method.label(world.features(width=method.encoder.feature_dim), world.clock()), method)
 
 
-# ---- formulas against hand-computed values -------------------------------------------------------------------
-
-F = unit([0.9, 0.4, 0.1], [0.5, 0.6, 0.62])
-T = unit([0.95, 0.3, 0.1], [0.55, 0.56, 0.62])
-Y = torch.tensor([0, 1])
-
-
-def test_soft_targets_and_loss() -> None:
-    f = F.clone().requires_grad_()
-    soft = (T / 0.05).softmax(1)
-    targets = smooth_targets(Y, soft, 0.3, "plain")
-    torch.testing.assert_close(targets[1], torch.tensor([0.047808, 0.758390, 0.193802]).double(), atol=1e-6, rtol=0)
-    loss = soft_cross_entropy(f / 0.05, targets)
-    loss.backward()
-    assert loss.item() == pytest.approx(0.492224, abs=1e-6)
-    assert float(cross_entropy(F / 0.05, Y)) == pytest.approx(0.483147, abs=1e-6)
-    expected = torch.tensor([0.033993, -3.778838, 3.744845]).double()
-    torch.testing.assert_close(f.grad[1], expected, atol=1e-5, rtol=0)
-
-
-def test_a_reliable_sample_is_smoothed_less() -> None:
-    targets = smooth_targets(Y, (T / 0.05).softmax(1), 0.3, "sample")
-    smoothing = (1 - targets[1, 1]) / (1 - (T / 0.05).softmax(1)[1, 1])
-    assert float(smoothing) == pytest.approx(0.241610, abs=1e-6)
-    assert float(soft_cross_entropy(F[1:] / 0.05, targets[1:])) == pytest.approx(0.980867, abs=1e-6)
-
-
-def test_class_consistency_shares_soft_assignments_within_a_cluster() -> None:
-    soft = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)).softmax(1)
-    labels = torch.tensor([0, 1, 0, 2, 1])
-    targets = smooth_targets(labels, soft, 0.4, "class")
-    for i, label in enumerate(labels):
-        mates = torch.stack([soft[j] for j in range(5) if labels[j] == label]).mean(0)
-        expected = 0.4 * (soft[i] + mates) / 2
-        expected[label] += 0.6
-        torch.testing.assert_close(targets[i], expected)
-
-
-def test_the_mass_left_on_the_label_follows_its_consistency() -> None:
-    soft = torch.rand(6, 4, generator=torch.Generator().manual_seed(1)).softmax(1)
-    labels = torch.tensor([0, 1, 2, 3, 0, 1])
-    kept = smooth_targets(labels, soft, 0.3, "plain").gather(1, labels[:, None])
-    torch.testing.assert_close(kept, 1 - 0.3 * (1 - soft.gather(1, labels[:, None])))
-
+# ---- the blend against hand-computed values -------------------------------------------------------------------
 
 VISIBLE = unit([1, 0, 0.2], [0.1, 1, 0], [0, 0.2, 1], [0.9, 0.1, 0.6])
 INFRARED = unit([0.8, 0.1, 0.3], [0, 0.9, 0.4])
@@ -130,43 +85,6 @@ def test_clusters_without_partner_have_no_hybrid_row() -> None:
     torch.testing.assert_close(hybrid[1], INFRARED[1])
     assert visible_rows.tolist() == [0, -1, -1, -1]
     assert infrared_rows.tolist() == [0, -1]
-
-
-def test_modalities_have_equal_say_in_a_shared_row() -> None:
-    generator = torch.Generator().manual_seed(2)
-    rows = normalize(torch.randn(4, 5, generator=generator), dim=1)
-    method = started()
-    parts = []
-    for labels in (torch.tensor([0, 0, 0, 1]), torch.tensor([0, 2, 2, 2])):
-        features = normalize(torch.randn(4, 5, generator=generator), dim=1)
-        parts.append(Seen(features, labels, torch.rand(4, generator=generator)))
-    new = method.updated(rows, parts)
-    c = method.config
-    for k in range(4):
-        targets = []
-        for s in parts:
-            mine = [i for i in range(4) if s.labels[i] == k]
-            if not mine:
-                continue
-            scores = [
-                float(-(s.features[i] @ rows[k]) / c.amu_temperature + c.trust * s.trust[i].clamp(min=1e-6).log())
-                for i in mine
-            ]
-            weights = torch.tensor(scores).softmax(0)
-            total = sum(w * s.features[i] for w, i in zip(weights, mine, strict=True))
-            targets.append(normalize(total, dim=0))
-        expected = rows[k]
-        if targets:
-            expected = normalize(c.momentum * rows[k] + (1 - c.momentum) * torch.stack(targets).mean(0), dim=0)
-        torch.testing.assert_close(new[k], expected, atol=1e-5, rtol=1e-5)
-
-
-def test_average_counts_only_parts_with_samples() -> None:
-    parts = [torch.tensor([[2.0], [4.0], [9.0]]), torch.tensor([[6.0], [8.0], [9.0]])]
-    present = [torch.tensor([True, True, False]), torch.tensor([True, False, False])]
-    mean, anywhere = average(parts, present)
-    assert mean.squeeze(1).tolist() == [4.0, 4.0, 0.0]
-    assert anywhere.tolist() == [True, True, False]
 
 
 # ---- the method ----------------------------------------------------------------------------------------------
@@ -326,8 +244,3 @@ def test_diagnostics_are_shares() -> None:
     assert 0 < float(figures["consistency"]) < 1
     assert float(figures["moved_mass"]) == pytest.approx(0.3 * (1 - float(figures["consistency"])), rel=1e-4)
     assert float(figures["effective_samples"]) >= 1
-
-
-def test_rows_without_samples_stay() -> None:
-    rows = unit([1.0, 0.0], [0.0, 1.0])
-    assert torch.equal(momentum_step(rows, torch.zeros(2, 2).double(), torch.tensor([False, False]), 0.0), rows)

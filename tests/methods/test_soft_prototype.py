@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from components.association import match
+from components.crossing import matched
+from components.drawn import Drawn
 from components.memory import ClusterMemory
 from engine.config import load_config
 from engine.registry import UsageError
@@ -19,7 +21,7 @@ from engine.types import MODALITIES, OUTLIER, Batch, Clock, PseudoLabels
 from methods.base import Method
 from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 from methods.pgm import PGM, PGMConfig
-from methods.soft_prototype import Drawn, Shares, SoftPrototype, SoftPrototypeConfig
+from methods.soft_prototype import Shares, SoftPrototype, SoftPrototypeConfig
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "slots": 3, "instance_extra": 5}
 OFF = {"prototypes": "none", "instances": False, "cross_weight": 0.0}
@@ -382,7 +384,8 @@ def test_renumbering_clusters_leaves_losses_unchanged() -> None:
         return torch.where(part < 0, part, order[m][part.clamp(min=0)])  # type: ignore[index]
 
     other = PseudoLabels(visible=renamed("visible", labels.visible), infrared=renamed("infrared", labels.infrared))
-    renumbered.begin_epoch(world.features(width=method.encoder.feature_dim), other, LATE)
+    seen = world.features(width=method.encoder.feature_dim)
+    renumbered.begin_epoch(seen, matched(seen, other), LATE)
     parts = {m: replace(getattr(batch, m), labels=renamed(m, getattr(batch, m).labels)) for m in MODALITIES}
     losses = renumbered.loss(Batch(**parts), LATE)
     assert losses.keys() == expected.keys()
@@ -507,10 +510,11 @@ def test_unequal_cluster_counts_and_clusters_of_one_image_train() -> None:
     visible = people.clone()
     visible[0] = world.PEOPLE  # a cluster of one image
     infrared = torch.where(people < 2, people, OUTLIER)
-    labels = PseudoLabels(visible=visible, infrared=infrared)
+    seen = world.features(width=method.encoder.feature_dim)
+    labels = matched(seen, PseudoLabels(visible=visible, infrared=infrared))
     for epoch in (2, 3):
         clock = world.clock(epoch=epoch)
-        method.begin_epoch(world.features(width=method.encoder.feature_dim), labels, clock)
+        method.begin_epoch(seen, labels, clock)
         method.train()
         losses = method.loss(world.batch(labels, method, count=4, extra=2), clock, 2)
         method.end_step(clock)

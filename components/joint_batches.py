@@ -1,0 +1,28 @@
+"""The second batch of an iteration, by clusters of both modalities together: PCLHD and DMIC take a step on it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from components.sampling import TooFewClustersError
+from engine.types import OUTLIER, Batch, Draw
+
+
+class JointBatches:
+    """Batches by the ``joint`` labels of an epoch; none from when these turn out too few to fill one.
+
+    Args:
+        labels: joint clusters of the visible and of the infrared images that may be drawn.
+    """
+
+    def __init__(self, labels: tuple[Tensor, Tensor]) -> None:
+        self.drawable = all(bool((part != OUTLIER).any()) for part in labels)
+
+    def next(self, draw: Draw) -> Batch | None:
+        """The next batch, or None for the rest of the epoch."""
+        if self.drawable:
+            try:
+                return draw("joint")
+            except TooFewClustersError:
+                self.drawable = False
+        return None

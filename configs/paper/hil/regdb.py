@@ -1,0 +1,5 @@
+"""HIL on RegDB as released (haonanshi0125/HIL @09c857a): half the steps, fewer parts, a stricter gate."""
+
+_base_ = "sysu.py"
+train = {"iterations": 50, "visible_clusters": 8}
+method = {"sub_centres": 2, "tau": 0.8}

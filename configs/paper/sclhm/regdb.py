@@ -1,0 +1,3 @@
+"""SCLHM on RegDB with the batches of ADCA."""
+
+_base_ = "../adca/regdb.py"
