@@ -22,7 +22,7 @@ from datasets.synthetic.layout import plan
 from datasets.synthetic.raycast import cast, column_places
 from datasets.synthetic.render import render
 from datasets.synthetic.skeleton import Pose
-from datasets.synthetic.tree import chunks
+from datasets.synthetic.writing import batches_of
 from engine.registry import UsageError
 
 TINY = SyntheticSpec(size="tiny")
@@ -185,7 +185,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(trees: dict[str, Path], tm
 
 
 def test_rendering_leaves_global_state_alone() -> None:
-    shots = chunks(plan("sysu", TINY))[0][:2]
+    shots = batches_of(plan("sysu", TINY).shots, TINY)[0][:2]
     torch.manual_seed(5)
     np.random.seed(5)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
