@@ -23,7 +23,7 @@ from benchmarks.crop_statistics import correlation_inside, grey_of, measure, out
 from datasets.synthetic.cameras import Camera, Layout
 from datasets.synthetic.climate import CLIMATES
 from datasets.synthetic.layout import Shot, plan
-from datasets.synthetic.render import camera_of, person_of, picture
+from datasets.synthetic.render import camera_of, picture, seen_by
 from datasets.synthetic.spec import SyntheticSpec, parse
 from datasets.synthetic.view import View, draw_view
 from engine.registry import UsageError
@@ -109,15 +109,15 @@ def collect(layout: Layout, spec: SyntheticSpec, people: int) -> Crops:
 def _measured(
     spec: SyntheticSpec, layout: Layout, camera: Camera, shots: Sequence[Shot], views: Sequence[View]
 ) -> list[dict[str, float]]:
-    worn = [person_of(spec, layout, shot.person) for shot in shots]
+    worn = [seen_by(spec, layout, shot.person, camera.number) for shot in shots]
     height = reference()["height"]
-    pixels, coverage = picture(spec, camera, worn, views, height)
-    rows = [measure(grey_of(image)) | {"person": shot.person} for image, shot in zip(pixels, shots, strict=True)]
+    seen = picture(spec, camera, worn, views, height)
+    rows = [measure(grey_of(image)) | {"person": shot.person} for image, shot in zip(seen.pixels, shots, strict=True)]
     if camera.band == "visible":
         return rows
-    partner, _ = picture(spec, camera_of(spec, layout, 1), worn, views, height)
-    for row, image, seen, mask in zip(rows, pixels, partner, coverage, strict=True):
-        grey, visible = grey_of(image), grey_of(seen)
+    lit = picture(spec, camera_of(spec, layout, 1), worn, views, height).pixels
+    for row, image, partner, mask in zip(rows, seen.pixels, lit, seen.coverage, strict=True):
+        grey, visible = grey_of(image), grey_of(partner)
         row |= outline(grey, mask)
         row["outline edge share, visible"] = outline(visible, mask)["outline edge share"]
         row["correlation in clothing"] = correlation_inside(visible, grey, mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -34,14 +35,17 @@ def shade(
     paint_clothes(surface)
     paint_face(surface)
     image, region = hits.image, surface.region
-    palette = palette_of(people, camera.band, views, gap, hits.depth.device)
+    palette = palette_of(people, camera, views, gap, hits.depth.device)
     mask = pattern(surface, palette.pattern[image, region], palette.period[image, region])
     base, second = palette.base[image, region], palette.second[image, region]
     level = base + (second - base) * mask.unsqueeze(-1)
-    normal, fold = creases(surface, views, light.normal)
+    normal, fold = creases(surface, views, light.normal, camera.relief * palette.crease[image, region])
     fold = fold * palette.fold[image]
-    reflected = level * (surface.shade * _texture(surface) * (1 + 0.5 * fold)).unsqueeze(-1)
-    reflected = reflected * _diffuse(normal, light, camera) + _gloss(surface, normal, light, camera)
+    # A lamp beside the lens hides the shading that folds, seams and corners show in other light.
+    soft = replace(light, open=torch.lerp(torch.ones_like(light.open), light.open, camera.relief))
+    marks = torch.lerp(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
+    reflected = level * (marks * (1 + 0.5 * fold)).unsqueeze(-1)
+    reflected = reflected * _diffuse(normal, soft, camera) + _gloss(surface, normal, light, camera)
     if camera.band != "thermal":
         return reflected
     return torch.lerp(
@@ -69,7 +73,7 @@ def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
     """Light of the sky and of the ground, and of the lamp where it reaches."""
     x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
     direct = (normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z).clamp_min(0) * light.lit
-    sky = (0.74 + 0.3 * normal[:, 1]) * light.open
+    sky = (0.74 + 0.3 * camera.relief * normal[:, 1]) * light.open
     return ((camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25).unsqueeze(-1)
 
 

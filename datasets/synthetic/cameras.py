@@ -30,6 +30,8 @@ class Camera:
         blur: standard deviation in pixels of a 128-pixel-high image.
         noise: standard deviation, fraction of full scale.
         place_level: factor on the levels of the place (a lamp or the sun reaches the person better than the wall).
+        relief: how much of the shading of folds, seams and corners the light shows; 0 for a lamp around the lens.
+        swing: exponent on the exposure of a view: how much the light differs from walk to walk.
         falloff: share of the light lost towards the lower end of a picture, where a lamp does not reach.
         shutter: blur of a person who walks across the view, pixels of a 128-pixel-high image.
         vignette: share of the light lost from one side of a picture to the other, at the edge of the field.
@@ -49,6 +51,8 @@ class Camera:
     blur: float = 0.6
     noise: float = 0.012
     place_level: float = 1.0
+    relief: float = 1.0
+    swing: float = 1.0
     falloff: float = 0.0
     shutter: float = 0.3
     vignette: float = 0.1
@@ -68,8 +72,8 @@ _ROOM_2 = Camera(
     place_level=0.84, falloff=0.2, shutter=0.9,
 )  # fmt: skip
 _ROOM_2_DARK = Camera(
-    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.8, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
-    place_level=0.9, falloff=0.22, shutter=0.7,
+    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.95, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
+    relief=0.45, swing=0.4, place_level=0.9, falloff=0.22, shutter=0.7,
 )  # fmt: skip
 _GATE = Camera(
     4, "visible", "gate", 11, (0.7, 0.7, 0.2), 0.5, 1.5, 0.02, (1.0, 1.0, 1.0), 1.0, 1.15, 0.5, 0.01,
@@ -80,8 +84,8 @@ _GARDEN = Camera(
     place_level=0.86, falloff=0.05, vignette=0.06,
 )  # fmt: skip
 _PASSAGE = Camera(
-    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.84, 1.16, -0.05, gamma=0.65, blur=0.6, noise=0.012,
-    place_level=0.5, falloff=0.18, shutter=0.5,
+    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.95, 1.06, 0.02, gamma=0.57, blur=0.6, noise=0.012,
+    relief=0.35, swing=2.2, place_level=0.43, falloff=0.18, shutter=0.5,
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)
@@ -104,7 +108,9 @@ REGDB = (
         0.008,
         place_level=0.72,
     ),  # fmt: skip
-    Camera(2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=1.0, noise=0.003, shutter=0.2, vignette=0.0),
+    Camera(
+        2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=1.0, noise=0.003, swing=0.8, shutter=0.2, vignette=0.0
+    ),
 )
 """RegDB: one visible and one thermal camera side by side."""
 
@@ -129,6 +135,8 @@ def _towards_neutral(camera: Camera, gap: float) -> Camera:
         gamma=mix(camera.gamma, 1.0),
         blur=mix(camera.blur, 0.7),
         noise=mix(camera.noise, 0.012),
+        relief=mix(camera.relief, 1.0),
+        swing=mix(camera.swing, 1.0),
         falloff=mix(camera.falloff, 0.0),
         shutter=mix(camera.shutter, 0.3),
         vignette=mix(camera.vignette, 0.0),

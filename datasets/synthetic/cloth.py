@@ -54,8 +54,8 @@ def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
     return mask
 
 
-def creases(surface: Surface, views: Sequence[View], normal: Tensor) -> tuple[Tensor, Tensor]:
-    """``[P, 3]`` normals of creased cloth, and ``[P]`` the creases themselves, -1 to 1.
+def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """``[P, 3]`` normals of creased cloth, and ``[P]`` the creases themselves, -1 to 1; ``depth`` is ``[P]``.
 
     Sleeves and trousers crease round elbows and knees, trunks slantwise at the waist, skirts hang in pleats; all of
     it moves with the walk.
@@ -79,7 +79,7 @@ def creases(surface: Surface, views: Sequence[View], normal: Tensor) -> tuple[Te
     across = 0.1 * limb * slant + trunk * 0.12 * slant + hem * 0.34 * hits.along.clamp(0, 1) * pleats
     cloth = torch.zeros_like(slot)
     for region in _CLOTH:
-        cloth = torch.where(surface.region == region, 1.0, cloth)
+        cloth = torch.where(surface.region == region, depth, cloth)
     along, across = along * cloth, across * cloth
     sideways = torch.linalg.cross(normal, hits.unit)
     bent = normal - along.unsqueeze(-1) * hits.unit - across.unsqueeze(-1) * sideways

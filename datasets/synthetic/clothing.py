@@ -41,6 +41,7 @@ class Material:
         near: near-infrared level of the base colour.
         kept: fraction of the pattern's visible contrast that survives in near infrared.
         heat: temperature of the surface; 0 is the surroundings, 1 bare skin.
+        crease: how deeply it creases; 1 is average, less for stiff cloth.
     """
 
     colour: Colour
@@ -50,6 +51,7 @@ class Material:
     near: float
     kept: float
     heat: float
+    crease: float = 1.0
 
 
 def luma(colour: Colour) -> float:
@@ -59,7 +61,7 @@ def luma(colour: Colour) -> float:
 
 def through(thickness: float) -> float:
     """Warmth that a garment lets through, 1 for none at all; ``thickness`` is a fraction of the stature."""
-    return 0.3 + 0.46 * float(np.exp(-45 * thickness))
+    return 0.22 + 0.5 * float(np.exp(-45 * thickness))
 
 
 def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: float = 1.0) -> Material:
@@ -71,9 +73,10 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.8 + rng.normal(0, 0.1), 0.34, 1.0)),
+        near=float(np.clip(0.79 + rng.normal(0, 0.12), 0.34, 1.0)),
         kept=0.1 + 0.9 * float(rng.beta(0.9, 2.1)),
-        heat=float(np.clip(rng.normal(heat, 0.14), 0.05, 1.0)),
+        heat=float(np.clip(rng.normal(heat, 0.12), 0.05, 1.0)),
+        crease=float(np.clip(rng.lognormal(-0.25, 0.75), 0.15, 2.4)),
     )
 
 
@@ -81,7 +84,7 @@ def leather(rng: np.random.Generator, heat: float) -> Material:
     """Shoes, bags, caps: plain, often dark, cool; in near infrared most of it is as bright as cloth."""
     level = float(rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.85)]))
     colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), level)
-    near = float(np.clip(0.5 + 0.35 * luma(colour) + rng.normal(0, 0.14), 0.12, 0.95))
+    near = float(np.clip(0.55 + 0.3 * luma(colour) + rng.normal(0, 0.12), 0.15, 0.95))
     return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, float(np.clip(rng.normal(heat, 0.08), 0, 1)))
 
 
@@ -89,14 +92,14 @@ def skin(rng: np.random.Generator) -> Material:
     """Skin: near infrared reflects it strongly whatever its tone."""
     tone = float(rng.uniform(0.3, 0.8))
     colour = (tone, tone * 0.74, tone * 0.6)
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.68, 0.82)), 1.0, 1.0)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.6, 0.76)), 1.0, 1.0)
 
 
 def hair(rng: np.random.Generator) -> Material:
     """Hair: dark in near infrared too, and about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.1, 0.24)), 1.0, 0.84)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.14, 0.25)), 1.0, 0.84)
 
 
 def _dye(rng: np.random.Generator, darkness: float) -> Colour:

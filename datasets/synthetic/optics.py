@@ -35,12 +35,12 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     if camera.band == "visible":
         factors = np.array([view.tint for view in views]) * np.array(camera.balance)
         image = image * torch.from_numpy(factors).float().to(device)[:, :, None, None]
-        image = image * column([view.exposure for view in views])
+        image = image * column([view.exposure**camera.swing for view in views])
         grey = sum(weight * image[:, channel] for channel, weight in enumerate(_LUMA))
         grey = torch.as_tensor(grey).unsqueeze(1)
         image = grey + camera.saturation * (image - grey)
     elif camera.band == "near":
-        image = image * column([view.exposure**0.6 for view in views])
+        image = image * column([view.exposure**camera.swing for view in views])
     image = (image.clamp_min(0) ** camera.gamma) * camera.gain + camera.offset
     grain = np.stack([_grain(view, image.shape[2:], camera.band == "visible") for view in views])
     image = image + camera.noise * torch.from_numpy(grain).to(device)

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets.synthetic.cameras import Band
+from datasets.synthetic.cameras import Camera
 from datasets.synthetic.climate import CLIMATES
 from datasets.synthetic.clothing import Material, luma
 from datasets.synthetic.identity import Person
 from datasets.synthetic.view import View
 
-FOLD = {"visible": 0.14, "near": 0.05}
+FOLD = {"visible": 0.14, "near": 0.03}
 """Depth of creases in reflected light, fraction of the level."""
 
 
@@ -29,6 +29,7 @@ class Palette:
         second: ``[B, R, 3]`` levels of its pattern.
         pattern: ``[B, R]`` kind of the pattern.
         period: ``[B, R]`` its repeat in metres.
+        crease: ``[B, R]`` how deeply the material creases; 1 is average.
         fold: ``[B]`` depth of creases: of reflected light a fraction of the level, of emitted heat a level.
         drift: ``[B]`` depth of slow differences of warmth over a garment, a level; 0 in reflected light.
     """
@@ -37,12 +38,13 @@ class Palette:
     second: Tensor
     pattern: Tensor
     period: Tensor
+    crease: Tensor
     fold: Tensor
     drift: Tensor
 
 
 def palette_of(
-    people: Sequence[Person], band: Band, views: Sequence[View], gap: float, device: torch.device | str = "cpu"
+    people: Sequence[Person], camera: Camera, views: Sequence[View], gap: float, device: torch.device | str = "cpu"
 ) -> Palette:
     """Levels of base and pattern; ``gap`` leads from grey visible (0) to the infrared of the material (1)."""
 
@@ -51,31 +53,34 @@ def palette_of(
         return torch.tensor(rows, dtype=torch.float32, device=device)
 
     base, second = table(lambda m: m.colour), table(lambda m: m.second)
-    fold = torch.full((len(views),), FOLD.get(band, 0.0), device=device)
+    fold = torch.full((len(views),), FOLD.get(camera.band, 0.0), device=device)
     drift = torch.zeros_like(fold)
-    if band != "visible":
+    if camera.band != "visible":
         grey, grey_second = table(lambda m: luma(m.colour)), table(lambda m: luma(m.second))
-        if band == "near":
+        if camera.band == "near":
             own = table(lambda m: m.near)
             own_second = (own + table(lambda m: m.kept) * (grey_second - grey)).clamp(0.08, 1.0)
         else:
-            own = own_second = torch.from_numpy(_emitted(people, views)).float().to(device)
+            own = own_second = torch.from_numpy(_emitted(people, camera, views)).float().to(device)
             climates = [CLIMATES[view.climate] for view in views]
             fold = torch.tensor([climate.fold for climate in climates], device=device)
             drift = torch.tensor([climate.drift for climate in climates], device=device)
         base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
         second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
-    return Palette(base, second, table(lambda m: float(m.pattern)), table(lambda m: m.period), fold, drift)
+    kinds, periods, crease = (
+        table(lambda m, name=name: float(getattr(m, name))) for name in ("pattern", "period", "crease")
+    )
+    return Palette(base, second, kinds, periods, crease, fold, drift)
 
 
-def _emitted(people: Sequence[Person], views: Sequence[View]) -> NDArray[np.float64]:
+def _emitted(people: Sequence[Person], camera: Camera, views: Sequence[View]) -> NDArray[np.float64]:
     """``[B, R]`` levels of warm surfaces: how much clothes let through depends on how cold it is."""
     heat = np.array([[material.heat for material in person.materials] for person in people])
     climates = [CLIMATES[view.climate] for view in views]
     around, skin, insulation, chill = np.array(
         [
             # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.
-            (view.warmth, climate.skin * view.exposure**0.6, climate.insulation, climate.chill)
+            (view.warmth, climate.skin * view.exposure**camera.swing, climate.insulation, climate.chill)
             for view, climate in zip(views, climates, strict=True)
         ]
     ).T[:, :, None]
