@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
+from torch.nn.functional import normalize
 
-from components.crossing import direction, with_partner
+from components.association import match
+from components.crossing import direction, matched, with_partner
+from components.memory import ClusterMemory
+from engine.types import Features, PseudoLabels
 
 
 def test_visible_samples_cross_over_in_even_epochs_and_infrared_ones_in_odd() -> None:
@@ -25,3 +30,21 @@ def test_no_sample_may_have_a_partner() -> None:
     kept, rows = with_partner(torch.ones(2, 3), torch.tensor([0, 0]), torch.tensor([-1, 4]))
     assert kept.shape == (0, 3)
     assert rows.shape == (0,)
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_clusters_are_matched_by_the_rows_that_memories_start_with(progressive: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    visible, infrared = torch.randn(12, 5, generator=generator), torch.randn(9, 5, generator=generator)
+    cameras = torch.zeros(12, dtype=torch.int64)
+    labels = PseudoLabels(torch.arange(12) % 5 - 1, torch.arange(9) % 3 - 1)  # four clusters and two; outliers
+    found = matched(Features(visible, infrared, cameras, cameras[:9]), labels, progressive)
+    rows = [
+        ClusterMemory(torch.stack([normalize(f[part == k].sum(0), dim=0) for k in range(int(part.max()) + 1)])).rows
+        for f, part in ((visible, labels.visible), (infrared, labels.infrared))
+    ]
+    expected = match(*rows, progressive)
+    assert all(torch.equal(*pair) for pair in zip(found.pair("partners"), expected, strict=True))
+    assert torch.equal(found.visible_to_infrared, expected[0])  # type: ignore[arg-type]
+    assert found.pair() == labels.pair()
+    assert bool((expected[0] < 0).any()) != progressive

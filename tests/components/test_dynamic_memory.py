@@ -144,3 +144,21 @@ def test_slots_are_no_part_of_the_checkpoint_and_take_no_gradient() -> None:
     assert not list(memory.parameters())
     memory.loss(FEATURES.clone().requires_grad_(), LABELS).backward()
     assert features.grad is None
+
+
+def test_a_memory_of_members_holds_samples_of_each_cluster_by_its_generator() -> None:
+    features, labels = wave(12, 16, 0.8, 0.45), torch.arange(12) % 4 - 1  # every fourth is an outlier
+    memory = DynamicMemory.of(features, labels, 5, 0.1, generator(3))
+    assert memory.temperature == 0.1
+    assert torch.equal(memory.slots, normalize(features)[draw_members(labels, 5, generator(3))[1]])
+    for cluster in range(3):
+        members = normalize(features[labels == cluster])
+        assert all(any(torch.equal(row, member) for member in members) for row in memory.slots[:, cluster])
+
+
+def test_each_slot_stands_for_a_cluster_equally_often() -> None:
+    source = generator(4)
+    drawn = torch.stack([released_memory().draw_slot(source) for _ in range(2000)])
+    assert drawn.shape == (2000, 4)
+    shares = torch.stack([(drawn == slot).float().mean(0) for slot in range(4)])
+    torch.testing.assert_close(shares, torch.full((4, 4), 0.25), atol=0.05, rtol=0)

@@ -270,3 +270,16 @@ def test_extremes_are_the_hardest_of_every_cluster() -> None:
     loss = extreme_loss(QUERIES[:1], prototypes(), OF[:1], TAU)
     own, other = math.cos(math.radians(20)) / TAU, math.cos(math.radians(84)) / TAU
     assert float(loss) == pytest.approx(math.log1p(math.exp(other - own)), abs=1e-9)
+
+
+def test_a_choice_has_the_rows_of_now_and_weights_by_the_centroids_of_now_or_equal_ones() -> None:
+    choice = nearest_prototypes(ROWS, BANK, LABELS, 2, 1.0)
+    moved, rows = BANK.flip(0), at(20, 60)
+    for temperature, expected in (
+        (0.1, soft_weights(rows, moved[choice.index], choice.counts, 0.1)),
+        (None, uniform_weights(choice.counts)),
+    ):
+        found = choice.weighted(rows, moved, temperature)
+        assert torch.equal(found.vectors, moved[choice.index])
+        assert torch.equal(found.weights, expected)
+        assert torch.equal(found.counts, choice.counts)

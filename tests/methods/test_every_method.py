@@ -58,6 +58,11 @@ def test_the_last_stage_is_the_method_itself(name: str) -> None:
     assert cls.stages(cls.Config())[-1].method == name
 
 
+def test_named_settings_go_back_to_their_defaults() -> None:
+    config = METHODS.get("pgm").Config(cross_weight=0.7, momentum=0.4, k1=9)
+    assert config.reset("cross_weight", "k1") == METHODS.get("pgm").Config(momentum=0.4)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_steps_give_finite_losses_and_move_the_encoder(name: str) -> None:
     method = build(name)
