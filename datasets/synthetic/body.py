@@ -51,9 +51,9 @@ def _trunk(builder: Builder, people: Sequence[Person], joints: dict[str, Array])
     thick = (0.026 + 0.009 * girth + 0.8 * bulk) * stature
     builder.add(Part.TRUNK, yoke + across, yoke - across, (thick, thick), Region.TOP)
     for name, side in SIDES.items():
-        root = joints["neck"] + vector(side * 0.016 * stature, 0.002 * stature, -0.006 * stature)
-        end = joints[f"{name} shoulder"] + vector(0.0, 0.002 * stature, 0.0)
-        slope = ((0.03 + 0.3 * bulk) * stature, (0.022 + 0.6 * bulk) * stature)
+        root = joints["neck"] + vector(side * 0.016 * stature, 0.004 * stature, -0.008 * stature)
+        end = joints[f"{name} shoulder"]
+        slope = ((0.033 + 0.3 * bulk) * stature, (0.017 + 0.0124 * girth + 0.4 * bulk) * stature)
         builder.add(Part.TRUNK, root, end, slope, Region.TOP, open_start=True)
     breast = joints["chest"] + vector(0.0, -0.028 * stature, chest * deep - 0.03 * stature)
     spread = vector(0.036 * stature, 0.0, 0.0)
@@ -151,7 +151,14 @@ def _leg(builder: Builder, people: Sequence[Person], joints: dict[str, Array], n
     tight = columns(people, lambda p: p.outfit.bottom == "leggings")
     shin = [mid + ease + 0.3 * wide, mid + 0.4 * ease + 0.6 * wide, low + np.where(tight > 0, 0.002 * stature, wide)]
     builder.chain(
-        Part.LEG, [knee, calf, fall], shin, Region.BOTTOM, when=trousers > 1.2, open_start=True, open_end=True
+        Part.LEG,
+        [knee, calf, fall],
+        shin,
+        Region.BOTTOM,
+        offset=0.475 * joints["legs"],
+        when=trousers > 1.2,
+        open_start=True,
+        open_end=True,
     )
 
 

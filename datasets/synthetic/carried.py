@@ -43,10 +43,10 @@ def _shoulder_bag(builder: Builder, people: Sequence[Person], joints: dict[str, 
     reach = joints["hip_width"] + 0.022 * size
     centre = joints["pelvis"] + vector(side * reach, 0.005 * stature, -0.012 * stature)
     tall = vector(0.0, 0.03 * size, 0.0)
-    builder.add(Part.BAG, centre + tall, centre - tall, (0.062 * size, 0.07 * size), Region.BAG, squeeze=0.42,
+    builder.add(Part.BAG, centre + tall, centre - tall, (0.05 * size, 0.058 * size), Region.BAG, squeeze=0.42,
                 axis=_SIDEWAYS, when=worn)  # fmt: skip
     flap = centre + 0.8 * tall + vector(side * 0.006 * size, 0.0, 0.0)
-    builder.add(Part.BAG, flap, flap - tall, (0.063 * size, 0.058 * size), Region.BAG, squeeze=0.45, axis=_SIDEWAYS,
+    builder.add(Part.BAG, flap, flap - tall, (0.051 * size, 0.048 * size), Region.BAG, squeeze=0.45, axis=_SIDEWAYS,
                 when=worn)  # fmt: skip
 
 

@@ -83,4 +83,4 @@ def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tens
     along, across = along * cloth, across * cloth
     sideways = torch.linalg.cross(normal, hits.unit)
     bent = normal - along.unsqueeze(-1) * hits.unit - across.unsqueeze(-1) * sideways
-    return torch.nn.functional.normalize(bent, dim=-1), (2.2 * (along + across)).clamp(-1, 1)
+    return torch.nn.functional.normalize(bent, dim=-1), (1.3 * (along + across)).clamp(-1, 1)

@@ -67,13 +67,15 @@ def _hair(head: _Head, people: Sequence[Person], pose: Pose) -> None:
     fringe = columns(people, lambda p: p.body.fringe)
     covered = columns(people, lambda p: p.outfit.hat != "none" or p.outfit.hood == 2)
     loose, full, curls = style("bob", "long"), 1 - style("bald", "shaven"), style("curls")
-    rise = 0.04 + 0.2 * volume + 0.22 * curls
+    rise = 0.03 + 0.13 * volume + 0.2 * curls
     front = -0.1 + 0.1 * fringe
     head.add(Part.HAIR, head.at(0, 0.36, -0.3), head.at(0, 0.4, front), (0.74 + rise, 0.7 + 0.9 * rise), Region.HAIR,
-             squeeze=0.94, axis=head.left, when=full * (1 - covered))  # fmt: skip
-    back = 0.62 + 0.15 * volume + 0.1 * curls
-    head.add(Part.HAIR, head.at(0, 0.2, -0.36), head.at(0, -0.2, -0.4), (back + 0.08 * (1 - covered), back - 0.06),
-             Region.HAIR, squeeze=0.96, axis=head.left, when=full * (1 - style("short")))  # fmt: skip
+             squeeze=0.88, axis=head.left, when=full * (1 - covered))  # fmt: skip
+    short = style("short")
+    back = 0.6 + 0.15 * volume + 0.1 * curls
+    head.add(Part.HAIR, head.at(0, 0.2, -0.36), head.at(0, -0.22 - 0.12 * short, -0.4 + 0.04 * short),
+             (back + 0.06, back - 0.06 - 0.14 * short),
+             Region.HAIR, squeeze=0.96, axis=head.left, when=full)  # fmt: skip
     swing = 0.12 * np.sin(pose.phase)
     end = -0.55 - 2.6 * np.maximum(length, 0.0)
     head.add(Part.HAIR, head.at(0, 0.1, -0.4), head.at(swing, end, -0.62 + 0.12 * end), (0.74 + 0.15 * volume, 0.52),

@@ -107,11 +107,13 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
     """The person of that number; the same whatever else is drawn."""
     own = numpy_generator(spec.seed, "body", layout, number)
     wardrobe = numpy_generator(spec.seed, "outfit", layout, number)
-    if wardrobe.random() < spec.clothing_similarity:
+    shared = wardrobe.random() < spec.clothing_similarity
+    if shared:
         wardrobe = numpy_generator(spec.seed, "shared outfit", layout, int(wardrobe.integers(SHARED_OUTFITS)))
     body = _draw_body(own)
     skin, hair = clothing.skin(own), clothing.hair(own)
-    outfit = draw_outfit(wardrobe)
+    # A shared outfit has to suit everybody.
+    outfit = draw_outfit(wardrobe, skirts=body.bust > 0.25 and not shared)
     white = wardrobe.random() < (0.8 if outfit.shoes == "sneakers" else 0.15)
     trim, cover = float(wardrobe.choice([0.1, 0.5, 0.8])), float(wardrobe.choice([0.1, 0.75, 0.85]))
     materials = {

@@ -44,4 +44,4 @@ def ground_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: 
 
 def _blot(x: Tensor, y: Tensor, centre: Tensor, height: Tensor, wide: float, high: Tensor) -> Tensor:
     across, upward = (x - centre[:, None]) / wide, (y - height[:, None]) / high[:, None]
-    return torch.exp(-(across[:, None, :] ** 2 + upward[:, :, None] ** 2))
+    return torch.exp(-across * across)[:, None, :] * torch.exp(-upward * upward)[:, :, None]

@@ -68,12 +68,12 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
     joints["pelvis"] = pelvis
     for name, share in (("waist", 0.34), ("chest", 0.69), ("collar", 0.93), ("neck", 1.0)):
         joints[name] = up(share)
-    joints["head"] = joints["neck"] + vector(0.0, 0.157 * stature - skull * 0.82, 0.02 * stature)
+    joints["head"] = joints["neck"] + vector(0.0, 0.153 * stature - skull * 0.82, 0.02 * stature)
     for name, side in SIDES.items():
         _leg(joints, people, pose, name, pelvis, stature, legs)
         swing = side * columns(people, lambda p: p.body.swing) * pose.amplitude * np.sin(pose.phase)
         shoulders = columns(people, lambda p: p.body.shoulders) * stature
-        joints[f"{name} shoulder"] = up(0.9, side * shoulders * 0.84, -0.16 * swing * shoulders)
+        joints[f"{name} shoulder"] = up(0.9, side * shoulders * 0.82, -0.16 * swing * shoulders)
         _arm(joints, people, swing, name, stature)
     ground = np.min([joints[f"{name} {part}"][:, 1] for name in SIDES for part in ("heel", "toe")], axis=0)
     for name, point in joints.items():
@@ -110,7 +110,9 @@ def _leg(
     phase = pose.phase + (0.0 if side > 0 else np.pi)
     vigour = stride / 0.42
     thigh = 0.05 + stride * np.sin(phase)
-    bend = 0.09 + vigour * (0.85 * np.maximum(0.0, np.cos(phase + 0.1)) ** 2.2 + 0.13 * np.cos(phase - 2.3) ** 8)
+    bend = 0.09 + np.minimum(vigour, 1.15) * (
+        0.75 * np.maximum(0.0, np.cos(phase + 0.1)) ** 2.2 + 0.13 * np.cos(phase - 2.3) ** 8
+    )
     rise = 0.75 * vigour * np.maximum(0.0, np.cos(phase + 1.25)) ** 3
     strike = 0.3 * vigour * np.maximum(0.0, np.cos(phase - 1.5)) ** 4
     pitch = strike - rise

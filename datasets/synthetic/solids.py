@@ -137,12 +137,12 @@ class Builder:
         *,
         squeeze: Amount = 1.0,
         axis: Array | tuple[float, float, float] = (0.0, 0.0, 1.0),
+        offset: Array | float = 0.0,
         when: Amount = True,
         open_start: bool = False,
         open_end: bool = False,
     ) -> None:
         """Solids end to end, of one cloth."""
-        offset: Array | float = 0.0
         for i in range(len(points) - 1):
             last = i == len(points) - 2
             self.add(

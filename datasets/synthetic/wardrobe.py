@@ -70,12 +70,12 @@ class Outfit:
     shoes: str
 
 
-def draw_outfit(rng: np.random.Generator) -> Outfit:
-    """Clothes that go together."""
-    top = str(
-        rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=[0.23, 0.19, 0.17, 0.2, 0.13, 0.08])
-    )
-    bottom = str(rng.choice(["trousers", "wide trousers", "shorts", "skirt"], p=[0.52, 0.18, 0.16, 0.14]))
+def draw_outfit(rng: np.random.Generator, skirts: bool) -> Outfit:
+    """Clothes that go together; with dresses and skirts among them or without."""
+    tops = np.array([0.23, 0.19, 0.17, 0.2, 0.13, 0.16 * skirts])
+    top = str(rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=tops / tops.sum()))
+    bottoms = np.array([0.54, 0.18, 0.16, 0.28 * skirts])
+    bottom = str(rng.choice(["trousers", "wide trousers", "shorts", "skirt"], p=bottoms / bottoms.sum()))
     bare = bottom in ("shorts", "skirt")
     bottom = {"dress": "leggings", "coat": "trousers" if bare else bottom}.get(top, bottom)
     skirt = bottom == "skirt"
