@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.files import void, write_atomically
 from leaderboard.markdown import page
 from reports.ablation_table import Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
-from reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, shared_legend, stamp, styled
+from reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
 DRAWN = ("mAP", "R1")
 COLOURS = {"mAP": PALETTE[0], "R1": PALETTE[1]}
@@ -98,9 +99,8 @@ def rows_figure(ablation: Ablation) -> Figure:
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
-    axes.set_title(ablation.title)
-    shared_legend(figure)
-    stamp(figure, ablation.made_from)
+    _legend_above(axes)
+    stamp(figure, f"{ablation.title}; {ablation.made_from}")
     return figure
 
 
@@ -116,10 +116,15 @@ def sensitivity_figure(ablation: Ablation, sweep: Sweep) -> Figure:
         if sweep.setting not in line.settings:
             axes.axvline(value, color=NEUTRAL, linestyle=":", linewidth=0.8, zorder=0, label="value of the method")
     axes.set(xlabel=sweep.setting, ylabel="percent")
-    axes.set_title(ablation.title)
-    shared_legend(figure)
-    stamp(figure, ablation.made_from)
+    _legend_above(axes)
+    stamp(figure, f"{ablation.title}; {ablation.made_from}")
     return figure
+
+
+def _legend_above(axes: Axes) -> None:
+    found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))  # every label once
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
+    axes.legend(list(found.values()), list(found), ncols=len(found), **place)
 
 
 def _others(line: Line, key: str) -> frozenset[tuple[str, Any]]:

@@ -113,8 +113,8 @@ def latex_table(ablation: Ablation) -> str:
     lines = [r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}", r"\toprule"]
     lines += [" & " * (first - 1) + groups + r" \\", rules, " & ".join(header) + r" \\", r"\midrule"]
     for line, gains in zip(ablation.lines, _gain_cells(ablation.lines), strict=True):
-        cells = [_escaped(line.name), *(_cell(line, metric) for metric in SHOWN), *gains]
-        lines.append(" & ".join(text.replace("±", r"$\pm$") for text in cells) + r" \\")
+        figures = [*(_cell(line, metric) for metric in SHOWN), *gains]
+        lines.append(" & ".join([_escaped(line.name), *map(_typeset, figures)]) + r" \\")
     about = f"% {ablation.title}; percent; {ablation.made_from}; sample sd; gains paired by seed"
     return "\n".join([about, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
@@ -191,6 +191,11 @@ def _signed(found: Gain | None) -> str:
     if found is None:
         return MISSING
     return f"{100 * found.mean:+.1f}" + ("" if found.sd is None else f" ± {100 * found.sd:.1f}")
+
+
+def _typeset(text: str) -> str:
+    negative = text != MISSING and text.startswith("-")
+    return ("$-$" + text[1:] if negative else text).replace("±", r"$\pm$")
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,120 @@
+"""Tables and figures of an ablation against sums written out here."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaderboard.record import write_record
+from reports.ablation import sweeps, write_ablation
+from reports.ablation_table import gain, markdown_table, read_ablation
+from tests.leaderboard.records import make_record
+
+SCORES: dict[str, dict[int, float]] = {
+    "base_100%": {0: 0.20, 1: 0.24, 2: 0.22},
+    "+ part": {0: 0.25, 1: 0.26},
+    "lost": {},
+    "full": {0: 0.30, 1: 0.33, 2: 0.36},
+    "tau 0.1": {0: 0.21},
+    "tau 0.9": {0: 0.23},
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "base_100%": {"method.part": False},
+    "+ part": {"method.part": False, "method.tau": 0.1},
+    "lost": {"method.tau": 0.7},
+    "full": {},
+    "tau 0.1": {"method.tau": 0.1},
+    "tau 0.9": {"method.tau": 0.9},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = []
+    for name, scores in SCORES.items():
+        values = {"method.part": True, "method.tau": 0.3, **SETTINGS[name]}
+        runs = {str(seed): f"jobs/{len(rows)}-{seed}" for seed in range(3)}
+        rows.append({"name": name, "settings": SETTINGS[name], "values": values, "runs": runs})
+        for seed, score in scores.items():
+            write_record(tmp_path / runs[str(seed)] / "record.json", make_record(seed=seed, means=(score, score + 0.01)))
+    (tmp_path / "jobs/2-1").mkdir(parents=True)
+    (tmp_path / "jobs/2-1/error.json").write_text(json.dumps({"message": "visible: 1 cluster"}))
+    about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": [], "seeds": 3, "rows": rows}
+    (tmp_path / "grid.json").write_text(json.dumps({**about, "data": "synthetic people (size=small)"}))
+    return tmp_path
+
+
+def per_seed(name: str, offset: float = 0.005) -> dict[int, float]:
+    return {seed: score + offset for seed, score in SCORES[name].items()}
+
+
+def test_means_and_gains_are_those_of_equal_seeds(folder: Path) -> None:
+    lines = {line.name: line for line in read_ablation(folder).lines}
+    full, part = per_seed("full"), per_seed("+ part")
+    assert lines["full"].mean("R1") == pytest.approx(statistics.mean(full.values()))
+    assert lines["full"].sd("R1") == pytest.approx(statistics.stdev(full.values()))
+    assert lines["tau 0.1"].sd("R1") is None
+    differences = [full[seed] - part[seed] for seed in (0, 1)]
+    found = gain(lines["full"], lines["+ part"], "R1")
+    assert found is not None
+    assert found.seeds == 2
+    assert found.mean == pytest.approx(statistics.mean(differences))
+    assert found.sd == pytest.approx(statistics.stdev(differences))
+    assert gain(lines["full"], lines["lost"], "R1") is None
+
+
+def test_the_page_shows_all_rows_and_says_what_is_missing(folder: Path) -> None:
+    text = write_ablation(folder).read_text()
+    assert markdown_table(read_ablation(folder)) in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert [row[0].removeprefix("| ") for row in rows[2:]] == list(SCORES)
+    assert [row[1] for row in rows[2:]] == ["3", "2 of 3", "0 of 3", "3", "1 of 3", "1 of 3"]
+    assert rows[2][2] == "22.5 ± 2.0"
+    assert rows[3][6] == "+3.5 ± 2.1", "over the row above: 5.0 and 2.0"
+    assert rows[5][8] == "+11.0 ± 2.6", "over the first row: 10, 9 and 14"
+    assert "* lost, seed 1: failed: visible: 1 cluster" in text
+    assert "* + part, seed 2: not run yet" in text
+
+
+def test_latex_and_csv_hold_the_same(folder: Path) -> None:
+    write_ablation(folder)
+    latex = (folder / "table.tex").read_text()
+    assert r"base\_100\% & 22.5 $\pm$ 2.0" in latex
+    assert r"+3.5 $\pm$ 2.1" in latex
+    body = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    assert len(body) == 2 + len(SCORES)
+    assert {line.count("&") for line in body[1:]} == {8}
+    rows = list(csv.DictReader((folder / "table.csv").open()))
+    assert [row["row"] for row in rows] == list(SCORES)
+    assert float(rows[3]["R1_over_first"]) == pytest.approx(0.11)
+    assert rows[2]["R1"] == rows[0]["R1_over_above"] == ""
+    assert json.loads(rows[4]["settings"]) == {"method.tau": 0.1}
+
+
+def test_a_sweep_is_one_number_with_all_else_equal(folder: Path) -> None:
+    (found,) = sweeps(read_ablation(folder))
+    assert found.setting == "method.tau"
+    assert {value: line.name for value, line in found.points.items()} == {0.1: "tau 0.1", 0.3: "full", 0.9: "tau 0.9"}
+
+
+def test_figures_are_png_and_svg_and_the_same_each_time(folder: Path) -> None:
+    (folder / "sensitivity-old.png").touch()
+    write_ablation(folder)
+    names = {"rows", "sensitivity-method-tau"}
+    pictures = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg")}
+    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    write_ablation(folder)
+    assert {name: (folder / name).read_bytes() for name in pictures} == pictures
+
+
+def test_without_any_result_there_is_a_table_and_no_figure(folder: Path) -> None:
+    for path in folder.glob("jobs/*/record.json"):
+        path.unlink()
+    text = write_ablation(folder).read_text()
+    assert "0 of 3" in text
+    assert not list(folder.glob("*.png"))
