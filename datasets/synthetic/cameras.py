@@ -85,33 +85,21 @@ _GARDEN = Camera(
 )  # fmt: skip
 _PASSAGE = Camera(
     6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.95, 1.06, 0.02, gamma=0.57, blur=0.6, noise=0.012,
-    relief=0.35, swing=2.2, place_level=0.43, falloff=0.18, shutter=0.5,
+    relief=0.35, swing=2.6, place_level=0.43, falloff=0.18, shutter=0.5,
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)
 """SYSU-MM01: cameras 1, 2, 4, 5 visible, 3 and 6 near infrared; 2 and 3 hang in the same room."""
 
-REGDB = (
-    Camera(
-        1,
-        "visible",
-        "street",
-        8,
-        (0.4, 0.8, 0.3),
-        0.65,
-        1.5,
-        0.02,
-        (1.0, 1.0, 1.02),
-        0.8,
-        0.9,
-        0.8,
-        0.008,
-        place_level=0.72,
-    ),  # fmt: skip
-    Camera(
-        2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=1.0, noise=0.003, swing=0.8, shutter=0.2, vignette=0.0
-    ),
+_STREET = Camera(
+    1, "visible", "street", 8, (0.4, 0.8, 0.3), 0.65, 1.5, 0.02, (1.0, 1.0, 1.02), 0.8, 0.9, 0.8, 0.008,
+    place_level=0.72,
+)  # fmt: skip
+_STREET_WARM = Camera(
+    2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=1.0, noise=0.003, swing=0.8, shutter=0.2, vignette=0.0
 )
+
+REGDB = (_STREET, _STREET_WARM)
 """RegDB: one visible and one thermal camera side by side."""
 
 

@@ -74,9 +74,9 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
         near=float(np.clip(0.79 + rng.normal(0, 0.12), 0.34, 1.0)),
-        kept=0.1 + 0.9 * float(rng.beta(0.9, 2.1)),
+        kept=0.1 + 0.9 * float(rng.beta(0.6, 1.3)),
         heat=float(np.clip(rng.normal(heat, 0.12), 0.05, 1.0)),
-        crease=float(np.clip(rng.lognormal(-0.25, 0.75), 0.15, 2.4)),
+        crease=float(np.clip(rng.lognormal(-0.25, 0.7), 0.15, 1.9)),
     )
 
 
@@ -99,7 +99,7 @@ def hair(rng: np.random.Generator) -> Material:
     """Hair: dark in near infrared too, and about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
-    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.14, 0.25)), 1.0, 0.84)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.1, 0.3)), 1.0, 0.84)
 
 
 def _dye(rng: np.random.Generator, darkness: float) -> Colour:

@@ -35,7 +35,7 @@ def _thing(height: int, width: int, camera: Camera, view: View, gap: float) -> t
     tone = float(rng.uniform(0.1, 0.6))
     visible = torch.from_numpy(np.clip(tone * np.exp(rng.normal(0, 0.25, 3)), 0.03, 0.95)).float()
     if kind is _bush:
-        visible = visible * torch.tensor([0.75, 1.1, 0.6])
+        visible = visible.mean().clamp(0.1, 0.3) * torch.tensor([0.75, 1.1, 0.55])
     own = {"near": rng.uniform(0.25, 0.8), "thermal": view.warmth + rng.uniform(-0.1, 0.08)}.get(camera.band, 0.0)
     if camera.band != "visible":
         visible = torch.lerp(visible.mean(), torch.tensor(own, dtype=torch.float32), gap).expand(3)
@@ -75,7 +75,7 @@ def _shoulder(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
     top = float(rng.uniform(0.3, 0.5)) + 0.12 * across**2
     head = ((x - side).abs() / (0.55 * size)) ** 2 + ((y - top + 0.05) / 0.11) ** 2 < 1
     body = (across < 1) & (y > top)
-    folds = 0.1 * torch.sin(38 * y + 9 * x)
+    folds = 0.07 * torch.sin(31 * y + 14 * x + 3 * torch.sin(9 * y + 5 * x))
     return head | body, torch.where(head & ~body, torch.full_like(y, 0.4), 1.05 - 0.35 * across**2 + folds)
 
 

@@ -168,7 +168,8 @@ def _crowns(
 
 
 def _bicycle(paint: Painter, x: float, y: float, radius: float = 0.068) -> None:
-    tyre, frame = paint.surface(0.1, 0.05, (0.15, 0.35)), paint.surface(paint.rng.uniform(0.15, 0.6), 0.6)
+    tyre, frame = paint.surface(0.1, 0.05, (0.15, 0.35)), paint.surface(paint.rng.uniform(0.15, 0.5), 0.5)
+    wire = paint.surface(0.4, 0.05)
     left, right, crank = (x, y), (x + 2.7 * radius, y), (x + 1.2 * radius, y)
     saddle, bar = (x + 0.9 * radius, y - 1.35 * radius), (x + 2.3 * radius, y - 1.45 * radius)
     paint.shadow(x - radius, y + radius, 4.7 * radius, 0.03)
@@ -176,7 +177,7 @@ def _bicycle(paint: Painter, x: float, y: float, radius: float = 0.068) -> None:
         paint.ring(*hub, radius, 0.01, tyre)
         for spoke in np.arange(0, np.pi, np.pi / 5):
             away = np.array([np.cos(spoke), np.sin(spoke)]) * radius
-            paint.line((hub[0] - away[0], hub[1] - away[1]), (hub[0] + away[0], hub[1] + away[1]), 0.003, frame)
+            paint.line((hub[0] - away[0], hub[1] - away[1]), (hub[0] + away[0], hub[1] + away[1]), 0.002, wire)
     for start, end in ((left, crank), (left, saddle), (crank, saddle), (crank, bar), (saddle, bar), (right, bar)):
         paint.line(start, end, 0.01, frame)
     paint.box(saddle[0] - 0.02, saddle[1] - 0.016, 0.045, 0.016, tyre)
