@@ -64,8 +64,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """``ok``, or what is off."""
-        if self.measured_spread is None:
+        """``ok``, or what is off; empty for a figure that is only told."""
+        if self.figure not in JUDGED or not self.measured_spread:
             return ""
         off = []
         if abs(self.ours - self.measured) > NEAR * self.measured_spread:
@@ -169,9 +169,8 @@ def table(rows: Sequence[Row]) -> str:
         theirs = f"{row.measured:.{digits}f}"
         if row.measured_spread is not None:
             theirs += f" ± {row.measured_spread:.{digits}f}"
-        verdict = row.verdict if row.figure in JUDGED else ""
         ours = f"{row.ours:.{digits}f} ± {row.ours_spread:.{digits}f}"
-        lines.append(f"| {row.column} | {row.figure} | {theirs} | {ours} | {verdict} |")
+        lines.append(f"| {row.column} | {row.figure} | {theirs} | {ours} | {row.verdict} |")
     return "\n".join(lines)
 
 
