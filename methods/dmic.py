@@ -141,7 +141,7 @@ class DMIC(Method):
         eps, k2 = neighbourhood(c, clock.epoch, clock.epochs)
         self.figures: dict[str, float] = {"eps": eps, "k2": k2}
         self.seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
-        parts: dict[str, tuple[Tensor, Tensor]] = {**clustered(features, labels)}
+        parts: dict[str, tuple[Tensor, Tensor]] = dict(clustered(features, labels).items())
         starts = {name: centroids(*part) for name, part in parts.items()}
         if c.phase == "inter":
             both, joint = (features.visible, features.infrared), labels.pair("joint_clusters")

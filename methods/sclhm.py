@@ -124,9 +124,9 @@ class SCLHM(Method):
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
         c = self.config
-        centres, partners = centroids_of(features, labels), labels.pair("partners")
-        hybrid, *rows = blend(*centres, partners, c.beta, c.members)
-        self.memories = {**by_modality(centres), "hybrid": hybrid}
+        (visible, infrared), partners = centroids_of(features, labels), labels.pair("partners")
+        hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
+        self.memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
         self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
         self.alpha = alpha_for(c.ema_window, clock.iterations)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
