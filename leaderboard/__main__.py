@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.output}: {', '.join(stale)} out of date: run python -m leaderboard", file=sys.stderr)
             return 1
         for name in stale:
-            content = pages[name].encode()
-            write_atomically(options.output / name, lambda file, content=content: void(file.write(content)))
+            _write(options.output / name, pages[name].encode())
     except (UsageError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -53,6 +52,10 @@ def make_pages(records: Path, published: Path, reports: Path) -> dict[str, str]:
         "PUBLISHED.md": build_field(figures),
         PLOT: draw_field(figures),
     }
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: void(file.write(content)))
 
 
 def _read(path: Path) -> bytes | None:

@@ -36,12 +36,14 @@ def board_grid(table: Table, published: Sequence[Published]) -> Grid:
             cells[-1:-1] = _beside(beside.get(row.label))
         lines.append(Line(cells, quiet=not row.competes))
     notes = [f"{label}: elsewhere {footnote(entry)}." for label, entry in beside.items() if footnote(entry)]
-    return Grid(f"{protocol_name(key.protocol)}: {table.title}", columns, lines, notes=notes)
+    caption = f"{protocol_name(key.protocol, bool(key.synthetic))}: {table.title}"
+    return Grid(caption, columns, lines, notes=notes)
 
 
-def protocol_name(protocol: str) -> str:
-    """In words where the protocol is one of the field's own."""
-    return PROTOCOLS.get(protocol, protocol)
+def protocol_name(protocol: str, synthetic: bool) -> str:
+    """In words where the protocol is one of the field's own; ``SYSU-MM01-like`` of synthetic people."""
+    name = PROTOCOLS.get(protocol, protocol)
+    return name.replace(",", "-like,", 1) if synthetic else name
 
 
 def run_page(record: str) -> str:

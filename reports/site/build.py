@@ -10,9 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from leaderboard.build import BOLD_RULE, REPORTS, SYNTHETIC_NOTE, lacking, load_records
+from leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
 from leaderboard.published import EVIDENCE, Published, choose, counterpart, footnote, read_figures
 from leaderboard.record import Record
+from leaderboard.significance import BOLD_RULE
 from leaderboard.table import Table, tables
 from reports.report import write_report
 from reports.site.ablations import AblationPage, find_ablations
@@ -76,8 +77,13 @@ def build_site(content: Content, output: Path, with_pictures: bool = False) -> N
 
 
 def _pages(content: Content) -> Iterator[tuple[str, str]]:
-    boards = [
-        {"id": section_id(table), "protocol": protocol_name(table.key.protocol), "table": table, "grid": grid}
+    boards: list[dict[str, Any]] = [
+        {
+            "id": section_id(table),
+            "protocol": protocol_name(table.key.protocol, bool(table.key.synthetic)),
+            "table": table,
+            "grid": grid,
+        }
         for table, grid in content.boards
     ]
     yield (
@@ -136,7 +142,9 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
         "places": places,
         "runs": runs_grid("Runs", [run for run in content.runs if run.record.result.method == method.name]),
         "ablations": [ablation for ablation in content.ablations if ablation.method == method.name],
-        "published": [(e.shown, protocol_name(e.shown.protocol), footnote(e)) for e in found if e is not None],
+        "published": [
+            (e.shown, protocol_name(e.shown.protocol, synthetic=False), footnote(e)) for e in found if e is not None
+        ],
     }
 
 

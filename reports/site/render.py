@@ -37,7 +37,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(markdown=markdown, sentence=sentence)
+    environment.filters.update(markdown=markdown, sentence=sentence, full_stop=full_stop)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return environment
 
@@ -56,6 +56,11 @@ def markdown(text: str, demote: int = 0) -> Markup:
 def sentence(text: str) -> Markup:
     """Markdown without paragraphs around it."""
     return Markup(_link(_markdown().renderInline(text)))
+
+
+def full_stop(words: str) -> str:
+    """Words as a sentence."""
+    return words[:1].upper() + words[1:].rstrip(". ") + "."
 
 
 def _link(html: str) -> str:

@@ -15,6 +15,8 @@ from reports.site.board import protocol_name
 from reports.site.grid import Cell, Grid, Line, Link, figure_cell
 from reports.site.sources import RunSource
 
+IN_RECORD = ("scores", "made")
+"""Sections of a report that say what the page shows of the record anyway."""
 EXPLORED = ("tsne", "rankings")
 """Parts of a report's ``data`` that a page lets its reader walk through."""
 
@@ -24,9 +26,9 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
     result, made = record.result, record.provenance
     commit = f"`{(made['commit'] or 'unknown')[:10]}`" + (" with uncommitted changes" if made["dirty"] else "")
     minutes = ", ".join(f"{phase} {seconds / 60:.1f}" for phase, seconds in sorted(made["seconds"].items()))
-    weights = result.start_weights
+    weights, synthetic = result.start_weights, result.dataset["synthetic"] is not None
     return [
-        ("Protocol", f"{protocol_name(result.protocol)}, {gallery_words(*_gallery(record))}"),
+        ("Protocol", f"{protocol_name(result.protocol, synthetic)}, {gallery_words(*_gallery(record))}"),
         ("Data", f"{result.dataset['description']}; fingerprint `{result.dataset['fingerprint'][:22]}`"),
         ("Setting", f"{result.setting}, seed {result.seed}, configuration `{result.config_hash[:10]}`"),
         ("Start", weights["source"] + (f", sha256 `{weights['sha256'][:10]}`" if weights["sha256"] else "")),
@@ -129,21 +131,23 @@ def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
                 "tables": [grids[name] for name in section["tables"]],
             }
             for section in report["sections"]
+            if section["id"] not in IN_RECORD
         ],
         "explored": {**data, "images": images} if data else {},
     }
 
 
 def _report_grid(table: Mapping[str, Any]) -> Grid:
-    lines = [Line([_cell(value) for value in row]) for row in table["rows"]]
+    form = ".1f" if table["note"].startswith("Percent") else ".3g"
+    lines = [Line([_cell(value, form) for value in row]) for row in table["rows"]]
     return Grid(table["title"], table["columns"], lines, notes=[table["note"]] if table["note"] else [])
 
 
-def _cell(value: object) -> Cell:
+def _cell(value: object, form: str) -> Cell:
     if value is None:
         return Cell(MISSING)
     if isinstance(value, float):
-        return Cell(f"{value:.4g}", value)
+        return Cell(f"{value:{form}}", value)
     return Cell(str(value), value if isinstance(value, int) else None)
 
 

@@ -27,6 +27,7 @@ def make_leaderboard(folder: Path, records: dict[str, Record]) -> Path:
     """``records`` and ``published.csv``, as in the folder of the leaderboard."""
     for name, record in records.items():
         write_record(folder / "records" / name, record)
+    (folder / "records").mkdir(parents=True, exist_ok=True)
     (folder / "published.csv").write_text("\n".join([HEADER, *PUBLISHED]) + "\n")
     return folder
 

@@ -225,7 +225,6 @@ def test_a_committed_report_with_real_people_is_left_out_whole(tmp_path: Path) -
 
 def test_an_empty_leaderboard_says_how_to_begin(tmp_path: Path) -> None:
     leaderboard = make_leaderboard(tmp_path / "leaderboard", {})
-    (leaderboard / "records").mkdir()
     (tmp_path / "runs").mkdir()
     build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
     assert "There is no record yet" in (tmp_path / "site/index.html").read_text()

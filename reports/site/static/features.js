@@ -65,7 +65,7 @@
     if (!image.picture) {
       const none = document.createElement("p");
       none.className = "nopicture";
-      none.textContent = "picture not shown";
+      none.textContent = "no picture";
       return none;
     }
     const element = document.createElement("img");

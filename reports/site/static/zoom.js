@@ -14,8 +14,10 @@
   let scale = 1;
 
   const resize = (by) => {
+    const stage = image.parentElement;
+    const fitting = Math.min(stage.clientWidth, stage.clientHeight * (image.naturalWidth / image.naturalHeight || 1));
     scale = Math.min(6, Math.max(0.5, scale * by));
-    image.style.width = `${scale * 100}%`;
+    image.style.width = `${scale * fitting}px`;
   };
   const open = (link) => {
     const small = link.querySelector("img");
@@ -24,10 +26,10 @@
     svg.href = link.href;
     png.hidden = !link.dataset.png;
     if (link.dataset.png) png.href = link.dataset.png;
-    scale = 1;
-    resize(1);
     dialog.setAttribute("aria-label", small.alt);
     dialog.showModal();
+    scale = 1;
+    resize(1);
   };
 
   for (const link of links)
@@ -38,6 +40,7 @@
     });
   for (const button of dialog.querySelectorAll("[data-by]"))
     button.addEventListener("click", () => resize(Number(button.dataset.by)));
+  image.addEventListener("load", () => resize(1));
   image.addEventListener("click", () => resize(scale >= 2 ? 1 / scale : 2 / scale));
   dialog.querySelector(".close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
