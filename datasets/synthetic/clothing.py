@@ -76,7 +76,7 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         near=float(np.clip(0.79 + rng.normal(0, 0.12), 0.34, 1.0)),
         kept=0.1 + 0.9 * float(rng.beta(0.6, 1.3)),
         heat=float(np.clip(rng.normal(heat, 0.12), 0.05, 1.0)),
-        crease=float(np.clip(rng.lognormal(-0.25, 0.7), 0.15, 1.9)),
+        crease=float(np.clip(rng.lognormal(-0.3, 0.8), 0.12, 2.1)),
     )
 
 

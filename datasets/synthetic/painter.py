@@ -47,7 +47,7 @@ class Painter:
             return None
         rows = (np.arange(top, bottom, dtype=np.float32) + 0.5)[:, None] / HEIGHT
         columns = (np.arange(left, right, dtype=np.float32) + 0.5)[None, :] / HEIGHT
-        return self.plate[:, top:bottom, left:right], rows, columns
+        return self.plate[:, top:bottom, left:right], np.asarray(rows, np.float32), np.asarray(columns, np.float32)
 
     def _lay(self, part: Field, share: Field | float, material: Material, light: Field | float = 1.0) -> None:
         """Cover a share of every pixel; light falls on what reflects, not on what is warm."""
@@ -129,7 +129,8 @@ class Painter:
 
     def _tone(self, across: Field, deep: Field) -> Field:
         """A random number from 0 to 1 for every stone, whole parts of the coordinates."""
-        return self.tones[(np.floor(across).astype(np.int64) * 31 + np.floor(deep).astype(np.int64) * 173) % 1009]
+        place = np.floor(across).astype(np.int64) * 31 + np.floor(deep).astype(np.int64) * 173
+        return np.asarray(self.tones[place % len(self.tones)], np.float32)
 
     def mottle(self, strength: float, scales: tuple[int, ...] = (3, 9, 40), pools: float = 0.12) -> None:
         """Dirt and wear that differ between visible, near infrared and warmth, and pools of light."""

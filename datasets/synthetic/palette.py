@@ -67,10 +67,15 @@ def palette_of(
             drift = torch.tensor([climate.drift for climate in climates], device=device)
         base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
         second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
-    kinds, periods, crease = (
-        table(lambda m, name=name: float(getattr(m, name))) for name in ("pattern", "period", "crease")
+    return Palette(
+        base=base,
+        second=second,
+        pattern=table(lambda m: float(m.pattern)),
+        period=table(lambda m: m.period),
+        crease=table(lambda m: m.crease),
+        fold=fold,
+        drift=drift,
     )
-    return Palette(base, second, kinds, periods, crease, fold, drift)
 
 
 def _emitted(people: Sequence[Person], camera: Camera, views: Sequence[View]) -> NDArray[np.float64]:
