@@ -59,8 +59,9 @@ def _trunk(builder: Builder, people: Sequence[Person], joints: dict[str, Array])
     spread = vector(0.036 * stature, 0.0, 0.0)
     round_ = (0.02 + 0.022 * bust + 0.5 * bulk) * stature
     builder.add(Part.TRUNK, breast + spread, breast - spread, (round_, round_), Region.TOP, when=bust > 0.15)
-    belly = joints["waist"] + vector(0.0, -0.03 * stature, 0.25 * waist)
-    builder.add(Part.TRUNK, belly, belly, (waist * 0.8, waist * 0.8), Region.TOP, when=girth > 1.12)
+    belly = joints["waist"] + vector(0.0, -0.035 * stature, (deep - 0.62) * waist)
+    rise = vector(0.0, 0.05 * stature, 0.0)
+    builder.add(Part.TRUNK, belly + rise, belly, (waist * 0.66, waist * 0.74), Region.TOP, when=girth > 1.12)
     seat = joints["pelvis"] - vector(0.0, 0.008 * stature, 0.012 * stature)
     half = vector(0.44 * hips * stature, 0.0, 0.0)
     plump = (0.032 + 0.02 * girth) * stature
