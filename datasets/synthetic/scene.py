@@ -34,7 +34,7 @@ def background(
     grey = camera.place_level * sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
     if camera.band == "near":
         # Who is near the lamp is bright, and the exposure follows: the place behind changes less.
-        lamp = [camera.place_level * view.exposure ** (-0.5 * camera.swing) for view in views]
+        lamp = [camera.place_level * view.exposure ** (-0.7 * camera.swing) for view in views]
         own = seen[:, 3] * torch.tensor(lamp, dtype=torch.float32, device=device)[:, None, None]
     else:
         levels = [[view.warmth, CLIMATES[view.climate].clutter] for view in views]
