@@ -82,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
+    parser.add_argument("--no-report", action="store_true", help="draw no figures; run.py report draws them later")
     parser.add_argument("--list", action="store_true", help="show methods, protocols and data sets")
     parser.add_argument("--check-data", type=Path, metavar="PATH", help="say what a data folder holds and lacks")
     return parser
@@ -152,6 +153,7 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
         output=options.output,
         device=device,
         progress=progress,
+        report=not options.no_report,
     )
 
 
@@ -163,7 +165,7 @@ def _run(options: argparse.Namespace) -> None:
     means = run.execute(options.overwrite)
     progress.table(f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)", means)
     progress.say(run.data_sentence)
-    for name in ("record.json", "report/report.md"):
+    for name in ("record.json", "report/report.md")[: 1 if options.no_report else 2]:
         progress.say(str(run.folder / name))
 
 

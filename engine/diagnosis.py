@@ -36,7 +36,9 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
         matched = partner >= 0
         if matched.any():
             quality["match_accuracy"] = float(np.mean(own[matched] == other[partner[matched]]))
-            quality["match_precision"], quality["match_recall"] = pair_agreement(*parts.values(), partner)
+            quality["match_precision"], quality["match_recall"] = pair_agreement(
+                parts["visible"], parts["infrared"], partner
+            )
     return quality
 
 

@@ -40,9 +40,7 @@ class Showcase:
     before: TwoStreamEncoder
 
 
-def write_run(
-    run: Run, scores: list[dict[str, Any]], queries: dict[int, QueryScores], showcase: Showcase
-) -> None:
+def write_run(run: Run, scores: list[dict[str, Any]], queries: dict[int, QueryScores], showcase: Showcase) -> None:
     """Fill the run's folder; the record is written last but for the report that is drawn from it."""
     write_json(run.folder / "config.json", run.config.resolved())
     journal = Journal(run.folder / "journal.jsonl")
@@ -64,8 +62,9 @@ def write_run(
         after=[showcase.after(part) for part in parts],
         before=[before(part) for part in parts],
     )
-    write_report(run.folder)
-    run.progress.say(f"report written in {time.perf_counter() - started:.1f} s")
+    if run.report:
+        write_report(run.folder)
+        run.progress.say(f"report written in {time.perf_counter() - started:.1f} s")
 
 
 def _result(run: Run, scores: list[dict[str, Any]]) -> Result:

@@ -47,6 +47,7 @@ class Run:
         progress: display.
         patient: wait for a stage that another run is training, instead of refusing.
         ablation: grid and row that the run belongs to, if any; its record says so.
+        report: whether to draw the report at the end.
     """
 
     config: RunConfig
@@ -59,6 +60,7 @@ class Run:
     progress: Progress
     patient: bool = False
     ablation: str | None = None
+    report: bool = True
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     seconds: dict[str, float] = field(init=False, default_factory=dict)

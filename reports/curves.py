@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from engine.types import MODALITIES
-from reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, PALETTE, SMALL, new_figure, shared_legend
+from reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, SMALL, new_figure, shared_legend
 
 Line = dict[str, Any]
 """One line of a journal."""
@@ -25,7 +25,7 @@ MODALITY_LOOK = {
     name: {"color": MODALITY_COLOURS[name], "marker": MARKERS[name], "linestyle": dashes}
     for name, dashes in zip(MODALITIES, ("-", "-."), strict=True)
 }
-OTHER_COLOURS = [colour for colour in PALETTE if colour not in MODALITY_COLOURS.values()]
+OTHER_LOOKS = [look for look in LOOKS if look["color"] not in MODALITY_COLOURS.values()]
 _MARK_UP_TO = 40
 """Longest training whose epochs are marked one by one."""
 
@@ -38,30 +38,32 @@ def epochs_of(journal: Sequence[Line], fold: int) -> list[Line]:
 
 def series_of(epochs: Sequence[Line]) -> dict[str, NDArray[np.float64]]:
     """Every number that is drawn, by name: one value an epoch, NaN where it is not defined; names without any go."""
-    read: dict[str, Callable[[Line], Any]] = {"learning rate": lambda line: line.get("lr")}
-    for name in sorted({name for line in epochs for name in line["losses"]}):
-        read[f"loss {name}"] = lambda line, name=name: line["losses"].get(name)
-    for name in MODALITIES:
-        read[f"clusters {name}"] = lambda line, name=name: line["clusters"][name]
-        read[f"people {name}"] = lambda line, name=name: line["identities"][name]
-        read[f"outliers {name}"] = lambda line, name=name: line["outliers"][name] / line["images"][name]
-        for measure, label in AGREEMENT.items():
-            read[f"{label} {name}"] = lambda line, name=name, measure=measure: line["quality"][name][measure]
-    for measure, label in MATCHES.items():
-        read[f"match {label}"] = lambda line, measure=measure: line["quality"].get(measure)
-    for phase in epochs[0]["seconds"] if epochs else ():
-        read[f"seconds {phase}"] = lambda line, phase=phase: line["seconds"].get(phase)
-    read["seconds a step"] = lambda line: line["seconds"]["train"] / line["steps"]
-    for key, label in STEPS.items():
-        read[f"clustering seconds {label}"] = lambda line, key=key: line.get("clustering", {}).get(key)
-    read["clustering memory (MiB)"] = lambda line: line.get("clustering", {}).get("memory_mib")
-    read["peak memory (MiB)"] = lambda line: line.get("peak_memory_mib")
-    drawn = {}
-    for name, value in read.items():
-        values = np.array([np.nan if (v := value(line)) is None else v for line in epochs], dtype=float)
-        if not np.isnan(values).all():
-            drawn[name] = values
+    read = [_numbers(line) for line in epochs]
+    drawn: dict[str, NDArray[np.float64]] = {}
+    for name in dict.fromkeys(name for numbers in read for name in numbers):
+        values = [numbers.get(name) for numbers in read]
+        if any(value is not None for value in values):
+            drawn[name] = np.array([np.nan if value is None else value for value in values], dtype=float)
     return drawn
+
+
+def _numbers(line: Line) -> dict[str, float | None]:
+    """The numbers of one epoch, by name."""
+    found: dict[str, float | None] = {"learning rate": line.get("lr")}
+    found |= {f"loss {name}": value for name, value in sorted(line["losses"].items())}
+    for name in MODALITIES:
+        found[f"clusters {name}"] = line["clusters"][name]
+        found[f"people {name}"] = line["identities"][name]
+        found[f"outliers {name}"] = line["outliers"][name] / line["images"][name]
+        found |= {f"{label} {name}": line["quality"][name][measure] for measure, label in AGREEMENT.items()}
+    found |= {f"match {label}": line["quality"].get(measure) for measure, label in MATCHES.items()}
+    found |= {f"seconds {phase}": value for phase, value in line["seconds"].items()}
+    found["seconds a step"] = line["seconds"]["train"] / line["steps"]
+    clustering = line.get("clustering", {})
+    found |= {f"clustering seconds {label}": clustering.get(key) for key, label in STEPS.items()}
+    found["clustering memory (MiB)"] = clustering.get("memory_mib")
+    found["peak memory (MiB)"] = line.get("peak_memory_mib")
+    return found
 
 
 def losses_figure(epochs: Sequence[Line]) -> Figure:
@@ -69,8 +71,8 @@ def losses_figure(epochs: Sequence[Line]) -> Figure:
     series = series_of(epochs)
     figure, (losses, rate) = new_figure(rows=2, height=2.6, ratios=(2, 1))
     names = [name.removeprefix("loss ") for name in series if name.startswith("loss ")]
-    others = zip((name for name in names if name not in MODALITIES), itertools.cycle(OTHER_COLOURS), strict=False)
-    looks = {**MODALITY_LOOK, **{name: {"color": colour} for name, colour in others}}
+    others = zip((name for name in names if name not in MODALITIES), itertools.cycle(OTHER_LOOKS), strict=False)
+    looks: dict[str, dict[str, Any]] = {**MODALITY_LOOK, **dict(others)}
     for name in [*(m for m in MODALITIES if m in names), *(n for n in names if n not in MODALITIES)]:
         _draw(losses, series[f"loss {name}"], name.replace("_", " "), **looks[name])
     _finish(losses, epochs, "mean loss of the epoch")
@@ -142,7 +144,7 @@ def cost_figure(epochs: Sequence[Line]) -> Figure:
     """Seconds of an epoch by phase, of clustering by step, of a training step, and memory."""
     series = series_of(epochs)
     figure, panels = new_figure(2, rows=2, height=3.3)
-    parts = {
+    parts: dict[str, dict[str, NDArray[np.float64]]] = {
         "epoch (s)": {phase: series[f"seconds {phase}"] for phase in epochs[0]["seconds"]},
         "clustering step (s)": {n: series[k] for n in STEPS.values() if (k := f"clustering seconds {n}") in series},
         "training step (ms)": {"_step": 1000 * series["seconds a step"]},
@@ -157,7 +159,8 @@ def cost_figure(epochs: Sequence[Line]) -> Figure:
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=NEUTRAL)
             axes.set_yticks([])
         elif len(lines) > 1:
-            axes.legend(loc="best")
+            axes.set_ylim(top=axes.get_ylim()[1] * (1 + 0.16 * len(lines)))  # room for the legend above all lines
+            axes.legend(loc="upper center", ncols=1)
     for axes in panels[:2]:
         axes.set_xlabel("")
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,9 @@ _FIELDS = ("average_precision", "ahead", "identities", "paths")
 
 def save_query_scores(path: Path, folds: Mapping[int, QueryScores]) -> None:
     """Write the scores of each fold's queries, made by the headline model, atomically."""
-    arrays = {f"{name}_{fold}": np.asarray(getattr(scores, name)) for fold, scores in folds.items() for name in _FIELDS}
+    arrays: dict[str, Any] = {
+        f"{name}_{fold}": np.asarray(getattr(scores, name)) for fold, scores in folds.items() for name in _FIELDS
+    }
     write_atomically(path, lambda file: np.savez_compressed(file, folds=np.array(list(folds)), **arrays))
 
 

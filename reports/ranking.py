@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,18 @@ from PIL import Image
 
 from datasets.base import ImageTable
 from reports.evaluation import DEPTH, SavedEvaluation
-from reports.style import NEUTRAL, RIGHT, WIDTH, WRONG, empty_figure
+from reports.style import NEUTRAL, RIGHT, SMALL, WIDTH, WRONG, empty_figure
 
 Images = Callable[[Path], NDArray[np.uint8]]
 """Picture ``[H, W, 3]`` of an image file; OSError where it cannot be had."""
+Colour = tuple[float, float, float]
 
 QUANTILES = {"best": 0.0, "upper quartile": 0.25, "median": 0.5, "lower quartile": 0.75, "worst": 1.0}
+WORST = 5
+"""Queries in the figure of the worst."""
 _BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
 # In tile widths; a tile is 1 wide and 2 high, the shape in which the network sees a person.
-_QUERY, _FIRST, _PITCH, _ROW, _HEAD = 1.85, 3.25, 1.12, 2.5, 0.4
+_QUERY, _FIRST, _PITCH, _ROW, _HEAD = 2.0, 3.35, 1.12, 2.85, 0.5
 _TOTAL = _FIRST + DEPTH * _PITCH
 
 
@@ -32,25 +35,38 @@ def open_image(path: Path) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def choose_queries(average_precision: NDArray[np.float64]) -> dict[str, int]:
-    """Rows of the queries to show, by what they stand for.
-
-    Valid queries are sorted by average precision, best first, equal ones in table order; shown are those at
-    :data:`QUANTILES` of that order, each once.
-    """
+def by_precision(average_precision: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows of the valid queries, best average precision first, equal ones in table order."""
     valid = np.flatnonzero(~np.isnan(average_precision))
-    order = valid[np.argsort(-average_precision[valid], kind="stable")]
+    return valid[np.argsort(-average_precision[valid], kind="stable")]
+
+
+def choose_queries(average_precision: NDArray[np.float64]) -> dict[str, int]:
+    """Rows of the queries at :data:`QUANTILES` of :func:`by_precision`, by what they stand for, each once."""
+    order = by_precision(average_precision)
     rows = {name: int(order[round(share * (len(order) - 1))]) for name, share in QUANTILES.items() if len(order)}
     return {name: row for name, row in rows.items() if name == next(n for n in rows if rows[n] == row)}
 
 
-def ranking_figure(evaluation: SavedEvaluation, images: Images | None) -> tuple[Figure, int]:
+def worst_queries(evaluation: SavedEvaluation) -> dict[str, int]:
+    """Rows of the queries of lowest average precision, the worst first, at most one a person."""
+    people: dict[int, int] = {}
+    for row in by_precision(evaluation.average_precision)[::-1].tolist():
+        people.setdefault(int(evaluation.query.identities[row]), row)
+    return {f"worst {place}": row for place, row in enumerate(list(people.values())[:WORST], start=1)}
+
+
+def ranking_figure(evaluation: SavedEvaluation, images: Images | None, chosen: Mapping[str, int]) -> tuple[Figure, int]:
     """Chosen queries, each with its ten best gallery images; right and wrong ones framed and ticked.
+
+    Args:
+        evaluation: ranked lists.
+        images: opens a test image; None for blank tiles.
+        chosen: rows of the queries, by what they stand for.
 
     Returns:
         The figure, and how many of its pictures could not be had; those are blank tiles.
     """
-    chosen = choose_queries(evaluation.average_precision)
     height = _HEAD + _ROW * len(chosen)
     figure = empty_figure(height * WIDTH / _TOTAL)
     figure.set_layout_engine("none")
@@ -58,20 +74,24 @@ def ranking_figure(evaluation: SavedEvaluation, images: Images | None) -> tuple[
     axes.axis("off")
     for column, title in enumerate(["query", *map(str, range(1, DEPTH + 1))]):
         x = _QUERY if column == 0 else _FIRST + (column - 1) * _PITCH
-        axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=7)
+        axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=SMALL)
     missing = 0
     for line, (name, row) in enumerate(chosen.items()):
         y = _HEAD + line * _ROW
         person, precision = evaluation.query.identities[row], evaluation.average_precision[row]
-        axes.text(0.1, y + 1, f"{name}\nperson {person}\nAP {100 * precision:.1f} %", va="center", fontsize=7)
-        camera = f"camera {evaluation.query.cameras[row]}"
+        words = name.replace(" quartile", "\nquartile")
+        axes.text(
+            0.05, y + 1, f"{words}\nperson {person}\nAP {100 * precision:.1f}%", va="center", fontsize=SMALL - 0.5
+        )
+        camera = f"cam {evaluation.query.cameras[row]}"
         missing += _tile(axes, (_QUERY, y), evaluation.query, row, images, camera, NEUTRAL)
         for rank in np.flatnonzero(evaluation.order[row] >= 0):
             column, right = evaluation.order[row, rank], evaluation.matches[row, rank]
-            camera = f"c{evaluation.gallery.cameras[column]}"
-            note = f"{'✓' if right else '✗'} {camera} {evaluation.scores[row, rank]:.2f}"
+            note = f"{_mark(right)} c{evaluation.gallery.cameras[column]}\n{evaluation.scores[row, rank]:.2f}"
             corner = _FIRST + rank * _PITCH, y
-            missing += _tile(axes, corner, evaluation.gallery, column, images, note, RIGHT if right else WRONG)
+            missing += _tile(
+                axes, corner, evaluation.gallery, column, images, note, RIGHT if right else WRONG, not right
+            )
     return figure, missing
 
 
@@ -79,11 +99,33 @@ def ranking_caption(evaluation: SavedEvaluation) -> str:
     """What is shown, and by which rule it was picked."""
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
-        f"{evaluation.query.modality.capitalize()} queries and the {DEPTH} best of {len(evaluation.gallery)} "
-        f"{evaluation.gallery.modality} gallery images, first trial. The {valid} valid queries are sorted by average "
-        "precision, equal ones by path; shown are the first, those at a quarter, half and three quarters, and "
-        "the last. Under each image: right or wrong person, camera, cosine similarity."
+        f"{_scope(evaluation)} The {valid} valid queries are sorted by average precision, equal ones by path; shown "
+        f"are the first, those at a quarter, half and three quarters, and the last. {_KEY}"
     )
+
+
+def worst_caption(evaluation: SavedEvaluation) -> str:
+    """The same of the worst queries."""
+    return (
+        f"{_scope(evaluation)} Shown are the {WORST} queries of lowest average precision, at most one a person. {_KEY}"
+    )
+
+
+_KEY = (
+    "Under each image: right (✓, solid frame) or wrong (✗, dashed frame) person, camera (c), and cosine similarity; "
+    "images are scaled to one size."
+)
+
+
+def _scope(evaluation: SavedEvaluation) -> str:
+    return (
+        f"{evaluation.query.modality.capitalize()} queries and the {DEPTH} best of {len(evaluation.gallery)} "
+        f"{evaluation.gallery.modality} gallery images, in the protocol's own ranking of the first trial."
+    )
+
+
+def _mark(right: bool) -> str:
+    return "✓" if right else "✗"
 
 
 def _tile(
@@ -93,7 +135,8 @@ def _tile(
     row: int,
     images: Images | None,
     note: str,
-    colour: tuple[float, float, float],
+    colour: Colour,
+    dashed: bool = False,
 ) -> int:
     """Draw one framed picture with a note below; 1 where it could not be had."""
     x, y = corner
@@ -102,8 +145,9 @@ def _tile(
     except OSError:
         picture = None
     axes.imshow(_BLANK if picture is None else picture, extent=(x, x + 1, y + 2, y), aspect="auto")
-    axes.add_patch(Rectangle(corner, 1, 2, fill=False, edgecolor=colour, linewidth=2))
-    axes.text(x + 0.5, y + 2.2, note, ha="center", va="center", fontsize=6, color=colour)
+    style = (0, (2, 1)) if dashed else "-"
+    axes.add_patch(Rectangle(corner, 1, 2, fill=False, edgecolor=colour, linewidth=1.1, linestyle=style))
+    axes.text(x + 0.5, y + 2.1, note, ha="center", va="top", fontsize=SMALL - 0.5, color=colour, linespacing=0.95)
     if picture is None:
-        axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=6, color=NEUTRAL)
+        axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=SMALL, color=NEUTRAL)
     return int(picture is None)

@@ -1,17 +1,140 @@
-"""``report.md``: the first page to read about a run (being rewritten)."""
+"""The report of one run: what to read first about it, with its figures and the numbers behind them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
-from engine.files import void, write_atomically
-from engine.registry import UsageError
+from leaderboard.markdown import MISSING
+from leaderboard.record import METRICS, Record, headline_scores, missing_trials
+from leaderboard.table import gallery_words
+from reports.chapters import retrieval, training
+from reports.page import Report, Section, Table, write
+from reports.pictures import Album, may_be_shown
+from reports.sources import Source, find_sources
+from reports.style import styled
 
 
 def write_report(run: Path, output: Path | None = None, with_pictures: bool = False) -> Path:
-    """Write the report."""
-    if not (run / "record.json").exists():
-        raise UsageError(f"{run}: no record.json; name the folder of a finished run")
-    folder = output or run / "report"
-    write_atomically(folder / "report.md", lambda file: void(file.write(b"# report\n")))
-    return folder / "report.md"
+    """Write a run's report from its record, journal and evaluation; none of them is changed.
+
+    Args:
+        run: folder of a finished run.
+        output: folder to write; ``report`` in the run's folder if None.
+        with_pictures: show pictures of people even if they are real.
+
+    Returns:
+        Path of ``report.md``.
+
+    Raises:
+        UsageError: no valid record in the folder.
+    """
+    (source,) = find_sources([run])
+    return report_on(source, output or run / "report", with_pictures)
+
+
+def report_on(source: Source, folder: Path, with_pictures: bool) -> Path:
+    """The same of what was found already."""
+    record = source.record
+    shown, why = may_be_shown([record], with_pictures)
+    result = record.result
+    report = Report(
+        kind="run",
+        title=f"{result.method} on {result.protocol}, seed {result.seed}",
+        summary=list(_summary(record)),
+        pictures_shown=shown,
+        pictures_why=why,
+        facts=_facts(record),
+    )
+    report.sections.append(Section("scores", "Scores", tables=[_scores(record)], text=_averaged(record)))
+    album = Album(shown)
+    with styled():
+        training(source, report)
+        retrieval(source, report, album)
+        report.sections.append(_made(record))
+        lost = album.write(folder)
+        if lost:
+            report.notes.append(f"{lost} pictures could not be opened; the folder of the images was moved or changed.")
+        report.images = album.entries
+        return write(report, folder)
+
+
+def _summary(record: Record) -> Iterator[str]:
+    result = record.result
+    yield f"Data: {result.dataset['description']} (fingerprint `{result.dataset['fingerprint'][:22]}`)."
+    if result.uses_identities:
+        yield "**Trained with true identities**: an upper bound, not a competitor."
+    lacking = missing_trials(record)
+    if lacking:
+        yield f"**Incomplete**: headline trials are missing in {', '.join(f'fold {fold}' for fold in lacking)}."
+
+
+def _scores(record: Record) -> Table:
+    result = record.result
+    kinds = dict.fromkeys((score.model, score.selection) for score in result.scores)
+    chance = [100 * result.chance[metric] if metric in result.chance else None for metric in METRICS]
+    rows = [*(_score_row(record, *kind) for kind in kinds), ["chance", *chance]]
+    return Table("scores", "Scores", ["model", *METRICS], rows, "Percent.")
+
+
+def _averaged(record: Record) -> str:
+    result = record.result
+    done = headline_scores(record)
+    folds = len({score.fold for score in done})
+    kind = result.headline
+    return (
+        f"Mean over {_counted(len(done), 'trial')} in {_counted(folds, 'fold')}; one seed, so no spread. "
+        f"Protocol: {gallery_words(kind['shots'], kind['gallery'])}. Feature: {kind['feature']}. "
+        f"Setting: {result.setting}. Start weights: {result.start_weights['source']}. "
+        "Chance: a random ranking under the same protocol."
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _score_row(record: Record, model: str, selection: str) -> list[str | float | None]:
+    headline = record.result.headline
+    marks = ["headline"] if (model, selection) == (headline["model"], headline["selection"]) else []
+    if selection == "oracle":
+        marks.append("best epoch by test score, not a result")
+    scores = headline_scores(record, model=model, selection=selection)
+    means = [100 * fmean(getattr(score, metric) for score in scores) if scores else None for metric in METRICS]
+    return [f"{model} ({', '.join(marks)})" if marks else model, *means]
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    result, made = record.result, record.provenance
+    return {
+        "method": result.method,
+        "protocol": result.protocol,
+        "dataset": result.dataset["description"],
+        "fingerprint": result.dataset["fingerprint"],
+        "synthetic": result.dataset["synthetic"] is not None,
+        "seed": result.seed,
+        "setting": result.setting,
+        "config_hash": result.config_hash,
+        "uses_identities": result.uses_identities,
+        "commit": made["commit"],
+        "dirty": made["dirty"],
+        "finished": made["finished"],
+        "device": f"{made['gpu'] or made['cpu']}, {made['threads']} threads",
+        "seconds": made["seconds"],
+        "peak_memory_mib": made["peak_memory_mib"],
+    }
+
+
+def _made(record: Record) -> Section:
+    facts = _facts(record)
+    commit = (facts["commit"] or "unknown") + (" with uncommitted changes" if facts["dirty"] else "")
+    seconds = ", ".join(f"{phase} {value:.1f} s" for phase, value in sorted(facts["seconds"].items()))
+    memory = MISSING if facts["peak_memory_mib"] is None else f"{facts['peak_memory_mib']:.0f} MiB"
+    lines = [
+        f"commit {commit}, finished {facts['finished']}",
+        facts["device"],
+        f"time: {seconds}; peak memory: {memory}",
+    ]
+    return Section("made", "Made by", "\n".join(f"* {line}" for line in lines))

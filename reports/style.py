@@ -1,7 +1,8 @@
-"""The one look of all figures: one column of a paper wide, a quiet grid, colours that colour-blind readers tell apart."""
+"""The one look of all figures: a paper's column wide, a quiet grid, colours that colour-blind readers tell apart."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import seaborn
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from engine.files import void, write_atomically
 
@@ -32,9 +34,11 @@ LOOKS: list[dict[str, Any]] = [
 """Lines that are told apart by colour, by dashes and by marker."""
 WIDTH = 85 / 25.4
 """Inches; one column of a paper."""
-DPI = 400
+DPI = 300
 SMALL = 5.5
 """Points; the smallest text of a figure."""
+_FOOT = 76
+"""Letters that fit into the width at that size."""
 _LOOK: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 7,
@@ -105,24 +109,46 @@ def shared_legend(figure: Figure, columns: int = 4) -> None:
 
 
 def stamp(figure: Figure, text: str) -> None:
-    """State at the foot of the figure what it was made from (n, seeds), so that it is there wherever it is pasted."""
+    """State at the foot of the figure what it was made from (n, seeds), so that it is there wherever it is pasted.
+
+    The figure grows by the lines of the foot; everything else keeps its place and size.
+    """
+    text = "\n".join(textwrap.wrap(text, _FOOT))
+    _lay_out(figure)
     width, height = figure.get_size_inches()
-    room = 1.5 * SMALL / 72 * (1 + text.count("\n"))
-    figure.set_size_inches(width, height + room)
-    kept = height / (height + room)
-    engine = figure.get_layout_engine()
-    if engine is None or isinstance(engine, PlaceHolderLayoutEngine):
-        for axes in figure.axes:
-            box = axes.get_position()
-            axes.set_position((box.x0, 1 - kept * (1 - box.y0), box.width, kept * box.height))
-    else:
-        engine.set(rect=(0, 1 - kept, 1, kept))
-    figure.text(0.5, 0.25 * SMALL / 72 / (height + room), text, ha="center", va="bottom", fontsize=SMALL, color=NEUTRAL)
+    grown = height + 1.5 * SMALL / 72 * (1 + text.count("\n"))
+    figure.set_size_inches(width, grown)
+    kept = height / grown
+    for axes in figure.axes:
+        box = axes.get_position(original=True)
+        axes.set_position((box.x0, 1 - kept * (1 - box.y0), box.width, kept * box.height))
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 1 - kept, 1, kept), figure.transFigure)
+    figure.text(0.5, 0.25 * SMALL / 72 / grown, text, ha="center", va="bottom", fontsize=SMALL, color=NEUTRAL)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything once: equal in all files, and in half the time."""
+    figure.set_dpi(DPI)
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    for axes in figure.axes:  # the solver's last digits vary
+        axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
 
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write ``path`` + ``.svg`` and ``.png`` atomically, without the dates that would make equal figures differ."""
-    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
-        buffer = BytesIO()
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-        write_atomically(path.with_name(f"{path.name}.{kind}"), lambda file, made=buffer: void(file.write(made.getvalue())))
+    _lay_out(figure)
+    vector, raster = BytesIO(), BytesIO()
+    FigureCanvasAgg(figure).print_png(raster, metadata={"Software": None})
+    FigureCanvasSVG(figure).print_svg(
+        vector, metadata={"Date": None, "Creator": None}
+    )  # last: it changes the resolution
+    for kind, made in (("svg", vector), ("png", raster)):
+        write_bytes(path.with_name(f"{path.name}.{kind}"), made.getvalue())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file atomically."""
+    write_atomically(path, lambda file: void(file.write(content)))

@@ -26,7 +26,7 @@ def command(output: Path, data: Path) -> list[str]:
         "engine.threads=1",
     ]
     base = ["--method", "sclhm", "--protocol", "sysu_all", "--data", str(data), "--output", str(output)]
-    return [sys.executable, str(ROOT / "run.py"), *base, "--set", *settings]
+    return [sys.executable, str(ROOT / "run.py"), *base, "--no-report", "--set", *settings]
 
 
 def run(arguments: list[str]) -> None:

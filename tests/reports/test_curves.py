@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from reports.curves import clusters_figure, cost_figure, epochs_of, losses_figure, quality_figure, scores_figure
+from reports.curves import (
+    clusters_figure,
+    cost_figure,
+    epochs_of,
+    losses_figure,
+    matches_figure,
+    quality_figure,
+    scores_figure,
+)
 from tests.reports.fake_run import epoch_line, two_stages
 
 LINES = two_stages()
@@ -28,7 +36,7 @@ def test_epochs_are_those_of_one_fold_in_training_order() -> None:
 
 
 def test_losses_and_the_gap_of_a_loss_that_starts_later() -> None:
-    (axes,) = losses_figure(EPOCHS).axes
+    axes, _ = losses_figure(EPOCHS).axes
     assert line(axes, "visible") == ([1, 2, 3, 4, 5, 6, 7, 8], pytest.approx([2.9, 2.8, 2.7, 2.6] * 2))
     heights = line(axes, "hybrid")[1]
     assert np.isnan(heights[:4]).all()
@@ -37,23 +45,26 @@ def test_losses_and_the_gap_of_a_loss_that_starts_later() -> None:
 
 
 def test_a_negative_loss_stays_visible() -> None:
-    (axes,) = losses_figure([epoch_line(0, losses={"reward": -2.0}), epoch_line(1, losses={"reward": -3.0})]).axes
+    axes, _ = losses_figure([epoch_line(0, losses={"reward": -2.0}), epoch_line(1, losses={"reward": -3.0})]).axes
     low, high = axes.get_ylim()
     assert low <= -3 < -2 < high
 
 
 def test_a_new_stage_is_marked_once_between_its_epochs() -> None:
-    (axes,) = losses_figure(EPOCHS).axes
-    boundaries = [item for item in axes.get_lines() if item.get_linestyle() == ":"]
+    axes, _ = losses_figure(EPOCHS).axes
+    boundaries = [item for item in axes.get_lines() if item.get_linestyle() == ":" and len(item.get_xdata()) == 2]
     assert [list(item.get_xdata()) for item in boundaries] == [[4.5, 4.5]]
-    assert [text.get_text() for text in axes.texts] == ["sclhm"]
-    (single,) = losses_figure(EPOCHS[:4]).axes
+    assert [text.get_text() for text in axes.texts] == ["sclhm ▸"]
+    single, _ = losses_figure(EPOCHS[:4]).axes
     assert not [item for item in single.get_lines() if item.get_linestyle() == ":"]
 
 
 def test_cost_shows_every_phase_and_leaves_a_gap_where_memory_is_unknown() -> None:
     unknown = epoch_line(4, clustering={"search_seconds": 0.3})
-    seconds, memory = cost_figure([*EPOCHS[:4], unknown]).axes
+    seconds, clustering, step, memory = cost_figure([*EPOCHS[:4], unknown]).axes
+    assert line(clustering, "distances")[1][:4] == [0.15] * 4
+    assert line(step, "_step")[1] == pytest.approx([100.0] * 5)  # 4 s over 40 steps, in ms
+    assert line(memory, "peak")[1] == [500.0] * 5
     assert [line(seconds, phase)[1][0] for phase in ("embed", "cluster", "train")] == [1.0, 0.5, 4.0]
     heights = line(memory, "clustering")[1]
     assert heights[:4] == [20.0, 21.0, 22.0, 23.0]
@@ -64,30 +75,40 @@ def test_clusters_beside_the_true_count() -> None:
     counts, outliers = clusters_figure(EPOCHS).axes
     assert line(counts, "visible")[1] == [40, 39, 38, 37] * 2
     assert line(counts, "infrared")[1] == [20, 21, 22, 23] * 2
-    assert line(counts, "people in the training images (32)")[1] == [32, 32]
+    assert line(counts, "true people (32)")[1] == [32, 32]
     assert line(outliers, "visible")[1] == pytest.approx([0.25, 0.225, 0.2, 0.175] * 2)
     assert line(outliers, "infrared")[1] == pytest.approx([0.1] * 8)
     assert counts.get_ylim()[0] == outliers.get_ylim()[0] == 0
-    assert outliers.yaxis.get_major_formatter()(0.25) == "25.0"  # labelled in percent
+    assert outliers.yaxis.get_major_formatter()(0.25) == "25"  # labelled in percent
 
 
 def test_modalities_with_different_people_have_two_lines() -> None:
     counts = clusters_figure([epoch_line(0, identities={"visible": 32, "infrared": 30})]).axes[0]
-    assert line(counts, "people in the visible images (32)")[1] == [32, 32]
-    assert line(counts, "people in the infrared images (30)")[1] == [30, 30]
+    assert line(counts, "true visible people (32)")[1] == [32, 32]
+    assert line(counts, "true infrared people (30)")[1] == [30, 30]
 
 
-def test_quality_of_either_modality_and_of_matches() -> None:
-    visible, infrared, matches = quality_figure(EPOCHS).axes
+def test_quality_of_either_modality() -> None:
+    visible, infrared = quality_figure(EPOCHS).axes
     assert line(visible, "ARI")[1] == pytest.approx([0.1, 0.2, 0.3, 0.4] * 2)
     assert line(infrared, "purity")[1] == pytest.approx([0.2, 0.3, 0.4, 0.5] * 2)
-    assert np.isnan(line(matches, "matched to the same person")[1][:4]).all()
-    assert line(matches, "matched to the same person")[1][4:] == pytest.approx([0.1, 0.2, 0.3, 0.4])
-    assert {axes.get_ylim() for axes in (visible, infrared, matches)} == {(0, 1.03)}
+    assert {axes.get_ylim() for axes in (visible, infrared)} == {(0, 1.03)}
 
 
-def test_no_panel_for_matches_that_no_stage_made() -> None:
-    assert len(quality_figure(EPOCHS[:4]).axes) == 2
+def test_matches_of_the_stage_that_makes_them() -> None:
+    figure = matches_figure(EPOCHS)
+    assert figure is not None
+    (axes,) = figure.axes
+    for label, first in (("clusters matched right", 0.1), ("precision", 0.05), ("recall", 0.2)):
+        heights = line(axes, label)[1]
+        assert np.isnan(heights[:4]).all()
+        assert heights[4:] == pytest.approx([first * (epoch + 1) for epoch in range(4)])
+    assert matches_figure(EPOCHS[:4]) is None
+
+
+def test_learning_rate_is_drawn_below_the_losses() -> None:
+    _, rate = losses_figure([epoch_line(0, lr=1e-3), epoch_line(1, lr=1e-4)]).axes
+    assert line(rate, "_learning rate")[1] == [1e-3, 1e-4]
 
 
 def test_an_epoch_without_clusters_leaves_a_gap() -> None:
@@ -109,4 +130,4 @@ def test_one_legend_with_every_label_once() -> None:
     figure = clusters_figure(EPOCHS)
     (legend,) = figure.legends
     labels = [text.get_text() for text in legend.get_texts()]
-    assert sorted(labels) == ["infrared", "people in the training images (32)", "visible"]
+    assert sorted(labels) == ["infrared", "true people (32)", "visible"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.evaluation import DEPTH, IDENTITIES, IMAGES, SavedEvaluation, load_evaluation, sample_rows, save_evaluation
-from tests.reports.fake_run import make_features, make_ranking, make_split
+from tests.reports.fake_run import EACH, make_features, make_ranking, make_split
 
 LABELS = st.lists(st.integers(0, 30), max_size=60).map(lambda values: np.array(values, dtype=np.int64))
 
@@ -74,9 +74,15 @@ def test_the_sample_holds_the_features_of_its_images(tmp_path: Path) -> None:
     for infrared, (table, chosen) in enumerate(zip((split.visible, split.infrared), rows, strict=True)):
         here = sample.infrared == bool(infrared)
         np.testing.assert_array_equal(sample.identities[here], table.identities[chosen])
+        np.testing.assert_array_equal(sample.cameras[here], table.cameras[chosen])
+        assert [sample.paths[row] for row in np.flatnonzero(here)] == [table.paths[row] for row in chosen]
         np.testing.assert_allclose(sample.features[here], make_features(table, 0.3, 1)[chosen], atol=1e-3)
     assert sample.before is not None
     np.testing.assert_allclose(sample.before, -sample.features, atol=1e-3)
+    few = sample.people(3)
+    assert set(few.identities.tolist()) == {0, 1, 2}
+    assert len(few.paths) == len(few.cameras) == len(few.features) == 3 * 2 * EACH
+    assert {path.split("/")[1] for path in few.paths} == {"0000", "0001", "0002"}
 
 
 def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:

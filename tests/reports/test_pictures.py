@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.confusion import confused_pairs, confusion_figure
 from reports.evaluation import Sample, SavedEvaluation, load_evaluation
-from reports.ranking import QUANTILES, choose_queries, open_image, ranking_caption, ranking_figure
+from reports.ranking import QUANTILES, choose_queries, open_image, ranking_caption, ranking_figure, worst_queries
 from reports.style import RIGHT, WRONG
-from reports.tsne import identity_colours, perplexity, project, tsne_caption, tsne_figure
+from reports.tsne import before_and_after, identity_colours, perplexity, project, tsne_caption, tsne_figure
 from tests.reports.fake_run import EACH, PEOPLE, make_run
 
 
@@ -23,7 +24,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> SavedEvaluation:
 
 def small_sample(before: bool = False) -> Sample:
     features = np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32)
-    return Sample(features, features if before else None, np.repeat(np.arange(3), 8), np.tile([False, True], 12))
+    people, infrared = np.repeat(np.arange(3), 8), np.tile([False, True], 12)
+    return Sample(features, features if before else None, people, infrared, np.empty(0, np.int64), ())
 
 
 def test_projection_repeats_and_leaves_the_global_generator_alone() -> None:
@@ -42,7 +44,8 @@ def test_perplexity_is_below_the_number_of_images() -> None:
 
 
 def test_colour_is_the_person_and_marker_the_modality() -> None:
-    figure = tsne_figure(small_sample())
+    sample = small_sample()
+    figure = tsne_figure(before_and_after(sample), sample)
     (axes,) = figure.axes
     groups = axes.collections
     assert len(groups) == 3 * 2
@@ -58,7 +61,8 @@ def test_colour_is_the_person_and_marker_the_modality() -> None:
 
 
 def test_before_and_after_are_two_panels() -> None:
-    titles = [axes.get_title() for axes in tsne_figure(small_sample(before=True)).axes]
+    sample = small_sample(before=True)
+    titles = [axes.get_title() for axes in tsne_figure(before_and_after(sample), sample).axes]
     assert titles == ["before training", "after training"]
 
 
@@ -95,9 +99,9 @@ def test_queries_stand_where_their_names_say(values: list[float]) -> None:
 
 
 def test_frames_marks_and_texts_follow_the_ranking(saved: SavedEvaluation) -> None:
-    figure, missing = ranking_figure(saved, open_image)
-    (axes,) = figure.axes
     chosen = choose_queries(saved.average_precision)
+    figure, missing = ranking_figure(saved, open_image, chosen)
+    (axes,) = figure.axes
     assert missing == 0
     assert len(axes.images) == len(chosen) * 11
     frames = [patch.get_edgecolor()[:3] for patch in axes.patches]
@@ -105,9 +109,11 @@ def test_frames_marks_and_texts_follow_the_ranking(saved: SavedEvaluation) -> No
     for line, row in enumerate(chosen.values()):
         matches = saved.matches[row].tolist()
         assert frames[11 * line + 1 : 11 * line + 11] == [RIGHT if match else WRONG for match in matches]
+        solid = [axes.patches[11 * line + 1 + rank].get_linestyle() == "-" for rank in range(10)]
+        assert solid == matches  # told apart without colour too
         for rank, match in enumerate(matches):
             camera = saved.gallery.cameras[saved.order[row, rank]]
-            assert f"{'✓' if match else '✗'} c{camera} {saved.scores[row, rank]:.2f}" in texts
+            assert f"{'✓' if match else '✗'} c{camera}\n{saved.scores[row, rank]:.2f}" in texts
         assert any(f"person {saved.query.identities[row]}\n" in text for text in texts)
 
 
@@ -118,7 +124,7 @@ def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
         opened.append(path)
         return open_image(path)
 
-    ranking_figure(saved, remember)
+    ranking_figure(saved, remember, choose_queries(saved.average_precision))
     expected = []
     for row in choose_queries(saved.average_precision).values():
         expected.append(saved.query.root / saved.query.paths[row])
@@ -128,9 +134,10 @@ def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
 
 def test_pictures_that_are_gone_leave_blank_tiles(tmp_path: Path) -> None:
     saved = load_evaluation(make_run(tmp_path, pictures=False) / "evaluation.npz")
-    figure, missing = ranking_figure(saved, open_image)
+    chosen = choose_queries(saved.average_precision)
+    figure, missing = ranking_figure(saved, open_image, chosen)
     assert missing == len(figure.axes[0].images) == 55
-    assert ranking_figure(saved, None)[1] == 55
+    assert ranking_figure(saved, None, chosen)[1] == 55
 
 
 def test_short_lists_have_fewer_tiles(saved: SavedEvaluation) -> None:
@@ -139,10 +146,38 @@ def test_short_lists_have_fewer_tiles(saved: SavedEvaluation) -> None:
     short = SavedEvaluation(
         saved.query, saved.gallery, order, saved.scores, saved.matches, saved.average_precision, saved.sample
     )
-    assert len(ranking_figure(short, open_image)[0].axes[0].images) == 5 * 5
+    assert len(ranking_figure(short, open_image, choose_queries(short.average_precision))[0].axes[0].images) == 5 * 5
 
 
 def test_ranking_caption_counts(saved: SavedEvaluation) -> None:
     caption = ranking_caption(saved)
     assert f"best of {PEOPLE} visible gallery" in caption
     assert f"The {PEOPLE * EACH} valid queries" in caption
+
+
+def test_worst_queries_are_of_different_people(saved: SavedEvaluation) -> None:
+    rows = list(worst_queries(saved).values())
+    precision, people = saved.average_precision, saved.query.identities
+    assert len(set(people[rows].tolist())) == len(rows) == 5
+    assert precision[rows].tolist() == sorted(precision[rows].tolist())
+    lowest = sorted(float(np.nanmin(precision[people == person])) for person in np.unique(people))
+    assert precision[rows].tolist() == lowest[:5]
+
+
+def test_confused_pairs_are_counted_over_first_places(saved: SavedEvaluation) -> None:
+    pairs = confused_pairs(saved)
+    counted: dict[tuple[int, int], int] = {}
+    for row, person in enumerate(saved.query.identities.tolist()):
+        other = int(saved.gallery.identities[saved.order[row, 0]])
+        if other != person:
+            counted[person, other] = counted.get((person, other), 0) + 1
+    assert {(pair.person, pair.other): pair.count for pair in pairs} == counted
+    assert [pair.count for pair in pairs] == sorted(counted.values(), reverse=True)
+    assert {pair.queries for pair in pairs} == {EACH}
+    for pair in pairs:
+        assert saved.query.identities[pair.query] == pair.person
+        assert saved.gallery.identities[pair.gallery] == pair.other
+    figure, missing = confusion_figure(saved, pairs, open_image)
+    assert missing == 0
+    shown = [axes.texts[1].get_text() for axes in figure.axes if axes.images]
+    assert shown == [f"✗ {pair.other}" for pair in pairs[:8]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,11 +11,16 @@ import pytest
 from PIL import Image
 
 from engine.registry import UsageError
-from reports.__main__ import main
-from reports.report import DIAGNOSIS, write_report
+from reports.command import main
+from reports.evaluation import load_evaluation
+from reports.page import DIAGNOSIS
+from reports.report import write_report
 from tests.reports.fake_run import make_run
 
-FIGURES = ["losses", "clusters", "quality", "cost", "scores", "tsne", "ranking"]
+FIGURES = [
+    *("losses", "clusters", "quality", "matches", "cost", "scores"),
+    *("tsne", "distances", "ranking", "worst", "confusion", "causes", "traits"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +40,37 @@ def test_every_figure_is_written_and_shown(run: Path) -> None:
     assert re.findall(r"!\[.+\]\((\w+)\.png\)", read(run)) == FIGURES
     for name in FIGURES:
         with Image.open(run / "report" / f"{name}.png") as picture:
-            assert picture.width > 1000
-    assert sorted(p.name for p in (run / "report").iterdir()) == sorted(["report.md", *(f"{n}.png" for n in FIGURES)])
+            assert picture.width == round(85 / 25.4 * 300 - 0.5)
+        assert 'width="240.9' in (run / "report" / f"{name}.svg").read_text()[:2000]  # 85 mm in points
+    names = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    assert {p.name for p in (run / "report").iterdir()} == names | {"report.md", "report.json", "pictures"}
+
+
+def test_json_says_what_the_page_shows_and_names_files_that_are_there(run: Path) -> None:
+    folder = run / "report"
+    content = json.loads((folder / "report.json").read_text())
+    assert [figure["id"] for figure in content["figures"]] == FIGURES
+    assert [name for section in content["sections"] for name in section["figures"]] == FIGURES
+    for figure in content["figures"]:
+        assert figure["alt"]
+        assert (folder / figure["svg"]).is_file()
+        assert (folder / figure["png"]).is_file()
+        assert "seed 0" in figure["caption"]
+    assert content["pictures"] == {"shown": True, "why": "The people are synthetic."}
+    assert all((folder / image["picture"]).is_file() for image in content["images"])
+    tsne = content["data"]["tsne"]
+    assert [panel["title"] for panel in tsne["panels"]] == ["before training", "after training"]
+    assert len(tsne["images"]) == len(tsne["panels"][0]["x"]) == 20 * 4 * 2
+    assert content["data"]["curves"]["series"]["match recall"][:4] == [None] * 4
+    saved = load_evaluation(run / "evaluation.npz")
+    queries = content["data"]["rankings"]["queries"]
+    assert [query["ap"] for query in queries] == sorted((query["ap"] for query in queries), reverse=True)
+    rows = {path: row for row, path in enumerate(saved.query.paths)}
+    for query in queries:
+        row = rows[content["images"][query["image"]]["path"]]
+        shown = [content["images"][entry["image"]]["path"] for entry in query["ranked"]]
+        assert shown == [saved.gallery.paths[column] for column in saved.order[row]]
+        assert [entry["right"] for entry in query["ranked"]] == saved.matches[row].tolist()
 
 
 def test_the_table_shows_student_teacher_oracle_and_chance(run: Path) -> None:
@@ -52,7 +87,7 @@ def test_the_page_says_what_was_run(run: Path) -> None:
     assert "synthetic people, preset small, seed 0 (fingerprint `ffffffffffffffff`)" in text
     assert "Mean over 2 trials in 1 fold; one seed" in text
     assert "single-shot, seeded gallery" in text
-    assert "8 epochs, cluster_contrast then sclhm." in text
+    assert "8 epochs, cluster_contrast then sclhm; a dotted line begins a stage." in text
     assert "commit 0123456789abcdef" in text
     assert "Incomplete" not in text
 
@@ -60,34 +95,44 @@ def test_the_page_says_what_was_run(run: Path) -> None:
 def test_label_based_figures_are_marked(run: Path) -> None:
     sections = read(run).split("\n## ")
     marked = {section.splitlines()[0] for section in sections if DIAGNOSIS in section}
-    assert marked == {"Clusters", "Label quality", "Scores during training", "Features", "Ranked lists"}
+    assert marked == {"Training", "Features", "Ranked lists", "Confused pairs", "Error by cause"}
+    figures = json.loads((run / "report" / "report.json").read_text())["figures"]
+    assert {f["id"] for f in figures if DIAGNOSIS not in f["caption"]} == {"losses", "cost"}
 
 
 def test_remaking_gives_the_same_bytes(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = {path.name: path.read_bytes() for path in (run / "report").iterdir()}
+    first = {path.name: path.read_bytes() for path in (run / "report").rglob("*.*")}
     inputs = {name: (run / name).read_bytes() for name in ("record.json", "journal.jsonl", "evaluation.npz")}
-    assert main([str(run)]) == 0
+    main([str(run)])
     assert capsys.readouterr().out.strip() == str(run / "report" / "report.md")
-    assert {path.name: path.read_bytes() for path in (run / "report").iterdir()} == first
+    assert {path.name: path.read_bytes() for path in (run / "report").rglob("*.*")} == first
     assert {name: (run / name).read_bytes() for name in inputs} == inputs
 
 
 def test_pictures_gone(tmp_path: Path) -> None:
     run = make_run(tmp_path, pictures=False, lean=True)
     write_report(run)
-    assert "15 pictures could not be opened" in read(run)  # 5 queries, 2 gallery images each
+    assert "pictures could not be opened" in read(run)
     assert (run / "report" / "ranking.png").exists()
+    images = json.loads((run / "report" / "report.json").read_text())["images"]
+    assert {image["picture"] for image in images} == {None}
 
 
 def test_real_people_are_shown_only_if_asked_for(tmp_path: Path) -> None:
     run = make_run(tmp_path, lean=True, real=True)
-    note = "Pictures of real people are left out"
-    assert main([str(run)]) == 0
-    without = (run / "report" / "ranking.png").read_bytes()
-    assert note in read(run)
-    assert main([str(run), "--with-pictures"]) == 0
-    assert note not in read(run)
-    assert (run / "report" / "ranking.png").read_bytes() != without
+    main([str(run), "--with-pictures"])
+    folder = run / "report"
+    pictured = {"ranking.png", "ranking.svg", "worst.png", "worst.svg", "confusion.png", "confusion.svg", "pictures"}
+    assert pictured - {"confusion.png", "confusion.svg"} <= {path.name for path in folder.iterdir()}
+    assert list((folder / "pictures").iterdir())
+    assert "nobody in the pictures was asked" not in read(run)
+    main([str(run)])
+    assert "nobody in the pictures was asked" in read(run)
+    assert not list(folder.glob("pictures/*"))  # none of an earlier report stays
+    assert not pictured - {"pictures"} & {path.name for path in folder.iterdir()}
+    content = json.loads((folder / "report.json").read_text())
+    assert content["pictures"]["shown"] is False
+    assert {image["picture"] for image in content["images"]} == {None}
 
 
 def test_nothing_trained_and_nothing_saved(tmp_path: Path) -> None:
@@ -96,20 +141,32 @@ def test_nothing_trained_and_nothing_saved(tmp_path: Path) -> None:
     (run / "evaluation.npz").unlink()
     write_report(run)
     text = read(run)
-    assert "Nothing was trained, so there are no curves." in text
-    assert "Not drawn: the run has no evaluation.npz." in text
+    assert "Training curves: nothing was trained." in text
+    assert "the run has no evaluation.npz." in text
     assert "![" not in text
     assert "**Incomplete**: headline trials are missing in fold 2." in text
     assert "**Trained with true identities**" in text
-    assert [path.name for path in (run / "report").iterdir()] == ["report.md"]  # no figure of an earlier state stays
+    kept = {path.name for path in (run / "report").iterdir() if path.is_file()}
+    assert kept == {"report.md", "report.json"}  # no figure of an earlier state stays
     (run / "journal.jsonl").write_text("")
     write_report(run)
     assert read(run) == text
 
 
-def test_not_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match=r"no record\.json; name the folder of a finished run"):
-        write_report(tmp_path)
-    assert main([str(tmp_path)]) == 2
-    assert "no record.json" in capsys.readouterr().err
+def test_a_record_alone_says_what_it_lacks(tmp_path: Path) -> None:
+    run = make_run(tmp_path, lean=True)
+    record = tmp_path / "alone" / "sclhm-seed0.json"
+    record.parent.mkdir()
+    record.write_bytes((run / "record.json").read_bytes())
+    with pytest.raises(UsageError, match="say where the report goes with --output"):
+        main([str(record)])
+    main([str(record), "--output", str(tmp_path / "out")])
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert text.count("only the record is here") == 2
+    assert [path.name for path in record.parent.iterdir()] == [record.name]
+
+
+def test_not_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no record\.json and no record below it; name the folder of a finished run"):
+        main([str(tmp_path)])
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,146 @@
+"""How sure a difference between two models is: paired bootstrap over queries, or over people.
+
+Both models answer the same queries against the same galleries; a resample draws queries (or people, with all their
+queries) with replacement and scores both models on the same draw. People are the safer unit: queries of one person
+fail together. B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993 (percentile interval).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.seeding import numpy_generator
+from protocols.base import QueryScores
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+_BLOCK = 1 << 22
+"""Draws held at once."""
+
+Unit = Literal["query", "person"]
+Values = NDArray[np.float64]
+Folds = Mapping[int, QueryScores]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``other - baseline`` as a fraction, and its percentile interval at :data:`LEVEL`."""
+
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low > 0 or self.high < 0
+
+
+def query_values(scores: QueryScores, metric: str) -> Values:
+    """``[T, Q]`` what each query adds to mAP (its AP) or to R1 (1 if right at Rank-1); NaN where it is invalid."""
+    if metric == "mAP":
+        return scores.average_precision
+    return np.where(scores.ahead < 0, np.nan, scores.ahead == 0)
+
+
+def paired_difference(
+    baseline: Sequence[Folds],
+    other: Sequence[Folds],
+    metric: str,
+    unit: Unit = "query",
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """Difference of the mean over seeds, folds and trials, as the leaderboard averages them.
+
+    Seeds are averaged query by query: the interval tells what other queries would change, not what other seeds would.
+
+    Args:
+        baseline: query scores of each seed, by fold.
+        other: the same of the model it is compared with; any number of seeds.
+        metric: ``mAP`` or ``R1``.
+        unit: what is drawn.
+        resamples: number of draws.
+        seed: of the private generator.
+
+    Raises:
+        ValueError: the two were not asked the same queries against the same galleries.
+    """
+    folds = _same_queries(baseline, other)
+    found, draws = 0.0, np.zeros(resamples)
+    for fold in folds:
+        first, second = (_mean_over_seeds(seeds, fold, metric) for seeds in (baseline, other))
+        valid = ~np.isnan(first)
+        gain = np.where(valid, second - first, 0.0)
+        units = _units(baseline[0][fold], unit)
+        count = int(units.max()) + 1
+        sums, counts = (_per_unit(part, units, count) for part in (gain, valid.astype(np.float64)))
+        found += float(np.mean(sums.sum(axis=0) / counts.sum(axis=0)))
+        generator = numpy_generator(seed, "bootstrap", unit, fold)
+        draws += _resampled(sums, counts, resamples, generator)
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(draws / len(folds), [tail, 1 - tail])
+    return Difference(found / len(folds), float(low), float(high))
+
+
+def mean_interval(
+    values: Values, people: NDArray[np.int64], *, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of ``[Q]`` values and its percentile interval over resampled people."""
+    units = np.unique(people, return_inverse=True)[1]
+    count = int(units.max()) + 1
+    sums, counts = (_per_unit(part[None], units, count) for part in (values, np.ones(len(values))))
+    draws = _resampled(sums, counts, resamples, numpy_generator(seed, "interval"))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(values.mean()), float(low), float(high)
+
+
+def _resampled(sums: Values, counts: Values, resamples: int, generator: np.random.Generator) -> Values:
+    """``[resamples]`` mean over trials of the ratio of drawn sums ``[U, T]`` to drawn counts ``[U, T]``."""
+    units = len(sums)
+    draws = []
+    for start in range(0, resamples, step := max(1, _BLOCK // units)):
+        size = min(step, resamples - start)
+        # how often each unit is drawn: the same law as drawing U of U with replacement, without the list of draws
+        times = generator.multinomial(units, np.full(units, 1 / units), size=size).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a draw without any valid query has no score
+            draws.append(np.mean((times @ sums) / (times @ counts), axis=1))
+    return np.concatenate(draws)
+
+
+def _per_unit(values: Values, units: NDArray[np.int64], count: int) -> Values:
+    """``[T, Q]`` summed within units: ``[count, T]``."""
+    return np.stack([np.bincount(units, weights=row, minlength=count) for row in values], axis=1)
+
+
+def _units(scores: QueryScores, unit: Unit) -> NDArray[np.int64]:
+    if unit == "query":
+        return np.arange(len(scores.identities))
+    return np.unique(scores.identities, return_inverse=True)[1]
+
+
+def _mean_over_seeds(seeds: Sequence[Folds], fold: int, metric: str) -> Values:
+    mean: Values = np.mean([query_values(folds[fold], metric) for folds in seeds], axis=0)
+    return mean
+
+
+def _same_queries(baseline: Sequence[Folds], other: Sequence[Folds]) -> list[int]:
+    """The folds of both, after making sure that everybody answered the same queries."""
+    reference = baseline[0]
+    for folds in (*baseline, *other):
+        if set(folds) != set(reference):
+            raise ValueError(f"folds {sorted(folds)} and {sorted(reference)} differ: compare runs of the same folds")
+        for fold, scores in folds.items():
+            valid, known = (np.isnan(part.average_precision) for part in (scores, reference[fold]))
+            if scores.paths != reference[fold].paths or not np.array_equal(valid, known):
+                raise ValueError(
+                    f"fold {fold}: other queries or galleries; compare runs of one protocol and one data set"
+                )
+    return sorted(reference)

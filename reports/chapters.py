@@ -1,0 +1,326 @@
+"""The chapters of a run's report: how it trained, what it retrieves, where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from reports import causes, confusion, curves, distances, ranking, tsne
+from reports.curves import Line
+from reports.evaluation import DEPTH, SavedEvaluation
+from reports.page import Cell, Picture, Report, Section, Table
+from reports.pictures import Album
+from reports.ranking import Images, open_image
+from reports.sources import Source
+
+LISTED = 500
+"""Ranked lists in the JSON; of more queries, as many that are evenly spaced by average precision."""
+SHOWN = 10
+"""Worst queries in the table."""
+
+
+def training(source: Source, report: Report) -> None:
+    """Curves of the first fold; a note where nothing was trained or the journal is not there."""
+    if source.folder is None:
+        report.notes.append("Training curves: only the record is here; they are in the journal of the run's folder.")
+        return
+    epochs = source.epochs
+    if not epochs:
+        report.notes.append("Training curves: nothing was trained.")
+        return
+    section = Section("training", "Training")
+    section.pictures = [*_curves(source, epochs)]
+    scores = [line for line in source.journal if line["kind"] == "scores" and line["fold"] == source.folds[0]]
+    if scores:
+        caption = "Test scores taken during training, to watch it; no weights are chosen by them."
+        alt = f"Test mAP and Rank-1 at {len(scores)} points of the training."
+        figure = curves.scores_figure(scores)
+        section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(source), True))
+    if section.pictures and not any(line["quality"].get("match_precision") is not None for line in epochs):
+        report.notes.append(
+            "Precision and recall of cross-modal matches: the method matches nothing across modalities, or the run is "
+            "of a version that did not measure them."
+        )
+    report.sections.append(section)
+    series = curves.series_of(epochs)
+    report.data["curves"] = {
+        "epoch": list(range(1, len(epochs) + 1)),
+        "stage": [line["stage"] for line in epochs],
+        "series": series,
+    }
+
+
+def retrieval(source: Source, report: Report, album: Album) -> None:
+    """Features, ranked lists and failures of the first fold; a note where the run kept none."""
+    evaluation = source.evaluation
+    if evaluation is None:
+        why = "only the record is here" if source.folder is None else "the run has no evaluation.npz"
+        report.notes.append(f"Features, ranked lists and failures: {why}.")
+        return
+    images = open_image if album.shown else None
+    foot = _test_foot(source, evaluation)
+    report.sections += [
+        _features(evaluation, report, album, foot),
+        _lists(evaluation, report, album, images, foot),
+        _failures(evaluation, images, foot, report),
+    ]
+    if source.record.result.dataset["synthetic"] is not None:
+        _causes(evaluation, report, foot)
+
+
+def _curves(source: Source, epochs: Sequence[Line]) -> list[Picture]:
+    stages = " then ".join(dict.fromkeys(line["stage"] for line in epochs))
+    scope = f"{len(epochs)} epochs, {stages}; a dotted line begins a stage."
+    if len(source.folds) > 1:
+        scope += f" Fold {source.folds[0]} of {', '.join(map(str, source.folds))}."
+    last, people = epochs[-1], epochs[0]["identities"]
+    shares = {name: last["outliers"][name] / last["images"][name] for name in people}
+    ends = ", ".join(f"{last['clusters'][name]} {name} clusters of {people[name]} people" for name in people)
+    texts: list[tuple[str, str, str, str, Callable[[Sequence[Line]], Figure | None], bool]] = [
+        (
+            "losses",
+            "Losses and learning rate",
+            "Each loss, mean over the steps of an epoch, and the learning rate of the epoch.",
+            f"Losses of {len(epochs)} epochs; the last: "
+            + ", ".join(f"{name} {value:.2f}" for name, value in last["losses"].items()),
+            curves.losses_figure,
+            False,
+        ),
+        (
+            "clusters",
+            "Clusters",
+            "Clusters that the epoch trained on beside the true number of people, and images left out of them.",
+            f"At the end {ends}; left out are " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items()),
+            curves.clusters_figure,
+            True,
+        ),
+        (
+            "quality",
+            "Label quality",
+            "Clustered images only. ARI: adjusted Rand index, NMI: normalised mutual information, purity: share of "
+            "images whose identity is their cluster's most frequent one.",
+            "Agreement of clusters with identities in both modalities over the epochs.",
+            curves.quality_figure,
+            True,
+        ),
+        (
+            "matches",
+            "Cross-modal matches",
+            "Precision: share of the (visible, infrared) image pairs in matched clusters that show one person; recall: "
+            "share of one person's pairs that are in matched clusters, images in no cluster included; clusters matched "
+            "right: share of visible clusters whose partner has the same most frequent person.",
+            "Precision and recall of cross-modal matches over the epochs.",
+            curves.matches_figure,
+            True,
+        ),
+        (
+            "cost",
+            "Time and memory",
+            f"{_clustering(epochs)} Memory: highest of the process or the GPU so far, and what clustering took for "
+            "itself.",
+            "Seconds of an epoch by phase, of clustering by step, of a training step, and memory.",
+            curves.cost_figure,
+            False,
+        ),
+    ]
+    pictures = []
+    for name, title, caption, alt, draw, diagnosis in texts:
+        figure = draw(epochs)
+        if figure is not None:
+            pictures.append(Picture(name, title, f"{caption} {scope}", alt, figure, _foot(source), diagnosis))
+    return pictures
+
+
+def _clustering(epochs: Sequence[Line]) -> str:
+    """What clustering an epoch costs on average, by its steps; nothing where nothing was clustered."""
+    costs = [line.get("clustering", {}) for line in epochs]
+    steps = [
+        f"{name} {fmean(cost[key] for cost in costs if key in cost):.2f} s"
+        for key, name in curves.STEPS.items()
+        if any(key in cost for cost in costs)
+    ]
+    text = "The clustering phase of an epoch also holds all that is made of the clusters."
+    if steps:
+        text = f"Clustering, mean of an epoch: {', '.join(steps)}. {text}"
+    recalls = [cost["recall"] for cost in costs if "recall" in cost]
+    if recalls:
+        text += (
+            f" Neighbours were searched approximately: of a sample's true ones, {min(recalls):.1%} or more were found."
+        )
+    return text
+
+
+def _features(evaluation: SavedEvaluation, report: Report, album: Album, foot: str) -> Section:
+    section = Section("features", "Features")
+    numbers = album.add_sample(evaluation)
+    sample = evaluation.sample.people(tsne.PEOPLE)
+    if len(sample.identities) < tsne.SMALLEST:
+        report.notes.append(f"Features: only {len(sample.identities)} images of people seen in both modalities.")
+        return section
+    panels = tsne.before_and_after(sample)
+    figure = tsne.tsne_figure(panels, sample)
+    alt = f"t-SNE of {len(sample.identities)} test images of {len(np.unique(sample.identities))} people: " + ", ".join(
+        panels
+    )
+    section.pictures.append(Picture("tsne", "t-SNE", tsne.tsne_caption(sample), alt, figure, foot, True))
+    chosen = np.isin(evaluation.sample.identities, np.unique(sample.identities))
+    report.data["tsne"] = {
+        "perplexity": tsne.perplexity(len(sample.identities)),
+        "seed": tsne.SEED,
+        "rule": tsne.tsne_rule(),
+        "images": [number for number, kept in zip(numbers, chosen.tolist(), strict=True) if kept],
+        "panels": [{"title": title, "x": spots[:, 0], "y": spots[:, 1]} for title, spots in panels.items()],
+    }
+    found = distances.all_distances(evaluation.sample)
+    alt = "Distances of pairs of one person and of different people; overlap " + ", ".join(
+        f"{each.kind} {each.when} {each.overlap:.3f}" for each in found
+    )
+    caption = distances.distances_caption(evaluation.sample)
+    figure = distances.distances_figure(found)
+    section.pictures.append(Picture("distances", "Distances", caption, alt, figure, foot, True))
+    edges = distances.edges_of(found)
+    report.data["distances"] = {
+        "edges": edges,
+        "series": [
+            {
+                "name": each.kind,
+                "same": same,
+                "when": each.when,
+                "pairs": len(part),
+                "density": distances.density(part, edges),
+            }
+            for each in found
+            for same, part in ((True, each.same), (False, each.different))
+        ],
+    }
+    return section
+
+
+def _lists(evaluation: SavedEvaluation, report: Report, album: Album, images: Images | None, foot: str) -> Section:
+    section = Section("ranking", "Ranked lists", "" if album.shown else report.pictures_why)
+    precision = evaluation.average_precision
+    if images is not None:
+        for name, title, caption, rows in (
+            ("ranking", "Ranked lists", ranking.ranking_caption(evaluation), ranking.choose_queries(precision)),
+            ("worst", "Worst queries", ranking.worst_caption(evaluation), ranking.worst_queries(evaluation)),
+        ):
+            figure, _ = ranking.ranking_figure(evaluation, images, rows)
+            rights = [int(evaluation.matches[row].sum()) for row in rows.values()]
+            alt = f"{len(rows)} queries with their {DEPTH} best images; right ones: {', '.join(map(str, rights))}."
+            section.pictures.append(Picture(name, title, caption, alt, figure, foot, True))
+    order = ranking.by_precision(precision)
+    worst = [_query_row(evaluation, row) for row in order[::-1][:SHOWN].tolist()]
+    columns = ["query", "person", "camera", "AP (%)", "first place: person", "right in the first 10"]
+    section.tables.append(Table("worst", "Worst queries", columns, worst, "Lowest average precision, the worst first."))
+    if len(order) > LISTED:
+        order = order[np.linspace(0, len(order) - 1, LISTED).round().astype(int)]
+    report.data["rankings"] = {
+        "rule": f"valid queries by average precision, best first; at most {LISTED}, evenly spaced; first trial",
+        "depth": DEPTH,
+        "queries": [_ranked(evaluation, row, album) for row in order.tolist()],
+    }
+    return section
+
+
+def _ranked(evaluation: SavedEvaluation, row: int, album: Album) -> dict[str, Any]:
+    ranked = [
+        {"image": album.add(evaluation.gallery, column), "score": score, "right": bool(right)}
+        for column, score, right in zip(
+            evaluation.order[row].tolist(), evaluation.scores[row].tolist(), evaluation.matches[row], strict=True
+        )
+        if column >= 0
+    ]
+    return {"image": album.add(evaluation.query, row), "ap": float(evaluation.average_precision[row]), "ranked": ranked}
+
+
+def _query_row(evaluation: SavedEvaluation, row: int) -> list[str | float | int | None]:
+    first = evaluation.order[row, 0]
+    return [
+        evaluation.query.paths[row],
+        int(evaluation.query.identities[row]),
+        int(evaluation.query.cameras[row]),
+        100 * float(evaluation.average_precision[row]),
+        int(evaluation.gallery.identities[first]) if first >= 0 else None,
+        int(evaluation.matches[row].sum()),
+    ]
+
+
+def _failures(evaluation: SavedEvaluation, images: Images | None, foot: str, report: Report) -> Section:
+    section = Section("confusion", "Confused pairs", "" if images else report.pictures_why)
+    pairs = confusion.confused_pairs(evaluation)
+    if not pairs:
+        report.notes.append("Confused pairs: every valid query has the right person in first place.")
+        return section
+    rows = [[pair.person, pair.other, pair.count, pair.queries] for pair in pairs[: confusion.SHOWN]]
+    columns = ["person of the query", "person in first place", "queries", "of"]
+    caption = confusion.confusion_caption(evaluation, pairs)
+    section.tables.append(Table("pairs", "Most confused pairs", columns, rows, "Counted over valid queries."))
+    if images is not None:
+        figure, _ = confusion.confusion_figure(evaluation, pairs, images)
+        alt = "; ".join(f"person {p.person} taken for {p.other} in {p.count} of {p.queries} queries" for p in pairs[:8])
+        section.pictures.append(Picture("confusion", "Most confused pairs", caption, alt, figure, foot, True))
+    return section
+
+
+def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
+    truth = causes.read_truth(evaluation)
+    if truth is None:
+        report.notes.append(
+            f"Error by cause: no {causes.GROUND_TRUTH} of these images in {Path(evaluation.query.root).name}."
+        )
+        return
+    found = causes.levels(evaluation, truth)
+    section = Section("causes", "Error by cause")
+    if found:
+        caption = (
+            "Share of valid queries whose first place is a wrong person, by what the generator knows of the query: "
+            "its camera; the side it shows (front: walks within 45° towards the camera, back: away); whether something "
+            "is in front of the person; whether somebody else in the gallery wears the same kind of top, bottom and "
+            "pattern. Causes that all queries share are left out. Line: 95 % interval, people resampled. First trial."
+        )
+        alt = "Error at Rank-1: " + ", ".join(f"{level.level} {level.error:.0%}" for level in found)
+        figure = causes.causes_figure(found)
+        section.pictures.append(Picture("causes", "Error by cause", caption, alt, figure, foot, True))
+        rows: list[list[Cell]] = [
+            [x.cause, x.level, x.queries, x.people, 100 * x.error, 100 * x.low, 100 * x.high, 100 * x.average_precision]
+            for x in found
+        ]
+        columns = ["cause", "level", "queries", "people", "error at R1", "low", "high", "mAP"]
+        section.tables.append(
+            Table("causes", "Error by cause", columns, rows, "Percent; interval of 95 % over people.")
+        )
+    shared, wrong = causes.traits(evaluation, truth)
+    if shared:
+        caption = (
+            f"What the wrong person in first place has in common with the query's person, over {wrong} queries with a "
+            "wrong first place, beside what a wrong gallery image picked at random would share: far right of the grey "
+            "point, the trait misleads."
+        )
+        alt = ", ".join(f"{t.name}: {t.confused:.0%}, at random {t.expected:.0%}" for t in shared)
+        figure = causes.traits_figure(shared)
+        section.pictures.append(Picture("traits", "What wrong first places share", caption, alt, figure, foot, True))
+    report.sections.append(section)
+
+
+def _foot(source: Source) -> str:
+    images = source.epochs[0]["images"]
+    counts = " and ".join(f"{count} {name}" for name, count in sorted(images.items(), reverse=True))
+    return f"{_data(source)}; n = {counts} images; seed {source.record.result.seed}"
+
+
+def _test_foot(source: Source, evaluation: SavedEvaluation) -> str:
+    valid = int(np.sum(~np.isnan(evaluation.average_precision)))
+    return (
+        f"{_data(source)}; n = {valid} {evaluation.query.modality} queries of "
+        f"{len(np.unique(evaluation.query.identities))} people; seed {source.record.result.seed}"
+    )
+
+
+def _data(source: Source) -> str:
+    result = source.record.result
+    return f"{result.method}, {result.protocol}{'' if result.dataset['synthetic'] is None else ' (synthetic)'}"

@@ -1,0 +1,43 @@
+"""``run.py report``: pages about finished runs, one about each, and one that compares them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.registry import UsageError
+from reports.comparison import compare
+from reports.report import report_on
+from reports.sources import find_sources
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the report and print where it is."""
+    parser = argparse.ArgumentParser(prog="run.py report", description=__doc__)
+    parser.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN|RECORDS",
+        help="folder of a finished run, a record file, or a folder with any number of either",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder to write; for one run by default 'report' in its folder",
+    )
+    parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
+    options = parser.parse_args(arguments)
+    sources = find_sources(options.runs)
+    if len(sources) > 1:
+        if options.output is None:
+            raise UsageError(f"{len(sources)} runs: say where their comparison goes with --output DIR")
+        print(compare(sources, options.output, options.with_pictures))
+        return
+    (source,) = sources
+    folder = options.output or (source.folder / "report" if source.folder else None)
+    if folder is None:
+        raise UsageError(f"{options.runs[0]} is a record without its run: say where the report goes with --output DIR")
+    print(report_on(source, folder, options.with_pictures))

@@ -1,0 +1,108 @@
+"""Which people are taken for which: pairs counted over the first places of the protocol's own ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from datasets.base import ImageTable
+from reports.evaluation import SavedEvaluation
+from reports.ranking import Images
+from reports.style import NEUTRAL, SMALL, WRONG, new_figure
+
+SHOWN = 8
+"""Pairs in the figure and in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Queries of ``person`` whose first place is an image of ``other``.
+
+    Attributes:
+        count: how many queries.
+        queries: valid queries of the person.
+        query: row of the first such query.
+        gallery: row of the image in its first place.
+    """
+
+    person: int
+    other: int
+    count: int
+    queries: int
+    query: int
+    gallery: int
+
+
+def confused_pairs(evaluation: SavedEvaluation) -> list[Pair]:
+    """All pairs (person, other) with a wrong first place, most queries first, then the largest share."""
+    valid = ~np.isnan(evaluation.average_precision) & (evaluation.order[:, 0] >= 0)
+    people = evaluation.query.identities
+    first = evaluation.gallery.identities[evaluation.order[:, 0]]
+    wrong = np.flatnonzero(valid & ~evaluation.matches[:, 0])
+    found: dict[tuple[int, int], list[int]] = {}
+    for row in wrong.tolist():
+        found.setdefault((int(people[row]), int(first[row])), []).append(row)
+    pairs = [
+        Pair(
+            person=person,
+            other=other,
+            count=len(rows),
+            queries=int(np.sum(valid & (people == person))),
+            query=rows[0],
+            gallery=int(evaluation.order[rows[0], 0]),
+        )
+        for (person, other), rows in found.items()
+    ]
+    return sorted(pairs, key=lambda pair: (-pair.count, -pair.count / pair.queries, pair.person, pair.other))
+
+
+def confusion_figure(evaluation: SavedEvaluation, pairs: list[Pair], images: Images | None) -> tuple[Figure, int]:
+    """The most confused pairs: query, the image in its first place, and for how many queries of the person.
+
+    Returns:
+        The figure, and how many of its pictures could not be had; those are blank.
+    """
+    rows = -(-min(len(pairs), SHOWN) // 4)
+    figure, panels = new_figure(4, rows=rows, height=1.16 * rows)
+    missing = 0
+    for axes, pair in zip(panels, pairs[:SHOWN], strict=False):
+        missing += _side(axes, 0.0, evaluation.query, pair.query, images)
+        missing += _side(axes, 1.1, evaluation.gallery, pair.gallery, images)
+        axes.set(xlim=(-0.05, 2.15), ylim=(2.75, -0.35))
+        axes.text(0.5, -0.05, str(pair.person), ha="center", fontsize=SMALL)
+        axes.text(1.6, -0.05, f"✗ {pair.other}", ha="center", fontsize=SMALL, color=WRONG)
+        axes.text(1.05, 2.1, f"{pair.count} of {pair.queries}\nqueries", ha="center", va="top", fontsize=SMALL)
+    for axes in panels:
+        axes.axis("off")
+    return figure, missing
+
+
+def confusion_caption(evaluation: SavedEvaluation, pairs: list[Pair]) -> str:
+    """What is counted."""
+    wrong = sum(pair.count for pair in pairs)
+    valid = int(np.sum(~np.isnan(evaluation.average_precision)))
+    return (
+        f"The {min(len(pairs), SHOWN)} most confused of {len(pairs)} pairs of people. Left: the first such query "
+        f"({evaluation.query.modality}) and its person's number; right: the {evaluation.gallery.modality} gallery "
+        f"image in first place, of another person. Below: for how many valid queries of the person that other one "
+        f"came first. Of all {valid} valid queries, {wrong} have a wrong first place. First trial."
+    )
+
+
+def _side(axes: Axes, x: float, table: ImageTable, row: int, images: Images | None) -> int:
+    picture: NDArray[np.uint8] | None = None
+    if images is not None:
+        try:
+            picture = images(Path(table.root) / table.paths[row])
+        except OSError:
+            picture = None
+    blank = np.full((2, 1, 3), 235, dtype=np.uint8)
+    axes.imshow(blank if picture is None else picture, extent=(x, x + 1, 2, 0), aspect="equal")
+    if picture is None:
+        axes.text(x + 0.5, 1, str(table.identities[row]), ha="center", va="center", fontsize=SMALL, color=NEUTRAL)
+    return int(picture is None)

@@ -1,0 +1,43 @@
+"""Label quality against loops over images and over pairs of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from engine.diagnosis import label_quality, pair_agreement
+from engine.types import PseudoLabels
+
+
+def test_pairs_are_those_of_a_naive_loop() -> None:
+    rng = np.random.default_rng(0)
+    visible = rng.integers(-1, 5, 40), rng.integers(0, 6, 40)
+    infrared = rng.integers(-1, 4, 30), rng.integers(2, 8, 30)
+    visible[0][:5], infrared[0][:4] = range(5), range(4)  # no cluster is empty
+    partner = np.array([2, -1, 0, 2, 3])
+    declared = right = true = 0
+    for cluster, person in zip(*visible, strict=True):
+        for other_cluster, other in zip(*infrared, strict=True):
+            joined = cluster >= 0 and partner[cluster] >= 0 and partner[cluster] == other_cluster
+            declared += joined
+            true += person == other
+            right += joined and person == other
+    assert pair_agreement(visible, infrared, partner) == (right / declared, right / true)
+
+
+def test_nothing_matched_has_no_precision_and_no_recall() -> None:
+    labels = np.array([0, 0, 1]), np.array([4, 4, 5])
+    assert pair_agreement(labels, labels, np.array([-1, -1])) == (0.0, 0.0)
+    assert pair_agreement(labels, labels, np.array([0, 1])) == (1.0, 1.0)
+
+
+def test_quality_without_and_with_an_association() -> None:
+    people = np.array([1, 1, 2, 2])
+    clusters = torch.tensor([0, 0, 1, -1])
+    alone = label_quality(PseudoLabels(clusters, clusters), people, people)
+    assert [alone[f"match_{name}"] for name in ("accuracy", "precision", "recall")] == [None] * 3
+    partner = torch.tensor([0, 1])
+    matched = label_quality(PseudoLabels(clusters, clusters, visible_to_infrared=partner), people, people)
+    assert matched["match_accuracy"] == 1
+    assert matched["match_precision"] == 1
+    assert matched["match_recall"] == 5 / 8  # 2 x 2 + 1 of 2 x 2 + 2 x 2 pairs

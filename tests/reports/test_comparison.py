@@ -1,0 +1,118 @@
+"""Runs side by side: who is compared with whom, and that the numbers are those of the records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.registry import UsageError
+from leaderboard.record import write_record
+from protocols.base import QueryScores
+from reports.command import main
+from reports.comparison import comparable, overlay_figure, paired
+from reports.queries import save_query_scores
+from reports.sources import Source, find_sources
+from tests.leaderboard.records import make_record, make_score
+from tests.reports.fake_run import make_run
+
+
+def add(folder: Path, name: str, value: float, *, queries: bool = True, **changes: object) -> Path:
+    """A run of its own folder; its query scores rise with ``value``."""
+    made = make_run(folder / f"{name}.made", pictures=False)
+    run = folder / name
+    made.rename(run)
+    write_record(run / "record.json", make_record(scores=[make_score(value), make_score(value, trial=1)], **changes))
+    if queries:
+        precision = np.clip(np.random.default_rng(0).uniform(0, 0.5, (2, 88)) + value, 0, 1)
+        identities = np.repeat(np.arange(22), 4)
+        ahead = np.where(precision > 0.7, 0, 2)
+        scores = QueryScores(precision, ahead, identities, tuple(map(str, range(88))))
+        save_query_scores(run / "queries.npz", {1: scores})
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare")
+    add(folder, "adca-seed0", 0.1, method="adca", config_hash="a")
+    add(folder, "adca-seed1", 0.2, method="adca", config_hash="a", seed=1)
+    add(folder, "sclhm-seed0", 0.4, method="sclhm", config_hash="b")
+    return folder
+
+
+def test_page_json_and_a_report_of_each_run(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(runs), "--output", str(tmp_path)])
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.md")
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert [run["folder"] for run in content["runs"]] == ["adca-seed0", "adca-seed1", "sclhm-seed0"]
+    for run in content["runs"]:
+        assert (tmp_path / run["folder"] / "report.json").is_file()
+    assert [figure["id"] for figure in content["figures"]] == ["paired-sysu_all", "curves-sysu_all", "tsne-sysu_all"]
+    scores, differences = content["tables"]
+    assert [row[:2] for row in scores["rows"]] == [["sclhm", 1], ["adca", 2]]
+    assert scores["rows"][1][2] == "15.0 ± 7.1"
+    assert len(differences["rows"]) == 4  # a pair, two metrics, two units
+    found = {(entry["metric"], entry["unit"]): entry for entry in content["data"]["paired"]}
+    assert found["mAP", "person"]["baseline"] == "adca"
+    assert found["mAP", "person"]["difference"] > 0.2
+    assert found["mAP", "person"]["low"] > 0
+    assert "seed 0" in content["figures"][2]["caption"]
+
+
+def test_old_runs_without_query_scores_are_named(runs: Path, tmp_path: Path) -> None:
+    old = add(tmp_path, "old-seed0", 0.3, queries=False, method="old", config_hash="c")
+    main([str(runs / "sclhm-seed0"), str(old), "--output", str(tmp_path / "out")])
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "need the scores of every query, which old-seed0 did not keep" in text
+    assert "Paired differences" not in text
+
+
+def test_only_runs_of_one_protocol_and_data_set_are_compared(runs: Path) -> None:
+    first, *_, last = find_sources([runs])
+    other = replace(last.record, result=replace(last.record.result, protocol="sysu_indoor"))
+    data = {**last.record.result.dataset, "fingerprint": "0" * 16}
+    moved = replace(last.record, result=replace(last.record.result, dataset=data))  # type: ignore[arg-type]
+    sets = comparable([first, last, Source("b", other, None), Source("c", moved, None)])
+    assert {name: [g.label for g in groups] for name, groups in sets.items()} == {
+        "sysu_all": ["sclhm", "adca"],
+        "sysu_indoor": ["sclhm"],
+        "sysu_all-3": ["sclhm"],
+    }
+
+
+def test_two_settings_of_a_method_are_two_rows_and_a_seed_is_named_once(runs: Path) -> None:
+    first, second, _ = find_sources([runs])
+    changed = replace(second.record, result=replace(second.record.result, config_hash="0123456789"))
+    (groups,) = comparable([first, Source("other", changed, None)]).values()
+    assert {group.label for group in groups} == {"adca (a)", "adca (012345)"}
+    with pytest.raises(UsageError, match="name each seed of a configuration once"):
+        comparable([first, Source("again", first.record, None)])
+
+
+def test_many_methods_are_compared_with_the_best_only(runs: Path) -> None:
+    source = find_sources([runs / "sclhm-seed0"])[0]
+    several = []
+    for number in range(7):
+        result = replace(source.record.result, method=f"m{number}", config_hash=str(number))
+        several.append(Source(f"m{number}", replace(source.record, result=result), source.folder))
+    (groups,) = comparable(several).values()
+    assert {better.label for _, better, *_ in paired(groups)} == {"m0"}
+    assert len({worse.label for worse, *_ in paired(groups)}) == 6
+
+
+def test_curves_are_means_over_seeds(runs: Path) -> None:
+    (groups,) = comparable(find_sources([runs])).values()
+    figure = overlay_figure(groups)
+    clusters = figure.axes[0]
+    lines = {line.get_label(): line for line in clusters.get_lines()}
+    assert list(lines["adca"].get_ydata()) == [40, 39, 38, 37] * 2
+    assert len(figure.axes) == 6
+
+
+def test_several_runs_need_a_place(runs: Path) -> None:
+    with pytest.raises(UsageError, match="3 runs: say where their comparison goes with --output"):
+        main([str(runs)])
