@@ -1,0 +1,57 @@
+"""With its own parts off a method is its parent to the bit, from the first batch of a real run to the last weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine import checkpoint
+from engine.cli import main
+
+QUICK = [
+    *("train.epochs=2", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"),
+    *("method.k1=6", "method.eps=0.5", "encoder.width=8", "engine.threads=1"),
+]
+CONTINUED = {
+    "adca": "aggregate=false",
+    "pgm": "cross_weight=0 update=sequential",
+    "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
+    "hil": "transfer=none mccl=false neighbours=false",
+    "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential",
+}
+"""Switches under which a method's second stage is a second stage of dual cluster contrast; SCLHM is up to rounding."""
+MATCHED = {
+    "pgm": "",
+    "pclhd": "hard=false dynamic=false joint=false",
+    "soft_prototype": "prototypes=none instances=false update=hard",
+}
+"""Switches under which a method is PGM."""
+ALONE = {
+    "cluster_contrast": "",
+    "dmic": "phase=intra mie=false dnc=false intra_instance=false real_time=false",
+}
+"""Switches under which a method is a first stage of dual cluster contrast."""
+
+
+@pytest.mark.parametrize("family", [CONTINUED, MATCHED, ALONE], ids=["continued", "pgm", "alone"])
+def test_methods_without_their_own_parts_end_with_the_same_weights(
+    family: dict[str, str], tmp_path: Path, tiny_people: dict[str, Path]
+) -> None:
+    students = {name: student(name, off.split(), tmp_path, tiny_people["sysu"]) for name, off in family.items()}
+    (parent, expected), *others = students.items()
+    for name, weights in others:
+        different = [key for key, value in expected.items() if not torch.equal(value, weights[key])]
+        assert not different, f"{name} is not {parent}: {different[:3]}"
+    assert len(list((tmp_path / "stages").glob("cluster_contrast-*"))) == 1  # the first stage is one training for all
+
+
+def student(method: str, off: list[str], output: Path, data: Path) -> dict[str, Tensor]:
+    """The student's weights after a run with some of the method's settings."""
+    arguments = ["--method", method, "--protocol", "sysu_all", "--data", str(data), "--output", str(output)]
+    assert main([*arguments, "--set", *QUICK, *(f"method.{setting}" for setting in off)]) == 0
+    (folder,) = (output / "sysu_all").glob(f"{method}-seed0-*")
+    last = max((folder / "checkpoints").iterdir())  # named by fold, stage and epoch
+    return checkpoint.load(last).models["student"]
