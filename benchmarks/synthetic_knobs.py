@@ -157,9 +157,9 @@ def main(arguments: Sequence[str] | None = None, scorer: Scorer | None = None) -
         scores = sweep(options.output / "knobs.json", about, [] if options.plot else wanted, score)
     except UsageError as error:
         raise SystemExit(str(error)) from error
-    seeds = ", ".join(map(str, options.seeds))
+    made = f"{options.method}, {options.protocol}, size={options.size}, seeds {', '.join(map(str, options.seeds))}"
     with styled():
-        title = f"{options.method}, {options.protocol}, size={options.size}, seeds {seeds}; grey bar: default; dashed: chance"
+        title = f"{made}; grey bar: default; dashed: chance"
         save_figure(drawn(scores, wanted, title), options.output / "knobs")
     return 0
 

@@ -1,9 +1,9 @@
 """How far matchers that never trained on a data set get: across modalities hardly above chance, if it is sound.
 
-``python -m benchmarks.training_free [--layout sysu] [--data synthetic] [--weights FILE]`` prints the mAP of chance, mean
-colour, grey bands, HOG and an encoder with its starting weights: infrared queries against visible images, as the
-data set's protocol compares them, and, to show that the matchers do see people, visible queries against visible images
-of other cameras (in RegDB's layout, which has one: the second half of each person's images).
+``python -m benchmarks.training_free [--layout sysu] [--data synthetic] [--weights FILE]`` prints the mAP of chance,
+mean colour, grey bands, HOG and an encoder with its starting weights: infrared queries against visible images, as the
+data set's protocol compares them, and, to show that the matchers do see people, visible queries against visible
+images of other cameras (in RegDB's layout, which has one: the second half of each person's images).
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def within(layout: str, seen: ImageTable) -> Comparison:
     """One modality against itself: other cameras; with one camera, a person's second half of images."""
     if layout == "regdb":
         late = np.array([_place(seen, row) for row in range(len(seen))]) >= 0.5
-        return Comparison(np.flatnonzero(~late), [np.flatnonzero(late)], np.zeros((int((~late).sum()), len(seen)), bool))
+        return Comparison(
+            np.flatnonzero(~late), [np.flatnonzero(late)], np.zeros((int((~late).sum()), len(seen)), bool)
+        )
     return Comparison(np.arange(len(seen)), _draws(seen), seen.cameras[:, None] == seen.cameras[None])
 
 

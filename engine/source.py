@@ -77,7 +77,7 @@ def shipped_weights(encoder: str, width: int) -> Path:
 
 
 def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> None:
-    """Refuse people whom weights of ours were trained on, whatever the file is called now: equal seeds, equal people."""
+    """Refuse people whom weights of ours have seen, whatever the file is called now: equal seeds are equal people."""
     seed = synthetic.get("spec", {}).get("seed")
     for tree in _trained_on(weights, sha256):
         if f"seed={seed}" in tree.partition(":")[2].split(","):

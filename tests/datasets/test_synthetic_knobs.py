@@ -106,9 +106,7 @@ def test_clothing_similarity_leaves_who_keeps_own_clothes_and_every_background()
     for camera in (1, 5):
         before, after = pictures(USUAL, "sysu", camera), pictures(spec, "sysu", camera)
         shots = [shot for shot in plan("sysu", USUAL).shots if shot.camera == camera][::7]
-        changed = [
-            seen_by(USUAL, "sysu", s.person, camera) != seen_by(spec, "sysu", s.person, camera) for s in shots
-        ]
+        changed = [seen_by(USUAL, "sysu", s.person, camera) != seen_by(spec, "sysu", s.person, camera) for s in shots]
         assert 0 < sum(changed) < len(shots)
         assert apart(before, after).tolist() == changed
         far = background(before, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -122,14 +123,20 @@ def test_mismatch_holds_in_every_fold_of_the_regdb_layout(alpha: float) -> None:
         assert len(train["visible"] | train["infrared"]) == 152
         assert len(train["visible"] & train["infrared"]) == 152 - round(alpha * 152)
         assert listed(planned, fold, "test") == listed(usual, fold, "test")
-        old = [line for name in ("visible", "thermal") for line in usual.lists[f"idx/train_{name}_{fold}.txt"].split("\n")]
-        new = [line for name in ("visible", "thermal") for line in planned.lists[f"idx/train_{name}_{fold}.txt"].split("\n")]
+        old = [
+            line for name in ("visible", "thermal") for line in usual.lists[f"idx/train_{name}_{fold}.txt"].split("\n")
+        ]
+        new = [
+            line
+            for name in ("visible", "thermal")
+            for line in planned.lists[f"idx/train_{name}_{fold}.txt"].split("\n")
+        ]
         assert set(new) <= set(old)
 
 
 def test_a_larger_mismatch_only_adds_people() -> None:
     shots = [set(plan("sysu", replace(SyntheticSpec(), mismatch=alpha)).shots) for alpha in LEVELS]
-    assert all(more < less for less, more in zip(shots, shots[1:], strict=False))
+    assert all(more < less for less, more in pairwise(shots))
 
 
 @pytest.mark.parametrize("alpha", LEVELS)

@@ -77,7 +77,9 @@ def test_the_command_writes_weights_and_recipe(
     people, path = (str(tiny_people["sysu"]),), tmp_path / "own.safetensors"
     monkeypatch.setattr(engine.pretrain, "visible_people", lambda trees: visible_people(people))
     monkeypatch.setattr(engine.pretrain, "pretrain", lambda recipe, *parts: pretrain(replace(TINY, steps=1), *parts))
-    monkeypatch.setattr(engine.pretrain, "open_dataset", lambda kind, tree, **more: open_dataset(kind, people[0], **more))
+    monkeypatch.setattr(
+        engine.pretrain, "open_dataset", lambda kind, tree, **more: open_dataset(kind, people[0], **more)
+    )
     assert main(["pretrain", "--width", "8", "--out", str(path)]) == 0
     note = json.loads(path.with_suffix(".json").read_text())
     assert load_weights(build_encoder(EncoderConfig("small", 8), 0), path) == note["sha256"]

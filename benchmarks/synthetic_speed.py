@@ -1,0 +1,104 @@
+"""How fast synthetic people are made, and how long each size takes at that rate.
+
+``python -m benchmarks.synthetic_speed [--images 384] [--workers N] [--device cpu] [--json FILE]`` writes a sample of
+each layout and height to a temporary folder, as a data set is written: rendered, compressed, with ground truth. The
+start of the processes is timed apart from the rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.measure import machine
+from datasets.synthetic.cameras import Layout
+from datasets.synthetic.layout import plan
+from datasets.synthetic.spec import DEVICES, HEIGHTS, SIZES, SyntheticSpec
+from datasets.synthetic.writing import batches_of, write_images
+from engine.files import write_json
+from engine.registry import UsageError
+from leaderboard.markdown import table
+
+LAYOUTS: tuple[Layout, ...] = ("sysu", "regdb")
+HEADER = ["layout", "height", "images a second", "start, s", *(f"{size}, s" for size in SIZES)]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What writing a sample took.
+
+    Attributes:
+        images: how many images the rate was taken over.
+        rate: images a second, all workers together, once they are running.
+        start: seconds until the first batch was done.
+    """
+
+    layout: Layout
+    height: int
+    images: int
+    rate: float
+    start: float
+
+    def seconds(self, size: str) -> float:
+        """Time for a whole tree of that size at this layout and height."""
+        return self.start + len(plan(self.layout, SyntheticSpec(size=size)).shots) / self.rate
+
+
+def measure(layout: Layout, spec: SyntheticSpec, images: int, workers: int) -> Speed:
+    """Write about so many images, spread over all cameras of the tree."""
+    batches = batches_of(plan(layout, spec).shots, spec)
+    apart = max(1, sum(map(len, batches)) // images)
+    with tempfile.TemporaryDirectory() as folder:
+        begin, first = time.perf_counter(), 0.0
+        done = skipped = 0
+        for batch in write_images(Path(folder), layout, spec, batches[::apart], workers):
+            done += len(batch)
+            if not first:
+                first, skipped = time.perf_counter(), done
+        end = time.perf_counter()
+    if done == skipped:
+        raise UsageError(f"--images {images} makes a single batch: give more, to tell the rate from the start")
+    return Speed(layout, spec.height, done - skipped, (done - skipped) / (end - first), first - begin)
+
+
+def rows(speeds: Sequence[Speed]) -> list[list[str]]:
+    """Cells of the table."""
+    return [
+        [s.layout, str(s.height), f"{s.rate:.1f}", f"{s.start:.1f}", *(f"{s.seconds(size):.0f}" for size in SIZES)]
+        for s in speeds
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_speed", description=__doc__)
+    parser.add_argument("--images", type=int, default=384, help="in each sample")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--size", choices=SIZES, default="small", help="the tree that samples are taken from")
+    parser.add_argument("--json", type=Path, help="keep the figures")
+    options = parser.parse_args(arguments)
+    speeds = []
+    for layout in LAYOUTS:
+        for height in HEIGHTS:
+            spec = SyntheticSpec(size=options.size, height=height, device=options.device)
+            speeds.append(measure(layout, spec, options.images, options.workers))
+    described = machine(torch.device(options.device))
+    print(table(HEADER, rows(speeds)))
+    print(f"\n{options.workers} workers, {options.device}; {described['cpu']}, {described['cores']} cores")
+    if options.json:
+        figures = [{**asdict(s), "seconds": {size: s.seconds(size) for size in SIZES}} for s in speeds]
+        write_json(options.json, {"machine": described, "workers": options.workers, "speeds": figures})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
