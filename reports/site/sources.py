@@ -78,7 +78,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _finished(runs: Path) -> list[tuple[Path, Record]]:
-    return [(path.parent, read_record(path)) for path in sorted(runs.rglob("record.json"))]
+    """All but the rows of ablations, which their own table shows."""
+    found = [(path.parent, read_record(path)) for path in sorted(runs.rglob("record.json"))]
+    return [(folder, record) for folder, record in found if not record.provenance.get("ablation")]
 
 
 def _made(folder: Path | None) -> Path | None:

@@ -28,6 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     leaderboard, runs = make_leaderboard(folder / "leaderboard", records), folder / "runs"
     make_run(runs / "sysu_all" / "sclhm-seed0-abc", records["sysu_all/sclhm-seed0.json"])
     make_run(runs / "sysu_all" / "hil-seed7-def", make_record("hil", 7, [0.5]))
+    make_run(runs / "row-of-an-ablation", make_record("hil", 8, provenance={"ablation": "hil-sysu_all: + neighbours"}))
     make_run(runs / "real" / "adca-seed0", make_record("adca", 0, [0.5], real=True), shown=False)
     make_ablation(runs / "ablation-sclhm")
     main(["--output", str(folder / "site"), "--leaderboard", str(leaderboard), "--runs", str(runs)])

@@ -172,6 +172,7 @@ def test_a_run_folder_belongs_to_the_record_with_the_same_result(made: Made) -> 
     assert "No report of this run" in (made.site / "runs/sysu_all/sclhm-seed1/index.html").read_text()
     local = (made.site / "runs/local/sysu_all-hil-seed7-def/index.html").read_text()
     assert "Not in the leaderboard" in local
+    assert not (made.site / "runs/local/row-of-an-ablation").exists()
     assert "hil" not in json.dumps(json.loads((made.site / "leaderboard.json").read_text()))
 
 
