@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -270,6 +270,7 @@ def test_bold_is_decided_for_each_metric() -> None:
 SAMPLES = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)), min_size=3, max_size=5)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_leader_agrees_with_the_paired_test_of_scipy(pairs: list[tuple[int, int]]) -> None:
     first, second = ([value / 100 for value in values] for values in zip(*pairs, strict=True))
