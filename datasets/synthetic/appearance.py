@@ -74,7 +74,8 @@ def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
     x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
     direct = (normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z).clamp_min(0) * light.lit
     sky = (0.74 + 0.3 * camera.relief * normal[:, 1]) * light.open
-    return ((camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25).unsqueeze(-1)
+    level: Tensor = (camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25
+    return level.unsqueeze(-1)
 
 
 def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> Tensor:
@@ -83,22 +84,22 @@ def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> T
     half = torch.nn.functional.normalize(lamp + torch.tensor([0.0, 0.0, 1.0]), dim=0).tolist()
     facing = (normal[:, 0] * half[0] + normal[:, 1] * half[1] + normal[:, 2] * half[2]).clamp_min(0)
     strength, sharpness = torch.zeros(len(Region)), torch.ones(len(Region))
-    for region, amount, power in (
+    for region, height, width in (
         (Region.SKIN, 0.07, 6.0), (Region.HAIR, 0.1, 12.0), (Region.SHOES, 0.16, 14.0), (Region.BAG, 0.1, 10.0),
         (Region.HAT, 0.03, 4.0), (Region.TRIM, 0.3, 8.0), (Region.GLASSES, 0.3, 20.0), (Region.TOP, 0.025, 4.0),
     ):  # fmt: skip
-        strength[region], sharpness[region] = amount, power
+        strength[region], sharpness[region] = height, width
     device = normal.device
     amount, power = strength.to(device)[surface.region], sharpness.to(device)[surface.region]
-    return (amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)).unsqueeze(-1)
+    level: Tensor = amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)
+    return level.unsqueeze(-1)
 
 
 def _texture(surface: Surface) -> Tensor:
-    """Strands of hair, weave of cloth: what the eye takes for grain."""
+    """Strands of hair."""
     hits = surface.hits
     x, y, z = hits.body.unbind(-1)
-    strands = torch.sin(230 * x + 60 * torch.sin(9 * y)) * torch.sin(190 * z + 25 * y) + 0.6 * torch.sin(
-        70 * y + 120 * x
-    )
+    wave = 60 * torch.sin(9 * y)
+    strands = torch.sin(230 * x + wave) * torch.sin(190 * z + 25 * y) + 0.6 * torch.sin(70 * y + 120 * x)
     hair = (surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)
     return 1 + 0.22 * torch.where(hair, strands, 0.0)

@@ -23,8 +23,8 @@ class _Head:
     def at(self, x: Array | float, y: Array | float, z: Array | float) -> Array:
         """A point of the head in body axes."""
         local = vector(x, y, z) * np.ones((len(self.unit), 1))
-        turned = sum(self.axes[:, i] * local[:, i : i + 1] for i in range(3))
-        return self.centre + self.unit[:, None] * np.asarray(turned)
+        turned: Array = np.asarray(sum(self.axes[:, i] * local[:, i : i + 1] for i in range(3)))
+        return np.asarray(self.centre + self.unit[:, None] * turned)
 
     def add(
         self, part: Part, start: Array, end: Array, radii: tuple[Array | float, Array | float], region: Region,

@@ -7,6 +7,7 @@ one intersection formula serves all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any
@@ -131,8 +132,8 @@ class Builder:
     def chain(
         self,
         part: Part,
-        points: list[Array],
-        radii: list[Amount],
+        points: Sequence[Array],
+        radii: Sequence[Amount],
         region: Amount,
         *,
         squeeze: Amount = 1.0,
