@@ -44,13 +44,22 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_page_json_and_a_report_of_each_run(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders that got a report of one run; drawing those is tested elsewhere."""
+    folders: list[Path] = []
+    monkeypatch.setattr("reports.comparison.report_on", lambda source, folder, shown: folders.append(folder))
+    return folders
+
+
+def test_page_json_and_a_report_of_each_run(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], reported: list[Path]
+) -> None:
     main([str(runs), "--output", str(tmp_path)])
     assert capsys.readouterr().out.strip() == str(tmp_path / "report.md")
     content = json.loads((tmp_path / "report.json").read_text())
     assert [run["folder"] for run in content["runs"]] == ["adca-seed0", "adca-seed1", "sclhm-seed0"]
-    for run in content["runs"]:
-        assert (tmp_path / run["folder"] / "report.json").is_file()
+    assert reported == [tmp_path / run["folder"] for run in content["runs"]]
     assert [figure["id"] for figure in content["figures"]] == ["paired-sysu_all", "curves-sysu_all", "tsne-sysu_all"]
     scores, differences = content["tables"]
     assert [row[:2] for row in scores["rows"]] == [["sclhm", 1], ["adca", 2]]
@@ -63,6 +72,7 @@ def test_page_json_and_a_report_of_each_run(runs: Path, tmp_path: Path, capsys: 
     assert "seed 0" in content["figures"][2]["caption"]
 
 
+@pytest.mark.usefixtures("reported")
 def test_old_runs_without_query_scores_are_named(runs: Path, tmp_path: Path) -> None:
     old = add(tmp_path, "old-seed0", 0.3, queries=False, method="old", config_hash="c")
     main([str(runs / "sclhm-seed0"), str(old), "--output", str(tmp_path / "out")])
