@@ -133,7 +133,7 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
     )
     section.tables.append(_scores(name, groups))
     _differences(name, groups, section, report)
-    foot = f"{name}; " + "; ".join(f"{group.label}: seed{_seeds(group)}" for group in groups)
+    foot = _scope(name, groups)
     trained = [group for group in groups if all(run.epochs for run in group.runs)]
     for group in trained:
         for run in group.runs:
@@ -150,9 +150,11 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
         figure = overlay_figure(trained)
         images = " and ".join(f"{n} {kind}" for kind, n in sorted(trained[0].runs[0].epochs[0]["images"].items())[::-1])
         section.pictures.append(
-            Picture(f"curves-{name}", "Training side by side", caption, alt, figure, f"{foot}; n = {images}", True)
+            Picture(
+                f"curves-{name}", "Training side by side", caption, alt, figure, f"{foot}; n = {images} images", True
+            )
         )
-    _features(name, groups, section, report, album, foot)
+    _features(name, groups, section, report, album)
     return section
 
 
@@ -212,7 +214,7 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
         f"{row[0]} {row[1]} {row[3]:.1f} ({row[4]:.1f} to {row[5]:.1f})" for row in rows if row[2] == "person"
     )
     figure = differences_figure(found)
-    foot = f"{name}; n = {count} queries of {people} people; 10,000 resamples of people"
+    foot = f"{_scope(name, groups)}; n = {count} queries of {people} people; 10,000 resamples of people"
     caption = f"Difference of two methods and its interval, people resampled. {note}"
     section.pictures.append(Picture(f"paired-{name}", "Paired differences", caption, alt, figure, foot))
 
@@ -265,7 +267,7 @@ def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference
     return figure
 
 
-def _features(name: str, groups: list[Group], section: Section, report: Report, album: Album, foot: str) -> None:
+def _features(name: str, groups: list[Group], section: Section, report: Report, album: Album) -> None:
     """The same test images under every method, first seed of each."""
     firsts = {group.label: min(group.runs, key=lambda run: run.record.result.seed) for group in groups}
     found = {label: run.evaluation for label, run in firsts.items() if run.evaluation is not None}
@@ -285,6 +287,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
         panels["starting weights"] = tsne.project(reference.before)
     panels |= {label: tsne.project(sample.features) for label, sample in same.items()}
     figure = tsne.tsne_figure(panels, reference)
+    foot = f"{_scope(name, [Group(label, [firsts[label]]) for label in same])}; n = {len(reference.identities)} images"
     caption = f"The same images under every method, first seed of each. {tsne.tsne_caption(reference)}"
     alt = f"t-SNE of the same images: {', '.join(panels)}."
     section.pictures.append(
@@ -316,6 +319,11 @@ def _entry(source: Source) -> dict[str, Any]:
     means = {metric: fmean(getattr(s, metric) for s in scores) if scores else None for metric in ("mAP", "R1")}
     named = {"name": source.name, "label": f"{source.label} ({result.protocol})", "folder": source.name}
     return {**named, "method": result.method, "protocol": result.protocol, "seed": result.seed, **rounded(means)}
+
+
+def _scope(name: str, groups: Sequence[Group]) -> str:
+    """What the foot of a figure says about its runs."""
+    return f"{name}; " + "; ".join(f"{group.label}: seed{_seeds(group)}" for group in groups)
 
 
 def _seeds(group: Group) -> str:

@@ -21,7 +21,7 @@ Line = dict[str, Any]
 AGREEMENT = {"ari": "ARI", "nmi": "NMI", "purity": "purity"}
 MATCHES = {"match_precision": "precision", "match_recall": "recall", "match_accuracy": "clusters matched right"}
 STEPS = {"search_seconds": "neighbours", "distance_seconds": "distances", "dbscan_seconds": "DBSCAN"}
-MODALITY_LOOK = {
+MODALITY_LOOK: dict[str, dict[str, Any]] = {
     name: {"color": MODALITY_COLOURS[name], "marker": MARKERS[name], "linestyle": dashes}
     for name, dashes in zip(MODALITIES, ("-", "-."), strict=True)
 }
