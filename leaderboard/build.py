@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from engine.registry import UsageError
 from leaderboard.markdown import MISSING, page, percent, table
 from leaderboard.published import Published, counterpart, footnote
 from leaderboard.record import METRICS, Record, missing_trials, read_record
@@ -55,9 +56,13 @@ def load_records(folder: Path) -> dict[str, Record]:
     """All records below a folder by their path relative to it, sorted.
 
     Raises:
-        UsageError: a file is not a valid record.
+        UsageError: a file is not a valid record, or is that of an ablation's row.
     """
-    return {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
+    records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
+    for name, record in records.items():
+        if made_for := record.provenance.get("ablation"):
+            raise UsageError(f"{name}: a row of an ablation ({made_for}); remove it, and run the method on its own")
+    return records
 
 
 def find_reports(folder: Path, records: Collection[str]) -> frozenset[str]:

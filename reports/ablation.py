@@ -110,8 +110,8 @@ def sensitivity_figure(ablation: Ablation, sweep: Sweep) -> Figure:
     for metric in DRAWN:
         means = [100 * line.mean(metric) for line in sweep.points.values()]
         spreads = [100 * (line.sd(metric) or 0.0) for line in sweep.points.values()]
-        style = {"color": COLOURS[metric], "marker": MARKERS[metric], "capsize": 2, "label": NAMES[metric]}
-        axes.errorbar(list(sweep.points), means, yerr=spreads if any(spreads) else None, **style)
+        style: dict[str, Any] = {"color": COLOURS[metric], "marker": MARKERS[metric], "label": NAMES[metric]}
+        axes.errorbar(list(sweep.points), means, yerr=spreads if any(spreads) else None, capsize=2, **style)
     for value, line in sweep.points.items():
         if sweep.setting not in line.settings:
             axes.axvline(value, color=NEUTRAL, linestyle=":", linewidth=0.8, zorder=0, label="value of the method")
@@ -143,8 +143,8 @@ def _notes(ablation: Ablation) -> Iterator[str]:
     models = sorted({"+".join(sorted(line.models)) for line in ablation.lines if line.models})
     notes = [
         "Percent, mean ± sample standard deviation over n seeds; a run's figure is the mean over its folds and trials, "
-        "weights of the last epoch. Δ: gain over the row above and over the first row, as the mean difference of runs with "
-        "the same seed, ± the standard deviation of these differences.",
+        "weights of the last epoch. Δ: gain over the row above and over the first row, as the mean difference of runs "
+        "with the same seed, ± the standard deviation of these differences.",
     ]
     if threads:
         notes.append(f"CPU threads a run: {', '.join(map(str, threads))} (the last bits depend on them).")

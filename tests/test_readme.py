@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from engine.cli import parser
+from engine.cli import COMMANDS, parser
 from engine.config import load_config
 from engine.registry import METHODS, PROTOCOLS
 
@@ -22,7 +23,13 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_understood(command: str) -> None:
-    options = parser().parse_args(command.split()[2:])
+    words = command.split()[2:]
+    if not words[0].startswith("-"):
+        module = import_module(COMMANDS[words[0]])
+        if hasattr(module, "parser"):
+            module.parser().parse_args(words[1:])
+        return
+    options = parser().parse_args(words)
     if options.method is None:
         return
     assert options.method in [*METHODS.names(), "cross_contrast"]

@@ -73,8 +73,8 @@ class Board:
 
     def _cell(self, job: Job) -> Text:
         state = self.states[job]
-        texts = {State.DONE: self._score, State.RUNNING: lambda job: job.progress}
-        return Text(texts.get(state, lambda _: state.value)(job), COLOURS[state])
+        words = job.progress if state is State.RUNNING else state.value
+        return Text(self._score(job) if state is State.DONE else words, COLOURS[state])
 
     def _score(self, job: Job) -> str:
         if job not in self.scores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from submitit.helpers import Checkpointable
+from submitit.helpers import DelayedSubmission
 
 from engine.cli import parser, prepare
 from engine.files import StorageError, locked, write_json
@@ -15,14 +15,18 @@ from engine.registry import UsageError
 from engine.source import read_json
 
 
-class Worker(Checkpointable):
-    """Runs one job; a cluster that stops it at its time limit is asked to queue it again, where it then goes on."""
+class Worker:
+    """Runs one job; where a cluster stops it at its time limit, it is queued again and goes on."""
 
     def __call__(self, folder: str, gpu: str | None = None) -> None:
         """Run the job of a folder, on one GPU only where ``gpu`` names it as CUDA_VISIBLE_DEVICES does."""
         if gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         run_job(Path(folder))
+
+    def checkpoint(self, folder: str, gpu: str | None = None) -> DelayedSubmission:
+        """What submitit queues in place of a job that met its time limit: the same, for trainings resume."""
+        return DelayedSubmission(self, folder, gpu)
 
 
 def run_job(folder: Path) -> None:

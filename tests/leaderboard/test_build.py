@@ -16,7 +16,7 @@ from scipy import stats
 
 from engine.registry import UsageError
 from leaderboard.__main__ import main
-from leaderboard.build import EMPTY, NO_REAL, REAL, SYNTHETIC, build
+from leaderboard.build import EMPTY, NO_REAL, REAL, SYNTHETIC, build, load_records
 from leaderboard.published import choose
 from leaderboard.record import METRICS, Record, write_record
 from leaderboard.significance import leaders
@@ -385,3 +385,9 @@ def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(tmp_path) == 2
     assert f"--records {tmp_path / 'records'}: no such folder" in capsys.readouterr().err
     assert not (tmp_path / "LEADERBOARD.md").exists()
+
+
+def test_a_row_of_an_ablation_is_refused(tmp_path: Path) -> None:
+    write_record(tmp_path / "a.json", make_record(provenance={"ablation": "sclhm-sysu_all-1234: + soft targets"}))
+    with pytest.raises(UsageError, match=r"a\.json: a row of an ablation"):
+        load_records(tmp_path)

@@ -41,7 +41,9 @@ def folder(tmp_path: Path) -> Path:
         runs = {str(seed): f"jobs/{len(rows)}-{seed}" for seed in range(3)}
         rows.append({"name": name, "settings": SETTINGS[name], "values": values, "runs": runs})
         for seed, score in scores.items():
-            write_record(tmp_path / runs[str(seed)] / "record.json", make_record(seed=seed, means=(score, score + 0.01)))
+            write_record(
+                tmp_path / runs[str(seed)] / "record.json", make_record(seed=seed, means=(score, score + 0.01))
+            )
     (tmp_path / "jobs/2-1").mkdir(parents=True)
     (tmp_path / "jobs/2-1/error.json").write_text(json.dumps({"message": "visible: 1 cluster"}))
     about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": [], "seeds": 3, "rows": rows}
