@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from engine.registry import UsageError
 from leaderboard.record import METRICS, headline_scores
 from leaderboard.table import gallery_words
 from reports import tsne
-from reports.bootstrap import Difference, Unit, paired_difference
-from reports.curves import from_zero, series_of
+from reports.curves import series_of
+from reports.groups import Group, comparable, paired, scope
 from reports.page import Picture, Report, Section, Table, rounded, write
 from reports.pictures import Album, may_be_shown
 from reports.report import report_on
+from reports.side_by_side import differences_figure, overlay_figure
 from reports.sources import Source
-from reports.style import LOOKS, NEUTRAL, SMALL, new_figure, shared_legend, styled
-
-CURVES = {
-    "clusters visible": "visible clusters",
-    "clusters infrared": "infrared clusters",
-    "ARI visible": "visible ARI",
-    "ARI infrared": "infrared ARI",
-    "match precision": "match precision",
-    "match recall": "match recall",
-}
-"""Series that methods share, by the label of their axis."""
-ALL_PAIRS_UP_TO = 5
-"""Methods of which every pair is compared; of more, each is compared with the best."""
-UNITS: tuple[Unit, ...] = ("query", "person")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs of one method in one configuration, a seed each."""
-
-    label: str
-    runs: list[Source]
-
-    @property
-    def seeds(self) -> list[int]:
-        """In ascending order."""
-        return sorted(run.record.result.seed for run in self.runs)
-
-    def values(self, metric: str) -> list[float]:
-        """The headline of each seed, mean over folds and trials; seeds without one are left out."""
-        scores = [[getattr(score, metric) for score in headline_scores(run.record)] for run in self.runs]
-        return [fmean(values) for values in scores if values]
-
-    @property
-    def place(self) -> float:
-        """Mean mAP, by which groups are ordered."""
-        return fmean(self.values("mAP") or [0.0])
+from reports.style import styled
 
 
 def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Path:
@@ -90,39 +50,6 @@ def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Pat
         return write(report, folder)
 
 
-def comparable(sources: Sequence[Source]) -> dict[str, list[Group]]:
-    """Runs that may be compared, by a name for them; in each set the methods, best mean mAP first."""
-    found: dict[tuple[Any, ...], dict[tuple[str, str], list[Source]]] = {}
-    for source in sources:
-        result = source.record.result
-        kind = result.headline
-        key = (result.protocol, result.dataset["fingerprint"], kind["shots"], kind["gallery"], tuple(result.folds))
-        found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(source)
-    sets: dict[str, list[Group]] = {}
-    for key, methods in found.items():
-        names = [method for method, _ in methods]
-        groups = []
-        for (method, config), runs in methods.items():
-            seeds = [run.record.result.seed for run in runs]
-            if len(set(seeds)) < len(seeds):
-                raise UsageError(f"{method}, {key[0]}: seeds {seeds}: name each seed of a configuration once")
-            groups.append(Group(method if names.count(method) == 1 else f"{method} ({config[:6]})", runs))
-        name = key[0] if key[0] not in sets else f"{key[0]}-{len(sets) + 1}"
-        sets[name] = sorted(groups, key=lambda group: (-group.place, group.label))
-    return sets
-
-
-def paired(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, str, Unit, Difference]]:
-    """Differences between groups whose runs kept their query scores: (baseline, other, metric, unit, difference)."""
-    able = [group for group in groups if all(run.queries for run in group.runs)]
-    pairs = list(combinations(able, 2)) if len(able) <= ALL_PAIRS_UP_TO else [(able[0], other) for other in able[1:]]
-    for better, worse in pairs:
-        baseline, other = ([run.queries or {} for run in group.runs] for group in (worse, better))
-        for metric in ("mAP", "R1"):
-            for unit in UNITS:
-                yield worse, better, metric, unit, paired_difference(baseline, other, metric, unit)
-
-
 def _section(name: str, groups: list[Group], report: Report, album: Album) -> Section:
     result = groups[0].runs[0].record.result
     kind = result.headline
@@ -133,7 +60,7 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
     )
     section.tables.append(_scores(name, groups))
     _differences(name, groups, section, report)
-    foot = _scope(name, groups)
+    foot = scope(name, groups)
     trained = [group for group in groups if all(run.epochs for run in group.runs)]
     for group in trained:
         for run in group.runs:
@@ -214,57 +141,9 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
         f"{row[0]} {row[1]} {row[3]:.1f} ({row[4]:.1f} to {row[5]:.1f})" for row in rows if row[2] == "person"
     )
     figure = differences_figure(found)
-    foot = f"{_scope(name, groups)}; n = {count} queries of {people} people; 10,000 resamples of people"
+    foot = f"{scope(name, groups)}; n = {count} queries of {people} people; 10,000 resamples of people"
     caption = f"Difference of two methods and its interval, people resampled. {note}"
     section.pictures.append(Picture(f"paired-{name}", "Paired differences", caption, alt, figure, foot))
-
-
-def overlay_figure(groups: Sequence[Group]) -> Figure:
-    """The series of :data:`CURVES` that any run has, a panel each; one look a method."""
-    drawn = {group.label: [series_of(run.epochs) for run in group.runs] for group in groups}
-    names = [name for name in CURVES if any(name in series for runs in drawn.values() for series in runs)]
-    rows = -(-len(names) // 2)
-    figure, panels = new_figure(2, rows=rows, height=1.25 * rows + 0.35)
-    for axes, name in zip(panels, names, strict=True):
-        for (label, runs), look in zip(drawn.items(), _looks(len(drawn)), strict=True):
-            longest = max(len(series["learning rate"]) for series in runs) if runs else 0
-            values = [series.get(name, np.full(longest, np.nan)) for series in runs]
-            values = [np.pad(part, (0, longest - len(part)), constant_values=np.nan) for part in values]
-            known = np.isfinite(values).any(axis=0)
-            epochs = np.flatnonzero(known) + 1
-            part = np.array(values)[:, known]
-            axes.plot(epochs, np.nanmean(part, axis=0), label=label, **{**look, "markevery": max(1, longest // 12)})
-            axes.fill_between(
-                epochs, np.nanmin(part, axis=0), np.nanmax(part, axis=0), color=look["color"], alpha=0.15, lw=0
-            )
-        if name.startswith("clusters"):
-            people = next(iter(drawn.values()))[0][name.replace("clusters", "people")][0]
-            axes.axhline(people, color=NEUTRAL, linestyle=(0, (1, 1)), linewidth=0.8)
-        axes.set_ylabel(CURVES[name])
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        from_zero(axes)
-    for axes in panels[-2:]:
-        axes.set_xlabel("epoch")
-    shared_legend(figure, columns=3)
-    return figure
-
-
-def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference]]) -> Figure:
-    """A row a pair, a panel a metric; filled where the interval leaves 0 out."""
-    shown = [entry for entry in found if entry[3] == "person"]
-    pairs = list(dict.fromkeys(f"{better.label} -\n{worse.label}" for worse, better, *_ in shown))
-    figure, panels = new_figure(2, height=0.27 * len(pairs) + 0.5)
-    for axes, metric in zip(panels, ("mAP", "R1"), strict=True):
-        for place, (_, _, _, _, difference) in enumerate(entry for entry in shown if entry[2] == metric):
-            colour = LOOKS[0]["color"] if difference.clear else NEUTRAL
-            axes.plot([difference.low, difference.high], [place, place], color=colour, linewidth=1.4)
-            fill = colour if difference.clear else "white"
-            axes.plot(difference.difference, place, "o", color=colour, markerfacecolor=fill, markersize=4)
-        axes.axvline(0, color=NEUTRAL, linewidth=0.8)
-        axes.set(ylim=(len(pairs) - 0.5, -0.5), xlabel=f"difference of {metric} (points)")
-        axes.set_yticks(range(len(pairs)), pairs if metric == "mAP" else [""] * len(pairs), fontsize=SMALL)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=""))
-    return figure
 
 
 def _features(name: str, groups: list[Group], section: Section, report: Report, album: Album) -> None:
@@ -287,7 +166,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
         panels["starting weights"] = tsne.project(reference.before)
     panels |= {label: tsne.project(sample.features) for label, sample in same.items()}
     figure = tsne.tsne_figure(panels, reference)
-    foot = f"{_scope(name, [Group(label, [firsts[label]]) for label in same])}; n = {len(reference.identities)} images"
+    foot = f"{scope(name, [Group(label, [firsts[label]]) for label in same])}; n = {len(reference.identities)} images"
     caption = f"The same images under every method, first seed of each. {tsne.tsne_caption(reference)}"
     alt = f"t-SNE of the same images: {', '.join(panels)}."
     section.pictures.append(
@@ -319,17 +198,3 @@ def _entry(source: Source) -> dict[str, Any]:
     means = {metric: fmean(getattr(s, metric) for s in scores) if scores else None for metric in ("mAP", "R1")}
     named = {"name": source.name, "label": f"{source.label} ({result.protocol})", "folder": source.name}
     return {**named, "method": result.method, "protocol": result.protocol, "seed": result.seed, **rounded(means)}
-
-
-def _scope(name: str, groups: Sequence[Group]) -> str:
-    """What the foot of a figure says about its runs."""
-    return f"{name}; " + "; ".join(f"{group.label}: seed{_seeds(group)}" for group in groups)
-
-
-def _seeds(group: Group) -> str:
-    seeds = ", ".join(map(str, group.seeds))
-    return f" {seeds}" if len(group.seeds) == 1 else f"s {seeds}"
-
-
-def _looks(count: int) -> list[dict[str, Any]]:
-    return [LOOKS[i % len(LOOKS)] for i in range(count)]

@@ -10,11 +10,12 @@ from typing import Any
 from leaderboard.markdown import MISSING
 from leaderboard.record import METRICS, Record, headline_scores, missing_trials
 from leaderboard.table import gallery_words
-from reports.chapters import retrieval, training
 from reports.page import Report, Section, Table, write
 from reports.pictures import Album, may_be_shown
+from reports.retrieval import retrieval
 from reports.sources import Source, find_sources
 from reports.style import styled
+from reports.training import training
 
 
 def write_report(run: Path, output: Path | None = None, with_pictures: bool = False) -> Path:

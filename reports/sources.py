@@ -37,6 +37,12 @@ class Source:
         """Method and seed."""
         return f"{self.record.result.method}, seed {self.record.result.seed}"
 
+    @property
+    def words(self) -> str:
+        """What the foot of a figure says about the run."""
+        result = self.record.result
+        return f"{result.method}, {result.protocol}{'' if result.dataset['synthetic'] is None else ' (synthetic)'}"
+
     @cached_property
     def journal(self) -> list[Line]:
         """All lines."""

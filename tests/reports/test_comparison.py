@@ -13,8 +13,9 @@ from engine.registry import UsageError
 from leaderboard.record import write_record
 from protocols.base import QueryScores
 from reports.command import main
-from reports.comparison import comparable, overlay_figure, paired
+from reports.groups import comparable, paired
 from reports.queries import save_query_scores
+from reports.side_by_side import overlay_figure
 from reports.sources import Source, find_sources
 from tests.leaderboard.records import make_record, make_score
 from tests.reports.fake_run import make_run

@@ -1,0 +1,84 @@
+"""Which runs may be compared with which, and how sure their differences are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+from engine.registry import UsageError
+from leaderboard.record import headline_scores
+from reports.bootstrap import Difference, Unit, paired_difference
+from reports.sources import Source
+
+ALL_PAIRS_UP_TO = 5
+"""Methods of which every pair is compared; of more, each is compared with the best."""
+UNITS: tuple[Unit, ...] = ("query", "person")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one method in one configuration, a seed each."""
+
+    label: str
+    runs: list[Source]
+
+    @property
+    def seeds(self) -> list[int]:
+        """In ascending order."""
+        return sorted(run.record.result.seed for run in self.runs)
+
+    def values(self, metric: str) -> list[float]:
+        """The headline of each seed, mean over folds and trials; seeds without one are left out."""
+        scores = [[getattr(score, metric) for score in headline_scores(run.record)] for run in self.runs]
+        return [fmean(values) for values in scores if values]
+
+    @property
+    def place(self) -> float:
+        """Mean mAP, by which groups are ordered."""
+        return fmean(self.values("mAP") or [0.0])
+
+
+def comparable(sources: Sequence[Source]) -> dict[str, list[Group]]:
+    """Runs that may be compared, by a name for them; in each set the methods, best mean mAP first."""
+    found: dict[tuple[Any, ...], dict[tuple[str, str], list[Source]]] = {}
+    for source in sources:
+        result = source.record.result
+        kind = result.headline
+        key = (result.protocol, result.dataset["fingerprint"], kind["shots"], kind["gallery"], tuple(result.folds))
+        found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(source)
+    sets: dict[str, list[Group]] = {}
+    for key, methods in found.items():
+        names = [method for method, _ in methods]
+        groups = []
+        for (method, config), runs in methods.items():
+            seeds = [run.record.result.seed for run in runs]
+            if len(set(seeds)) < len(seeds):
+                raise UsageError(f"{method}, {key[0]}: seeds {seeds}: name each seed of a configuration once")
+            groups.append(Group(method if names.count(method) == 1 else f"{method} ({config[:6]})", runs))
+        name = key[0] if key[0] not in sets else f"{key[0]}-{len(sets) + 1}"
+        sets[name] = sorted(groups, key=lambda group: (-group.place, group.label))
+    return sets
+
+
+def paired(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, str, Unit, Difference]]:
+    """Differences between groups whose runs kept their query scores: (baseline, other, metric, unit, difference)."""
+    able = [group for group in groups if all(run.queries for run in group.runs)]
+    pairs = list(combinations(able, 2)) if len(able) <= ALL_PAIRS_UP_TO else [(able[0], other) for other in able[1:]]
+    for better, worse in pairs:
+        baseline, other = ([run.queries or {} for run in group.runs] for group in (worse, better))
+        for metric in ("mAP", "R1"):
+            for unit in UNITS:
+                yield worse, better, metric, unit, paired_difference(baseline, other, metric, unit)
+
+
+def scope(name: str, groups: Sequence[Group]) -> str:
+    """What the foot of a figure says about its runs."""
+    return f"{name}; " + "; ".join(f"{group.label}: seed{_seeds(group)}" for group in groups)
+
+
+def _seeds(group: Group) -> str:
+    seeds = ", ".join(map(str, group.seeds))
+    return f" {seeds}" if len(group.seeds) == 1 else f"s {seeds}"
