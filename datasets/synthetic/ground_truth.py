@@ -69,9 +69,9 @@ def image_row(shot: Shot, camera: Camera, view: View, person: Person, occlusion:
 def person_row(spec: SyntheticSpec, layout: Layout, number: int) -> Row:
     """Columns of an identity: ``body.*``, ``outfit.*`` as it leaves home, and ``<region>.*`` of each material."""
     person = draw_person(spec, layout, number)
-    parts = {"body": person.body, "outfit": person.outfit}
-    parts |= {region.name.lower(): person.materials[region] for region in Region}
-    values = {f"{part}.{name}": value for part, thing in parts.items() for name, value in asdict(thing).items()}
+    parts = {"body": asdict(person.body), "outfit": asdict(person.outfit)}
+    parts |= {region.name.lower(): asdict(person.materials[region]) for region in Region}
+    values = {f"{part}.{name}": value for part, own in parts.items() for name, value in own.items()}
     return _as_text({"identity": number, **values})
 
 

@@ -113,6 +113,9 @@ _REGDB = {
 _CAMERAS: dict[Modality, frozenset[int]] = {"visible": frozenset({1, 2, 4, 5}), "infrared": frozenset({3, 6})}
 """SYSU-MM01's cameras."""
 
+_REGDB_WORDS: dict[Modality, str] = {"visible": "visible", "infrared": "thermal"}
+"""How RegDB's lists call the modalities."""
+
 
 def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
     """Everything the tree will hold."""
@@ -190,8 +193,10 @@ def _plan_regdb(spec: SyntheticSpec) -> Plan:
         train, test = order[: size.people - size.test], order[size.people - size.test :]
         for name, people, lost in (("train", train, unseen(spec, train, fold)), ("test", test, {})):
             label = {person: rank for rank, person in enumerate(sorted(people))}
-            for modality, word in (("visible", "visible"), ("infrared", "thermal")):
-                kept = [s for s in shots[modality] if s.person in label and lost.get(s.person) != modality]
+            for modality, taken in shots.items():
+                kept = [s for s in taken if s.person in label and lost.get(s.person) != modality]
                 listed.update(kept)
-                lists[f"idx/{name}_{word}_{fold}.txt"] = "".join(f"{s.path} {label[s.person]}\n" for s in kept)
+                lists[f"idx/{name}_{_REGDB_WORDS[modality]}_{fold}.txt"] = "".join(
+                    f"{s.path} {label[s.person]}\n" for s in kept
+                )
     return Plan(tuple(sorted(listed, key=lambda shot: shot.path)), lists)

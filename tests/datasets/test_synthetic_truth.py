@@ -29,9 +29,6 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
         _watched.append(str(arguments[0]))
 
 
-sys.addaudithook(_watch)
-
-
 def table(tree: Path, name: str) -> list[dict[str, str]]:
     with (tree / name).open(newline="") as file:
         return list(csv.DictReader(file))
@@ -92,8 +89,16 @@ def test_a_training_opens_no_ground_truth(tiny_people: dict[str, Path], tmp_path
     """Without the report, which shows causes of errors after the scores are there."""
     global _watched
     settings = ["train.epochs=1", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
-    settings += ["train.instances=2", "method.eps=0.5", "method.k1=6", "method.k2=2", "encoder.width=8"]
+    settings += [
+        "train.instances=2",
+        "method.eps=0.5",
+        "method.k1=6",
+        "method.k2=2",
+        "encoder.width=8",
+        "engine.threads=1",
+    ]
     arguments = ["--method", "cluster_contrast", "--protocol", "sysu_all", "--data", str(tiny_people["sysu"])]
+    sys.addaudithook(_watch)
     _watched = []
     try:
         assert main([*arguments, "--weights", "random", "--output", str(tmp_path), "--set", *settings]) == 0
