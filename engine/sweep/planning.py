@@ -117,7 +117,7 @@ def remember(opener: Opener) -> Opener:
 def _arguments(options: Namespace, method: str, protocol: str, row: Row, threads: int) -> list[str]:
     """What ``run.py`` is told; settings of the row win over those of the command."""
     words = ["--method", method, "--protocol", protocol, "--data", options.data, "--setting", options.setting]
-    words += ["--device", options.device, "--output", str(Path(options.output).absolute()), "--resume"]
+    words += ["--device", options.device, "--output", str(Path(options.output).absolute()), "--resume", "--no-report"]
     if options.weights is not None:
         words += ["--weights", options.weights]
     return [*words, "--set", *options.set, *row.words, f"engine.threads={threads}"]

@@ -94,6 +94,14 @@ def test_a_mistake_in_a_row_names_the_row(
         read_rows("sclhm", file)
 
 
+def wait_for_a_record(output: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 900
+    while not list(output.glob("ablations/*/jobs/*/record.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_grid_that_is_interrupted_finishes_only_what_is_missing(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
     file = tmp_path / "mine.py"
     file.write_text(GRID)
@@ -102,14 +110,12 @@ def test_a_grid_that_is_interrupted_finishes_only_what_is_missing(tmp_path: Path
     command += ["--grid", str(file), "--seeds", "1", "--jobs", "2", "--data", str(tiny_people["sysu"])]
     command += ["--output", str(output), "--device", "cpu", "--set", *QUICK]
     environment = {**os.environ, "PYTHONPATH": ""}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while not list(output.glob("ablations/*/jobs/*/record.json")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) in (130, 1), "1 where all was over already"
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_a_record(output, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode in (130, 1), "1 where all was over already"
     records = {path: path.stat().st_mtime_ns for path in output.glob("ablations/*/jobs/*/record.json")}
     trained = {path: path.stat().st_mtime_ns for path in output.glob("stages/*/finished.json")}
     assert records
