@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from components.processes import count, join, share, sizes_fit
 from components.resnet import BasicBlock, Bottleneck, GroupedBatchNorm, Stem, Trunk, initialise
 from engine.registry import ENCODERS, UsageError
 from engine.types import Modality
@@ -23,7 +24,8 @@ class EncoderConfig:
             In minutes on two cores 16 learns more than 24 or 32, which take fewer steps.
         non_local: insert non-local blocks (on in AGW, PGM, PCLHD; off in ADCA, RPNR).
         bn_groups: parts that each modality's batch is cut into for batch normalisation; part j of both modalities
-            is normalised together. The published recipes had one part per GPU (2 or 4).
+            is normalised together. The published recipes had one part per GPU (2 or 4). ``encoder.bn`` says the same
+            by name: ``sync`` (1, over however many GPUs), ``per_gpu`` (one a process) or ``groups=g``.
     """
 
     name: str = "resnet50"
@@ -72,7 +74,7 @@ class TwoStreamEncoder(nn.Module):
         nn.init.normal_(self.neck.weight, 1.0, 0.01)
 
     def forward(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
-        """Features to train on.
+        """Features to train on. Processes that share a training embed a share each, and all get all features.
 
         Args:
             visible: ``[Nv, 3, H, W]`` normalised images, or None.
@@ -83,11 +85,26 @@ class TwoStreamEncoder(nn.Module):
 
         Raises:
             ValueError: neither modality given.
-            UsageError: in training, a batch that ``bn_groups`` does not divide.
+            UsageError: in training, a batch that ``bn_groups`` or the processes do not divide.
         """
         device = next(self.parameters()).device.type
         with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
+            if self.training and count() > 1:
+                return self._embed_share(visible, infrared)
             return self._embed_stems(visible, infrared)
+
+    def _embed_share(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
+        given = [part for part in (visible, infrared) if part is not None]
+        sizes, shares = [len(part) for part in given], [share(len(part)) for part in given]
+        if self.groups > 1 and not sizes_fit(sizes, self.groups):
+            raise UsageError(
+                f"batches of {sizes} images cannot be cut into encoder.bn_groups={self.groups} equal parts "
+                f"by {count()} processes; give --set encoder.bn=sync"
+            )
+        parts = iter(shares)
+        cut = (None if part is None else part[next(parts)] for part in (visible, infrared))
+        features = self._embed_stems(*cut).split([own.stop - own.start for own in shares])
+        return torch.cat([join(*each) for each in zip(features, shares, sizes, strict=True)])
 
     def _embed_stems(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
         maps = []
@@ -97,8 +114,8 @@ class TwoStreamEncoder(nn.Module):
             maps.append(self.infrared(_channels_last(infrared)))
         if not maps:
             raise ValueError("no images: give a visible batch, an infrared batch, or both")
-        if self.training and self.groups > 1:
-            return self._grouped(maps)
+        if self.training and self.groups > count():
+            return self._grouped(maps, self.groups // count())
         return self._embed_maps(torch.cat(maps))
 
     def embed(self, images: Tensor, modality: Modality) -> Tensor:
@@ -112,16 +129,15 @@ class TwoStreamEncoder(nn.Module):
             feature: Tensor = self.neck(pooled)
         return feature
 
-    def _grouped(self, maps: list[Tensor]) -> Tensor:
+    def _grouped(self, maps: list[Tensor], parts: int) -> Tensor:
         """Order rows by part, so that the trunk's normalisation finds part j of both modalities side by side."""
-        sizes = [len(part) for part in maps]
-        if any(size % self.groups for size in sizes):
+        sizes = [len(each) for each in maps]
+        if any(size % parts for size in sizes):
             raise UsageError(
                 f"batches of {sizes} images cannot be cut into encoder.bn_groups={self.groups} equal parts"
             )
-        rows = [torch.arange(size) + sum(sizes[:i]) for i, size in enumerate(sizes)]
-        parts = zip(*(row.chunk(self.groups) for row in rows), strict=True)
-        order = torch.cat([row for part in parts for row in part]).to(maps[0].device)
+        rows = [torch.arange(size, device=maps[0].device) + sum(sizes[:i]) for i, size in enumerate(sizes)]
+        order = torch.cat([row for part in zip(*(row.chunk(parts) for row in rows), strict=True) for row in part])
         return self._embed_maps(torch.cat(maps)[order])[order.argsort()]
 
 

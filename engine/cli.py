@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from rich.console import Console
 
+from components.processes import check_parts
 from datasets.base import Dataset
 from datasets.check import describe
 from datasets.source import open_dataset
+from engine import distributed
 from engine.config import SHARED, load_config
+from engine.device import set_up
 from engine.files import StorageError
 from engine.memory import keep_freed_memory
+from engine.place import place
 from engine.progress import Progress
 from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
 from engine.run import Run
@@ -80,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="equal results each time on a GPU too, slower (engine.deterministic)"
+    )
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
     parser.add_argument("--no-report", action="store_true", help="draw no figures; run.py report draws them later")
@@ -92,21 +100,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write.
+        Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write or a lost process.
     """
     keep_freed_memory()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if words and words[0] in COMMANDS:
+            if place().world > 1:
+                raise UsageError(f"'{words[0]}' is no training: start it without torchrun or srun, in one process")
             import_module(COMMANDS[words[0]]).main(words[1:])
         else:
             _train_or_tell(words)
     except UsageError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-    except StorageError as error:
+    except (StorageError, distributed.LostProcessError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 1
+    finally:
+        distributed.stop()
     return 0
 
 
@@ -135,8 +147,12 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
     # settings are checked before the data set, which may take a while to open, and again with its own profile
     settled = {"seed": options.seed, "settings": options.set, "setting": options.setting}
     early = load_config(options.method, options.protocol, profile=kind, **settled)
-    device = _device(options.device)
-    dataset, sentence = opener(kind, options.data, progress=progress.say, check_counts=early.data.check_counts)
+    device = distributed.device(options.device)
+    set_up(device, early.engine.deterministic or options.deterministic)
+    distributed.start(device, early.engine.timeout)
+    check_parts(early.encoder.bn_groups)
+    with distributed.leader_first():
+        dataset, sentence = opener(kind, options.data, progress=progress.say, check_counts=early.data.check_counts)
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
     config = load_config(options.method, options.protocol, profile=profile, **settled)
@@ -158,11 +174,15 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
 
 
 def _run(options: argparse.Namespace) -> None:
-    progress = Progress()
-    run = prepare(options, progress)
-    if not (options.resume or options.overwrite):
-        run.refuse_unfinished()
-    means = run.execute(options.overwrite)
+    leads = place().leads
+    progress = Progress(console=None if leads else Console(quiet=True, force_terminal=False))
+    with distributed.watched():
+        run = prepare(options, progress)
+        if leads and not (options.resume or options.overwrite):
+            run.refuse_unfinished()
+        means = run.execute(options.overwrite)
+    if not leads:
+        return
     progress.table(f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)", means)
     progress.say(run.data_sentence)
     for name in ("record.json", "report/report.md")[: 1 if options.no_report else 2]:
@@ -173,12 +193,6 @@ def _check_output(output: Path) -> None:
     for path in (output, *output.parents):
         if path.exists() and not path.is_dir():
             raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this torch sees no GPU; use --device cpu")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def _listing() -> str:

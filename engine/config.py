@@ -21,6 +21,7 @@ from mmengine.config import Config as _File
 
 from components.augment import AugmentConfig
 from components.encoder import EncoderConfig
+from engine.place import place
 from engine.registry import ENCODERS, METHODS, PROTOCOLS, UsageError, did_you_mean
 from methods.base import MethodConfig
 from protocols.base import ProtocolConfig
@@ -95,10 +96,16 @@ class EngineConfig:
     """CPU threads; 0 for all cores."""
     log_every: int = 10
     """Steps between two updates of the progress display."""
+    deterministic: bool = False
+    """On a GPU, use only kernels that give equal results each time; slower."""
+    compile: bool = False
+    """Compile the encoder's trunk with ``torch.compile``: minutes at the start, fewer and larger kernels afterwards."""
+    timeout: int = 1800
+    """Seconds that a process waits for the others of its training, who wait while rank 0 clusters and scores."""
 
     def __post_init__(self) -> None:
         _at_least(0, self, "threads")
-        _at_least(1, self, "log_every")
+        _at_least(1, self, "log_every", "timeout")
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,7 @@ def load_config(
         )
     for item in settings:
         _merge(tree, parse_setting(item))
+    _name_batch_norm(tree)
     sections: dict[str, type[Any]] = {
         "method": METHODS.get(method).Config,
         "data": DataConfig,
@@ -265,6 +273,17 @@ def _for_method(tree: dict[str, Any], cls: type[MethodConfig]) -> dict[str, Any]
     names = {item.name for item in fields(cls)}
     tree["method"] = {name: value for name, value in tree.get("method", {}).items() if name in names}
     return tree
+
+
+def _name_batch_norm(tree: dict[str, Any]) -> None:
+    """``encoder.bn`` is another word for ``encoder.bn_groups``: the policy by name, for however many processes."""
+    encoder = tree.get("encoder")
+    if not isinstance(encoder, dict) or (policy := encoder.pop("bn", None)) is None:
+        return
+    groups = {"sync": 1, "per_gpu": place().world}.get(policy, str(policy).removeprefix("groups="))
+    if not str(groups).isdigit():
+        raise UsageError(f"encoder.bn={policy}: choose sync, per_gpu or groups=g with a whole number g")
+    encoder["bn_groups"] = int(groups)
 
 
 def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 
+from components.processes import count
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "faiss-gpu", "numba", "pillow", "mmengine")
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Versions, processor and threads of this process."""
+    """Versions, processor and threads of this process, and how many of its kind train together."""
     return {
         "cpu": _cpu(),
         "environment": {
@@ -27,6 +29,8 @@ def describe(device: torch.device) -> dict[str, Any]:
         },
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": torch.get_num_threads(),
+        "processes": count(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
 
 

@@ -16,6 +16,8 @@ from components.augment import AugmentConfig, augment, normalise
 from components.encoder import TwoStreamEncoder
 from components.sampling import PKSampler
 from engine.config import TrainConfig
+from engine.device import rows_on, to_device
+from engine.distributed import joined, share_of_chunks
 from engine.seeding import derive, numpy_generator
 from engine.types import Batch, Clock, Features, Modality, PseudoLabels, Samples
 
@@ -58,15 +60,23 @@ def embed(
     """
     training = encoder.training
     encoder.eval()
-    rows = []
+    rows = [torch.empty(0, encoder.feature_dim, device=device)]
     for start in range(0, len(pixels), batch):
         chunk = pixels[start : start + batch]
         # an array is copied: the image cache is a read-only file
-        images = normalise((chunk if isinstance(chunk, Tensor) else torch.tensor(chunk)).to(device))
-        plain, mirrored = encoder.embed(images, modality), encoder.embed(images.flip(3), modality)
-        rows.append((plain.float() + mirrored.float()) / 2)
+        images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
+        rows.append(_both_sides(encoder, images, modality))
     encoder.train(training)
     return torch.cat(rows)
+
+
+def _both_sides(encoder: TwoStreamEncoder, images: Tensor, modality: Modality) -> Tensor:
+    """Mean feature of images and their mirrors; on a GPU, which is best kept full, both pass at once."""
+    if images.is_cuda:
+        plain, mirrored = encoder.embed(torch.cat([images, images.flip(3)]), modality).float().chunk(2)
+    else:
+        plain, mirrored = encoder.embed(images, modality).float(), encoder.embed(images.flip(3), modality).float()
+    return (plain + mirrored) / 2
 
 
 def embed_all(
@@ -77,11 +87,19 @@ def embed_all(
     device: torch.device,
     others: Mapping[str, TwoStreamEncoder] = MappingProxyType({}),
 ) -> Features:
-    """Features of the whole training set, from which an epoch's labels and memories are made; also by others."""
+    """Features of the whole training set, from which an epoch's labels and memories are made; also by others.
+
+    Processes that train together embed a share each; all get all features.
+    """
+
+    def whole(part: TrainingImages) -> Tensor:
+        own = share_of_chunks(len(part), batch)
+        return joined(embed(encoder, part.pixels[own], part.modality, batch, device), own, len(part))
+
     return Features(
         of={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
-        visible=embed(encoder, visible.pixels, "visible", batch, device),
-        infrared=embed(encoder, infrared.pixels, "infrared", batch, device),
+        visible=whole(visible),
+        infrared=whole(infrared),
         visible_cameras=visible.cameras.to(device),
         infrared_cameras=infrared.cameras.to(device),
     )
@@ -154,13 +172,14 @@ class BatchDraw:
         rows = torch.cat(
             [sampler.draw(), torch.from_numpy(self._anyone[part.modality].integers(len(part), size=extra))]
         )
-        pixels = part.pixels[rows.to(part.pixels.device)].to(self._device)
+        pixels = rows_on(part.pixels, rows, self._device)
+        index = to_device(rows, self._device)
         return Samples(
             views=tuple(
                 augment(pixels, view, self._augmentation, self._generators[part.modality, position])
                 for position, view in enumerate(views)
             ),
-            labels=labels.to(self._device)[rows.to(self._device)],
-            index=rows.to(self._device),
-            cameras=part.cameras[rows].to(self._device),
+            labels=labels.to(self._device)[index],
+            index=index,
+            cameras=rows_on(part.cameras, rows, self._device),
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from engine.config import TrainConfig
+from engine.distributed import add_up
 from engine.types import Losses
+from methods.base import Method
 
 
 class Optimiser:
@@ -16,11 +17,18 @@ class Optimiser:
 
     Weights of batch norm and biases decay too, as in the family's released code (Cluster-Contrast,
     alibaba/cluster-contrast-reid @57b62e9; ADCA, yangbincv/ADCA @8d0a8cb).
+
+    Where processes share a training, each has the encoder's gradient of its own images: they are added up. All else has
+    the batch's gradient on every process already.
     """
 
-    def __init__(self, model: nn.Module, train: TrainConfig, epochs: int, device: torch.device) -> None:
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        self._adam = torch.optim.Adam(parameters, lr=train.lr, weight_decay=train.weight_decay)
+    def __init__(self, method: Method, train: TrainConfig, epochs: int, device: torch.device) -> None:
+        parameters = [p for p in method.parameters() if p.requires_grad]
+        self._shared = [p for p in method.encoder.parameters() if p.requires_grad]
+        self._fused = True if device.type == "cuda" else None
+        self._adam = torch.optim.Adam(
+            parameters, lr=train.lr, weight_decay=train.weight_decay, fused=self._fused
+        )
         self._schedule = torch.optim.lr_scheduler.StepLR(self._adam, train.drop_epochs(epochs), train.lr_factor)
         self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
         self._totals: dict[str, torch.Tensor] = {}
@@ -36,6 +44,7 @@ class Optimiser:
         total = torch.stack(list(losses.values())).sum()
         self._adam.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()
+        add_up([parameter.grad for parameter in self._shared])
         self._scaler.step(self._adam)
         self._scaler.update()
         for name, value in losses.items():
@@ -60,7 +69,8 @@ class Optimiser:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state`."""
-        self._adam.load_state_dict(state["adam"])
+        """Continue from :meth:`state`, which may come from another kind of device."""
+        groups = [{**group, "fused": self._fused} for group in state["adam"]["param_groups"]]
+        self._adam.load_state_dict({**state["adam"], "param_groups": groups})
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])

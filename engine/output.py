@@ -113,7 +113,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
         "dirty": dirty or any(start["dirty"] for stage in stages for start in stage["starts"]),
         "stages": stages,
         "global_batch": train.instances * (train.visible_clusters + train.infrared_clusters) if epochs else None,
-        "batch_norm": f"groups={run.config.encoder.bn_groups}",
+        "batch_norm": f"groups={run.config.encoder.bn_groups}",  # "groups=1" is sync; per_gpu is one a process
         "seconds": {**(seconds if epochs else {}), **run.seconds},
         "peak_memory_mib": max(memory),
         "finished": environment.now(),

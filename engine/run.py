@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from datasets.base import Dataset, ImageTable
 from engine import checkpoint as checkpoints
 from engine.checkpoint import Checkpoint
 from engine.config import RunConfig
+from engine.device import room
+from engine.distributed import from_leader, leader_first
 from engine.environment import stage_provenance
 from engine.files import write_json
 from engine.images import TrainingImages, fits
 from engine.journal import Journal
 from engine.output import Showcase, write_run
+from engine.place import place
 from engine.plan import StagePlan, plan_stages, run_folder
 from engine.progress import METRICS, Progress
 from engine.registry import UsageError
@@ -93,6 +97,11 @@ class Run:
                     )
 
     @property
+    def leads(self) -> bool:
+        """Whether this process scores and writes; the others of its group only train."""
+        return place().leads
+
+    @property
     def every_plan(self) -> list[StagePlan]:
         """The stages of all folds, in order."""
         return [plan for plans in self.plans.values() for plan in plans]
@@ -111,21 +120,29 @@ class Run:
                 )
 
     def execute(self, overwrite: bool = False) -> dict[str, dict[str, float]]:
+        """Train, score and write as :meth:`_execute` does; a device that is too small is told with the remedy."""
+        with room(self.config.train):
+            return self._execute(overwrite)
+
+    def _execute(self, overwrite: bool) -> dict[str, dict[str, float]]:
         """Train what is missing, or everything where ``overwrite`` says so; score every fold, write the run's folder.
 
         Returns:
-            Mean metrics of each model (last epoch), the headline first.
+            Mean metrics of each model (last epoch), the headline first; nothing on the processes that only help.
         """
-        self._decode()
+        with leader_first():
+            self._decode()
         scores: list[dict[str, Any]] = []
         queries: dict[int, QueryScores] = {}
         showcase: Showcase | None = None
         for fold, plans in self.plans.items():
             for position, plan in enumerate(plans):
-                if overwrite:
+                if overwrite and self.leads:
                     with exclusive(plan):
                         start_clean(plan)
                 self._train(plan, plans[position - 1] if position else None, last=position == len(plans) - 1)
+            if not self.leads:
+                continue
             started = time.perf_counter()
             for name, model in self._models(plans).items():
                 embed = self.scorer.embedder(model)
@@ -135,6 +152,8 @@ class Run:
                 showcase = showcase or Showcase(evaluation.ranking, fold, embed, self._starting_encoder(None))
             scores += self._oracle(plans)
             self._spend("evaluate", started)
+        if not self.leads:
+            return {}
         assert showcase is not None
         write_run(self, scores, queries, showcase)
         names = dict.fromkeys(entry["model"] for entry in scores)
@@ -150,37 +169,37 @@ class Run:
 
     def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool) -> None:
         """Train one stage, or say that it is there already."""
-        with exclusive(plan, self.patient):
-            if plan.finished:
+        with exclusive(plan, self.patient) if self.leads else nullcontext():
+            if from_leader(lambda: plan.finished, self.device):
                 self.progress.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
                 return
             split = self.dataset.train(plan.fold)
-            images = self._training_images(split.visible), self._training_images(split.infrared)
-            encoder = self._starting_encoder(parent)
             training = StageTraining(
                 plan=plan,
                 config=self.config,
-                encoder=encoder,
-                images=images,
+                encoder=self._starting_encoder(parent if self.leads else None),  # the others take over rank 0's weights
+                images=(self._training_images(split.visible), self._training_images(split.infrared)),
                 identities=self._identities(split.visible, split.infrared),
                 device=self.device,
                 progress=self.progress,
                 evaluate=lambda method, epoch: self._evaluate_epoch(method, epoch, plan) if last else [],
             )
-            write_json(plan.folder / "config.json", plan.description)
             starts = Journal(plan.folder / "starts.jsonl")
-            starts.append(stage_provenance(self.device))
+            if self.leads:
+                write_json(plan.folder / "config.json", plan.description)
+                starts.append(stage_provenance(self.device))
             try:
                 with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                     training.run()
             except BaseException:
-                if checkpoints.latest(plan.folder) is None:  # nothing worth resuming: leave nothing behind
+                if self.leads and checkpoints.latest(plan.folder) is None:  # nothing worth resuming: leave nothing behind
                     start_clean(plan)
                 raise
             finally:
                 self.progress.end_stage()
-            finished = {"key": plan.key, "method": plan.method, "fold": plan.fold, "starts": starts.read()}
-            write_json(plan.folder / "finished.json", finished)
+            if self.leads:
+                finished = {"key": plan.key, "method": plan.method, "fold": plan.fold, "starts": starts.read()}
+                write_json(plan.folder / "finished.json", finished)
 
     def _starting_encoder(self, parent: StagePlan | None) -> TwoStreamEncoder:
         encoder = self.start.encoder(self.config)

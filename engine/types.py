@@ -73,6 +73,10 @@ class PseudoLabels:
         """The (visible, infrared) label vectors to draw a batch by."""
         return (self.visible, self.infrared) if name == "clusters" else self.extra[name]
 
+    def portable(self) -> PseudoLabels:
+        """The same labels in a form that can be sent to another process."""
+        return replace(self, extra=dict(self.extra))
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:

@@ -1,0 +1,71 @@
+"""What is particular to a device: how it is set up, how data reach it, when it is done, what to do when it is full."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from engine.config import TrainConfig
+from engine.registry import UsageError
+
+
+def set_up(device: torch.device, deterministic: bool) -> None:
+    """Choose between the fastest and reproducible kernels; call before the device is used.
+
+    Args:
+        device: where the run computes. On a CPU results are reproducible for a number of threads, whatever is asked.
+        deterministic: only kernels that give equal results each time; an operation without one warns.
+    """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # see torch.use_deterministic_algorithms
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = not deterministic
+
+
+def settled(device: torch.device) -> float:
+    """The time in seconds, once the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device, by a copy that the host does not wait for: from pinned memory where that is a GPU."""
+    if device.type != "cuda" or values.is_cuda:
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
+def rows_on(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
+    """Rows of a tensor, wherever it lives, on a device; the host waits for no copy.
+
+    Torch's pinned-memory cache takes a block back only when the copy out of it is done.
+    """
+    if values.is_cuda or device.type != "cuda":
+        return values[to_device(rows, values.device)].to(device)
+    pinned = torch.empty((len(rows), *values.shape[1:]), dtype=values.dtype, pin_memory=True)
+    return torch.index_select(values, 0, rows, out=pinned).to(device, non_blocking=True)
+
+
+@contextmanager
+def room(train: TrainConfig) -> Iterator[None]:
+    """Say what to lower where the device's memory is too small for a batch.
+
+    Raises:
+        UsageError: instead of the allocator's error.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        images = f"{train.visible_clusters} + {train.infrared_clusters} clusters x {train.instances} images"
+        raise UsageError(
+            f"the GPU's memory is too small: lower --set train.instances (batches of {images}) "
+            f"or train.embed_batch (now {train.embed_batch}), or set train.amp=bf16; "
+            "several GPUs share a batch, see docs/training.md; what was saved is intact: go on with --resume"
+        ) from error

@@ -1,0 +1,91 @@
+"""Processes that share a batch compute what one process computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
+from components.processes import check_parts, share
+from engine.distributed import add_up, align, from_leader, joined, share_of_chunks, start, stop
+from engine.registry import UsageError
+from tests.together import together
+
+CPU = torch.device("cpu")
+VISIBLE, INFRARED = 12, 8
+
+
+def encoder(groups: int) -> TwoStreamEncoder:
+    network = build_encoder(EncoderConfig("small", width=8, non_local=True, bn_groups=groups), seed=3)
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in network.named_parameters():  # the attention is the identity when new
+        if "non_local" in name:
+            parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    return network.train()
+
+
+def step(network: TwoStreamEncoder) -> dict[str, Tensor]:
+    """Features, gradients and statistics after a loss that ties every feature to every other."""
+    generator = torch.Generator().manual_seed(2)
+    images = [torch.randn(size, 3, 32, 16, generator=generator) for size in (VISIBLE, INFRARED)]
+    target = torch.randn(VISIBLE + INFRARED, network.feature_dim, generator=generator)
+    features = network(*images)
+    loss = ((features @ features.T).softmax(dim=1) @ target - features).square().mean()
+    loss.backward()
+    add_up([parameter.grad for parameter in network.parameters()])
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return {"features": features.detach(), "loss": loss.detach(), **gradients, **dict(network.named_buffers())}
+
+
+def shared_step(rank: int, folder: Path, groups: int) -> None:
+    start(CPU, timeout=600)
+    network = encoder(groups)
+    results = step(network)
+    align(network)
+    torch.save({**results, **dict(network.named_buffers())}, folder / f"{rank}.pt")
+    stop()
+
+
+@pytest.mark.parametrize(("world", "groups"), [(2, 1), (3, 1), (2, 2), (2, 4), (4, 2)])
+def test_a_shared_step_is_the_step_of_one_process(world: int, groups: int, tmp_path: Path) -> None:
+    expected = step(encoder(groups))
+    together(world, shared_step, tmp_path, groups)
+    for rank in range(world):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            scale = value.abs().max().clamp(min=1e-3) if value.is_floating_point() else 1
+            assert ((found[name] - value).abs() / scale).max() < 2e-4, (rank, name)
+
+
+def exchange(rank: int, folder: Path) -> None:
+    start(CPU, timeout=600)
+    rows = torch.arange(20.0).view(10, 2)
+    own = share_of_chunks(10, 3)
+    assert own == (slice(0, 6), slice(6, 10))[rank]  # four chunks of 3, 3, 3, 1
+    assert torch.equal(joined(rows[own], own, 10), rows)
+    assert share(7) == (slice(0, 3), slice(3, 7))[rank]
+    told: dict[str, Any] = from_leader(lambda: {"labels": torch.tensor([1, -1]), "by": rank}, CPU)
+    assert told["by"] == 0
+    assert told["labels"].tolist() == [1, -1]
+    with pytest.raises(UsageError, match="2 processes"):
+        share(1)
+    with pytest.raises(UsageError, match="bn_groups=3"):
+        check_parts(3)
+    check_parts(4)
+    stop()
+
+
+def test_what_one_process_knows_all_know(tmp_path: Path) -> None:
+    together(2, exchange, tmp_path)
+
+
+def test_alone_nothing_is_exchanged() -> None:
+    rows = torch.rand(5, 2)
+    assert joined(rows, share_of_chunks(5, 2), 5) is rows
+    assert from_leader(lambda: rows, CPU) is rows
+    check_parts(3)

@@ -1,0 +1,41 @@
+"""Starting a function in several processes of one group, over gloo, as ``torchrun`` would."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["engine.cli", "methods.base"])
+"""Modules are imported once; a fork of a test process itself would inherit the threads of its libraries."""
+
+
+def launch(world: int, call: Callable[..., Any], *arguments: Any) -> list[BaseProcess]:
+    """Start ``call(rank, *arguments)`` on every rank; returns the processes."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    processes = [_CONTEXT.Process(target=_begin, args=(rank, world, port, call, *arguments)) for rank in range(world)]
+    for process in processes:
+        process.start()
+    return list(processes)
+
+
+def together(world: int, call: Callable[..., Any], *arguments: Any) -> None:
+    """Run ``call(rank, *arguments)`` on every rank to the end; all must succeed."""
+    for process in launch(world, call, *arguments):
+        process.join(600)
+        assert process.exitcode == 0
+
+
+def _begin(rank: int, world: int, port: int, call: Callable[..., Any], *arguments: Any) -> None:
+    meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    os.environ.update({k: str(v) for k, v in {**meeting, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world}.items()})
+    torch.set_num_threads(1)
+    call(rank, *arguments)
