@@ -12,6 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from components.constants import constant
 from components.jitter import jitter
 from engine.registry import UsageError, did_you_mean
 
@@ -103,7 +104,7 @@ def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.G
 
 def normalise(images: Tensor) -> Tensor:
     """ImageNet normalisation without augmentation: ``[B, H, W, 3]`` uint8 to ``[B, 3, H, W]`` float32."""
-    mean, std = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (MEAN, STD))
+    mean, std = (constant(values, images.device).view(3, 1, 1) for values in (MEAN, STD))
     planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     return planes.mul_(1 / (255 * std)).sub_(mean / std)
 
@@ -111,7 +112,7 @@ def normalise(images: Tensor) -> Tensor:
 def draw(batch: int, height: int, width: int, view: str, config: AugmentConfig, generator: torch.Generator) -> Draws:
     """Draw what happens to each image of a batch; all tensors are on the generator's device."""
     uniform = torch.rand(batch, 5, generator=generator, device=generator.device, dtype=torch.float64)
-    thresholds = torch.tensor([*accumulate(_CHANNEL_STEP[view])][:-1], device=generator.device, dtype=torch.float64)
+    thresholds = constant((*accumulate(_CHANNEL_STEP[view]),)[:-1], generator.device, torch.float64)
     box = draw_box(batch, height, width, generator)
     return Draws(
         top=_integer(uniform[:, 0], 2 * config.pad + 1),
@@ -174,12 +175,12 @@ def erase(images: Tensor, box: Tensor) -> Tensor:
     inside_rows = (rows >= top) & (rows < top + tall)
     inside_columns = (columns >= left) & (columns < left + wide)
     inside = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
-    return torch.where(inside, torch.tensor(ERASED, device=images.device).view(1, 3, 1, 1), images)
+    return torch.where(inside, constant(ERASED, images.device).view(1, 3, 1, 1), images)
 
 
 def recolour(images: Tensor, channel: Tensor) -> Tensor:
     """Copy the chosen plane of each ``[B, 3, H, W]`` image to its three channels; ``channel`` as in :class:`Draws`."""
     channel = channel.to(images.device)
-    mix = torch.tensor(_PLANES, device=images.device)[channel.clamp(max=UNCHANGED - 1)]
+    mix = constant(_PLANES, images.device)[channel.clamp(max=UNCHANGED - 1)]
     plane = (images * mix[:, :, None, None]).sum(dim=1, keepdim=True)
     return torch.where((channel == UNCHANGED)[:, None, None, None], images, plane)

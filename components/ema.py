@@ -26,15 +26,13 @@ def ema_update(teacher: nn.Module, student: nn.Module, coefficient: float) -> No
 
     Parameters only; buffers are not averaged.
     """
-    for average, parameter in zip(teacher.parameters(), student.parameters(), strict=True):
-        average.lerp_(parameter, 1 - coefficient)
+    torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), 1 - coefficient)
 
 
 @torch.no_grad()
 def share_statistics(teacher: nn.Module, student: nn.Module) -> None:
     """Give a teacher that sees no batches the student's batch-normalisation statistics, by copying all buffers."""
-    for mine, own in zip(teacher.buffers(), student.buffers(), strict=True):
-        mine.copy_(own)
+    torch._foreach_copy_(list(teacher.buffers()), list(student.buffers()))
 
 
 def ema_coefficient(iteration: int, alpha: float) -> float:

@@ -96,7 +96,8 @@ def weighted_update(rows: Tensor, features: Tensor, labels: Tensor, weights: Ten
 def weighted_sum(features: Tensor, labels: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Weighted sums per cluster, ``[count, D]``, and which clusters have samples, ``[count]`` bool."""
     sums = features.new_zeros(count, features.shape[1]).index_add(0, labels, weights[:, None] * features)
-    return sums, labels.bincount(minlength=count) > 0
+    # not bincount: it asks the device for the largest label
+    return sums, torch.zeros(count, dtype=torch.bool, device=labels.device).index_fill(0, labels, True)
 
 
 def momentum_step(rows: Tensor, targets: Tensor, present: Tensor, momentum: float) -> Tensor:
@@ -106,7 +107,7 @@ def momentum_step(rows: Tensor, targets: Tensor, present: Tensor, momentum: floa
 
 def mean_weights(labels: Tensor) -> Tensor:
     """Weights ``[B]`` that give a cluster's mean: one over the number of its samples."""
-    return 1 / labels.bincount()[labels]
+    return 1 / (labels[:, None] == labels).sum(dim=1)
 
 
 def hardest_weights(rows: Tensor, features: Tensor, labels: Tensor) -> Tensor:

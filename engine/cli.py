@@ -75,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
         help="settings to start from: 'shared', the same for all methods (default), or 'paper', the method's own",
     )
     parser.add_argument(
+        "--schedule",
+        metavar="NAME",
+        help="lengths and sizes for measuring: 'full_short' fits ten minutes of a large GPU",
+    )
+    parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings, e.g. method.eps=0.4"
     )
     parser.add_argument(
@@ -86,7 +91,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
     parser.add_argument(
-        "--deterministic", action="store_true", help="equal results each time on a GPU too, slower (engine.deterministic)"
+        "--deterministic",
+        action="store_true",
+        help="equal results each time on a GPU too, slower (engine.deterministic)",
     )
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
@@ -145,7 +152,7 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
     _check_output(options.output)
     # settings are checked before the data set, which may take a while to open, and again with its own profile
-    settled = {"seed": options.seed, "settings": options.set, "setting": options.setting}
+    settled = {"seed": options.seed, "settings": options.set, "setting": options.setting, "schedule": options.schedule}
     early = load_config(options.method, options.protocol, profile=kind, **settled)
     device = distributed.device(options.device)
     set_up(device, early.engine.deterministic or options.deterministic)

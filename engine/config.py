@@ -140,17 +140,26 @@ SECTIONS = {"method": "hyper", "protocol": "scoring"}
 
 
 def load_config(
-    method: str, protocol: str, *, profile: str, seed: int = 0, settings: Sequence[str] = (), setting: str = SHARED
+    method: str,
+    protocol: str,
+    *,
+    profile: str,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    setting: str = SHARED,
+    schedule: str | None = None,
 ) -> RunConfig:
     """Settings for a method on a data profile.
 
     Later sources win: defaults, ``configs/<setting>/<profile>.py``,
-    ``configs/<setting>/<method>/<profile>.py`` where it exists, then ``settings`` (``"train.epochs=10"``).
+    ``configs/<setting>/<method>/<profile>.py`` where it exists, ``configs/schedules/<schedule>.py`` where one is asked
+    for, then ``settings`` (``"train.epochs=10"``).
 
     Args:
         profile: kind of data, for example ``sysu`` or ``synthetic_sysu``.
         setting: ``shared``, under which methods are compared, or ``paper``, where each has its own paper's batches
             and schedule; a method without a file there has no such setting.
+        schedule: named lengths and sizes in place of the setting's, such as ``full_short``.
 
     Raises:
         UsageError: unknown key or setting, value of the wrong type or out of range.
@@ -168,6 +177,8 @@ def load_config(
             f"--setting {setting}: '{method}' has none for {profile}, only {', '.join(others) or 'no method'} has; "
             f"leave --setting out for the {SHARED} one"
         )
+    if schedule is not None:
+        _merge(tree, read_file(CONFIGS / "schedules" / f"{schedule}.py"))
     for item in settings:
         _merge(tree, parse_setting(item))
     _name_batch_norm(tree)

@@ -70,9 +70,7 @@ def start(device: torch.device, timeout: float) -> None:
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     with watched():
-        dist.init_process_group(
-            backend, rank=here.rank, world_size=here.world, timeout=timedelta(seconds=timeout)
-        )
+        dist.init_process_group(backend, rank=here.rank, world_size=here.world, timeout=timedelta(seconds=timeout))
 
 
 def stop() -> None:

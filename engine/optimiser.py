@@ -26,9 +26,7 @@ class Optimiser:
         parameters = [p for p in method.parameters() if p.requires_grad]
         self._shared = [p for p in method.encoder.parameters() if p.requires_grad]
         self._fused = True if device.type == "cuda" else None
-        self._adam = torch.optim.Adam(
-            parameters, lr=train.lr, weight_decay=train.weight_decay, fused=self._fused
-        )
+        self._adam = torch.optim.Adam(parameters, lr=train.lr, weight_decay=train.weight_decay, fused=self._fused)
         self._schedule = torch.optim.lr_scheduler.StepLR(self._adam, train.drop_epochs(epochs), train.lr_factor)
         self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
         self._totals: dict[str, torch.Tensor] = {}

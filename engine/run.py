@@ -192,7 +192,9 @@ class Run:
                 with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                     training.run()
             except BaseException:
-                if self.leads and checkpoints.latest(plan.folder) is None:  # nothing worth resuming: leave nothing behind
+                if (
+                    self.leads and checkpoints.latest(plan.folder) is None
+                ):  # nothing worth resuming: leave nothing behind
                     start_clean(plan)
                 raise
             finally:

@@ -36,6 +36,8 @@ def together(world: int, call: Callable[..., Any], *arguments: Any) -> None:
 
 def _begin(rank: int, world: int, port: int, call: Callable[..., Any], *arguments: Any) -> None:
     meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": port}
-    os.environ.update({k: str(v) for k, v in {**meeting, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world}.items()})
+    os.environ.update(
+        {k: str(v) for k, v in {**meeting, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world}.items()}
+    )
     torch.set_num_threads(1)
     call(rank, *arguments)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.jitter import apply_jitter, jitter
+from components.jitter import _everywhere, _where_due, apply_jitter, jitter
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -54,3 +54,10 @@ def test_orders_and_brightness_are_drawn_per_image():
     assert values.max().item() == pytest.approx(1.5, abs=0.02)
     assert values.mean().item() == pytest.approx(1, abs=0.02)
     assert values.std().item() == pytest.approx(1 / 12**0.5, abs=0.01)
+
+
+def test_work_for_all_images_gives_what_work_for_those_due_gives():
+    images = torch.rand(12, 5, 4, 3, generator=generator())
+    amounts = torch.rand(12, 4, generator=generator()) - 0.5
+    due = torch.arange(12) % 4
+    assert torch.equal(_everywhere(images, amounts, due), _where_due(images.clone(), amounts, due))

@@ -1,0 +1,65 @@
+"""What a device can do at best: large matrix products, and the encoder with nothing around it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
+from engine.device import settled
+
+PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def matmul_tflops(device: torch.device, precision: torch.dtype | None) -> float:
+    """Best rate of square products in the precision of training, under torch's present settings."""
+    size = 8192 if device.type == "cuda" else 1024
+    left = torch.randn(size, size, device=device, dtype=precision or torch.float32)
+    return 2 * size**3 / min(_seconds(lambda: left @ left, device, 10)) / 1e12
+
+
+def pass_flops(config: EncoderConfig, height: int, width: int) -> tuple[float, float]:
+    """Floating-point operations for one image of a pass forward alone, and of one forward and backward."""
+    encoder = build_encoder(config, 0)
+    images = torch.zeros(2, 3, height, width)
+    with FlopCounterMode(display=False) as counted:
+        features = encoder(images, None)
+    forward = counted.get_total_flops() / len(images)
+    with counted:
+        features.sum().backward()
+    return forward, forward + counted.get_total_flops() / len(images)
+
+
+def encoder_seconds(
+    config: EncoderConfig,
+    height: int,
+    width: int,
+    batch: tuple[int, int],
+    amp: str,
+    device: torch.device,
+    repeats: int = 5,
+) -> float:
+    """Median seconds of one step's convolutions and batch norms, forward and backward: no data, loss, optimiser."""
+    encoder: TwoStreamEncoder = build_encoder(config, 0).to(device).train()
+    encoder.precision = PRECISION[amp]
+    visible, infrared = (torch.randn(count, 3, height, width, device=device) for count in batch)
+    direction = torch.randn(sum(batch), encoder.feature_dim, device=device)
+
+    def call() -> None:
+        encoder.zero_grad(set_to_none=True)
+        encoder(visible, infrared).backward(direction)
+
+    return statistics.median(_seconds(call, device, repeats))
+
+
+def _seconds(call: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
+    """Seconds of each repeat, the first two left out: kernels are chosen then."""
+    taken = []
+    for _ in range(repeats + 2):
+        started = settled(device)
+        call()
+        taken.append(settled(device) - started)
+    return taken[2:]

@@ -1,0 +1,185 @@
+"""An epoch of dual cluster contrast as the field's released code goes about it, to measure ours beside.
+
+Our own expression of what that code does (Cluster-Contrast, alibaba/cluster-contrast-reid @57b62e9; ADCA,
+yangbincv/ADCA @8d0a8cb): images are opened, resized and augmented one by one by Pillow in worker processes; the
+training set is embedded twice, for image and mirror; distances are dense; memories move sample by sample; everything is
+float32.
+The network, the losses and the optimiser are the suite's own, so that what differs is how the work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.naive_clustering import naive_jaccard, naive_labels
+from components.augment import ERASED, MEAN, STD
+from components.clustering import centroids
+from components.encoder import TwoStreamEncoder
+from components.sampling import PKSampler
+from datasets.base import ImageTable
+from engine.config import RunConfig
+from engine.device import settled
+from engine.types import Modality
+from methods.cluster_contrast import ClusterContrastConfig
+
+View = Callable[[Image.Image, np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What an image is resized to, and the border that a crop may take from."""
+
+    height: int
+    width: int
+    pad: int
+
+    def plain(self, image: Image.Image, _: np.random.Generator | None = None) -> Tensor:
+        """An image as it is embedded."""
+        pixels = np.asarray(image.convert("RGB").resize((self.width, self.height), Image.Resampling.BICUBIC))
+        planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+        return (planes - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+    def varied(self, image: Image.Image, draws: np.random.Generator) -> Tensor:
+        """Border, crop, mirror, erased box."""
+        image = image.convert("RGB").resize((self.width, self.height), Image.Resampling.BICUBIC)
+        image = ImageOps.expand(image, self.pad)
+        left, top = draws.integers(0, 2 * self.pad + 1, 2)
+        image = image.crop((left, top, left + self.width, top + self.height))
+        planes = self.plain(ImageOps.mirror(image) if draws.random() < 0.5 else image)
+        for _ in range(100 if draws.random() < 0.5 else 0):
+            area, aspect = draws.uniform(0.02, 0.4) * self.height * self.width, draws.uniform(0.3, 1 / 0.3)
+            tall, wide = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+            if tall < self.height and wide < self.width:
+                y, x = draws.integers(0, self.height - tall + 1), draws.integers(0, self.width - wide + 1)
+                planes[:, y : y + tall, x : x + wide] = torch.tensor(ERASED).view(3, 1, 1)
+                break
+        return planes
+
+    def colourless(self, image: Image.Image, draws: np.random.Generator) -> Tensor:
+        """A varied image of which one channel is left."""
+        planes = self.varied(image, draws)
+        return planes[draws.integers(3)].expand(3, -1, -1)
+
+
+class Pictures(Dataset[tuple[Tensor, ...]]):
+    """Images of a table, opened when they are asked for."""
+
+    def __init__(self, table: ImageTable, views: tuple[View, ...], rows: Tensor) -> None:
+        self.table, self.views, self.rows = table, views, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        row = int(self.rows[index])
+        draws = np.random.default_rng([index, row])
+        with Image.open(self.table.root / self.table.paths[row]) as image:
+            return (*(view(image, draws) for view in self.views), torch.tensor(row))
+
+
+class SampleMemory:
+    """Rows that move sample by sample."""
+
+    def __init__(self, rows: Tensor, config: ClusterContrastConfig) -> None:
+        self.rows, self.config = normalize(rows), config
+
+    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy against all rows."""
+        return cross_entropy(normalize(features) @ self.rows.T / self.config.temperature, labels)
+
+    @torch.no_grad()
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """One sample after the other."""
+        self.rows, momentum = self.rows.clone(), self.config.momentum
+        for feature, label in zip(normalize(features), labels, strict=True):
+            self.rows[label] = momentum * self.rows[label] + (1 - momentum) * feature
+            self.rows[label] /= self.rows[label].norm()
+
+
+def epoch(
+    config: RunConfig,
+    encoder: TwoStreamEncoder,
+    tables: tuple[ImageTable, ImageTable],
+    workers: int,
+    device: torch.device,
+) -> dict[str, float]:
+    """Seconds of each part of one epoch: embed, cluster, step (all steps)."""
+    hyper = config.hyper
+    assert isinstance(hyper, ClusterContrastConfig)
+    size = Size(config.data.height, config.data.width, config.augment.pad)
+    started = settled(device)
+    features = [_embedded(encoder, table, size, config.train.embed_batch, workers, device) for table in tables]
+    embedded = settled(device)
+    labels = [_labels(part, hyper) for part in features]
+    memories = [SampleMemory(centroids(f, y.to(device)), hyper) for f, y in zip(features, labels, strict=True)]
+    clustered = settled(device)
+    _steps(config, encoder.train(), tables, labels, memories, size, workers, device)
+    return {"embed": embedded - started, "cluster": clustered - embedded, "step": settled(device) - clustered}
+
+
+def _loader(pictures: Pictures, batch: int, workers: int) -> Iterator[list[Tensor]]:
+    return iter(DataLoader(pictures, batch, num_workers=workers, pin_memory=torch.cuda.is_available()))
+
+
+@torch.no_grad()
+def _embedded(
+    encoder: TwoStreamEncoder, table: ImageTable, size: Size, batch: int, workers: int, device: torch.device
+) -> Tensor:
+    encoder.eval()
+    halves = []
+    for mirrored in (False, True):
+        loader = _loader(Pictures(table, (size.plain,), torch.arange(len(table))), batch, workers)
+        images = (images.flip(3) if mirrored else images for images, _ in loader)
+        halves.append(torch.cat([encoder.embed(some.to(device), table.modality).cpu() for some in images]))
+    return ((halves[0] + halves[1]) / 2).to(device)
+
+
+def _labels(features: Tensor, hyper: ClusterContrastConfig) -> Tensor:
+    unit = normalize(features) if hyper.normalise_features else features
+    distance = naive_jaccard(unit.cpu().numpy(), hyper.k1, hyper.k2)
+    return torch.from_numpy(naive_labels(distance, hyper.eps, hyper.min_samples)).long()
+
+
+def _steps(
+    config: RunConfig,
+    encoder: TwoStreamEncoder,
+    tables: tuple[ImageTable, ImageTable],
+    labels: list[Tensor],
+    memories: list[SampleMemory],
+    size: Size,
+    workers: int,
+    device: torch.device,
+) -> None:
+    train = config.train
+    chains: dict[Modality, tuple[View, ...]] = {
+        "visible": (size.varied, size.colourless),
+        "infrared": (size.varied,),
+    }
+    loaders = []
+    for table, own, clusters in zip(tables, labels, (train.visible_clusters, train.infrared_clusters), strict=True):
+        sampler = PKSampler(own, torch.from_numpy(table.cameras), clusters, train.instances, np.random.default_rng(0))
+        rows = torch.cat([sampler.draw() for _ in range(train.iterations)])
+        loaders.append(_loader(Pictures(table, chains[table.modality], rows), clusters * train.instances, workers))
+    weights = [p for p in encoder.parameters() if p.requires_grad]
+    adam = torch.optim.Adam(weights, lr=train.lr, weight_decay=train.weight_decay)
+    for visible, infrared in zip(*loaders, strict=True):
+        parts = [torch.cat(part[:-1]).to(device) for part in (visible, infrared)]
+        marks = [
+            y[part[-1]].repeat(len(part) - 1).to(device) for y, part in zip(labels, (visible, infrared), strict=True)
+        ]
+        features = encoder(*parts).split([len(part) for part in parts])
+        loss = torch.stack([m.loss(f, y) for m, f, y in zip(memories, features, marks, strict=True)]).sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        for memory, rows, mark in zip(memories, features, marks, strict=True):
+            memory.update(rows.detach(), mark)
+        loss.item()  # printed every step in that code

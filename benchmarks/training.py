@@ -1,0 +1,217 @@
+"""The training path of each method, beside the device's ceilings and beside a loop in the manner of the released code.
+
+``python -m benchmarks.training [--schedule full_short] [--methods pgm sclhm] [--json FILE]`` trains, reads the journal
+and prints, for the last stage of each method without its first epoch: steps and images a second, the share of time in each
+part, peak memory, and the rate of floating-point operations. ``--profile FILE`` writes a trace of a few steps instead,
+for https://ui.perfetto.dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from benchmarks import reference_loop
+from benchmarks.ceilings import PRECISION, encoder_seconds, matmul_tflops, pass_flops
+from benchmarks.measure import machine
+from benchmarks.methods import PARENT, trained_methods
+from components.encoder import TwoStreamEncoder
+from engine.cli import parser, prepare
+from engine.files import write_json
+from engine.journal import Journal
+from engine.memory import keep_freed_memory
+from engine.plan import StagePlan
+from engine.progress import Progress
+from engine.run import Run
+from leaderboard.markdown import table
+
+FULL = {"epochs": 100, "steps": 20_000}
+"""A published training: two stages of 50 epochs of 200 steps."""
+HEADER = ["method", "ms a step", "steps/s", "images/s", "embed", "cluster", "step", "evaluate", "peak MiB", "TFLOP/s"]
+
+
+class Watch(Progress):
+    """A silent display that counts the images that each stage puts through a network, by kind of pass."""
+
+    def __init__(self) -> None:
+        super().__init__(console=Console(quiet=True, force_terminal=False))
+        self.passed: Counter[str] = Counter()
+
+    def begin_stage(self, plan: StagePlan, steps: int, done: int = 0) -> None:
+        self.passed.clear()
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count within the block."""
+        forward = TwoStreamEncoder.forward
+
+        def counted(encoder: TwoStreamEncoder, visible: Any, infrared: Any) -> Any:
+            kind = ("learning" if torch.is_grad_enabled() else "teaching") if encoder.training else "embedding"
+            self.passed[kind] += sum(len(part) for part in (visible, infrared) if part is not None)
+            return forward(encoder, visible, infrared)
+
+        TwoStreamEncoder.forward = counted  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            TwoStreamEncoder.forward = forward  # type: ignore[method-assign]
+
+
+def prepared(method: str, options: argparse.Namespace, output: str, watch: Watch, settings: Sequence[str] = ()) -> Run:
+    """A run of a method as ``run.py`` would make it."""
+    words = ["--method", method, "--protocol", "sysu_all", "--data", options.data, "--output", output]
+    words += ["--device", options.device, "--weights", "random"]
+    words += ["--schedule", options.schedule] if options.schedule else []
+    chosen = [*options.set, *settings]
+    return prepare(parser().parse_args(words + (["--set", *chosen] if chosen else [])), watch)
+
+
+def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Figures of a method's last stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = prepared(method, options, folder, watch)
+        with watch.counting():
+            passed = _trained(run, watch)
+        lines = Journal(run.every_plan[-1].folder / "journal.jsonl").read()
+    epochs = [line for line in lines if line["kind"] == "epoch"]
+    warm = epochs[1:] or epochs
+    seconds = {part: statistics.mean(line["seconds"][part] for line in warm) for part in ("embed", "cluster", "train")}
+    train, step = run.config.train, seconds["train"] / epochs[0]["steps"]
+    forward, both = pass_flops(run.config.encoder, run.config.data.height, run.config.data.width)
+    steps = len(epochs) * epochs[0]["steps"]
+    flops = (passed["learning"] * both + passed["teaching"] * forward) / steps
+    return {
+        "step_s": step,
+        "images_per_s": (passed["learning"] + passed["teaching"]) / steps / step,
+        "epoch_s": seconds,
+        "evaluate_s": run.seconds["evaluate"],
+        "peak_memory_mib": max(line["peak_memory_mib"] for line in epochs),
+        "tflop_per_step": flops / 1e12,
+        "tflop_per_s": flops / step / 1e12,
+        "global_batch": train.instances * (train.visible_clusters + train.infrared_clusters),
+        "projected_hours": (FULL["epochs"] * (seconds["embed"] + seconds["cluster"]) + FULL["steps"] * step) / 3600,
+    }
+
+
+def _trained(run: Run, watch: Watch) -> Counter[str]:
+    """Train; the images of the last stage by kind of pass."""
+    passed: Counter[str] = Counter()
+    end = watch.end_stage
+
+    def keep() -> None:
+        passed.clear()
+        passed.update(watch.passed)
+        end()
+
+    watch.end_stage = keep  # type: ignore[method-assign]
+    run.execute(overwrite=True)
+    watch.end_stage = end  # type: ignore[method-assign]
+    return passed
+
+
+def beside(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Ceilings of the device, and the reference-style loop beside the parent method."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = prepared(PARENT, options, folder, watch)
+        config, device, split = run.config, run.device, run.dataset.train(1)
+        train, data = config.train, config.data
+        batch = 2 * train.visible_clusters * train.instances, train.infrared_clusters * train.instances
+        shape = (config.encoder, data.height, data.width)
+        alone = {amp: encoder_seconds(*shape, batch, amp, device) for amp in {"off", train.amp}}
+        flops = sum(batch) * pass_flops(*shape)[1] / 1e12
+        ceilings = {
+            "matmul_tflop_per_s": matmul_tflops(device, PRECISION[train.amp]),
+            "encoder_alone_s": alone[train.amp],
+            "encoder_alone_tflop_per_s": flops / alone[train.amp],
+        }
+        if not options.reference:
+            return {"ceilings": ceilings}
+        encoder = run.start.encoder(config).to(device)
+        tables = (split.visible, split.infrared)
+        loop: dict[str, Any] = reference_loop.epoch(config, encoder, tables, options.workers, device)
+    steps, ours = train.iterations, figures[PARENT]
+    loop["step_s"] = loop["step"] / steps
+    whole = {"ours": sum(ours["epoch_s"].values()), "loop": sum(loop[part] for part in ("embed", "cluster", "step"))}
+    return {
+        "ceilings": ceilings,
+        "reference_style_loop": {**loop, "workers": options.workers, "amp": "off"},
+        "ratios": {
+            "step": loop["step_s"] / ours["step_s"],
+            "epoch": whole["loop"] / whole["ours"],
+            "step_outside_encoder": (loop["step_s"] - alone["off"]) / max(ours["step_s"] - alone[train.amp], 1e-9),
+            "encoder_share_of_its_ceiling": alone[train.amp] / ours["step_s"],
+        },
+    }
+
+
+def rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Cells of the table, a row a method; shares are of an epoch and, for scoring, of the run's seconds beside one."""
+    cells = []
+    for name, f in figures.items():
+        parts = [f["epoch_s"]["embed"], f["epoch_s"]["cluster"], f["epoch_s"]["train"]]
+        shares = [f"{part / sum(parts):.0%}" for part in parts]
+        speed = [f"{1000 * f['step_s']:.0f}", f"{1 / f['step_s']:.2f}", f"{f['images_per_s']:.0f}"]
+        rest = [f"{f['evaluate_s']:.1f} s", f"{f['peak_memory_mib']:.0f}", f"{f['tflop_per_s']:.3g}"]
+        cells.append([f"`{name}`", *speed, *shares, *rest])
+    return cells
+
+
+def profile(method: str, options: argparse.Namespace, path: Path) -> None:
+    """Trace of one short epoch: embedding, clustering, four steps."""
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    kinds += [torch.profiler.ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    with tempfile.TemporaryDirectory() as folder:
+        run = prepared(method, options, folder, Watch(), ["train.epochs=1", "train.iterations=4"])
+        with torch.profiler.profile(activities=kinds) as trace:
+            run.execute(overwrite=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trace.export_chrome_trace(str(path))
+    print(trace.key_averages().table(sort_by="self_cpu_time_total", row_limit=25))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and keep."""
+    words = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    words.add_argument("--methods", nargs="+", choices=trained_methods(), default=[], help="beside the parent")
+    words.add_argument("--data", default="synthetic", metavar="SPEC", help="as for run.py")
+    words.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    words.add_argument("--schedule", metavar="NAME", help="as for run.py; full_short for a large GPU")
+    words.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as for run.py")
+    words.add_argument("--workers", type=int, default=8, help="processes that load images in the reference-style loop")
+    words.add_argument("--no-reference", dest="reference", action="store_false", help="leave that loop out")
+    words.add_argument("--profile", type=Path, metavar="FILE", help="write a trace of a short epoch, measure nothing")
+    words.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
+    options = words.parse_args(arguments)
+    keep_freed_memory()
+    if options.profile:
+        profile(options.methods[0] if options.methods else PARENT, options, options.profile)
+        return 0
+    watch = Watch()
+    figures = {name: measure(name, options, watch) for name in dict.fromkeys([PARENT, *options.methods])}
+    compared = beside(figures, options, watch)
+    print(table(HEADER, rows(figures)))
+    for part, values in compared.items():
+        print(
+            f"\n{part}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
+        )
+    if options.json:
+        device = torch.device("cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu")
+        tf32 = {"convolutions": torch.backends.cudnn.allow_tf32, "matmul": torch.backends.cuda.matmul.allow_tf32}
+        asked = {"data": options.data, "schedule": options.schedule, "set": options.set, "tf32": tf32}
+        content = {"machine": machine(device), "asked": asked, "methods": figures, **compared}
+        write_json(options.json, content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
