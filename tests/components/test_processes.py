@@ -53,13 +53,15 @@ def shared_step(rank: int, folder: Path, groups: int) -> None:
 @pytest.mark.parametrize(("world", "groups"), [(2, 1), (3, 1), (2, 2), (2, 4), (4, 2)])
 def test_a_shared_step_is_the_step_of_one_process(world: int, groups: int, tmp_path: Path) -> None:
     expected = step(encoder(groups))
+    largest = max(float(value.abs().max()) for name, value in expected.items() if "weight" in name)
     together(world, shared_step, tmp_path, groups)
     for rank in range(world):
         found = torch.load(tmp_path / f"{rank}.pt")
         assert found.keys() == expected.keys()
         for name, value in expected.items():
-            scale = value.abs().max().clamp(min=1e-3) if value.is_floating_point() else 1
-            assert ((found[name] - value).abs() / scale).max() < 2e-4, (rank, name)
+            # a bias before a normalisation has a gradient of nothing but noise, which all others make
+            allowed = 1e-3 * value.abs().max() + 1e-5 * largest
+            assert ((found[name] - value).abs() <= allowed).all(), (rank, name)
 
 
 def exchange(rank: int, folder: Path) -> None:
