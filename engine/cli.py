@@ -124,8 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StorageError, distributed.LostProcessError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 1
-    finally:
-        distributed.stop()
     return 0
 
 
@@ -188,6 +186,7 @@ def _run(options: argparse.Namespace) -> None:
         if leads and not (options.resume or options.overwrite):
             run.refuse_unfinished()
         means = run.execute(options.overwrite)
+    distributed.stop()  # not after an error: the group may be what failed
     if not leads:
         return
     progress.table(f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)", means)

@@ -86,7 +86,10 @@ class Method(nn.Module):
         return (Stage(cls.__module__.rpartition(".")[2], config),)
 
     def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        """Cluster the training images."""
+        """Cluster the training images.
+
+        Where processes share a training, rank 0 alone does: what else is kept on ``self`` reaches diagnostics only.
+        """
         raise NotImplementedError
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
+from engine.distributed import add_up
 from engine.types import Batch, Clock, Features, PseudoLabels, Samples
 from methods.base import Method
 
@@ -69,6 +70,7 @@ def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
     def optimise(losses: dict[str, Tensor]) -> None:
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
+        add_up([parameter.grad for parameter in method.encoder.parameters()])
         optimiser.step()
         history.append({name: float(value) for name, value in losses.items()})
 
