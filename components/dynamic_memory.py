@@ -71,7 +71,7 @@ class DynamicMemory(nn.Module):
             return self._contrast(own, own if others is None else unit @ others.t(), labels)
 
     def _contrast(self, own: Tensor, other: Tensor, labels: Tensor) -> Tensor:
-        mine = F.one_hot(labels, self.slots.shape[1]).bool()
+        mine = labels[:, None] == torch.arange(self.slots.shape[1], device=labels.device)
         return F.cross_entropy(torch.where(mine, own, other) / self.temperature, labels)
 
     @torch.no_grad()

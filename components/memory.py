@@ -96,8 +96,12 @@ def weighted_update(rows: Tensor, features: Tensor, labels: Tensor, weights: Ten
 def weighted_sum(features: Tensor, labels: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Weighted sums per cluster, ``[count, D]``, and which clusters have samples, ``[count]`` bool."""
     sums = features.new_zeros(count, features.shape[1]).index_add(0, labels, weights[:, None] * features)
-    # not bincount: it asks the device for the largest label
-    return sums, torch.zeros(count, dtype=torch.bool, device=labels.device).index_fill(0, labels, True)
+    return sums, present_rows(labels, count)
+
+
+def present_rows(labels: Tensor, count: int) -> Tensor:
+    """Which of ``count`` rows have samples, ``[count]`` bool; unlike ``bincount`` without waiting for the device."""
+    return torch.zeros(count, dtype=torch.bool, device=labels.device).index_fill(0, labels, True)
 
 
 def momentum_step(rows: Tensor, targets: Tensor, present: Tensor, momentum: float) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.hybrid import average
-from components.memory import UPDATE_RULES, adaptive_weights, momentum_step, weighted_sum
+from components.memory import UPDATE_RULES, adaptive_weights, momentum_step, present_rows, weighted_sum
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def plain_update(rows: Tensor, seen: list[Seen], rule: str, momentum: float) -> 
     moved = [UPDATE_RULES[rule](rows, s.features, s.labels, momentum) for s in seen]
     if len(moved) == 1:
         return moved[0]
-    present = [s.labels.bincount(minlength=len(rows)) > 0 for s in seen]
+    present = [present_rows(s.labels, len(rows)) for s in seen]
     return momentum_step(rows, *average(moved, present), momentum=0.0)
 
 
@@ -58,7 +58,7 @@ def adaptive_update(
     sums, effective = [], []
     for s in seen:
         weights = adaptive_weights(rows, s.features, s.labels, s.trust, temperature, exponent)
-        effective.append(len(s.labels.unique()) / (weights**2).sum())
+        effective.append(present_rows(s.labels, len(rows)).sum() / (weights**2).sum())
         sums.append(weighted_sum(s.features, s.labels, weights, len(rows)))
     if len(sums) == 1:
         return momentum_step(rows, *sums[0], momentum), effective
