@@ -192,9 +192,8 @@ class Run:
                 with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                     training.run()
             except BaseException:
-                if (
-                    self.leads and checkpoints.latest(plan.folder) is None
-                ):  # nothing worth resuming: leave nothing behind
+                # nothing worth resuming: leave nothing behind
+                if self.leads and checkpoints.latest(plan.folder) is None:
                     start_clean(plan)
                 raise
             finally:
