@@ -277,7 +277,7 @@ def main() -> None:
         if options.json:
             write_json(options.json, {key: table[key] for key in ("machine", "device", "rows")})
     if options.plot:
-        plot(table["rows"], options.plot)
+        plot(table["rows"], options.plot.with_suffix(""))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from reports.style import NEUTRAL, PALETTE, new_figure, save_png, shared_legend, styled
+from reports.style import NEUTRAL, PALETTE, new_figure, save_figure, shared_legend, styled
 
 SERIES: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("modality", "naive"): ("dense definition", {"color": NEUTRAL, "marker": "s", "linestyle": "--"}),
@@ -26,7 +26,7 @@ PANELS = {"wall": "seconds", "extra_mib": "extra memory, MiB"}
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write a picture of a table of :mod:`benchmarks.clustering`, on logarithmic axes."""
+    """Write ``path`` + ``.svg`` and ``.png``: a table of :mod:`benchmarks.clustering` on logarithmic axes."""
     with styled():
         figure, panels = new_figure(len(PANELS), height=3.4)
         for axes, (figure_of, title) in zip(panels, PANELS.items(), strict=True):
@@ -38,7 +38,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
                 axis.set_minor_locator(NullLocator())
                 axis.set_major_formatter(EngFormatter(sep="") if axis is axes.xaxis else "{x:g}")
         shared_legend(figure, columns=3)
-        save_png(figure, path)
+        save_figure(figure, path)
 
 
 def _panel(axes: Axes, rows: list[dict[str, Any]], figure_of: str) -> None:

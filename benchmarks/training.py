@@ -1,9 +1,9 @@
 """The training path of each method, beside the device's ceilings and beside a loop in the manner of the released code.
 
-``python -m benchmarks.training [--schedule full_short] [--methods pgm sclhm] [--json FILE]`` trains, reads the journal
-and prints, for the last stage of each method without its first epoch: steps and images a second, the share of time in each
-part, peak memory, and the rate of floating-point operations. ``--profile FILE`` writes a trace of a few steps instead,
-for https://ui.perfetto.dev.
+``python -m benchmarks.training [--schedule full_short] [--methods pgm sclhm] [--json FILE]`` trains, reads the
+journal and prints, for the last stage of each method without its first epoch: steps and images a second, the share of
+time in each part, peak memory, and the rate of floating-point operations. ``--profile FILE`` writes a trace of a few
+steps instead, for https://ui.perfetto.dev.
 """
 
 from __future__ import annotations

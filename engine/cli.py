@@ -21,7 +21,6 @@ from engine import distributed
 from engine.config import SHARED, load_config
 from engine.device import set_up
 from engine.files import StorageError
-from engine.memory import keep_freed_memory
 from engine.place import place
 from engine.progress import Progress
 from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
@@ -109,7 +108,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write or a lost process.
     """
-    keep_freed_memory()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if words and words[0] in COMMANDS:

@@ -20,6 +20,7 @@ class Worker:
 
     def __call__(self, folder: str, gpu: str | None = None) -> None:
         """Run the job of a folder, on one GPU only where ``gpu`` names it as CUDA_VISIBLE_DEVICES does."""
+        keep_freed_memory()
         if gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         run_job(Path(folder))
@@ -34,7 +35,6 @@ def run_job(folder: Path) -> None:
 
     Where another process has the job in hand, wait for it; where it is done, do nothing.
     """
-    keep_freed_memory()
     with locked(folder / ".lock", wait=True):
         if (folder / "record.json").exists():
             return

@@ -73,7 +73,7 @@ def test_parse_names_the_mistake(text: str, message: str) -> None:
 def test_folder_tells_specifications_apart() -> None:
     specs = [TINY, replace(TINY, seed=1), replace(TINY, pose=0.5), replace(TINY, size="small")]
     assert len({spec.folder("sysu") for spec in specs} | {TINY.folder("regdb")}) == 5
-    assert TINY.folder("sysu").startswith(f"sysu-v{GENERATOR_VERSION}-tiny-seed0-")
+    assert TINY.folder("sysu").startswith(f"sysu-v{GENERATOR_VERSION}-tiny-128-seed0-")
 
 
 def test_integer_and_real_knobs_name_the_same_tree() -> None:

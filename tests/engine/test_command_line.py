@@ -51,7 +51,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_people: dict[str, Pa
 def test_a_run_directory_holds_everything(finished: Path) -> None:
     folder = the_record(finished, "sysu_all").parent
     names = {path.name for path in folder.iterdir()}
-    assert names == {"config.json", "journal.jsonl", "record.json", "checkpoints", "report", "evaluation.npz", "queries.npz"}
+    assert names == {
+        "config.json",
+        "journal.jsonl",
+        "record.json",
+        "checkpoints",
+        "report",
+        "evaluation.npz",
+        "queries.npz",
+    }
     assert len(list((folder / "checkpoints").iterdir())) == 2
     assert {path.suffix for path in (folder / "report").iterdir()} == {".md", ".json", ".png", ".svg", ""}
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
@@ -126,7 +134,7 @@ def test_multi_shot_galleries_are_reached_by_set(tmp_path: Path, tiny_people: di
 
 
 def test_the_record_says_that_the_setting_is_the_paper_s(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
-    arguments = command(tmp_path, str(tiny_people["sysu"]), "train.epochs=1", method="pgm")
+    arguments = command(tmp_path, str(tiny_people["sysu"]), "train.epochs=1", "method.eps=0.4", method="pgm")
     assert main([*arguments, "--setting", "paper"]) == 0
     result = read_record(the_record(tmp_path, "sysu_all")).result
     assert result.setting == result.config["setting"] == "paper"

@@ -29,14 +29,9 @@ MATCHED = {
     "soft_prototype": "prototypes=none instances=false update=hard",
 }
 """Switches under which a method is PGM."""
-ALONE = {
-    "cluster_contrast": "",
-    "dmic": "phase=intra mie=false dnc=false intra_instance=false real_time=false",
-}
-"""Switches under which a method is a first stage of dual cluster contrast."""
 
 
-@pytest.mark.parametrize("family", [CONTINUED, MATCHED, ALONE], ids=["continued", "pgm", "alone"])
+@pytest.mark.parametrize("family", [CONTINUED, MATCHED], ids=["continued", "pgm"])
 def test_methods_without_their_own_parts_end_with_the_same_weights(
     family: dict[str, str], tmp_path: Path, tiny_people: dict[str, Path]
 ) -> None:

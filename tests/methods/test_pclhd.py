@@ -186,7 +186,7 @@ def test_a_joint_cluster_of_one_modality_has_its_mean() -> None:
 
 def test_learning_rate() -> None:
     train = TrainConfig()
-    optimiser = Optimiser(nn.Linear(1, 1), train, 50, torch.device("cpu"))
+    optimiser = Optimiser(ClusterContrast(ClusterContrastConfig(), world.encoder()), train, 50, torch.device("cpu"))
     rates = []
     for _ in range(50):
         rates.append(optimiser.lr)
