@@ -113,9 +113,7 @@ def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tens
     norm.num_batches_tracked.add_(1)
     if x.is_cuda:
         whole = group or dist.group.WORLD
-        normed: Tensor = SyncBatchNorm.apply(  # type: ignore[no-untyped-call]
-            x, norm.weight, norm.bias, mean, var, norm.eps, momentum, whole, processes
-        )
+        normed: Tensor = SyncBatchNorm.apply(x, norm.weight, norm.bias, mean, var, norm.eps, momentum, whole, processes)
         return normed
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]

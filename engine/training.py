@@ -14,13 +14,14 @@ from engine import checkpoint as checkpoints
 from engine.checkpoint import Checkpoint
 from engine.config import RunConfig
 from engine.device import settled
-from engine.distributed import align, from_leader, place
+from engine.distributed import align, from_leader
 from engine.epoch import describe
 from engine.images import BatchDraw, TrainingImages, embed_all
 from engine.journal import Journal
 from engine.measuring import measured
 from engine.memory import extra_memory
 from engine.optimiser import Optimiser
+from engine.place import place
 from engine.plan import StagePlan
 from engine.progress import Progress
 from engine.registry import METHODS, UsageError
