@@ -26,7 +26,7 @@ def words(output: Path, data: Path, *settings: str) -> list[str]:
     small = ["train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2", "train.instances=3"]
     small += [f"train.epochs={EPOCHS}", "encoder.width=8", "method.k1=6", "method.eps=0.5", "engine.threads=1"]
     base = ["--method", "cluster_contrast", "--protocol", "sysu_all", "--data", str(data), "--output", str(output)]
-    return [*base, "--device", "cpu", "--weights", "random", "--set", *small, *settings]
+    return [*base, "--device", "cpu", "--weights", "random", "--no-report", "--set", *small, *settings]
 
 
 def train(rank: int, arguments: list[str], log: Path | None = None) -> None:
