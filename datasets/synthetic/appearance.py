@@ -16,7 +16,7 @@ from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.palette import palette_of
 from datasets.synthetic.raycast import Hits
 from datasets.synthetic.relief import Relief
-from datasets.synthetic.solids import Part, Primitives
+from datasets.synthetic.solids import Part, Primitives, pick
 from datasets.synthetic.surface import Surface
 from datasets.synthetic.view import View
 
@@ -36,11 +36,11 @@ def shade(
     paint_face(surface)
     image, region = hits.image, surface.region
     palette = palette_of(people, camera, views, gap, hits.depth.device)
-    mask = pattern(surface, palette.pattern[image, region], palette.period[image, region])
-    base, second = palette.base[image, region], palette.second[image, region]
+    mask = pattern(surface, pick(palette.pattern, image, region), pick(palette.period, image, region))
+    base, second = pick(palette.base, image, region), pick(palette.second, image, region)
     level = base + (second - base) * mask.unsqueeze(-1)
-    normal, fold = creases(surface, views, light.normal, camera.relief * palette.crease[image, region])
-    fold = fold * palette.fold[image]
+    normal, fold = creases(surface, views, light.normal, camera.relief * pick(palette.crease, image, region))
+    fold = fold * pick(palette.fold, image)
     # A lamp beside the lens hides the shading that folds, seams and corners show in other light.
     soft = replace(light, open=torch.lerp(torch.ones_like(light.open), light.open, camera.relief))
     marks = torch.lerp(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
@@ -49,7 +49,7 @@ def shade(
     if camera.band != "thermal":
         return reflected
     return torch.lerp(
-        reflected, _emitted(surface, level, normal, fold + palette.drift[image] * _drift(surface), light), gap
+        reflected, _emitted(surface, level, normal, fold + pick(palette.drift, image) * _drift(surface), light), gap
     )
 
 
@@ -90,7 +90,7 @@ def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> T
     ):  # fmt: skip
         strength[region], sharpness[region] = height, width
     device = normal.device
-    amount, power = strength.to(device)[surface.region], sharpness.to(device)[surface.region]
+    amount, power = pick(strength.to(device), surface.region), pick(sharpness.to(device), surface.region)
     level: Tensor = amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)
     return level.unsqueeze(-1)
 

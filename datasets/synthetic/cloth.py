@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datasets.synthetic.clothing import Pattern
 from datasets.synthetic.identity import Region
-from datasets.synthetic.solids import Part
+from datasets.synthetic.solids import Part, pick
 from datasets.synthetic.surface import Surface
 from datasets.synthetic.view import View
 
@@ -28,7 +28,7 @@ def _around(surface: Surface) -> Tensor:
     girth = torch.full((len(Part),), 0.06)
     for part, metres in _GIRTH.items():
         girth[part] = metres
-    return surface.around * girth.to(surface.shade.device)[surface.part]
+    return surface.around * pick(girth.to(surface.shade.device), surface.part)
 
 
 def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tens
     it moves with the walk.
     """
     hits, slot = surface.hits, surface.hits.slot.float()
-    phase = torch.tensor([view.phase for view in views], device=slot.device, dtype=torch.float32)[hits.image]
+    phase = pick(torch.tensor([view.phase for view in views], device=slot.device, dtype=torch.float32), hits.image)
     own = surface.own(lambda p: p.number * 1.7 % 6.28) + 0.6 * torch.sin(phase + slot)
     around, length = _around(surface), surface.length
     limb, hem = surface.on(Part.ARM, Part.LEG).float(), surface.on(Part.HEM).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from datasets.synthetic.identity import Region
-from datasets.synthetic.solids import Part
+from datasets.synthetic.solids import Part, pick
 from datasets.synthetic.surface import Surface
 
 
@@ -23,7 +23,7 @@ def paint_clothes(surface: Surface) -> None:
 
 def _cover(s: Surface) -> None:
     """What hangs over the hips gives way to the thighs instead of being pierced by them."""
-    above = s.on(Part.LEG, Part.BARE_LEG) & (s.hits.body[:, 1] > s.solids.marks[s.hits.image, 1])
+    above = s.on(Part.LEG, Part.BARE_LEG) & (s.hits.body[:, 1] > pick(s.solids.marks[:, 1], s.hits.image))
     above &= s.own(lambda p: p.outfit.hem > 0 or not p.outfit.tucked) > 0
     skirt = s.own(lambda p: p.outfit.hem > 0 and not p.outfit.hem_is_top) > 0
     s.paint(above & skirt, Region.BOTTOM)
@@ -79,12 +79,12 @@ def _edges(s: Surface) -> None:
     hem = s.on(Part.HEM) & (along > 0.86) & (s.region == Region.TOP)
     s.darken(hem & knit & (along < 0.89), 0.7)
     s.darken(s.on(Part.HEM) & (along > 0.97), 0.75)
-    cuff = s.on(Part.ARM) & s.solids.open_end[s.hits.slot]
+    cuff = s.on(Part.ARM) & pick(s.solids.open_end, s.hits.slot)
     s.darken(cuff & (along > 0.96), 0.78)
     s.darken(cuff & knit & (along > 0.86) & (along < 0.9), 0.72)
     tucked = s.own(lambda p: p.outfit.tucked) > 0
     belt = tucked & s.on(Part.TRUNK) & (s.region == Region.BOTTOM)
-    cut = s.solids.cut[s.hits.image, s.hits.slot]
+    cut = pick(s.solids.cut, s.hits.image, s.hits.slot)
     belt &= along < cut + 0.26
     s.paint(belt, Region.BELT)
     s.paint(belt & (s.across.abs() < 0.012) & (s.facing[:, 2] > 0), Region.TRIM)
@@ -101,16 +101,16 @@ def _trousers(s: Surface) -> None:
     s.darken(behind & box & ~inside, 0.72)
     s.darken(legs & (s.facing[:, 2] > 0.3) & (s.across.abs() < 0.003) & (s.down < 0.37), 0.7)
     s.darken(legs & ((s.facing[:, 2]).abs() < 0.07), 0.8)
-    s.darken(legs & s.solids.open_end[s.hits.slot] & (s.hits.along > 0.965), 0.72)
+    s.darken(legs & pick(s.solids.open_end, s.hits.slot) & (s.hits.along > 0.965), 0.72)
 
 
 def _shoes(s: Surface) -> None:
     """Soles, and laces on sneakers."""
     shoe = s.region == Region.SHOES
-    stature = s.solids.marks[s.hits.image, 3]
+    stature = pick(s.solids.marks[:, 3], s.hits.image)
     boots = s.own(lambda p: p.outfit.shoes == "boots") > 0
     sneakers = s.own(lambda p: p.outfit.shoes == "sneakers") > 0
-    flat = s.solids.axis[s.hits.image, s.hits.slot, 1] > 0.7
+    flat = pick(s.solids.axis[..., 1], s.hits.image, s.hits.slot) > 0.7
     s.paint(shoe & flat & (s.facing[:, 1] < -0.15), Region.SOLE)
     laces = shoe & ~flat & sneakers & (s.facing[:, 1] > 0.2) & (s.hits.length / stature * 100 % 0.9 < 0.4)
     s.paint(laces, Region.SOLE)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.identity import Region
-from datasets.synthetic.solids import Part
+from datasets.synthetic.solids import Part, pick
 from datasets.synthetic.surface import Surface, in_axes
 
 _LINE = ((0.0, 0.62), (0.55, 0.6), (0.85, 0.5), (1.1, 0.3), (1.3, -0.02), (1.5, 0.0), (1.75, 0.0), (1.95, -0.45),
@@ -34,9 +34,9 @@ class _Face:
 
     def __init__(self, surface: Surface, chosen: Tensor) -> None:
         hits, solids = surface.hits, surface.solids
-        image = hits.image[chosen]
-        place = in_axes(hits.body[chosen] - solids.skull[image], solids.head[image])
-        place = place / solids.marks[image, 2].unsqueeze(-1)
+        image = pick(hits.image, chosen)
+        place = in_axes(pick(hits.body, chosen) - pick(solids.skull, image), pick(solids.head, image))
+        place = place / pick(solids.marks[:, 2], image).unsqueeze(-1)
         self.x, self.y, self.z = place.unbind(-1)
         self.region, self.shade = surface.region[chosen].clone(), surface.shade[chosen].clone()
         self.surface, self.chosen = surface, chosen

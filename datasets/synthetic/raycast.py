@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datasets.synthetic.solids import DISTANCE, Primitives
+from datasets.synthetic.solids import DISTANCE, Primitives, pick
 
 _FAR, _STEPS = 8.0, 2.0**26
 """Depths are compared as integers: steps to the metre, after a shift that makes them positive."""
@@ -62,7 +62,7 @@ class _Squeezed:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Pixel rows of quadrics: columns ``first`` to ``first + count``, and what gives their depth."""
+    """Pixel rows of quadrics: columns ``first`` to ``first + count``, what gives their depth, whether they have ends."""
 
     image: Tensor
     slot: Tensor
@@ -70,6 +70,7 @@ class _Rows:
     first: Tensor
     count: Tensor
     coefficients: Tensor
+    ends: bool
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ def column_places(x: Tensor, image: Tensor, row: Tensor, column: Tensor) -> Tens
 
     Two such rows make one row of an image: with few samples, ones that are set off hide the steps of outlines.
     """
-    return x[image, column] + (x[:, 1] - x[:, 0])[image] * 0.25 * (2 * (row % 2) - 1)
+    return pick(x, image, column) + pick(x[:, 1] - x[:, 0], image) * 0.25 * (2 * (row % 2) - 1)
 
 
 def cast(solids: Primitives, x: Tensor, y: Tensor) -> Hits:
@@ -112,9 +113,9 @@ def cast(solids: Primitives, x: Tensor, y: Tensor) -> Hits:
     pixel = torch.nonzero(best >= 0).flatten()
     image = pixel // (height * width)
     row, column = pixel % (height * width) // width, pixel % width
-    key = best[pixel]
+    key = pick(best, pixel)
     depth = ((key >> 16).double() / _STEPS - _FAR).float()
-    point = torch.stack([column_places(x, image, row, column), y[image, row], depth], dim=-1)
+    point = torch.stack([column_places(x, image, row, column), pick(y, image, row), depth], dim=-1)
     return _surface(solids, prepared, pixel, image, key & 0xFFFF, point)
 
 
@@ -145,18 +146,21 @@ def _rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, c
     below = ((low[:, 1] - y[image, 0]) / step[image]).floor().clamp(-1, y.shape[1] - 1).long()
     each = torch.repeat_interleave((below - top + 1).clamp_min(0))
     sizes = (below - top + 1).clamp_min(0)
-    row = torch.arange(len(each), device=x.device) - (sizes.cumsum(0) - sizes)[each] + top[each]
-    image, slot = image[each], slot[each]
-    left, right, middle, coefficients = _coefficients(solids, own, image, slot, y[image, row], kind)
+    row = torch.arange(len(each), device=x.device) + pick(top - sizes.cumsum(0) + sizes, each)
+    image, slot = pick(image, each), pick(slot, each)
+    left, right, middle, coefficients = _coefficients(solids, own, image, slot, pick(y, image, row), kind)
     # The clip by the box around the quadric serves cones that are cut by the row lengthwise.
-    left, right = torch.maximum(left, low[each, 0].double()), torch.minimum(right, high[each, 0].double())
+    left, right = (
+        torch.maximum(left, pick(low[:, 0], each).double()),
+        torch.minimum(right, pick(high[:, 0], each).double()),
+    )
     origin = column_places(x, image, row, torch.zeros_like(row)).double()
-    pitch = (x[:, 1] - x[:, 0])[image].double()
+    pitch = pick(x[:, 1] - x[:, 0], image).double()
     first = ((left - origin) / pitch).ceil().clamp(0, x.shape[1]).long()
     last = ((right - origin) / pitch).floor().clamp(-1, x.shape[1] - 1).long()
     # From columns to metres off the middle: the quadratics are well conditioned there.
     coefficients = torch.cat([coefficients, (origin - middle)[:, None], pitch[:, None]], 1).float()
-    return _Rows(image, slot, row, first, (last - first + 1).clamp_min(0), coefficients)
+    return _Rows(image, slot, row, first, (last - first + 1).clamp_min(0), coefficients, ends=kind == 0)
 
 
 def _coefficients(
@@ -167,12 +171,12 @@ def _coefficients(
     With t metres right of the middle the depth is -(c3 + c4 t) + sqrt(c0 + c1 t + c2 t^2), and the fraction of the
     way along the cone c5 + c6 t + c7 depth.
     """
-    axis, factor = solids.axis[image, slot].double(), solids.squeeze[image, slot].double()
-    unit, length = own.unit[image, slot].double(), own.length[image, slot].double()
-    slope = own.slope[image, slot].double() if kind == 0 else torch.zeros_like(length)
-    radius = (solids.end_radius if kind == 2 else solids.start_radius)[image, slot].double()
+    axis, factor = pick(solids.axis, image, slot).double(), pick(solids.squeeze, image, slot).double()
+    unit, length = pick(own.unit, image, slot).double(), pick(own.length, image, slot).double()
+    slope = pick(own.slope, image, slot).double() if kind == 0 else torch.zeros_like(length)
+    radius = pick(solids.end_radius if kind == 2 else solids.start_radius, image, slot).double()
     shift = length if kind == 2 else torch.zeros_like(length)
-    origin = own.origin[image, slot].double() + unit * shift[:, None]
+    origin = pick(own.origin, image, slot).double() + unit * shift[:, None]
     sides = [_squeeze(e.expand(len(y), 3), axis, factor) for e in torch.eye(3, dtype=torch.float64, device=y.device)]
     widen = 1 + slope * slope if kind == 0 else torch.zeros_like(length)
     ray, ray_unit = sides[2], _dot(sides[2], unit)
@@ -191,7 +195,7 @@ def _coefficients(
     q0, q1, q2, _, _ = quadratics(base)
     under = q1 * q1 - 4 * q0 * q2
     closed = q2 < -1e-9
-    middle = torch.where(closed, -q1 / (2 * q2), solids.start[image, slot, 0].double())
+    middle = torch.where(closed, -q1 / (2 * q2), pick(solids.start[..., 0], image, slot).double())
     half = torch.where(closed, under.clamp_min(0).sqrt() / (-2 * q2), 1e3)
     half = torch.where(closed & (under <= 0), -1e3, half)
     base = base + sides[0] * middle[:, None]
@@ -214,36 +218,45 @@ def _test(rows: _Rows, height: int, width: int, best: Tensor) -> None:
         part = covered[block:stop]
         count = rows.count[part]
         each = torch.repeat_interleave(count)
-        order = torch.arange(len(each), device=best.device) - (count.cumsum(0) - count)[each]
-        column = order + rows.first[part][each]
-        c = rows.coefficients[part].t().contiguous()
-        t = column * c[9][each] + c[8][each]
-        depth = (c[0][each] + t * (c[1][each] + t * c[2][each])).clamp_min(0).sqrt() - (c[3][each] + t * c[4][each])
-        along = c[5][each] + t * c[6][each] + depth * c[7][each]
-        inside = (along >= 0) & (along <= 1)
-        frame = ((rows.image[part] * height + rows.row[part]) * width)[each] + column
-        key = (((depth.double() + _FAR) * _STEPS).long() << 16) | rows.slot[part][each]
-        best.scatter_reduce_(0, frame[inside], key[inside], "amax")
+        order = torch.arange(len(each), device=best.device)
+        column = order + pick(rows.first[part] - count.cumsum(0) + count, each)
+        coefficients = rows.coefficients[part].t().contiguous()
+
+        def c(which: int, of: Tensor = coefficients, each: Tensor = each) -> Tensor:
+            return pick(of[which], each)
+
+        t = column * c(9) + c(8)
+        depth = (c(0) + t * (c(1) + t * c(2))).clamp_min(0).sqrt() - (c(3) + t * c(4))
+        frame = pick((rows.image[part] * height + rows.row[part]) * width, each) + column
+        key = (((depth.double() + _FAR) * _STEPS).long() << 16) | pick(rows.slot[part], each)
+        if rows.ends:
+            along = c(5) + t * c(6) + depth * c(7)
+            # Less than any key: cheaper than to leave these pixels out.
+            key = torch.where((along >= 0) & (along <= 1), key, -1)
+        best.scatter_reduce_(0, frame, key, "amax")
         block = stop
 
 
 def _surface(solids: Primitives, own: _Squeezed, pixel: Tensor, image: Tensor, slot: Tensor, point: Tensor) -> Hits:
     """Normals and surface coordinates of the visible points."""
-    axis, factor = solids.axis[image, slot], solids.squeeze[image, slot]
-    unit, slope, length = own.unit[image, slot], own.slope[image, slot], own.length[image, slot]
-    radius = solids.start_radius[image, slot]
-    local = _squeeze(point, axis, factor) - own.origin[image, slot]
+    place = image * solids.part.shape[0] + slot
+    axis, factor, unit, slope, length, radius, origin, offset = (
+        pick(table.flatten(0, 1), place)
+        for table in (solids.axis, solids.squeeze, own.unit, own.slope, own.length, solids.start_radius, own.origin,
+                      solids.offset)
+    )  # fmt: skip
+    local = _squeeze(point, axis, factor) - origin
     reached = _dot(local, unit)
     centre = reached.clamp(min=torch.zeros_like(length), max=length)
     outward = local - unit * (centre + slope * (radius + slope * centre)).unsqueeze(-1)
     normal = torch.nn.functional.normalize(_squeeze(outward, axis, factor), dim=-1)
     ring = local - unit * reached.unsqueeze(-1)
-    rotate = solids.rotate[image]
+    rotate = pick(solids.rotate, image)
     angle = torch.atan2(_dot(ring, rotate[:, :, 0]), _dot(ring, rotate[:, :, 2]))
     away = (1 - point[:, 2] / DISTANCE).unsqueeze(-1)
     straight = torch.cat([point[:, :2] * away, point[:, 2:]], -1)
     body = torch.stack([_dot(straight, rotate[:, :, i]) for i in range(3)], -1)
     return Hits(
         pixel=pixel, image=image, slot=slot, depth=point[:, 2], normal=normal, unit=unit, along=reached / length,
-        length=reached + solids.offset[image, slot], angle=angle, radius=_dot(ring, ring).sqrt(), body=body,
+        length=reached + offset, angle=angle, radius=_dot(ring, ring).sqrt(), body=body,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d, normalize, pad
 
 from datasets.synthetic.raycast import Hits
+from datasets.synthetic.solids import pick
 
 _EMPTY = -1e4
 _TALL = 1.95
@@ -48,13 +49,13 @@ def relief(hits: Hits, shape: tuple[int, int, int], pitch: Tensor, lamp: tuple[f
     """
     batch, height, width = shape
     depth = torch.full((batch * height * width,), _EMPTY, device=pitch.device)
-    depth[hits.pixel] = hits.depth
+    depth.index_copy_(0, hits.pixel, hits.depth)
     coarse = max_pool2d(depth.view(batch, 1, height, width), (2, 1))[:, 0]
     row, column = hits.pixel % (height * width) // width // 2, hits.pixel % width
     where = (hits.image * (height // 2) + row) * width + column
     scale = 2 * _TALL / height
-    seen = _open(coarse, scale).flatten()[where]
-    lit = _lit(coarse, scale, lamp).flatten()[where]
+    seen = pick(_open(coarse, scale).flatten(), where)
+    lit = pick(_lit(coarse, scale, lamp).flatten(), where)
     return Relief(_round(hits, depth, shape, pitch), seen, lit)
 
 
@@ -91,14 +92,14 @@ def _round(hits: Hits, depth: Tensor, shape: tuple[int, int, int], pitch: Tensor
     """Mean of the normals around, of surfaces about as deep."""
     _, height, width = shape
     frame = torch.zeros(len(depth), 3, device=depth.device)
-    frame[hits.pixel] = hits.normal
+    frame.index_copy_(0, hits.pixel, hits.normal)
     total = 1.5 * hits.normal
-    reach = (_RING / pitch).round().clamp_min(1).long()[hits.image]
+    reach = pick((_RING / pitch).round().clamp_min(1).long(), hits.image)
     row, column = hits.pixel % (height * width) // width, hits.pixel % width
     for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         right = (column + x * reach).clamp(0, width - 1) - column
         down = (row + 2 * y * reach).clamp(0, height - 1) - row
         there = hits.pixel + right + down * width
-        alike = (1 - (depth[there] - hits.depth).abs() / 0.03).clamp_min(0)
-        total = total + alike.unsqueeze(-1) * frame[there]
+        alike = (1 - (pick(depth, there) - hits.depth).abs() / 0.03).clamp_min(0)
+        total = total + alike.unsqueeze(-1) * pick(frame, there)
     return normalize(total, dim=-1)

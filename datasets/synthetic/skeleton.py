@@ -44,7 +44,10 @@ def columns(people: Sequence[Person], read: Callable[[Person], float]) -> Array:
 
 def vector(x: Array | float, y: Array | float, z: Array | float) -> Array:
     """Points ``[B, 3]`` from their coordinates."""
-    return np.stack(np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in (x, y, z))), axis=-1)
+    points = np.empty((max(np.size(v) for v in (x, y, z)), 3))
+    # Several times as fast as to broadcast and stack.
+    points[:, 0], points[:, 1], points[:, 2] = x, y, z
+    return points
 
 
 def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.raycast import Hits
-from datasets.synthetic.solids import Part, Primitives
+from datasets.synthetic.solids import Part, Primitives, pick
 
 
 class Surface:
@@ -32,12 +32,12 @@ class Surface:
     def __init__(self, hits: Hits, solids: Primitives, people: Sequence[Person]) -> None:
         self.hits, self.solids, self.people = hits, solids, people
         image, slot = hits.image, hits.slot
-        self.part = solids.part[slot]
-        near, far = solids.near[image, slot], solids.far[image, slot]
-        self.region = torch.where(hits.along > solids.cut[image, slot], far, near)
+        self.part = pick(solids.part, slot)
+        near, far, cut = (pick(table, image, slot) for table in (solids.near, solids.far, solids.cut))
+        self.region = torch.where(hits.along > cut, far, near)
         self.shade = torch.ones_like(hits.depth)
-        self.facing = in_axes(hits.normal, solids.rotate[image].transpose(1, 2))
-        neck, stature = solids.marks[image, 0], solids.marks[image, 3]
+        self.facing = in_axes(hits.normal, pick(solids.rotate.transpose(1, 2), image))
+        neck, stature = pick(solids.marks[:, 0], image), pick(solids.marks[:, 3], image)
         self.down = (neck - hits.body[:, 1]) / stature
         self.across = hits.body[:, 0] / stature
         trunk = self.on(Part.TRUNK, Part.HEM)
@@ -47,7 +47,7 @@ class Surface:
     def own(self, read: Callable[[Person], float]) -> Tensor:
         """``[P]`` an attribute of the person each point belongs to."""
         values = torch.tensor([float(read(person)) for person in self.people], device=self.shade.device)
-        return values[self.hits.image]
+        return pick(values, self.hits.image)
 
     def on(self, *parts: Part) -> Tensor:
         """``[P]`` whether a point lies on one of these."""
