@@ -82,7 +82,8 @@ class Table:
     @property
     def data(self) -> str:
         """Which images were scored, in a sentence."""
-        return f"Data: {self.description} (`{self.key.dataset}`, fingerprint `{self.key.fingerprint[:22]}`)."
+        made = f"generator version {json.loads(self.key.synthetic)['generator_version']}, " if self.key.synthetic else ""
+        return f"Data: {self.description} (`{self.key.dataset}`, {made}fingerprint `{self.key.fingerprint[:22]}`)."
 
 
 def tables(records: Mapping[str, Record]) -> list[Table]:
