@@ -62,7 +62,7 @@ class _Squeezed:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Pixel rows of quadrics: columns ``first`` to ``first + count``, what gives their depth, whether they have ends."""
+    """Pixel rows of quadrics: columns ``first`` to ``first + count``, what gives their depth, if they have ends."""
 
     image: Tensor
     slot: Tensor
