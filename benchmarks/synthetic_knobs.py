@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.measure import machine
 from benchmarks.methods import ROOT
-from datasets.synthetic.spec import SyntheticSpec
+from datasets.synthetic.spec import GENERATOR_VERSION, SyntheticSpec
 from engine.files import write_json
 from engine.registry import UsageError, did_you_mean
 from leaderboard.record import headline_scores, read_record
@@ -152,6 +152,7 @@ def main(arguments: Sequence[str] | None = None, scorer: Scorer | None = None) -
             raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
     wanted = list(points(options.size, options.knobs, options.seeds))
     about = {name: getattr(options, name) for name in ("method", "protocol", "size", "set")}
+    about["generator_version"] = GENERATOR_VERSION
     score = scorer or trained(options.method, options.protocol, options.output / "runs", options.set)
     try:
         scores = sweep(options.output / "knobs.json", about, [] if options.plot else wanted, score)

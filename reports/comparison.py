@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -33,6 +34,7 @@ def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Pat
     shown, why = may_be_shown([source.record for source in sources], with_pictures)
     sets = comparable(sources)
     report = Report("comparison", f"Comparison of {len(sources)} runs", [], shown, why)
+    _forget(folder, {source.name for source in sources})
     for source in sources:
         report_on(source, folder / source.name, with_pictures)
         report.runs.append(_entry(source))
@@ -48,6 +50,13 @@ def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Pat
         album.write(folder)
         report.images = album.entries
         return write(report, folder)
+
+
+def _forget(folder: Path, names: set[str]) -> None:
+    """Remove the runs of an earlier comparison: what they may show was decided then."""
+    for old in folder.glob("*/report.json"):
+        if old.parent.name not in names:
+            shutil.rmtree(old.parent)
 
 
 def _section(name: str, groups: list[Group], report: Report, album: Album) -> Section:
@@ -176,7 +185,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
             caption,
             alt,
             figure,
-            f"{foot}; n = {len(reference.identities)} images",
+            foot,
             True,
         )
     )

@@ -40,7 +40,7 @@ class Album:
         self.shown = shown
         self.entries: list[dict[str, Any]] = []
         self._files: dict[int, Path] = {}
-        self._known: dict[str, int] = {}
+        self._known: dict[Path | None, int] = {}
 
     def add(self, table: ImageTable, row: int) -> int:
         """The number of an image of a table."""
@@ -85,14 +85,14 @@ class Album:
         return lost
 
     def _add(self, root: Path, path: str | None, identity: int, camera: int | None, modality: str) -> int:
-        if path is not None and path in self._known:
-            return self._known[path]
+        file = None if path is None else root / path
+        if file in self._known:
+            return self._known[file]
         number = len(self.entries)
         entry = {"path": path, "identity": identity, "camera": camera, "modality": modality, "picture": None}
         self.entries.append(entry)
-        if path is not None:
-            self._known[path] = number
-            self._files[number] = root / path
+        if file is not None:
+            self._known[file], self._files[number] = number, file
         return number
 
 

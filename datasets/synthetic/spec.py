@@ -28,8 +28,9 @@ class SyntheticSpec:
         seed: another seed gives other people, clothes, places and walks.
         height: of the images in pixels, twice the width, one of ``HEIGHTS``; 0 stands for the size's own.
         device: what renders. Devices round differently, so each makes a data set of its own.
-        modality_gap: 0 makes infrared the grey visible image, 1 the measured relation.
-        camera_gap: how far optics, light and view point of the cameras lie apart.
+        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 the measured relation; creases and ground
+            shadows stay those of the band.
+        camera_gap: how far optics, tone and height of the cameras lie apart; their lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         occlusion: fraction of images with something in front of the person.
         pose: spread of walking directions, strides and arm swings.

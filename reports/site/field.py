@@ -37,8 +37,9 @@ def field_grids(published: Sequence[Published]) -> dict[str, Grid]:
 
 
 def _grid(protocol: str, entries: Sequence[Published]) -> Grid:
-    notes = [f"{e.shown.method}: elsewhere {text}." for e in entries if (text := footnote(e))]
-    numbers = {e.shown.method: i for i, e in enumerate([e for e in entries if e.others], 1)}
+    disputed = [e for e in entries if e.others]
+    notes = [f"Note {i}. {e.shown.method}: elsewhere {footnote(e)}." for i, e in enumerate(disputed, 1)]
+    numbers = {e.shown.method: i for i, e in enumerate(disputed, 1)}
     lines = [_line(entry, numbers.get(entry.shown.method)) for entry in entries]
     return Grid(PROTOCOLS[protocol], COLUMNS, lines, words=6, notes=notes)
 

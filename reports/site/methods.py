@@ -74,7 +74,14 @@ def _read(path: Path, sections: Mapping[str, str]) -> MethodPage | None:
             summary=given.get("summary", ""),
             idea=idea,
             remarks=remarks,
-            details=next((text for head, text in sections.items() if words & _words(head)), ""),
+            details=next(
+                (
+                    text
+                    for head, text in sections.items()
+                    if words & _words(head) or head.casefold() == name.replace("_", " ")
+                ),
+                "",
+            ),
             grid=_grid(path.parents[1] / "configs/ablations" / path.name),
             uses_identities=given.get("uses_identities", False),
         )
