@@ -144,6 +144,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
         f"or of {people} people with all their queries, the safer unit. Seeds are averaged: the interval tells "
         "what other queries would change, not what other seeds would."
     )
+    if len(queries) > 1:
+        note += " Folds are resampled apart although people recur in them: over several folds it is too narrow."
     columns = ["difference", "metric", "resampled", "points", "low", "high", "clear of 0"]
     section.tables.append(Table(f"paired-{name}", "Paired differences", columns, rows, note))
     alt = "; ".join(
