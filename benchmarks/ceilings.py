@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,7 +24,7 @@ def matmul_tflops(device: torch.device, precision: torch.dtype | None) -> float:
 
 def pass_flops(config: EncoderConfig, height: int, width: int) -> tuple[float, float]:
     """Floating-point operations for one image of a pass forward alone, and of one forward and backward."""
-    encoder = build_encoder(config, 0)
+    encoder = build_encoder(replace(config, bn_groups=1), 0)
     images = torch.zeros(2, 3, height, width)
     with FlopCounterMode(display=False) as counted:
         features = encoder(images, None)

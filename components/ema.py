@@ -44,7 +44,7 @@ def alpha_for(window: float, iterations: int) -> float:
     """The coefficient that averages over a fraction of a stage: 0.1 of 10,000 iterations is 0.999.
 
     Args:
-        window: length of the average as a fraction of the stage; one iteration at least.
+        window: length of the average as a fraction of the stage; at one iteration or less the teacher is the student.
         iterations: length of the stage.
     """
     return 1 - 1 / max(window * iterations, 1)

@@ -115,6 +115,7 @@ def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tens
         whole = group or dist.group.WORLD
         normed: Tensor = SyncBatchNorm.apply(x, norm.weight, norm.bias, mean, var, norm.eps, momentum, whole, processes)
         return normed
+    precision, x = x.dtype, x.float()  # counts and running statistics need all digits
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
     number = x.new_tensor([x.numel() / x.shape[1]])
@@ -127,7 +128,7 @@ def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tens
         mean.lerp_(centre, momentum)
         var.lerp_(spread * size / (size - 1), momentum)
     scale = norm.weight * (spread + norm.eps).rsqrt()
-    return centred * scale.view(shape) + norm.bias.view(shape)
+    return (centred * scale.view(shape) + norm.bias.view(shape)).to(precision)
 
 
 def _summed(values: Tensor, group: dist.ProcessGroup | None) -> Tensor:

@@ -159,7 +159,8 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
     progress.say(sentence)
     profile = profile_of(kind, dataset.synthetic)
     config = load_config(options.method, options.protocol, profile=profile, **settled)
-    torch.set_num_threads(config.engine.threads or len(os.sched_getaffinity(0)))
+    check_parts(config.encoder.bn_groups)
+    torch.set_num_threads(config.engine.threads or max(1, len(os.sched_getaffinity(0)) // place().neighbours))
     progress.log_every = config.engine.log_every
     start = open_start(options.weights, dataset, config)
     progress.say(f"starting weights: {start.source}")

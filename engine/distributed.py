@@ -89,7 +89,7 @@ def watched() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        here, reason = place(), str(error).splitlines()[0]
+        here, reason = place(), (str(error).splitlines() or [""])[0]
         told = isinstance(error, dist.DistError) or any(word in reason.lower() for word in ("gloo", "peer", "nccl"))
         if here.world == 1 or not told:
             raise

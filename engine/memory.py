@@ -52,6 +52,8 @@ def extra_memory(device: torch.device) -> Iterator[None]:
     Of the GPU where there is one, else of this process; nothing where the system cannot tell.
     """
     _highest[device.type] = peak_memory_mib(device)
+    if hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)  # freed memory that was kept would hide what the block takes
     known = _reset(device)
     before = _mark(device)
     yield

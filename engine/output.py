@@ -48,7 +48,6 @@ def write_run(run: Run, scores: list[dict[str, Any]], queries: dict[int, QuerySc
     journal.replace(lines)
     for plan in run.every_plan:
         _link_checkpoints(plan, run.folder / "checkpoints")
-    write_record(run.folder / "record.json", Record(result=_result(run, scores), provenance=_provenance(run, lines)))
     started = time.perf_counter()
     save_query_scores(run.folder / "queries.npz", queries)
     split = run.dataset.test(showcase.fold)
@@ -62,6 +61,7 @@ def write_run(run: Run, scores: list[dict[str, Any]], queries: dict[int, QuerySc
         after=[showcase.after(part) for part in parts],
         before=[before(part) for part in parts],
     )
+    write_record(run.folder / "record.json", Record(result=_result(run, scores), provenance=_provenance(run, lines)))
     if run.report:
         write_report(run.folder)
         run.progress.say(f"report written in {time.perf_counter() - started:.1f} s")

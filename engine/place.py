@@ -19,11 +19,13 @@ class Place:
         rank: number among all, from 0.
         world: how many there are.
         local: number among those on this machine: its GPU.
+        neighbours: how many are on this machine and see the same processors.
     """
 
     rank: int = 0
     world: int = 1
     local: int = 0
+    neighbours: int = 1
 
     @property
     def leads(self) -> bool:
@@ -39,7 +41,9 @@ def place() -> Place:
     """
     for names in (_TORCHRUN, _SLURM):
         if all(name in os.environ for name in names) and int(os.environ[names[1]]) > 1:
-            found = Place(*(int(os.environ[name]) for name in names))
+            # Slurm gives every task processors of its own
+            rank, world, local = (int(os.environ[name]) for name in names)
+            found = Place(rank, world, local, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
             if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
                 raise UsageError(
                     f"{found.world} processes were started but {' and '.join(missing)} not set; see docs/training.md"

@@ -82,7 +82,7 @@ class Table:
     @property
     def data(self) -> str:
         """Which images were scored, in a sentence."""
-        made = json.loads(self.key.synthetic)["generator_version"] if self.key.synthetic else None
+        made = json.loads(self.key.synthetic).get("generator_version") if self.key.synthetic else None
         made = f"generator version {made}, " if made else ""
         return f"Data: {self.description} (`{self.key.dataset}`, {made}fingerprint `{self.key.fingerprint[:22]}`)."
 

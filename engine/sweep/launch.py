@@ -47,7 +47,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def stop(self, job: Job) -> None:
-        """End a job; what it has saved stays. Processes that another call started are left alone."""
+        """End a job; what it has saved stays. Processes of this machine that another call started are left alone."""
 
     @abstractmethod
     def look(self) -> None:

@@ -141,6 +141,10 @@ def _value(config: RunConfig, key: str) -> Scalar:
     """The value of a setting in a run, by its name on the command line."""
     value: Any = config.resolved()
     section, *rest = key.split(".")
+    if section == "engine":
+        raise UsageError(f"{key} changes no result: give it to the whole grid with --set, not to a row")
+    if key == "encoder.bn":
+        rest = ["bn_groups"]
     for part in (SECTIONS.get(section, section), *rest):
         value = value[part]
     return ",".join(map(str, value)) if isinstance(value, list) else value

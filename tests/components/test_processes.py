@@ -60,7 +60,7 @@ def test_a_shared_step_is_the_step_of_one_process(world: int, groups: int, tmp_p
         assert found.keys() == expected.keys()
         for name, value in expected.items():
             # a bias before a normalisation has a gradient of nothing but noise, which all others make
-            allowed = 1e-3 * value.abs().max() + 1e-5 * largest
+            allowed = 1e-3 * value.abs().max() + 1e-4 * largest
             assert ((found[name] - value).abs() <= allowed).all(), (rank, name)
 
 
