@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Camera
+from datasets.synthetic.clothing import Pattern
 from datasets.synthetic.cloth import creases, pattern
 from datasets.synthetic.details import paint_clothes
 from datasets.synthetic.face import paint_face
 from datasets.synthetic.identity import Person, Region
-from datasets.synthetic.palette import palette_of
+from datasets.synthetic.palette import Palette, palette_of
 from datasets.synthetic.raycast import Hits
 from datasets.synthetic.relief import Relief
-from datasets.synthetic.solids import Part, Primitives, pick
+from datasets.synthetic.solids import Part, Primitives, pick, pick_across
 from datasets.synthetic.surface import Surface
 from datasets.synthetic.view import View
 
@@ -30,27 +31,35 @@ def shade(
     gap: float,
     light: Relief,
 ) -> Tensor:
-    """``[P, 3]`` levels of the visible points, fractions of full scale."""
+    """``[C, P]`` levels of the visible points, fractions of full scale; infrared has one channel."""
     surface = Surface(hits, solids, people)
     paint_clothes(surface)
     paint_face(surface)
-    image, region = hits.image, surface.region
     palette = palette_of(people, camera, views, gap, hits.depth.device)
-    mask = pattern(surface, pick(palette.pattern, image, region), pick(palette.period, image, region))
-    base, second = pick(palette.base, image, region), pick(palette.second, image, region)
-    level = base + (second - base) * mask.unsqueeze(-1)
-    normal, fold = creases(surface, views, light.normal, camera.relief * pick(palette.crease, image, region))
-    fold = fold * pick(palette.fold, image)
+    material = hits.image * len(Region) + surface.region
+    level = _woven(surface, palette, material)
+    normal, fold = creases(surface, views, light.normal, camera.relief * pick(palette.crease.flatten(), material))
+    fold = fold * pick(palette.fold, hits.image)
     # A lamp beside the lens hides the shading that folds, seams and corners show in other light.
     soft = replace(light, open=torch.lerp(torch.ones_like(light.open), light.open, camera.relief))
     marks = torch.lerp(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
-    reflected = level * (marks * (1 + 0.5 * fold)).unsqueeze(-1)
+    reflected = level * (marks * (1 + 0.5 * fold))
     reflected = reflected * _diffuse(normal, soft, camera) + _gloss(surface, normal, light, camera)
     if camera.band != "thermal":
         return reflected
-    return torch.lerp(
-        reflected, _emitted(surface, level, normal, fold + pick(palette.drift, image) * _drift(surface), light), gap
-    )
+    uneven = fold + pick(palette.drift, hits.image) * _drift(surface)
+    return torch.lerp(reflected, _emitted(surface, level, normal, uneven, light), gap)
+
+
+def _woven(surface: Surface, palette: Palette, material: Tensor) -> Tensor:
+    """Levels of the materials and of the patterns on them."""
+    level = pick_across(palette.base.flatten(0, 1), material)
+    patterned = torch.nonzero(pick(palette.pattern.flatten(), material) != Pattern.PLAIN).flatten()
+    own = pick(material, patterned)
+    kind, period = (pick(table.flatten(), own) for table in (palette.pattern, palette.period))
+    mask = pattern(surface.at(patterned), kind, period)
+    base, second = (pick_across(table.flatten(0, 1), own) for table in (palette.base, palette.second))
+    return level.scatter_(1, patterned.expand(len(level), -1), base + (second - base) * mask)
 
 
 def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, light: Relief) -> Tensor:
@@ -59,8 +68,8 @@ def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, li
         (surface.region == Region.TOP) | (surface.region == Region.BOTTOM) | (surface.region == Region.INNER)
     ).float()
     seams = 0.5 * (surface.shade - 1)
-    extra = uneven * cloth + 0.05 * (normal[:, 2].clamp(0, 1) - 0.8)
-    return level + (extra + 0.12 * seams + 0.08 * (1 - light.open)).unsqueeze(-1)
+    extra = uneven * cloth + 0.05 * (normal[2].clamp(0, 1) - 0.8)
+    return level + (extra + 0.12 * seams + 0.08 * (1 - light.open))
 
 
 def _drift(surface: Surface) -> Tensor:
@@ -72,17 +81,17 @@ def _drift(surface: Surface) -> Tensor:
 def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
     """Light of the sky and of the ground, and of the lamp where it reaches."""
     x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
-    direct = (normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z).clamp_min(0) * light.lit
-    sky = (0.74 + 0.3 * camera.relief * normal[:, 1]) * light.open
+    direct = (normal[0] * x + normal[1] * y + normal[2] * z).clamp_min(0) * light.lit
+    sky = (0.74 + 0.3 * camera.relief * normal[1]) * light.open
     level: Tensor = (camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25
-    return level.unsqueeze(-1)
+    return level
 
 
 def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> Tensor:
     """Highlights: sharp on leather and glasses, soft on skin, a band on hair."""
     lamp = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0)
     half = torch.nn.functional.normalize(lamp + torch.tensor([0.0, 0.0, 1.0]), dim=0).tolist()
-    facing = (normal[:, 0] * half[0] + normal[:, 1] * half[1] + normal[:, 2] * half[2]).clamp_min(0)
+    facing = (normal[0] * half[0] + normal[1] * half[1] + normal[2] * half[2]).clamp_min(0)
     strength, sharpness = torch.zeros(len(Region)), torch.ones(len(Region))
     for region, height, width in (
         (Region.SKIN, 0.07, 6.0), (Region.HAIR, 0.1, 12.0), (Region.SHOES, 0.16, 14.0), (Region.BAG, 0.1, 10.0),
@@ -92,14 +101,13 @@ def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> T
     device = normal.device
     amount, power = pick(strength.to(device), surface.region), pick(sharpness.to(device), surface.region)
     level: Tensor = amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)
-    return level.unsqueeze(-1)
+    return level
 
 
 def _texture(surface: Surface) -> Tensor:
     """Strands of hair."""
-    hits = surface.hits
-    x, y, z = hits.body.unbind(-1)
+    hair = torch.nonzero((surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)).flatten()
+    x, y, z = surface.hits.body.index_select(1, hair)
     wave = 60 * torch.sin(9 * y)
     strands = torch.sin(230 * x + wave) * torch.sin(190 * z + 25 * y) + 0.6 * torch.sin(70 * y + 120 * x)
-    hair = (surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)
-    return 1 + 0.22 * torch.where(hair, strands, 0.0)
+    return torch.ones_like(surface.shade).scatter_(0, hair, 1 + 0.22 * strands)

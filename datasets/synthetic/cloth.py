@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datasets.synthetic.clothing import Pattern
 from datasets.synthetic.identity import Region
-from datasets.synthetic.solids import Part, pick
+from datasets.synthetic.solids import Part, pick, unit_vectors
 from datasets.synthetic.surface import Surface
 from datasets.synthetic.view import View
 
@@ -28,15 +28,14 @@ def _around(surface: Surface) -> Tensor:
     girth = torch.full((len(Part),), 0.06)
     for part, metres in _GIRTH.items():
         girth[part] = metres
-    return surface.around * pick(girth.to(surface.shade.device), surface.part)
+    return surface.around * pick(girth.to(surface.shade.device)[surface.solids.part], surface.hits.slot)
 
 
 def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
     """How much of the second colour shows, 0 to 1; the pattern lies in the cloth, whatever the view."""
     turn = 2 * math.pi / period
     down, around = torch.sin(surface.length * turn), torch.sin(_around(surface) * turn)
-    trunk = surface.on(Part.TRUNK, Part.HEM)
-    front = trunk & (surface.facing[:, 2] > 0.2)
+    front = surface.on(Part.TRUNK, Part.HEM) & (surface.facing[2] > 0.2)
     x, y = surface.across, surface.down - 0.11
     inside = (x.abs() < 0.058) & (y.abs() < 0.055)
     motif = torch.sin(x * 190 + torch.sin(y * 140) * 1.4 + period * 90) + torch.sin(y * 230 + x * 60 + period * 50)
@@ -55,7 +54,7 @@ def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
 
 
 def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
-    """``[P, 3]`` normals of creased cloth, and ``[P]`` the creases themselves, -1 to 1; ``depth`` is ``[P]``.
+    """``[3, P]`` normals of creased cloth, and ``[P]`` the creases themselves, -1 to 1; ``depth`` is ``[P]``.
 
     Sleeves and trousers crease round elbows and knees, trunks slantwise at the waist, skirts hang in pleats; all of
     it moves with the walk.
@@ -77,10 +76,8 @@ def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tens
     waist = torch.exp(-(((surface.down - 0.21) / 0.08) ** 2)) + 0.3
     along = limb * (0.34 * joint * rings + 0.12 * slant) + trunk * waist * 0.24 * slant + 0.08 * hem * slant
     across = 0.1 * limb * slant + trunk * 0.12 * slant + hem * 0.34 * hits.along.clamp(0, 1) * pleats
-    cloth = torch.zeros_like(slot)
-    for region in _CLOTH:
-        cloth = torch.where(surface.region == region, depth, cloth)
+    creased = torch.tensor([region in _CLOTH for region in Region], device=slot.device)
+    cloth = depth * pick(creased, surface.region)
     along, across = along * cloth, across * cloth
-    sideways = torch.linalg.cross(normal, hits.unit)
-    bent = normal - along.unsqueeze(-1) * hits.unit - across.unsqueeze(-1) * sideways
-    return torch.nn.functional.normalize(bent, dim=-1), (1.3 * (along + across)).clamp(-1, 1)
+    bent = normal - along * hits.unit - across * torch.linalg.cross(normal, hits.unit, dim=0)
+    return unit_vectors(bent), (1.3 * (along + across)).clamp(-1, 1)

@@ -11,19 +11,23 @@ from datasets.synthetic.surface import Surface
 
 def paint_clothes(surface: Surface) -> None:
     """Details on every garment, in the order in which they cover one another."""
-    _cover(surface)
-    _front(surface)
-    _pockets(surface)
-    _edges(surface)
-    _trousers(surface)
-    _shoes(surface)
-    _straps(surface)
-    _bag(surface)
+    for parts, painters in (
+        ((Part.TRUNK, Part.HEM, Part.COLLAR), (_front, _pockets, _edges, _straps)),
+        ((Part.ARM,), (_cuffs,)),
+        ((Part.LEG, Part.BARE_LEG), (_cover, _trousers)),
+        ((Part.FOOT,), (_shoes,)),
+        ((Part.BAG, Part.STRAP), (_bag,)),
+    ):
+        points = torch.nonzero(surface.on(*parts)).flatten()
+        painted = surface.at(points)
+        for paint in painters:
+            paint(painted)
+        surface.lay(points, painted)
 
 
 def _cover(s: Surface) -> None:
     """What hangs over the hips gives way to the thighs instead of being pierced by them."""
-    above = s.on(Part.LEG, Part.BARE_LEG) & (s.hits.body[:, 1] > pick(s.solids.marks[:, 1], s.hits.image))
+    above = s.on(Part.LEG, Part.BARE_LEG) & (s.hits.body[1] > pick(s.solids.marks[:, 1], s.hits.image))
     above &= s.own(lambda p: p.outfit.hem > 0 or not p.outfit.tucked) > 0
     skirt = s.own(lambda p: p.outfit.hem > 0 and not p.outfit.hem_is_top) > 0
     s.paint(above & skirt, Region.BOTTOM)
@@ -32,7 +36,7 @@ def _cover(s: Surface) -> None:
 
 def _front(s: Surface) -> None:
     """An open jacket shows what is under it; a closed one its zip; a shirt its buttons."""
-    front = s.on(Part.TRUNK, Part.HEM) & (s.facing[:, 2] > 0.15) & (s.region == Region.TOP)
+    front = s.on(Part.TRUNK, Part.HEM) & (s.facing[2] > 0.15) & (s.region == Region.TOP)
     opening, jacket = s.own(lambda p: p.outfit.opening), s.own(lambda p: p.outfit.top in ("jacket", "coat"))
     shirt = s.own(lambda p: p.outfit.top == "shirt") > 0
     gap = opening * 0.09 * (0.45 + 2.2 * (s.down - 0.02).clamp_min(0))
@@ -54,7 +58,7 @@ def _front(s: Surface) -> None:
 
 
 def _pockets(s: Surface) -> None:
-    worn = (s.own(lambda p: p.outfit.pockets) > 0) & (s.region == Region.TOP) & (s.facing[:, 2] > 0)
+    worn = (s.own(lambda p: p.outfit.pockets) > 0) & (s.region == Region.TOP) & (s.facing[2] > 0)
     worn &= s.on(Part.TRUNK, Part.HEM)
     x, y = s.across.abs(), s.down
     shirt = s.own(lambda p: p.outfit.top in ("shirt", "t-shirt"))
@@ -73,34 +77,37 @@ def _pockets(s: Surface) -> None:
 
 
 def _edges(s: Surface) -> None:
-    """Cuffs, hems and the belt."""
+    """Hems and the belt."""
     along = s.hits.along
     knit = s.own(lambda p: p.outfit.top in ("hoodie", "jacket")) > 0
     hem = s.on(Part.HEM) & (along > 0.86) & (s.region == Region.TOP)
     s.darken(hem & knit & (along < 0.89), 0.7)
     s.darken(s.on(Part.HEM) & (along > 0.97), 0.75)
-    cuff = s.on(Part.ARM) & pick(s.solids.open_end, s.hits.slot)
-    s.darken(cuff & (along > 0.96), 0.78)
-    s.darken(cuff & knit & (along > 0.86) & (along < 0.9), 0.72)
     tucked = s.own(lambda p: p.outfit.tucked) > 0
     belt = tucked & s.on(Part.TRUNK) & (s.region == Region.BOTTOM)
-    cut = pick(s.solids.cut, s.hits.image, s.hits.slot)
-    belt &= along < cut + 0.26
+    belt &= along < s.of(s.solids.cut) + 0.26
     s.paint(belt, Region.BELT)
-    s.paint(belt & (s.across.abs() < 0.012) & (s.facing[:, 2] > 0), Region.TRIM)
+    s.paint(belt & (s.across.abs() < 0.012) & (s.facing[2] > 0), Region.TRIM)
     coat = s.own(lambda p: p.outfit.top == "coat" and p.outfit.opening == 0 and p.outfit.tucked) > 0
     s.paint(coat & ((s.down - 0.2).abs() < 0.011) & s.on(Part.TRUNK), Region.BELT)
+
+
+def _cuffs(s: Surface) -> None:
+    cuff, along = pick(s.solids.open_end, s.hits.slot), s.hits.along
+    knit = s.own(lambda p: p.outfit.top in ("hoodie", "jacket")) > 0
+    s.darken(cuff & (along > 0.96), 0.78)
+    s.darken(cuff & knit & (along > 0.86) & (along < 0.9), 0.72)
 
 
 def _trousers(s: Surface) -> None:
     """Fly, seams, back pockets, the hems at the ankles."""
     legs = s.on(Part.LEG) & (s.region == Region.BOTTOM)
-    behind = legs & (s.facing[:, 2] < -0.3)
+    behind = legs & (s.facing[2] < -0.3)
     box = ((s.across.abs() - 0.045).abs() < 0.024) & ((s.down - 0.34).abs() < 0.024)
     inside = ((s.across.abs() - 0.045).abs() < 0.02) & ((s.down - 0.34).abs() < 0.02)
     s.darken(behind & box & ~inside, 0.72)
-    s.darken(legs & (s.facing[:, 2] > 0.3) & (s.across.abs() < 0.003) & (s.down < 0.37), 0.7)
-    s.darken(legs & ((s.facing[:, 2]).abs() < 0.07), 0.8)
+    s.darken(legs & (s.facing[2] > 0.3) & (s.across.abs() < 0.003) & (s.down < 0.37), 0.7)
+    s.darken(legs & (s.facing[2].abs() < 0.07), 0.8)
     s.darken(legs & pick(s.solids.open_end, s.hits.slot) & (s.hits.along > 0.965), 0.72)
 
 
@@ -110,16 +117,16 @@ def _shoes(s: Surface) -> None:
     stature = pick(s.solids.marks[:, 3], s.hits.image)
     boots = s.own(lambda p: p.outfit.shoes == "boots") > 0
     sneakers = s.own(lambda p: p.outfit.shoes == "sneakers") > 0
-    flat = pick(s.solids.axis[..., 1], s.hits.image, s.hits.slot) > 0.7
-    s.paint(shoe & flat & (s.facing[:, 1] < -0.15), Region.SOLE)
-    laces = shoe & ~flat & sneakers & (s.facing[:, 1] > 0.2) & (s.hits.length / stature * 100 % 0.9 < 0.4)
+    flat = s.of(s.solids.axis[..., 1]) > 0.7
+    s.paint(shoe & flat & (s.facing[1] < -0.15), Region.SOLE)
+    laces = shoe & ~flat & sneakers & (s.facing[1] > 0.2) & (s.hits.length / stature * 100 % 0.9 < 0.4)
     s.paint(laces, Region.SOLE)
     s.darken(shoe & boots & ~flat & (s.hits.along > 0.93), 0.6)
 
 
 def _straps(s: Surface) -> None:
     """Bands over the trunk that hold a backpack or a shoulder bag."""
-    trunk, front = s.on(Part.TRUNK, Part.HEM, Part.COLLAR) & (s.region != Region.SKIN), s.facing[:, 2] > -0.25
+    trunk, front = s.on(Part.TRUNK, Part.HEM, Part.COLLAR) & (s.region != Region.SKIN), s.facing[2] > -0.25
     pack = s.own(lambda p: p.outfit.bag == "backpack") > 0
     curve = 0.052 + 0.9 * (s.down - 0.08).clamp_min(0) ** 1.25
     beside = (s.across.abs() - curve).abs()
@@ -136,6 +143,6 @@ def _straps(s: Surface) -> None:
 def _bag(s: Surface) -> None:
     """A zip along the top, a seam round it."""
     bag = s.on(Part.BAG) & (s.region == Region.BAG)
-    s.darken(bag & (s.facing[:, 1] > 0.55) & (s.facing[:, 1] < 0.75), 0.62)
-    s.darken(bag & (s.facing[:, 2].abs() < 0.12), 0.75)
+    s.darken(bag & (s.facing[1] > 0.55) & (s.facing[1] < 0.75), 0.62)
+    s.darken(bag & (s.facing[2].abs() < 0.12), 0.75)
     s.darken(s.on(Part.STRAP) & (s.hits.length % 0.11 < 0.012), 0.7)

@@ -14,7 +14,7 @@ from engine.seeding import numpy_generator
 
 
 def cover(image: Tensor, camera: Camera, views: Sequence[View], gap: float) -> tuple[Tensor, Tensor]:
-    """``[B, 3, H, W]`` images with an occluder where the view has one, and ``[B, H, W]`` where it is seen."""
+    """``[B, C, H, W]`` images with an occluder where the view has one, and ``[B, H, W]`` where it is seen."""
     hidden = torch.zeros(image.shape[0], *image.shape[2:], dtype=torch.bool, device=image.device)
     image = image.clone()
     for index, view in enumerate(views):
@@ -26,7 +26,7 @@ def cover(image: Tensor, camera: Camera, views: Sequence[View], gap: float) -> t
 
 
 def _thing(height: int, width: int, camera: Camera, view: View, gap: float) -> tuple[Tensor, Tensor]:
-    """``[H, W]`` mask and ``[3, H, W]`` levels of one occluder."""
+    """``[H, W]`` mask and levels of one occluder, ``[3, H, W]`` in visible light and ``[1, H, W]`` in infrared."""
     rng = numpy_generator(view.seed, "occluder")
     y = ((torch.arange(height) + 0.5) / height)[:, None].expand(height, width)
     x = ((torch.arange(width) + 0.5) / width)[None, :].expand(height, width)
@@ -38,7 +38,7 @@ def _thing(height: int, width: int, camera: Camera, view: View, gap: float) -> t
         visible = visible.mean().clamp(0.1, 0.3) * torch.tensor([0.75, 1.1, 0.55])
     own = {"near": rng.uniform(0.25, 0.8), "thermal": view.warmth + rng.uniform(-0.1, 0.08)}.get(camera.band, 0.0)
     if camera.band != "visible":
-        visible = torch.lerp(visible.mean(), torch.tensor(own, dtype=torch.float32), gap).expand(3)
+        visible = torch.lerp(visible.mean(), torch.tensor(own, dtype=torch.float32), gap)[None]
     depth = gap * 0.4 + (1 - gap) if camera.band == "thermal" else 1.0
     return mask, visible[:, None, None] * (1 + depth * (relief - 1))
 

@@ -18,13 +18,13 @@ _REFERENCE_HEIGHT = 128
 
 
 def smear(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
-    """Motion blur of ``[B, 4, H, W]`` levels and coverage of people who walk across the view."""
+    """Motion blur of ``[B, C + 1, H, W]`` levels and coverage of people who walk across the view."""
     sharp = person.shape[2] / _REFERENCE_HEIGHT
     return _blur(person, [0.05 + camera.shutter * sharp * abs(math.sin(view.azimuth)) for view in views], axes=(3,))
 
 
 def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
-    """``[B, 3, H, W]`` levels to ``[B, H, W, 3]`` uint8, as the camera writes them."""
+    """``[B, C, H, W]`` levels to ``[B, H, W, 3]`` uint8, as the camera writes them."""
     sharp, device = light.shape[2] / _REFERENCE_HEIGHT, light.device
 
     def column(values: list[float]) -> Tensor:
@@ -44,7 +44,8 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     image = (image.clamp_min(0) ** camera.gamma) * camera.gain + camera.offset
     grain = np.stack([_grain(view, image.shape[2:], camera.band == "visible") for view in views])
     image = image + camera.noise * torch.from_numpy(grain).to(device)
-    return (image * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    pixels = image.mul_(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return pixels.expand(-1, -1, -1, 3).contiguous()
 
 
 def _sigma(camera: Camera, view: View) -> float:
@@ -63,8 +64,7 @@ def _lamp(image: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
 
 
 def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArray[np.float32]:
-    noise = np.random.default_rng(view.seed).standard_normal((3 if coloured else 1, *shape), dtype=np.float32)
-    return np.broadcast_to(noise, (3, *shape))
+    return np.random.default_rng(view.seed).standard_normal((3 if coloured else 1, *shape), dtype=np.float32)
 
 
 def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3)) -> Tensor:

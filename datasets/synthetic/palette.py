@@ -25,8 +25,8 @@ class Palette:
     """Materials of ``B`` people as one sensor sees them; ``R`` regions.
 
     Attributes:
-        base: ``[B, R, 3]`` levels of the material.
-        second: ``[B, R, 3]`` levels of its pattern.
+        base: ``[B, R, C]`` levels of the material; three channels in visible light, one in infrared.
+        second: ``[B, R, C]`` levels of its pattern.
         pattern: ``[B, R]`` kind of the pattern.
         period: ``[B, R]`` its repeat in metres.
         crease: ``[B, R]`` how deeply the material creases; 1 is average.
@@ -65,8 +65,8 @@ def palette_of(
             climates = [CLIMATES[view.climate] for view in views]
             fold = torch.tensor([climate.fold for climate in climates], device=device)
             drift = torch.tensor([climate.drift for climate in climates], device=device)
-        base = torch.lerp(grey, own, gap).unsqueeze(-1).expand(-1, -1, 3)
-        second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1).expand(-1, -1, 3)
+        base = torch.lerp(grey, own, gap).unsqueeze(-1)
+        second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1)
     return Palette(
         base=base,
         second=second,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d, normalize, pad
+from torch.nn.functional import pad
 
 from datasets.synthetic.raycast import Hits
-from datasets.synthetic.solids import pick
+from datasets.synthetic.solids import pick, unit_vectors
 
 _EMPTY = -1e4
 _TALL = 1.95
@@ -28,7 +28,7 @@ class Relief:
     """Light on the ``P`` visible points.
 
     Attributes:
-        normal: ``[P, 3]`` normals, smooth where solids meet.
+        normal: ``[3, P]`` normals, smooth where solids meet.
         open: ``[P]`` how much of the surroundings a point sees, 0 to 1.
         lit: ``[P]`` how much of the lamp it sees, 0 to 1.
     """
@@ -49,57 +49,68 @@ def relief(hits: Hits, shape: tuple[int, int, int], pitch: Tensor, lamp: tuple[f
     """
     batch, height, width = shape
     depth = torch.full((batch * height * width,), _EMPTY, device=pitch.device)
-    depth.index_copy_(0, hits.pixel, hits.depth)
-    coarse = max_pool2d(depth.view(batch, 1, height, width), (2, 1))[:, 0]
-    row, column = hits.pixel % (height * width) // width // 2, hits.pixel % width
-    where = (hits.image * (height // 2) + row) * width + column
-    scale = 2 * _TALL / height
-    seen = pick(_open(coarse, scale).flatten(), where)
-    lit = pick(_lit(coarse, scale, lamp).flatten(), where)
+    depth.scatter_(0, hits.pixel, hits.depth)
+    pairs = depth.view(batch, height // 2, 2, width)
+    coarse = _Coarse(torch.maximum(pairs[:, :, 0], pairs[:, :, 1]), 2 * _TALL / height)
+    where = (hits.image * (height // 2) + (hits.row >> 1)) * width + hits.column
+    seen = pick(_open(coarse).flatten(), where)
+    lit = pick(_lit(coarse, lamp).flatten(), where)
     return Relief(_round(hits, depth, shape, pitch), seen, lit)
 
 
-def _shifted(depth: Tensor, right: float, up: float, scale: float) -> Tensor:
-    """Depths found that many metres to the right and up; ``scale`` is the width of a pixel."""
-    x, y = round(right / scale), -round(up / scale)
-    sides = (max(-x, 0), max(x, 0), max(-y, 0), max(y, 0))
-    wide = pad(depth, sides, value=_EMPTY)
-    return wide[:, max(y, 0) : max(y, 0) + depth.shape[1], max(x, 0) : max(x, 0) + depth.shape[2]]
+class _Coarse:
+    """``[B, H, W]`` depths of square pixels, ``scale`` metres wide."""
+
+    def __init__(self, depth: Tensor, scale: float) -> None:
+        self.depth, self.scale = depth, scale
+        self.rim = round(_WAY[-1] / scale)
+        self.wide = pad(depth, (self.rim,) * 4, value=_EMPTY)
+
+    def rise(self, right: float, up: float) -> Tensor:
+        """How much nearer it is that many metres to the right and up."""
+        _, height, width = self.depth.shape
+        x, y = self.rim + round(right / self.scale), self.rim - round(up / self.scale)
+        return self.wide[:, y : y + height, x : x + width] - self.depth
 
 
-def _open(depth: Tensor, scale: float) -> Tensor:
-    seen = torch.ones_like(depth)
+def _open(coarse: _Coarse) -> Tensor:
+    seen = torch.ones_like(coarse.depth)
     for radius, weight in _CORNERS:
-        shut = torch.zeros_like(depth)
+        shut = torch.zeros_like(seen)
         for turn in range(8):
             angle = (turn + 0.5) * math.pi / 4
-            rise = _shifted(depth, radius * math.cos(angle), radius * math.sin(angle), scale) - depth
-            shut += ((rise / radius - 0.25) / 1.3).clamp(0, 1) * (3 - rise / radius * 0.6).clamp(0, 1)
-        seen = seen * (1 - weight * shut / 8)
+            rise = coarse.rise(radius * math.cos(angle), radius * math.sin(angle)).div_(radius)
+            near = (3 - rise * 0.6).clamp_(0, 1)
+            shut += rise.sub_(0.25).div_(1.3).clamp_(0, 1).mul_(near)
+        seen *= 1 - weight * shut / 8
     return seen
 
 
-def _lit(depth: Tensor, scale: float, lamp: tuple[float, float, float]) -> Tensor:
+def _lit(coarse: _Coarse, lamp: tuple[float, float, float]) -> Tensor:
     x, y, z = (value / math.sqrt(sum(v * v for v in lamp)) for value in lamp)
-    lit = torch.ones_like(depth)
+    lit = torch.ones_like(coarse.depth)
     for way in _WAY:
-        over = _shifted(depth, way * x, way * y, scale) - depth - way * z
-        lit = torch.minimum(lit, 1 - ((over - 0.012) / 0.02).clamp(0, 1) * ((0.45 - over) / 0.1).clamp(0, 1))
+        over = coarse.rise(way * x, way * y).sub_(way * z)
+        near = (0.45 - over).div_(0.1).clamp_(0, 1)
+        shade = over.sub_(0.012).div_(0.02).clamp_(0, 1).mul_(near)
+        lit = torch.minimum(lit, 1 - shade)
     return lit
 
 
 def _round(hits: Hits, depth: Tensor, shape: tuple[int, int, int], pitch: Tensor) -> Tensor:
     """Mean of the normals around, of surfaces about as deep."""
     _, height, width = shape
-    frame = torch.zeros(len(depth), 3, device=depth.device)
-    frame.index_copy_(0, hits.pixel, hits.normal)
+    frame = torch.zeros(3, len(depth), device=depth.device)
+    frame.scatter_(1, hits.pixel.expand(3, -1), hits.normal)
     total = 1.5 * hits.normal
     reach = pick((_RING / pitch).round().clamp_min(1).long(), hits.image)
-    row, column = hits.pixel % (height * width) // width, hits.pixel % width
-    for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        right = (column + x * reach).clamp(0, width - 1) - column
-        down = (row + 2 * y * reach).clamp(0, height - 1) - row
-        there = hits.pixel + right + down * width
-        alike = (1 - (pick(depth, there) - hits.depth).abs() / 0.03).clamp_min(0)
-        total = total + alike.unsqueeze(-1) * pick(frame, there)
-    return normalize(total, dim=-1)
+    right, down = hits.column + reach, hits.row + 2 * reach
+    for there in (
+        hits.pixel + (right.clamp_max(width - 1) - hits.column),
+        hits.pixel + ((hits.column - reach).clamp_min(0) - hits.column),
+        hits.pixel + (down.clamp_max(height - 1) - hits.row) * width,
+        hits.pixel + ((hits.row - 2 * reach).clamp_min(0) - hits.row) * width,
+    ):
+        alike = (1 - (pick(depth, there) - hits.depth).abs_().div_(0.03)).clamp_min_(0)
+        total += frame.index_select(1, there).mul_(alike)
+    return unit_vectors(total)

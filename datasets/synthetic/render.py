@@ -91,16 +91,17 @@ def picture(
     y = top[:, None] - (top - bottom)[:, None] * upward
     hits = cast(solids, x, y)
     light = relief(hits, (len(views), rows, width), (right - left) / width, camera.light)
-    levels = torch.zeros(len(views) * rows * width, 4, device=device)
-    levels[hits.pixel, :3] = shade(hits, solids, people, views, camera, spec.modality_gap, light)
-    levels[hits.pixel, 3] = 1.0
-    levels = levels.view(len(views), rows, width, 4).permute(0, 3, 1, 2)
-    levels = torch.nn.functional.avg_pool2d(levels, (2, 1))
-    coverage = levels[:, 3].cpu().numpy()
+    shaded = shade(hits, solids, people, views, camera, spec.modality_gap, light)
+    levels = torch.zeros(len(shaded) + 1, len(views) * rows * width, device=device)
+    levels[:-1].scatter_(1, hits.pixel.expand(len(shaded), -1), shaded)
+    levels[-1].scatter_(0, hits.pixel, 1.0)
+    pairs = levels.view(-1, len(views), height, 2, width).transpose(0, 1)
+    levels = (pairs[:, :, :, 0] + pairs[:, :, :, 1]) / 2
+    coverage = levels[:, -1].cpu().numpy()
     levels = smear(levels, camera, views)
     background = scene.background(spec.seed, camera, views, height, spec.modality_gap).to(device)
     background = background * ground_shadow(solids, camera, views, x, (y[:, ::2] + y[:, 1::2]) / 2)
-    image = levels[:, :3] + (1 - levels[:, 3:]) * background
+    image = levels[:, :-1] + (1 - levels[:, -1:]) * background
     image, hidden = cover(image, camera, views, spec.modality_gap)
     taken = coverage.sum((1, 2)).clip(min=1e-6)
     occlusion = (coverage * hidden.cpu().numpy()).sum((1, 2)) / taken

@@ -27,7 +27,7 @@ def plate(seed: int, place: str) -> Tensor:
 def background(
     seed: int, camera: Camera, views: Sequence[View], height: int, gap: float, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """``[B, 3, height, height // 2]`` levels of the place; ``gap`` leads from grey visible (0) to infrared (1)."""
+    """``[B, C, height, height // 2]`` levels of the place, infrared in one channel; ``gap`` leads from grey visible (0) to infrared (1)."""
     seen = windows(plate(seed, camera.place).to(device), views, height)
     if camera.band == "visible":
         return seen[:, :3] * camera.place_level
@@ -40,7 +40,7 @@ def background(
         levels = [[view.warmth, CLIMATES[view.climate].clutter] for view in views]
         around, clutter = torch.tensor(levels, dtype=torch.float32, device=device).T[:, :, None, None]
         own = around + clutter * (seen[:, 4] - 0.5)
-    return torch.lerp(torch.as_tensor(grey), own, gap).unsqueeze(1).expand(-1, 3, -1, -1)
+    return torch.lerp(torch.as_tensor(grey), own, gap).unsqueeze(1)
 
 
 def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
@@ -48,12 +48,17 @@ def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
     width = height // 2
     rows = (torch.arange(height, device=picture.device) + 0.5) / height - 0.5
     columns = (torch.arange(width, device=picture.device) + 0.5) / width - 0.5
-    grids = []
-    for view in views:
-        tall = 0.62 / view.place_zoom
-        wide = tall / 2 * view.stretch * HEIGHT / WIDTH
-        y = 0.56 + 0.12 / view.place_zoom - 0.12 + view.place_y * tall + rows * tall
-        x = wide + view.place_x * (1 - 2 * wide) + columns * wide * (-1 if view.mirrored else 1)
-        grids.append(torch.stack(torch.meshgrid(y * 2 - 1, x * 2 - 1, indexing="ij")[::-1], dim=-1))
+    tall = [0.62 / view.place_zoom for view in views]
+    wide = [t / 2 * view.stretch * HEIGHT / WIDTH for t, view in zip(tall, views, strict=True)]
+    low = [0.56 + 0.12 / view.place_zoom - 0.12 + view.place_y * t for t, view in zip(tall, views, strict=True)]
+    left = [w + view.place_x * (1 - 2 * w) for w, view in zip(wide, views, strict=True)]
+    run = [-w if view.mirrored else w for w, view in zip(wide, views, strict=True)]
+
+    def line(start: list[float], size: list[float], steps: Tensor) -> Tensor:
+        first, span = torch.tensor([start, size], dtype=torch.float32, device=picture.device)[:, :, None]
+        return (first + steps * span) * 2 - 1
+
+    y, x = line(low, tall, rows), line(left, run, columns)
+    grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], -1)
     whole = picture.unsqueeze(0).expand(len(views), -1, -1, -1)
-    return torch.nn.functional.grid_sample(whole, torch.stack(grids), padding_mode="reflection", align_corners=False)
+    return torch.nn.functional.grid_sample(whole, grid, padding_mode="reflection", align_corners=False)

@@ -197,6 +197,19 @@ def pick(table: Tensor, *index: Tensor) -> Tensor:
     return table.flatten(0, len(index) - 1).index_select(0, place)
 
 
+def pick_across(table: Tensor, place: Tensor) -> Tensor:
+    """``[..., P]``: rows of a ``[N, ...]`` table laid along the last axis, where work on each coordinate is fast."""
+    columns = table.flatten(1).t().contiguous().index_select(1, place)
+    return columns.unflatten(0, table.shape[1:])
+
+
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """``[3, P]`` vectors over their lengths."""
+    # Lengths of rows of memory: summed along the first axis they would differ in the last bit.
+    length = torch.linalg.vector_norm(vectors.t().contiguous(), dim=1)
+    return vectors / length.clamp_min(1e-12)
+
+
 def turns(azimuth: Array, elevation: Array) -> Array:
     """``[B, 3, 3]`` rotations: about the vertical, then down towards the camera."""
     ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from datasets.synthetic.identity import Person, Region
 from datasets.synthetic.raycast import Hits
-from datasets.synthetic.solids import Part, Primitives, pick
+from datasets.synthetic.solids import Part, Primitives, pick, pick_across
 
 
 class Surface:
@@ -19,30 +20,67 @@ class Surface:
         hits: where the points are.
         solids: what they lie on.
         people: whom they belong to.
-        part: ``[P]`` kind of solid.
         region: ``[P]`` material.
         shade: ``[P]`` factor on its level.
-        facing: ``[P, 3]`` normals in body axes.
-        down: ``[P]`` height below the neck over the stature.
-        across: ``[P]`` metres to the person's left over the stature.
-        around: ``[P]`` radians from the front, about the limb or about the trunk.
-        length: ``[P]`` metres down the cloth.
     """
 
     def __init__(self, hits: Hits, solids: Primitives, people: Sequence[Person]) -> None:
         self.hits, self.solids, self.people = hits, solids, people
-        image, slot = hits.image, hits.slot
-        self.part = pick(solids.part, slot)
-        near, far, cut = (pick(table, image, slot) for table in (solids.near, solids.far, solids.cut))
-        self.region = torch.where(hits.along > cut, far, near)
+        self.region = torch.where(hits.along > self.of(solids.cut), self.of(solids.far), self.of(solids.near))
         self.shade = torch.ones_like(hits.depth)
-        self.facing = in_axes(hits.normal, pick(solids.rotate.transpose(1, 2), image))
-        neck, stature = pick(solids.marks[:, 0], image), pick(solids.marks[:, 3], image)
-        self.down = (neck - hits.body[:, 1]) / stature
-        self.across = hits.body[:, 0] / stature
-        trunk = self.on(Part.TRUNK, Part.HEM)
-        self.around = torch.where(trunk, torch.atan2(hits.body[:, 0], hits.body[:, 2]), hits.angle)
-        self.length = torch.where(trunk, neck - hits.body[:, 1], hits.length)
+
+    def at(self, points: Tensor) -> Surface:
+        """Some of its points, as long as nothing is painted on them."""
+        return Surface(self.hits.at(points), self.solids, self.people)
+
+    def lay(self, points: Tensor, painted: Surface) -> None:
+        """Take over what was painted on some of the points."""
+        self.region.scatter_(0, points, painted.region)
+        self.shade.scatter_(0, points, painted.shade)
+
+    @cached_property
+    def _place(self) -> Tensor:
+        return self.hits.image * len(self.solids.part) + self.hits.slot
+
+    @cached_property
+    def _marks(self) -> Tensor:
+        return pick_across(self.solids.marks, self.hits.image)
+
+    @cached_property
+    def part(self) -> Tensor:
+        """``[P]`` kind of solid."""
+        return pick(self.solids.part, self.hits.slot)
+
+    @cached_property
+    def facing(self) -> Tensor:
+        """``[3, P]`` normals in body axes."""
+        return in_axes(self.hits.normal, pick_across(self.solids.rotate.transpose(1, 2), self.hits.image))
+
+    @cached_property
+    def down(self) -> Tensor:
+        """``[P]`` height below the neck over the stature."""
+        return (self._marks[0] - self.hits.body[1]) / self._marks[3]
+
+    @cached_property
+    def across(self) -> Tensor:
+        """``[P]`` metres to the person's left over the stature."""
+        return self.hits.body[0] / self._marks[3]
+
+    @cached_property
+    def around(self) -> Tensor:
+        """``[P]`` radians from the front, about the limb or about the trunk."""
+        trunk = torch.nonzero(self.on(Part.TRUNK, Part.HEM)).flatten()
+        left, _, forward = pick_across(self.hits.body.t(), trunk)
+        return self.hits.angle.scatter(0, trunk, bearing(left, forward))
+
+    @cached_property
+    def length(self) -> Tensor:
+        """``[P]`` metres down the cloth."""
+        return torch.where(self.on(Part.TRUNK, Part.HEM), self._marks[0] - self.hits.body[1], self.hits.length)
+
+    def of(self, table: Tensor) -> Tensor:
+        """``[P]`` an attribute of the solid each point lies on, from ``[B, K]``."""
+        return pick(table.flatten(), self._place)
 
     def own(self, read: Callable[[Person], float]) -> Tensor:
         """``[P]`` an attribute of the person each point belongs to."""
@@ -51,14 +89,12 @@ class Surface:
 
     def on(self, *parts: Part) -> Tensor:
         """``[P]`` whether a point lies on one of these."""
-        found = torch.zeros_like(self.part, dtype=torch.bool)
-        for part in parts:
-            found |= self.part == part
-        return found
+        wanted = torch.tensor([part in parts for part in Part], device=self.shade.device)
+        return pick(wanted[self.solids.part], self.hits.slot)
 
     def paint(self, where: Tensor, region: Region) -> None:
         """Give the points another material."""
-        self.region = torch.where(where, int(region), self.region)
+        self.region.masked_fill_(where, int(region))
 
     def darken(self, where: Tensor, factor: float) -> None:
         """Scale the level of the points."""
@@ -66,7 +102,13 @@ class Surface:
 
 
 def in_axes(vectors: Tensor, axes: Tensor) -> Tensor:
-    """``[P, 3]`` vectors in the axes that are the rows of ``[P, 3, 3]``, summed in one order."""
-    return torch.stack(
-        [sum((vectors[:, j] * axes[:, i, j] for j in range(1, 3)), vectors[:, 0] * axes[:, i, 0]) for i in range(3)], -1
-    )
+    """``[3, P]`` vectors in the axes that are the rows of ``[3, 3, P]``, summed in one order."""
+    x, y, z = vectors
+    return torch.stack([x * axis[0] + y * axis[1] + z * axis[2] for axis in axes])
+
+
+def bearing(left: Tensor, forward: Tensor) -> Tensor:
+    """``[P]`` radians to the left."""
+    # In rows of memory: of two plain vectors torch takes the angle by another routine, which differs in the last bit.
+    rows = torch.stack([left, forward], -1)
+    return torch.atan2(rows[:, 0], rows[:, 1])
