@@ -2,9 +2,10 @@
 
 import sys
 
-from engine.cli import main
-from engine.memory import keep_freed_memory
-
 if __name__ == "__main__":
+    # Here, because processes that a run starts import this file again and need none of it.
+    from engine.cli import main
+    from engine.memory import keep_freed_memory
+
     keep_freed_memory()
     sys.exit(main())

@@ -14,7 +14,7 @@ BASICS = VOCABULARY | {"engine.files"}
 ALLOWED = {
     "components": VOCABULARY | {"components"},
     "methods": VOCABULARY | {"components", "methods"},
-    "datasets": BASICS | {"datasets"},
+    "datasets": BASICS | {"datasets", "engine.memory"},
     "protocols": BASICS | {"protocols", "datasets"},
     "leaderboard": BASICS | {"leaderboard"},
     "reports": BASICS | {"engine.journal", "reports", "leaderboard", "protocols.base", "datasets.base"},

@@ -28,9 +28,10 @@ def background(
     seed: int, camera: Camera, views: Sequence[View], height: int, gap: float, device: torch.device | str = "cpu"
 ) -> Tensor:
     """``[B, C, height, height // 2]`` levels of the place, infrared in one channel; ``gap`` leads from grey visible (0) to infrared (1)."""
-    seen = windows(plate(seed, camera.place).to(device), views, height)
+    picture = plate(seed, camera.place).to(device)
     if camera.band == "visible":
-        return seen[:, :3] * camera.place_level
+        return windows(picture[:3], views, height) * camera.place_level
+    seen = windows(picture, views, height)
     grey = camera.place_level * sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
     if camera.band == "near":
         # Who is near the lamp is bright, and the exposure follows: the place behind changes less.
@@ -44,7 +45,7 @@ def background(
 
 
 def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
-    """``[B, 5, height, height // 2]`` what each view shows of a place."""
+    """``[B, C, height, height // 2]`` what each view shows of a place, from ``[C, HEIGHT, WIDTH]``."""
     width = height // 2
     rows = (torch.arange(height, device=picture.device) + 0.5) / height - 0.5
     columns = (torch.arange(width, device=picture.device) + 0.5) / width - 0.5

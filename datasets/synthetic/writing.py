@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,14 @@ from PIL import Image
 from datasets.synthetic.cameras import Layout
 from datasets.synthetic.ground_truth import Row, image_row
 from datasets.synthetic.layout import Shot
-from datasets.synthetic.render import camera_of, draw, seen_by
+from datasets.synthetic.render import camera_of, picture, seen_by
 from datasets.synthetic.spec import SyntheticSpec
 from datasets.synthetic.view import draw_view
+from engine.memory import keep_freed_memory
 
-BATCH_ROWS = {"cpu": 4096, "cuda": 32768}
-"""Pixel rows rendered together: what fits the cache of a processor, or fills a GPU. Pictures do not depend on it."""
+BATCH_ROWS = {"cpu": 8192, "cuda": 32768}
+"""Pixel rows rendered together: enough to make little of the cost of a call, or to fill a GPU. Pictures do not depend
+on it."""
 JPEG_QUALITY = 92
 
 
@@ -80,8 +82,9 @@ def write_images(
 
 
 def _start_worker() -> None:
-    """One thread each; a worker whose parent was killed ends with it."""
+    """One thread each, which keeps the memory it frees; a worker whose parent was killed ends with it."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     parent = multiprocessing.parent_process()
 
     def follow() -> None:
@@ -95,14 +98,13 @@ def _start_worker() -> None:
 def _write_batch(
     folder: Path, layout: Layout, spec: SyntheticSpec, shots: Sequence[Shot], each: Callable[..., Iterator[str]] = map
 ) -> list[Written]:
-    rendered = draw(spec, layout, shots, spec.height, spec.device)
-    hashes = each(_save, [folder / shot.path for shot in shots], rendered.pixels)
     camera = camera_of(spec, layout, shots[0].camera)
-    written = []
-    for shot, digest, occlusion in zip(shots, hashes, rendered.occlusion.tolist(), strict=True):
-        person, view = seen_by(spec, layout, shot.person, shot.camera), draw_view(spec, layout, camera, shot)
-        written.append(Written(shot.path, digest, image_row(shot, camera, view, person, occlusion)))
-    return written
+    people = [seen_by(spec, layout, shot.person, shot.camera) for shot in shots]
+    views = [draw_view(spec, layout, camera, shot) for shot in shots]
+    rendered = picture(spec, camera, people, views, spec.height, spec.device)
+    hashes = each(_save, [folder / shot.path for shot in shots], rendered.pixels)
+    rows = map(image_row, shots, repeat(camera), views, people, rendered.occlusion.tolist())
+    return [Written(*file) for file in zip((shot.path for shot in shots), hashes, rows, strict=True)]
 
 
 def _save(path: Path, pixels: NDArray[np.uint8]) -> str:
