@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from datasets.synthetic.cameras import Camera
-from datasets.synthetic.clothing import Pattern
 from datasets.synthetic.cloth import creases, pattern
+from datasets.synthetic.clothing import Pattern
 from datasets.synthetic.details import paint_clothes
 from datasets.synthetic.face import paint_face
 from datasets.synthetic.identity import Person, Region

@@ -36,7 +36,7 @@ class _Face:
         self.surface = surface
         image, solids = surface.hits.image, surface.solids
         place = in_axes(surface.hits.body - pick_across(solids.skull, image), pick_across(solids.head, image))
-        self.x, self.y, self.z = place / pick(solids.marks[:, 2], image)
+        self.x, self.y, self.z = (place / pick(solids.marks[:, 2], image)).unbind()
         self.front = self.z > 0.25
         self.side = bearing(self.x.abs(), self.z)
         self.grain = torch.sin(57 * self.x + 31 * self.z) * torch.sin(43 * self.y + 19 * self.x)

@@ -161,7 +161,7 @@ def _rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, c
     quadric = _quadric(solids, own, image, slot, kind).index_select(1, each)
     row = torch.arange(len(each), device=x.device) + pick(top - sizes.cumsum(0) + sizes, each)
     image, slot = pick(image, each), pick(slot, each)
-    left, right, middle, coefficients = _coefficients(quadric, pick(y, image, row))
+    left, right, middle, around = _coefficients(quadric, pick(y, image, row))
     # The clip by the box around the quadric serves cones that are cut by the row lengthwise.
     left = torch.maximum(left, pick(low[:, 0], each).double())
     right = torch.minimum(right, pick(high[:, 0], each).double())
@@ -170,12 +170,12 @@ def _rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, c
     first = ((left - origin) / pitch).ceil().clamp(0, x.shape[1]).long()
     last = ((right - origin) / pitch).floor().clamp(-1, x.shape[1] - 1).long()
     # From columns to metres off the middle: the quadratics are well conditioned there.
-    coefficients = torch.stack([*coefficients, origin - middle, pitch]).float()
+    coefficients = torch.stack([*around, origin - middle, pitch]).float()
     return _Rows(image, slot, row, first, (last - first + 1).clamp_min(0), coefficients, ends=kind == 0)
 
 
 def _quadric(solids: Primitives, own: _Squeezed, image: Tensor, slot: Tensor, kind: int) -> Tensor:
-    """``[27, Q]`` what the rows of each quadric share; :func:`_coefficients` names it."""
+    """``[29, Q]`` what the rows of each quadric share; :func:`_coefficients` names it."""
     axis, unit, origin = (
         vectors[:, image, slot].double() for vectors in (solids.axis.movedim(-1, 0), own.unit, own.origin)
     )

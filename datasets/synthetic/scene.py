@@ -27,7 +27,7 @@ def plate(seed: int, place: str) -> Tensor:
 def background(
     seed: int, camera: Camera, views: Sequence[View], height: int, gap: float, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """``[B, C, height, height // 2]`` levels of the place, infrared in one channel; ``gap`` leads from grey visible (0) to infrared (1)."""
+    """``[B, C, height, height // 2]`` levels of the place; ``gap`` leads from grey visible (0) to infrared (1)."""
     picture = plate(seed, camera.place).to(device)
     if camera.band == "visible":
         return windows(picture[:3], views, height) * camera.place_level
@@ -57,7 +57,8 @@ def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
 
     def line(start: list[float], size: list[float], steps: Tensor) -> Tensor:
         first, span = torch.tensor([start, size], dtype=torch.float32, device=picture.device)[:, :, None]
-        return (first + steps * span) * 2 - 1
+        places: Tensor = (first + steps * span) * 2 - 1
+        return places
 
     y, x = line(low, tall, rows), line(left, run, columns)
     grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], -1)

@@ -199,15 +199,16 @@ def pick(table: Tensor, *index: Tensor) -> Tensor:
 
 def pick_across(table: Tensor, place: Tensor) -> Tensor:
     """``[..., P]``: rows of a ``[N, ...]`` table laid along the last axis, where work on each coordinate is fast."""
-    columns = table.flatten(1).t().contiguous().index_select(1, place)
-    return columns.unflatten(0, table.shape[1:])
+    columns: Tensor = table.flatten(1).t().contiguous().index_select(1, place).unflatten(0, table.shape[1:])
+    return columns
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:
     """``[3, P]`` vectors over their lengths."""
     # Lengths of rows of memory: summed along the first axis they would differ in the last bit.
     length = torch.linalg.vector_norm(vectors.t().contiguous(), dim=1)
-    return vectors / length.clamp_min(1e-12)
+    units: Tensor = vectors / length.clamp_min(1e-12)
+    return units
 
 
 def turns(azimuth: Array, elevation: Array) -> Array:

@@ -27,8 +27,7 @@ from datasets.synthetic.view import draw_view
 from engine.memory import keep_freed_memory
 
 BATCH_ROWS = {"cpu": 8192, "cuda": 32768}
-"""Pixel rows rendered together: enough to make little of the cost of a call, or to fill a GPU. Pictures do not depend
-on it."""
+"""Pixel rows rendered together; pictures do not depend on it."""
 JPEG_QUALITY = 92
 
 

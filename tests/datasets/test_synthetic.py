@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,6 +183,27 @@ def test_bytes_do_not_depend_on_the_number_of_workers(trees: dict[str, Path], tm
     again = ensure("regdb", TINY, tmp_path, workers=2)
     assert (again / "synthetic.json").read_text() == (trees["regdb"] / "synthetic.json").read_text()
     assert (again / "ground_truth.csv").read_text() == (trees["regdb"] / "ground_truth.csv").read_text()
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Changes the number of torch's threads, for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("layout", "camera"), [("sysu", 1), ("sysu", 3), ("regdb", 2)])
+def test_bytes_do_not_depend_on_the_number_of_threads(
+    layout: str, camera: int, set_threads: Callable[[int], None]
+) -> None:
+    made = []
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        # As many images as torch needs before it shares the work on their points among threads.
+        made.append(images_of(layout, TINY, camera, 16))
+    assert (made[1] == made[0]).all()
+    assert (made[2] == made[0]).all()
 
 
 def test_rendering_leaves_global_state_alone() -> None:

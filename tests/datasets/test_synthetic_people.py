@@ -159,4 +159,4 @@ def test_light_reaches_open_places_and_not_corners() -> None:
     assert 0.02 < float((light.lit < 0.5).float().mean()) < 0.6
     frontal = relief(hits, (1, 256, 64), torch.tensor([1.2 / 64]), (0.0, 0.0, 1.0))
     assert float(frontal.lit.min()) == 1.0
-    np.testing.assert_allclose(light.normal.norm(dim=1), 1.0, rtol=1e-4)
+    np.testing.assert_allclose(light.normal.norm(dim=0), 1.0, rtol=1e-4)
