@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ import torch
 
 from components.encoder import EncoderConfig, build_encoder
 from engine.cli import main
+from engine.plan import StagePlan
+from engine.stage import exclusive, start_clean
+from engine.training import StageTraining
 from leaderboard.record import headline_scores, missing_trials, read_record
 
 QUICK = [
@@ -327,6 +332,36 @@ def test_an_unfinished_training_is_continued_or_discarded_only_if_asked(
     for flag in ("--resume", "--overwrite"):
         assert main([*arguments, flag]) == 0
         assert read_record(the_record(output, "sysu_all")).result == expected
+
+
+def test_a_training_that_begins_anew_is_held_from_the_cleaning_on(
+    finished: Path, tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "runs"
+    shutil.copytree(finished, output)
+    events: list[str] = []
+
+    @contextmanager
+    def held(plan: StagePlan, wait: bool = False) -> Iterator[None]:
+        events.append("hold")
+        with exclusive(plan, wait):
+            yield
+        events.append("let go")
+
+    def cleaned(plan: StagePlan) -> None:
+        events.append("clean")
+        start_clean(plan)
+
+    def trained(training: StageTraining) -> None:
+        events.append("train")
+        train(training)
+
+    train = StageTraining.run
+    monkeypatch.setattr(StageTraining, "run", trained)
+    monkeypatch.setattr("engine.run.exclusive", held)
+    monkeypatch.setattr("engine.run.start_clean", cleaned)
+    assert main([*command(output, str(tiny_people["sysu"])), "--overwrite"]) == 0
+    assert events == ["hold", "clean", "train", "let go"]
 
 
 def test_scoring_leaves_global_random_state_alone(finished: Path, tiny_people: dict[str, Path]) -> None:
