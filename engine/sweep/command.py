@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from datasets.source import open_dataset
-from engine.cli import Parser
 from engine.config import SHARED
+from engine.options import Parser
 from engine.registry import METHODS, PROTOCOLS, UsageError
 from engine.sweep.board import Board, failure, listing
 from engine.sweep.jobs import State

@@ -376,6 +376,14 @@ def test_an_unknown_command_is_told_with_the_nearest_one(capsys: pytest.CaptureF
     assert "pretrain" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["report runs", "site", "pretrain"])
+def test_a_misspelt_option_of_a_command_is_told_with_the_nearest(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), "--ouptut=x"]) == 2
+    assert "did you mean --out" in capsys.readouterr().err
+
+
 def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["pretrain", "--help"])

@@ -67,7 +67,10 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
         (["--method", "sclhm", "--protocol", "sysu_all", "--partition", "gpu"], "--launcher slurm"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partiton", "gpu"], "--partition"),
         (["--method", "cluster_contrast", "--protocol", "sysu_all"], "--grid"),
-        (["--method", "sclhm", "--protocol", "sysu_all", "--grid", "no/such.py"], "no such file"),
+        (
+            ["--method", "sclhm", "--protocol", "sysu_all", "--grid", "configs/ablations/schlm.py"],
+            "did you mean configs/ablations/sclhm.py",
+        ),
     ],
 )
 def test_a_mistake_names_the_remedy(

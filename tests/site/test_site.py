@@ -247,8 +247,12 @@ def test_only_a_site_is_replaced(made: Made, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_named(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--runs .*none: no such folder"):
-        main(["--output", str(tmp_path / "site"), "--runs", str(tmp_path / "none")])
+    (tmp_path / "runs").mkdir()
+    for option in ("--runs", "--leaderboard"):
+        with pytest.raises(UsageError, match=rf"{option} .*rnus: no such file or folder; did you mean .*/runs\?"):
+            main(["--output", str(tmp_path / "site"), option, str(tmp_path / "rnus")])
+    with pytest.raises(UsageError, match=r"did you mean .*--with-pictures"):
+        main(["--with-picturs"])
     for text, message in (("{", "not readable"), ("[]", "not readable"), ('{"schema": 2}', "version 2 is not 1")):
         (tmp_path / "report.json").write_text(text)
         with pytest.raises(UsageError, match=message):
