@@ -163,7 +163,15 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
         device=device,
         progress=progress,
         report=not options.no_report,
+        chosen=_chosen(options),
     )
+
+
+def _chosen(options: argparse.Namespace) -> list[str]:
+    """The options that change a setting, as they were given."""
+    words = ["--schedule", options.schedule] if options.schedule else []
+    words += ["--deterministic"] if options.deterministic else []
+    return [*words, "--set", *options.set] if options.set else words
 
 
 def _run(options: argparse.Namespace) -> None:

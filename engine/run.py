@@ -52,6 +52,7 @@ class Run:
         patient: wait for a stage that another run is training, instead of refusing.
         ablation: grid and row that the run belongs to, if any; its record says so.
         report: whether to draw the report at the end.
+        chosen: options of ``run.py`` by which it departs from its setting; its record keeps them.
     """
 
     config: RunConfig
@@ -65,6 +66,7 @@ class Run:
     patient: bool = False
     ablation: str | None = None
     report: bool = True
+    chosen: list[str] = field(default_factory=list)
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     seconds: dict[str, float] = field(init=False, default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from components.encoder import EncoderConfig, build_encoder
-from engine.cli import main
+from engine.cli import main, parser, prepare
 from engine.plan import StagePlan
+from engine.progress import Progress
 from engine.stage import exclusive, start_clean
 from engine.training import StageTraining
 from leaderboard.record import headline_scores, missing_trials, read_record
+from reports.site.runs import command_of
 
 QUICK = [
     "train.epochs=2",
@@ -85,6 +89,16 @@ def test_the_record_is_complete_and_traceable(finished: Path, tiny_people: dict[
     assert 0 < result.chance["mAP"] < 1
     assert record.provenance["threads"] == 1
     assert record.provenance["global_batch"] == 16
+
+
+def test_the_command_on_a_run_s_page_repeats_it(finished: Path, tiny_people: dict[str, Path]) -> None:
+    """A run's folder is named by a hash of its settings, data, starting weights and trainings."""
+    path = the_record(finished, "sysu_all")
+    program, script, *words = shlex.split(command_of(read_record(path)))
+    assert (program, script) == ("python", "run.py")
+    assert {"--data", "--weights", "--set", "method.eps=0.5"} <= set(words)
+    again = prepare(parser().parse_args(words), Progress(console=Console(quiet=True)))
+    assert again.folder.name == path.parent.name
 
 
 def test_a_second_protocol_reuses_the_training(
