@@ -22,4 +22,5 @@ def lab(colours: NDArray[np.str_]) -> NDArray[np.float64]:
 
 def difference(some: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.float64]:
     """Distance in CIELAB of each of ``some`` to each of ``others``, ``[N, M]``; about 2 is just visible."""
-    return np.linalg.norm(lab(some)[:, None] - lab(others), axis=2)
+    apart: NDArray[np.float64] = np.linalg.norm(lab(some)[:, None] - lab(others), axis=2)
+    return apart

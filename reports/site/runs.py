@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 from leaderboard.build import lacking
 from leaderboard.markdown import MISSING
@@ -57,7 +57,8 @@ def command_of(record: Record) -> str:
     words = ["--method", result.method, "--protocol", result.protocol, "--seed", str(result.seed)]
     words += ["--setting", result.setting, "--data", data.rstrip(":")]
     words += ["--weights", shipped.as_posix() if (ROOT / shipped).is_file() else weights]
-    return shlex.join(["python", "run.py", *words, *record.provenance.get("chosen", [])])
+    chosen = cast(list[str], record.provenance.get("chosen", []))
+    return shlex.join(["python", "run.py", *words, *chosen])
 
 
 def score_grid(record: Record) -> Grid:
