@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from engine.types import Clock
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -27,6 +29,18 @@ def ema_update(teacher: nn.Module, student: nn.Module, coefficient: float) -> No
     Parameters only; buffers are not averaged.
     """
     torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), 1 - coefficient)
+
+
+def ema_step(teacher: nn.Module, student: nn.Module, window: float, clock: Clock) -> None:
+    """Move the teacher after a step: a plain mean of all students at first, then a slow average.
+
+    Args:
+        teacher: the average.
+        student: as the step left it.
+        window: length of the average, see :func:`alpha_for`.
+        clock: the step.
+    """
+    ema_update(teacher, student, ema_coefficient(clock.iteration, alpha_for(window, clock.iterations)))
 
 
 @torch.no_grad()

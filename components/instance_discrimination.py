@@ -7,11 +7,86 @@ one an image in data-set order, ``features`` ``[B, D]`` unit rows, ``index`` ``[
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from components.drawn import Drawn
 from engine.types import OUTLIER
+
+
+@dataclass(frozen=True)
+class InstanceSettings:
+    """Hyper-parameters of a method that tells single images apart first and classes later, to be inherited."""
+
+    instances: bool = True
+    """Instance discrimination."""
+    scheduled: bool = True
+    """Instances early, classes later, prototypes last where there are any. False: constant weights all along."""
+    instance_negatives: Literal["masked", "all"] = "masked"
+    """Whether images of the same cluster are spared as negatives."""
+    instance_extra: int = 32
+    """Images of each modality drawn from all, outliers included, for instance discrimination only [id_extra]."""
+    instance_temperature: float = 0.1
+    """Of instance discrimination [tau_I]."""
+    instance_momentum: float = 0.2
+    """Weight of the old entry when an image's entry in the bank moves [mu_I]."""
+    instance_weight: float = 1.0
+    """Of instance discrimination at the start [lambda_I]."""
+    instance_until: float = 0.4
+    """Fraction of the first stage after which that weight has fallen to the floor [T_I = 20 of 50 epochs]."""
+    instance_floor: float = 0.0
+    """Weight of instance discrimination that always remains."""
+    instance_constant: float = 0.2
+    """Its weight where ``scheduled`` is off: about the mean of the falling one over the first stage."""
+    centroid_start: float = 0.5
+    """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
+
+    def instance_weights(self, progress: float) -> tuple[float, float]:
+        """Weights of instance discrimination [w_I] and of the contrast [w_C] when so much of the first stage is over.
+
+        The one falls and the other rises in a line until ``instance_until``.
+        """
+        if not self.instances:
+            return 0.0, 1.0
+        if not self.scheduled:
+            return self.instance_constant, 1.0
+        passed = min(1.0, progress / self.instance_until)
+        falling = max(self.instance_floor, self.instance_weight * (1 - passed))
+        return falling, self.centroid_start + (1 - self.centroid_start) * passed
+
+
+class ImageBank:
+    """What instance discrimination remembers of a modality's images, and tells those of a batch apart by.
+
+    Args:
+        features: ``[N, D]`` of all images; made unit.
+        labels: ``[N]`` their clusters.
+        settings: how.
+    """
+
+    def __init__(self, features: Tensor, labels: Tensor, settings: InstanceSettings) -> None:
+        self.rows, self.labels, self.settings = normalize(features), labels, settings
+
+    def loss(self, drawn: Drawn) -> Tensor:
+        """Recognise every image of a batch, also those drawn from all; see :func:`instance_loss`."""
+        return instance_loss(*self._task(drawn))
+
+    def hardest_share(self, drawn: Drawn) -> Tensor:
+        """How much the hardest negatives of a batch weigh; see :func:`hardest_share`."""
+        return hardest_share(*self._task(drawn))
+
+    @torch.no_grad()
+    def update(self, drawn: Drawn) -> None:
+        """Move the rows of the images in a batch; see :func:`update_bank`."""
+        self.rows = update_bank(self.rows, drawn.looks, drawn.index, self.settings.instance_momentum)
+
+    def _task(self, drawn: Drawn) -> tuple[Tensor, Tensor, Tensor, float, Tensor | None]:
+        labels = self.labels if self.settings.instance_negatives == "masked" else None
+        return drawn.looks, drawn.index, self.rows, self.settings.instance_temperature, labels
 
 
 def instance_logits(

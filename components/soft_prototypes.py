@@ -54,6 +54,22 @@ class SoftPrototypes:
     weights: Tensor
     counts: Tensor
 
+    def figures(self, centroids: Tensor) -> dict[str, Tensor]:
+        """What was chosen and how it is weighted, averaged over clusters of centroids ``[C, D]``.
+
+        Returns:
+            Number of prototypes, their effective number ``1 / sum W^2``, entropy of the weights in nats, and similarity
+            of the nearest and of the farthest prototype to the centroid.
+        """
+        similarity = (centroids[:, None] * self.vectors).sum(dim=2)
+        return {
+            "prototypes": self.counts.sum(dim=1).float().mean(),
+            "effective_prototypes": (1 / (self.weights**2).sum(dim=1)).mean(),
+            "weight_entropy": torch.special.entr(self.weights).sum(dim=1).mean(),
+            "nearest_similarity": similarity.masked_fill(~self.counts, -torch.inf).amax(dim=1).mean(),
+            "farthest_similarity": similarity.masked_fill(~self.counts, torch.inf).amin(dim=1).mean(),
+        }
+
 
 def nearest_prototypes(
     centroids: Tensor,
@@ -168,21 +184,3 @@ def _own(values: Tensor, labels: Tensor) -> Tensor:
 Form = Callable[[Tensor, SoftPrototypes, Tensor, float], Tensor]
 FORMS: dict[str, Form] = {"rankwise": rankwise_loss, "joint": joint_loss, "fused": fused_loss, "extreme": extreme_loss}
 """Contrasts of features with soft prototypes, by name."""
-
-
-def describe(centroids: Tensor, prototypes: SoftPrototypes) -> dict[str, Tensor]:
-    """What was chosen and how it is weighted, averaged over clusters.
-
-    Returns:
-        Number of prototypes, their effective number ``1 / sum W^2``, entropy of the weights in nats, and similarity
-        of the nearest and of the farthest prototype to the centroid.
-    """
-    weights, counts = prototypes.weights, prototypes.counts
-    similarity = (centroids[:, None] * prototypes.vectors).sum(dim=2)
-    return {
-        "prototypes": counts.sum(dim=1).float().mean(),
-        "effective_prototypes": (1 / (weights**2).sum(dim=1)).mean(),
-        "weight_entropy": torch.special.entr(weights).sum(dim=1).mean(),
-        "nearest_similarity": similarity.masked_fill(~counts, -torch.inf).amax(dim=1).mean(),
-        "farthest_similarity": similarity.masked_fill(~counts, torch.inf).amin(dim=1).mean(),
-    }

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from rich.console import Console
@@ -21,6 +20,7 @@ from engine import distributed
 from engine.config import SHARED, load_config
 from engine.device import set_up
 from engine.files import StorageError
+from engine.options import Parser
 from engine.place import place
 from engine.progress import Progress
 from engine.registry import DATASETS, METHODS, PROTOCOLS, UsageError, did_you_mean
@@ -36,17 +36,6 @@ COMMANDS = {
 """What ``run.py`` does besides training: the word after it, and the module whose ``main`` it calls."""
 Opener = Callable[..., tuple[Dataset, str]]
 """Opens a data set as :func:`datasets.source.open_dataset` does."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are told like all others, with the option that may be meant."""
-
-    def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments:"):
-            word = message.split()[-1] if len(message.split()) == 3 else message.split()[2]
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            message += f"; {did_you_mean(word, flags)}"
-        raise UsageError(message)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -174,7 +163,15 @@ def prepare(options: argparse.Namespace, progress: Progress, opener: Opener = op
         device=device,
         progress=progress,
         report=not options.no_report,
+        chosen=_chosen(options),
     )
+
+
+def _chosen(options: argparse.Namespace) -> list[str]:
+    """The options that change a setting, as they were given."""
+    words = ["--schedule", options.schedule] if options.schedule else []
+    words += ["--deterministic"] if options.deterministic else []
+    return [*words, "--set", *options.set] if options.set else words
 
 
 def _run(options: argparse.Namespace) -> None:

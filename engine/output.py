@@ -117,6 +117,7 @@ def _provenance(run: Run, lines: list[dict[str, Any]]) -> Provenance:
         "seconds": {**(seconds if epochs else {}), **run.seconds},
         "peak_memory_mib": max(memory),
         "finished": environment.now(),
+        "chosen": run.chosen,
         **({"ablation": run.ablation} if run.ablation else {}),
     }
     return cast(Provenance, place)

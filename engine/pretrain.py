@@ -8,8 +8,8 @@ starts as a copy of the visible one.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from datasets.cache import decoded
 from datasets.source import open_dataset
 from datasets.synthetic import GENERATOR_VERSION
 from engine.files import void, write_atomically, write_json
+from engine.options import Parser
 from engine.registry import UsageError
 from engine.seeding import derive, numpy_generator, torch_generator
 from engine.source import shipped_weights
@@ -112,13 +113,18 @@ def _batch(
     return torch.cat([augment(pixels[part], view, config, generator) for part, view in parts]), identities[rows]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the weights, and beside them how they were made."""
-    parser = argparse.ArgumentParser(prog="run.py pretrain", description=__doc__)
+def parser() -> ArgumentParser:
+    """All options of ``run.py pretrain``."""
+    parser = Parser(prog="run.py pretrain", description=__doc__)
     parser.add_argument("--encoder", default=Recipe.encoder, metavar="NAME", help="its name (default: small)")
     parser.add_argument("--width", type=int, default=Recipe.width, help="channels of its first stage (default: 16)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: the shipped file, engine/weights/...")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the weights, and beside them how they were made."""
+    options = parser().parse_args(arguments)
     recipe = Recipe(encoder=options.encoder, width=options.width)
     output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)
     if output.suffix != ".safetensors":

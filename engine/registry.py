@@ -21,10 +21,15 @@ class UsageError(Exception):
     """A mistake in what the user asked for; the message names the value and the remedy."""
 
 
+def closest(word: str, known: Iterable[str]) -> list[str]:
+    """At most two known words that may have been meant, the likelier first."""
+    return difflib.get_close_matches(word, sorted(known), n=2, cutoff=0.5)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint with the closest known words, or the full list where none is close."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=2, cutoff=0.5)
+    close = closest(word, known)
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
 
 

@@ -52,6 +52,7 @@ class Run:
         patient: wait for a stage that another run is training, instead of refusing.
         ablation: grid and row that the run belongs to, if any; its record says so.
         report: whether to draw the report at the end.
+        chosen: options of ``run.py`` by which it departs from its setting; its record keeps them.
     """
 
     config: RunConfig
@@ -65,6 +66,7 @@ class Run:
     patient: bool = False
     ablation: str | None = None
     report: bool = True
+    chosen: list[str] = field(default_factory=list)
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     seconds: dict[str, float] = field(init=False, default_factory=dict)
@@ -137,10 +139,8 @@ class Run:
         showcase: Showcase | None = None
         for fold, plans in self.plans.items():
             for position, plan in enumerate(plans):
-                if overwrite and self.leads:
-                    with exclusive(plan):
-                        start_clean(plan)
-                self._train(plan, plans[position - 1] if position else None, last=position == len(plans) - 1)
+                parent = plans[position - 1] if position else None
+                self._train(plan, parent, position == len(plans) - 1, overwrite)
             if not self.leads:
                 continue
             started = time.perf_counter()
@@ -167,9 +167,11 @@ class Run:
                 for table in (split.visible, split.infrared):
                     self.scorer.pixels(table)
 
-    def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool) -> None:
-        """Train one stage, or say that it is there already."""
+    def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool, overwrite: bool) -> None:
+        """Train one stage, or say that it is there already; no other run gets hold of it from the cleaning on."""
         with exclusive(plan, self.patient) if self.leads else nullcontext():
+            if overwrite and self.leads:
+                start_clean(plan)
             if from_leader(lambda: plan.finished, self.device):
                 self.progress.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
                 return

@@ -58,8 +58,10 @@ class PseudoLabels:
     Attributes:
         visible: ``[N]`` int64 cluster of each visible image.
         infrared: ``[M]`` int64 cluster of each infrared image.
-        extra: further pairs of label vectors by which a method may draw batches, by name (for example
-            ``{"joint": (visible, infrared)}`` for clusters found over both modalities).
+        extra: further pairs of vectors, for the visible and the infrared side, by name. By ``joint`` a method draws
+            batches: clusters found over both modalities, as far as they may be drawn; ``joint_clusters`` are all of
+            these, for memories. ``partners`` holds clusters, not images: the partner of each cluster in the other
+            modality, ``[Kv]`` and ``[Ki]`` (-1: none).
         visible_to_infrared: ``[Kv]`` infrared partner of each visible cluster (-1: none), where the method
             associates clusters: for the journal's diagnosis, and for the method itself.
     """
@@ -70,7 +72,7 @@ class PseudoLabels:
     visible_to_infrared: Tensor | None = None
 
     def pair(self, name: str = "clusters") -> tuple[Tensor, Tensor]:
-        """The (visible, infrared) label vectors to draw a batch by."""
+        """The (visible, infrared) clusters, or what ``extra`` has by that name."""
         return (self.visible, self.infrared) if name == "clusters" else self.extra[name]
 
     def portable(self) -> PseudoLabels:

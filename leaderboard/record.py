@@ -105,7 +105,8 @@ class Result:
 class Provenance(TypedDict):
     """The half of a record that may differ between repetitions; further keys are kept.
 
-    ``seconds`` has one entry a phase and no total. ``finished`` is in UTC, ISO 8601.
+    ``seconds`` has one entry a phase and no total. ``finished`` is in UTC, ISO 8601. ``chosen``, where it is there, has
+    the options of ``run.py`` by which the run departs from its setting.
     """
 
     commit: str | None

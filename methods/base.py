@@ -20,14 +20,14 @@ class MethodConfig:
     """Hyper-parameters of a method; each field names its meaning and the paper's symbol."""
 
     def check_range(self, low: float, high: float, *names: str) -> None:
-        """Refuse fields outside ``[low, high]``.
+        """Refuse fields outside ``[low, high]``; those that are None pass.
 
         Raises:
             UsageError: names the first such field, its value and the range.
         """
         for name in names:
             value = getattr(self, name)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 bound = f"from {low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
                 raise UsageError(f"method.{name}={value} must be {bound}")
 

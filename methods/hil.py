@@ -75,6 +75,7 @@ class HILConfig(ClusterContrastConfig):
         self.check_range(0, 1, "tau", "blend", "mccl_switch", "neighbour_threshold", "instance_momentum")
         self.check_range(0, math.inf, "sub_centres", "mccl_weight", "mccl_early", "neighbour_weight", "visible_damping")
         self.check_range(TINY, math.inf, "neighbour_temperature")
+        self.check_range(1, math.inf, "warmup_epochs")
         if self.mccl and self.transfer == "none":
             raise UsageError("method.transfer=none leaves no shared clusters for MCCL: add --set method.mccl=false")
 

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from components.association import ASSOCIATIONS, UNMATCHED, paired
 from components.crossing import direction
-from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher
+from components.ema import ema_step, make_teacher
 from components.encoder import TwoStreamEncoder
 from components.hybrid import blend
 from components.labelling import centroids_of, cluster_each_modality
@@ -76,8 +76,7 @@ class SCLHMConfig(ClusterContrastConfig):
         self.check_range(TINY, 1, "ema_window")
         self.check_range(TINY, math.inf, "amu_temperature")
         self.check_range(0, math.inf, "hybrid_weight", "cross_weight", "trust")
-        if self.warmup_epochs is not None:
-            self.check_range(1, math.inf, "warmup_epochs")
+        self.check_range(1, math.inf, "warmup_epochs")
         if self.amu and self.trust and self.amu_temperature <= self.temperature / self.trust:
             warnings.warn(
                 f"amu_temperature={self.amu_temperature} is not above temperature/trust="
@@ -128,7 +127,6 @@ class SCLHM(Method):
         hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
         self.memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
         self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
-        self.alpha = alpha_for(c.ema_window, clock.iterations)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 
     def loss(self, batch: Batch, clock: Clock) -> Losses:
@@ -192,7 +190,7 @@ class SCLHM(Method):
 
     @torch.no_grad()
     def end_step(self, clock: Clock) -> None:
-        ema_update(self.teacher, self.encoder, ema_coefficient(clock.iteration, self.alpha))
+        ema_step(self.teacher, self.encoder, self.config.ema_window, clock)
         for name, seen in self.seen.items():
             if seen:
                 self.memories[name] = self.updated(self.memories[name], seen)

@@ -19,34 +19,23 @@ from torch.nn.functional import normalize
 
 from components.crossing import direction, matched
 from components.drawn import Drawn
-from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher, share_statistics
+from components.ema import ema_step, make_teacher, share_statistics
 from components.encoder import TwoStreamEncoder
-from components.instance_discrimination import hardest_share, instance_loss, update_bank
-from components.modalities import by_modality
-from components.soft_prototypes import (
-    FORMS,
-    Choice,
-    Scope,
-    SoftPrototypes,
-    describe,
-    nearest_prototypes,
-    random_prototypes,
-)
+from components.instance_discrimination import ImageBank, InstanceSettings
+from components.modalities import by_modality, clustered
+from components.soft_prototypes import FORMS, Choice, Scope, SoftPrototypes, nearest_prototypes, random_prototypes
 from engine.registry import METHODS, UsageError
 from engine.types import MODALITIES, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels
 from methods.base import Stage
 from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
 
-SECOND_STAGE = (
-    *("soft_weights", "slots", "share", "scope", "floor", "weight_temperature", "form"),
-    *("prototype_weight", "prototype_ramp", "cross_weight", "cross_updates", "ema_window"),
-)
-"""Settings that a first stage without prototypes does not depend on."""
-
 
 @dataclass(frozen=True)
-class SoftPrototypeConfig(ClusterContrastConfig):
-    """Hyper-parameters of SPCL-ID, beside those of cluster contrast; none is known from the paper."""
+class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
+    """Hyper-parameters of SPCL-ID, beside those of instance discrimination and of cluster contrast.
+
+    None is known from the paper. A first stage without prototypes depends on none of those below but ``phase``.
+    """
 
     update: Literal["sequential", "hard", "mean"] = "mean"
     """How a batch moves its clusters' centroids in the second stage; the first keeps the baseline's rule."""
@@ -58,10 +47,6 @@ class SoftPrototypeConfig(ClusterContrastConfig):
     """Images that a cluster is contrasted by; random ones as in PCLHD are the control, with PCLHD's contrast."""
     soft_weights: bool = True
     """Weigh prototypes by their similarity to the centroid. False: equally."""
-    instances: bool = True
-    """Instance discrimination."""
-    scheduled: bool = True
-    """Instances early, classes later, soft prototypes last. False: constant weights in both stages."""
     slots: int = 16
     """Most prototypes of a cluster [K]; PCLHD draws as many."""
     share: float = 0.5
@@ -78,24 +63,6 @@ class SoftPrototypeConfig(ClusterContrastConfig):
     """Largest share of the prototypes in the contrast, the centroid has the rest [eta_max]."""
     prototype_ramp: float = 0.2
     """Fraction of the second stage in which that share rises from 0 [R_S = 10 of 50 epochs]."""
-    instance_negatives: Literal["masked", "all"] = "masked"
-    """Whether images of the same cluster are spared as negatives."""
-    instance_extra: int = 32
-    """Images of each modality drawn from all, outliers included, for instance discrimination only [id_extra]."""
-    instance_temperature: float = 0.1
-    """Of instance discrimination [tau_I]."""
-    instance_momentum: float = 0.2
-    """Weight of the old entry when an image's entry in the bank moves [mu_I]."""
-    instance_weight: float = 1.0
-    """Of instance discrimination at the start [lambda_I]."""
-    instance_until: float = 0.4
-    """Fraction of the first stage after which that weight has fallen to the floor [T_I = 20 of 50 epochs]."""
-    instance_floor: float = 0.0
-    """Weight of instance discrimination that always remains."""
-    instance_constant: float = 0.2
-    """Its weight where ``scheduled`` is off: about the mean of the falling one over the first stage."""
-    centroid_start: float = 0.5
-    """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
     cross_weight: float = 0.25
     """Weight of the contrast with the other modality's matched clusters, in the second stage; as in PGM."""
     cross_updates: bool = True
@@ -105,16 +72,12 @@ class SoftPrototypeConfig(ClusterContrastConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_range(1, math.inf, "slots")
+        self.check_range(1, math.inf, "slots", "warmup_epochs")
         self.check_range(TINY, 1, "share", "prototype_ramp", "instance_until", "ema_window")
         self.check_range(TINY, math.inf, "weight_temperature", "instance_temperature")
-        self.check_range(0, 1, "prototype_weight", "instance_momentum", "centroid_start")
+        self.check_range(0, 1, "prototype_weight", "floor", "instance_momentum", "centroid_start")
         self.check_range(0, math.inf, "instance_extra", "instance_weight", "instance_floor", "instance_constant")
         self.check_range(0, math.inf, "cross_weight")
-        if self.floor is not None:
-            self.check_range(0, 1, "floor")
-        if self.warmup_epochs is not None:
-            self.check_range(1, math.inf, "warmup_epochs")
 
     @property
     def first_stage(self) -> Stage:
@@ -123,12 +86,12 @@ class SoftPrototypeConfig(ClusterContrastConfig):
         Settings that only the second stage reads are dropped, so that one training serves all that differs there. Where
         prototypes are not scheduled they are there from the start, and only ``update`` and ``warmup_epochs`` are.
         """
-        first = replace(self.reset("warmup_epochs"), phase="first", update=ClusterContrastConfig.update)
-        if self.prototypes != "none" and not self.scheduled:
-            return Stage("soft_prototype", first, self.warmup_epochs)
-        if not self.instances:
+        early = "none" if self.scheduled else self.prototypes
+        if early == "none" and not self.instances:
             return warmup(self, self.warmup_epochs)
-        return Stage("soft_prototype", replace(first.reset(*SECOND_STAGE), prototypes="none"), self.warmup_epochs)
+        later = SoftPrototypeConfig.__annotations__ if early == "none" else ("warmup_epochs",)
+        first = replace(self.reset(*later), phase="first", prototypes=early, update=ClusterContrastConfig.update)
+        return Stage("soft_prototype", first, self.warmup_epochs)
 
 
 @dataclass(frozen=True)
@@ -142,15 +105,10 @@ class Shares:
     @classmethod
     def at(cls, c: SoftPrototypeConfig, clock: Clock) -> Shares:
         """The progressive schedule: attention moves from instances to centroids, then to soft prototypes."""
-        passed = 1.0 if c.phase == "second" else min(1.0, clock.progress / c.instance_until)
-        risen = 0.0 if c.phase == "first" else min(1.0, clock.progress / c.prototype_ramp)
-        instance = max(c.instance_floor, c.instance_weight * (1 - passed))
-        contrast = c.centroid_start + (1 - c.centroid_start) * passed
-        if not c.scheduled:
-            instance, contrast, risen = c.instance_constant, 1.0, 1.0
-        if not c.instances:
-            instance, contrast = 0.0, 1.0
-        return cls(instance, contrast, c.prototype_weight * risen if c.prototypes != "none" else 0.0)
+        first = c.phase == "first"
+        risen = (0.0 if first else min(1.0, clock.progress / c.prototype_ramp)) if c.scheduled else 1.0
+        weights = c.instance_weights(clock.progress if first else 1.0)
+        return cls(*weights, c.prototype_weight * risen if c.prototypes != "none" else 0.0)
 
 
 @METHODS.register("soft_prototype")
@@ -198,28 +156,25 @@ class SoftPrototype(ClusterContrast):
         super().begin_epoch(features, labels, clock)
         self.memories = by_modality((self.visible_memory, self.infrared_memory))
         self.shares = Shares.at(self.config, clock)
-        self.alpha = alpha_for(self.config.ema_window, clock.iterations)
         if self.crosses:
             self.partners = by_modality(labels.pair("partners"))
-        self.banks = by_modality((normalize(features.visible), normalize(features.infrared)))
-        self.labels = by_modality(labels.pair())
+        self.banks = {m: ImageBank(*images, self.config) for m, images in clustered(features, labels).items()}
         chosen_in = MODALITIES if self.shares.prototypes else ()
         self.chosen = {modality: self.choose(modality, clock) for modality in chosen_in}
-        self.figures = [describe(self.memories[modality].rows, self.prototypes(modality)) for modality in chosen_in]
+        self.figures = [self.prototypes(modality).figures(self.memories[modality].rows) for modality in chosen_in]
 
     def choose(self, modality: Modality, clock: Clock) -> Choice:
         """The images that are the prototypes of a modality's clusters in this epoch."""
-        c, labels = self.config, self.labels[modality]
+        c, bank, rows = self.config, self.banks[modality], self.memories[modality].rows
         if c.prototypes == "random":
             generator = torch.Generator().manual_seed(clock.derive("prototypes", modality))
-            return random_prototypes(labels, c.slots, generator)
-        rows, bank = self.memories[modality].rows, self.banks[modality]
-        return nearest_prototypes(rows, bank, labels, c.slots, c.share, c.scope, c.floor)
+            return random_prototypes(bank.labels, c.slots, generator)
+        return nearest_prototypes(rows, bank.rows, bank.labels, c.slots, c.share, c.scope, c.floor)
 
     def prototypes(self, modality: Modality) -> SoftPrototypes:
         """The chosen images as the bank has them now, weighted by the centroids of now."""
         temperature = self.config.weight_temperature if self.config.soft_weights else None
-        return self.chosen[modality].weighted(self.memories[modality].rows, self.banks[modality], temperature)
+        return self.chosen[modality].weighted(self.memories[modality].rows, self.banks[modality].rows, temperature)
 
     def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
         extra = self.config.instance_extra if self.shares.instance else 0
@@ -236,7 +191,9 @@ class SoftPrototype(ClusterContrast):
             for name, value in self.classes(modality, drawn.features, drawn.labels).items():
                 losses[f"{modality}{name}"] = self.shares.contrast * value
             if self.shares.instance:
-                losses[f"{modality}_instances"] = self.shares.instance * self.instances(modality, drawn, clock)
+                losses[f"{modality}_instances"] = self.shares.instance * self.banks[modality].loss(drawn)
+                if clock.step == 0:
+                    self.figures.append({"hardest_negatives": self.banks[modality].hardest_share(drawn)})
         if self.crosses:
             for name, value in self.classes(*self.across(clock)).items():
                 losses[f"cross{name}"] = self.config.cross_weight * value
@@ -251,15 +208,6 @@ class SoftPrototype(ClusterContrast):
             term = form(normalize(features), self.weighted[memory], labels, self.config.temperature)
             losses["_prototypes"] = share * term
         return losses
-
-    def instances(self, modality: Modality, drawn: Drawn, clock: Clock) -> Tensor:
-        """Recognise every image, also those drawn from all, among the images of its modality."""
-        c = self.config
-        labels = self.labels[modality] if c.instance_negatives == "masked" else None
-        task = drawn.looks, drawn.index, self.banks[modality], c.instance_temperature, labels
-        if clock.step == 0:
-            self.figures.append({"hardest_negatives": hardest_share(*task)})
-        return instance_loss(*task)
 
     def across(self, clock: Clock) -> tuple[Modality, Tensor, Tensor]:
         """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
@@ -276,10 +224,9 @@ class SoftPrototype(ClusterContrast):
         for modality, drawn in self.drawn.items():
             self.memories[modality].update(drawn.features, drawn.labels)
             if self.shares.instance or self.shares.prototypes:
-                bank = self.banks[modality]
-                self.banks[modality] = update_bank(bank, drawn.looks, drawn.index, c.instance_momentum)
+                self.banks[modality].update(drawn)
         if c.phase == "second":
-            ema_update(self.teacher, self.encoder, ema_coefficient(clock.iteration, self.alpha))
+            ema_step(self.teacher, self.encoder, c.ema_window, clock)
             share_statistics(self.teacher, self.encoder)
 
     def diagnostics(self) -> Mapping[str, Tensor]:

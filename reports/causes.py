@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from reports.bootstrap import mean_interval
+from reports.colours import difference
 from reports.evaluation import SavedEvaluation
 from reports.style import NEUTRAL, PALETTE, SMALL, WRONG, new_figure, shared_legend
 
@@ -19,6 +21,8 @@ CLOTHES = ("top", "bottom", "pattern")
 """Columns that make an outfit."""
 TRAITS = ("top", "top_colour", "pattern", "bottom", "bottom_colour", "shoes", "hat", "bag", "jacket")
 """Columns whose agreement is looked at, where the generator wrote them."""
+ALIKE = 20.0
+"""Largest distance in CIELAB of colours that count as the same; about 2 is just visible."""
 OCCLUDED = 0.1
 """Share of a person that must be covered to be called occluded."""
 VIEWS = ("front", "side", "back")
@@ -93,7 +97,8 @@ def view_of(azimuth: np.ndarray) -> np.ndarray:
 def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait], int]:
     """What wrong first places have in common with the query's person, and how many of them there are.
 
-    ``expected`` is what a wrong image picked at random from the gallery would share, over the same queries.
+    ``expected`` is what a wrong image picked at random from the gallery would share, over the same queries. Colours are
+    drawn freely, so those at most ``ALIKE`` apart are the same; all else is compared by name.
     """
     valid = ~np.isnan(evaluation.average_precision)
     wrong = np.flatnonzero(valid & ~evaluation.matches[:, 0] & (evaluation.order[:, 0] >= 0))
@@ -104,12 +109,17 @@ def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait
     columns = {"top, bottom and pattern": list(CLOTHES), **{n.replace("_", " "): [n] for n in TRAITS if n in truth}}
     found = []
     for label, names in columns.items():
-        same = np.all([queries[n].to_numpy()[:, None] == gallery[n].to_numpy() for n in names], axis=0)
+        same = np.all([_alike(n, queries[n].to_numpy(str), gallery[n].to_numpy(str)) for n in names], axis=0)
         expected = np.sum(same & others, axis=1) / np.maximum(others.sum(axis=1), 1)
         confused = same[np.arange(len(wrong)), first]
         if len(wrong):
             found.append(Trait(label, float(confused.mean()), float(expected.mean())))
     return found, len(wrong)
+
+
+def _alike(name: str, some: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Whether each of some values of a trait is the same as each of others, ``[N, M]``."""
+    return difference(some, others) <= ALIKE if name.endswith("_colour") else some[:, None] == others
 
 
 def causes_figure(found: list[Level]) -> Figure:

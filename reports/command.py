@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.options import Parser
 from engine.registry import UsageError
 from reports.comparison import compare
 from reports.report import report_on
 from reports.sources import find_sources
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the report and print where it is."""
-    parser = argparse.ArgumentParser(prog="run.py report", description=__doc__)
+def parser() -> ArgumentParser:
+    """All options of ``run.py report``."""
+    parser = Parser(prog="run.py report", description=__doc__)
     parser.add_argument(
         "runs",
         type=Path,
@@ -29,7 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="folder to write; for one run by default 'report' in its folder",
     )
     parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the report and print where it is.
+
+    Raises:
+        UsageError: a wrong option, or what is named is no run.
+    """
+    options = parser().parse_args(arguments)
     sources = find_sources(options.runs)
     if len(sources) > 1:
         if options.output is None:

@@ -182,7 +182,8 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
         caption = (
             f"What the wrong person in first place has in common with the query's person, over {wrong} queries with a "
             "wrong first place, beside what a wrong gallery image picked at random would share: far right of the grey "
-            "point, the trait misleads."
+            f"point, the trait misleads. Colours at most {causes.ALIKE:.0f} apart in CIELAB count as the same (about 2 "
+            "is just visible); all else is compared by kind."
         )
         alt = ", ".join(f"{t.name}: {t.confused:.0%}, at random {t.expected:.0%}" for t in shared)
         figure = causes.traits_figure(shared)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.journal import Journal
+from engine.options import missing
 from engine.registry import UsageError
 from leaderboard.record import Record, read_record
 from protocols.base import QueryScores
@@ -81,10 +82,12 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
     """The runs and records that paths name: a run's folder, a record file, or a folder with any number of either.
 
     Raises:
-        UsageError: a path holds neither, or a file is no valid record.
+        UsageError: nothing is at a path, it holds neither, or a file is no valid record.
     """
     found: dict[Path, Source] = {}
     for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: {missing(path)}")
         files = list(_files(path))
         if not files:
             raise UsageError(

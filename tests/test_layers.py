@@ -17,7 +17,8 @@ ALLOWED = {
     "datasets": BASICS | {"datasets", "engine.memory"},
     "protocols": BASICS | {"protocols", "datasets"},
     "leaderboard": BASICS | {"leaderboard"},
-    "reports": BASICS | {"engine.journal", "reports", "leaderboard", "protocols.base", "datasets.base"},
+    "reports": BASICS
+    | {"engine.journal", "engine.options", "reports", "leaderboard", "protocols.base", "datasets.base"},
 }
 
 

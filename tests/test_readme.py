@@ -25,9 +25,7 @@ def commands() -> list[str]:
 def test_every_command_is_understood(command: str) -> None:
     words = command.split()[2:]
     if not words[0].startswith("-"):
-        module = import_module(COMMANDS[words[0]])
-        if hasattr(module, "parser"):
-            module.parser().parse_args(words[1:])
+        import_module(COMMANDS[words[0]]).parser().parse_args(words[1:])
         return
     options = parser().parse_args(words)
     if options.method is None:

@@ -102,12 +102,14 @@ def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
         f"{left} of {len(jobs)} jobs to run; they name {todo.named} trainings, {todo.distinct} different ones, "
         f"{todo.distinct - len(todo.missing)} finished; {len(todo.missing)} to train ({todo.steps} steps)"
     )
-    if todo.seconds is None:
-        console.print("time: unknown, for no training on these images is finished yet")
-    else:
+    if len(todo.unknown) < len(todo.missing) or not todo.missing:
         minutes = todo.seconds / 60 / min(slots, max(left, 1))
         console.print(
             f"training time: about {minutes:.0f} min with {slots} at once, if they are as fast as those finished before"
+        )
+    if todo.unknown:
+        console.print(
+            f"training time: no estimate for {len(todo.unknown)} trainings: none on these images is finished yet"
         )
 
 

@@ -6,13 +6,14 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from datasets.source import open_dataset
-from engine.cli import Parser
 from engine.config import SHARED
+from engine.options import Parser
 from engine.registry import METHODS, PROTOCOLS, UsageError
 from engine.sweep.board import Board, failure, listing
 from engine.sweep.jobs import State
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.dry_run:
         listing(grids, slots, console)
         return
-    launcher = _launcher(options, slots, threads)
+    launcher = _launcher(options, slots, threads, console)
     for grid in grids:
         grid.write()
     try:
@@ -126,9 +127,9 @@ def _threads(options: Namespace) -> int:
     return max(1, len(os.sched_getaffinity(0)) // (options.jobs or 1))
 
 
-def _launcher(options: Namespace, slots: int, threads: int) -> Launcher:
+def _launcher(options: Namespace, slots: int, threads: int, console: Console) -> Launcher:
     if options.launcher == "local":
         return LocalLauncher(slots, use_gpu=options.device != "cpu")
     limits = {"partition": options.partition, "gpus": options.gpus, "time": options.time or 60}
     more = dict(item.split("=", 1) for item in options.sbatch)
-    return SlurmLauncher(threads, limits, more)
+    return SlurmLauncher(threads, limits, more, tell=partial(console.print, markup=False))

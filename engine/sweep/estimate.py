@@ -23,14 +23,16 @@ class Work:
         distinct: each once.
         missing: of these, those that are not finished.
         users: how many jobs need a training, by its key.
-        seconds: for the missing ones, one after another; None where no training of this data is finished.
+        seconds: for the missing ones, one after another, but for those ``unknown``.
+        unknown: of the missing ones, those on data that no finished training tells the time of.
     """
 
     named: int
     distinct: int
     missing: list[StagePlan]
     users: Counter[str]
-    seconds: float | None
+    seconds: float
+    unknown: list[StagePlan]
 
     @property
     def steps(self) -> int:
@@ -44,18 +46,24 @@ def work(jobs: Iterable[Job]) -> Work:
     users = Counter(plan.key for plan in plans)
     distinct = {plan.key: plan for plan in plans}
     missing = [plan for plan in distinct.values() if not plan.finished]
-    return Work(len(plans), len(distinct), missing, users, _seconds(missing))
+    seconds, unknown = _seconds(missing)
+    return Work(len(plans), len(distinct), missing, users, seconds, unknown)
 
 
-def _seconds(missing: Sequence[StagePlan]) -> float | None:
-    """From the finished trainings beside them: of the same method where there is one, else the mean of all."""
-    if not missing:
-        return 0.0
-    rates = _seconds_per_step(missing[0].folder.parent, missing[0].description["data"])
-    if not rates:
-        return None
-    mean = fmean(rates.values())
-    return sum(_steps(plan) * rates.get(plan.method, mean) for plan in missing)
+def _seconds(missing: Sequence[StagePlan]) -> tuple[float, list[StagePlan]]:
+    """From finished trainings on the same data: of the same method where there is one, else the mean of all."""
+    rates = {
+        (stages, data): _seconds_per_step(stages, data)
+        for stages, data in {(plan.folder.parent, plan.description["data"]) for plan in missing}
+    }
+    total, unknown = 0.0, []
+    for plan in missing:
+        known = rates[plan.folder.parent, plan.description["data"]]
+        if known:
+            total += _steps(plan) * known.get(plan.method, fmean(known.values()))
+        else:
+            unknown.append(plan)
+    return total, unknown
 
 
 def _seconds_per_step(stages: Path, data: str) -> dict[str, float]:

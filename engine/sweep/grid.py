@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import CONFIGS, read_file
+from engine.options import missing
 from engine.registry import UsageError, did_you_mean
 
 Scalar = bool | int | float | str | None
@@ -43,7 +44,7 @@ def read_rows(method: str, file: Path | None = None) -> list[Row]:
             known = sorted(path.stem for path in file.parent.glob("*.py"))
             raise UsageError(f"no ablation grid for '{method}': {did_you_mean(method, known)}; or give one with --grid")
     elif not file.is_file():
-        raise UsageError(f"--grid {file}: no such file")
+        raise UsageError(f"--grid {file}: {missing(file)}")
     try:
         rows = read_file(file).get("rows")
     except Exception as error:  # any mistake that a Python file can hold

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,9 @@ from engine.sweep.worker import Worker
 
 MINUTES_A_YEAR = 60 * 24 * 365
 SILENCE = 600.0
-"""Seconds for which a cluster's queue may fail to answer."""
+"""Seconds for which a cluster's queue may fail to answer before that is told."""
+LATENESS = 90.0
+"""Seconds that a file from another machine may take to be seen; NFS remembers for 60 that there is none."""
 
 
 class Launcher(ABC):
@@ -32,6 +34,8 @@ class Launcher(ABC):
 
     poll: float
     """Seconds between two looks at the jobs."""
+    lateness: float = 0.0
+    """Seconds that what a job has written may take to be seen after its end."""
 
     @abstractmethod
     def start(self, job: Job) -> None:
@@ -99,11 +103,15 @@ class SlurmLauncher(Launcher):
         cpus: a job.
         options: ``partition``, ``gpus`` and ``time`` (minutes); None for the cluster's default.
         more: further options of sbatch: ``{"account": "me"}``.
+        tell: says what a person should know while jobs run.
     """
 
     poll = 3.0
+    lateness = LATENESS
 
-    def __init__(self, cpus: int, options: Mapping[str, Any], more: Mapping[str, str]) -> None:
+    def __init__(
+        self, cpus: int, options: Mapping[str, Any], more: Mapping[str, str], tell: Callable[[str], None]
+    ) -> None:
         for program in ("sbatch", "srun", "squeue"):
             if shutil.which(program) is None:
                 raise UsageError(f"--launcher slurm: no {program} on PATH; start it where Slurm is, or use local")
@@ -116,8 +124,10 @@ class SlurmLauncher(Launcher):
             "stderr_to_stdout": True,
             "setup": [f"export PYTHONPATH={shlex.quote(str(ROOT))}:$PYTHONPATH"],
         }
+        self.tell = tell
         self.queue: set[str] = set()
-        self.answered = time.monotonic()
+        self.heard: float | None = None
+        """When the queue last answered, or its silence was last told."""
 
     def start(self, job: Job) -> None:
         executor = submitit.SlurmExecutor(folder=job.folder / "submit", max_num_timeout=1000)
@@ -140,9 +150,15 @@ class SlurmLauncher(Launcher):
         # not sacct, which needs an accounting data base
         asked = subprocess.run(["squeue", "--me", "-h", "-o", "%i"], check=False, capture_output=True, text=True)
         if asked.returncode == 0:
-            self.queue, self.answered = set(asked.stdout.split()), time.monotonic()
-        elif time.monotonic() > self.answered + SILENCE:
-            raise UsageError(f"squeue has not answered for {SILENCE:.0f} s ({asked.stderr.strip()}); try again later")
+            self.queue, self.heard = set(asked.stdout.split()), time.monotonic()
+        elif self.heard is None:  # which jobs an earlier command left there is unknown: start none twice
+            raise UsageError(f"squeue does not answer ({asked.stderr.strip()}); try again later, queued jobs go on")
+        elif time.monotonic() > self.heard + SILENCE:
+            self.heard = time.monotonic()
+            self.tell(
+                f"squeue has not answered for {SILENCE:.0f} s ({asked.stderr.strip()}): waiting; queued jobs go on, "
+                "and the same command finds them again"
+            )
 
 
 def _note(job: Job, launcher: str, handle: submitit.Job[None]) -> None:

@@ -15,7 +15,8 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
     """Bring every job to its end; one that fails leaves the others alone.
 
     A job starts only if no running job is at the training it would begin with: rows with the same first stage wait
-    for the one that trains it, then share it. Jobs that an earlier call has left running are waited for.
+    for the one that trains it, then share it. Jobs that an earlier call has left running are waited for. Jobs are
+    stopped where a person interrupts; any other error leaves them running, for a later call to find.
 
     Args:
         jobs: in the order they should start.
@@ -26,10 +27,13 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
     launcher.look()
     running = [job for job in jobs if not job.done and launcher.alive(job)]
     waiting = [job for job in jobs if not job.done and job not in running]
+    gone: dict[Job, float] = {}
     try:
         while waiting or running:
             launcher.look()
-            ended = [job for job in running if not launcher.alive(job)]
+            now = time.monotonic()
+            gone = {job: gone.get(job, now) for job in running if not launcher.alive(job)}
+            ended = [job for job, since in gone.items() if _settled(job, now - since, launcher)]
             for job in ended:
                 _close(job)
             running = [job for job in running if job not in ended]
@@ -43,7 +47,7 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
                     job.fail(str(error))
             show()
             time.sleep(launcher.poll if running else 0)
-    except BaseException:
+    except KeyboardInterrupt:
         for job in running:
             launcher.stop(job)
         deadline = time.monotonic() + 10
@@ -67,6 +71,11 @@ def _next(job: Job) -> str:
     """What a job would train next; a job that has only to be scored is in nobody's way."""
     plan = job.next_stage
     return job.name if plan is None else plan.key
+
+
+def _settled(job: Job, seconds: float, launcher: Launcher) -> bool:
+    """Whether all is known of a job whose process is gone for so long: its record or error is there, or not to come."""
+    return job.state is not State.PENDING or seconds >= launcher.lateness
 
 
 def _close(job: Job) -> None:

@@ -22,7 +22,7 @@ from reports.site.field import field_grids, field_json, field_legend, field_pane
 from reports.site.grid import Grid
 from reports.site.methods import MethodPage, read_methods
 from reports.site.render import HERE, render
-from reports.site.runs import report_context, report_files, run_facts, runs_grid, score_grid, settings_of
+from reports.site.runs import command_of, report_context, report_files, run_facts, runs_grid, score_grid, settings_of
 from reports.site.sources import REPORT, RunSource, find_runs, read_json
 
 PLOTLY = "plotly.min.js"
@@ -167,6 +167,7 @@ def _run_page(run: RunSource, content: Content, page: Path, with_pictures: bool)
         facts=run_facts(run.record),
         scores=score_grid(run.record),
         settings=settings_of(run.record),
+        command=command_of(run.record),
         report=None if report is None else report_context(report, pictures),
     )
 

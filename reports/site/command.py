@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.files import StorageError
+from engine.options import Parser, missing
 from engine.registry import UsageError
 from leaderboard.build import FOLDER
 from reports.site.build import build_site, read_content
@@ -18,14 +19,9 @@ MARK = ".usvi-site"
 RUNS = Path("runs")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Build the site beside its place, then put it there.
-
-    Raises:
-        UsageError: a path, record or report is wrong.
-        StorageError: the disk refused a write; the former site is left as it was.
-    """
-    parser = argparse.ArgumentParser(prog="run.py site", description=__doc__)
+def parser() -> ArgumentParser:
+    """All options of ``run.py site``."""
+    parser = Parser(prog="run.py site", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site")
     parser.add_argument(
         "--runs", type=Path, metavar="DIR", help="finished runs, whose reports get pages; 'runs' by default if there"
@@ -34,10 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--leaderboard", type=Path, default=FOLDER, metavar="DIR", help="folder with records and published.csv"
     )
     parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Build the site beside its place, then put it there.
+
+    Raises:
+        UsageError: an option, path, record or report is wrong.
+        StorageError: the disk refused a write; the former site is left as it was.
+    """
+    options = parser().parse_args(arguments)
     runs = options.runs or (RUNS if RUNS.is_dir() else None)
     if runs is not None and not runs.is_dir():
-        raise UsageError(f"--runs {runs}: no such folder; name the --output folder of finished runs")
+        raise UsageError(f"--runs {runs}: {missing(runs)}; name the --output folder of finished runs")
+    if not options.leaderboard.is_dir():
+        raise UsageError(f"--leaderboard {options.leaderboard}: {missing(options.leaderboard)}")
     _refuse_strange(options.output)
     content = read_content(options.leaderboard, runs)
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 from leaderboard.build import lacking
 from leaderboard.markdown import MISSING
@@ -15,6 +16,9 @@ from reports.site.board import protocol_name
 from reports.site.grid import Cell, Grid, Line, Link, figure_cell
 from reports.site.sources import RunSource
 
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = Path("engine/weights")
+"""Where the suite keeps starting weights of its own."""
 IN_RECORD = ("scores", "made")
 """Sections of a report that say what the page shows of the record anyway."""
 EXPLORED = ("tsne", "rankings")
@@ -41,6 +45,20 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
 
 def _gallery(record: Record) -> tuple[int | None, str]:
     return record.result.headline["shots"], record.result.headline["gallery"]
+
+
+def command_of(record: Record) -> str:
+    """The command that repeats a run, where the folder of real data, ``DIR``, is filled in."""
+    result, synthetic = record.result, record.result.dataset["synthetic"]
+    spec = None if synthetic is None else synthetic.get("spec", {})
+    data = "DIR" if spec is None else ":".join(["synthetic", ",".join(f"{k}={v}" for k, v in spec.items())])
+    weights = result.start_weights["source"]
+    shipped = SHIPPED / weights
+    words = ["--method", result.method, "--protocol", result.protocol, "--seed", str(result.seed)]
+    words += ["--setting", result.setting, "--data", data.rstrip(":")]
+    words += ["--weights", shipped.as_posix() if (ROOT / shipped).is_file() else weights]
+    chosen = cast(list[str], record.provenance.get("chosen", []))
+    return shlex.join(["python", "run.py", *words, *chosen])
 
 
 def score_grid(record: Record) -> Grid:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
+from benchmarks import reference_loop, training
 from benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_flops
+from benchmarks.methods import PARENT
 from benchmarks.reference_loop import Pictures, SampleMemory, Size
-from benchmarks.training import HEADER, Watch, rows
+from benchmarks.training import HEADER, Watch, beside, rows, warm_seconds
 from components.encoder import EncoderConfig, build_encoder
 from components.memory import ClusterMemory
 from datasets.base import ImageTable
+from engine.registry import UsageError
 from methods.cluster_contrast import ClusterContrastConfig
 
 CPU = torch.device("cpu")
@@ -68,6 +73,34 @@ def test_the_loop_opens_and_varies_images_one_by_one(tmp_path: Path) -> None:
         assert torch.allclose(plain, plain[:, :1, :1].expand_as(plain), atol=1e-5)
         assert torch.equal(colourless[0], colourless[2])
         assert int(row) == 0
+
+
+def test_the_first_epoch_is_not_measured() -> None:
+    epochs = [{"seconds": {"embed": e, "cluster": 2 * e, "train": 3 * e}} for e in (100.0, 1.0, 3.0)]
+    assert warm_seconds(epochs) == {"embed": 2.0, "cluster": 4.0, "train": 6.0}
+    with pytest.raises(UsageError, match=r"train\.epochs=2"):
+        warm_seconds(epochs[:1])
+
+
+def test_the_loop_s_first_epoch_is_not_measured_either(
+    tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops = iter([{"embed": 90.0, "cluster": 90.0, "step": 90.0}, {"embed": 1.0, "cluster": 2.0, "step": 3.0}])
+    monkeypatch.setattr(reference_loop, "epoch", lambda *given: dict(next(loops)))
+    monkeypatch.setattr(training, "matmul_tflops", lambda *given: 1.0)
+    monkeypatch.setattr(training, "encoder_seconds", lambda *given: 0.1)
+    options = Namespace(
+        data=str(tiny_people["sysu"]),
+        device="cpu",
+        schedule=None,
+        reference=True,
+        workers=0,
+        set=["train.iterations=2", "method.k1=6", "encoder.width=8"],
+    )
+    ours = {"epoch_s": {"embed": 1.0, "cluster": 1.0, "train": 1.0}, "step_s": 0.5}
+    found = beside({PARENT: ours}, options, Watch())
+    assert found["ratios"]["epoch"] == pytest.approx(6.0 / 3.0)
+    assert found["ratios"]["step"] == pytest.approx(1.5 / 0.5)
 
 
 def test_a_row_of_the_table_has_a_cell_a_column() -> None:

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from components.ema import alpha_for, ema_coefficient, ema_update, make_teacher, share_statistics
+from components.ema import alpha_for, ema_coefficient, ema_step, ema_update, make_teacher, share_statistics
+from engine.types import Clock
 
 
 def network() -> nn.Sequential:
@@ -51,6 +52,18 @@ def test_teacher_is_the_loop_average_of_its_students():
         ]
     for found, wanted in zip(teacher.parameters(), expected, strict=True):
         assert torch.allclose(found, wanted)
+
+
+@pytest.mark.parametrize(("step", "old"), [(0, 0.0), (1, 0.5), (3, 0.75), (9, 0.75)])
+def test_a_step_averages_all_students_then_a_fraction_of_the_stage(step: int, old: float) -> None:
+    """A fifth of 20 steps is a decay of 3/4, which the plain mean of all students reaches at the fourth."""
+    student = network()
+    teacher = make_teacher(student)
+    before = teacher[0].weight.clone()
+    with torch.no_grad():
+        student[0].weight += 1
+    ema_step(teacher, student, 0.2, Clock(step // 5, 4, step % 5, 5, 0))
+    torch.testing.assert_close(teacher[0].weight, before + (1 - old))
 
 
 def test_first_update_copies_the_student_and_shares_nothing():

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.instance_discrimination import hardest_share, instance_logits, instance_loss, update_bank
+from components.drawn import Drawn
+from components.instance_discrimination import (
+    ImageBank,
+    InstanceSettings,
+    hardest_share,
+    instance_logits,
+    instance_loss,
+    update_bank,
+)
 
 
 def at(*degrees: float) -> Tensor:
@@ -108,3 +118,37 @@ def test_the_share_of_the_hardest_negatives() -> None:
     share = hardest_share(features, index, bank, 0.1, labels, count=3)
     assert float(share) == pytest.approx(sum(expected) / len(expected))
     assert float(hardest_share(features, index, bank, 0.1, count=50)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("negatives", ["masked", "all"])
+def test_a_bank_is_made_read_and_moved_as_its_settings_say(negatives: str) -> None:
+    features, index, bank, labels = random_case()
+    settings = InstanceSettings(instance_negatives=negatives, instance_temperature=0.3, instance_momentum=0.6)  # type: ignore[arg-type]
+    ours = ImageBank(3 * bank, labels, settings)
+    drawn = Drawn(features[:0], labels[:0], features.requires_grad_(), index)
+    spared = labels if negatives == "masked" else None
+    torch.testing.assert_close(ours.loss(drawn), instance_loss(features, index, bank, 0.3, spared))
+    torch.testing.assert_close(ours.hardest_share(drawn), hardest_share(features, index, bank, 0.3, spared))
+    ours.update(drawn)
+    torch.testing.assert_close(ours.rows, update_bank(bank, features.detach(), index, 0.6))
+    assert not ours.rows.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("changed", "progress", "expected"),
+    [
+        ({}, 0.0, (2.0, 0.5)),
+        ({}, 0.2, (1.0, 0.75)),
+        ({}, 0.9, (0.0, 1.0)),
+        ({"instance_floor": 0.3}, 0.9, (0.3, 1.0)),
+        ({"scheduled": False}, 0.0, (0.2, 1.0)),
+        ({"scheduled": False, "instances": False}, 0.0, (0.0, 1.0)),
+        ({"instances": False}, 0.0, (0.0, 1.0)),
+    ],
+    ids=str,
+)
+def test_weight_moves_from_instances_to_classes(
+    changed: dict[str, Any], progress: float, expected: tuple[float, float]
+) -> None:
+    settings = InstanceSettings(**{"instance_weight": 2.0, **changed})
+    assert settings.instance_weights(progress) == pytest.approx(expected)

@@ -14,7 +14,6 @@ from components.clustering import centroids
 from components.soft_prototypes import (
     FORMS,
     SoftPrototypes,
-    describe,
     extreme_loss,
     fused_loss,
     joint_loss,
@@ -256,7 +255,7 @@ def test_no_gradient_reaches_weights_or_centroids() -> None:
 
 
 def test_what_is_described() -> None:
-    figures = {name: float(value) for name, value in describe(ROWS, prototypes(3)).items()}
+    figures = {name: float(value) for name, value in prototypes(3).figures(ROWS).items()}
     w = [[0.562541, 0.437459], [0.536319, 0.463681]]
     assert figures["prototypes"] == 2
     assert figures["effective_prototypes"] == pytest.approx(sum(1 / (a * a + b * b) for a, b in w) / 2, abs=1e-4)

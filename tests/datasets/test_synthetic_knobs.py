@@ -18,7 +18,7 @@ from datasets.synthetic.spec import SyntheticSpec
 from datasets.synthetic.view import draw_view
 
 USUAL = SyntheticSpec(size="tiny")
-LOOKS = {field.name for field in fields(Camera)} - {"number", "band", "place", "near_place"}
+LOOKS = {field.name for field in fields(Camera)} - {"number", "band", "place"}
 CHANGES: dict[str, tuple[float, set[str]]] = {
     "modality_gap": (0.0, set()),
     "camera_gap": (0.0, {"view.elevation", *(f"camera.{name}" for name in LOOKS)}),

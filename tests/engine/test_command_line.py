@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from components.encoder import EncoderConfig, build_encoder
-from engine.cli import main
+from engine.cli import main, parser, prepare
+from engine.plan import StagePlan
+from engine.progress import Progress
+from engine.stage import exclusive, start_clean
+from engine.training import StageTraining
 from leaderboard.record import headline_scores, missing_trials, read_record
+from reports.site.runs import command_of
 
 QUICK = [
     "train.epochs=2",
@@ -80,6 +89,16 @@ def test_the_record_is_complete_and_traceable(finished: Path, tiny_people: dict[
     assert 0 < result.chance["mAP"] < 1
     assert record.provenance["threads"] == 1
     assert record.provenance["global_batch"] == 16
+
+
+def test_the_command_on_a_run_s_page_repeats_it(finished: Path, tiny_people: dict[str, Path]) -> None:
+    """A run's folder is named by a hash of its settings, data, starting weights and trainings."""
+    path = the_record(finished, "sysu_all")
+    program, script, *words = shlex.split(command_of(read_record(path)))
+    assert (program, script) == ("python", "run.py")
+    assert {"--data", "--weights", "--set", "method.eps=0.5"} <= set(words)
+    again = prepare(parser().parse_args(words), Progress(console=Console(quiet=True)))
+    assert again.folder.name == path.parent.name
 
 
 def test_a_second_protocol_reuses_the_training(
@@ -329,6 +348,36 @@ def test_an_unfinished_training_is_continued_or_discarded_only_if_asked(
         assert read_record(the_record(output, "sysu_all")).result == expected
 
 
+def test_a_training_that_begins_anew_is_held_from_the_cleaning_on(
+    finished: Path, tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "runs"
+    shutil.copytree(finished, output)
+    events: list[str] = []
+
+    @contextmanager
+    def held(plan: StagePlan, wait: bool = False) -> Iterator[None]:
+        events.append("hold")
+        with exclusive(plan, wait):
+            yield
+        events.append("let go")
+
+    def cleaned(plan: StagePlan) -> None:
+        events.append("clean")
+        start_clean(plan)
+
+    def trained(training: StageTraining) -> None:
+        events.append("train")
+        train(training)
+
+    train = StageTraining.run
+    monkeypatch.setattr(StageTraining, "run", trained)
+    monkeypatch.setattr("engine.run.exclusive", held)
+    monkeypatch.setattr("engine.run.start_clean", cleaned)
+    assert main([*command(output, str(tiny_people["sysu"])), "--overwrite"]) == 0
+    assert events == ["hold", "clean", "train", "let go"]
+
+
 def test_scoring_leaves_global_random_state_alone(finished: Path, tiny_people: dict[str, Path]) -> None:
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
     assert main(command(finished, str(tiny_people["sysu"]))) == 0
@@ -339,6 +388,14 @@ def test_scoring_leaves_global_random_state_alone(finished: Path, tiny_people: d
 def test_an_unknown_command_is_told_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pretrian"]) == 2
     assert "pretrain" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["report runs", "site", "pretrain"])
+def test_a_misspelt_option_of_a_command_is_told_with_the_nearest(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), "--ouptut=x"]) == 2
+    assert "did you mean --out" in capsys.readouterr().err
 
 
 def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from engine.files import locked, write_json
+from engine.journal import Journal
 from engine.plan import StagePlan
+from engine.sweep.board import listing
 from engine.sweep.estimate import work
 from engine.sweep.grid import Row
 from engine.sweep.jobs import Job, State
 from engine.sweep.launch import Launcher, LocalLauncher
+from engine.sweep.planning import Grid
 from engine.sweep.schedule import run_jobs
 from methods.base import MethodConfig
 
 
-def make_job(folder: Path, name: str, *stages: str) -> Job:
-    description = {"data": "d", "train": {"iterations": 10}}
+def make_job(folder: Path, name: str, *stages: str, data: str = "d") -> Job:
+    description = {"data": data, "train": {"iterations": 10}}
     plans = [
         StagePlan(key, folder / "stages" / key, "m", MethodConfig(), i, 2, 1, 0, description)
         for i, key in enumerate(stages)
@@ -65,6 +70,40 @@ class TickLauncher(Launcher):
             elif job.name not in self.killed:
                 write_json(job.folder / "record.json", {})
             self.running.remove(job)
+
+
+def finish(folder: Path, name: str, data: str, method: str, seconds: float) -> None:
+    """Leave a finished training of two steps an epoch behind."""
+    stage = folder / "stages" / name
+    write_json(stage / "finished.json", {})
+    write_json(stage / "config.json", {"data": data, "method": method})
+    line = {"kind": "epoch", "seconds": {"train": 2 * seconds}, "steps": 2}
+    Journal(stage / "journal.jsonl").replace([line, line])
+
+
+def test_time_is_estimated_from_trainings_on_the_same_images(tmp_path: Path) -> None:
+    """Two epochs of ten steps each."""
+    small, large = make_job(tmp_path, "a", "one", data="small"), make_job(tmp_path, "b", "two", data="large")
+    assert work([small, large]).unknown == [*small.plans, *large.plans]
+    finish(tmp_path, "x", "small", "m", 3.0)
+    todo = work([large, small])
+    assert todo.seconds == pytest.approx(20 * 3.0)
+    assert todo.unknown == large.plans
+    finish(tmp_path, "y", "large", "another", 50.0)
+    todo = work([small, large])
+    assert todo.seconds == pytest.approx(20 * 3.0 + 20 * 50.0)
+    assert todo.unknown == []
+
+
+def test_the_listing_says_for_which_trainings_there_is_no_estimate(tmp_path: Path) -> None:
+    jobs = [make_job(tmp_path, "a", "one", data="small"), make_job(tmp_path, "b", "two", "three", data="large")]
+    finish(tmp_path, "x", "small", "m", 30.0)
+    grid = Grid("m", "p", tmp_path, [job.row for job in jobs], {job.row.name: {0: job} for job in jobs}, {})
+    console = Console(file=StringIO(), width=200)
+    listing([grid], 1, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "about 10 min" in text
+    assert "no estimate for 2 trainings" in text
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5])

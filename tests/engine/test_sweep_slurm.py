@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.environment import ROOT
+from engine.files import write_json
 from engine.registry import UsageError
 from engine.sweep.grid import Row
 from engine.sweep.jobs import Job, State
@@ -39,9 +40,10 @@ def make_job(folder: Path) -> Job:
     return Job(folder / "jobs" / "sclhm-seed0-abc", Row("full", {}), 0, ["--method", "sclhm"], [], "grid")
 
 
-def make_launcher(**more: str) -> SlurmLauncher:
-    launcher = SlurmLauncher(8, {"partition": "gpu", "gpus": 1, "time": 90}, more)
-    launcher.poll = 0.01
+def make_launcher(told: list[str] | None = None, **more: str) -> SlurmLauncher:
+    tell = [].append if told is None else told.append
+    launcher = SlurmLauncher(8, {"partition": "gpu", "gpus": 1, "time": 90}, more, tell)
+    launcher.poll, launcher.lateness = 0.01, 0.0
     return launcher
 
 
@@ -99,17 +101,69 @@ def test_a_refusal_of_sbatch_fails_the_job_only(slurm: Path, tmp_path: Path) -> 
     assert "sbatch refused" in (job.error or "")
 
 
-def test_a_queue_that_does_not_answer_keeps_its_jobs(slurm: Path, tmp_path: Path) -> None:
+def test_a_job_may_leave_the_queue_before_its_record_is_seen(slurm: Path, tmp_path: Path) -> None:
+    """As on a disk that machines share: what one has written, another sees later."""
     job = make_job(tmp_path)
-    job.prepare()
     launcher = make_launcher()
-    launcher.start(job)
+    launcher.lateness = 60.0
+    states = []
+
+    def show() -> None:
+        (slurm / "queue").write_text("")
+        states.append(job.state)
+        if len(states) == 5:
+            write_json(job.folder / "record.json", {})
+
+    run_jobs([job], launcher, 1, show)
+    assert states == [State.PENDING] * 5 + [State.DONE]
+    assert not (job.folder / "error.json").exists()
+
+
+def test_a_queue_that_does_not_answer_keeps_its_jobs_and_that_is_told(slurm: Path, tmp_path: Path) -> None:
+    job = make_job(tmp_path)
+    told: list[str] = []
+    launcher = make_launcher(told)
+    working = (slurm / "squeue").read_text()
+    looks = 0
+
+    def show() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            (slurm / "squeue").write_text("#!/bin/sh\necho no route >&2\nexit 1\n")
+        if looks in (4, 6):
+            assert launcher.heard is not None
+            launcher.heard -= 1000
+        if looks == 8:
+            write_json(job.folder / "record.json", {})
+            (slurm / "squeue").write_text(working)
+            (slurm / "queue").write_text("")
+
+    run_jobs([job], launcher, 1, show)
+    assert job.state is State.DONE
+    assert not (slurm / "cancelled").exists()
+    assert len(told) == 2, "once for each such while"
+    assert "no route" in told[0]
+    assert "same command" in told[0]
+
+
+def test_a_queue_that_never_answered_ends_the_command_before_anything_is_started(slurm: Path, tmp_path: Path) -> None:
     (slurm / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    launcher.look()
-    assert launcher.alive(job)
-    launcher.answered -= 1000
-    with pytest.raises(UsageError, match="squeue has not answered"):
-        launcher.look()
+    with pytest.raises(UsageError, match="squeue does not answer"):
+        run_jobs([make_job(tmp_path)], make_launcher(), 1, lambda: None)
+    assert not (slurm / "script").exists()
+
+
+@pytest.mark.parametrize(("error", "cancelled"), [(KeyboardInterrupt, True), (OSError, False)])
+def test_jobs_are_cancelled_by_an_interrupt_only(
+    slurm: Path, tmp_path: Path, error: type[BaseException], cancelled: bool
+) -> None:
+    def show() -> None:
+        raise error
+
+    with pytest.raises(error):
+        run_jobs([make_job(tmp_path)], make_launcher(), 1, show)
+    assert (slurm / "cancelled").exists() == cancelled
 
 
 def test_without_slurm_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

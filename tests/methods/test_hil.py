@@ -433,6 +433,8 @@ def test_bad_settings_are_told() -> None:
         HILConfig(tau=1.5)
     with pytest.raises(UsageError, match=r"method.sub_centres=-1"):
         HILConfig(sub_centres=-1)
+    with pytest.raises(UsageError, match=r"method.warmup_epochs=0"):
+        HILConfig(warmup_epochs=0)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy, normalize
 from components.association import match
 from components.crossing import matched
 from components.drawn import Drawn
+from components.ema import alpha_for
 from components.memory import ClusterMemory
 from engine.config import load_config
 from engine.registry import UsageError
@@ -53,7 +54,7 @@ def started(clock: Clock = LATE, **settings: Any) -> SoftPrototype:
 
 
 def labels_of(method: SoftPrototype) -> PseudoLabels:
-    return PseudoLabels(method.labels["visible"], method.labels["infrared"])
+    return PseudoLabels(method.banks["visible"].labels, method.banks["infrared"].labels)
 
 
 def a_batch(method: SoftPrototype, extra: int = 0) -> Batch:
@@ -277,7 +278,7 @@ def test_every_switch_changes_something(settings: dict[str, Any]) -> None:
 
 
 def naive_rankwise(method: SoftPrototype, memory: Any, q: Tensor, y: int) -> Tensor:
-    rows, bank, choice = method.memories[memory].rows, method.banks[memory], method.chosen[memory]
+    rows, bank, choice = method.memories[memory].rows, method.banks[memory].rows, method.chosen[memory]
     c = method.config
     kept = [k for k in range(c.slots) if choice.counts[y, k]]
     weights = torch.stack([rows[y] @ bank[choice.index[y, k]] / c.weight_temperature for k in kept]).softmax(0)
@@ -303,8 +304,8 @@ def test_losses_equal_the_definition(epoch: int) -> None:
         for _ in samples.views:
             for position, (y, i) in enumerate(zip(samples.labels.tolist(), samples.index.tolist(), strict=True)):
                 q = next(looks)
-                bank = method.banks[m]
-                mates = [j for j in range(len(bank)) if y >= 0 and method.labels[m][j] == y and j != i]
+                bank = method.banks[m].rows
+                mates = [j for j in range(len(bank)) if y >= 0 and method.banks[m].labels[j] == y and j != i]
                 scores = q @ bank.T / c.instance_temperature
                 scores[mates] = -torch.inf
                 instance.append(-scores.log_softmax(0)[i])
@@ -360,11 +361,11 @@ def test_an_outlier_among_them_has_a_finite_loss_and_moves_its_entry() -> None:
     batch = a_batch(method, extra=5)
     for part in (batch.visible, batch.infrared):
         part.index[-1], part.labels[-1] = 4, OUTLIER
-    before = {m: bank.clone() for m, bank in method.banks.items()}
+    before = {m: bank.rows.clone() for m, bank in method.banks.items()}
     assert all(torch.isfinite(value) for value in method.loss(batch, world.clock(), 5).values())
     method.end_step(world.clock())
     for m in MODALITIES:
-        moved = (method.banks[m] != before[m]).any(1).nonzero().squeeze(1)
+        moved = (method.banks[m].rows != before[m]).any(1).nonzero().squeeze(1)
         assert torch.equal(moved, method.drawn[m].index.unique())
         assert 4 in moved
 
@@ -398,16 +399,16 @@ def test_renumbering_clusters_leaves_losses_unchanged() -> None:
 
 def test_nothing_moves_before_the_end_of_the_step_and_none_takes_gradients() -> None:
     method = started(instance_floor=0.1)
-    state = {m: (method.memories[m].rows.clone(), method.banks[m].clone()) for m in MODALITIES}
+    state = {m: (method.memories[m].rows.clone(), method.banks[m].rows.clone()) for m in MODALITIES}
     losses = method.loss(a_batch(method), LATE)
     torch.stack(list(losses.values())).sum().backward()
     assert all(p.grad is None for p in method.teacher.parameters())
     for m, (rows, bank) in state.items():
         assert torch.equal(method.memories[m].rows, rows)
-        assert torch.equal(method.banks[m], bank)
+        assert torch.equal(method.banks[m].rows, bank)
     method.end_step(LATE)
     for m, (rows, bank) in state.items():
-        for new, old in ((method.memories[m].rows, rows), (method.banks[m], bank)):
+        for new, old in ((method.memories[m].rows, rows), (method.banks[m].rows, bank)):
             assert not torch.equal(new, old)
             assert not new.requires_grad
             torch.testing.assert_close(new.norm(dim=1), torch.ones(len(new)))
@@ -435,17 +436,17 @@ def test_the_other_modality_moves_a_centroid_first_and_its_own_last(cross_update
 
 def test_the_bank_is_left_alone_where_nobody_reads_it() -> None:
     method = started(world.clock(epoch=0))
-    before = {m: bank.clone() for m, bank in method.banks.items()}
+    before = {m: bank.rows.clone() for m, bank in method.banks.items()}
     method.loss(a_batch(method), world.clock())
     method.end_step(world.clock())
-    assert all(torch.equal(bank, before[m]) for m, bank in method.banks.items())
+    assert all(torch.equal(bank.rows, before[m]) for m, bank in method.banks.items())
 
 
 def test_bank_and_centroids_start_at_the_unit_features_of_the_epoch() -> None:
     method = started()
     seen = world.features(width=method.encoder.feature_dim)
     for m in MODALITIES:
-        torch.testing.assert_close(method.banks[m], normalize(getattr(seen, m)))
+        torch.testing.assert_close(method.banks[m].rows, normalize(getattr(seen, m)))
         assert isinstance(method.memories[m], ClusterMemory)
 
 
@@ -469,7 +470,7 @@ def test_the_teacher_averages_weights_and_copies_statistics() -> None:
             p.add_(1.0)
     method.loss(a_batch(method), replace(LATE, step=3))
     method.end_step(replace(LATE, step=3))
-    share = min(1 - 1 / 14, method.alpha)  # two epochs of five steps and three
+    share = min(1 - 1 / 14, alpha_for(method.config.ema_window, LATE.iterations))  # two epochs of five steps and three
     for average, start, p in zip(method.teacher.parameters(), old, method.encoder.parameters(), strict=True):
         torch.testing.assert_close(average, share * start + (1 - share) * p.detach())
     for mine, student in zip(method.teacher.buffers(), method.encoder.buffers(), strict=True):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reports import causes
+from reports.colours import difference, lab
 from reports.distances import KINDS, all_distances, density, edges_of
 from reports.evaluation import SavedEvaluation, load_evaluation
 from tests.reports.fake_run import make_run
@@ -89,3 +90,29 @@ def test_sides_of_a_person() -> None:
 def test_no_ground_truth(tmp_path: Path) -> None:
     saved = load_evaluation(make_run(tmp_path, pictures=False, lean=True) / "evaluation.npz")
     assert causes.read_truth(saved) is None
+
+
+def test_colours_are_apart_as_they_look() -> None:
+    colours = np.array(["#ffffff", "#ff0000", "#000000", "#777777", "#ff0000"])
+    expected = [[100, 0, 0], [53.24, 80.09, 67.20], [0, 0, 0], [50.03, 0, 0], [53.24, 80.09, 67.20]]
+    np.testing.assert_allclose(lab(colours), expected, atol=0.05)
+    between = difference(colours[:2], colours)
+    assert between[0, 2] == pytest.approx(100)
+    assert between[1, 4] == 0
+    for i in range(2):
+        for j in range(5):
+            assert between[i, j] == pytest.approx(np.sqrt(np.sum((np.array(expected[i]) - expected[j]) ** 2)), abs=0.1)
+
+
+def test_similar_colours_of_wrong_first_places_are_shared_and_far_ones_not(saved: SavedEvaluation) -> None:
+    """Every person's top has a colour of its own: reds that look alike for even ones, blues for odd ones."""
+    truth = causes.read_truth(saved)
+    assert truth is not None
+    person = truth["identity"].to_numpy(int)
+    colour = [f"#c8{10 + p % 20:02d}10" if p % 2 == 0 else f"#10{10 + p % 20:02d}c8" for p in person]
+    found, _ = causes.traits(saved, truth.assign(top_colour=colour))
+    (top,) = (trait for trait in found if trait.name == "top colour")
+    rows = [row for row in range(len(saved.query)) if not saved.matches[row, 0]]
+    confused = [(saved.query.identities[row] - saved.gallery.identities[saved.order[row, 0]]) % 2 == 0 for row in rows]
+    assert 0 < np.mean(confused) < 1
+    assert top.confused == pytest.approx(np.mean(confused))

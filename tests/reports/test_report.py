@@ -170,3 +170,15 @@ def test_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no record\.json and no record below it; name the folder of a finished run"):
         main([str(tmp_path)])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_run_or_option_is_told_with_the_nearest(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs" / "sclhm-seed0", lean=True).parent
+    with pytest.raises(UsageError, match=rf"shclm-seed0: no such file or folder; did you mean {run}\?"):
+        main([str(run.with_name("shclm-seed0"))])
+    with pytest.raises(UsageError, match=r"no such file or folder; did you mean .*/runs\?$"):
+        main([str(tmp_path / "rnus" / "sclhm-seed0")])
+    with pytest.raises(UsageError, match=r"zebra: no such file or folder$"):
+        main([str(tmp_path / "zebra")])
+    with pytest.raises(UsageError, match=r"did you mean --output"):
+        main([str(run), "--outptu", "x"])

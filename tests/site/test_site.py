@@ -16,6 +16,7 @@ from engine.registry import METHODS, UsageError
 from reports.site.command import main
 from reports.site.methods import read_methods
 from reports.site.render import markdown, sentence
+from reports.site.runs import command_of
 from reports.site.sources import read_json
 from tests.leaderboard.records import make_record
 from tests.site.conftest import Made
@@ -247,8 +248,12 @@ def test_only_a_site_is_replaced(made: Made, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_named(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--runs .*none: no such folder"):
-        main(["--output", str(tmp_path / "site"), "--runs", str(tmp_path / "none")])
+    (tmp_path / "runs").mkdir()
+    for option in ("--runs", "--leaderboard"):
+        with pytest.raises(UsageError, match=rf"{option} .*rnus: no such file or folder; did you mean .*/runs\?"):
+            main(["--output", str(tmp_path / "site"), option, str(tmp_path / "rnus")])
+    with pytest.raises(UsageError, match=r"did you mean .*--with-pictures"):
+        main(["--with-picturs"])
     for text, message in (("{", "not readable"), ("[]", "not readable"), ('{"schema": 2}', "version 2 is not 1")):
         (tmp_path / "report.json").write_text(text)
         with pytest.raises(UsageError, match=message):
@@ -261,3 +266,24 @@ def test_markdown_lets_no_html_through_and_links_addresses() -> None:
     assert 'href="https://a.org/b"' in sentence("see https://a.org/b.")
     assert sentence("[a](https://a.org)").count("<a ") == 1
     assert "<h3>" in markdown("## two", 1)
+
+
+def test_the_command_names_data_weights_and_what_was_chosen() -> None:
+    spec = {"camera_gap": 1.0, "seed": 3, "size": "tiny"}
+    data = {**make_record().result.dataset, "synthetic": {"spec": spec}}
+    chosen = ["--schedule", "full_short", "--set", "data.folds=1, 2"]
+    shipped = {"source": "small16.safetensors", "sha256": "0"}
+    record = make_record(dataset=data, start_weights=shipped, provenance={"chosen": chosen})
+    assert command_of(record) == (
+        "python run.py --method sclhm --protocol sysu_all --seed 0 --setting shared "
+        "--data synthetic:camera_gap=1.0,seed=3,size=tiny --weights engine/weights/small16.safetensors "
+        "--schedule full_short --set 'data.folds=1, 2'"
+    )
+    foreign = make_record(real=True, start_weights={"source": "resnet50-19c8e357.pth", "sha256": "0"})
+    assert command_of(foreign).endswith("--data DIR --weights resnet50-19c8e357.pth")
+
+
+def test_a_page_says_what_its_command_leaves_to_the_reader(made: Made) -> None:
+    text = (made.site / "runs/sysu_all/sclhm-seed0/index.html").read_text()
+    assert "--data synthetic --weights random</code>" in text
+    assert "a record of its time does not name them" in text
