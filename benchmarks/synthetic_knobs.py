@@ -31,6 +31,7 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "modality_gap": (0.0, 0.5, 1.0),
     "camera_gap": (0.0, 0.5, 1.0),
     "clothing_similarity": (0.0, 0.5, 1.0),
+    "recolour": (0.0, 0.5, 1.0),
     "occlusion": (0.0, 0.5, 1.0),
     "pose": (0.0, 0.5, 1.0),
     "boxes": (0.0, 0.5, 1.0),

@@ -1,9 +1,10 @@
 """Starting weights for the small encoder, which has no ImageNet file: ``python run.py pretrain --encoder small``.
 
 The encoder learns to tell apart **visible** pictures of synthetic people whom no benchmark shows (other generator
-seeds), with their identities, as ImageNet weights come from labelled pictures of something else. It sees no infrared
-picture; half of a batch loses its colour, so that the weights serve a modality without colour too. The infrared stem
-starts as a copy of the visible one.
+seeds), with their identities, as ImageNet weights come from labelled pictures of something else. Most cameras see them
+in clothes of other colours, so that shape and pattern count. It sees no infrared picture; half of a batch loses its
+colour, and most of that half gets another exposure, tone and grain, so that the weights serve a modality without colour
+too. The infrared stem starts as a copy of the visible one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from components.augment import AugmentConfig, augment
+from components.augment import MEAN, STD, AugmentConfig, augment
 from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
 from components.sampling import PKSampler
 from components.weights import weights_as_bytes
@@ -41,15 +42,17 @@ HEIGHT, WIDTH = 128, 64
 class Recipe:
     """How the weights are made; with the same recipe and machine they come out the same."""
 
-    people: tuple[str, ...] = ("synthetic:size=medium,seed=9000", "synthetic:size=medium,seed=9001")
+    people: tuple[str, ...] = tuple(f"synthetic:size=small,seed={seed},recolour=0.7" for seed in range(9000, 9004))
     """Trees whose visible pictures are learned from; benchmarks must use other seeds."""
     encoder: str = "small"
     width: int = 16
-    steps: int = 3000
+    steps: int = 6000
     clusters: int = 16
     instances: int = 4
     colourless: float = 0.5
     """Share of a batch that loses its colour."""
+    toned: float = 0.8
+    """Share of the colourless that get another tone."""
     lr: float = 3e-3
     weight_decay: float = 5e-4
     scale: float = 16.0
@@ -108,9 +111,24 @@ def _batch(
     rows = sampler.draw()
     rows = rows[torch.randperm(len(rows), generator=generator)]
     cut = round(recipe.colourless * len(rows))
-    config = AugmentConfig(pad=5)
-    parts = ((rows[:cut], "infrared"), (rows[cut:], "plain"))
-    return torch.cat([augment(pixels[part], view, config, generator) for part, view in parts]), identities[rows]
+    config = AugmentConfig(pad=5, erase=0.3)
+    grey = augment(pixels[rows[:cut]], "infrared", config, generator)
+    toned = round(recipe.toned * cut)
+    grey[:toned] = retoned(grey[:toned], generator)
+    return torch.cat([grey, augment(pixels[rows[cut:]], "plain", config, generator)]), identities[rows]
+
+
+def retoned(images: Tensor, generator: torch.Generator) -> Tensor:
+    """The first channel of normalised images, ``[B, 3, H, W]``, in an exposure, tone and grain drawn for each."""
+
+    def drawn(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(len(images), 1, 1, 1, generator=generator)
+
+    level = (images[:, :1] * STD[0] + MEAN[0]).clamp(0, 1)
+    level = level ** drawn(-1.1, 0.4).exp() * drawn(0.8, 1.5) + drawn(-0.1, 0.15)
+    level = level + drawn(0, 0.03) * torch.randn(level.shape, generator=generator)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (level.clamp(0, 1) - mean) / std
 
 
 def parser() -> ArgumentParser:

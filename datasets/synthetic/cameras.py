@@ -85,7 +85,7 @@ _GARDEN = Camera(
 )  # fmt: skip
 _PASSAGE = Camera(
     6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.95, 1.06, 0.02, gamma=0.57, blur=0.6, noise=0.012,
-    relief=0.35, swing=2.4, place_level=0.43, falloff=0.18, shutter=0.5,
+    relief=0.35, swing=2.0, place_level=0.43, falloff=0.18, shutter=0.5,
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)

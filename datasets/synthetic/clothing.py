@@ -1,15 +1,15 @@
 """Materials: what a surface looks like in visible light, in near infrared and in thermal infrared.
 
-The three are drawn separately. Near infrared keeps little of the dye: a level of its own for each material, mostly
-bright, and a factor by which the printed pattern survives ("Exploring Invariant Representation for
-Visible-Infrared Person Re-Identification", Tan et al.: the same surface in two wavelengths is linearly related, with
-a factor that varies from surface to surface). Thermal shows how warm the surface is and no pattern at all.
+Near infrared sees cloth brighter, without hue, and with some of its contrast: level and printed pattern follow the
+visible ones by a factor that each material draws for itself ("Exploring Invariant Representation for Visible-Infrared
+Person Re-Identification", Tan et al.: the same surface in two wavelengths is linearly related, with a factor that varies
+from surface to surface). Thermal shows how warm the surface is, drawn apart from both, and no pattern at all.
 """
 
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -39,7 +39,7 @@ class Material:
         pattern: where ``second`` shows.
         period: repeat of the pattern in metres.
         near: near-infrared level of the base colour.
-        kept: fraction of the pattern's visible contrast that survives in near infrared.
+        kept: fraction of the visible contrast, of the pattern and from garment to garment, that near infrared keeps.
         heat: temperature of the surface; 0 is the surroundings, 1 bare skin.
         crease: how deeply it creases; 1 is average, less for stiff cloth.
     """
@@ -68,13 +68,14 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
     """A dyed textile; ``patterned`` is the probability of a pattern, ``heat`` its mean warmth."""
     colour = _dye(rng, darkness)
     pattern = Pattern(int(rng.integers(1, len(Pattern)))) if rng.random() < patterned else Pattern.PLAIN
+    kept = 0.3 + 0.7 * float(rng.beta(1.5, 1.0))
     return Material(
         colour=colour,
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(0.79 + rng.normal(0, 0.12), 0.34, 1.0)),
-        kept=0.1 + 0.9 * float(rng.beta(0.6, 1.3)),
+        near=float(np.clip(0.74 + 1.5 * kept * (luma(colour) - 0.3) + rng.normal(0, 0.06), 0.25, 1.1)),
+        kept=kept,
         heat=float(np.clip(rng.normal(heat, 0.12), 0.05, 1.0)),
         crease=float(np.clip(rng.lognormal(-0.3, 0.8), 0.12, 2.1)),
     )
@@ -100,6 +101,13 @@ def hair(rng: np.random.Generator) -> Material:
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.1, 0.3)), 1.0, 0.84)
+
+
+def dyed(material: Material, rng: np.random.Generator) -> Material:
+    """The same cloth in other colours; what infrared sees of it stays."""
+    colour = _dye(rng, 1.0)
+    second = _contrasting(rng, colour) if material.pattern else colour
+    return replace(material, colour=colour, second=second)
 
 
 def _dye(rng: np.random.Generator, darkness: float) -> Colour:

@@ -41,6 +41,9 @@ class Region(IntEnum):
     MASK = 16
 
 
+_DYED = (Region.TOP, Region.INNER, Region.BOTTOM, Region.SHOES, Region.BAG, Region.HAT, Region.SCARF)
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """Proportions; lengths are fractions of the stature unless said otherwise.
@@ -136,6 +139,15 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
         Region.MASK: _plain((cover * 0.93, cover * 0.98, cover), 0.85, 0.45),
     }
     return Person(number, body, outfit, tuple(materials[region] for region in Region))
+
+
+def coloured(spec: SyntheticSpec, layout: str, person: Person, camera: int) -> tuple[Material, ...]:
+    """Materials of the person before that visible camera; some see clothes and things in other colours (``recolour``)."""
+    rng = numpy_generator(spec.seed, "colours", layout, person.number, camera)
+    if rng.random() >= spec.recolour:
+        return person.materials
+    regions = zip(Region, person.materials, strict=True)
+    return tuple(clothing.dyed(material, rng) if region in _DYED else material for region, material in regions)
 
 
 def _plain(colour: Colour, near: float, heat: float) -> Material:

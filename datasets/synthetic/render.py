@@ -15,7 +15,7 @@ from datasets.synthetic import scene
 from datasets.synthetic.appearance import shade
 from datasets.synthetic.body import build
 from datasets.synthetic.cameras import Camera, Layout, cameras
-from datasets.synthetic.identity import Person, draw_person
+from datasets.synthetic.identity import Person, coloured, draw_person
 from datasets.synthetic.layout import Shot
 from datasets.synthetic.occluder import cover
 from datasets.synthetic.optics import develop, smear
@@ -55,7 +55,9 @@ def camera_of(spec: SyntheticSpec, layout: Layout, number: int) -> Camera:
 def seen_by(spec: SyntheticSpec, layout: Layout, number: int, camera: int) -> Person:
     """The person of that number in what is worn in front of that camera."""
     person = person_of(spec, layout, number)
-    return replace(person, outfit=worn(spec, layout, person, camera))
+    visible = camera_of(spec, layout, camera).band == "visible"
+    materials = coloured(spec, layout, person, camera) if visible else person.materials
+    return replace(person, outfit=worn(spec, layout, person, camera), materials=materials)
 
 
 def render(spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: int) -> NDArray[np.uint8]:

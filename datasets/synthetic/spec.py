@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from engine.registry import UsageError, did_you_mean
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same specification would give other bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
@@ -32,6 +32,7 @@ class SyntheticSpec:
             shadows stay those of the band.
         camera_gap: how far optics, tone and height of the cameras lie apart; their lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
+        recolour: fraction of visible cameras before which a person wears the same clothes in other colours.
         occlusion: fraction of images with something in front of the person.
         pose: spread of walking directions, strides and arm swings.
         boxes: how loosely boxes are drawn, in margin, shift and stretch: 0 exactly, 0.5 as measured, 1 twice as loose.
@@ -45,6 +46,7 @@ class SyntheticSpec:
     modality_gap: float = 1.0
     camera_gap: float = 1.0
     clothing_similarity: float = 0.0
+    recolour: float = 0.0
     occlusion: float = 0.0
     pose: float = 1.0
     boxes: float = 0.5

@@ -16,6 +16,10 @@ _WIDTH = 0.72
 """Width of a box over half its height; measured boxes are narrower than the images they are stretched to."""
 
 
+_HEADINGS, _OFTEN = (0.0, np.pi, np.pi / 2, -np.pi / 2), (0.4, 0.3, 0.15, 0.15)
+"""Where people are headed, and how often: cameras mostly look along the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One moment.
@@ -67,7 +71,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     """The moment of a shot; frames of one walk follow one another, walks are unrelated."""
     key = (layout, shot.person, shot.camera, shot.walk)
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
-    loose, heading = 2 * spec.boxes, walk.uniform(-np.pi, np.pi)
+    loose, heading = 2 * spec.boxes, float(walk.choice(_HEADINGS, p=_OFTEN) + walk.normal(0, 0.4))
     turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
     slack, first = loose * walk.uniform(0.01, 0.13), walk.uniform(0, 2 * np.pi)

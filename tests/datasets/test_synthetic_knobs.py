@@ -23,6 +23,7 @@ CHANGES: dict[str, tuple[float, set[str]]] = {
     "modality_gap": (0.0, set()),
     "camera_gap": (0.0, {"view.elevation", *(f"camera.{name}" for name in LOOKS)}),
     "clothing_similarity": (1.0, {"person.outfit", "person.materials"}),
+    "recolour": (1.0, {"person.materials"}),
     "occlusion": (1.0, {"view.occluded"}),
     "pose": (0.0, {"view.azimuth", "view.amplitude"}),
     "boxes": (1.0, {"view.margin", "view.stretch", "view.shift_x", "view.shift_y"}),
