@@ -71,10 +71,12 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     """The moment of a shot; frames of one walk follow one another, walks are unrelated."""
     key = (layout, shot.person, shot.camera, shot.walk)
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
-    loose, heading = 2 * spec.boxes, float(walk.choice(_HEADINGS, p=_OFTEN) + walk.normal(0, 0.4))
-    turn, pace = walk.normal(0, 0.06), walk.uniform(0.7, 1.6)
+    # the cameras of RegDB hang side by side and see the same walk
+    gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", layout, shot.person, shot.walk)
+    loose, heading = 2 * spec.boxes, float(gait.choice(_HEADINGS, p=_OFTEN) + gait.normal(0, 0.4))
+    turn, pace = gait.normal(0, 0.06), gait.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
-    slack, first = loose * walk.uniform(0.01, 0.13), walk.uniform(0, 2 * np.pi)
+    slack, first = loose * walk.uniform(0.01, 0.13), gait.uniform(0, 2 * np.pi)
     light, tint = walk.normal(0, 0.1), walk.normal(0, 0.035, 3)
     red, green, blue = (float(np.exp(t)) for t in tint)
     climate, warmth = draw_climate(walk)
