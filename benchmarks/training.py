@@ -84,6 +84,8 @@ def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str,
     """Figures of a method's last stage."""
     with tempfile.TemporaryDirectory() as folder:
         run = prepared(method, options, folder, watch)
+        if any(plan.epochs < 2 for plan in run.every_plan):
+            raise UsageError("the first epoch is not measured: give train.epochs=2 or more")
         with watch.counting():
             passed = _trained(run, watch)
         lines = Journal(run.every_plan[-1].folder / "journal.jsonl").read()
@@ -107,13 +109,7 @@ def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str,
 
 
 def warm_seconds(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean seconds of each part of an epoch but the first, in which caches fill and kernels are chosen.
-
-    Raises:
-        UsageError: there is no other.
-    """
-    if len(epochs) < 2:
-        raise UsageError("the first epoch is not measured: give train.epochs=2 or more")
+    """Mean seconds of each part of an epoch but the first, in which caches fill and kernels are chosen."""
     return {part: statistics.mean(line["seconds"][part] for line in epochs[1:]) for part in PARTS}
 
 
@@ -208,9 +204,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
     options = words.parse_args(arguments)
     keep_freed_memory()
+    try:
+        _run(options)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.profile:
         profile(options.methods[0] if options.methods else PARENT, options, options.profile)
-        return 0
+        return
     watch = Watch()
     figures = {name: measure(name, options, watch) for name in dict.fromkeys([PARENT, *options.methods])}
     compared = beside(figures, options, watch)
@@ -225,7 +230,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = {"data": options.data, "schedule": options.schedule, "set": options.set, "tf32": tf32}
         content = {"machine": machine(device), "asked": asked, "methods": figures, **compared}
         write_json(options.json, content)
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def missing(path: Path) -> str:
-    """That nothing is at a path, with what lies beside it under a like name."""
+    """That what a path should lead to is not there, with what lies beside it under a like name."""
+    if path.exists():
+        return "this is a folder, not a file" if path.is_dir() else "this is a file, not a folder"
     folder = next(parent for parent in path.parents if parent.is_dir())
     close = closest(path.relative_to(folder).parts[0], (other.name for other in folder.iterdir()))
     hint = f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""

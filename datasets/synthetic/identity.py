@@ -142,7 +142,7 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
 
 
 def coloured(spec: SyntheticSpec, layout: str, person: Person, camera: int) -> tuple[Material, ...]:
-    """Materials of the person before that visible camera; some see clothes and things in other colours (``recolour``)."""
+    """Materials of the person before a visible camera; some see them in other colours (``recolour``)."""
     rng = numpy_generator(spec.seed, "colours", layout, person.number, camera)
     if rng.random() >= spec.recolour:
         return person.materials

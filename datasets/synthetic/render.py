@@ -129,7 +129,7 @@ def _boxes(solids: Primitives, views: Sequence[View]) -> tuple[Tensor, Tensor, T
         return sign * torch.where(present, reach, -10.0).amax(1)
 
     def row(values: list[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32)
+        return torch.tensor(values, dtype=torch.float32, device=solids.start.device)
 
     low, high = extreme(1, -1), extreme(1, 1)
     tall = (high - low) * row([view.margin for view in views])

@@ -28,13 +28,14 @@ class SyntheticSpec:
         seed: another seed gives other people, clothes, places and walks.
         height: of the images in pixels, twice the width, one of ``HEIGHTS``; 0 stands for the size's own.
         device: what renders. Devices round differently, so each makes a data set of its own.
-        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 the measured relation; creases and ground
-            shadows stay those of the band.
+        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 that of their material; creases and
+            ground shadows stay those of the band.
         camera_gap: how far optics, tone and height of the cameras lie apart; their lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         recolour: fraction of visible cameras before which a person wears the same clothes in other colours.
         occlusion: fraction of images with something in front of the person.
-        pose: spread of walking directions, strides and arm swings.
+        pose: share of walks headed elsewhere than towards the camera; spread of directions, strides and arm
+            swings.
         boxes: how loosely boxes are drawn, in margin, shift and stretch: 0 exactly, 0.5 as measured, 1 twice as loose.
         mismatch: fraction of training identities seen by one modality only.
     """

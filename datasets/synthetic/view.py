@@ -72,8 +72,11 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     key = (layout, shot.person, shot.camera, shot.walk)
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
     # the cameras of RegDB hang side by side and see the same walk
-    gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", layout, shot.person, shot.walk)
-    loose, heading = 2 * spec.boxes, float(gait.choice(_HEADINGS, p=_OFTEN) + gait.normal(0, 0.4))
+    gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", *_gait_key(layout, shot))
+    loose, heading = (
+        2 * spec.boxes,
+        _heading(spec, gait, numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))),
+    )
     turn, pace = gait.normal(0, 0.06), gait.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
     slack, first = loose * walk.uniform(0.01, 0.13), gait.uniform(0, 2 * np.pi)
@@ -81,7 +84,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     red, green, blue = (float(np.exp(t)) for t in tint)
     climate, warmth = draw_climate(walk)
     return View(
-        azimuth=float(spec.pose * (heading + turn * shot.step + frame.normal(0, 0.12))),
+        azimuth=float(heading + spec.pose * turn * shot.step + spec.pose * frame.normal(0, 0.12)),
         elevation=float(np.radians(np.clip(camera.elevation + 3 * walk.normal() + frame.normal(0, 0.7), 1, 30))),
         phase=float(first + pace * shot.step + frame.normal(0, 0.15)),
         amplitude=float(np.clip(1 + spec.pose * frame.normal(0, 0.12), 0.5, 1.4)),
@@ -101,3 +104,14 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
         occluded=bool(frame.random() < spec.occlusion),
         seed=derive(spec.seed, "pixels", *key, shot.step),
     )
+
+
+def _gait_key(layout: Layout, shot: Shot) -> tuple[str | int, ...]:
+    """What a walk is drawn by, as far as all cameras that see it have it in common."""
+    return (layout, shot.person, shot.camera, shot.walk) if layout == "sysu" else (layout, shot.person, shot.walk)
+
+
+def _heading(spec: SyntheticSpec, gait: np.random.Generator, turned: np.random.Generator) -> float:
+    """Where a walk is headed; ``pose`` is the share of walks that may be headed elsewhere than towards the camera."""
+    usual, spread = gait.choice(_HEADINGS, p=_OFTEN), gait.normal(0, 0.4)
+    return float((usual if turned.random() < spec.pose else 0.0) + spec.pose * spread)

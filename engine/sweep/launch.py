@@ -36,6 +36,8 @@ class Launcher(ABC):
     """Seconds between two looks at the jobs."""
     lateness: float = 0.0
     """Seconds that what a job has written may take to be seen after its end."""
+    lasting: bool = False
+    """Whether jobs outlive an error of the command that started them."""
 
     @abstractmethod
     def start(self, job: Job) -> None:
@@ -108,6 +110,7 @@ class SlurmLauncher(Launcher):
 
     poll = 3.0
     lateness = LATENESS
+    lasting = True
 
     def __init__(
         self, cpus: int, options: Mapping[str, Any], more: Mapping[str, str], tell: Callable[[str], None]
@@ -144,7 +147,9 @@ class SlurmLauncher(Launcher):
         return is_locked(job.lock) or _slurm_id(job) in self.queue
 
     def stop(self, job: Job) -> None:
-        subprocess.run(["scancel", str(_slurm_id(job))], check=False, capture_output=True)
+        number = _slurm_id(job)
+        if number is not None:
+            subprocess.run(["scancel", number], check=False, capture_output=True)
 
     def look(self) -> None:
         # not sacct, which needs an accounting data base

@@ -16,7 +16,8 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
 
     A job starts only if no running job is at the training it would begin with: rows with the same first stage wait
     for the one that trains it, then share it. Jobs that an earlier call has left running are waited for. Jobs are
-    stopped where a person interrupts; any other error leaves them running, for a later call to find.
+    stopped where a person interrupts; any other error leaves those that outlive this process running, for a later call
+    to find.
 
     Args:
         jobs: in the order they should start.
@@ -40,14 +41,17 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
             for job in _ready(waiting, running, slots):
                 waiting.remove(job)
                 job.prepare()
+                running.append(job)  # before it starts: an interruption in between stops it too
                 try:
                     launcher.start(job)
-                    running.append(job)
                 except OSError as error:
+                    running.remove(job)
                     job.fail(str(error))
             show()
             time.sleep(launcher.poll if running else 0)
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if launcher.lasting and not isinstance(error, KeyboardInterrupt):
+            raise
         for job in running:
             launcher.stop(job)
         deadline = time.monotonic() + 10
@@ -75,7 +79,7 @@ def _next(job: Job) -> str:
 
 def _settled(job: Job, seconds: float, launcher: Launcher) -> bool:
     """Whether all is known of a job whose process is gone for so long: its record or error is there, or not to come."""
-    return job.state is not State.PENDING or seconds >= launcher.lateness
+    return job.state in (State.DONE, State.FAILED) or seconds >= launcher.lateness
 
 
 def _close(job: Job) -> None:

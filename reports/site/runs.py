@@ -48,15 +48,16 @@ def _gallery(record: Record) -> tuple[int | None, str]:
 
 
 def command_of(record: Record) -> str:
-    """The command that repeats a run, where the folder of real data, ``DIR``, is filled in."""
+    """The command that repeats a run with the code of its commit; the folder of real data is written ``DIR``."""
     result, synthetic = record.result, record.result.dataset["synthetic"]
     spec = None if synthetic is None else synthetic.get("spec", {})
     data = "DIR" if spec is None else ":".join(["synthetic", ",".join(f"{k}={v}" for k, v in spec.items())])
     weights = result.start_weights["source"]
-    shipped = SHIPPED / weights
     words = ["--method", result.method, "--protocol", result.protocol, "--seed", str(result.seed)]
     words += ["--setting", result.setting, "--data", data.rstrip(":")]
-    words += ["--weights", shipped.as_posix() if (ROOT / shipped).is_file() else weights]
+    # the suite's own weights have had other endings
+    shipped = any((ROOT / SHIPPED).glob(f"{Path(weights).stem}.*"))
+    words += ["--weights", (SHIPPED / weights).as_posix() if shipped else weights]
     chosen = cast(list[str], record.provenance.get("chosen", []))
     return shlex.join(["python", "run.py", *words, *chosen])
 

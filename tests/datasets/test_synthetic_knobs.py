@@ -143,6 +143,38 @@ def test_pose_leaves_every_background() -> None:
         assert (before.pixels[far] == after.pixels[far]).all()
 
 
+def test_pose_between_turns_that_share_of_walks_and_to_no_side_more_than_to_the_other() -> None:
+    half = replace(USUAL, pose=0.5)
+    walks = [shot for shot in plan("sysu", SyntheticSpec(size="small")).shots if shot.step == 0]
+    heading = np.array([draw_view(half, "sysu", camera_of(half, "sysu", s.camera), s).azimuth for s in walks])
+    turned = np.abs(heading) > 0.8
+    assert abs(turned.mean() - 0.5 * 0.6) < 0.05
+    sides = heading[turned & (np.abs(heading) < 2.2)]
+    assert abs((sides > 0).mean() - 0.5) < 0.1
+    assert len(sides) < turned.sum() < 2.5 * len(sides), "some walk away"
+
+
+def test_both_cameras_of_regdb_see_the_same_walk() -> None:
+    visible, infrared = ([s for s in plan("regdb", USUAL).shots if s.camera == camera] for camera in (1, 2))
+    pairs = [
+        [draw_view(USUAL, "regdb", camera_of(USUAL, "regdb", s.camera), s) for s in both]
+        for both in zip(visible, infrared, strict=True)
+    ]
+    assert all(abs(a.azimuth - b.azimuth) < 1 and abs(a.phase - b.phase) < 1.2 for a, b in pairs)
+    assert len({a.azimuth for pair in pairs for a in pair}) == 2 * len(pairs)
+
+
+def test_recolour_changes_that_share_of_visible_cameras_and_no_infrared_image() -> None:
+    whole, half = (replace(USUAL, recolour=level) for level in (1.0, 0.5))
+    assert apart(pictures(USUAL, "sysu", 2), pictures(whole, "sysu", 2)).all()
+    for layout, camera in (("sysu", 3), ("regdb", 2)):
+        assert not apart(pictures(USUAL, layout, camera), pictures(whole, layout, camera)).any()  # type: ignore[arg-type]
+    seen = [(person, camera) for person in range(1, 60) for camera in (1, 2, 4, 5)]
+    changed = [seen_by(half, "sysu", *each).materials != seen_by(USUAL, "sysu", *each).materials for each in seen]
+    assert 0.4 < np.mean(changed) < 0.6
+    assert (pictures(USUAL, "sysu", 2).coverage == pictures(whole, "sysu", 2).coverage).all()
+
+
 def test_looser_boxes_show_less_of_the_person() -> None:
     """Of the same person at the same moment; the scene is seen through the box, hence it changes with it."""
     tight, usual, loose = (replace(USUAL, boxes=level) for level in (0.0, 0.5, 1.0))

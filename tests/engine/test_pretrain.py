@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ import pytest
 import torch
 
 import engine.pretrain
+from components.augment import MEAN, STD, AugmentConfig, augment
 from components.encoder import EncoderConfig, build_encoder
 from components.weights import load_weights
 from datasets.source import open_dataset
 from engine.cli import main
 from engine.config import load_config
-from engine.pretrain import Recipe, pretrain, visible_people
+from engine.pretrain import Recipe, pretrain, retoned, visible_people
 from engine.registry import UsageError
 from engine.source import SHIPPED, open_start, shipped_weights
 
@@ -38,6 +40,34 @@ def test_only_visible_pictures_are_learned_from(tiny_people: dict[str, Path]) ->
     assert len(pixels) == len(dataset.train().visible) + len(dataset.test().visible)
     assert len(identities.unique()) == 22
     assert set(cameras.tolist()) == {1, 2, 4, 5}
+
+
+def test_another_tone_is_that_of_each_image_s_own_draw() -> None:
+    levels = torch.randint(0, 256, (3, 8, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    images = augment(levels, "infrared", AugmentConfig(), torch.Generator())
+    found = retoned(images, torch.Generator().manual_seed(5))
+    draws = torch.Generator().manual_seed(5)
+    bend, gain, shift, grain = (torch.rand(3, 1, 1, 1, generator=draws).flatten().tolist() for _ in range(4))
+    noise = torch.randn(3, 1, 8, 4, generator=draws)
+    for row in range(3):
+        for y in range(8):
+            for x in range(4):
+                level = min(max(images[row, 0, y, x].item() * 0.229 + 0.485, 0), 1)
+                level = level ** math.exp(-1.1 + 1.5 * bend[row]) * (0.8 + 0.7 * gain[row]) - 0.1 + 0.25 * shift[row]
+                level = min(max(level + 0.03 * grain[row] * noise[row, 0, y, x].item(), 0), 1)
+                for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
+                    assert found[row, channel, y, x].item() == pytest.approx((level - mean) / std, abs=1e-4)
+
+
+def test_the_share_without_colour_and_the_share_of_other_tone_are_those_asked_for(
+    tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(engine.pretrain, "retoned", lambda images, _: seen.append(len(images)) or images)
+    pretrain(
+        replace(TINY, clusters=4, steps=1, colourless=0.5, toned=0.75), *visible_people([str(tiny_people["sysu"])])
+    )
+    assert seen == [3]
 
 
 def test_the_shipped_weights_fit_and_say_how_they_were_made() -> None:

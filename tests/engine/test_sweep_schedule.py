@@ -147,6 +147,19 @@ def test_one_failure_of_each_kind_leaves_the_others_alone(tmp_path: Path) -> Non
     assert again.trained == {"refused": 1}, "and only what is missing is trained"
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_an_error_stops_only_jobs_that_end_with_the_command(lasting: bool, tmp_path: Path) -> None:
+    launcher = TickLauncher()
+    launcher.lasting = lasting
+
+    def full() -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        run_jobs([make_job(tmp_path, "a", "first")], launcher, 1, full)
+    assert bool(launcher.running) == lasting
+
+
 def test_an_interrupt_stops_the_jobs_and_leaves_them_pending(tmp_path: Path) -> None:
     jobs = [make_job(tmp_path, name, "first", name) for name in "ab"]
     launcher = TickLauncher()

@@ -279,6 +279,8 @@ def test_the_command_names_data_weights_and_what_was_chosen() -> None:
         "--data synthetic:camera_gap=1.0,seed=3,size=tiny --weights engine/weights/small16.safetensors "
         "--schedule full_short --set 'data.folds=1, 2'"
     )
+    old = make_record(dataset=data, start_weights={**shipped, "source": "small16.pth"})
+    assert "--weights engine/weights/small16.pth" in command_of(old)
     foreign = make_record(real=True, start_weights={"source": "resnet50-19c8e357.pth", "sha256": "0"})
     assert command_of(foreign).endswith("--data DIR --weights resnet50-19c8e357.pth")
 
