@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,11 +102,16 @@ def new_figure(
 
 
 def shared_legend(figure: Figure, columns: int = 4) -> None:
-    """One legend below all panels, where it hides no data; every label once."""
+    """One legend below all panels, where it hides no data; every label once, in at most as many columns as fit."""
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(columns, len(handles)))
+    for count in range(min(columns, len(handles)), 0, -1):
+        place = {"loc": "outside lower center", "ncols": count}
+        legend = figure.legend(list(handles.values()), list(handles), **place)
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
 
 
 def stamp(figure: Figure, text: str) -> None:
@@ -113,7 +119,7 @@ def stamp(figure: Figure, text: str) -> None:
 
     The figure grows by the lines of the foot; everything else keeps its place and size.
     """
-    text = "\n".join(textwrap.wrap(text, _FOOT))
+    text = "\n".join(textwrap.wrap(re.sub(r"\b(seeds?|n =) (?=\d)", "\\1\xa0", text), _FOOT))
     _lay_out(figure)
     width, height = figure.get_size_inches()
     grown = height + 1.5 * SMALL / 72 * (1 + text.count("\n"))

@@ -15,6 +15,7 @@ from reports.curves import (
     quality_figure,
     scores_figure,
 )
+from reports.style import new_figure, shared_legend, styled
 from tests.reports.fake_run import epoch_line, two_stages
 
 LINES = two_stages()
@@ -131,3 +132,17 @@ def test_one_legend_with_every_label_once() -> None:
     (legend,) = figure.legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert sorted(labels) == ["infrared", "true people (32)", "visible"]
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"), [("a", 4), ("dynamic infrared", 3), ("a loss whose name goes on and on", 1)]
+)
+def test_a_legend_never_grows_wider_than_its_figure(words: str, columns: int) -> None:
+    with styled():
+        figure, (axes,) = new_figure()
+        for i in range(6):
+            axes.plot([0, 1], label=f"{words} {i}")
+        shared_legend(figure)
+        (legend,) = figure.legends
+        assert legend.get_window_extent().width <= figure.bbox.width
+        assert legend._ncols == columns
