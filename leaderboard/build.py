@@ -9,6 +9,7 @@ import pandas as pd
 
 from engine.registry import UsageError
 from leaderboard.markdown import MISSING, page, percent, table
+from leaderboard.order import order_beside
 from leaderboard.published import Published, counterpart, footnote
 from leaderboard.record import METRICS, Record, missing_trials, read_record
 from leaderboard.significance import BOLD_RULE, leaders
@@ -82,7 +83,7 @@ def build(
 
     Args:
         records: by file name.
-        published: figures to show beside ours, on real data.
+        published: figures to show beside ours, on real data; on synthetic people only the order they make.
         reports: names of the records that have a report.
 
     Raises:
@@ -94,6 +95,8 @@ def build(
     for found in tables(records):
         beside = {} if found.key.synthetic else _counterparts(found, published)
         sections[bool(found.key.synthetic)] += _table(found, beside, reports)
+        if found.key.synthetic:
+            sections[True] += order_beside(found, published)
     return page(
         HEAD,
         REAL,

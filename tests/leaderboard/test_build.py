@@ -391,3 +391,26 @@ def test_a_row_of_an_ablation_is_refused(tmp_path: Path) -> None:
     write_record(tmp_path / "a.json", make_record(provenance={"ablation": "sclhm-sysu_all-1234: + soft targets"}))
     with pytest.raises(UsageError, match=r"a\.json: a row of an ablation"):
         load_records(tmp_path)
+
+
+def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None:
+    published = choose(
+        [
+            make_figure(method="ADCA", metrics={"mAP": "42.7"}),
+            make_figure(method="PGM", metrics={"mAP": "51.8"}),
+            make_figure(method="PCLHD", metrics={"mAP": "58.7"}),
+        ]
+    )
+    means = {"adca": [0.3, 0.4], "pgm": [0.3, 0.3], "pclhd": [0.5, 0.5], "sclhm": [0.9, 0.9]}
+    made = [record for method, values in means.items() for record in seeds(method, values)]
+    text = build({f"{i:02}.json": record for i, record in enumerate(made)}, published)
+    assert "(2 of 3 pairs agree)" in text
+    ranks = tables(text[text.index("Order on") :])[0]
+    assert ranks["pclhd"] == ["50.4", "1", "58.7", "1"]
+    assert ranks["adca"] == ["35.4", "2", "42.7", "3"]
+    assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
+    assert "sclhm" not in ranks, "no figure of it is published"
+    few = build({f"{i:02}.json": record for i, record in enumerate(made[:4])}, published)
+    assert "Order on" not in few
+    real = build({"0.json": make_record("adca", 0, [0.3], real=True)}, published)
+    assert "Order on" not in real
