@@ -23,7 +23,13 @@ EPOCHS = 2
 
 
 def words(output: Path, data: Path, *settings: str) -> list[str]:
-    small = ["train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2", "train.instances=3"]
+    small = [
+        "train.iterations=1",
+        "train.lr=3.5e-4",
+        "train.visible_clusters=2",
+        "train.infrared_clusters=2",
+        "train.instances=3",
+    ]
     small += [f"train.epochs={EPOCHS}", "encoder.width=8", "method.k1=6", "method.eps=0.5", "engine.threads=1"]
     base = ["--method", "cluster_contrast", "--protocol", "sysu_all", "--data", str(data), "--output", str(output)]
     return [*base, "--device", "cpu", "--weights", "random", "--no-report", "--set", *small, *settings]
@@ -63,7 +69,7 @@ def test_a_shared_training_is_the_training_of_one_process(
     assert [line["epoch"] for line in many] == list(range(EPOCHS))
     assert many[0]["clusters"] == one[0]["clusters"]
     for name, value in one[0]["losses"].items():
-        assert many[0]["losses"][name] == pytest.approx(value, rel=1e-3)  # Adam magnifies what is nearly nothing
+        assert many[0]["losses"][name] == pytest.approx(value, rel=1e-4)
     weights = [torch.load(stage(path) / "epoch_0001.pt")["models"]["student"] for path in (alone, tmp_path)]
     for name, value in weights[0].items():
         if value.is_floating_point():  # Adam's first steps are as long for a tiny gradient as for a large one
