@@ -10,6 +10,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from components.resnet import GroupedBatchNorm
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["engine.cli", "methods.base"])
@@ -41,3 +45,14 @@ def _begin(rank: int, world: int, port: int, call: Callable[..., Any], *argument
     )
     torch.set_num_threads(1)
     call(rank, *arguments)
+
+
+def exact(norm: GroupedBatchNorm, x: Tensor) -> Tensor:
+    """Normalisation of a batch in one part, in float64; a forward pass for :class:`GroupedBatchNorm`."""
+    held = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    mean, var, weight, bias = (tensor.double() for tensor in held if tensor is not None)
+    normed = F.batch_norm(x.double(), mean, var, weight, bias, norm.training, 0.1, norm.eps)
+    if norm.training and norm.running_mean is not None and norm.running_var is not None:
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var)
+    return normed.to(x.dtype)

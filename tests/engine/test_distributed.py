@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 import torch
 
+from components.resnet import GroupedBatchNorm
 from engine.checkpoint import load
 from engine.cli import main
 from engine.config import load_config
 from engine.place import Place, place
 from engine.registry import UsageError
-from tests.together import launch, together
+from tests.together import exact, launch, together
 
 EPOCHS = 2
 
 
 def words(output: Path, data: Path, *settings: str) -> list[str]:
     small = [
-        "train.iterations=1",
-        "train.lr=3.5e-4",
+        "train.iterations=2",
         "train.visible_clusters=2",
         "train.infrared_clusters=2",
         "train.instances=3",
@@ -53,10 +53,16 @@ def lines(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (stage(output) / "journal.jsonl").read_text().splitlines()]
 
 
+def train_exactly(rank: int, arguments: list[str]) -> None:
+    """A training that normalises batches in float64: torch's CPU kernel alone is 3e-3 off in a gradient."""
+    GroupedBatchNorm.forward = exact  # type: ignore[method-assign]
+    train(rank, arguments)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, tiny_people: dict[str, Path]) -> Path:
     output = tmp_path_factory.mktemp("alone")
-    together(1, train, words(output, tiny_people["sysu"]))
+    together(1, train_exactly, words(output, tiny_people["sysu"]))
     return output
 
 
@@ -68,8 +74,9 @@ def test_a_shared_training_is_the_training_of_one_process(
     one, many = lines(alone), lines(tmp_path)
     assert [line["epoch"] for line in many] == list(range(EPOCHS))
     assert many[0]["clusters"] == one[0]["clusters"]
-    for name, value in one[0]["losses"].items():
-        assert many[0]["losses"][name] == pytest.approx(value, rel=1e-4)
+    for first, second in zip(one, many, strict=True):
+        assert second["losses"] == pytest.approx(first["losses"], rel=1e-3)
+    assert many[0]["losses"] == pytest.approx(one[0]["losses"], rel=1e-5)
     weights = [torch.load(stage(path) / "epoch_0001.pt")["models"]["student"] for path in (alone, tmp_path)]
     for name, value in weights[0].items():
         if value.is_floating_point():  # Adam's first steps are as long for a tiny gradient as for a large one
