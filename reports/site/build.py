@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -62,10 +63,21 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
     )
 
 
-def build_site(content: Content, output: Path, with_pictures: bool = False) -> None:
-    """Write all pages into an empty folder; equal content gives equal bytes."""
+def build_site(
+    content: Content, output: Path, with_pictures: bool = False, say: Callable[[str], None] = lambda _: None
+) -> None:
+    """Write all pages into an empty folder; equal content gives equal bytes.
+
+    A run without a report gets one in its folder, as by ``run.py report``, so that it is drawn once only.
+
+    Args:
+        content: what :func:`read_content` found.
+        output: the empty folder.
+        with_pictures: show pictures of people even if they are real.
+        say: told before every report that has to be drawn; each takes about half a minute.
+    """
     for run in content.runs:
-        _write(output / run.page, _run_page(run, content, output / run.page, with_pictures))
+        _write(output / run.page, _run_page(run, output / run.page, with_pictures, say))
     for name, text in _pages(content):
         _write(output / name, text)
     for ablation in content.ablations:
@@ -148,11 +160,11 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
     }
 
 
-def _run_page(run: RunSource, content: Content, page: Path, with_pictures: bool) -> str:
+def _run_page(run: RunSource, page: Path, with_pictures: bool, say: Callable[[str], None]) -> str:
     """The page of a run; its figures are put beside it."""
     synthetic = run.record.result.dataset["synthetic"] is not None
     pictures = synthetic or with_pictures
-    folder, report = _report(run, page.parent, pictures)
+    folder, report = _report(run, page.parent, pictures, say)
     if report is not None:
         for name in report_files(report, pictures):
             if folder != page.parent:
@@ -172,8 +184,10 @@ def _run_page(run: RunSource, content: Content, page: Path, with_pictures: bool)
     )
 
 
-def _report(run: RunSource, place: Path, pictures: bool) -> tuple[Path, dict[str, Any] | None]:
-    """The run's report and its folder; drawn anew where real people are shown and must not be, or the reverse."""
+def _report(
+    run: RunSource, place: Path, pictures: bool, say: Callable[[str], None]
+) -> tuple[Path, dict[str, Any] | None]:
+    """The run's report and its folder; drawn where there is none, and in ``place`` where it shows people wrongly."""
     synthetic = run.record.result.dataset["synthetic"] is not None
     if run.report is not None:
         report = read_json(run.report / REPORT)
@@ -181,8 +195,11 @@ def _report(run: RunSource, place: Path, pictures: bool) -> tuple[Path, dict[str
             return run.report, report
     if run.folder is None:
         return place, None
-    write_report(run.folder, output=place, with_pictures=pictures)
-    return place, read_json(place / REPORT)
+    say(f"drawing the report of {run.name}")
+    keep = run.report is None and os.access(run.folder, os.W_OK)
+    folder = run.folder / "report" if keep else place
+    write_report(run.folder, folder, with_pictures=pictures)
+    return folder, read_json(folder / REPORT)
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from engine.files import StorageError
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=options.output.parent, prefix=".site-") as name:
             site = Path(name) / "site"
-            build_site(content, site, options.with_pictures)
+            build_site(content, site, options.with_pictures, partial(print, file=sys.stderr, flush=True))
             (site / MARK).touch()
             if options.output.exists():
                 shutil.move(options.output, Path(name) / "former")

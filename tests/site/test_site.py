@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -215,6 +216,26 @@ def test_a_report_of_real_people_is_drawn_again_as_was_asked(
     page = tmp_path / "site/runs/local/real/index.html"
     assert ("have not agreed" in page.read_text()) is not asked
     assert bool(list(page.parent.glob("pictures/*.jpg"))) is asked
+
+
+def test_a_report_is_drawn_once_and_said(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second site of the same runs finds the report in the run's folder."""
+    drawn = []
+
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        drawn.append(output)
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5]), shown=True)
+    shutil.rmtree(run / "report")
+    for _ in range(2):
+        build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    assert drawn == [run / "report"]
+    assert capsys.readouterr().err.splitlines() == ["drawing the report of local/one"]
 
 
 def test_a_committed_report_with_real_people_is_left_out_whole(tmp_path: Path) -> None:
