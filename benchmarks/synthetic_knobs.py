@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.measure import machine
 from benchmarks.methods import ROOT
-from datasets.synthetic.spec import GENERATOR_VERSION, SyntheticSpec
+from datasets.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
 from engine.files import write_json
 from engine.registry import UsageError, did_you_mean
 from leaderboard.record import headline_scores, read_record
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None, scorer: Scorer | None = None) -
             raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
     wanted = list(points(options.size, options.knobs, options.seeds))
     about = {name: getattr(options, name) for name in ("method", "protocol", "size", "set")}
-    about["generator_version"] = GENERATOR_VERSION
+    about["generator_version"] = GENERATOR_VERSIONS["sysu"]
     score = scorer or trained(options.method, options.protocol, options.output / "runs", options.set)
     try:
         scores = sweep(options.output / "knobs.json", about, [] if options.plot else wanted, score)

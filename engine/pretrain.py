@@ -28,7 +28,7 @@ from components.sampling import PKSampler
 from components.weights import weights_as_bytes
 from datasets.cache import decoded
 from datasets.source import open_dataset
-from datasets.synthetic import GENERATOR_VERSION
+from datasets.synthetic import GENERATOR_VERSIONS
 from engine.files import void, write_atomically, write_json
 from engine.options import Parser
 from engine.registry import UsageError
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str]) -> None:
         "identities": int(identities.max()) + 1,
         "sha256": hashlib.sha256(content).hexdigest(),
         "threads": torch.get_num_threads(),
-        "generator_version": GENERATOR_VERSION,
+        "generator_version": GENERATOR_VERSIONS["sysu"],
         "fingerprints": [open_dataset("sysu", tree)[0].fingerprint for tree in recipe.people],
     }
     write_json(output.with_suffix(".json"), made)

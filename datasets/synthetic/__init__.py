@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets.synthetic.spec import GENERATOR_VERSION, SyntheticSpec, parse
+from datasets.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, parse
 from datasets.synthetic.tree import ensure
 
-__all__ = ["GENERATOR_VERSION", "SyntheticSpec", "ensure", "parse"]
+__all__ = ["GENERATOR_VERSIONS", "SyntheticSpec", "ensure", "parse"]

@@ -181,11 +181,14 @@ def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
 
 
 def _plan_regdb(spec: SyntheticSpec) -> Plan:
+    """One walk a person: RegDB's file names hold one direction of everybody, front or back."""
     size = _REGDB[spec.size]
     shots: dict[Modality, list[Shot]] = {"visible": [], "infrared": []}
     for person in range(1, size.people + 1):
-        shots["visible"] += _walks(person, 1, size.frames, f"Visible/{person}/person_v_{{:05d}}_{person}.bmp")
-        shots["infrared"] += _walks(person, 2, size.frames, f"Thermal/{person}/person_t_{{:05d}}_{person}.bmp")
+        for step in range(size.frames):
+            file = f"{{}}/{person}/person_{{}}_{step + 1:05d}_{person}.bmp"
+            shots["visible"].append(Shot(file.format("Visible", "v"), person, 1, 0, step))
+            shots["infrared"].append(Shot(file.format("Thermal", "t"), person, 2, 0, step))
     lists: dict[str, str] = {}
     listed: set[Shot] = set()
     for fold in range(1, size.folds + 1):

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from engine.registry import UsageError, did_you_mean
 
-GENERATOR_VERSION = 3
-"""Raised whenever the same specification would give other bytes."""
+GENERATOR_VERSIONS = {"sysu": 3, "regdb": 4}
+"""Of each layout; raised whenever the same specification would give other bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
 """``tiny`` is meant for tests."""
@@ -33,7 +33,7 @@ class SyntheticSpec:
         camera_gap: how far optics, tone and height of the cameras lie apart; their lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         recolour: fraction of visible cameras before which a person wears the same clothes in other colours.
-        occlusion: fraction of images with something in front of the person.
+        occlusion: fraction of images with something in the foreground, which seldom stands beside the person only.
         pose: share of walks headed elsewhere than towards the camera; spread of directions, strides and arm
             swings.
         boxes: how loosely boxes are drawn, in margin, shift and stretch: 0 exactly, 0.5 as measured, 1 twice as loose.
@@ -73,10 +73,10 @@ class SyntheticSpec:
         return {name: value for name, value in asdict(self).items() if name not in _NO_KNOBS}
 
     def folder(self, layout: str) -> str:
-        """Name of the tree: layout, generator version, size, height, seed, a short hash of the knobs, the device."""
+        """Name of the tree: layout, its version, size, height, seed, a short hash of the knobs, the device."""
         text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items())
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        name = f"{layout}-v{GENERATOR_VERSION}-{self.size}-{self.height}-seed{self.seed}-{digest}"
+        name = f"{layout}-v{GENERATOR_VERSIONS[layout]}-{self.size}-{self.height}-seed{self.seed}-{digest}"
         return name if self.device == "cpu" else f"{name}+{self.device}"
 
 

@@ -18,7 +18,7 @@ import torch
 from datasets.synthetic.cameras import Layout
 from datasets.synthetic.ground_truth import IMAGES, PEOPLE, person_row, write_table
 from datasets.synthetic.layout import plan
-from datasets.synthetic.spec import GENERATOR_VERSION, SyntheticSpec
+from datasets.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
 from datasets.synthetic.writing import Written, batches_of, write_images
 from engine.registry import UsageError, did_you_mean
 
@@ -94,5 +94,10 @@ def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, 
     people = sorted({shot.person for shot in planned.shots})
     write_table(part / PEOPLE, (person_row(spec, layout, number) for number in people))
     digest = hashlib.sha256("".join(f"{file.path} {file.sha256}\n" for file in written).encode()).hexdigest()
-    manifest = {"generator_version": GENERATOR_VERSION, "layout": layout, "spec": asdict(spec), "images": total}
+    manifest = {
+        "generator_version": GENERATOR_VERSIONS[layout],
+        "layout": layout,
+        "spec": asdict(spec),
+        "images": total,
+    }
     (part / MANIFEST).write_text(json.dumps({**manifest, "bytes": digest}, indent=2) + "\n")

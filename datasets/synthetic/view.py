@@ -16,8 +16,9 @@ _WIDTH = 0.72
 """Width of a box over half its height; measured boxes are narrower than the images they are stretched to."""
 
 
-_HEADINGS, _OFTEN = (0.0, np.pi, np.pi / 2, -np.pi / 2), (0.4, 0.3, 0.15, 0.15)
-"""Where people are headed, and how often: cameras mostly look along the way."""
+_HEADINGS = (0.0, np.pi, np.pi / 2, -np.pi / 2)
+_OFTEN: dict[Layout, tuple[float, ...]] = {"sysu": (0.4, 0.3, 0.15, 0.15), "regdb": (0.5, 0.5, 0.0, 0.0)}
+"""Where people are headed, and how often: cameras mostly look along the way, RegDB's only so (its file names)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,8 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
     # the cameras of RegDB hang side by side and see the same walk
     gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", *_gait_key(layout, shot))
-    loose, heading = (
-        2 * spec.boxes,
-        _heading(spec, gait, numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))),
-    )
+    turned = numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))
+    loose, heading = 2 * spec.boxes, _heading(spec, layout, gait, turned)
     turn, pace = gait.normal(0, 0.06), gait.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
     slack, first = loose * walk.uniform(0.01, 0.13), gait.uniform(0, 2 * np.pi)
@@ -111,7 +110,7 @@ def _gait_key(layout: Layout, shot: Shot) -> tuple[str | int, ...]:
     return (layout, shot.person, shot.camera, shot.walk) if layout == "sysu" else (layout, shot.person, shot.walk)
 
 
-def _heading(spec: SyntheticSpec, gait: np.random.Generator, turned: np.random.Generator) -> float:
+def _heading(spec: SyntheticSpec, layout: Layout, gait: np.random.Generator, turned: np.random.Generator) -> float:
     """Where a walk is headed; ``pose`` is the share of walks that may be headed elsewhere than towards the camera."""
-    usual, spread = gait.choice(_HEADINGS, p=_OFTEN), gait.normal(0, 0.4)
+    usual, spread = gait.choice(_HEADINGS, p=_OFTEN[layout]), gait.normal(0, 0.4)
     return float((usual if turned.random() < spec.pose else 0.0) + spec.pose * spread)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHANGING = 0.3
 """Fraction of people who look different to one of the cameras."""
-_CAMERAS = {"sysu": 6, "regdb": 2}
+_SYSU_CAMERAS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,11 @@ def worn(spec: SyntheticSpec, layout: Layout, person: Person, camera: int) -> Ou
     """What the person wears in front of that camera.
 
     Most people wear the same everywhere; ``CHANGING`` of them have left or swapped the bag, opened or closed the
-    jacket, or put the hood or the hat on or off in front of one camera.
+    jacket, or put the hood or the hat on or off in front of one camera. Nobody has in RegDB's layout, whose two cameras
+    see the same moments.
     """
     own, rng = person.outfit, numpy_generator(spec.seed, "worn", layout, person.number)
-    changes, where = rng.random() < CHANGING, int(rng.integers(1, _CAMERAS[layout] + 1))
+    changes, where = layout == "sysu" and rng.random() < CHANGING, int(rng.integers(1, _SYSU_CAMERAS + 1))
     if not changes or camera != where:
         return own
     kind = int(rng.integers(3))

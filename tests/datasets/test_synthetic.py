@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.synthetic import GENERATOR_VERSION, SyntheticSpec, ensure, parse
+from datasets.synthetic import GENERATOR_VERSIONS, SyntheticSpec, ensure, parse
 from datasets.synthetic.body import build
 from datasets.synthetic.identity import Region, draw_person
 from datasets.synthetic.layout import plan
@@ -74,7 +74,7 @@ def test_parse_names_the_mistake(text: str, message: str) -> None:
 def test_folder_tells_specifications_apart() -> None:
     specs = [TINY, replace(TINY, seed=1), replace(TINY, pose=0.5), replace(TINY, size="small")]
     assert len({spec.folder("sysu") for spec in specs} | {TINY.folder("regdb")}) == 5
-    assert TINY.folder("sysu").startswith(f"sysu-v{GENERATOR_VERSION}-tiny-128-seed0-")
+    assert TINY.folder("sysu").startswith(f"sysu-v{GENERATOR_VERSIONS['sysu']}-tiny-128-seed0-")
 
 
 def test_integer_and_real_knobs_name_the_same_tree() -> None:

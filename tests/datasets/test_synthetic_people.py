@@ -127,6 +127,13 @@ def test_some_people_change_for_one_camera() -> None:
     assert abs(changed / 300 - CHANGING) < 0.08
 
 
+def test_nobody_changes_between_two_cameras_that_see_the_same_moment() -> None:
+    spec = SyntheticSpec()
+    for number in range(1, 61):
+        person = draw_person(spec, "regdb", number)
+        assert [worn(spec, "regdb", person, camera) for camera in (1, 2)] == [person.outfit] * 2
+
+
 def test_every_garment_is_drawn() -> None:
     rng = np.random.default_rng(0)
     outfits: list[Outfit] = [draw_outfit(rng, skirts=True) for _ in range(400)]
@@ -147,7 +154,8 @@ def test_pictures_hold_people(layout: str, camera: int) -> None:
     assert ((share > 0.1) & (share < 0.6)).all()
     assert (made.occlusion == 0).all()
     hidden = picture(SPEC, seeing, people, [replace(view, occluded=True) for view in views], 128)
-    assert ((hidden.occlusion > 0) & (hidden.occlusion < 1)).all()
+    assert (hidden.occlusion < 1).all()
+    assert (hidden.occlusion > 0).sum() >= 10  # a thing is put before the place, and may stand beside somebody slim
 
 
 def test_light_reaches_open_places_and_not_corners() -> None:
