@@ -21,8 +21,9 @@ CONTINUED = {
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
     "hil": "transfer=none mccl=false neighbours=false",
     "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential",
+    "sclhm": "sscl=false hml=false amu=false",
 }
-"""Switches under which a method's second stage is a second stage of dual cluster contrast; SCLHM is up to rounding."""
+"""Switches under which a method's second stage is a second stage of dual cluster contrast."""
 MATCHED = {
     "pgm": "",
     "pclhd": "hard=false dynamic=false joint=false",
