@@ -1,0 +1,34 @@
+"""The path of somebody new, in four commands: what there is, a run, its report, a site."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = "--method sclhm --protocol sysu_all --data synthetic:size=tiny"
+QUICK = (
+    "train.epochs=1 train.iterations=2 train.visible_clusters=2 train.infrared_clusters=2 method.k1=6 method.eps=0.5"
+)
+
+
+def test_from_the_list_of_methods_to_a_site(tmp_path: Path) -> None:
+    assert "sclhm" in ask(tmp_path, "--list")
+    told = ask(tmp_path, f"{RUN} --set {QUICK}")
+    (run,) = (tmp_path / "runs" / "sysu_all").glob("sclhm-seed0-*")
+    assert str(run.relative_to(tmp_path) / "record.json") in told
+    report = tmp_path / ask(tmp_path, f"report {run.relative_to(tmp_path)}").strip()
+    assert report.read_text().startswith("# ")
+    assert {"losses.png", "tsne.png"} <= {path.name for path in report.parent.iterdir()}
+    index = tmp_path / ask(tmp_path, "site").strip()
+    assert "sysu_all" in index.read_text()
+    page = index.parent / "runs" / "local" / f"sysu_all-{run.name}" / "index.html"
+    assert "losses.svg" in page.read_text()
+
+
+def ask(folder: Path, words: str) -> str:
+    """What ``python run.py`` prints; it must succeed."""
+    done = subprocess.run([sys.executable, ROOT / "run.py", *words.split()], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
