@@ -15,7 +15,7 @@ QUICK = (
 
 def test_from_the_list_of_methods_to_a_site(tmp_path: Path) -> None:
     assert "sclhm" in ask(tmp_path, "--list")
-    told = ask(tmp_path, f"{RUN} --set {QUICK}")
+    told = ask(tmp_path, f"{RUN} --set {QUICK} method.k1=6 method.eps=0.5")
     (run,) = (tmp_path / "runs" / "sysu_all").glob("sclhm-seed0-*")
     assert str(run.relative_to(tmp_path) / "record.json") in told
     report = tmp_path / ask(tmp_path, f"report {run.relative_to(tmp_path)}").strip()
