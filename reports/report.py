@@ -122,7 +122,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "commit": made["commit"],
         "dirty": made["dirty"],
         "finished": made["finished"],
-        "device": f"{made['gpu'] or made['cpu']}, {made['threads']} threads",
+        "device": f"{made['gpu'] or made['cpu']}, {_counted(made['threads'], 'thread')}",
         "seconds": made["seconds"],
         "peak_memory_mib": made["peak_memory_mib"],
     }

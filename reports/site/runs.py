@@ -38,7 +38,7 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
         ("Start", weights["source"] + (f", sha256 `{weights['sha256'][:10]}`" if weights["sha256"] else "")),
         ("Minutes", minutes or MISSING),
         ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),
-        ("Made on", f"{made['gpu'] or made['cpu']}, {made['threads']} threads"),
+        ("Made on", f"{made['gpu'] or made['cpu']}, {_counted(made['threads'], 'thread')}"),
         ("Code", f"commit {commit}, finished {made['finished'][:10]}"),
     ]
 
