@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None, scorer: Scorer | None = None) -
             raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
     wanted = list(points(options.size, options.knobs, options.seeds))
     about = {name: getattr(options, name) for name in ("method", "protocol", "size", "set")}
-    about["generator_version"] = GENERATOR_VERSIONS["sysu"]
+    about["generator_version"] = GENERATOR_VERSIONS[options.protocol.partition("_")[0]]
     score = scorer or trained(options.method, options.protocol, options.output / "runs", options.set)
     try:
         scores = sweep(options.output / "knobs.json", about, [] if options.plot else wanted, score)

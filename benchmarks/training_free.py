@@ -99,7 +99,10 @@ def across(layout: str, query: ImageTable, gallery: ImageTable) -> Comparison:
 
 
 def within(layout: str, seen: ImageTable) -> Comparison:
-    """One modality against itself: other cameras; with one camera, a person's second half of images."""
+    """One modality against itself: other cameras; with one camera, the second half of each person's one walk.
+
+    The latter is easy: moments before and after, in one place and one light.
+    """
     if layout == "regdb":
         late = np.array([_place(seen, row) for row in range(len(seen))]) >= 0.5
         return Comparison(

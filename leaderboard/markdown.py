@@ -18,6 +18,11 @@ def percent(mean: float, sd: float | None = None) -> str:
     return f"{100 * mean:.1f}" if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, one or many."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def page(*blocks: str) -> str:
     """Blocks one blank line apart; empty ones are left out."""
     return "\n\n".join(block for block in blocks if block) + "\n"

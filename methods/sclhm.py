@@ -126,8 +126,8 @@ class SCLHM(Method):
         (visible, infrared), partners = centroids_of(features, labels), labels.pair("partners")
         hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
         memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
-        # unit already but for rounding; made so again as in ``ClusterMemory``, to be its equal with all parts off
-        self.memories = {name: normalize(rows) for name, rows in memories.items()}
+        # unit but for rounding; ``ClusterMemory`` makes them so once more, whose equal this is with all parts off
+        self.memories = {name: normalize(memory) for name, memory in memories.items()}
         self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 

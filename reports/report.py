@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from leaderboard.markdown import MISSING
+from leaderboard.markdown import MISSING, counted
 from leaderboard.record import METRICS, Record, headline_scores, missing_trials
 from leaderboard.table import gallery_words
 from reports.page import Report, Section, Table, write
@@ -86,15 +86,11 @@ def _averaged(record: Record) -> str:
     folds = len({score.fold for score in done})
     kind = result.headline
     return (
-        f"Mean over {_counted(len(done), 'trial')} in {_counted(folds, 'fold')}; one seed, so no spread. "
+        f"Mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}; one seed, so no spread. "
         f"Protocol: {gallery_words(kind['shots'], kind['gallery'])}. Feature: {kind['feature']}. "
         f"Setting: {result.setting}. Start weights: {result.start_weights['source']}. "
         "Chance: a random ranking under the same protocol."
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _score_row(record: Record, model: str, selection: str) -> list[str | float | None]:
@@ -122,7 +118,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "commit": made["commit"],
         "dirty": made["dirty"],
         "finished": made["finished"],
-        "device": f"{made['gpu'] or made['cpu']}, {_counted(made['threads'], 'thread')}",
+        "device": f"{made['gpu'] or made['cpu']}, {counted(made['threads'], 'thread')}",
         "seconds": made["seconds"],
         "peak_memory_mib": made["peak_memory_mib"],
     }

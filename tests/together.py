@@ -47,14 +47,16 @@ def _begin(rank: int, world: int, port: int, call: Callable[..., Any], *argument
     call(rank, *arguments)
 
 
-def exact(norm: GroupedBatchNorm, x: Tensor) -> Tensor:
+def normalise_exactly(norm: GroupedBatchNorm, x: Tensor) -> Tensor:
     """Normalisation of a batch in one part, in float64; a forward pass for :class:`GroupedBatchNorm`."""
+    assert norm.groups == 1
+    assert norm.momentum is not None
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
     held = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     mean, var, weight, bias = (tensor.double() for tensor in held)
-    normed = F.batch_norm(x.double(), mean, var, weight, bias, norm.training, 0.1, norm.eps)
+    normed = F.batch_norm(x.double(), mean, var, weight, bias, norm.training, norm.momentum, norm.eps)
     if norm.training:
         for kept, moved in ((norm.running_mean, mean), (norm.running_var, var)):
             kept.copy_(moved)

@@ -14,7 +14,7 @@ from engine.seeding import numpy_generator
 from engine.types import Modality
 
 LONGEST_WALK = 6
-"""Frames that follow one another at most; more images of a person before a camera come from more walks."""
+"""Frames that follow one another at most in SYSU-MM01's layout; more images of a person come from more walks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
 
 
 def _plan_regdb(spec: SyntheticSpec) -> Plan:
-    """One walk a person: RegDB's file names hold one direction of everybody, front or back."""
+    """One walk a person: RegDB's file names tell one direction of everybody, front or back."""
     size = _REGDB[spec.size]
     shots: dict[Modality, list[Shot]] = {"visible": [], "infrared": []}
     for person in range(1, size.people + 1):

@@ -1,4 +1,4 @@
-"""A contact sheet: one row an identity, one column a camera and walk."""
+"""A contact sheet: one row an identity, a few columns a camera."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def draw(path: Path, layout: Layout, spec: SyntheticSpec, identities: int = 10, 
 
 
 def _spread(shots: list[Shot], count: int) -> list[Shot]:
-    """Shots at even distances, so that both walks show."""
+    """Shots at even distances, so that walks and moments show."""
     return [shots[i * len(shots) // count] for i in range(min(count, len(shots)))]

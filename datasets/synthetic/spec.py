@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from engine.registry import UsageError, did_you_mean
 
 GENERATOR_VERSIONS = {"sysu": 3, "regdb": 4}
-"""Of each layout; raised whenever the same specification would give other bytes."""
+"""A number for each layout, raised whenever the same specification would give other bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
 """``tiny`` is meant for tests."""
@@ -33,7 +33,7 @@ class SyntheticSpec:
         camera_gap: how far optics, tone and height of the cameras lie apart; their lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         recolour: fraction of visible cameras before which a person wears the same clothes in other colours.
-        occlusion: fraction of images with something in the foreground, which seldom stands beside the person only.
+        occlusion: fraction of images with something in the foreground, nearly always before the person.
         pose: share of walks headed elsewhere than towards the camera; spread of directions, strides and arm
             swings.
         boxes: how loosely boxes are drawn, in margin, shift and stretch: 0 exactly, 0.5 as measured, 1 twice as loose.

@@ -18,7 +18,7 @@ _WIDTH = 0.72
 
 _HEADINGS = (0.0, np.pi, np.pi / 2, -np.pi / 2)
 _OFTEN: dict[Layout, tuple[float, ...]] = {"sysu": (0.4, 0.3, 0.15, 0.15), "regdb": (0.5, 0.5, 0.0, 0.0)}
-"""Where people are headed, and how often: cameras mostly look along the way, RegDB's only so (its file names)."""
+"""Where people are headed, and how often: cameras mostly look along the way; RegDB's file names tell front or back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class View:
         blur: factor on the camera's blur.
         climate: kind of the scene in thermal infrared, a place in ``CLIMATES``.
         warmth: level of the surroundings in thermal infrared.
-        occluded: whether something stands in front of the person.
+        occluded: whether something is in the foreground.
         seed: of the pixel noise and of the occluder.
     """
 
@@ -75,7 +75,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     # the cameras of RegDB hang side by side and see the same walk
     gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", *_gait_key(layout, shot))
     turned = numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))
-    loose, heading = 2 * spec.boxes, _heading(spec, layout, gait, turned)
+    heading, loose = _heading(spec, layout, gait, turned), 2 * spec.boxes
     turn, pace = gait.normal(0, 0.06), gait.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
     slack, first = loose * walk.uniform(0.01, 0.13), gait.uniform(0, 2 * np.pi)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datasets.synthetic.identity import Person
 
 CHANGING = 0.3
-"""Fraction of people who look different to one of the cameras."""
+"""Fraction of people who look different to one of SYSU-MM01's cameras."""
 _SYSU_CAMERAS = 6
 
 
@@ -119,10 +119,13 @@ def worn(spec: SyntheticSpec, layout: Layout, person: Person, camera: int) -> Ou
 
     Most people wear the same everywhere; ``CHANGING`` of them have left or swapped the bag, opened or closed the
     jacket, or put the hood or the hat on or off in front of one camera. Nobody has in RegDB's layout, whose two cameras
-    see the same moments.
+    see the same walk.
     """
-    own, rng = person.outfit, numpy_generator(spec.seed, "worn", layout, person.number)
-    changes, where = layout == "sysu" and rng.random() < CHANGING, int(rng.integers(1, _SYSU_CAMERAS + 1))
+    own = person.outfit
+    if layout == "regdb":
+        return own
+    rng = numpy_generator(spec.seed, "worn", layout, person.number)
+    changes, where = rng.random() < CHANGING, int(rng.integers(1, _SYSU_CAMERAS + 1))
     if not changes or camera != where:
         return own
     kind = int(rng.integers(3))

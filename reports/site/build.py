@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from engine.files import StorageError
 from leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
 from leaderboard.published import EVIDENCE, Published, choose, counterpart, footnote, read_figures
 from leaderboard.record import Record
@@ -68,13 +69,14 @@ def build_site(
 ) -> None:
     """Write all pages into an empty folder; equal content gives equal bytes.
 
-    A run without a report gets one in its folder, as by ``run.py report``, so that it is drawn once only.
+    A run without a report gets one in its folder, as by ``run.py report``, so that it is drawn once only; pictures of
+    real people stay in the site.
 
     Args:
         content: what :func:`read_content` found.
         output: the empty folder.
         with_pictures: show pictures of people even if they are real.
-        say: told before every report that has to be drawn; each takes about half a minute.
+        say: told before every report that has to be drawn.
     """
     for run in content.runs:
         _write(output / run.page, _run_page(run, output / run.page, with_pictures, say))
@@ -187,7 +189,11 @@ def _run_page(run: RunSource, page: Path, with_pictures: bool, say: Callable[[st
 def _report(
     run: RunSource, place: Path, pictures: bool, say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any] | None]:
-    """The run's report and its folder; drawn where there is none, and in ``place`` where it shows people wrongly."""
+    """The run's report and its folder.
+
+    Drawn if there is none, or if pictures of real people are in it or missing other than asked; then in ``place``, as
+    where the run's folder cannot be written.
+    """
     synthetic = run.record.result.dataset["synthetic"] is not None
     if run.report is not None:
         report = read_json(run.report / REPORT)
@@ -196,10 +202,13 @@ def _report(
     if run.folder is None:
         return place, None
     say(f"drawing the report of {run.name}")
-    keep = run.report is None and os.access(run.folder, os.W_OK)
-    folder = run.folder / "report" if keep else place
-    write_report(run.folder, folder, with_pictures=pictures)
-    return folder, read_json(folder / REPORT)
+    if run.report is None and (synthetic or not pictures):
+        with suppress(OSError, StorageError):
+            kept = run.folder / "report"
+            write_report(run.folder, kept, with_pictures=pictures)
+            return kept, read_json(kept / REPORT)
+    write_report(run.folder, place, with_pictures=pictures)
+    return place, read_json(place / REPORT)
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, cast
 
 from leaderboard.build import lacking
-from leaderboard.markdown import MISSING
+from leaderboard.markdown import MISSING, counted
 from leaderboard.record import METRICS, Record, headline_scores
 from leaderboard.table import gallery_words
 from reports.site.board import protocol_name
@@ -38,7 +38,7 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
         ("Start", weights["source"] + (f", sha256 `{weights['sha256'][:10]}`" if weights["sha256"] else "")),
         ("Minutes", minutes or MISSING),
         ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),
-        ("Made on", f"{made['gpu'] or made['cpu']}, {_counted(made['threads'], 'thread')}"),
+        ("Made on", f"{made['gpu'] or made['cpu']}, {counted(made['threads'], 'thread')}"),
         ("Code", f"commit {commit}, finished {made['finished'][:10]}"),
     ]
 
@@ -77,14 +77,10 @@ def score_grid(record: Record) -> Grid:
     lines.append(Line([Cell("chance"), *(figure_cell(result.chance.get(metric)) for metric in METRICS)], quiet=True))
     done = headline_scores(record)
     folds = len({score.fold for score in done})
-    note = f"Percent; mean over {_counted(len(done), 'trial')} in {_counted(folds, 'fold')}. One seed, hence no spread."
+    note = f"Percent; mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}. One seed, hence no spread."
     return Grid(
         "Scores", ["Model", *METRICS], lines, notes=[note, *(f"Incomplete: {text}." for text in lacking(record))]
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def settings_of(record: Record) -> list[tuple[str, str]]:
@@ -122,7 +118,7 @@ def _run_line(run: RunSource) -> Line:
             Cell(str(result.seed), result.seed),
             *(figure_cell(fmean(getattr(s, m) for s in scores) if scores else None) for m in ("R1", "mAP", "mINP")),
             Cell(f"{minutes:.1f}", round(minutes, 4)),
-            Cell("yes" if run.report else MISSING, 1.0 if run.report else 0.0),
+            Cell("yes" if run.has_report else MISSING, float(run.has_report)),
         ],
         quiet=result.uses_identities or result.method == "untrained",
     )

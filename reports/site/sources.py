@@ -36,6 +36,11 @@ class RunSource:
     def page(self) -> str:
         return f"runs/{self.name}/index.html"
 
+    @property
+    def has_report(self) -> bool:
+        """Whether its page shows a report: one that was made, or one that can be."""
+        return self.report is not None or self.folder is not None
+
 
 def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -> list[RunSource]:
     """The leaderboard's runs, then those of ``runs`` that it does not have, both by name.

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from datasets.regdb import RegDB
+from datasets.synthetic.cameras import REGDB
 from datasets.synthetic.layout import LONGEST_WALK, Plan, plan
 from datasets.synthetic.spec import SyntheticSpec
+from datasets.synthetic.view import draw_view
 from datasets.sysu import COUNTS, INFRARED_CAMERAS, VISIBLE_CAMERAS, Sysu
 from engine.registry import UsageError
 
@@ -85,6 +87,23 @@ def test_small_is_large_enough_to_rank_methods() -> None:
     folds = plan("regdb", SyntheticSpec())
     assert len(folds.lists) == 2 * 4
     assert all(len(listed(folds, fold, "test")["visible"]) >= 32 for fold in (1, 2))
+
+
+def test_regdb_people_walk_past_once_and_both_cameras_see_it() -> None:
+    spec = SyntheticSpec()
+    seen: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for shot in plan("regdb", spec).shots:
+        seen.setdefault((shot.person, shot.camera), []).append((shot.walk, shot.step))
+    assert all(moments == [(0, step) for step in range(8)] for moments in seen.values())
+    assert {camera for _, camera in seen} == {1, 2}
+
+
+def test_regdb_walks_begin_forth_or_back() -> None:
+    spec = SyntheticSpec()
+    first = [shot for shot in plan("regdb", spec).shots if shot.step == 0 and shot.camera == 1]
+    forth = np.array([np.cos(draw_view(spec, "regdb", REGDB[0], shot).azimuth) for shot in first])
+    assert (np.abs(forth) > 0.6).mean() > 0.9
+    assert 0.4 < (forth > 0).mean() < 0.6
 
 
 def test_full_regdb_is_ten_halves_of_412_people() -> None:

@@ -18,7 +18,7 @@ from engine.cli import main
 from engine.config import load_config
 from engine.place import Place, place
 from engine.registry import UsageError
-from tests.together import exact, launch, together
+from tests.together import launch, normalise_exactly, together
 
 EPOCHS = 2
 
@@ -55,7 +55,7 @@ def lines(output: Path) -> list[dict[str, Any]]:
 
 def train_exactly(rank: int, arguments: list[str]) -> None:
     """A training that normalises batches in float64: torch's CPU kernel alone is 3e-3 off in a gradient."""
-    GroupedBatchNorm.forward = exact  # type: ignore[method-assign]
+    GroupedBatchNorm.forward = normalise_exactly  # type: ignore[method-assign]
     train(rank, arguments)
 
 

@@ -30,7 +30,6 @@ MATCHED = {
     "soft_prototype": "prototypes=none instances=false update=hard",
 }
 """Switches under which a method is PGM."""
-
 FIRST = {
     "cluster_contrast": "",
     "dmic": "phase=intra intra_instance=false mie=false dnc=false real_time=false",
@@ -47,7 +46,7 @@ def test_methods_without_their_own_parts_end_with_the_same_weights(
     for name, weights in others:
         different = [key for key, value in expected.items() if not torch.equal(value, weights[key])]
         assert not different, f"{name} is not {parent}: {different[:3]}"
-    # what comes first is one training for all
+    # a first stage is one training for all
     assert len(list((tmp_path / "stages").glob("cluster_contrast-*"))) == 1
 
 

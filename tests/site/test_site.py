@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.files import StorageError
 from engine.registry import METHODS, UsageError
 from reports.site.command import main
 from reports.site.methods import read_methods
@@ -232,10 +233,43 @@ def test_a_report_is_drawn_once_and_said(
     monkeypatch.setattr("reports.site.build.write_report", draw)
     run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5]), shown=True)
     shutil.rmtree(run / "report")
-    for _ in range(2):
-        build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    sites = [tmp_path / "first", tmp_path / "second"]
+    for site in sites:
+        build(Made(made.leaderboard, tmp_path / "runs", tmp_path), site)
     assert drawn == [run / "report"]
     assert capsys.readouterr().err.splitlines() == ["drawing the report of local/one"]
+    assert tree(sites[0]) == tree(sites[1])
+
+
+def test_pictures_of_real_people_are_drawn_into_the_site_only(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5], real=True), shown=True)
+    shutil.rmtree(run / "report")
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", "--with-pictures")
+    assert list((tmp_path / "site/runs/local/one").glob("pictures/*.jpg"))
+    assert not (run / "report").exists()
+
+
+def test_a_run_folder_that_cannot_be_written_still_gets_a_page(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        if output == run / "report":
+            raise StorageError("disk full")
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5]), shown=True)
+    shutil.rmtree(run / "report")
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    assert "losses.svg" in (tmp_path / "site/runs/local/one/index.html").read_text()
 
 
 def test_a_committed_report_with_real_people_is_left_out_whole(tmp_path: Path) -> None:
