@@ -41,7 +41,7 @@ def measure(name: str, output: Path, steps: int) -> dict[str, float]:
     """Step milliseconds, clustering seconds and peak MiB of a method's last stage, from its journal."""
     command = [sys.executable, str(ROOT / "run.py"), "--method", name, "--protocol", "sysu_all", "--data", "synthetic"]
     settings = ["--set", f"train.epochs={EPOCHS}", f"train.iterations={steps}", "--output", str(output)]
-    done = subprocess.run([*command, *settings, "--overwrite"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([*command, *settings, "--overwrite", "--no-report"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{name} failed:\n{done.stderr}")
     (journal,) = (output / "sysu_all").glob(f"{name}-seed0-*/journal.jsonl")
