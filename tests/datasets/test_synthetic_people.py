@@ -155,7 +155,8 @@ def test_pictures_hold_people(layout: str, camera: int) -> None:
     assert (made.occlusion == 0).all()
     hidden = picture(SPEC, seeing, people, [replace(view, occluded=True) for view in views], 128)
     assert (hidden.occlusion < 1).all()
-    assert (hidden.occlusion > 0).sum() >= 10  # a thing is put before the place; one here stands beside its person
+    # a thing is put before the place: one of RegDB's layout stands beside its person
+    assert (hidden.occlusion == 0).sum() == (layout == "regdb")
 
 
 def test_light_reaches_open_places_and_not_corners() -> None:
