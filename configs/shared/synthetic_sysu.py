@@ -2,7 +2,7 @@
 
 data = {"height": 128, "width": 64}
 encoder = {"name": "small", "width": 16}
-# the rate and the share of erased boxes were chosen for `supervised`, for 300 steps of a small encoder
+# the rate, how long it lasts and the share of erased boxes were chosen for `supervised`, 300 steps of a small encoder
 augment = {"pad": 5, "erase": 0.25}
 train = {
     "epochs": 6,
@@ -11,6 +11,7 @@ train = {
     "infrared_clusters": 8,
     "instances": 4,
     "lr": 2e-3,
+    "lr_step": 0.67,
 }
 # half the neighbours, for 10 visible and 6.5 infrared images of a person where SYSU-MM01 has 56 and 30
 method = {"k1": 15, "k2": 4}

@@ -73,7 +73,7 @@ _ROOM_2 = Camera(
 )  # fmt: skip
 _ROOM_2_DARK = Camera(
     3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.95, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
-    relief=0.45, swing=0.4, place_level=0.9, falloff=0.22, shutter=0.7,
+    relief=0.45, swing=0.2, place_level=0.9, falloff=0.15, shutter=0.7,
 )  # fmt: skip
 _GATE = Camera(
     4, "visible", "gate", 11, (0.7, 0.7, 0.2), 0.5, 1.5, 0.02, (1.0, 1.0, 1.0), 1.0, 1.15, 0.5, 0.01,
@@ -84,8 +84,8 @@ _GARDEN = Camera(
     place_level=0.86, falloff=0.05, vignette=0.06,
 )  # fmt: skip
 _PASSAGE = Camera(
-    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.95, 1.06, 0.02, gamma=0.57, blur=0.6, noise=0.012,
-    relief=0.35, swing=2.0, place_level=0.43, falloff=0.18, shutter=0.5,
+    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.95, 1.18, 0.0, gamma=0.8, blur=0.75, noise=0.012,
+    relief=0.25, swing=0.3, place_level=0.6, falloff=0.0, shutter=0.5,
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)

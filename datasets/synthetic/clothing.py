@@ -68,9 +68,9 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
     """A dyed textile; ``patterned`` is the probability of a pattern, ``heat`` its mean warmth."""
     colour = _dye(rng, darkness)
     pattern = Pattern(int(rng.integers(1, len(Pattern)))) if rng.random() < patterned else Pattern.PLAIN
-    kept = 0.3 + 0.7 * float(rng.beta(1.5, 1.0))
-    # by half more than the pattern, for torsos that differ from person to person as much as measured ones
-    near = 0.74 + 1.5 * kept * (luma(colour) - 0.3)
+    kept = 0.6 + 0.4 * float(rng.beta(1.5, 1.0))
+    # by more than the pattern does, for torsos that differ from person to person as much as measured ones
+    near = 0.74 + 1.7 * kept * (luma(colour) - 0.3)
     return Material(
         colour=colour,
         second=_contrasting(rng, colour),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from engine.registry import UsageError, did_you_mean
 
-GENERATOR_VERSIONS = {"sysu": 3, "regdb": 4}
+GENERATOR_VERSIONS = {"sysu": 4, "regdb": 4}
 """A number for each layout, raised whenever the same specification would give other bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
