@@ -1,4 +1,4 @@
-"""How far matchers that never trained on a data set get: across modalities hardly above chance, if it is sound.
+"""How far matchers that never trained on a data set get, across modalities and within one.
 
 ``python -m benchmarks.training_free [--layout sysu] [--data synthetic] [--weights FILE]`` prints the mAP of chance,
 mean colour, grey bands, HOG and an encoder with its starting weights: infrared queries against visible images, as the
