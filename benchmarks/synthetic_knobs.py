@@ -1,8 +1,9 @@
-"""Does each cause of difficulty do what it should? Scores of one method against each knob, the others left alone.
+"""Does each cause of difficulty do what it should? Scores of methods against each knob, the others left alone.
 
 ``python -m benchmarks.synthetic_knobs --method cluster_contrast [--protocol sysu_all] [--seeds 0 1] [--output DIR]``
-trains on data that differ in one knob at a time, keeps every score in ``DIR/knobs.json`` as soon as it is there, and
-draws ``knobs.svg`` and ``knobs.png``. A call that was stopped goes on where it was; ``--plot`` only draws.
+trains on data that differ in one knob at a time, an ordinary run each, and draws ``knobs.svg`` and ``knobs.png``. Runs
+whose record is below ``DIR`` already are not made again. ``--plot`` only draws, from any folder of records: the figures
+in ``docs`` come from ``--plot --output leaderboard/records --figure docs/...``.
 """
 
 from __future__ import annotations
@@ -12,20 +13,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.measure import machine
 from benchmarks.methods import ROOT
 from datasets.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
-from engine.files import write_json
 from engine.registry import UsageError, did_you_mean
-from leaderboard.record import headline_scores, read_record
-from reports.style import NEUTRAL, PALETTE, new_figure, save_figure, stamp, styled
+from leaderboard.knobs import Sweep, split
+from leaderboard.record import Record, read_record
+from leaderboard.table import Row, tables
+from reports.style import LOOKS, NEUTRAL, new_figure, save_figure, shared_legend, stamp, styled
 
 LEVELS: dict[str, tuple[float, ...]] = {
     "modality_gap": (0.0, 0.5, 1.0),
@@ -38,131 +37,146 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "mismatch": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
 """Levels of each knob; the default of a knob is among them, so that every panel shares that point."""
-
-Scores = dict[str, float]
-Scorer = Callable[[str, int], Scores]
-"""From ``--data`` and a seed to the scores of a finished training."""
+COLUMNS = 2
 
 
 @dataclass(frozen=True)
 class Point:
-    """One training: a knob at a level."""
+    """One run: a method under a seed, on people with at most one knob off its default."""
 
-    knob: str
-    level: float
-    data: str
+    method: str
+    people: SyntheticSpec
     seed: int
 
     @property
-    def key(self) -> str:
-        """Equal for equal trainings: at its default, a knob names the same data as any other at its own."""
-        return f"{self.data} seed={self.seed}"
+    def data(self) -> str:
+        """As ``--data`` takes it."""
+        usual = SyntheticSpec(size=self.people.size).knobs()
+        changed = [f",{name}={value}" for name, value in self.people.knobs().items() if value != usual[name]]
+        return f"synthetic:size={self.people.size}{''.join(changed)}"
 
 
-def points(size: str, knobs: Sequence[str], seeds: Sequence[int]) -> Iterator[Point]:
-    """Every knob at every level, under every seed."""
-    usual = SyntheticSpec(size=size)
-    for knob in knobs:
-        for level in LEVELS[knob]:
-            changed = "" if level == usual.knobs()[knob] else f",{knob}={level}"
-            for seed in seeds:
-                yield Point(knob, level, f"synthetic:size={size}{changed}", seed)
+Runner = Callable[[Point], None]
 
 
-def sweep(file: Path, about: dict[str, Any], wanted: Sequence[Point], score: Scorer) -> dict[str, Scores]:
-    """Scores by :attr:`Point.key`; what the file has is kept, the rest is computed and kept at once.
-
-    Raises:
-        UsageError: the file holds scores of something else.
-    """
-    content: dict[str, Any] = {**about, "scores": {}}
-    if file.exists():
-        content = json.loads(file.read_text(encoding="utf-8"))
-        for name, value in about.items():
-            if content.get(name) != value:
-                raise UsageError(f"{file} has {name}={content.get(name)}, not {value}; choose another --output")
-    for point in wanted:
-        if point.key not in content["scores"]:
-            content["scores"][point.key] = score(point.data, point.seed)
-            write_json(file, {**content, "machine": machine()})
-    scores: dict[str, Scores] = content["scores"]
-    return scores
+def points(methods: Sequence[str], size: str, knobs: Sequence[str], seeds: Sequence[int]) -> list[Point]:
+    """Every method on every knob at every level, under every seed; people that two knobs share are named once."""
+    people = [SyntheticSpec(size=size, **{knob: level}) for knob in knobs for level in LEVELS[knob]]  # type: ignore[arg-type]
+    return [Point(m, one, seed) for one in dict.fromkeys(people) for m in methods for seed in seeds]
 
 
-def trained(method: str, protocol: str, output: Path, settings: Sequence[str]) -> Scorer:
-    """Runs ``run.py`` in a process of its own, a folder for each data set, and reads its record."""
+def read_records(folder: Path, protocol: str) -> dict[str, Record]:
+    """Records of runs on people of today's generator, by path: of finished runs, or a folder of nothing but records."""
+    paths = sorted(folder.rglob("record.json")) or sorted(folder.rglob("*.json"))
+    found = {str(path.relative_to(folder)): read_record(path) for path in paths}
+    version = GENERATOR_VERSIONS[protocol.partition("_")[0]]
+    return {name: r for name, r in found.items() if r.result.protocol == protocol and _made_by(r) == version}
 
-    def score(data: str, seed: int) -> Scores:
-        folder = output / data.replace("synthetic:", "").replace(",", "-").replace("=", "_")
-        command = [sys.executable, str(ROOT / "run.py"), "--method", method, "--protocol", protocol, "--data", data]
+
+def done(records: dict[str, Record]) -> set[tuple[str, str, int]]:
+    """Method, people and seed of every record."""
+    results = [record.result for record in records.values()]
+    return {(r.method, json.dumps((r.dataset["synthetic"] or {})["spec"], sort_keys=True), r.seed) for r in results}
+
+
+def key(point: Point) -> tuple[str, str, int]:
+    """How :func:`done` names a point."""
+    return point.method, json.dumps(asdict(point.people), sort_keys=True), point.seed
+
+
+def run(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
+    """Runs ``run.py`` in a process of its own."""
+
+    def runner(point: Point) -> None:
+        command = [sys.executable, str(ROOT / "run.py"), "--method", point.method, "--protocol", protocol]
+        command += ["--data", point.data, "--seed", str(point.seed), "--output", str(output), "--resume", "--no-report"]
         extra = ["--set", *settings] if settings else []
-        done = subprocess.run(
-            [*command, "--seed", str(seed), "--output", str(folder), "--resume", *extra],
-            cwd=ROOT, capture_output=True, text=True,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"{method} on {data} failed:\n{done.stderr}")
-        (path,) = (folder / protocol).glob(f"{method}-seed{seed}-*/record.json")
-        record = read_record(path)
-        mean = {name: float(np.mean([getattr(s, name) for s in headline_scores(record)])) for name in ("mAP", "R1")}
-        return {**mean, "chance_mAP": record.result.chance["mAP"]}
+        finished = subprocess.run([*command, *extra], cwd=ROOT, capture_output=True, text=True)
+        if finished.returncode:
+            raise RuntimeError(f"{point.method} on {point.data} failed:\n{finished.stderr}")
 
-    return score
+    return runner
 
 
-def drawn(scores: dict[str, Scores], wanted: Sequence[Point], title: str) -> Figure:
-    """A panel a knob: mAP against its level, a dot a seed, the line through their means; dashed, chance."""
-    knobs = list(dict.fromkeys(point.knob for point in wanted))
-    columns = min(len(knobs), 2)
-    rows = -(-len(knobs) // columns)
+def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
+    """Those of the usual people, in the order of the knobs."""
+    usual = asdict(SyntheticSpec(size=size))
+    _, found = split(tables(records))
+    mine = {s.knob: s for s in found if json.loads(s.base.key.synthetic)["spec"] == usual}
+    return [mine[knob] for knob in knobs if knob in mine]
+
+
+def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure:
+    """A panel a knob: mAP against its level, a dot a seed, a line through the means; dashed, chance."""
+    columns = min(len(sweeps), COLUMNS)
+    rows = -(-len(sweeps) // columns)
     figure, panels = new_figure(columns, height=1.15 * rows + 0.35, rows=rows)
-    for axes in panels[len(knobs) :]:
+    for axes in panels[len(sweeps) :]:
         axes.remove()
-    for axes, knob in zip(panels, knobs, strict=False):
-        own = [point for point in wanted if point.knob == knob and point.key in scores]
-        levels = sorted({point.level for point in own})
-        found = {x: [100 * scores[p.key]["mAP"] for p in own if p.level == x] for x in levels}
-        chance = [100 * np.mean([scores[p.key]["chance_mAP"] for p in own if p.level == x]) for x in levels]
+    for axes, sweep in zip(panels, sweeps, strict=False):
+        levels = list(sweep.levels)
+        chance = [100 * next(r for r in sweep.levels[x].rows if not r.method).values["mAP"].mean() for x in levels]
         axes.plot(levels, chance, color=NEUTRAL, linestyle="--", linewidth=0.8)
-        axes.plot(levels, [np.mean(found[x]) for x in levels], color=PALETTE[0])
-        for x in levels:
-            axes.plot([x] * len(found[x]), found[x], "o", color=PALETTE[0], alpha=0.7, clip_on=False)
-        usual = SyntheticSpec().knobs()[knob]
-        axes.axvline(usual, color="0.85", linewidth=3, zorder=0)
-        axes.set(title=knob.replace("_", " "), xlim=(-0.04, 1.04), ylim=(0, 100), xticks=[0, 0.5, 1])
-    for axes in panels[: len(knobs) : columns]:
+        for look, method in zip(LOOKS, methods, strict=False):
+            found = {x: 100 * row.values["mAP"] for x in levels for row in _rows(sweep, x, method)}
+            if len(found) > 1:
+                means = [values.mean() for values in found.values()]
+                axes.plot(list(found), means, **look, markersize=3, label=method)
+                for x, values in found.items():
+                    dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
+                    axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
+        axes.axvline(SyntheticSpec().knobs()[sweep.knob], color="0.85", linewidth=3, zorder=0)
+        axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), ylim=(0, 100), xticks=[0, 0.5, 1])
+    for axes in panels[: len(sweeps) : columns]:
         axes.set_ylabel("mAP (%)")
+    if len(methods) > 1:
+        shared_legend(figure)
     stamp(figure, title)
     return figure
 
 
-def main(arguments: Sequence[str] | None = None, scorer: Scorer | None = None) -> int:
-    """Train what is missing and draw; ``scorer`` takes the place of training."""
+def _rows(sweep: Sweep, level: float, method: str) -> Iterator[Row]:
+    """The method's row at a level: the one whose configuration most levels have, where there are several."""
+    rows = [row for row in sweep.levels[level].rows if row.method == method and not row.official]
+    yield from sorted(rows, key=lambda row: -row.seeds)[:1]
+
+
+def _made_by(record: Record) -> int | None:
+    synthetic = record.result.dataset["synthetic"]
+    return None if synthetic is None else synthetic["generator_version"]
+
+
+def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -> int:
+    """Train what is missing and draw; ``runner`` takes the place of training."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_knobs", description=__doc__)
-    parser.add_argument("--method", default="cluster_contrast")
+    parser.add_argument("--method", nargs="+", default=["cluster_contrast"])
     parser.add_argument("--protocol", default="sysu_all")
     parser.add_argument("--size", default="small")
     parser.add_argument("--knobs", nargs="+", default=list(LEVELS), metavar="KNOB", help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of every run")
-    parser.add_argument("--output", type=Path, default=Path("runs/knobs"), metavar="DIR")
+    parser.add_argument("--output", type=Path, default=Path("runs/knobs"), metavar="DIR", help="folder of the runs")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="figure, without ending (default: DIR/knobs)")
     parser.add_argument("--plot", action="store_true", help="draw what is there and train nothing")
     options = parser.parse_args(arguments)
     for knob in options.knobs:
         if knob not in LEVELS:
             raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
-    wanted = list(points(options.size, options.knobs, options.seeds))
-    about = {name: getattr(options, name) for name in ("method", "protocol", "size", "set")}
-    about["generator_version"] = GENERATOR_VERSIONS[options.protocol.partition("_")[0]]
-    score = scorer or trained(options.method, options.protocol, options.output / "runs", options.set)
+    go = runner or run(options.protocol, options.output, options.set)
+    wanted = [] if options.plot else points(options.method, options.size, options.knobs, options.seeds)
     try:
-        scores = sweep(options.output / "knobs.json", about, [] if options.plot else wanted, score)
+        there = done(read_records(options.output, options.protocol))
+        for point in wanted:
+            if key(point) not in there:
+                go(point)
+        sweeps = sweeps_of(read_records(options.output, options.protocol), options.size, options.knobs)
     except UsageError as error:
         raise SystemExit(str(error)) from error
-    made = f"{options.method}, {options.protocol}, size={options.size}, seeds {', '.join(map(str, options.seeds))}"
+    if not sweeps:
+        raise SystemExit(f"{options.output}: no knob has records at two levels; run without --plot")
     with styled():
-        title = f"{made}; grey bar: default; dashed: chance"
-        save_figure(drawn(scores, wanted, title), options.output / "knobs")
+        title = f"{options.protocol}, size={options.size}, a dot a seed; grey bar: default; dashed: chance"
+        save_figure(drawn(sweeps, options.method, title), options.figure or options.output / "knobs")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from engine.registry import UsageError
+from leaderboard.knobs import split, sweep_table
 from leaderboard.markdown import MISSING, page, percent, table
 from leaderboard.order import order_beside
 from leaderboard.published import Published, counterpart, footnote
@@ -92,11 +93,13 @@ def build(
     if not records:
         return page(HEAD, EMPTY)
     sections: dict[bool, list[str]] = {False: [], True: []}
-    for found in tables(records):
+    whole, sweeps = split(tables(records))
+    for found in whole:
         beside = {} if found.key.synthetic else _counterparts(found, published)
         sections[bool(found.key.synthetic)] += _table(found, beside, reports)
         if found.key.synthetic:
             sections[True] += order_beside(found, published)
+            sections[True] += [block for sweep in sweeps if sweep.base is found for block in sweep_table(sweep)]
     return page(
         HEAD,
         REAL,

@@ -7,11 +7,11 @@ from itertools import combinations
 
 from leaderboard.markdown import percent, table
 from leaderboard.published import Published, counterpart
-from leaderboard.table import PROTOCOLS, Table
+from leaderboard.table import PROTOCOLS, Row, Table
 
 NOTE = (
     "A check that nothing was tuned to, and no claim: people, network, schedule and code differ. Only methods with a "
-    "published figure are ranked."
+    "published figure are ranked, each once."
 )
 
 
@@ -19,7 +19,7 @@ def order_beside(found: Table, published: Sequence[Published]) -> list[str]:
     """Blocks of Markdown: mean mAP and rank of each method, ours and published; empty below three such methods."""
     pairs = [
         (row, float(row.values["mAP"].mean()), value)
-        for row in found.rows
+        for row in _one_a_method(found.rows)
         if (entry := counterpart(published, row.method, found.key.protocol, found.key.shots)) is not None
         and (value := entry.shown.value("mAP")) is not None
     ]
@@ -35,6 +35,16 @@ def order_beside(found: Table, published: Sequence[Published]) -> list[str]:
     ]
     title = f"Order on `{found.key.protocol}` beside the published one ({sum(alike)} of {len(alike)} pairs agree):"
     return [title, table(header, lines), NOTE]
+
+
+def _one_a_method(rows: Sequence[Row]) -> list[Row]:
+    """Of a method's rows the one without the released code's defects; of several such, that with the most seeds."""
+    chosen: dict[str, Row] = {}
+    for row in rows:
+        other = chosen.setdefault(row.method, row)
+        if (not row.official, row.seeds) > (not other.official, other.seeds):
+            chosen[row.method] = row
+    return [row for row in rows if chosen[row.method] is row]
 
 
 def rank(value: float, values: Sequence[float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +43,8 @@ class Row:
 
     Attributes:
         method: registered name; empty for chance.
+        configuration: equal for rows of other tables that were trained and scored by the same settings.
+        official: whether the defects of the released code were switched on (``method.preset=official``).
         records: file name of each seed's record, in the order of ``values``.
         values: a row a seed, whose number is its index, a column a metric: fractions, mean over folds and trials.
         models: the same for every model the method scores, the headline's first.
@@ -54,6 +55,8 @@ class Row:
 
     label: str
     method: str
+    configuration: str
+    official: bool
     records: tuple[str, ...]
     values: pd.DataFrame
     models: Mapping[str, pd.DataFrame]
@@ -88,25 +91,27 @@ class Table:
 
 
 def tables(records: Mapping[str, Record]) -> list[Table]:
-    """All tables, real data first; equal records give equal tables whatever their order. Incomplete runs are left out.
+    """All tables, real data first, of a protocol those with the most runs; incomplete runs are left out.
+
+    Equal records give equal tables, whatever their order.
 
     Raises:
         UsageError: two records hold the same seed of the same configuration.
     """
     order = [*PROTOCOLS]
-    complete = sorted(
-        ((table_key(r), name, r) for name, r in records.items() if is_complete(r)),
-        key=lambda x: (
-            bool(x[0].synthetic),
-            order.index(x[0].protocol) if x[0].protocol in order else len(order),
-            x[:2],
-        ),
-    )
+    groups: dict[TableKey, dict[str, Record]] = {}
+    for name, record in sorted(records.items()):
+        if is_complete(record):
+            groups.setdefault(table_key(record), {})[name] = record
+
+    def place(key: TableKey) -> tuple[bool, int, str, int, TableKey]:
+        known = order.index(key.protocol) if key.protocol in order else len(order)
+        return bool(key.synthetic), known, key.protocol, -len(groups[key]), key
+
     found = []
-    for key, group in itertools.groupby(complete, key=lambda entry: entry[0]):
-        mine = {name: record for _, name, record in group}
-        description = next(iter(mine.values())).result.dataset["description"]
-        found.append(Table(key, description, table_rows(mine)))
+    for key in sorted(groups, key=place):
+        description = next(iter(groups[key].values())).result.dataset["description"]
+        found.append(Table(key, description, table_rows(groups[key])))
     return found
 
 
@@ -141,10 +146,9 @@ def table_rows(records: Mapping[str, Record]) -> list[Row]:
     Raises:
         UsageError: two records hold the same seed of the same row.
     """
-    groups: dict[tuple[str, str], dict[str, Record]] = {}
+    groups: dict[str, dict[str, Record]] = {}
     for name, record in records.items():
-        key = (record.result.method, json.dumps([record.result.config_hash, _settings(record, config=False)]))
-        groups.setdefault(key, {})[name] = record
+        groups.setdefault(_configuration(record), {})[name] = record
     rows = [_row(group, _label(group, groups)) for group in groups.values()]
     rows.append(_chance([record.result.chance for record in records.values()]))
     return sorted(rows, key=lambda row: (-row.values["mAP"].fillna(-1).mean(), row.label))
@@ -163,6 +167,8 @@ def _row(records: Mapping[str, Record], label: str) -> Row:
     return Row(
         label=label,
         method=first.method,
+        configuration=_configuration(ordered[0]),
+        official=first.config["hyper"].get("preset") == "official",
         records=tuple(by_seed[seed] for seed in sorted(by_seed)),
         values=_per_seed({r.result.seed: headline_scores(r) for r in ordered}),
         models=_models(ordered),
@@ -192,10 +198,10 @@ def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
 
 def _chance(chances: Sequence[Mapping[str, float]]) -> Row:
     mean = pd.DataFrame(list(chances), columns=list(METRICS), dtype=float).mean()
-    return Row("chance", "", (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
+    return Row("chance", "", "", False, (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
 
 
-def _label(group: Mapping[str, Record], groups: Mapping[tuple[str, str], Mapping[str, Record]]) -> str:
+def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record]]) -> str:
     """The method's name, with the settings that tell this row from the method's other rows."""
     record = next(iter(group.values()))
     firsts = [next(iter(other.values())) for other in groups.values()]
@@ -209,6 +215,11 @@ def _label(group: Mapping[str, Record], groups: Mapping[tuple[str, str], Mapping
         named.append(f"config={record.result.config_hash[:8]}")
     notes = [f"({', '.join(named)})"] if named else []
     return " ".join([record.result.method, *notes, *([IDENTITY_MARK] if record.result.uses_identities else [])])
+
+
+def _configuration(record: Record) -> str:
+    result = record.result
+    return json.dumps([result.method, result.config_hash, _settings(record, config=False)])
 
 
 def _settings(record: Record, config: bool = True) -> dict[str, str]:

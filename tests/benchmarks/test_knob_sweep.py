@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmarks.synthetic_knobs import LEVELS, main, points
-from datasets.synthetic.spec import SyntheticSpec, parse
+from benchmarks.synthetic_knobs import LEVELS, Point, main, points
+from datasets.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, parse
+from leaderboard.record import write_record
+from tests.leaderboard.records import make_record
 
 ARGUMENTS = ["--size", "tiny", "--seeds", "0", "1"]
 
@@ -17,54 +19,77 @@ ARGUMENTS = ["--size", "tiny", "--seeds", "0", "1"]
 class Fake:
     """Every cause costs its own share; remembers what it was asked, and gives up after ``limit`` trainings."""
 
-    def __init__(self, limit: int = 1000) -> None:
-        self.asked: list[tuple[str, int]] = []
-        self.limit = limit
+    def __init__(self, folder: Path, limit: int = 1000, version: int = GENERATOR_VERSIONS["sysu"]) -> None:
+        self.asked: list[Point] = []
+        self.folder, self.limit, self.version = folder, limit, version
 
-    def __call__(self, data: str, seed: int) -> dict[str, float]:
+    def __call__(self, point: Point) -> None:
         if len(self.asked) == self.limit:
             raise KeyboardInterrupt
-        self.asked.append((data, seed))
-        knobs = parse(data).knobs()
-        return {"mAP": 0.9 - 0.1 * sum(knobs.values()) + 0.01 * seed, "R1": 0.5, "chance_mAP": 0.04}
+        self.asked.append(point)
+        spec = asdict(point.people)
+        synthetic = {"layout": "sysu", "generator_version": self.version, "spec": spec, "bytes": "", "images": 1}
+        data = {"name": "sysu", "fingerprint": str(spec), "synthetic": synthetic, "description": ""}
+        score = 0.9 - 0.1 * sum(point.people.knobs().values()) + 0.01 * point.seed
+        record = make_record(point.method, point.seed, [score], dataset=data)
+        write_record(
+            self.folder
+            / "sysu_all"
+            / f"{point.method}-{point.seed}-v{self.version}-{point.people.folder('sysu')}"
+            / "record.json",
+            record,
+        )
 
 
 def test_one_knob_is_turned_at_a_time_and_its_default_is_shared() -> None:
     usual = SyntheticSpec(size="tiny")
     assert set(LEVELS) == set(usual.knobs())
-    for point in points("tiny", list(LEVELS), [0]):
-        knobs = parse(point.data).knobs()
-        assert knobs == {**usual.knobs(), point.knob: point.level}
-    keys = [point.key for point in points("tiny", list(LEVELS), [0])]
-    assert len(keys) - len(set(keys)) == len(LEVELS) - 1
+    found = points(["pgm", "hil"], "tiny", list(LEVELS), [0])
+    for point in found:
+        changed = [knob for knob, level in point.people.knobs().items() if level != usual.knobs()[knob]]
+        assert len(changed) <= 1
+        assert parse(point.data) == point.people
+    assert len(found) == len(set(found)) == 2 * (1 + sum(len(levels) - 1 for levels in LEVELS.values()))
+    for knob, levels in LEVELS.items():
+        assert {point.people.knobs()[knob] for point in found} == set(levels)
 
 
 def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--knobs", "pose", "occlusion", "--output", str(tmp_path)]
-    stopped, rest = Fake(limit=3), Fake()
+    stopped, rest = Fake(tmp_path, limit=3), Fake(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         main(arguments, stopped)
     assert main(arguments, rest) == 0
     assert len(set(stopped.asked + rest.asked)) == len(stopped.asked + rest.asked) == 2 * (3 + 3 - 1)
-    content = json.loads((tmp_path / "knobs.json").read_text())
-    assert content["scores"]["synthetic:size=tiny,pose=0.5 seed=1"]["mAP"] == pytest.approx(0.61)
-    again = Fake(limit=0)
-    assert main(arguments, again) == 0
+    assert main(arguments, Fake(tmp_path, limit=0)) == 0
 
 
 def test_it_draws_what_is_there(tmp_path: Path) -> None:
-    assert main([*ARGUMENTS, "--output", str(tmp_path)], Fake()) == 0
+    arguments = [*ARGUMENTS, "--output", str(tmp_path), "--method", "pgm", "hil"]
+    assert main(arguments, Fake(tmp_path)) == 0
     first = (tmp_path / "knobs.png").read_bytes()
     assert min(Image.open(tmp_path / "knobs.png").size) > 800
     assert (tmp_path / "knobs.svg").read_text().startswith("<?xml")
-    assert main([*ARGUMENTS, "--output", str(tmp_path), "--plot"], Fake(limit=0)) == 0
-    assert (tmp_path / "knobs.png").read_bytes() == first
+    figure = tmp_path / "elsewhere" / "two"
+    figure.parent.mkdir()
+    assert main([*arguments, "--plot", "--figure", str(figure)], Fake(tmp_path, limit=0)) == 0
+    assert figure.with_suffix(".png").read_bytes() == first
+    assert main([*arguments, "--plot", "--figure", str(figure), "--knobs", "pose"]) == 0
+    assert figure.with_suffix(".png").read_bytes() != first
 
 
-def test_scores_of_another_method_are_not_mixed_in(tmp_path: Path) -> None:
+def test_people_of_another_generator_do_not_count(tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)]
-    main(arguments, Fake())
-    with pytest.raises(SystemExit, match="method=cluster_contrast"):
-        main([*arguments, "--method", "pgm"], Fake())
+    old = Fake(tmp_path, version=GENERATOR_VERSIONS["sysu"] - 1)
+    with pytest.raises(SystemExit, match="no knob has records at two levels"):
+        main(arguments, old)
+    new = Fake(tmp_path)
+    assert main(arguments, new) == 0
+    assert new.asked == old.asked
+
+
+def test_what_cannot_be_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="did you mean pose"):
-        main([*ARGUMENTS, "--knobs", "poses", "--output", str(tmp_path)], Fake())
+        main([*ARGUMENTS, "--knobs", "poses", "--output", str(tmp_path)], Fake(tmp_path))
+    with pytest.raises(SystemExit, match="run without --plot"):
+        main([*ARGUMENTS, "--plot", "--output", str(tmp_path)], Fake(tmp_path))

@@ -10,7 +10,7 @@ from leaderboard.published import Figure
 from leaderboard.record import METRICS, Record, Result, Score
 
 HEADLINE = {"model": "student", "selection": "last", "shots": 1, "gallery": "seeded", "feature": "bn+flip"}
-SYNTHETIC = {"version": 1, "preset": "small", "seed": 0, "knobs": {}}
+SYNTHETIC = {"generator_version": 1, "spec": {"size": "small", "seed": 0, "pose": 1.0}}
 
 
 def make_score(mean: float, fold: int = 1, trial: int = 0, **kind: Any) -> Score:

@@ -1,0 +1,91 @@
+"""Tables of people with one knob turned become one table a knob, each figure from the right records."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from leaderboard.build import build
+from leaderboard.knobs import split
+from leaderboard.record import Record
+from leaderboard.table import tables
+from tests.leaderboard.records import make_record
+
+SPEC = {"size": "small", "seed": 0, "height": 128, "device": "cpu", "mismatch": 0.0, "pose": 1.0}
+
+
+def people(**changes: Any) -> dict[str, Any]:
+    """The description of one data set; every change of the people gives it other images."""
+    spec = {**SPEC, **changes}
+    data = {"layout": "sysu", "generator_version": 4, "spec": spec, "bytes": str(spec), "images": len(str(spec))}
+    return {"name": "sysu", "fingerprint": str(spec), "synthetic": data, "description": f"people {spec}"}
+
+
+def records(*made: Record) -> Mapping[str, Record]:
+    return {f"{i:02}.json": record for i, record in enumerate(made)}
+
+
+def usual() -> list[Record]:
+    return [make_record("pgm", seed, [0.1 * (seed + 1)], dataset=people()) for seed in range(3)] + [
+        make_record("hil", 0, [0.2], dataset=people())
+    ]
+
+
+def cells(text: str, knob: str) -> dict[str, list[str]]:
+    lines = text[text.index(f"with `{knob}` of these people turned") :].split("\n\n")[1].splitlines()
+    found = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+    return {row[0]: row[1:] for row in found if row[0] != ":--"}
+
+
+def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
+    turned = [make_record("pgm", seed, [0.05 * (seed + 1)], dataset=people(mismatch=0.5)) for seed in (1, 2)]
+    turned.append(make_record("pgm", 1, [0.02], dataset=people(mismatch=1.0)))
+    text = build(records(*usual(), *turned))
+    found = cells(text, "mismatch")
+    assert found["Method"] == ["seeds n", "mismatch=0", "mismatch=0.5", "mismatch=1", "runs"]
+    assert found["pgm"][:4] == ["1", "20.4", "10.4", "2.4"], "seed 1 is the only one that all levels have"
+    assert found["pgm"][4] == "0.5: [1](records/04.json) [2](records/05.json); 1: [1](records/06.json)"
+    assert found["chance"][:2] == ["-", "5.0"]
+    assert "hil" not in found, "it has one level"
+    assert text.count("\n### ") == 1, "a level has no table of its own"
+
+    both = build(records(*usual(), *turned[:2]))
+    assert cells(both, "mismatch")["pgm"][:3] == ["2", "25.4 ± 7.1", "12.9 ± 3.5"]
+
+
+def test_only_one_knob_may_differ() -> None:
+    apart = [
+        make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0, pose=0.0)),
+        make_record("pgm", 0, [0.1], dataset=people(seed=1)),
+        make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), setting="paper"),
+        make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), protocol="sysu_indoor"),
+        make_record("pgm", 0, [0.1], real=True),
+    ]
+    whole, sweeps = split(tables(records(*usual(), *apart)))
+    assert len(whole) == 6
+    assert not sweeps
+
+    whole, sweeps = split(tables(records(*usual(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5)))))
+    assert len(whole) == 1
+    assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
+
+
+def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
+    official = {"hyper": {"eps": 0.6, "preset": "official"}}
+    made = [
+        *usual(),
+        make_record("pgm", 0, [0.7], config=official, dataset=people()),
+        make_record("pgm", 0, [0.6], config=official, dataset=people(mismatch=1.0)),
+    ]
+    found = cells(build(records(*made)), "mismatch")
+    (row,) = (name for name in found if name.startswith("pgm"))
+    assert "preset=official" in row
+    assert found[row][:3] == ["1", "70.4", "60.4"]
+
+
+def test_bytes_do_not_depend_on_the_order_of_records() -> None:
+    made = records(*usual(), *(make_record("pgm", 0, dataset=people(pose=p, mismatch=m)) for p, m in ((0, 0), (1, 1))))
+    first, names = build(made), list(made)
+    random.Random(0).shuffle(names)
+    assert build({name: made[name] for name in names}) == first
