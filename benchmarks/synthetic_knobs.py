@@ -102,7 +102,11 @@ def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> li
     """Those of the usual people, in the order of the knobs."""
     usual = asdict(SyntheticSpec(size=size))
     _, found = split(tables(records))
-    mine = {s.knob: s for s in found if json.loads(s.base.key.synthetic)["spec"] == usual}
+    mine = {
+        sweep.knob: sweep
+        for sweep in found
+        if any(json.loads(level.key.synthetic)["spec"] == usual for level in sweep.levels.values())
+    }
     return [mine[knob] for knob in knobs if knob in mine]
 
 
