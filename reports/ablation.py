@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.files import void, write_atomically
+from engine.files import void, write_atomically, write_json
 from leaderboard.markdown import page
+from leaderboard.record import read_record, write_record
 from reports.ablation_table import Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
 from reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
+GRID = "grid.json"
 DRAWN = ("mAP", "R1")
 COLOURS = {"mAP": PALETTE[0], "R1": PALETTE[1]}
 MARKERS = {"mAP": "o", "R1": "s"}
@@ -59,6 +62,27 @@ def write_ablation(folder: Path) -> Path:
         if old.stem not in drawn:
             old.unlink()
     return folder / "table.md"
+
+
+def publish_ablation(folder: Path, place: Path) -> Path:
+    """Table, figures and the records they are made from, and nothing else, in a folder that may be committed.
+
+    Returns:
+        Path of ``table.md``; the folder is named after method and protocol.
+    """
+    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
+    target = place / f"{about['method']}-{about['protocol']}"
+    for row in about["rows"]:
+        for seed, run in row["runs"].items():
+            row["runs"][seed] = f"jobs/{Path(run).name}"
+            old, new = folder / run, target / row["runs"][seed]
+            if (old / "record.json").exists():
+                write_record(new / "record.json", read_record(old / "record.json"))
+            elif (old / "error.json").exists():
+                error = json.loads((old / "error.json").read_text(encoding="utf-8"))
+                write_json(new / "error.json", {"message": error["message"]})
+    write_json(target / GRID, about)
+    return write_ablation(target)
 
 
 def sweeps(ablation: Ablation) -> list[Sweep]:

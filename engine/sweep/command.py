@@ -20,7 +20,7 @@ from engine.sweep.jobs import State
 from engine.sweep.launch import Launcher, LocalLauncher, SlurmLauncher
 from engine.sweep.planning import Grid, plan_grid, remember
 from engine.sweep.schedule import run_jobs
-from reports.ablation import write_ablation
+from reports.ablation import publish_ablation, write_ablation
 
 SLURM_CPUS, SLURM_JOBS = 4, 100
 """CPU threads of a job, and jobs in the queue at once, where nothing else is asked for."""
@@ -43,6 +43,7 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="print the jobs, what they share and an estimate")
     parser.add_argument("--reuse", action="store_true", help="take results of equal runs made outside the grid")
+    parser.add_argument("--publish", type=Path, metavar="DIR", help="also copy table, figures and records to DIR")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
     parser.add_argument(
@@ -83,6 +84,8 @@ def main(arguments: Sequence[str]) -> None:
     finally:
         for grid in grids:
             write_ablation(grid.folder)
+            if options.publish is not None:
+                publish_ablation(grid.folder, options.publish)
     _tell(grids, console)
 
 

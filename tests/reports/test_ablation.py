@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leaderboard.record import write_record
-from reports.ablation import sweeps, write_ablation
+from reports.ablation import publish_ablation, sweeps, write_ablation
 from reports.ablation_table import gain, markdown_table, read_ablation
 from tests.leaderboard.records import make_record
 
@@ -120,3 +120,23 @@ def test_without_any_result_there_is_a_table_and_no_figure(folder: Path) -> None
     text = write_ablation(folder).read_text()
     assert "0 of 3" in text
     assert not list(folder.glob("*.png"))
+
+
+def test_what_is_published_is_the_table_with_its_records_and_nothing_else(folder: Path) -> None:
+    ordinary = folder / "sysu_all" / "sclhm-seed0-abc"
+    (folder / "jobs/0-0").rename(ordinary.parent.mkdir() or ordinary)
+    (ordinary / "last.pth").write_text("weights")
+    about = json.loads((folder / "grid.json").read_text())
+    about["rows"][0]["runs"]["0"] = "sysu_all/sclhm-seed0-abc"
+    (folder / "grid.json").write_text(json.dumps(about))
+    text = write_ablation(folder).read_text()
+
+    page = publish_ablation(folder, folder / "kept")
+    assert page == folder / "kept" / "sclhm-sysu_all" / "table.md"
+    assert page.read_text() == text
+    kept = {path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*") if path.is_file()}
+    names = [f"{i}-{seed}" for i, scores in enumerate(SCORES.values()) for seed in scores if (i, seed) != (0, 0)]
+    records = {f"jobs/{name}/record.json" for name in (*names, "sclhm-seed0-abc")}
+    pictures = {f"{name}.{kind}" for name in ("rows", "sensitivity-method-tau") for kind in ("png", "svg")}
+    assert kept == records | pictures | {"grid.json", "table.md", "table.csv", "table.tex", "jobs/2-1/error.json"}
+    assert publish_ablation(folder, folder / "kept").read_text() == text, "again, after more runs"

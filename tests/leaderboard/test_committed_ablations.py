@@ -1,0 +1,26 @@
+"""The tables below leaderboard/ablations are those of the records beside them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from leaderboard.build import FOLDER
+from leaderboard.record import read_record
+from reports.ablation import write_ablation
+
+GRIDS = sorted(path.parent for path in (FOLDER / "ablations").glob("*/grid.json"))
+
+
+@pytest.mark.parametrize("folder", GRIDS, ids=[folder.name for folder in GRIDS])
+def test_a_committed_table_is_that_of_its_records(folder: Path, tmp_path: Path) -> None:
+    records = [read_record(path) for path in folder.glob("jobs/*/record.json")]
+    assert records
+    assert not any(record.provenance["dirty"] for record in records)
+    for part in ("jobs", "grid.json"):
+        (shutil.copytree if part == "jobs" else shutil.copy)(folder / part, tmp_path / part)
+    write_ablation(tmp_path)
+    for name in ("table.md", "table.csv", "table.tex"):
+        assert (tmp_path / name).read_text() == (folder / name).read_text(), name
