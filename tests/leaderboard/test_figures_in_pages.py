@@ -4,59 +4,164 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
 
+from datasets.synthetic.spec import SyntheticSpec
 from leaderboard.build import load_records
-from leaderboard.record import headline_scores
+from leaderboard.record import Record, headline_scores, read_record
 
 ROOT = Path(__file__).resolve().parents[2]
+LEADERBOARD = ROOT / "leaderboard"
+USUAL = SyntheticSpec(size="small").knobs()
 
-Scores = dict[tuple[str, str], dict[int, float]]
+Seeds = dict[int, float]
+Scores = dict[tuple[str, str], Seeds]
+
+
+def score(record: Record) -> float:
+    """mAP in percent, mean over folds and trials."""
+    return 100 * fmean(one.mAP for one in headline_scores(record))
 
 
 @pytest.fixture(scope="module")
-def scores() -> Scores:
-    """mAP in percent by protocol and method, then by seed; a run's is the mean over its folds and trials."""
-    found: Scores = defaultdict(dict)
-    for record in load_records(ROOT / "leaderboard" / "records").values():
+def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
+    """mAP by protocol, method, preset, knob that is off its default (or nothing) and its level; then by seed."""
+    found: dict[tuple[str, str, str, str, float], Seeds] = defaultdict(dict)
+    for record in load_records(LEADERBOARD / "records").values():
         result = record.result
-        found[result.protocol, result.method][result.seed] = 100 * fmean(s.mAP for s in headline_scores(record))
+        spec = (result.dataset["synthetic"] or {})["spec"]
+        ((knob, level),) = [(k, v) for k, v in spec.items() if v != USUAL.get(k, v)] or [("", 0.0)]
+        preset = result.config["hyper"].get("preset", "repaired")
+        found[result.protocol, result.method, preset, knob, level][result.seed] = score(record)
     return found
 
 
-def told(values: list[float]) -> str:
-    mean = f"{fmean(values):.1f}"
+@pytest.fixture(scope="module")
+def scores(everything: dict[tuple[str, str, str, str, float], Seeds]) -> Scores:
+    """Of methods as they are, on the usual people."""
+    return {key[:2]: seeds for key, seeds in everything.items() if key[2:4] == ("repaired", "")}
+
+
+def told(values: list[float], sign: bool = False) -> str:
+    mean = f"{fmean(values):{'+' if sign else ''}.1f}"
     return f"{mean} ± {stdev(values):.1f}" if len(values) > 1 else mean
 
 
-def rows(page: str, pattern: str) -> list[list[str]]:
-    lines = (ROOT / page).read_text().splitlines()
-    found = [line.strip("| ").split(" | ") for line in lines if re.match(pattern, line)]
+def paired(ours: Seeds, theirs: Seeds) -> list[float]:
+    return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def one_by_one(values: list[float]) -> str:
+    return re.sub(r"-(0\.0)\b", r"\1", ", ".join(f"{value:.1f}" for value in values))
+
+
+def section(page: str, title: str) -> str:
+    text = (ROOT / page).read_text()
+    (found,) = re.findall(rf"^## {re.escape(title)}.*?$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def rows(text: str, pattern: str) -> list[list[str]]:
+    found = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(pattern, line)]
     assert found
     return found
 
 
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([\w=.]+)`", cell)
+
+
 def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> None:
     text = (ROOT / "README.md").read_text()
-    protocols = re.findall(r"`(\w+)`", next(line for line in text.splitlines() if line.startswith("| | `sysu_all`")))
+    protocols = names(next(line for line in text.splitlines() if line.startswith("| | `sysu_all`")))
     methods = set()
-    for name, *figures in rows("README.md", r"\| `\w+`( \(upper bound\))? \| \d"):
-        method = name.split("`")[1]
+    for name, *figures in rows(text, r"\| `\w+`( \(upper bound\))? \| \d"):
+        (method,) = names(name)
         methods.add(method)
         assert figures == [told(list(scores[protocol, method].values())) for protocol in protocols], method
     assert methods == {method for _, method in scores}
 
 
 def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores) -> None:
-    for pair, *figures in rows("docs/findings.md", r"\| `\w+` - `\w+` \|"):
-        first, second = re.findall(r"`(\w+)`", pair)
-        expected = []
-        for protocol in ("sysu_all", "sysu_indoor"):
-            ours, theirs = scores[protocol, first], scores[protocol, second]
-            differences = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
-            by_seed = ", ".join(f"{difference:.1f}" for difference in differences)
-            expected += [told(differences), by_seed.replace("-0.0", "0.0")]
-        assert figures == expected, pair
+    for pair, *figures in rows(section("docs/findings.md", "What orders the methods"), r"\| `\w+` - `\w+` \|"):
+        first, second = names(pair)
+        differences = [paired(scores[p, first], scores[p, second]) for p in ("sysu_all", "sysu_indoor")]
+        assert figures == [cell for values in differences for cell in (told(values), one_by_one(values))], pair
+
+
+def test_the_cost_of_released_defects_is_that_of_the_records(
+    everything: dict[tuple[str, str, str, str, float], Seeds],
+) -> None:
+    for name, *figures in rows(section("docs/findings.md", "What the defects of released code cost"), r"\| `\w+` \|"):
+        (method,) = names(name)
+        ours, theirs = (everything["sysu_all", method, preset, "", 0.0] for preset in ("repaired", "official"))
+        shared = sorted(ours.keys() & theirs.keys())
+        means = [told([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
+        differences = paired(ours, theirs)
+        assert figures == [*means, told(differences, sign=True), one_by_one(differences)], method
+
+
+def mismatch_rows(
+    everything: dict[tuple[str, str, str, str, float], Seeds], levels: list[float]
+) -> Iterator[tuple[str, list[str]]]:
+    """A method's mAP at every level over seeds that all levels have, then its lead over clustering alone."""
+    for method in ("cluster_contrast", "pgm", "pclhd", "sclhm", "dmic"):
+        found = {}
+        for name in (method, "cluster_contrast"):
+            usual = everything["sysu_all", name, "repaired", "", 0.0]
+            turned = {x: everything["sysu_all", name, "repaired", "mismatch", x] for x in levels if x}
+            found[name] = [turned[x] if x else usual for x in levels]
+        shared = set.intersection(*(set(seeds) for seeds in [*found[method], *found["cluster_contrast"]]))
+        cells = [told([seeds[s] for s in sorted(shared)]) for seeds in found[method]]
+        leads = [
+            told([a[s] - b[s] for s in sorted(shared)], sign=True)
+            for a, b in zip(found[method], found["cluster_contrast"], strict=True)
+        ]
+        yield method, [*cells, *(leads if method != "cluster_contrast" else [""] * len(levels))]
+
+
+def test_what_mismatch_does_is_in_the_records(everything: dict[tuple[str, str, str, str, float], Seeds]) -> None:
+    text = section("docs/findings.md", "When people are seen by one modality only")
+    header = next(line for line in text.splitlines() if line.startswith("| | 0 |"))
+    levels = [float(cell) for cell in header.strip("| ").split(" | ") if re.fullmatch(r"[\d.]+", cell)]
+    expected = dict(mismatch_rows(everything, levels))
+    for name, *figures in rows(text, r"\| `\w+` \|"):
+        assert [figure.strip() for figure in figures] == expected[names(name)[0]], name
+
+
+def test_what_the_other_knobs_do_is_in_the_records(
+    everything: dict[tuple[str, str, str, str, float], Seeds],
+) -> None:
+    text = section("docs/findings.md", "What the other knobs do")
+    methods = names(next(line for line in text.splitlines() if line.startswith("| knob |")))
+    for name, *figures in rows(text, r"\| `\w+=[\d.]+` \|"):
+        knob, level = names(name)[0].split("=")
+        keys = [("", 0.0)] if USUAL[knob] == float(level) else [(knob, float(level))]
+        assert figures == [
+            f"{everything['sysu_all', method, 'repaired', key, x][0]:.1f}" for method in methods for key, x in keys
+        ], name
+
+
+def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
+    text = section("docs/findings.md", "Which parts pay")
+    for title, part in re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL):
+        folder = LEADERBOARD / "ablations" / f"{title}-sysu_all"
+        committed = (folder / "table.md").read_text()
+        shown = {row[0]: row for row in rows(committed, r"\| [^:]")}
+        place = {name: i for i, name in enumerate(shown["Row"])}
+        for name, *figures in rows(part, r"\| [^:|]+ \| [\d.]+ "):
+            row = shown[name]
+            assert figures == [row[place["mAP"]], row[place["ΔmAP first"]]], name
+
+
+def test_every_record_that_the_findings_name_is_there() -> None:
+    for name in re.findall(r"`(leaderboard/[\w/.*-]+)`", (ROOT / "docs/findings.md").read_text()):
+        found = list(ROOT.glob(name))
+        assert found, name
+        for path in found:
+            if path.suffix == ".json" and path.name != "grid.json":
+                read_record(path)

@@ -1,0 +1,104 @@
+"""How good the pseudo-labels of finished runs were, against true identities, in one table.
+
+``python -m benchmarks.label_quality RUN... --csv leaderboard/label_quality.csv`` takes the folders of runs, or a folder
+of them, and writes a row for the first and the last epoch of every stage: clusters, images left out, agreement with
+identities of either modality, and of an association across them the precision and recall of declared pairs. Taken from
+the journals; true identities are for diagnosis only, no training sees them. A record has no journal, so the table is
+kept beside the records; method, preset, people and seed tell whose row it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from datasets.synthetic.spec import SyntheticSpec
+from engine.files import void, write_atomically
+from leaderboard.record import Record, read_record
+
+MODALITIES = ("visible", "infrared")
+DIGITS = 4
+
+
+ORDER = ["protocol", "method", "preset", "people", "seed", "fold", "stage", "epoch"]
+
+
+def table(folders: Sequence[Path]) -> pd.DataFrame:
+    """Rows of all runs, sorted; empty fields where a method has no association or a modality no clusters."""
+    lines = [line for folder in folders for line in _run(folder)]
+    return pd.DataFrame(lines).drop_duplicates().sort_values(ORDER).reset_index(drop=True)
+
+
+def _run(folder: Path) -> Iterator[dict[str, Any]]:
+    record = read_record(folder / "record.json")
+    journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+    epochs = [line for line in journal if line["kind"] == "epoch"]
+    for fold, stage in dict.fromkeys((line["fold"], line["stage_index"]) for line in epochs):
+        own = [line for line in epochs if (line["fold"], line["stage_index"]) == (fold, stage)]
+        for line in (own[0], own[-1]):
+            yield {
+                **_whose(record),
+                "fold": fold,
+                "stage": stage + 1,
+                "trained": line["stage"],
+                "epoch": line["epoch"] + 1,
+                **_quality(line),
+            }
+
+
+def _whose(record: Record) -> dict[str, Any]:
+    result = record.result
+    spec = (result.dataset["synthetic"] or {}).get("spec")
+    usual = SyntheticSpec(size=spec["size"]).knobs() if spec else {}
+    changed = [f"{name}={spec[name]:g}" for name in usual if spec[name] != usual[name]] if spec else []
+    return {
+        "protocol": result.protocol,
+        "method": result.method,
+        "preset": result.config["hyper"].get("preset", ""),
+        "people": " ".join(changed),
+        "seed": result.seed,
+    }
+
+
+def _quality(line: dict[str, Any]) -> dict[str, Any]:
+    quality, cells = line["quality"], {}
+    for name in MODALITIES:
+        cells[f"{name}_clusters"] = line["clusters"][name]
+        cells[f"{name}_left_out"] = round(line["outliers"][name] / line["images"][name], DIGITS)
+        for metric in ("ari", "purity"):
+            cells[f"{name}_{metric}"] = _rounded(quality[name][metric])
+    for metric in ("match_precision", "match_recall"):
+        cells[metric] = _rounded(quality[metric])
+    return cells
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the table, or print it without ``--csv``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.label_quality", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--csv", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    paths = {path.parent for run in options.runs for path in run.rglob("record.json")}
+    folders = sorted(folder for folder in paths if (folder / "journal.jsonl").exists())
+    if not folders:
+        raise SystemExit(f"no finished run with a journal below {', '.join(map(str, options.runs))}")
+    text = table(folders).to_csv(index=False, lineterminator="\n")
+    if options.csv is None:
+        print(text, end="")
+    else:
+        write_atomically(options.csv, lambda file: void(file.write(text.encode())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
