@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from engine.registry import UsageError
+from leaderboard.cost import cost_table
 from leaderboard.knobs import split, sweep_table
 from leaderboard.markdown import MISSING, page, percent, table
 from leaderboard.order import order_beside
@@ -106,6 +107,7 @@ def build(
         *(sections[False] or [NO_REAL]),
         *([SYNTHETIC, SYNTHETIC_NOTE, *sections[True]] if sections[True] else []),
         *_incomplete(records),
+        *cost_table(records),
         "\n".join([RULES, PUBLISHED_RULE] if sections[False] else [RULES]),
         *_sources(records),
     )

@@ -1,0 +1,53 @@
+"""What the runs behind the leaderboard cost: seconds by phase and peak memory of every method, and all together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from leaderboard.markdown import MISSING, table
+from leaderboard.record import Record
+
+NOTE = (
+    "Seconds are means over runs, of all folds and stages; a training that several runs share counts in each of them, "
+    "as though each had been made alone. Memory: highest peak of any run, of the GPU where one was used, else of the "
+    "process."
+)
+
+
+def cost_table(records: Mapping[str, Record]) -> list[str]:
+    """Blocks of Markdown: a row for each data set, method, machine and number of threads, and the sum of all hours."""
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    for name in sorted(records):
+        groups.setdefault(_group(records[name]), []).append(records[name])
+    phases = sorted({phase for record in records.values() for phase in record.provenance["seconds"]})
+    lines = [
+        [*group, str(len(runs)), *(_mean(runs, phase) for phase in phases), *_sums(runs)]
+        for group, runs in sorted(groups.items())
+    ]
+    hours = sum(_seconds(record) for record in records.values()) / 3600
+    header = ["Data", "Method", "made on", "threads", "runs", *(f"{phase} s" for phase in phases)]
+    header += ["seconds a run", "hours together", "peak MiB"]
+    total = f"All {len(records)} runs: {hours:.1f} hours."
+    return ["## Time and memory", table(header, lines, words=3), total, NOTE]
+
+
+def _group(record: Record) -> tuple[str, str, str, str]:
+    made, data = record.provenance, record.result.dataset
+    people = f"{data['name']}, {'real' if data['synthetic'] is None else 'synthetic'}"
+    return people, record.result.method, made["gpu"] or made["cpu"], str(made["threads"])
+
+
+def _seconds(record: Record) -> float:
+    return float(sum(record.provenance["seconds"].values()))
+
+
+def _mean(runs: list[Record], phase: str) -> str:
+    found = [run.provenance["seconds"][phase] for run in runs if phase in run.provenance["seconds"]]
+    return f"{fmean(found):.0f}" if found else MISSING
+
+
+def _sums(runs: list[Record]) -> list[str]:
+    seconds = [_seconds(run) for run in runs]
+    memory = [peak for run in runs if (peak := run.provenance["peak_memory_mib"]) is not None]
+    return [f"{fmean(seconds):.0f}", f"{sum(seconds) / 3600:.2f}", f"{max(memory):.0f}" if memory else MISSING]
