@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -100,7 +101,8 @@ def build(
         sections[bool(found.key.synthetic)] += _table(found, beside, reports)
         if found.key.synthetic:
             sections[True] += order_beside(found, published)
-            sections[True] += [block for sweep in sweeps if sweep.base is found for block in sweep_table(sweep)]
+            mine = [sweep for sweep in sweeps if sweep.base is found]
+            sections[True] += [block for sweep in mine for block in sweep_table(sweep, partial(_runs, reports=reports))]
     return page(
         HEAD,
         REAL,

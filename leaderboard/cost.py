@@ -11,12 +11,12 @@ from leaderboard.record import Record
 NOTE = (
     "Seconds are means over runs, of all folds and stages; a training that several runs share counts in each of them, "
     "as though each had been made alone. Memory: highest peak of any run, of the GPU where one was used, else of the "
-    "process."
+    "process. Runs with other settings of a method, and on people with a knob turned, are among those of their row."
 )
 
 
 def cost_table(records: Mapping[str, Record]) -> list[str]:
-    """Blocks of Markdown: a row for each data set, method, machine and number of threads, and the sum of all hours."""
+    """Blocks of Markdown: a row for each data set, setting, method and machine, and the sum of all hours."""
     groups: dict[tuple[str, str, str, str], list[Record]] = {}
     for name in sorted(records):
         groups.setdefault(_group(records[name]), []).append(records[name])
@@ -34,8 +34,13 @@ def cost_table(records: Mapping[str, Record]) -> list[str]:
 
 def _group(record: Record) -> tuple[str, str, str, str]:
     made, data = record.provenance, record.result.dataset
-    people = f"{data['name']}, {'real' if data['synthetic'] is None else 'synthetic'}"
-    return people, record.result.method, made["gpu"] or made["cpu"], str(made["threads"])
+    size = "real" if data["synthetic"] is None else f"synthetic {data['synthetic'].get('spec', {}).get('size', '')}"
+    return (
+        f"{data['name']}, {size.strip()}, {record.result.setting}",
+        record.result.method,
+        made["gpu"] or made["cpu"],
+        str(made["threads"]),
+    )
 
 
 def _seconds(record: Record) -> float:

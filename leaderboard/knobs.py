@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
 
 from leaderboard.markdown import MISSING, percent, table
 from leaderboard.table import Row, Table
@@ -21,22 +24,56 @@ class Sweep:
     base: Table
     levels: Mapping[float, Table]
 
+    @property
+    def usual(self) -> float:
+        """The level of the base."""
+        return float(_spec(self.base)[self.knob])
+
+    @property
+    def title(self) -> str:
+        """What was scored, in words."""
+        return (
+            f"mAP on `{self.base.key.protocol}` with `{self.knob}` of these people turned ({self.usual:g} above), over "
+            "the seeds that all levels of a row have"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One configuration of a method; chance has no seeds.
+
+    Attributes:
+        seeds: how many seeds all its levels share.
+        values: mAP of these seeds by level, fractions; levels without a run are absent.
+        rows: the whole row of each level.
+    """
+
+    label: str
+    seeds: int
+    values: Mapping[float, pd.Series[float]]
+    rows: Mapping[float, Row]
+
+    def at(self, level: float) -> pd.Series[float]:
+        """What is known at a level; empty where nothing is."""
+        return self.values.get(level, pd.Series(dtype=float)).dropna()
+
 
 def split(found: Sequence[Table]) -> tuple[list[Table], list[Sweep]]:
     """Tables that stand for themselves, in the order given, and the sweeps around them.
 
-    Of tables that differ in one knob only, the base is the one from which most others can be reached by turning one,
-    of several such the one with the most runs, then the first.
+    Of tables that differ in one knob only, the base is the one with the most runs, of several such the one from which
+    most others can be reached by turning one knob, then the first.
     """
     near = [sum(_turned(one, other) is not None for other in found) for one in found]
-    ranked = sorted(range(len(found)), key=lambda i: (-near[i], -sum(row.seeds for row in found[i].rows), i))
+    ranked = sorted(range(len(found)), key=lambda i: (-sum(row.seeds for row in found[i].rows), -near[i], i))
     bases: list[Table] = []
     swept: dict[tuple[int, str], dict[float, Table]] = {}
     for candidate in (found[i] for i in ranked):
         for i, base in enumerate(bases):
-            if (knob := _turned(base, candidate)) is not None:
-                levels = swept.setdefault((i, knob), {_spec(base)[knob]: base})
-                levels[_spec(candidate)[knob]] = candidate
+            if (knob := _turned(base, candidate)) is None:
+                continue
+            levels = swept.setdefault((i, knob), {_spec(base)[knob]: base})
+            if levels.setdefault(_spec(candidate)[knob], candidate) is candidate:  # else other images of that level
                 break
         else:
             bases.append(candidate)
@@ -44,57 +81,59 @@ def split(found: Sequence[Table]) -> tuple[list[Table], list[Sweep]]:
     return [one for one in found if any(one is base for base in bases)], sweeps
 
 
-def sweep_table(sweep: Sweep) -> list[str]:
-    """Blocks of Markdown: mean mAP of every method at every level, over the seeds that all its levels have."""
-    usual = _spec(sweep.base)[sweep.knob]
+def sweep_rows(sweep: Sweep) -> list[SweepRow]:
+    """Every configuration that was run with the knob turned: those of the base in its order, then the others."""
     levels = {level: {row.configuration: row for row in found.rows} for level, found in sweep.levels.items()}
+    order = dict.fromkeys(row.configuration for found in (sweep.base, *sweep.levels.values()) for row in found.rows)
     lines = []
-    for row in sweep.base.rows:
-        rows = {level: found[row.configuration] for level, found in levels.items() if row.configuration in found}
-        if len(rows) > 1:
-            lines.append(_line(row, rows, list(levels), usual))
-    header = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in levels), "runs"]
-    title = (
-        f"mAP on `{sweep.base.key.protocol}` with `{sweep.knob}` of these people turned ({usual:g} above), over the "
-        "seeds that all levels of a row have:"
-    )
-    return [title, table(header, lines)]
+    for configuration in order:
+        rows = {level: found[configuration] for level, found in levels.items() if configuration in found}
+        if set(rows) != {sweep.usual}:
+            shared = sorted(set.intersection(*(set(row.values.index) for row in rows.values())))
+            first = rows.get(sweep.usual, next(iter(rows.values())))
+            values = {level: row.values["mAP"][shared] for level, row in rows.items()}
+            lines.append(SweepRow(first.label, len(shared) if first.seeds else 0, values, rows))
+    return lines
 
 
-def _line(label: Row, rows: Mapping[float, Row], levels: Sequence[float], usual: float) -> list[str]:
-    shared = set.intersection(*(set(row.values.index) for row in rows.values()))
-    cells = []
-    for level in levels:
-        values = rows[level].values["mAP"][sorted(shared)] if level in rows and shared else None
-        spread = None if values is None or len(values) < 2 else values.std()
-        cells.append(MISSING if values is None else percent(values.mean(), spread))
-    name = label.label + (" †" if any(row.dirty for row in rows.values()) else "")
-    links = [
-        f"{level:g}: " + " ".join(f"[{s}](records/{n})" for s, n in zip(row.values.index, row.records, strict=True))
-        for level, row in rows.items()
-        if level != usual and row.records
-    ]
-    return [name, str(len(shared)) if label.seeds else MISSING, *cells, "; ".join(links) or MISSING]
+def sweep_table(sweep: Sweep, links: Callable[[Row], str]) -> list[str]:
+    """Blocks of Markdown: mean mAP of every method at every level.
+
+    Args:
+        links: Markdown that leads to the runs of a row.
+    """
+    header = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
+    lines = []
+    for line in sweep_rows(sweep):
+        name = line.label + (" †" if any(row.dirty for row in line.rows.values()) else "")
+        runs = [f"{level:g}: {links(row)}" for level, row in line.rows.items() if level != sweep.usual and row.seeds]
+        cells = [_cell(line.at(level)) for level in sweep.levels]
+        lines.append([name, str(line.seeds) if line.seeds else MISSING, *cells, "; ".join(runs) or MISSING])
+    return [f"{sweep.title}:", table(header, lines)]
 
 
-def _spec(found: Table) -> dict[str, float]:
-    spec: dict[str, float] = json.loads(found.key.synthetic)["spec"]
-    return spec
+def _cell(values: pd.Series[float]) -> str:
+    if values.empty:
+        return MISSING
+    return percent(values.mean(), values.std() if len(values) > 1 else None)
+
+
+def _spec(found: Table) -> dict[str, Any]:
+    """The description of synthetic people; empty for real ones, and where a record has none."""
+    return dict(json.loads(found.key.synthetic).get("spec", {})) if found.key.synthetic else {}
 
 
 def _turned(base: Table, other: Table) -> str | None:
     """The one knob that two tables of synthetic people differ in; None where anything else differs too."""
-    if not _alike(base, other):
-        return None
     mine, theirs = _spec(base), _spec(other)
-    changed = [name for name in mine if mine[name] != theirs.get(name)]
+    if not mine or mine.keys() != theirs.keys() or not _alike(base, other):
+        return None
+    changed = [name for name in mine if mine[name] != theirs[name]]
     return changed[0] if len(changed) == 1 and changed[0] not in NO_KNOBS else None
 
 
 def _alike(base: Table, other: Table) -> bool:
     """Whether all but images and knobs is equal: layout, generator version, protocol, setting, gallery."""
-    if not (base.key.synthetic and other.key.synthetic):
-        return False
     mine, theirs = ({**json.loads(t.key.synthetic), "spec": {}, "bytes": "", "images": 0} for t in (base, other))
     keys = [t.key._replace(synthetic="", fingerprint="") for t in (base, other)]
-    return mine == theirs and keys[0] == keys[1]
+    return bool(mine == theirs and keys[0] == keys[1])

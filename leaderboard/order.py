@@ -38,12 +38,12 @@ def order_beside(found: Table, published: Sequence[Published]) -> list[str]:
 
 
 def _one_a_method(rows: Sequence[Row]) -> list[Row]:
-    """Of a method's rows the one without the released code's defects; of several such, that with the most seeds."""
-    chosen: dict[str, Row] = {}
-    for row in rows:
-        other = chosen.setdefault(row.method, row)
-        if (not row.official, row.seeds) > (not other.official, other.seeds):
-            chosen[row.method] = row
+    """Of a method's rows one without the released code's defects, that with the most seeds, the first by its label.
+
+    No score has a say in it.
+    """
+    preferred = sorted(rows, key=lambda row: (row.official, -row.seeds, row.label))
+    chosen = {row.method: row for row in reversed(preferred)}
     return [row for row in rows if chosen[row.method] is row]
 
 

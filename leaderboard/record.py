@@ -17,7 +17,7 @@ METRICS = ("R1", "R5", "R10", "R20", "mAP", "mINP")
 
 
 class DatasetIdentity(TypedDict):
-    """Which images were scored; ``synthetic`` holds the generator's version, preset, seed and knobs, or None."""
+    """Which images were scored; ``synthetic`` describes generated people: layout, generator's version, knobs."""
 
     name: str
     fingerprint: str

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaderboard.build import BESIDE, lacking
+from leaderboard.knobs import Sweep, sweep_rows
 from leaderboard.markdown import MISSING
 from leaderboard.published import Published, counterpart, footnote
 from leaderboard.record import METRICS, Record
@@ -38,6 +39,27 @@ def board_grid(table: Table, published: Sequence[Published]) -> Grid:
     notes = [f"{label}: elsewhere {footnote(entry)}." for label, entry in beside.items() if footnote(entry)]
     caption = f"{protocol_name(key.protocol, bool(key.synthetic))}: {table.title}"
     return Grid(caption, columns, lines, notes=notes)
+
+
+def sweep_grid(sweep: Sweep) -> Grid:
+    """Every method at every level of a knob of synthetic people, by its mAP."""
+    lines = []
+    for line in sweep_rows(sweep):
+        rows = line.rows.values()
+        cells = [Cell(line.label, tag="†" if any(row.dirty for row in rows) else ""), Cell(str(line.seeds or MISSING))]
+        for level in sweep.levels:
+            values = line.at(level)
+            spread = float(values.std()) if len(values) > 1 else None
+            cells.append(figure_cell(float(values.mean()) if len(values) else None, spread))
+        links = [
+            Link(f"{level:g}/{seed}", run_page(record), f"{line.label}, {sweep.knob}={level:g}, seed {seed}")
+            for level, row in line.rows.items()
+            if level != sweep.usual
+            for seed, record in zip(row.values.index, row.records, strict=False)
+        ]
+        lines.append(Line([*cells, Cell("" if links else MISSING, links=links)], quiet=not next(iter(rows)).competes))
+    columns = ["Method", "n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "Runs (level/seed)"]
+    return Grid(sweep.title.replace("`", ""), columns, lines)
 
 
 def protocol_name(protocol: str, synthetic: bool) -> str:

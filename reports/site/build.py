@@ -13,13 +13,14 @@ from typing import Any
 
 from engine.files import StorageError
 from leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
+from leaderboard.knobs import Sweep, split
 from leaderboard.published import EVIDENCE, Published, choose, counterpart, footnote, read_figures
 from leaderboard.record import Record
 from leaderboard.significance import BOLD_RULE
 from leaderboard.table import Table, tables
 from reports.report import write_report
 from reports.site.ablations import AblationPage, find_ablations
-from reports.site.board import board_grid, board_json, protocol_name, run_page, section_id
+from reports.site.board import board_grid, board_json, protocol_name, run_page, section_id, sweep_grid
 from reports.site.field import field_grids, field_json, field_legend, field_panels
 from reports.site.grid import Grid
 from reports.site.methods import MethodPage, read_methods
@@ -36,10 +37,12 @@ REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made from."""
+    """All that the pages are made from; ``boards`` are the tables that no sweep over a knob holds."""
 
     records: Mapping[str, Record]
+    tables: Sequence[Table]
     boards: Sequence[tuple[Table, Grid]]
+    sweeps: Sequence[Sweep]
     published: Sequence[Published]
     methods: Sequence[MethodPage]
     runs: Sequence[RunSource]
@@ -54,9 +57,13 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
     """
     records = load_records(leaderboard / "records")
     published = choose(read_figures(leaderboard / "published.csv"))
+    found = tables(records)
+    whole, sweeps = split(found)
     return Content(
         records=records,
-        boards=[(table, board_grid(table, published)) for table in tables(records)],
+        tables=found,
+        boards=[(table, board_grid(table, published)) for table in whole],
+        sweeps=sweeps,
         published=published,
         methods=read_methods(),
         runs=find_runs(records, runs, leaderboard / REPORTS),
@@ -97,6 +104,7 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             "protocol": protocol_name(table.key.protocol, bool(table.key.synthetic)),
             "table": table,
             "grid": grid,
+            "sweeps": [(sweep.title, sweep_grid(sweep)) for sweep in content.sweeps if sweep.base is table],
         }
         for table, grid in content.boards
     ]
@@ -140,7 +148,7 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             evidence=EVIDENCE,
         ),
     )
-    yield "leaderboard.json", _json(board_json([table for table, _ in content.boards], content.records))
+    yield "leaderboard.json", _json(board_json(content.tables, content.records))
     yield "published.json", _json(field_json(content.published))
 
 

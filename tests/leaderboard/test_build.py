@@ -411,6 +411,10 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     both = build({f"{i:02}.json": record for i, record in enumerate([*official, *made])}, published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
     assert "official" not in str(tables(both[both.index("Order on") :])[0])
+    better = seeds("pgm", [0.95, 0.95], config={"hyper": {"zeta": 1}})
+    two = build({f"{i:02}.json": record for i, record in enumerate([*better, *made])}, published)
+    assert "pgm (eps=0.6, zeta=unset)" in two, "which of two is ranked does not depend on their scores"
+    assert "(2 of 3 pairs agree)" in two
     few = build({f"{i:02}.json": record for i, record in enumerate(made[:4])}, published)
     assert "Order on" not in few
     real = build({"0.json": make_record("adca", 0, [0.3], real=True)}, published)

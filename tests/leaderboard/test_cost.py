@@ -39,9 +39,9 @@ def test_each_method_and_machine_has_its_row_and_all_are_summed() -> None:
         "peak MiB",
     ]
     assert rows == [
-        ["sysu, real", "hil", "a processor", "2", "1", "-", "-", "-", "3600", "3600", "1.00", "1000"],
-        ["sysu, synthetic", "pgm", "a GPU", "16", "1", "-", "-", "-", "10", "10", "0.00", "100"],
-        ["sysu, synthetic", "pgm", "a processor", "2", "2", "6", "30", "-", "150", "183", "0.10", "300"],
-        ["sysu, synthetic", "untrained", "a processor", "2", "1", "-", "-", "5", "-", "5", "0.00", "-"],
+        ["sysu, real, shared", "hil", "a processor", "2", "1", "-", "-", "-", "3600", "3600", "1.00", "1000"],
+        ["sysu, synthetic small, shared", "pgm", "a GPU", "16", "1", "-", "-", "-", "10", "10", "0.00", "100"],
+        ["sysu, synthetic small, shared", "pgm", "a processor", "2", "2", "6", "30", "-", "150", "183", "0.10", "300"],
+        ["sysu, synthetic small, shared", "untrained", "a processor", "2", "1", "-", "-", "5", "-", "5", "0.00", "-"],
     ]
     assert "All 5 runs: 1.1 hours." in text

@@ -71,6 +71,41 @@ def test_only_one_knob_may_differ() -> None:
     assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
 
 
+def test_a_stray_run_does_not_move_the_table_with_the_most_runs() -> None:
+    strays = [{"mismatch": 0.5}, {"mismatch": 1.0}, {"mismatch": 0.5, "pose": 0.0}, {"mismatch": 0.5, "pose": 0.5}]
+    made = records(*usual(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
+    whole, sweeps = split(tables(made))
+    assert [table.description for table in whole] == [people(**x)["description"] for x in ({}, strays[2])]
+    assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0]), ("pose", [0, 0.5])]
+
+
+def test_no_run_is_lost() -> None:
+    other_bytes = people(mismatch=1.0)
+    other_bytes["synthetic"] = {**other_bytes["synthetic"], "bytes": "of another machine"}
+    made = records(
+        *usual(),
+        *(make_record("pgm", seed, [0.3], dataset=people(mismatch=1.0)) for seed in range(2)),
+        make_record("pgm", 0, [0.7], dataset={**other_bytes, "fingerprint": "other"}),
+        make_record("dmic", 0, [0.6], dataset=people(mismatch=1.0)),
+    )
+    text = build(made)
+    found = cells(text, "mismatch")
+    assert found["dmic"] == ["1", "-", "60.4", "1: [0](records/07.json)"], "it has no run on the usual people"
+    assert found["pgm"][:3] == ["2", "15.4 ± 7.1", "30.4 ± 0.0"]
+    assert text.count("\n### ") == 2
+    assert "70.4" in text, "equal knobs, other images"
+
+
+def test_people_described_otherwise_stand_for_themselves() -> None:
+    older = {name: value for name, value in SPEC.items() if name != "mismatch"}
+    data = people()["synthetic"]
+    for synthetic in ({**data, "spec": older}, {**data, "spec": {**older, "pose": 0.0}}, {"generator_version": 1}):
+        other = {**people(), "fingerprint": "other", "synthetic": synthetic}
+        whole, sweeps = split(tables(records(*usual(), make_record("pgm", 0, dataset=other))))
+        assert len(whole) == 2
+        assert not sweeps
+
+
 def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
     official = {"hyper": {"eps": 0.6, "preset": "official"}}
     made = [

@@ -20,7 +20,7 @@ from reports.site.methods import read_methods
 from reports.site.render import markdown, sentence
 from reports.site.runs import command_of
 from reports.site.sources import read_json
-from tests.leaderboard.records import make_record
+from tests.leaderboard.records import SYNTHETIC, make_record
 from tests.site.conftest import Made
 from tests.site.fake_site import make_leaderboard, make_run, three_seeds, write_report_folder
 
@@ -142,6 +142,26 @@ def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> 
     assert real < tables[0] < synthetic < tables[1]
     assert text.index("published mAP") < synthetic
     assert "published mAP" not in text[synthetic:]
+
+
+def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_path: Path) -> None:
+    def people(pose: float) -> dict[str, object]:
+        spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
+        return {"dataset": {**make_record().result.dataset, "fingerprint": str(pose), "synthetic": {"spec": spec}}}
+
+    records = {
+        f"{p}-{s}.json": make_record("adca", s, [0.2 + p / 10], **people(p)) for p, s in ((1, 0), (1, 1), (0, 1))
+    }
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    text = (tmp_path / "site/index.html").read_text()
+    assert text.count("<table") == 2
+    assert text.count('<section id="sysu_all') == 1
+    below = text[text.index("pose=0") :]
+    assert re.findall(r'data-value="(0\.\d+)"', below)[:2] == ["0.204", "0.304"]
+    assert 'href="runs/0-1/index.html" aria-label="adca, pose=0, seed 1"' in below
+    assert len(json.loads((tmp_path / "site/leaderboard.json").read_text())["tables"]) == 2
 
 
 def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
