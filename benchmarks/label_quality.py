@@ -3,8 +3,9 @@
 ``python -m benchmarks.label_quality RUN... --csv leaderboard/label_quality.csv`` takes the folders of runs, or a folder
 of them, and writes a row for the first and the last epoch of every stage: clusters, images left out, agreement with
 identities of either modality, and of an association across them the precision and recall of declared pairs. Taken from
-the journals; true identities are for diagnosis only, no training sees them. A record has no journal, so the table is
-kept beside the records; method, preset, people and seed tell whose row it is.
+the journals; true identities are for diagnosis only, no training sees them. A record has no journal, so the table can
+be kept beside records: protocol, method, configuration, data and seed tell whose row it is. Rows of ablations are left
+out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +22,37 @@ import pandas as pd
 
 from datasets.synthetic.spec import SyntheticSpec
 from engine.files import void, write_atomically
+from engine.registry import UsageError
 from leaderboard.record import Record, read_record
 
 MODALITIES = ("visible", "infrared")
 DIGITS = 4
 
 
-ORDER = ["protocol", "method", "preset", "people", "seed", "fold", "stage", "epoch"]
+KEY = ["protocol", "method", "preset", "config", "people", "data", "seed", "fold", "stage", "epoch"]
 
 
 def table(folders: Sequence[Path]) -> pd.DataFrame:
-    """Rows of all runs, sorted; empty fields where a method has no association or a modality no clusters."""
-    lines = [line for folder in folders for line in _run(folder)]
-    return pd.DataFrame(lines).drop_duplicates().sort_values(ORDER).reset_index(drop=True)
+    """Rows of all runs, sorted; empty fields where a method has no association or a modality no clusters.
+
+    Raises:
+        UsageError: two runs that should be equal are not.
+    """
+    found = pd.DataFrame([line for folder in folders for line in _run(folder)])
+    if found.empty:
+        return found
+    found = found.drop_duplicates().sort_values(KEY).reset_index(drop=True)
+    twice = found[found.duplicated(KEY, keep=False)]
+    if len(twice):
+        run = ", ".join(f"{name} {value}" for name, value in twice.iloc[0][KEY].items() if value != "")
+        raise UsageError(f"two runs differ that should be equal: {run}; leave one of them out")
+    return found
 
 
 def _run(folder: Path) -> Iterator[dict[str, Any]]:
     record = read_record(folder / "record.json")
+    if record.provenance.get("ablation"):
+        return
     journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
     epochs = [line for line in journal if line["kind"] == "epoch"]
     for fold, stage in dict.fromkeys((line["fold"], line["stage_index"]) for line in epochs):
@@ -54,14 +70,16 @@ def _run(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _whose(record: Record) -> dict[str, Any]:
     result = record.result
-    spec = (result.dataset["synthetic"] or {}).get("spec")
-    usual = SyntheticSpec(size=spec["size"]).knobs() if spec else {}
-    changed = [f"{name}={spec[name]:g}" for name in usual if spec[name] != usual[name]] if spec else []
+    spec = (result.dataset["synthetic"] or {}).get("spec", {})
+    usual = asdict(SyntheticSpec())
+    changed = [f"{name}={value}" for name, value in sorted(spec.items()) if value != usual.get(name)]
     return {
         "protocol": result.protocol,
         "method": result.method,
         "preset": result.config["hyper"].get("preset", ""),
+        "config": result.config_hash[:8],
         "people": " ".join(changed),
+        "data": result.dataset["fingerprint"],
         "seed": result.seed,
     }
 
@@ -92,7 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = sorted(folder for folder in paths if (folder / "journal.jsonl").exists())
     if not folders:
         raise SystemExit(f"no finished run with a journal below {', '.join(map(str, options.runs))}")
-    text = table(folders).to_csv(index=False, lineterminator="\n")
+    try:
+        found = table(folders)
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
+    if found.empty:
+        raise SystemExit("none of these runs has trained anything")
+    text = found.to_csv(index=False, lineterminator="\n")
     if options.csv is None:
         print(text, end="")
     else:

@@ -1,9 +1,9 @@
 """Do committed records repeat? Runs that are drawn at random are made again from nothing, and compared bit for bit.
 
 ``python -m benchmarks.repeat_records [--count 3] [--seed 0] [--records leaderboard/records] [--output runs/repeated]``
-trains in a folder of its own for each record, so no finished training is taken over. Exit status 1 where a score, or
-anything else that a record's ``result`` holds, differs. A result depends on the type of processor and the number of
-threads, both of which the record states; the number of threads is taken from it.
+draws complete runs on synthetic people and trains each in a folder of its own, so no finished training is taken over.
+Exit status 1 where a score, or anything else that a record's ``result`` holds, differs. A result depends on the type of
+processor and the number of threads, both of which the record states; the number of threads is taken from it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ from pathlib import Path
 
 from benchmarks.methods import ROOT
 from leaderboard.build import FOLDER, load_records
-from leaderboard.record import Record, headline_scores, read_record
+from leaderboard.record import Record, headline_scores, is_complete, read_record
 from reports.site.runs import command_of
 
 Repeat = Callable[[Record, Path], Record]
 """From a record and an empty folder to the record of the same run."""
+
+
+def command(record: Record, folder: Path) -> list[str]:
+    """What ``run.py`` is told to make a run on synthetic people again: its settings, device and number of threads."""
+    _, script, *words = shlex.split(command_of(record))
+    if not any(word.startswith("engine.threads=") for word in words):
+        threads = f"engine.threads={record.provenance['threads']}"
+        after = words.index("--set") + 1 if "--set" in words else len(words)
+        words[after:after] = [threads] if "--set" in words else ["--set", threads]
+    device = "cuda" if record.provenance["gpu"] else "cpu"
+    return [script, *words, "--device", device, "--output", str(folder), "--no-report"]
 
 
 def repeat(record: Record, folder: Path) -> Record:
@@ -32,17 +43,10 @@ def repeat(record: Record, folder: Path) -> Record:
     Raises:
         RuntimeError: the run failed.
     """
-    _, *words = shlex.split(command_of(record))
-    if not any(word.startswith("engine.threads=") for word in words):
-        after = words.index("--set") + 1 if "--set" in words else len(words)
-        words[after:after] = [
-            *([] if "--set" in words else ["--set"]),
-            f"engine.threads={record.provenance['threads']}",
-        ]
-    command = [sys.executable, *words, "--output", str(folder), "--no-report"]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = command(record, folder)
+    finished = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
     if finished.returncode:
-        raise RuntimeError(f"{shlex.join(command)} failed:\n{finished.stderr}")
+        raise RuntimeError(f"{shlex.join(words)} failed:\n{finished.stderr}")
     (path,) = (folder / record.result.protocol).glob("*/record.json")
     return read_record(path)
 
@@ -72,9 +76,11 @@ def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
     options = parser.parse_args(arguments)
     if options.output.exists():
         raise SystemExit(f"--output {options.output} is there already: its trainings would be taken over; name another")
-    records = load_records(options.records)
+    records = {name: r for name, r in load_records(options.records).items() if r.result.dataset["synthetic"]}
+    records = {name: record for name, record in records.items() if is_complete(record)}
     if not 1 <= options.count <= len(records):
-        raise SystemExit(f"--count {options.count}: {options.records} has {len(records)} records")
+        have = f"{len(records)} complete records of runs on synthetic people"
+        raise SystemExit(f"--count {options.count}: {options.records} has {have}")
     status = 0
     for i, name in enumerate(random.Random(options.seed).sample(sorted(records), options.count)):
         new = again(records[name], options.output.resolve() / str(i))

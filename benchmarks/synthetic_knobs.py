@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.synthetic_knobs --method cluster_contrast [--protocol sysu_all] [--seeds 0 1] [--output DIR]``
 trains on data that differ in one knob at a time, an ordinary run each, and draws ``knobs.svg`` and ``knobs.png``. Runs
-whose record is below ``DIR`` already are not made again. ``--plot`` only draws, from any folder of records: the figures
-in ``docs`` come from ``--plot --output leaderboard/records --figure docs/...``.
+whose record is below ``DIR`` already are not made again. ``--plot`` only draws, from runs or from a folder of nothing
+but records, such as ``leaderboard/records``.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.methods import ROOT
 from datasets.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
+from engine.config import SHARED
 from engine.registry import UsageError, did_you_mean
-from leaderboard.knobs import Sweep, split
-from leaderboard.record import Record, read_record
-from leaderboard.table import Row, tables
+from leaderboard.knobs import Sweep, split, sweep_rows
+from leaderboard.record import Record, is_complete, read_record
+from leaderboard.table import tables
 from reports.style import LOOKS, NEUTRAL, new_figure, save_figure, shared_legend, stamp, styled
 
 LEVELS: dict[str, tuple[float, ...]] = {
@@ -65,12 +67,40 @@ def points(methods: Sequence[str], size: str, knobs: Sequence[str], seeds: Seque
     return [Point(m, one, seed) for one in dict.fromkeys(people) for m in methods for seed in seeds]
 
 
-def read_records(folder: Path, protocol: str) -> dict[str, Record]:
-    """Records of runs on people of today's generator, by path: of finished runs, or a folder of nothing but records."""
-    paths = sorted(folder.rglob("record.json")) or sorted(folder.rglob("*.json"))
+def read_records(folder: Path, protocol: str, settings: Sequence[str] = (), bare: bool = False) -> dict[str, Record]:
+    """Complete records of ordinary runs on people of today's generator under these settings, by path.
+
+    Args:
+        folder: of finished runs, each with its ``record.json``.
+        settings: as after ``--set``; the number of threads does not count.
+        bare: whether a folder without any ``record.json`` holds nothing but records.
+    """
+    paths = sorted(folder.rglob("record.json")) or (sorted(folder.rglob("*.json")) if bare else [])
     found = {str(path.relative_to(folder)): read_record(path) for path in paths}
-    version = GENERATOR_VERSIONS[protocol.partition("_")[0]]
-    return {name: r for name, r in found.items() if r.result.protocol == protocol and _made_by(r) == version}
+    return {name: record for name, record in found.items() if _counts(record, protocol, settings)}
+
+
+def _counts(record: Record, protocol: str, settings: Sequence[str]) -> bool:
+    result, made = record.result, record.provenance
+    synthetic = result.dataset["synthetic"] or {}
+    usual = (
+        result.setting == SHARED
+        and not made.get("ablation")
+        and _settings(made.get("chosen", [])) == _settings(settings)
+    )
+    of_today = "spec" in synthetic and synthetic["generator_version"] == _version(protocol)
+    return result.protocol == protocol and usual and of_today and is_complete(record)
+
+
+def _settings(words: Sequence[str]) -> set[str]:
+    return {word for word in words if not word.startswith(("--set", "engine.threads="))}
+
+
+def _version(protocol: str) -> int:
+    layout = protocol.partition("_")[0]
+    if layout not in GENERATOR_VERSIONS:
+        raise UsageError(f"--protocol {protocol}: synthetic people come in the layouts {', '.join(GENERATOR_VERSIONS)}")
+    return GENERATOR_VERSIONS[layout]
 
 
 def done(records: dict[str, Record]) -> set[tuple[str, str, int]]:
@@ -99,14 +129,12 @@ def run(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
 
 
 def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
-    """Those of the usual people, in the order of the knobs."""
+    """Those that the usual people are part of, in the order of the knobs."""
     usual = asdict(SyntheticSpec(size=size))
-    _, found = split(tables(records))
-    mine = {
-        sweep.knob: sweep
-        for sweep in found
-        if any(json.loads(level.key.synthetic)["spec"] == usual for level in sweep.levels.values())
-    }
+    mine: dict[str, Sweep] = {}
+    for sweep in split(tables(records))[1]:
+        if any(json.loads(level.key.synthetic)["spec"] == usual for level in sweep.levels.values()):
+            mine.setdefault(sweep.knob, sweep)
     return [mine[knob] for knob in knobs if knob in mine]
 
 
@@ -118,36 +146,28 @@ def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure
     for axes in panels[len(sweeps) :]:
         axes.remove()
     for axes, sweep in zip(panels, sweeps, strict=False):
-        levels = list(sweep.levels)
-        chance = [100 * next(r for r in sweep.levels[x].rows if not r.method).values["mAP"].mean() for x in levels]
-        axes.plot(levels, chance, color=NEUTRAL, linestyle="--", linewidth=0.8)
+        chance = _line(sweep, "")
+        axes.plot(list(chance), [values.mean() for values in chance.values()], color=NEUTRAL, ls="--", linewidth=0.8)
         for look, method in zip(LOOKS, methods, strict=False):
-            found = {x: 100 * row.values["mAP"] for x in levels for row in _rows(sweep, x, method)}
-            if len(found) > 1:
-                means = [values.mean() for values in found.values()]
-                axes.plot(list(found), means, **look, markersize=3, label=method)
-                for x, values in found.items():
-                    dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
-                    axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
+            found = _line(sweep, method)
+            axes.plot(list(found), [v.mean() for v in found.values()], **look, markersize=3, label=method)
+            for x, values in found.items():
+                dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
+                axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
         axes.axvline(SyntheticSpec().knobs()[sweep.knob], color="0.85", linewidth=3, zorder=0)
         axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), ylim=(0, 100), xticks=[0, 0.5, 1])
     for axes in panels[: len(sweeps) : columns]:
         axes.set_ylabel("mAP (%)")
-    if len(methods) > 1:
-        shared_legend(figure)
+    shared_legend(figure)
     stamp(figure, title)
     return figure
 
 
-def _rows(sweep: Sweep, level: float, method: str) -> Iterator[Row]:
-    """The method's row at a level: the one whose configuration most levels have, where there are several."""
-    rows = [row for row in sweep.levels[level].rows if row.method == method and not row.official]
-    yield from sorted(rows, key=lambda row: -row.seeds)[:1]
-
-
-def _made_by(record: Record) -> int | None:
-    synthetic = record.result.dataset["synthetic"]
-    return None if synthetic is None else synthetic["generator_version"]
+def _line(sweep: Sweep, method: str) -> dict[float, pd.Series[float]]:
+    """A method's mAP in percent by level: of its configurations the one with the most levels, then the most seeds."""
+    rows = [row for row in sweep_rows(sweep) if next(iter(row.rows.values())).method == method]
+    rows.sort(key=lambda row: (-len(row.values), -row.seeds, row.label))
+    return {level: 100 * values for level, values in rows[0].values.items()} if rows else {}
 
 
 def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -> int:
@@ -166,18 +186,28 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
     for knob in options.knobs:
         if knob not in LEVELS:
             raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
+    if len(options.method) > len(LOOKS):
+        raise SystemExit(f"{len(options.method)} methods: a figure tells {len(LOOKS)} apart; draw them in several")
     go = runner or run(options.protocol, options.output, options.set)
-    wanted = [] if options.plot else points(options.method, options.size, options.knobs, options.seeds)
+
+    def read() -> dict[str, Record]:
+        return read_records(options.output, options.protocol, options.set, bare=options.plot)
+
     try:
-        there = done(read_records(options.output, options.protocol))
-        for point in wanted:
+        _version(options.protocol)
+        wanted = points(options.method, options.size, options.knobs, options.seeds)
+        there = done(read())
+        for point in wanted if not options.plot else ():
             if key(point) not in there:
                 go(point)
-        sweeps = sweeps_of(read_records(options.output, options.protocol), options.size, options.knobs)
+        sweeps = sweeps_of(read(), options.size, options.knobs)
     except UsageError as error:
         raise SystemExit(str(error)) from error
     if not sweeps:
         raise SystemExit(f"{options.output}: no knob has records at two levels; run without --plot")
+    for method in options.method:
+        if not any(_line(sweep, method) for sweep in sweeps):
+            raise SystemExit(f"--method {method}: no record of it below {options.output} at two levels of a knob")
     with styled():
         title = f"{options.protocol}, size={options.size}, a dot a seed; grey bar: default; dashed: chance"
         save_figure(drawn(sweeps, options.method, title), options.figure or options.output / "knobs")

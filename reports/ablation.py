@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from engine.files import void, write_atomically, write_json
+from engine.registry import UsageError
 from leaderboard.markdown import page
 from leaderboard.record import read_record, write_record
 from reports.ablation_table import Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
@@ -67,22 +69,49 @@ def write_ablation(folder: Path) -> Path:
 def publish_ablation(folder: Path, place: Path) -> Path:
     """Table, figures and the records they are made from, and nothing else, in a folder that may be committed.
 
+    What an earlier call put there is brought up to date.
+
     Returns:
-        Path of ``table.md``; the folder is named after method and protocol.
+        Path of ``table.md``; its folder is named after method and protocol.
+
+    Raises:
+        UsageError: the folder holds another grid.
     """
     about = json.loads((folder / GRID).read_text(encoding="utf-8"))
     target = place / f"{about['method']}-{about['protocol']}"
+    check_publishable(about, target)
     for row in about["rows"]:
         for seed, run in row["runs"].items():
             row["runs"][seed] = f"jobs/{Path(run).name}"
             old, new = folder / run, target / row["runs"][seed]
+            shutil.rmtree(new, ignore_errors=True)
             if (old / "record.json").exists():
                 write_record(new / "record.json", read_record(old / "record.json"))
             elif (old / "error.json").exists():
                 error = json.loads((old / "error.json").read_text(encoding="utf-8"))
                 write_json(new / "error.json", {"message": error["message"]})
+    named = {Path(run).name for row in about["rows"] for run in row["runs"].values()}
+    for job in (target / "jobs").glob("*"):
+        if job.name not in named:
+            shutil.rmtree(job)
     write_json(target / GRID, about)
     return write_ablation(target)
+
+
+def check_publishable(about: Mapping[str, Any], target: Path) -> None:
+    """Whether a folder is free for a grid, or holds an earlier state of it.
+
+    Raises:
+        UsageError: neither, or what should be its parent is a file.
+    """
+    if target.parent.is_file():
+        raise UsageError(f"--publish {target.parent} is a file; name a folder")
+    if target.exists() and not (target / GRID).is_file():
+        raise UsageError(f"--publish: {target} is there and is no published grid; name another folder")
+    there = json.loads((target / GRID).read_text(encoding="utf-8")) if target.exists() else about
+    for name in ("data", "setting", "settings"):
+        if there[name] != about[name]:
+            raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; name another folder")
 
 
 def sweeps(ablation: Ablation) -> list[Sweep]:

@@ -20,7 +20,7 @@ from engine.sweep.jobs import State
 from engine.sweep.launch import Launcher, LocalLauncher, SlurmLauncher
 from engine.sweep.planning import Grid, plan_grid, remember
 from engine.sweep.schedule import run_jobs
-from reports.ablation import publish_ablation, write_ablation
+from reports.ablation import check_publishable, publish_ablation, write_ablation
 
 SLURM_CPUS, SLURM_JOBS = 4, 100
 """CPU threads of a job, and jobs in the queue at once, where nothing else is asked for."""
@@ -72,6 +72,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.dry_run:
         listing(grids, slots, console)
         return
+    for grid in grids if options.publish is not None else ():
+        check_publishable(grid.content, options.publish / f"{grid.method}-{grid.protocol}")
     launcher = _launcher(options, slots, threads, console)
     for grid in grids:
         grid.write()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -19,9 +20,16 @@ ARGUMENTS = ["--size", "tiny", "--seeds", "0", "1"]
 class Fake:
     """Every cause costs its own share; remembers what it was asked, and gives up after ``limit`` trainings."""
 
-    def __init__(self, folder: Path, limit: int = 1000, version: int = GENERATOR_VERSIONS["sysu"]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limit: int = 1000,
+        version: int = GENERATOR_VERSIONS["sysu"],
+        chosen: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> None:
         self.asked: list[Point] = []
-        self.folder, self.limit, self.version = folder, limit, version
+        self.folder, self.limit, self.version, self.chosen, self.changes = folder, limit, version, chosen, changes
 
     def __call__(self, point: Point) -> None:
         if len(self.asked) == self.limit:
@@ -31,7 +39,8 @@ class Fake:
         synthetic = {"layout": "sysu", "generator_version": self.version, "spec": spec, "bytes": "", "images": 1}
         data = {"name": "sysu", "fingerprint": str(spec), "synthetic": synthetic, "description": ""}
         score = 0.9 - 0.1 * sum(point.people.knobs().values()) + 0.01 * point.seed
-        record = make_record(point.method, point.seed, [score], dataset=data)
+        made = {"chosen": [*self.chosen]}
+        record = make_record(point.method, point.seed, [score], dataset=data, provenance=made, **self.changes)
         write_record(
             self.folder
             / "sysu_all"
@@ -64,6 +73,31 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert main(arguments, Fake(tmp_path, limit=0)) == 0
 
 
+def test_a_sweep_stopped_in_its_first_training_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "stages" / "a").mkdir(parents=True)
+    (tmp_path / "stages" / "a" / "config.json").write_text("{}")
+    assert main([*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)], Fake(tmp_path)) == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"chosen": ("--set", "method.preset=official")},
+        {"setting": "paper"},
+        {"trials": 5},  # incomplete
+        {"protocol": "sysu_indoor"},
+    ],
+)
+def test_runs_that_are_made_otherwise_do_not_count(tmp_path: Path, other: dict[str, Any]) -> None:
+    arguments = [*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)]
+    before = Fake(tmp_path / "before", **other)
+    with pytest.raises(SystemExit, match="no knob has records at two levels"):
+        main(arguments, before)
+    again = Fake(tmp_path / "again", chosen=("--set", "engine.threads=1"))
+    assert main(arguments, again) == 0
+    assert again.asked == before.asked
+
+
 def test_it_draws_what_is_there(tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--output", str(tmp_path), "--method", "pgm", "hil"]
     assert main(arguments, Fake(tmp_path)) == 0
@@ -91,5 +125,14 @@ def test_people_of_another_generator_do_not_count(tmp_path: Path) -> None:
 def test_what_cannot_be_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="did you mean pose"):
         main([*ARGUMENTS, "--knobs", "poses", "--output", str(tmp_path)], Fake(tmp_path))
+    with pytest.raises(SystemExit, match="unknown size 'huge'"):
+        main(["--size", "huge", "--output", str(tmp_path)], Fake(tmp_path))
+    with pytest.raises(SystemExit, match="layouts sysu, regdb"):
+        main([*ARGUMENTS, "--protocol", "llcm_v2i", "--output", str(tmp_path)], Fake(tmp_path))
     with pytest.raises(SystemExit, match="run without --plot"):
         main([*ARGUMENTS, "--plot", "--output", str(tmp_path)], Fake(tmp_path))
+    main([*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)], Fake(tmp_path))
+    with pytest.raises(SystemExit, match="--method pgmm: no record of it"):
+        main([*ARGUMENTS, "--plot", "--method", "pgmm", "--output", str(tmp_path)])
+    with pytest.raises(SystemExit, match="9 methods"):
+        main([*ARGUMENTS, "--plot", "--method", *"abcdefghi", "--output", str(tmp_path)])

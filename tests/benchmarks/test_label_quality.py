@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.label_quality import main
+from datasets.synthetic.spec import parse
 from leaderboard.record import write_record
-from tests.leaderboard.records import SYNTHETIC, make_record
+from tests.leaderboard.records import make_record
 
 
 def epoch(number: int, stage: int, trained: str, ari: float | None, precision: float | None) -> dict[str, Any]:
@@ -34,20 +36,20 @@ def epoch(number: int, stage: int, trained: str, ari: float | None, precision: f
     }
 
 
-def write_run(folder: Path, seed: int, **knobs: float) -> None:
-    spec = {**SYNTHETIC["spec"], "pose": 1.0, **knobs}  # type: ignore[dict-item]
-    usual = dict.fromkeys(("modality_gap", "camera_gap"), 1.0) | {"boxes": 0.5, "pose": 1.0, "mismatch": 0.0}
-    spec = {**dict.fromkeys(("clothing_similarity", "recolour", "occlusion"), 0.0), **usual, **spec}
+def write_run(
+    folder: Path, seed: int, first: float = 0.5, made: dict[str, Any] | None = None, people: str = "synthetic"
+) -> None:
+    spec = asdict(parse(people))
     data = {"name": "sysu", "fingerprint": str(spec), "synthetic": {"spec": spec}, "description": ""}
-    write_record(folder / "record.json", make_record("pgm", seed, dataset=data))
-    lines = [epoch(n, 0, "cluster_contrast", 0.5 + 0.1 * n, None) for n in range(3)]
+    write_record(folder / "record.json", make_record("pgm", seed, dataset=data, provenance=made))
+    lines = [epoch(n, 0, "cluster_contrast", first + 0.1 * n, None) for n in range(3)]
     lines += [epoch(n, 1, "pgm", None, 0.25) for n in range(2)]
     other = [{"kind": "evaluation", "fold": 1}]
     (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, *other]))
 
 
 def test_first_and_last_epoch_of_every_stage(tmp_path: Path) -> None:
-    write_run(tmp_path / "runs" / "b", 1, mismatch=0.5)
+    write_run(tmp_path / "runs" / "b", 1, people="synthetic:mismatch=0.5")
     write_run(tmp_path / "runs" / "a", 0)
     write_record(tmp_path / "runs" / "bare" / "record.json", make_record("adca"))  # no journal
     file = tmp_path / "table.csv"
@@ -71,6 +73,22 @@ def test_first_and_last_epoch_of_every_stage(tmp_path: Path) -> None:
     assert file.read_bytes() == first
 
 
+def test_other_people_are_told_and_rows_of_ablations_left_out(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a", 0)
+    write_run(tmp_path / "runs" / "b", 0, 0.1, people="synthetic:size=tiny,seed=1")
+    write_run(tmp_path / "runs" / "c", 0, 0.2, {"ablation": "pgm-sysu_all-1: a row"})
+    main([str(tmp_path / "runs"), "--csv", str(tmp_path / "table.csv")])
+    found = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
+    assert list(found["people"]) == [""] * 4 + ["seed=1 size=tiny"] * 4
+    write_run(tmp_path / "runs" / "d", 0, 0.3)
+    with pytest.raises(SystemExit, match=r"two runs differ .* method pgm.* seed 0"):
+        main([str(tmp_path / "runs")])
+
+
 def test_nothing_to_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no finished run"):
+        main([str(tmp_path)])
+    write_record(tmp_path / "record.json", make_record("untrained"))
+    (tmp_path / "journal.jsonl").write_text("")
+    with pytest.raises(SystemExit, match="none of these runs has trained"):
         main([str(tmp_path)])

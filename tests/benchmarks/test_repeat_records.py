@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.repeat_records import main
+from benchmarks.repeat_records import command, main
+from datasets.synthetic.spec import SyntheticSpec, parse
+from engine.cli import parser
 from leaderboard.record import Record, write_record
 from tests.leaderboard.records import make_record
 
@@ -63,5 +66,26 @@ def test_no_finished_training_is_taken_over(arguments: list[str], tmp_path: Path
     (tmp_path / "again").mkdir()
     with pytest.raises(SystemExit, match="name another"):
         main(arguments)
-    with pytest.raises(SystemExit, match="has 5 records"):
+    write_record(tmp_path / "records" / "real.json", make_record("pgm", 0, real=True))
+    write_record(tmp_path / "records" / "incomplete.json", make_record("pgm", 9, trials=5))
+    with pytest.raises(SystemExit, match="has 5 complete records"):
         main([*arguments[:2], "--output", str(tmp_path / "new"), "--count", "6"])
+
+
+def test_the_command_keeps_settings_threads_and_device() -> None:
+    spec = SyntheticSpec(size="tiny", mismatch=0.5)
+    data = {"name": "sysu", "fingerprint": "", "synthetic": {"spec": asdict(spec)}, "description": ""}
+    told: list[tuple[dict[str, Any], set[str]]] = [
+        ({}, {"engine.threads=2"}),
+        ({"chosen": ["--set", "engine.threads=1", "method.k1=5"]}, {"engine.threads=1", "method.k1=5"}),
+        ({"chosen": ["--set", "method.k1=5", "--deterministic"]}, {"engine.threads=2", "method.k1=5"}),
+    ]
+    for made, settings in told:
+        script, *words = command(make_record("pgm", 3, dataset=data, provenance=made), Path("here"))
+        options = parser().parse_args(words)
+        assert script == "run.py"
+        assert set(options.set) == settings
+        assert (options.method, options.seed, options.device, options.output) == ("pgm", 3, "cpu", Path("here"))
+        assert options.deterministic == ("--deterministic" in made.get("chosen", ()))
+        assert parse(options.data) == spec
+    assert "cuda" in command(make_record(dataset=data, provenance={"gpu": "a GPU"}), Path("here"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.registry import UsageError
 from leaderboard.record import write_record
 from reports.ablation import publish_ablation, sweeps, write_ablation
 from reports.ablation_table import gain, markdown_table, read_ablation
@@ -139,4 +140,33 @@ def test_what_is_published_is_the_table_with_its_records_and_nothing_else(folder
     records = {f"jobs/{name}/record.json" for name in (*names, "sclhm-seed0-abc")}
     pictures = {f"{name}.{kind}" for name in ("rows", "sensitivity-method-tau") for kind in ("png", "svg")}
     assert kept == records | pictures | {"grid.json", "table.md", "table.csv", "table.tex", "jobs/2-1/error.json"}
-    assert publish_ablation(folder, folder / "kept").read_text() == text, "again, after more runs"
+
+
+def test_what_is_published_follows_its_grid(folder: Path) -> None:
+    page = publish_ablation(folder, folder / "kept")
+    (folder / "jobs/3-2/record.json").unlink()
+    write_record(folder / "jobs/1-2/record.json", make_record(seed=2, means=(0.9, 0.9)))
+    about = json.loads((folder / "grid.json").read_text())
+    del about["rows"][-1]
+    (folder / "grid.json").write_text(json.dumps(about))
+    text = write_ablation(folder).read_text()
+    assert publish_ablation(folder, folder / "kept").read_text() == text
+    jobs = {path.name for path in (page.parent / "jobs").iterdir()}
+    assert "5-0" not in jobs, "its row is gone"
+    assert "3-2" not in jobs, "its record is gone"
+    assert "1-2" in jobs
+
+
+def test_another_grid_is_not_overwritten(folder: Path) -> None:
+    page = publish_ablation(folder, folder / "kept")
+    about = json.loads((folder / "grid.json").read_text())
+    (folder / "grid.json").write_text(json.dumps({**about, "settings": ["train.epochs=1"]}))
+    before = page.read_text()
+    with pytest.raises(UsageError, match="name another folder"):
+        publish_ablation(folder, folder / "kept")
+    assert page.read_text() == before
+    with pytest.raises(UsageError, match="is a file"):
+        publish_ablation(folder, page)
+    (folder / "other" / "sclhm-sysu_all").mkdir(parents=True)
+    with pytest.raises(UsageError, match="no published grid"):
+        publish_ablation(folder, folder / "other")

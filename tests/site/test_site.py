@@ -362,5 +362,5 @@ def test_the_command_names_data_weights_and_what_was_chosen() -> None:
 
 def test_a_page_says_what_its_command_leaves_to_the_reader(made: Made) -> None:
     text = (made.site / "runs/sysu_all/sclhm-seed0/index.html").read_text()
-    assert "--data synthetic --weights random</code>" in text
+    assert "--data synthetic:pose=1.0,seed=0,size=small --weights random</code>" in text
     assert "a record of its time does not name them" in text
