@@ -26,7 +26,7 @@ WORST = 5
 _BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
 # In tile widths; a tile is 1 wide and 2 high, the shape in which the network sees a person.
 _QUERY, _FIRST, _PITCH, _ROW, _HEAD = 2.0, 3.35, 1.12, 2.85, 0.5
-_TOTAL = _FIRST + DEPTH * _PITCH
+_SOUGHT = _FIRST + DEPTH * _PITCH + 0.25
 
 
 def open_image(path: Path) -> NDArray[np.uint8]:
@@ -56,25 +56,31 @@ def worst_queries(evaluation: SavedEvaluation) -> dict[str, int]:
     return {f"worst {place}": row for place, row in enumerate(list(people.values())[:WORST], start=1)}
 
 
-def ranking_figure(evaluation: SavedEvaluation, images: Images | None, chosen: Mapping[str, int]) -> tuple[Figure, int]:
+def ranking_figure(
+    evaluation: SavedEvaluation, images: Images | None, chosen: Mapping[str, int], sought: bool = False
+) -> tuple[Figure, int]:
     """Chosen queries, each with its ten best gallery images; right and wrong ones framed and ticked.
 
     Args:
         evaluation: ranked lists.
         images: opens a test image; None for blank tiles.
         chosen: rows of the queries, by what they stand for.
+        sought: also show the first of the person's own gallery images, wherever it was ranked.
 
     Returns:
         The figure, and how many of its pictures could not be had; those are blank tiles.
     """
     height = _HEAD + _ROW * len(chosen)
-    figure = empty_figure(height * WIDTH / _TOTAL)
+    total = _SOUGHT + _PITCH if sought else _FIRST + DEPTH * _PITCH
+    figure = empty_figure(height * WIDTH / total)
     figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _TOTAL), ylim=(height, 0))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, total), ylim=(height, 0))
     axes.axis("off")
     for column, title in enumerate(["query", *map(str, range(1, DEPTH + 1))]):
         x = _QUERY if column == 0 else _FIRST + (column - 1) * _PITCH
         axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=SMALL)
+    if sought:
+        axes.text(_SOUGHT + 0.5, _HEAD - 0.12, "sought", ha="center", fontsize=SMALL)
     missing = 0
     for line, (name, row) in enumerate(chosen.items()):
         y = _HEAD + line * _ROW
@@ -92,6 +98,9 @@ def ranking_figure(evaluation: SavedEvaluation, images: Images | None, chosen: M
             missing += _tile(
                 axes, corner, evaluation.gallery, column, images, note, RIGHT if right else WRONG, not right
             )
+        for column in np.flatnonzero(evaluation.gallery.identities == person)[: int(sought)]:
+            note = f"c{evaluation.gallery.cameras[column]}"
+            missing += _tile(axes, (_SOUGHT, y), evaluation.gallery, column, images, note, NEUTRAL)
     return figure, missing
 
 
@@ -107,7 +116,8 @@ def ranking_caption(evaluation: SavedEvaluation) -> str:
 def worst_caption(evaluation: SavedEvaluation) -> str:
     """The same of the worst queries."""
     return (
-        f"{_scope(evaluation)} Shown are the {WORST} queries of lowest average precision, at most one a person. {_KEY}"
+        f"{_scope(evaluation)} Shown are the {WORST} queries of lowest average precision, at most one a person; last, "
+        f"one of the person's own gallery images. {_KEY}"
     )
 
 

@@ -92,7 +92,7 @@ def _lists(evaluation: SavedEvaluation, report: Report, album: Album, images: Im
             ("ranking", "Ranked lists", ranking.ranking_caption(evaluation), ranking.choose_queries(precision)),
             ("worst", "Worst queries", ranking.worst_caption(evaluation), ranking.worst_queries(evaluation)),
         ):
-            figure, _ = ranking.ranking_figure(evaluation, images, rows)
+            figure, _ = ranking.ranking_figure(evaluation, images, rows, sought=name == "worst")
             rights = [int(evaluation.matches[row].sum()) for row in rows.values()]
             alt = f"{len(rows)} queries with their {DEPTH} best images; right ones: {', '.join(map(str, rights))}."
             section.pictures.append(Picture(name, title, caption, alt, figure, foot, True))

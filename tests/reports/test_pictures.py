@@ -132,6 +132,21 @@ def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
     assert opened == expected
 
 
+def test_the_person_sought_stands_last(saved: SavedEvaluation) -> None:
+    opened: list[Path] = []
+
+    def remember(path: Path) -> np.ndarray:
+        opened.append(path)
+        return open_image(path)
+
+    rows = worst_queries(saved)
+    figure, _ = ranking_figure(saved, remember, rows, sought=True)
+    assert len(opened) == 12 * len(rows) == len(figure.axes[0].images)
+    for path, row in zip(opened[11::12], rows.values(), strict=True):
+        (column,) = (i for i, name in enumerate(saved.gallery.paths) if saved.gallery.root / name == path)
+        assert saved.gallery.identities[column] == saved.query.identities[row]
+
+
 def test_pictures_that_are_gone_leave_blank_tiles(tmp_path: Path) -> None:
     saved = load_evaluation(make_run(tmp_path, pictures=False) / "evaluation.npz")
     chosen = choose_queries(saved.average_precision)
