@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
+import pandas as pd
 import pytest
 
 from datasets.synthetic.spec import SyntheticSpec
 from leaderboard.build import load_records
 from leaderboard.record import Record, headline_scores, read_record
+from reports.ablation_table import read_ablation
 
 ROOT = Path(__file__).resolve().parents[2]
 LEADERBOARD = ROOT / "leaderboard"
@@ -149,6 +151,22 @@ def test_what_the_other_knobs_do_is_in_the_records(
         ], name
 
 
+def test_label_quality_is_that_of_the_table() -> None:
+    found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
+    found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["preset"] != "official")]
+    columns = ("visible_ari", "infrared_ari", "match_precision", "match_recall")
+    for name, *figures in rows(section("docs/findings.md", "How good pseudo-labels and matches are"), r"\| `\w+` \|"):
+        own = found[(found["method"] == names(name)[0]) & found["seed"].isin([0, 1, 2])]
+        own = own[own["stage"] == own["stage"].max()]
+        assert sorted(set(own["seed"])) == [0, 1, 2]
+        expected = []
+        for column in columns:
+            ends = [own[own["epoch"] == epoch][column] for epoch in (own["epoch"].min(), own["epoch"].max())]
+            means = [f"{100 * fmean(map(float, end)):.0f}" if "" not in list(end) else "-" for end in ends]
+            expected.append(" to ".join(means) if "-" not in means else "-")
+        assert figures == expected, name
+
+
 def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
     text = section("docs/findings.md", "Which parts pay")
     parts = re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
@@ -161,6 +179,29 @@ def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
         for name, *figures in rows(part, r"\| [^:|]+ \| [\d.]+ "):
             row = shown[name]
             assert figures == [row[place["mAP"]], row[place["ΔmAP first"]]], name
+
+
+def effects() -> dict[str, Seeds]:
+    """Of SCLHM's modules: mAP of rows with one minus that of the same rows without it, mean over the four pairs."""
+    lines = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").lines
+    modules = {"hybrid memory": "method.hml", "soft targets": "method.sscl", "adaptive updates": "method.amu"}
+    by_parts = {tuple(bool(line.values[key]) for key in modules.values()): line.scores["mAP"] for line in lines}
+    assert len(by_parts) == len(lines) == 8
+    found = {}
+    for i, name in enumerate(modules):
+        pairs = [(parts, (*parts[:i], False, *parts[i + 1 :])) for parts in by_parts if parts[i]]
+        gains = [by_parts[on] - by_parts[off] for on, off in pairs]
+        found[name] = {int(seed): 100 * fmean(gain[seed] for gain in gains) for seed in gains[0].index}
+    return found
+
+
+def test_what_a_module_of_sclhm_does_is_the_mean_over_four_pairs_of_rows() -> None:
+    expected = effects()
+    shown = rows(section("docs/findings.md", "Which parts pay"), r"\| [a-z ]+ \| [+-]")
+    assert {row[0] for row in shown} == set(expected)
+    for name, *figures in shown:
+        values = [expected[name][seed] for seed in sorted(expected[name])]
+        assert figures == [told(values, sign=True), one_by_one(values)], name
 
 
 def test_every_record_that_the_findings_name_is_there() -> None:
