@@ -91,8 +91,8 @@ def _quality(line: dict[str, Any]) -> dict[str, Any]:
         cells[f"{name}_left_out"] = round(line["outliers"][name] / line["images"][name], DIGITS)
         for metric in ("ari", "purity"):
             cells[f"{name}_{metric}"] = _rounded(quality[name][metric])
-    for metric in ("match_precision", "match_recall"):
-        cells[metric] = _rounded(quality[metric])
+    for metric in ("match_precision", "match_recall", "joint_precision", "joint_recall"):
+        cells[metric] = _rounded(quality.get(metric))  # older journals know no joint ones
     return cells
 
 

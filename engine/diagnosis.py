@@ -25,11 +25,12 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
     Returns:
         For each modality ``ari``, ``nmi`` and ``purity`` (None without clusters), and of the association (None
         without one) ``match_accuracy``: the share of visible clusters whose partner's majority identity is their
-        own, and the ``match_precision`` and ``match_recall`` of :func:`pair_agreement`.
+        own, and the ``match_precision`` and ``match_recall`` of :func:`pair_agreement`; of clusters of both modalities
+        together (None without them) the ``joint_precision`` and ``joint_recall`` of the pairs that share one.
     """
     parts = {"visible": (_array(labels.visible), visible), "infrared": (_array(labels.infrared), infrared)}
     quality: dict[str, Any] = {name: _agreement(*pair) for name, pair in parts.items()}
-    quality |= dict.fromkeys(("match_accuracy", "match_precision", "match_recall"))
+    quality |= dict.fromkeys(("match_accuracy", "match_precision", "match_recall", "joint_precision", "joint_recall"))
     if labels.visible_to_infrared is not None:
         own, other = (majority_identity(*pair) for pair in parts.values())
         partner = _array(labels.visible_to_infrared)
@@ -39,7 +40,16 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
             quality["match_precision"], quality["match_recall"] = pair_agreement(
                 parts["visible"], parts["infrared"], partner
             )
+    if "joint_clusters" in labels.extra:
+        first, second = map(_array, labels.pair("joint_clusters"))
+        quality["joint_precision"], quality["joint_recall"] = joint_agreement((first, visible), (second, infrared))
     return quality
+
+
+def joint_agreement(visible: tuple[Labels, Labels], infrared: tuple[Labels, Labels]) -> tuple[float, float]:
+    """:func:`pair_agreement` of clusters that are numbered together: a pair is declared where both images share one."""
+    count = max(labels.max(initial=OUTLIER) for labels, _ in (visible, infrared)) + 1
+    return pair_agreement(visible, infrared, np.arange(count))
 
 
 def pair_agreement(
@@ -59,8 +69,9 @@ def pair_agreement(
         that are declared (0 if no person has images in both modalities).
     """
     names = np.unique(np.concatenate([visible[1], infrared[1]]))
-    first, second = (_contingency(*part, names) for part in (visible, infrared))
     matched = partner >= 0
+    first = _contingency(*visible, names, len(partner))
+    second = _contingency(*infrared, names, int(partner.max(initial=0)) + 1)
     joined, others = first[matched], second[partner[matched]]
     right = int(np.sum(joined * others))
     declared = int(np.sum(joined.sum(axis=1) * others.sum(axis=1)))
@@ -75,10 +86,10 @@ def majority_identity(labels: Labels, identities: Labels) -> Labels:
     return majority
 
 
-def _contingency(labels: Labels, identities: Labels, names: Labels) -> Labels:
-    """Images of each cluster and identity ``[K, len(names)]``; ``names`` are sorted."""
+def _contingency(labels: Labels, identities: Labels, names: Labels, least: int = 0) -> Labels:
+    """Images of each cluster and identity ``[K, len(names)]``, ``K`` at ``least`` as given; ``names`` are sorted."""
     kept = labels != OUTLIER
-    counts = np.zeros((int(labels.max(initial=-1)) + 1, len(names)), dtype=np.int64)
+    counts = np.zeros((max(int(labels.max(initial=-1)) + 1, least), len(names)), dtype=np.int64)
     np.add.at(counts, (labels[kept], np.searchsorted(names, identities[kept])), 1)
     return counts
 

@@ -19,7 +19,13 @@ from reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, SMALL, new_
 Line = dict[str, Any]
 """One line of a journal."""
 AGREEMENT = {"ari": "ARI", "nmi": "NMI", "purity": "purity"}
-MATCHES = {"match_precision": "precision", "match_recall": "recall", "match_accuracy": "clusters matched right"}
+MATCHES = {
+    "match_precision": "precision",
+    "match_recall": "recall",
+    "match_accuracy": "clusters matched right",
+    "joint_precision": "precision of joint clusters",
+    "joint_recall": "recall of joint clusters",
+}
 STEPS = {"search_seconds": "neighbours", "distance_seconds": "distances", "dbscan_seconds": "DBSCAN"}
 MODALITY_LOOK: dict[str, dict[str, Any]] = {
     name: {"color": MODALITY_COLOURS[name], "marker": MARKERS[name], "linestyle": dashes}

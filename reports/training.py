@@ -30,7 +30,9 @@ def training(source: Source, report: Report) -> None:
         alt = f"Test mAP and Rank-1 at {len(scores)} points of the training."
         figure = curves.scores_figure(scores)
         section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(source), True))
-    if section.pictures and not any(line["quality"].get("match_precision") is not None for line in epochs):
+    if section.pictures and not any(
+        line["quality"].get(name) is not None for line in epochs for name in ("match_precision", "joint_precision")
+    ):
         report.notes.append(
             "Precision and recall of cross-modal matches: the method matches nothing across modalities, or the run is "
             "of a version that did not measure them."
@@ -84,7 +86,8 @@ def _curves(source: Source, epochs: Sequence[Line]) -> list[Picture]:
             "Cross-modal matches",
             "Precision: share of the (visible, infrared) image pairs in matched clusters that show one person; recall: "
             "share of one person's pairs that are in matched clusters, images in no cluster included; clusters matched "
-            "right: share of visible clusters whose partner has the same most frequent person.",
+            "right: share of visible clusters whose partner has the same most frequent person. Of joint clusters, which "
+            "hold images of both modalities: the same of pairs that share one.",
             "Precision and recall of cross-modal matches over the epochs.",
             curves.matches_figure,
             True,

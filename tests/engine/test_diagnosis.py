@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from engine.diagnosis import label_quality, pair_agreement
+from engine.diagnosis import joint_agreement, label_quality, pair_agreement
 from engine.types import PseudoLabels
 
 
@@ -25,6 +25,24 @@ def test_pairs_are_those_of_a_naive_loop() -> None:
     assert pair_agreement(visible, infrared, partner) == (right / declared, right / true)
 
 
+def test_pairs_of_joint_clusters_are_those_of_a_naive_loop() -> None:
+    rng = np.random.default_rng(1)
+    visible = rng.integers(-1, 4, 40), rng.integers(0, 6, 40)
+    infrared = rng.integers(-1, 7, 30), rng.integers(2, 8, 30)  # some clusters are infrared alone
+    pairs = [
+        (cluster == other_cluster >= 0, person == other)
+        for cluster, person in zip(*visible, strict=True)
+        for other_cluster, other in zip(*infrared, strict=True)
+    ]
+    right = sum(together and same for together, same in pairs)
+    expected = right / sum(together for together, _ in pairs), right / sum(same for _, same in pairs)
+    assert joint_agreement(visible, infrared) == expected
+    assert joint_agreement(infrared, visible) == expected
+    nothing = np.full(40, -1), visible[1]
+    assert joint_agreement(nothing, infrared) == (0.0, 0.0)
+    assert joint_agreement(nothing, nothing) == (0.0, 0.0)
+
+
 def test_nothing_matched_has_no_precision_and_no_recall() -> None:
     labels = np.array([0, 0, 1]), np.array([4, 4, 5])
     assert pair_agreement(labels, labels, np.array([-1, -1])) == (0.0, 0.0)
@@ -41,3 +59,14 @@ def test_quality_without_and_with_an_association() -> None:
     assert matched["match_accuracy"] == 1
     assert matched["match_precision"] == 1
     assert matched["match_recall"] == 5 / 8  # 2 x 2 + 1 of 2 x 2 + 2 x 2 pairs
+
+
+def test_quality_of_joint_clusters() -> None:
+    people = np.array([1, 1, 2, 2])
+    clusters = torch.tensor([0, 0, 1, -1])
+    joint = {"joint_clusters": (torch.tensor([0, 0, 0, 1]), torch.tensor([0, 2, -1, 1]))}
+    found = label_quality(PseudoLabels(clusters, clusters, extra=joint), people, people)
+    assert found["joint_precision"] == 3 / 4  # of 3 x 1 + 1 x 1 pairs, one is of persons 2 and 1
+    assert found["joint_recall"] == 3 / 8
+    assert found["match_precision"] is None
+    assert label_quality(PseudoLabels(clusters, clusters), people, people)["joint_precision"] is None
