@@ -86,8 +86,8 @@ def _curves(source: Source, epochs: Sequence[Line]) -> list[Picture]:
             "Cross-modal matches",
             "Precision: share of the (visible, infrared) image pairs in matched clusters that show one person; recall: "
             "share of one person's pairs that are in matched clusters, images in no cluster included; clusters matched "
-            "right: share of visible clusters whose partner has the same most frequent person. Of joint clusters, which "
-            "hold images of both modalities: the same of pairs that share one.",
+            "right: share of visible clusters whose partner has the same most frequent person. Of joint clusters: the "
+            "same of pairs that share one.",
             "Precision and recall of cross-modal matches over the epochs.",
             curves.matches_figure,
             True,
