@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -142,7 +143,7 @@ def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure
     """A panel a knob: mAP against its level, a dot a seed, a line through the means; dashed, chance."""
     columns = min(len(sweeps), COLUMNS)
     rows = -(-len(sweeps) // columns)
-    figure, panels = new_figure(columns, height=1.15 * rows + 0.35, rows=rows)
+    figure, panels = new_figure(columns, height=1.15 * rows + (0.35 if columns > 1 else 1.25), rows=rows)
     for axes in panels[len(sweeps) :]:
         axes.remove()
     for axes, sweep in zip(panels, sweeps, strict=False):
@@ -155,7 +156,10 @@ def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure
                 dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
                 axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
         axes.axvline(SyntheticSpec().knobs()[sweep.knob], color="0.85", linewidth=3, zorder=0)
-        axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), ylim=(0, 100), xticks=[0, 0.5, 1])
+        axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), xticks=[0, 0.5, 1])
+    highest = max(line.get_ydata().max() for axes in panels[: len(sweeps)] for line in axes.get_lines()[:-1])
+    for axes in panels[: len(sweeps)]:
+        axes.set_ylim(0, 10 * np.ceil(highest / 10 + 0.2))
     for axes in panels[: len(sweeps) : columns]:
         axes.set_ylabel("mAP (%)")
     shared_legend(figure)
