@@ -1,11 +1,10 @@
 """How good the pseudo-labels of finished runs were, against true identities, in one table.
 
 ``python -m benchmarks.label_quality RUN... --csv leaderboard/label_quality.csv`` takes the folders of runs, or a folder
-of them, and writes a row for the first and the last epoch of every stage: clusters, images left out, agreement with
-identities of either modality, and of an association across them the precision and recall of declared pairs. Taken from
-the journals; true identities are for diagnosis only, no training sees them. A record has no journal, so the table can
-be kept beside records: protocol, method, configuration, data and seed tell whose row it is. Rows of ablations are left
-out.
+of them, and writes a row for every epoch: clusters, images left out, agreement with identities of either modality, and
+of matched or joint clusters the precision and recall of the pairs they declare one person. Taken from journals: true
+identities are for diagnosis only, no training sees them. A record has no journal, so the table can be kept beside
+records: protocol, method, configuration, data and seed tell whose row it is. Rows of ablations are left out.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ from leaderboard.record import Record, read_record
 
 MODALITIES = ("visible", "infrared")
 DIGITS = 4
-
-
 KEY = ["protocol", "method", "preset", "config", "people", "data", "seed", "fold", "stage", "epoch"]
 
 
@@ -54,18 +51,10 @@ def _run(folder: Path) -> Iterator[dict[str, Any]]:
     if record.provenance.get("ablation"):
         return
     journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    epochs = [line for line in journal if line["kind"] == "epoch"]
-    for fold, stage in dict.fromkeys((line["fold"], line["stage_index"]) for line in epochs):
-        own = [line for line in epochs if (line["fold"], line["stage_index"]) == (fold, stage)]
-        for line in (own[0], own[-1]):
-            yield {
-                **_whose(record),
-                "fold": fold,
-                "stage": stage + 1,
-                "trained": line["stage"],
-                "epoch": line["epoch"] + 1,
-                **_quality(line),
-            }
+    for line in journal:
+        if line["kind"] == "epoch":
+            place = {"fold": line["fold"], "stage": line["stage_index"] + 1, "trained": line["stage"]}
+            yield {**_whose(record), **place, "epoch": line["epoch"] + 1, **_quality(line)}
 
 
 def _whose(record: Record) -> dict[str, Any]:
@@ -91,7 +80,7 @@ def _quality(line: dict[str, Any]) -> dict[str, Any]:
         cells[f"{name}_left_out"] = round(line["outliers"][name] / line["images"][name], DIGITS)
         for metric in ("ari", "purity"):
             cells[f"{name}_{metric}"] = _rounded(quality[name][metric])
-    for metric in ("match_precision", "match_recall", "joint_precision", "joint_recall"):
+    for metric in ("match_precision", "match_recall", "match_accuracy", "joint_precision", "joint_recall"):
         cells[metric] = _rounded(quality.get(metric))  # older journals know no joint ones
     return cells
 

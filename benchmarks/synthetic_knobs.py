@@ -151,7 +151,8 @@ def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure
         axes.plot(list(chance), [values.mean() for values in chance.values()], color=NEUTRAL, ls="--", linewidth=0.8)
         for look, method in zip(LOOKS, methods, strict=False):
             found = _line(sweep, method)
-            axes.plot(list(found), [v.mean() for v in found.values()], **look, markersize=3, label=method)
+            if found:
+                axes.plot(list(found), [v.mean() for v in found.values()], **look, markersize=3, label=method)
             for x, values in found.items():
                 dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
                 axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)

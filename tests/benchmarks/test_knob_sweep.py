@@ -112,6 +112,13 @@ def test_it_draws_what_is_there(tmp_path: Path) -> None:
     assert figure.with_suffix(".png").read_bytes() != first
 
 
+def test_a_method_may_lack_a_knob(tmp_path: Path) -> None:
+    main([*ARGUMENTS, "--knobs", "pose", "boxes", "--output", str(tmp_path)], Fake(tmp_path))
+    main([*ARGUMENTS, "--knobs", "pose", "--method", "pgm", "--output", str(tmp_path)], Fake(tmp_path))
+    both = ["--method", "cluster_contrast", "pgm", "--knobs", "pose", "boxes", "--plot"]
+    assert main([*ARGUMENTS, *both, "--output", str(tmp_path)]) == 0
+
+
 def test_people_of_another_generator_do_not_count(tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)]
     old = Fake(tmp_path, version=GENERATOR_VERSIONS["sysu"] - 1)

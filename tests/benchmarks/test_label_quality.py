@@ -1,4 +1,4 @@
-"""The table of label quality: which epochs, whose run, and values as the journal has them."""
+"""The table of label quality: whose run, and values as the journal has them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def epoch(number: int, stage: int, trained: str, ari: float | None, precision: f
             "infrared": {**agreement, "ari": 0.123456},
             "match_precision": precision,
             "match_recall": precision,
+            "match_accuracy": precision,
         },
     }
 
@@ -48,26 +49,27 @@ def write_run(
     (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, *other]))
 
 
-def test_first_and_last_epoch_of_every_stage(tmp_path: Path) -> None:
+def test_every_epoch_of_every_stage(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "b", 1, people="synthetic:mismatch=0.5")
     write_run(tmp_path / "runs" / "a", 0)
     write_record(tmp_path / "runs" / "bare" / "record.json", make_record("adca"))  # no journal
     file = tmp_path / "table.csv"
     assert main([str(tmp_path / "runs"), "--csv", str(file)]) == 0
     found = pd.read_csv(file, keep_default_na=False)
-    assert list(found["people"]) == [""] * 4 + ["mismatch=0.5"] * 4
+    assert list(found["people"]) == [""] * 5 + ["mismatch=0.5"] * 5
     own = found[found["seed"] == 0]
     assert list(zip(own["stage"], own["trained"], own["epoch"], strict=True)) == [
         (1, "cluster_contrast", 1),
+        (1, "cluster_contrast", 2),
         (1, "cluster_contrast", 3),
         (2, "pgm", 1),
         (2, "pgm", 2),
     ]
-    assert list(own["visible_ari"]) == ["0.5", "0.7", "", ""]
+    assert list(own["visible_ari"]) == ["0.5", "0.6", "0.7", "", ""]
     assert set(own["infrared_ari"]) == {0.1235}
-    assert list(own["visible_clusters"]) == [10, 12, 10, 11]
+    assert list(own["visible_clusters"]) == [10, 11, 12, 10, 11]
     assert set(own["visible_left_out"]) == {0.25}
-    assert list(own["match_precision"]) == ["", "", "0.25", "0.25"]
+    assert list(own["match_precision"]) == ["", "", "", "0.25", "0.25"]
     first = file.read_bytes()
     main([str(tmp_path / "runs" / "b"), str(tmp_path / "runs" / "a"), str(tmp_path / "runs"), "--csv", str(file)])
     assert file.read_bytes() == first
@@ -79,7 +81,7 @@ def test_other_people_are_told_and_rows_of_ablations_left_out(tmp_path: Path) ->
     write_run(tmp_path / "runs" / "c", 0, 0.2, {"ablation": "pgm-sysu_all-1: a row"})
     main([str(tmp_path / "runs"), "--csv", str(tmp_path / "table.csv")])
     found = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
-    assert list(found["people"]) == [""] * 4 + ["seed=1 size=tiny"] * 4
+    assert list(found["people"]) == [""] * 5 + ["seed=1 size=tiny"] * 5
     write_run(tmp_path / "runs" / "d", 0, 0.3)
     with pytest.raises(SystemExit, match=r"two runs differ .* method pgm.* seed 0"):
         main([str(tmp_path / "runs")])

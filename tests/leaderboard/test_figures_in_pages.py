@@ -52,7 +52,7 @@ def scores(everything: dict[tuple[str, str, str, str, float], Seeds]) -> Scores:
 
 
 def told(values: list[float], sign: bool = False) -> str:
-    mean = f"{fmean(values):{'+' if sign else ''}.1f}"
+    mean = re.sub(r"^[+-]0\.0$", "0.0", f"{fmean(values):{'+' if sign else ''}.1f}")
     return f"{mean} ± {stdev(values):.1f}" if len(values) > 1 else mean
 
 
@@ -98,10 +98,34 @@ def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores
         assert figures == [cell for values in differences for cell in (told(values), one_by_one(values))], pair
 
 
+def control() -> Seeds:
+    """The first stage trained as long again, without ties: the first row of SCLHM's grid."""
+    line = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").lines[0]
+    return {int(seed): 100 * value for seed, value in line.scores["mAP"].items()}
+
+
+def test_the_differences_to_the_longer_training_are_those_of_the_records(scores: Scores) -> None:
+    for pair, *figures in rows(section("docs/findings.md", "What orders the methods"), r"\| `\w+` - continued \|"):
+        values = paired(scores["sysu_all", names(pair)[0]], control())
+        assert figures == [told(values), one_by_one(values)], pair
+
+
+def regdb_differences(scores: Scores, method: str) -> list[float]:
+    """To clustering alone, mean of both directions, by seed."""
+    both = [paired(scores[p, method], scores[p, "cluster_contrast"]) for p in ("regdb_v2i", "regdb_i2v")]
+    return [fmean(pair) for pair in zip(*both, strict=True)]
+
+
+def test_the_differences_in_the_layout_of_regdb_are_those_of_the_records(scores: Scores) -> None:
+    for pair, *figures in rows(section("docs/findings.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
+        values = regdb_differences(scores, names(pair)[0])
+        assert figures == [told(values, sign=True), one_by_one(values)], pair
+
+
 def test_the_cost_of_released_defects_is_that_of_the_records(
     everything: dict[tuple[str, str, str, str, float], Seeds],
 ) -> None:
-    for name, *figures in rows(section("docs/findings.md", "What the defects of released code cost"), r"\| `\w+` \|"):
+    for name, *figures in rows(section("docs/findings.md", "Released and repaired code"), r"\| `\w+` \|"):
         (method,) = names(name)
         ours, theirs = (everything["sysu_all", method, preset, "", 0.0] for preset in ("repaired", "official"))
         shared = sorted(ours.keys() & theirs.keys())
@@ -145,10 +169,10 @@ def test_what_the_other_knobs_do_is_in_the_records(
     methods = names(next(line for line in text.splitlines() if line.startswith("| knob |")))
     for name, *figures in rows(text, r"\| `\w+=[\d.]+` \|"):
         knob, level = names(name)[0].split("=")
-        keys = [("", 0.0)] if USUAL[knob] == float(level) else [(knob, float(level))]
-        assert figures == [
-            f"{everything['sysu_all', method, 'repaired', key, x][0]:.1f}" for method in methods for key, x in keys
-        ], name
+        place = ("", 0.0) if USUAL[knob] == float(level) else (knob, float(level))
+        found = [everything.get(("sysu_all", method, "repaired", *place), {}) for method in methods]
+        assert any(found)
+        assert figures == [f"{seeds[0]:.1f}" if seeds else "-" for seeds in found], name
 
 
 def test_label_quality_is_that_of_the_table() -> None:
