@@ -66,7 +66,7 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
         (["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "0"], "at least 1"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partition", "gpu"], "--launcher slurm"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partiton", "gpu"], "--partition"),
-        (["--method", "cluster_contrast", "--protocol", "sysu_all"], "--grid"),
+        (["--method", "supervised", "--protocol", "sysu_all"], "--grid"),
         (
             ["--method", "sclhm", "--protocol", "sysu_all", "--grid", "configs/ablations/schlm.py"],
             "did you mean configs/ablations/sclhm.py",
@@ -76,7 +76,7 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
 def test_a_mistake_names_the_remedy(
     words: list[str], remedy: str, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ablation", *words, "--data", "synthetic:size=tiny"]) == 2
+    assert main(["ablation", *words, "--data", "synthetic:size=tiny", "--dry-run"]) == 2
     assert remedy in capsys.readouterr().err
 
 
