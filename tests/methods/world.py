@@ -72,7 +72,7 @@ def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
         torch.stack(list(losses.values())).sum().backward()
         add_up([parameter.grad for parameter in method.encoder.parameters()])
         optimiser.step()
-        history.append({name: float(value) for name, value in losses.items()})
+        history.append({name: float(value.detach()) for name, value in losses.items()})
 
     for step in range(steps):
 
