@@ -22,9 +22,9 @@ import pandas as pd
 from datasets.synthetic.spec import SyntheticSpec
 from engine.files import void, write_atomically
 from engine.registry import UsageError
+from engine.types import MODALITIES
 from leaderboard.record import Record, read_record
 
-MODALITIES = ("visible", "infrared")
 DIGITS = 4
 KEY = ["protocol", "method", "preset", "config", "people", "data", "seed", "fold", "stage", "epoch"]
 

@@ -6,12 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from engine.registry import UsageError
 from leaderboard.cost import cost_table
 from leaderboard.knobs import split, sweep_table
-from leaderboard.markdown import MISSING, page, percent, table
+from leaderboard.markdown import MISSING, page, spread, table
 from leaderboard.order import order_beside
 from leaderboard.published import Published, counterpart, footnote
 from leaderboard.record import METRICS, Record, missing_trials, read_record
@@ -166,13 +164,6 @@ def _runs(row: Row, reports: Collection[str]) -> str:
         for seed, name in zip(row.values.index, row.records, strict=False)
     ]
     return " ".join(links) or MISSING
-
-
-def spread(values: pd.Series[float] | None) -> str:
-    """Mean and sample standard deviation of fractions, in percent."""
-    if values is None or values.isna().all():
-        return MISSING
-    return percent(values.mean(), values.std() if len(values) > 1 else None)
 
 
 def _models(rows: Sequence[Row]) -> list[str]:

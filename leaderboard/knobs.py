@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboard.markdown import MISSING, percent, table
+from leaderboard.markdown import MISSING, spread, table
 from leaderboard.table import Row, Table
 
 NO_KNOBS = ("size", "seed", "height", "device")
@@ -107,15 +107,9 @@ def sweep_table(sweep: Sweep, links: Callable[[Row], str]) -> list[str]:
     for line in sweep_rows(sweep):
         name = line.label + (" †" if any(row.dirty for row in line.rows.values()) else "")
         runs = [f"{level:g}: {links(row)}" for level, row in line.rows.items() if level != sweep.usual and row.seeds]
-        cells = [_cell(line.at(level)) for level in sweep.levels]
+        cells = [spread(line.at(level)) for level in sweep.levels]
         lines.append([name, str(line.seeds) if line.seeds else MISSING, *cells, "; ".join(runs) or MISSING])
     return [f"{sweep.title}:", table(header, lines)]
-
-
-def _cell(values: pd.Series[float]) -> str:
-    if values.empty:
-        return MISSING
-    return percent(values.mean(), values.std() if len(values) > 1 else None)
 
 
 def _spec(found: Table) -> dict[str, Any]:

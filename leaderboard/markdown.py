@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 MISSING = "-"
 
 
@@ -16,6 +18,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) 
 def percent(mean: float, sd: float | None = None) -> str:
     """A fraction as percent with one decimal, with its spread where there is one."""
     return f"{100 * mean:.1f}" if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
+
+
+def spread(values: pd.Series[float] | None) -> str:
+    """Mean and sample standard deviation of fractions, in percent; :data:`MISSING` where nothing is known."""
+    if values is None or values.isna().all():
+        return MISSING
+    return percent(values.mean(), values.std() if len(values) > 1 else None)
 
 
 def counted(number: int, noun: str) -> str:

@@ -16,10 +16,9 @@ from engine.files import void, write_atomically, write_json
 from engine.registry import UsageError
 from leaderboard.markdown import page
 from leaderboard.record import read_record, write_record
-from reports.ablation_table import Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
+from reports.ablation_table import GRID, Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
 from reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
-GRID = "grid.json"
 DRAWN = ("mAP", "R1")
 COLOURS = {"mAP": PALETTE[0], "R1": PALETTE[1]}
 MARKERS = {"mAP": "o", "R1": "s"}

@@ -13,6 +13,8 @@ import pandas as pd
 from leaderboard.markdown import MISSING, percent, table
 from leaderboard.record import METRICS, Record, headline_scores, read_record
 
+GRID = "grid.json"
+"""What names the rows of an ablation and their runs, in its folder."""
 SHOWN = ("R1", "R10", "mAP", "mINP")
 """Metrics of the tables; the CSV has all."""
 GAINS = ("R1", "mAP")
@@ -81,7 +83,7 @@ class Gain:
 
 def read_ablation(folder: Path) -> Ablation:
     """Read ``grid.json`` and the records it names; runs that are not there are missing, not an error."""
-    about = json.loads((folder / "grid.json").read_text(encoding="utf-8"))
+    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
     return Ablation(about, [_line(folder, row) for row in about["rows"]])
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from engine.registry import UsageError
 from leaderboard.markdown import MISSING
+from reports.ablation_table import GRID
 from reports.site.grid import Cell, Grid, Line
 
-GRID, TABLE = "grid.json", "table.md"
+TABLE = "table.md"
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 
 

@@ -37,7 +37,7 @@ REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made from; ``boards`` are the tables that no sweep over a knob holds."""
+    """All that the pages are made from; ``boards`` are the tables that stand for themselves, see :func:`split`."""
 
     records: Mapping[str, Record]
     tables: Sequence[Table]

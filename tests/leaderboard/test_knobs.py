@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from datasets.synthetic.spec import SyntheticSpec
 from leaderboard.build import build
-from leaderboard.knobs import split
+from leaderboard.knobs import NO_KNOBS, split
 from leaderboard.record import Record
 from leaderboard.table import tables
 from tests.leaderboard.records import make_record
@@ -52,6 +54,11 @@ def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
 
     both = build(records(*usual(), *turned[:2]))
     assert cells(both, "mismatch")["pgm"][:3] == ["2", "25.4 ± 7.1", "12.9 ± 3.5"]
+
+
+def test_what_is_no_knob_is_what_the_generator_says() -> None:
+    spec = SyntheticSpec()
+    assert set(asdict(spec)) - set(spec.knobs()) == set(NO_KNOBS)
 
 
 def test_only_one_knob_may_differ() -> None:
