@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -93,10 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speeds.append(measure(layout, spec, options.images, options.workers))
     described = machine(torch.device(options.device))
     print(table(HEADER, rows(speeds)))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     print(f"\n{options.workers} workers, {options.device}; {described['cpu']}, {described['cores']} cores")
+    print(f"largest process: {peak:.0f} MiB")
     if options.json:
         figures = [{**asdict(s), "seconds": {size: s.seconds(size) for size in SIZES}} for s in speeds]
-        write_json(options.json, {"machine": described, "workers": options.workers, "speeds": figures})
+        kept = {"machine": described, "workers": options.workers, "peak_mib": peak, "speeds": figures}
+        write_json(options.json, kept)
     return 0
 
 

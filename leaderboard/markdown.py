@@ -20,6 +20,11 @@ def percent(mean: float, sd: float | None = None) -> str:
     return f"{100 * mean:.1f}" if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
 
 
+def signed(mean: float, sd: float | None = None) -> str:
+    """A difference of fractions as percent with its sign, with its spread where there is one."""
+    return f"{100 * mean:+.1f}" + ("" if sd is None else f" ± {100 * sd:.1f}")
+
+
 def spread(values: pd.Series[float] | None) -> str:
     """Mean and sample standard deviation of fractions, in percent; :data:`MISSING` where nothing is known."""
     if values is None or values.isna().all():

@@ -16,6 +16,7 @@ from engine.files import void, write_atomically, write_json
 from engine.registry import UsageError
 from leaderboard.markdown import page
 from leaderboard.record import read_record, write_record
+from reports.ablation_effects import effects_table
 from reports.ablation_table import GRID, Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
 from reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
@@ -56,7 +57,7 @@ def write_ablation(folder: Path) -> Path:
         for name, (_, figure) in drawn.items():
             save_figure(figure, folder / name)
     pictures = [block for name, (title, _) in drawn.items() for block in (f"## {title}", f"![{title}]({name}.png)")]
-    text = page(*_head(ablation), markdown_table(ablation), *_notes(ablation), *pictures)
+    text = page(*_head(ablation), markdown_table(ablation), *_notes(ablation), *_effects(ablation), *pictures)
     for name, content in (("csv", csv_table(ablation)), ("tex", latex_table(ablation)), ("md", text)):
         _write(folder / f"table.{name}", content)
     for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
@@ -210,6 +211,16 @@ def _notes(ablation: Ablation) -> Iterator[str]:
     if lacking:
         yield "Missing runs:"
         yield "\n".join(f"* {text}" for text in lacking)
+
+
+def _effects(ablation: Ablation) -> Iterator[str]:
+    if shown := effects_table(ablation):
+        yield "## One setting at a time"
+        yield shown
+        yield (
+            "* Gain of the value that the method has over another one, mean over all pairs of rows that differ in this "
+            "setting alone (its main effect), with the same seed; percent, ± sample standard deviation over seeds."
+        )
 
 
 def _write(path: Path, text: str) -> None:

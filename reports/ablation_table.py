@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboard.markdown import MISSING, percent, table
+from leaderboard.markdown import MISSING, percent, signed, table
 from leaderboard.record import METRICS, Record, headline_scores, read_record
 
 GRID = "grid.json"
@@ -185,14 +185,12 @@ def _gain_cells(lines: Sequence[Line]) -> list[list[str]]:
     found = []
     for i, line in enumerate(lines):
         others = [lines[i - 1], lines[0]] if i else [None, None]
-        found.append([_signed(gain(line, other, m) if other else None) for other in others for m in GAINS])
+        found.append([_gain_cell(gain(line, other, m) if other else None) for other in others for m in GAINS])
     return found
 
 
-def _signed(found: Gain | None) -> str:
-    if found is None:
-        return MISSING
-    return f"{100 * found.mean:+.1f}" + ("" if found.sd is None else f" ± {100 * found.sd:.1f}")
+def _gain_cell(found: Gain | None) -> str:
+    return signed(found.mean, found.sd) if found else MISSING
 
 
 def _typeset(text: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from engine.registry import UsageError
 from leaderboard.record import write_record
 from reports.ablation import publish_ablation, sweeps, write_ablation
+from reports.ablation_effects import effects
 from reports.ablation_table import gain, markdown_table, read_ablation
 from tests.leaderboard.records import make_record
 
@@ -74,7 +75,7 @@ def test_means_and_gains_are_those_of_equal_seeds(folder: Path) -> None:
 def test_the_page_shows_all_rows_and_says_what_is_missing(folder: Path) -> None:
     text = write_ablation(folder).read_text()
     assert markdown_table(read_ablation(folder)) in text
-    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    rows = [line.split(" | ") for line in text.partition("## ")[0].splitlines() if line.startswith("| ")]
     assert [row[0].removeprefix("| ") for row in rows[2:]] == list(SCORES)
     assert [row[1] for row in rows[2:]] == ["3", "2 of 3", "0 of 3", "3", "1 of 3", "1 of 3"]
     assert rows[2][2] == "22.5 ± 2.0"
@@ -97,6 +98,46 @@ def test_latex_and_csv_hold_the_same(folder: Path) -> None:
     assert float(rows[3]["R1_over_first"]) == pytest.approx(0.11)
     assert rows[2]["R1"] == rows[0]["R1_over_above"] == ""
     assert json.loads(rows[4]["settings"]) == {"method.tau": 0.1}
+
+
+def naive_effects(folder: Path, metric: str) -> dict[tuple[str, Any, Any], tuple[int, dict[int, float]]]:
+    """By setting, value of the method and other value: pairs of rows, and gain by seed."""
+    lines = read_ablation(folder).lines
+    usual = {"method.part": True, "method.tau": 0.3}
+    found: dict[tuple[str, Any, Any], list[dict[int, float]]] = {}
+    for line in lines:
+        for other in lines:
+            for key, rest in (("method.part", "method.tau"), ("method.tau", "method.part")):
+                here, there = line.values[key], other.values[key]
+                if here == usual[key] != there and line.values[rest] == other.values[rest]:
+                    ours, theirs = line.scores[metric].to_dict(), other.scores[metric].to_dict()
+                    difference = {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
+                    if ours and theirs:
+                        found.setdefault((key, here, there), []).append(difference)
+    return {
+        key: (len(pairs), {s: statistics.mean(p[s] for p in pairs) for s in pairs[0] if all(s in p for p in pairs)})
+        for key, pairs in found.items()
+        if len(pairs) > 1
+    }
+
+
+@pytest.mark.parametrize("metric", ["R1", "mAP"])
+def test_a_main_effect_is_the_mean_over_pairs_of_rows_that_differ_in_one_setting(folder: Path, metric: str) -> None:
+    found = {
+        (e.setting, e.value, e.other): (e.pairs, e.gains[metric].to_dict()) for e in effects(read_ablation(folder))
+    }
+    expected = naive_effects(folder, metric)
+    assert found.keys() == expected.keys() == {("method.part", True, False), ("method.tau", 0.3, 0.1)}
+    for key, (pairs, gains) in expected.items():
+        assert found[key] == (pairs, pytest.approx(gains))
+    assert found["method.part", True, False] == (2, {0: pytest.approx(0.03)}), "of 10 and -4; seed 1 is not in all rows"
+
+
+def test_main_effects_are_on_the_page_where_there_are_any(folder: Path) -> None:
+    text = write_ablation(folder).read_text()
+    assert "| `method.part` True, not False | 2 | +3.0 | +3.0 | +3.0 |" in text
+    (folder / "jobs/4-0/record.json").unlink()  # one pair of rows is left for either setting
+    assert "One setting at a time" not in write_ablation(folder).read_text()
 
 
 def test_a_sweep_is_one_number_with_all_else_equal(folder: Path) -> None:

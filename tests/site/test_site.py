@@ -184,6 +184,11 @@ def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
 def test_a_finished_ablation_stands_on_the_page_of_its_method(made: Made) -> None:
     text = (made.site / "methods/sclhm.html").read_text()
     assert 'data-value="27.1"' in text
+    assert 'data-value="3.3"' in text
+    assert "Ablation: sclhm on sysu_all: one setting at a time" in text
+    assert "method.hml True, not False" in text
+    assert "+3.1, +3.5" in text
+    assert "Main effects." in text
     assert (made.site / "methods/ablation-0/rows.svg").exists()
     assert "Not run yet" not in text
     assert "Not run yet" in (made.site / "methods/adca.html").read_text()
