@@ -80,7 +80,8 @@ def cameras_of_each(features: Features, *, nested: bool = True) -> Tensor:
 
     Args:
         features: of the whole training set.
-        nested: within its modality ``[N, 2]``, so that modalities weigh the same, too (DMIC, Eq. 6); or alone ``[N]``.
+        nested: within its modality ``[N, 2]``, so that modalities weigh the same, too (our reading of DMIC); or alone
+            ``[N]`` (Eq. 6 and 7 of DMIC as printed).
     """
     visible, infrared = features.visible_cameras, features.infrared_cameras
     cameras = torch.cat([visible, infrared - infrared.min() + visible.max() + 1])

@@ -10,12 +10,16 @@ rows of the memory, ``momentum`` the weight of the **old** row.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.registry import UsageError, did_you_mean
+
+Update = Literal["sequential", "hard", "mean"]
+"""Names of the rules by which the samples of a batch move their clusters' rows."""
 
 
 class ClusterMemory(nn.Module):
@@ -37,7 +41,7 @@ class ClusterMemory(nn.Module):
     rows: Tensor
 
     def __init__(
-        self, rows: Tensor, temperature: float = 0.05, momentum: float = 0.1, rule: str = "sequential"
+        self, rows: Tensor, temperature: float = 0.05, momentum: float = 0.1, rule: Update = "sequential"
     ) -> None:
         super().__init__()
         if rule not in UPDATE_RULES:
@@ -166,5 +170,5 @@ def _winners(scores: Tensor, labels: Tensor, count: int) -> Tensor:
 
 
 UpdateRule = Callable[[Tensor, Tensor, Tensor, float], Tensor]
-UPDATE_RULES: dict[str, UpdateRule] = {"sequential": sequential_update, "mean": mean_update, "hard": hard_update}
+UPDATE_RULES: dict[Update, UpdateRule] = {"sequential": sequential_update, "mean": mean_update, "hard": hard_update}
 """Rules that need nothing but the batch, by name."""

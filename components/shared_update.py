@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.hybrid import average
-from components.memory import UPDATE_RULES, adaptive_weights, momentum_step, present_rows, weighted_sum
+from components.memory import UPDATE_RULES, Update, adaptive_weights, momentum_step, present_rows, weighted_sum
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Seen:
     trust: Tensor
 
 
-def plain_update(rows: Tensor, seen: list[Seen], rule: str, momentum: float) -> Tensor:
+def plain_update(rows: Tensor, seen: list[Seen], rule: Update, momentum: float) -> Tensor:
     """Rows moved by each modality on its own with a named rule of :mod:`components.memory`; then the mean of these."""
     moved = [UPDATE_RULES[rule](rows, s.features, s.labels, momentum) for s in seen]
     if len(moved) == 1:

@@ -39,6 +39,7 @@ class DataConfig:
     height: int = 288
     width: int = 144
     filter: Literal["bicubic", "lanczos"] = "bicubic"
+    """How images to train on and to cluster are resized; those to test on as the protocol says."""
     folds: tuple[int, ...] = ()
     """Folds to train and score; empty for all. A record with missing folds is incomplete and not ranked."""
     check_counts: bool = True

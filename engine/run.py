@@ -163,9 +163,10 @@ class Run:
     def _decode(self) -> None:
         """Decode every image now, so that a damaged test image does not come to light after hours of training."""
         for fold, plans in self.plans.items():
-            for split in (self.dataset.train(fold), self.dataset.test(fold))[0 if plans else 1 :]:
+            used = [(self.dataset.train(fold), False)] if plans else []
+            for split, test in (*used, (self.dataset.test(fold), True)):
                 for table in (split.visible, split.infrared):
-                    self.scorer.pixels(table)
+                    self.scorer.pixels(table, test=test)
 
     def _train(self, plan: StagePlan, parent: StagePlan | None, last: bool, overwrite: bool) -> None:
         """Train one stage, or say that it is there already; no other run gets hold of it from the cleaning on."""
@@ -212,7 +213,8 @@ class Run:
         return encoder.to(self.device)
 
     def _training_images(self, table: ImageTable) -> TrainingImages:
-        pixels = torch.tensor(np.asarray(self.scorer.pixels(table)))  # a copy: the cache is a read-only file
+        decoded = self.scorer.pixels(table, test=False)
+        pixels = torch.tensor(np.asarray(decoded))  # a copy: the cache is a read-only file
         if fits(pixels, self.device):
             pixels = pixels.to(self.device)
         return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from components.encoder import TwoStreamEncoder
 from datasets.base import Dataset, ImageTable
-from datasets.cache import decoded
+from datasets.cache import Filter, decoded
 from engine.config import RunConfig
 from engine.images import test_features
 from protocols.base import Evaluation, Protocol
@@ -30,7 +30,7 @@ class Embedder:
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
         """Unit features ``[N, D]`` of a table's images."""
         if table.paths not in self._features:
-            pixels, batch = self._scorer.pixels(table), self._scorer.config.train.embed_batch
+            pixels, batch = self._scorer.pixels(table, test=True), self._scorer.config.train.embed_batch
             precision, self._model.precision = self._model.precision, None  # scores are float32, whatever training is
             features = test_features(self._model, pixels, table.modality, batch, self._scorer.device)
             self._model.precision = precision
@@ -46,7 +46,7 @@ class Scorer:
     dataset: Dataset
     config: RunConfig
     device: torch.device
-    _pixels: dict[tuple[str, ...], NDArray[np.uint8]] = field(default_factory=dict)
+    _pixels: dict[tuple[tuple[str, ...], Filter], NDArray[np.uint8]] = field(default_factory=dict)
 
     def embedder(self, model: TwoStreamEncoder) -> Embedder:
         """Test features of an encoder."""
@@ -56,12 +56,14 @@ class Scorer:
         """Scores of one encoder on one fold."""
         return self.protocol.evaluate(embed, self.dataset, fold, trained_on)
 
-    def pixels(self, table: ImageTable) -> NDArray[np.uint8]:
-        """Decoded images ``[N, H, W, 3]`` of a table."""
-        if table.paths not in self._pixels:
-            data = self.config.data
-            self._pixels[table.paths] = decoded(table, data.height, data.width, data.filter, self.dataset.fingerprint)
-        return self._pixels[table.paths]
+    def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
+        """Decoded images ``[N, H, W, 3]`` of a table, resized as the run trains or as the protocol tests on them."""
+        data = self.config.data
+        resize = self.protocol.resize if test else data.filter
+        if (table.paths, resize) not in self._pixels:
+            pixels = decoded(table, data.height, data.width, resize, self.dataset.fingerprint)
+            self._pixels[table.paths, resize] = pixels
+        return self._pixels[table.paths, resize]
 
     def entries(self, name: str, evaluation: Evaluation, selection: str) -> list[dict[str, Any]]:
         """An evaluation as score entries of a record."""

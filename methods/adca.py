@@ -52,9 +52,10 @@ class ADCA(ClusterContrast):
 
     **Differs from** the paper: nothing known to us. **From** the released code (yangbincv/ADCA @8d0a8cb): aggregated
     rows get unit length (``normalise_rows=false`` restores the original); similarities are thresholded block by block,
-    never all at once or sorted; memories move after the optimiser step; the second stage starts from the last epoch
-    of the first, not from its best by test score. Among pairs with as many votes, the one with the most similar images
-    goes first, as there, and further ties go to the smaller cluster numbers.
+    never all at once or sorted; memories move after the optimiser step; the second stage starts from the last epoch of
+    the first, not from its best by test score; features are normalised before clustering (``normalise_features=false``
+    restores the original). Among pairs with as many votes, the one with the most similar images goes first, as there,
+    and further ties go to the smaller cluster numbers.
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
     """

@@ -8,14 +8,13 @@ Visible-Infrared Person Re-Identification (ADCA), ACM MM 2022 (https://doi.org/1
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 
 from components.clustering import centroids
 from components.labelling import Clustering, cluster_each_modality
-from components.memory import ClusterMemory
+from components.memory import ClusterMemory, Update
 from components.neighbours import Search
 from engine.registry import METHODS
 from engine.types import Batch, Clock, Features, Losses, PseudoLabels
@@ -43,7 +42,7 @@ class ClusterContrastConfig(MethodConfig):
     """Of the contrast against the memory [tau]."""
     momentum: float = 0.1
     """Weight of the old entry in a memory update [mu]."""
-    update: Literal["sequential", "hard", "mean"] = "sequential"
+    update: Update = "sequential"
     """How a batch moves its clusters' entries: sequential, hard or mean."""
     normalise_features: bool = True
     """Give flip-averaged features unit length before clustering; the released code does not."""
@@ -60,15 +59,17 @@ class ClusterContrastConfig(MethodConfig):
         return Clustering(self.eps, self.k1, self.k2, self.min_samples, self.normalise_features, self.search)
 
 
-def warmup(config: ClusterContrastConfig, epochs: int | None = None) -> Stage:
+def warmup(config: ClusterContrastConfig, epochs: int | None = None, update: Update | None = None) -> Stage:
     """The first stage of the methods that build on this one: one training serves them all, and all their ablations.
 
     Args:
         config: of the method; the fields it shares with dual cluster contrast count, but for the update rule.
         epochs: length, or None for ``train.epochs``.
+        update: how batches move centroids in it; by default as in :class:`ClusterContrast`.
     """
     shared = {f.name: getattr(config, f.name) for f in fields(ClusterContrastConfig) if f.name != "update"}
-    return Stage("cluster_contrast", ClusterContrastConfig(**shared), epochs)
+    first = ClusterContrastConfig(**shared)
+    return Stage("cluster_contrast", replace(first, update=update) if update else first, epochs)
 
 
 @METHODS.register("cluster_contrast")

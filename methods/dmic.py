@@ -96,19 +96,21 @@ class DMIC(Method):
     features are contrasted with clusters and with images. A first phase clusters each modality; a second also both
     together, and takes a second step an iteration, on clusters that hold both.
 
-    **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights, phases of 50 epochs
-    (the paper); no training code.
+    **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights (the text names the
+    two in the other order than Eq. 23, which is followed), phases of 50 epochs (the paper); no training code.
 
     **Our reconstruction:** schedules are exponential in the elapsed fraction of a phase, the only reading that fits the
     printed bounds and ratios. The joint expansion averages over cameras, then over modalities, as MMM's does over
-    modalities (shijiangming1/MMM @7e57d50). Two optimiser steps, clusters of both modalities in the second, and
-    DBSCAN's 4 samples follow the authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss pools a cluster's
-    images, like RTMem's (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update draws uniformly.
+    modalities (shijiangming1/MMM @7e57d50); Eq. 6 and 7 as printed are ``mie_mode=flat``. Losses are means over samples
+    where Eq. 13 to 22 have sums; the modalities' means are added. Two optimiser steps, clusters of both modalities in
+    the second, and DBSCAN's 4 samples follow the authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss
+    pools a cluster's images, like RTMem's (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update draws
+    uniformly.
 
-    **Differs from** the paper: batches (the setting ``paper`` has the paper's), augmentation and learning rate are the
-    suite's; the scored feature is that after the BN neck, as for all methods, there the pooled one; the second phase
-    starts from the last weights of the first; cluster rows start at means of features that are not normalised. An epoch
-    with too few clusters of both modalities for a batch goes without the second step.
+    **Differs from** the paper: batches (the setting ``paper`` has the paper's) and augmentation are the suite's, as is
+    the learning rate on synthetic people; the scored feature is that after the BN neck, as for all methods, there the
+    pooled one; the second phase starts from the last weights of the first; cluster rows start at means of features that
+    are not normalised. An epoch with too few clusters of both modalities for a batch goes without the second step.
     """
 
     Config = DMICConfig

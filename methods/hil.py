@@ -89,11 +89,12 @@ class HIL(ClusterContrast):
 
     **Differs from** the released code (haonanshi0125/HIL @09c857a): that trains a ViT-B/16 with a deep and a shallow
     feature that have to agree on the nearest cluster; this is the form for the common backbone with one feature, where
-    nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs at a tenth of its learning rate; here both
-    stages and the schedule are those of all methods. It goes back to the checkpoint with the best *test* score at epoch
-    20, which no preset does. Gradients use memories as they were at the forward pass (``preset=official``: its order).
-    Its instance memories take features of any length, so that the new one has about 0.75 of the weight; here features
-    are unit and the momentum is 0.25. Sub-centres are made from flip-averaged unit features. MCCL is 0 where no sample
+    nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs, by SGD at a tenth of its learning rate;
+    here both stages, Adam and the schedule are those of all methods. It goes back to the checkpoint with the best
+    *test* score at epoch 20, which no preset does. Gradients use memories as they were at the forward pass
+    (``preset=official``: its order). Its instance memories take features of any length, so that the new one has most of
+    the weight; here features are unit and the momentum is 0.25, our estimate of it. What labels and memories start from
+    are means of the unit features of image and mirror, there of features of any length. MCCL is 0 where no sample
     passes the gate, instead of NaN.
 
     **Known publicly:** the abstract, and the code. The abstract's "bidirectional matching" is one-way in the code

@@ -143,6 +143,8 @@ class PCLHD(PGM):
         super().begin_epoch(features, labels, clock)
         self.alpha = alpha_for(c.ema_window, clock.iterations)
         self.figures = super().diagnostics()
+        if c.cross_weight and not self.crossings(clock.epoch):
+            self.figures = {**self.figures, "cross_skipped": torch.ones(())}
         if c.dynamic:
             self.dynamic_memory = {
                 m: DynamicMemory.of(*part, c.dynamic_slots, c.temperature, torch_generator(clock.derive("slots", m)))

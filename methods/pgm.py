@@ -16,6 +16,7 @@ from torch import Tensor
 
 from components.association import UNMATCHED
 from components.crossing import direction, matched, with_partner
+from components.memory import Update
 from components.modalities import by_modality, view_labels
 from engine.registry import METHODS
 from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
@@ -27,7 +28,7 @@ from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, war
 class PGMConfig(ClusterContrastConfig):
     """Hyper-parameters of PGM, beside those of its first stage."""
 
-    update: Literal["sequential", "hard", "mean"] = "hard"
+    update: Update = "hard"
     """How a batch moves its clusters' entries in the second stage: hard on SYSU-MM01, sequential on RegDB."""
     cross_weight: float = 0.25
     """Weight of the contrast with the other modality's memory. 0: the first stage goes on."""
@@ -54,11 +55,13 @@ class PGM(ClusterContrast):
     are as many rounds as it takes (there two, so that training stops where one modality has more than twice the
     clusters of the other, and the cross contrast is left out on SYSU-MM01 where infrared clusters are more); all losses
     use the memories of before the step, which there the cross term has already moved when the other gradients are
-    formed; the second stage starts from the last epoch of the first, not from its best by test score.
+    formed; the second stage starts from the last epoch of the first, not from its best by test score. Features are
+    normalised before clustering; the release's own choice, its momentum, network and jitter are in the setting
+    ``paper``.
 
-    Memories move after the optimiser step as in that code: first by the samples that cross over, then the visible one,
-    then the infrared one by its own samples, which so have the last word (and, under ``hard``, are compared with a row
-    that has moved already).
+    Memories move after the optimiser step, in the order in which they move inside ``backward`` there: first by the
+    samples that cross over, then the visible one, then the infrared one by its own samples, which so have the last word
+    (and, under ``hard``, are compared with a row that has moved already).
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
     """

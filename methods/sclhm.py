@@ -48,7 +48,8 @@ class SCLHMConfig(ClusterContrastConfig):
     smoothing: float = 0.3
     """Weight of the teacher's soft assignment in a target [eps_s]; DCCC's scripts have 0.1 and 0.3."""
     consistency: Literal["plain", "sample", "class"] = "plain"
-    """``sample``: smooth reliable samples less. ``class``: share soft assignments within a cluster of the batch."""
+    """``sample``: smooth reliable samples less. ``class``: share soft assignments within a cluster of the batch, in
+    targets alone: the trust of an update is the sample's own."""
     teacher_view: Literal["independent", "same"] = "independent"
     """Whether the teacher sees another augmentation of each image than the student, or the same tensors."""
     ema_window: float = 0.1
@@ -64,7 +65,7 @@ class SCLHMConfig(ClusterContrastConfig):
     hybrid_weight: float = 0.5
     """Weight of the hybrid loss [lambda_h], as in RPNR."""
     cross_weight: float = 0.0
-    """Weight of a direct cross-modal contrast [lambda_x]; 0.25 in PGM and RPNR."""
+    """Weight of a direct cross-modal contrast [lambda_x], which moves no memory; 0.25 in PGM and RPNR."""
     amu_temperature: float = 0.09
     """How strongly unusual samples are preferred in an update [tau_w]; DCCC's default."""
     trust: float = 1.0
@@ -95,8 +96,10 @@ class SCLHM(Method):
     paper was available to us, and its repository (Emersonzc/SCLHM @c5b10d3) is empty.
 
     **Our reconstruction:** every formula and constant. SSCL and the form of AMU follow DCCC (theziqi/DCCC @102d8ef),
-    HML follows RPNR (XiangboYin/RPNR @6647f21), stages, clustering and augmentation follow ADCA (yangbincv/ADCA
-    @8d0a8cb). Ours alone: the trust factor in AMU, the swapped views of the teacher, the two-sided hybrid update.
+    HML follows RPNR (XiangboYin/RPNR @6647f21), but that pairs clusters by Sinkhorn and lets the modalities take turns
+    with the hybrid memory (``association``, ``hybrid_dir``); stages, clustering, augmentation and centroids, which are
+    means of features that are not normalised, follow ADCA (yangbincv/ADCA @8d0a8cb). Ours alone: the trust factor in
+    AMU, the swapped views of the teacher, the two-sided hybrid update.
     """
 
     Config = SCLHMConfig
@@ -148,13 +151,19 @@ class SCLHM(Method):
     def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
         """Unit features of student and teacher, by modality; both visible views, in the student's order."""
         plain, channel = batch.visible.views
-        swapped = (channel, plain) if self.config.teacher_view == "independent" else (plain, channel)
         first, last = batch.infrared.views[0], batch.infrared.views[-1]
+        swap = self.config.teacher_view == "independent"
+        # cut-up batch norm takes running statistics from the first part of a batch: plain images, as tests are
+        late = swap and self.teacher.groups > 1
+        views = (channel, plain) if swap and not late else (plain, channel)
         student = normalize(self.encoder(torch.cat([plain, channel]), first))
         with torch.no_grad():
-            teacher = normalize(self.teacher(torch.cat(swapped), last))
+            teacher = normalize(self.teacher(torch.cat(views), last))
         cut = [2 * len(plain), len(first)]
-        return by_modality(student.split(cut)), by_modality(teacher.split(cut))
+        visible, infrared = teacher.split(cut)
+        return by_modality(student.split(cut)), by_modality(
+            (visible.roll(len(plain), 0) if late else visible, infrared)
+        )
 
     def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         """SSCL of one modality's samples against one memory; samples without a row in it are left out."""

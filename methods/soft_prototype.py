@@ -22,6 +22,7 @@ from components.drawn import Drawn
 from components.ema import ema_step, make_teacher, share_statistics
 from components.encoder import TwoStreamEncoder
 from components.instance_discrimination import ImageBank, InstanceSettings
+from components.memory import Update
 from components.modalities import by_modality, clustered
 from components.soft_prototypes import FORMS, Choice, Scope, SoftPrototypes, nearest_prototypes, random_prototypes
 from engine.registry import METHODS, UsageError
@@ -34,11 +35,13 @@ from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfi
 class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
     """Hyper-parameters of SPCL-ID, beside those of instance discrimination and of cluster contrast.
 
-    None is known from the paper. A first stage without prototypes depends on none of those below but ``phase``.
+    None is known from the paper.
     """
 
-    update: Literal["sequential", "hard", "mean"] = "mean"
-    """How a batch moves its clusters' centroids in the second stage; the first keeps the baseline's rule."""
+    update: Update = "mean"
+    """How a batch moves its clusters' centroids in the second stage; by its mean, as PCLHD's do."""
+    first_update: Update = "mean"
+    """The same of the first stage; ``sequential`` is the rule of all other methods' first stage."""
     phase: Literal["first", "second"] = "second"
     """Which stage these settings train; chosen by the method, not by hand."""
     warmup_epochs: int | None = None
@@ -81,16 +84,16 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
 
     @property
     def first_stage(self) -> Stage:
-        """What comes before: cluster contrast, with instance discrimination where that is on; without, the baseline's.
+        """What comes before: cluster contrast, with instance discrimination where that is on.
 
         Settings that only the second stage reads are dropped, so that one training serves all that differs there. Where
         prototypes are not scheduled they are there from the start, and only ``update`` and ``warmup_epochs`` are.
         """
         early = "none" if self.scheduled else self.prototypes
         if early == "none" and not self.instances:
-            return warmup(self, self.warmup_epochs)
+            return warmup(self, self.warmup_epochs, self.first_update)
         later = SoftPrototypeConfig.__annotations__ if early == "none" else ("warmup_epochs",)
-        first = replace(self.reset(*later), phase="first", prototypes=early, update=ClusterContrastConfig.update)
+        first = replace(self.reset(*later), phase="first", prototypes=early, update=self.first_update)
         return Stage("soft_prototype", first, self.warmup_epochs)
 
 

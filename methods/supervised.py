@@ -1,15 +1,14 @@
-"""The upper bound: the same contrast with true identities in place of clusters."""
+"""The upper bound: the contrast of the other methods with true identities in place of clusters."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from components.clustering import centroids
-from components.memory import ClusterMemory
+from components.memory import ClusterMemory, Update
 from engine.registry import METHODS
 from engine.types import Batch, Clock, Features, Losses, PseudoLabels
 from methods.base import Method, MethodConfig
@@ -23,7 +22,7 @@ class SupervisedConfig(MethodConfig):
     """Of the contrast against the memory."""
     momentum: float = 0.1
     """Weight of the old entry in a memory update."""
-    update: Literal["sequential", "hard", "mean"] = "mean"
+    update: Update = "mean"
     """How a batch moves its identities' entries: sequential, hard or mean."""
 
     def __post_init__(self) -> None:
@@ -35,8 +34,9 @@ class SupervisedConfig(MethodConfig):
 class Supervised(Method):
     """Both modalities are contrasted with one memory that has a row for every true identity.
 
-    It uses the identities that the other methods never see, so it is no competitor: it says how far the encoder,
-    the augmentation and the schedule can get when neither clusters nor their association err.
+    It uses the identities that the other methods never see, so it is no competitor: it says how far the encoder, the
+    augmentation and one stage of the schedule get when neither clusters nor their association err. Its memory moves by
+    means of the batch, that of ``cluster_contrast`` by each sample (``update``).
     """
 
     Config = SupervisedConfig

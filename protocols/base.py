@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.base import Dataset, ImageTable
+from datasets.cache import Filter
 from engine.registry import UsageError, did_you_mean
 from engine.seeding import numpy_generator
 from engine.types import Modality
@@ -113,6 +114,9 @@ class Protocol(ABC):
     gallery: ClassVar[Modality]
     rule: ClassVar[Rule]
     trials_per_fold: ClassVar[int]
+    resize: ClassVar[Filter] = "lanczos"
+    """How Pillow brings test images to the encoder's size, as in the AGW family's test code; where they have that size
+    already, nothing changes. Training images have ``data.filter``."""
 
     def __init__(self, config: ProtocolConfig | None = None) -> None:
         self.config = config or ProtocolConfig()

@@ -11,6 +11,8 @@ rows = {
     "hard, joint": {"method": {"dynamic": False}},
     "dynamic, joint": {"method": {"hard": False}},
     "PCLHD": {"method": {}},
+    # hard prototypes also change how centroids move, from the farthest sample to the mean
+    "baseline, centroids moved by means": {"method": {**BASE, "update": "mean"}},
     # first stage, and readings of the paper
     "hard prototypes from the first stage on": {"method": {"stage1_memory": "hybrid"}},
     "without cross contrast": {"method": {"cross_weight": 0.0}},

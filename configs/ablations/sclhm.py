@@ -1,4 +1,7 @@
-"""SCLHM: its three modules, one by one and in pairs. The paper's table was not available to us."""
+"""SCLHM: its three modules, one by one and in pairs, then another tie in place of the hybrid memory.
+
+The paper's table was not available to us.
+"""
 
 OFF = {"sscl": False, "hml": False, "amu": False}
 
@@ -11,4 +14,6 @@ rows = {
     "soft targets, adaptive updates": {"method": OFF | {"sscl": True, "amu": True}},
     "hybrid memory, adaptive updates": {"method": OFF | {"hml": True, "amu": True}},
     "SCLHM": {"method": {}},
+    # is it the hybrid memory, or any term across the modalities?
+    "PGM's cross contrast alone": {"method": OFF | {"cross_weight": 0.25}},
 }

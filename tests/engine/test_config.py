@@ -48,6 +48,15 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
     pgm = {profile: loaded("pgm", profile) for profile in ("sysu", "regdb")}
     assert [(c.train.epochs, c.train.drop_epochs(c.train.epochs)) for c in pgm.values()] == [(50, 20), (30, 10)]
     assert [(c.hyper.update, c.hyper.momentum) for c in pgm.values()] == [("hard", 0.2), ("sequential", 0.2)]  # type: ignore[attr-defined]
+    released = [loaded(method, "sysu").hyper for method in ("adca", "sclhm")]
+    assert [c.normalise_features for c in released] == [False, False]  # type: ignore[attr-defined]
+    assert not released[0].normalise_rows  # type: ignore[attr-defined]
+    hil = {profile: loaded("hil", profile) for profile in ("sysu", "regdb")}
+    lengths = [[s.epochs or c.train.epochs for s in METHODS.get("hil").stages(c.hyper)] for c in hil.values()]
+    assert [(own, c.train.iterations) for own, c in zip(lengths, hil.values(), strict=True)] == [
+        ([60, 30], 100),
+        ([30, 30], 50),
+    ]
     first = METHODS.get("pgm").stages(pgm["sysu"].hyper)[0]
     assert (first.config.momentum, first.config.update) == (0.2, "sequential")
 

@@ -20,14 +20,14 @@ CONTINUED = {
     "pgm": "cross_weight=0 update=sequential",
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
     "hil": "transfer=none mccl=false neighbours=false",
-    "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential",
+    "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential first_update=sequential",
     "sclhm": "sscl=false hml=false amu=false",
 }
 """Switches under which a method's second stage is a second stage of dual cluster contrast."""
 MATCHED = {
     "pgm": "",
     "pclhd": "hard=false dynamic=false joint=false",
-    "soft_prototype": "prototypes=none instances=false update=hard",
+    "soft_prototype": "prototypes=none instances=false update=hard first_update=sequential",
 }
 """Switches under which a method is PGM."""
 FIRST = {

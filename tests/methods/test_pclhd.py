@@ -416,6 +416,7 @@ def test_the_release_leaves_the_cross_term_out_where_visible_clusters_are_fewer(
         fewer = torch.where(labels.visible == 5, -1, labels.visible)
         method.begin_epoch(seen_by(method), matched(seen_by(method), replace(labels, visible=fewer)), world.clock())
         assert len(method.crossings(0)) == crossings
+        assert ("cross_skipped" in method.diagnostics()) == (not crossings), "and the journal says so"
 
 
 def test_the_first_stage_is_shared_with_the_other_methods_or_has_hard_prototypes() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from components.ema import alpha_for
+from components.encoder import EncoderConfig, build_encoder
 from components.hybrid import blend
 from engine.types import MODALITIES
 from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
@@ -186,6 +187,25 @@ def test_the_teacher_sees_the_other_view_and_takes_no_gradient() -> None:
     assert torch.equal(seen[1], batch.infrared.views[1])
     assert all(p.grad is None for p in method.teacher.parameters())
     assert any(p.grad is not None for p in method.encoder.parameters())
+
+
+def test_running_statistics_of_cut_up_batch_norm_are_of_plain_images_for_teacher_and_student() -> None:
+    method = SCLHM(SCLHMConfig(**SMALL), build_encoder(EncoderConfig(name="small", width=8, bn_groups=2), 0))
+    method.train()
+    batch = a_batch(method)
+    plain, channel = batch.visible.views
+    given: list[Tensor] = []
+    made: list[Tensor] = []
+    method.teacher.register_forward_pre_hook(lambda module, inputs: given.extend(inputs))
+    method.teacher.register_forward_hook(lambda module, inputs, output: made.append(output))
+    student, teacher = method.embed_pair(batch)
+    assert torch.equal(given[0], torch.cat([plain, channel])), "the first part is plain"
+    after_plain, after_channel = normalize(made[0][: 2 * len(plain)]).split(len(plain))
+    assert torch.equal(teacher["visible"], torch.cat([after_channel, after_plain])), "the other view, row by row"
+    assert len(student["visible"]) == 2 * len(plain)
+    for name, mean in method.teacher.state_dict().items():
+        if name.startswith("visible.") and name.endswith("running_mean"):
+            assert torch.equal(mean, method.encoder.state_dict()[name]), "equal weights, equal plain images"
 
 
 def test_the_teacher_starts_as_the_student_and_averages_over_a_fraction_of_the_stage() -> None:

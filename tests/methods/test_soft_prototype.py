@@ -133,11 +133,13 @@ def test_a_floor_keeps_some_instance_discrimination() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"prototypes": "none"}, {"scheduled": True}, OFF], ids=str)
-def test_without_instance_discrimination_the_first_stage_is_the_shared_one(settings: dict[str, Any]) -> None:
+def test_without_instance_discrimination_the_first_stage_is_cluster_contrast(settings: dict[str, Any]) -> None:
     c = config(**{**settings, "instances": False})
     first, last = SoftPrototype.stages(c)
-    assert first == warmup(c)
+    shared = warmup(c)
+    assert first == replace(shared, config=replace(shared.config, update="mean"))
     assert (last.method, last.config) == ("soft_prototype", c)
+    assert SoftPrototype.stages(replace(c, first_update="sequential"))[0] == shared
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,7 @@ def test_what_concerns_the_second_stage_shares_the_first(settings: dict[str, Any
         {"scheduled": False},
         {"eps": 0.5},
         {"warmup_epochs": 3},
+        {"first_update": "sequential"},
     ],
     ids=str,
 )
@@ -178,7 +181,7 @@ def test_what_concerns_the_first_stage_is_trained_apart(settings: dict[str, Any]
     assert first.method == "soft_prototype"
     assert isinstance(first.config, SoftPrototypeConfig)
     assert first.config.phase == "first"
-    assert first.config.update == "sequential"
+    assert first.config.update == settings.get("first_update", "mean")
 
 
 def test_the_phase_is_not_for_the_command_line() -> None:

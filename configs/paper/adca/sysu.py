@@ -2,4 +2,4 @@
 
 train = {"infrared_clusters": 16}
 encoder = {"bn_groups": 4}  # batch normalisation had one part on each GPU
-method = {"normalise_features": False}
+method = {"normalise_features": False, "normalise_rows": False}

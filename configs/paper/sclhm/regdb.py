@@ -1,3 +1,4 @@
 """SCLHM on RegDB with the batches of ADCA."""
 
-_base_ = "../adca/regdb.py"
+_base_ = "sysu.py"
+train = {"visible_clusters": 8}

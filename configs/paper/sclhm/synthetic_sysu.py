@@ -1,3 +1,3 @@
 """SCLHM on synthetic people in SYSU-MM01's layout with the batches of ADCA."""
 
-_base_ = "../adca/synthetic_sysu.py"
+_base_ = "sysu.py"

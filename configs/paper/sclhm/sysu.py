@@ -5,3 +5,4 @@ author's code for one modality (Emersonzc/HGCR @26d937c).
 """
 
 _base_ = "../adca/sysu.py"
+method = {"_delete_": True, "normalise_features": False}  # ADCA also says how it aggregates
