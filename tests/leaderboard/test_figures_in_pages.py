@@ -14,6 +14,7 @@ import pytest
 from datasets.synthetic.spec import SyntheticSpec
 from leaderboard.build import load_records
 from leaderboard.record import Record, headline_scores, read_record
+from reports.ablation_effects import effects
 from reports.ablation_table import read_ablation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,27 +206,14 @@ def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
             assert figures == [row[place["mAP"]], row[place["ΔmAP first"]]], name
 
 
-def effects() -> dict[str, Seeds]:
-    """Of SCLHM's modules: mAP of rows with one minus that of the same rows without it, mean over the four pairs."""
-    lines = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").lines
-    modules = {"hybrid memory": "method.hml", "soft targets": "method.sscl", "adaptive updates": "method.amu"}
-    by_parts = {tuple(bool(line.values[key]) for key in modules.values()): line.scores["mAP"] for line in lines}
-    assert len(by_parts) == len(lines) == 8
-    found = {}
-    for i, name in enumerate(modules):
-        pairs = [(parts, (*parts[:i], False, *parts[i + 1 :])) for parts in by_parts if parts[i]]
-        gains = [by_parts[on] - by_parts[off] for on, off in pairs]
-        found[name] = {int(seed): 100 * fmean(gain[seed] for gain in gains) for seed in gains[0].index}
-    return found
-
-
-def test_what_a_module_of_sclhm_does_is_the_mean_over_four_pairs_of_rows() -> None:
-    expected = effects()
-    shown = rows(section("docs/findings.md", "Which parts pay"), r"\| [a-z ]+ \| [+-]")
-    assert {row[0] for row in shown} == set(expected)
-    for name, *figures in shown:
-        values = [expected[name][seed] for seed in sorted(expected[name])]
-        assert figures == [told(values, sign=True), one_by_one(values)], name
+def test_what_a_setting_does_is_its_main_effect() -> None:
+    text = section("docs/findings.md", "Which parts pay")
+    for title, part in re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL):
+        found = {e.setting: e for e in effects(read_ablation(LEADERBOARD / "ablations" / f"{title}-sysu_all"))}
+        for name, *figures in (row for row in rows(part, r"\| ") if row[0].startswith("`method.")):
+            effect = found[names(name)[0]]
+            gains = [100 * gain for gain in effect.gains["mAP"]]
+            assert figures == [str(effect.pairs), told(gains, sign=True), one_by_one(gains)], name
 
 
 def test_every_record_that_the_findings_name_is_there() -> None:
