@@ -4,7 +4,7 @@
 of them, and writes a row for every epoch: clusters, images left out, agreement with identities of either modality, and
 of matched or joint clusters the precision and recall of the pairs they declare one person. Taken from journals: true
 identities are for diagnosis only, no training sees them. A record has no journal, so the table can be kept beside
-records: protocol, method, configuration, data and seed tell whose row it is. Rows of ablations are left out.
+records: protocol, method, configuration, data and seed tell whose row it is, ``row`` which row of an ablation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from engine.types import MODALITIES
 from leaderboard.record import Record, read_record
 
 DIGITS = 4
-KEY = ["protocol", "method", "preset", "config", "people", "data", "seed", "fold", "stage", "epoch"]
+KEY = ["protocol", "method", "preset", "config", "row", "people", "data", "seed", "fold", "stage", "epoch"]
 
 
 def table(folders: Sequence[Path]) -> pd.DataFrame:
@@ -48,8 +48,6 @@ def table(folders: Sequence[Path]) -> pd.DataFrame:
 
 def _run(folder: Path) -> Iterator[dict[str, Any]]:
     record = read_record(folder / "record.json")
-    if record.provenance.get("ablation"):
-        return
     journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
     for line in journal:
         if line["kind"] == "epoch":
@@ -67,6 +65,7 @@ def _whose(record: Record) -> dict[str, Any]:
         "method": result.method,
         "preset": result.config["hyper"].get("preset", ""),
         "config": result.config_hash[:8],
+        "row": str(record.provenance.get("ablation") or "").partition(": ")[2],
         "people": " ".join(changed),
         "data": result.dataset["fingerprint"],
         "seed": result.seed,

@@ -75,13 +75,18 @@ def test_every_epoch_of_every_stage(tmp_path: Path) -> None:
     assert file.read_bytes() == first
 
 
-def test_other_people_are_told_and_rows_of_ablations_left_out(tmp_path: Path) -> None:
+def test_other_people_and_rows_of_ablations_are_told(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a", 0)
     write_run(tmp_path / "runs" / "b", 0, 0.1, people="synthetic:size=tiny,seed=1")
-    write_run(tmp_path / "runs" / "c", 0, 0.2, {"ablation": "pgm-sysu_all-1: a row"})
+    write_run(tmp_path / "runs" / "c", 0, 0.2, {"ablation": "pgm-sysu_all-1: a row: of its own"})
     main([str(tmp_path / "runs"), "--csv", str(tmp_path / "table.csv")])
     found = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
-    assert list(found["people"]) == [""] * 5 + ["seed=1 size=tiny"] * 5
+    assert list(zip(found["row"], found["people"], strict=True)) == [
+        *[("", "")] * 5,
+        *[("", "seed=1 size=tiny")] * 5,
+        *[("a row: of its own", "")] * 5,
+    ]
+    assert set(found[found["row"] != ""]["visible_ari"]) == {"0.2", "0.3", "0.4", ""}
     write_run(tmp_path / "runs" / "d", 0, 0.3)
     with pytest.raises(SystemExit, match=r"two runs differ .* method pgm.* seed 0"):
         main([str(tmp_path / "runs")])

@@ -179,6 +179,7 @@ def test_what_the_other_knobs_do_is_in_the_records(
 def test_label_quality_is_that_of_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
     found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["preset"] != "official")]
+    found = found[found["row"] == ""]
     columns = ("visible_ari", "infrared_ari", "match_precision", "match_recall")
     for name, *figures in rows(section("docs/findings.md", "How good pseudo-labels and matches are"), r"\| `\w+` \|"):
         own = found[(found["method"] == names(name)[0]) & found["seed"].isin([0, 1, 2])]
