@@ -161,9 +161,8 @@ class SCLHM(Method):
             teacher = normalize(self.teacher(torch.cat(views), last))
         cut = [2 * len(plain), len(first)]
         visible, infrared = teacher.split(cut)
-        return by_modality(student.split(cut)), by_modality(
-            (visible.roll(len(plain), 0) if late else visible, infrared)
-        )
+        visible = visible.roll(len(plain), 0) if late else visible
+        return by_modality(student.split(cut)), by_modality((visible, infrared))
 
     def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         """SSCL of one modality's samples against one memory; samples without a row in it are left out."""
