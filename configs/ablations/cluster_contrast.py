@@ -1,6 +1,8 @@
-"""What training longer does without any tie between the modalities: the control of methods that take more steps."""
+"""Controls of other methods: longer training without any tie between the modalities, other rules of the memory."""
 
 rows = {
     "cluster contrast": {},
     "three times the epochs": {"train": {"epochs": 18}},
+    "centroids moved by means": {"method": {"update": "mean"}},
+    "centroids moved by the farthest sample": {"method": {"update": "hard"}},
 }

@@ -7,4 +7,6 @@ rows = {
     "+ alternate learning": {"method": {}},
     "one-to-one matching, alternate": {"method": {"progressive": False}},
     "crossing samples do not move memories": {"method": {"cross_updates": False}},
+    "memories moved by means": {"method": {"update": "mean"}},
+    "memories moved by each sample": {"method": {"update": "sequential"}},
 }
