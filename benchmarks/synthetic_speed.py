@@ -25,6 +25,7 @@ from datasets.synthetic.layout import plan
 from datasets.synthetic.spec import DEVICES, HEIGHTS, SIZES, SyntheticSpec
 from datasets.synthetic.writing import batches_of, write_images
 from engine.files import write_json
+from engine.memory import peak_memory_mib
 from engine.registry import UsageError
 from leaderboard.markdown import table
 
@@ -94,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speeds.append(measure(layout, spec, options.images, options.workers))
     described = machine(torch.device(options.device))
     print(table(HEADER, rows(speeds)))
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = max(peak_memory_mib(torch.device("cpu")), workers)
     print(f"\n{options.workers} workers, {options.device}; {described['cpu']}, {described['cores']} cores")
     print(f"largest process: {peak:.0f} MiB")
     if options.json:

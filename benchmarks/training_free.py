@@ -28,6 +28,7 @@ from engine.seeding import numpy_generator
 from engine.source import shipped_weights
 from engine.types import Modality
 from leaderboard.markdown import table
+from protocols.base import Protocol
 
 TRIALS = 10
 HEIGHT, WIDTH = 128, 64
@@ -156,7 +157,7 @@ def measure(layout: str, dataset: Dataset, weights: Path | None) -> dict[str, tu
     """MAP in percent across modalities and within the visible one, by matcher, on the first fold's test people."""
     split = dataset.test(dataset.folds[0])
     visible, infrared = split.visible, split.infrared
-    pixels = {t.modality: decoded(t, HEIGHT, WIDTH, "bicubic", dataset.fingerprint) for t in (visible, infrared)}
+    pixels = {t.modality: decoded(t, HEIGHT, WIDTH, Protocol.resize, dataset.fingerprint) for t in (visible, infrared)}
     matchers: dict[str, Matcher | None] = {"chance": None, "mean colour": each(mean_colour)}
     matchers |= {"grey bands": each(bands), "HOG": each(hog)}
     if weights is not None:

@@ -179,7 +179,7 @@ def load_config(
             f"leave --setting out for the {SHARED} one"
         )
     if schedule is not None:
-        _merge(tree, read_file(CONFIGS / "schedules" / f"{schedule}.py"))
+        _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), METHODS.get(method).Config))
     for item in settings:
         _merge(tree, parse_setting(item))
     _name_batch_norm(tree)
@@ -281,7 +281,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _for_method(tree: dict[str, Any], cls: type[MethodConfig]) -> dict[str, Any]:
-    """A profile speaks to all methods: what this one has no field for does not concern it."""
+    """A profile or schedule speaks to all methods: what this one has no field for does not concern it."""
     names = {item.name for item in fields(cls)}
     tree["method"] = {name: value for name, value in tree.get("method", {}).items() if name in names}
     return tree

@@ -218,8 +218,9 @@ def _effects(ablation: Ablation) -> Iterator[str]:
         yield "## One setting at a time"
         yield shown
         yield (
-            "* Gain of the value that the method has over another one, mean over all pairs of rows that differ in this "
-            "setting alone (its main effect), with the same seed; percent, ± sample standard deviation over seeds."
+            "* Gain of the value that the method has over another one, mean over the pairs of rows that differ in this "
+            "setting alone: its main effect where the rows hold all combinations. Percent, ± sample standard deviation "
+            "over the n seeds that all these pairs have."
         )
 
 

@@ -57,6 +57,8 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
         ([60, 30], 100),
         ([30, 30], 50),
     ]
+    short = load_config("hil", "sysu_all", profile="sysu", setting="paper", schedule="full_short")
+    assert [s.epochs for s in METHODS.get("hil").stages(short.hyper)] == [None, None], "a schedule is for all stages"
     first = METHODS.get("pgm").stages(pgm["sysu"].hyper)[0]
     assert (first.config.momentum, first.config.update) == (0.2, "sequential")
 

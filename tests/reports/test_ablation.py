@@ -13,7 +13,7 @@ import pytest
 from engine.registry import UsageError
 from leaderboard.record import write_record
 from reports.ablation import publish_ablation, sweeps, write_ablation
-from reports.ablation_effects import effects
+from reports.ablation_effects import effects, effects_table
 from reports.ablation_table import gain, markdown_table, read_ablation
 from tests.leaderboard.records import make_record
 
@@ -135,7 +135,12 @@ def test_a_main_effect_is_the_mean_over_pairs_of_rows_that_differ_in_one_setting
 
 def test_main_effects_are_on_the_page_where_there_are_any(folder: Path) -> None:
     text = write_ablation(folder).read_text()
-    assert "| `method.part` True, not False | 2 | +3.0 | +3.0 | +3.0 |" in text
+    assert "| `method.part` True, not False | 2 | 1 | +3.0 | +3.0 | +3.0 |" in text
+    about = json.loads((folder / "grid.json").read_text())
+    again = {**about["rows"][3], "name": "full once more"}
+    (folder / "grid.json").write_text(json.dumps({**about, "rows": [*about["rows"], again]}))
+    assert effects_table(read_ablation(folder)) in text, "rows of the same settings count once"
+    (folder / "grid.json").write_text(json.dumps(about))
     (folder / "jobs/4-0/record.json").unlink()  # one pair of rows is left for either setting
     assert "One setting at a time" not in write_ablation(folder).read_text()
 

@@ -150,8 +150,8 @@ def make_ablation(folder: Path) -> None:
         "| Row | n | mAP | ΔmAP above |\n| :-- | --: | --: | --: |\n"
         "| baseline | 2 | 20.0 ± 1.0 | - |\n| SCLHM | 2 | 27.1 ± 1.4 | +7.1 ± 0.3 |\n\n"
         "* Percent.\n\n## One setting at a time\n\n"
-        "| Setting | pairs | ΔmAP | ΔmAP by seed |\n| :-- | --: | --: | --: |\n"
-        "| `method.hml` True, not False | 2 | +3.3 ± 0.2 | +3.1, +3.5 |\n\n"
+        "| Setting | pairs | n | ΔmAP | ΔmAP by seed |\n| :-- | --: | --: | --: | --: |\n"
+        "| `method.hml` True, not False | 2 | 2 | +3.3 ± 0.2 | +3.1, +3.5 |\n\n"
         "* Main effects.\n\n## All rows\n\n![All rows](rows.png)\n"
     )
     (folder / "rows.svg").write_text(FIGURE)
