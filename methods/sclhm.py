@@ -153,8 +153,8 @@ class SCLHM(Method):
         plain, channel = batch.visible.views
         first, last = batch.infrared.views[0], batch.infrared.views[-1]
         swap = self.config.teacher_view == "independent"
-        # Cut-up batch norm takes running statistics from the first part of a batch: plain images, as tests are. Where it
-        # is whole, either order is right, and rounding stays that of the records.
+        # Cut-up batch norm takes running statistics from the first part of a batch: plain images, as tests are.
+        # Where it is whole, either order is right, and rounding stays that of the records.
         late = swap and self.teacher.groups > 1
         views = (channel, plain) if swap and not late else (plain, channel)
         student = normalize(self.encoder(torch.cat([plain, channel]), first))
