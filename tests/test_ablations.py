@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
 from engine.config import CONFIGS, build
 from engine.registry import METHODS
 
-GRIDS = {path.stem: path for path in sorted((CONFIGS / "ablations").glob("*.py"))}
+GRIDS = sorted((CONFIGS / "ablations").rglob("*.py"))
 
 
-@pytest.mark.parametrize("method", GRIDS)
-def test_a_grid_holds_different_valid_settings_of_a_registered_method(method: str) -> None:
-    rows = Config.fromfile(str(GRIDS[method]), lazy_import=False).to_dict()["rows"]
+@pytest.mark.parametrize("grid", GRIDS, ids=[f"{path.parent.name}/{path.stem}" for path in GRIDS])
+def test_a_grid_holds_different_valid_settings_of_a_registered_method(grid: Path) -> None:
+    method = grid.stem
+    rows = Config.fromfile(str(grid), lazy_import=False).to_dict()["rows"]
     assert len(rows) > 1
     cls = METHODS.get(method)
     built = []

@@ -11,10 +11,10 @@ from leaderboard.build import FOLDER
 from leaderboard.record import read_record
 from reports.ablation import write_ablation
 
-GRIDS = sorted(path.parent for path in (FOLDER / "ablations").glob("*/grid.json"))
+GRIDS = sorted(path.parent for path in (FOLDER / "ablations").rglob("grid.json"))
 
 
-@pytest.mark.parametrize("folder", GRIDS, ids=[folder.name for folder in GRIDS])
+@pytest.mark.parametrize("folder", GRIDS, ids=[f"{folder.parent.name}/{folder.name}" for folder in GRIDS])
 def test_a_committed_table_is_that_of_its_records(folder: Path, tmp_path: Path) -> None:
     records = [read_record(path) for path in folder.glob("jobs/*/record.json")]
     assert records
