@@ -1,4 +1,4 @@
-"""Rows of HIL's grid whose difference one seed leaves open: labels transferred one way, as in the code, or both ways."""
+"""Rows of HIL's grid that one seed leaves open: labels transferred one way, as in the code, or both ways."""
 
 rows = {
     "HIL": {"method": {}},
