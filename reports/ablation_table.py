@@ -69,7 +69,8 @@ class Ablation:
         """What every figure states: seeds and data."""
         counts = sorted({len(line.scores) for line in self.lines if len(line.scores)})
         n = "-".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
-        return f"n = {n} seeds, mean ± sd; {self.about['data'].partition(' (')[0]}"
+        seeds = "n = 1 seed" if n == "1" else f"n = {n} seeds, mean ± sd"
+        return f"{seeds}; {self.about['data'].partition(' (')[0]}"
 
 
 @dataclass(frozen=True)

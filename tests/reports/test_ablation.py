@@ -216,3 +216,10 @@ def test_another_grid_is_not_overwritten(folder: Path) -> None:
     (folder / "other" / "sclhm-sysu_all").mkdir(parents=True)
     with pytest.raises(UsageError, match="no published grid"):
         publish_ablation(folder, folder / "other")
+
+
+def test_one_seed_has_no_spread_to_speak_of(folder: Path) -> None:
+    assert read_ablation(folder).made_from == "n = 1-3 seeds, mean ± sd; synthetic people"
+    for run in folder.glob("jobs/*-[12]"):
+        (run / "record.json").unlink(missing_ok=True)
+    assert read_ablation(folder).made_from == "n = 1 seed; synthetic people"
