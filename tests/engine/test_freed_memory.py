@@ -6,7 +6,8 @@ import sys
 import pytest
 
 FAULTS = """
-import resource, sys, torch
+import ctypes, resource, sys, torch
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: a fault for every small page, however much is free
 from engine.memory import keep_freed_memory
 if sys.argv[1] == "keep" and not keep_freed_memory():
     raise SystemExit(77)
