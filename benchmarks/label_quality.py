@@ -4,12 +4,14 @@
 of them, and writes a row for every epoch: clusters, images left out, agreement with identities of either modality, and
 of matched or joint clusters the precision and recall of the pairs they declare one person. Taken from journals: true
 identities are for diagnosis only, no training sees them. A record has no journal, so the table can be kept beside
-records: protocol, method, configuration, data and seed tell whose row it is, ``row`` which row of an ablation.
+records: protocol, method, configuration, data and seed tell whose row it is, ``row`` which row of an ablation. With
+``--add`` rows that are in the file already stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,7 +28,8 @@ from engine.types import MODALITIES
 from leaderboard.record import Record, read_record
 
 DIGITS = 4
-KEY = ["protocol", "method", "preset", "config", "row", "people", "data", "seed", "fold", "stage", "epoch"]
+NUMBERS = ["seed", "fold", "stage", "epoch"]
+KEY = ["protocol", "method", "preset", "config", "row", "people", "data", *NUMBERS]
 
 
 def table(folders: Sequence[Path]) -> pd.DataFrame:
@@ -35,7 +38,30 @@ def table(folders: Sequence[Path]) -> pd.DataFrame:
     Raises:
         UsageError: two runs that should be equal are not.
     """
-    found = pd.DataFrame([line for folder in folders for line in _run(folder)])
+    return _sorted(pd.DataFrame([line for folder in folders for line in _run(folder)], dtype=object))
+
+
+def added(file: Path, found: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a file and of a table together.
+
+    Raises:
+        UsageError: both have a run, and it differs.
+    """
+    return _sorted(pd.concat([_read(file), _read(io.StringIO(_text(found)))]))
+
+
+def _read(source: Path | io.StringIO) -> pd.DataFrame:
+    """Metrics as they are written; numbers of the key as numbers."""
+    written = pd.read_csv(source, dtype=str, keep_default_na=False)
+    return written.astype(dict.fromkeys(NUMBERS, int))
+
+
+def _text(found: pd.DataFrame) -> str:
+    return str(found.to_csv(index=False, lineterminator="\n"))
+
+
+def _sorted(found: pd.DataFrame) -> pd.DataFrame:
+    """Equal rows once, in the order of the key; refuses two that differ in the rest."""
     if found.empty:
         return found
     found = found.drop_duplicates().sort_values(KEY).reset_index(drop=True)
@@ -93,18 +119,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.label_quality", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--csv", type=Path, metavar="FILE")
+    parser.add_argument("--add", action="store_true", help="keep the rows that are in FILE")
     options = parser.parse_args(arguments)
+    if options.add and (options.csv is None or not options.csv.exists()):
+        parser.error("--add: --csv must name a table that is there")
     paths = {path.parent for run in options.runs for path in run.rglob("record.json")}
     folders = sorted(folder for folder in paths if (folder / "journal.jsonl").exists())
     if not folders:
         raise SystemExit(f"no finished run with a journal below {', '.join(map(str, options.runs))}")
     try:
         found = table(folders)
+        if options.add:
+            found = added(options.csv, found)
     except UsageError as error:
         raise SystemExit(str(error)) from error
     if found.empty:
         raise SystemExit("none of these runs has trained anything")
-    text = found.to_csv(index=False, lineterminator="\n")
+    text = _text(found)
     if options.csv is None:
         print(text, end="")
     else:

@@ -92,6 +92,24 @@ def test_other_people_and_rows_of_ablations_are_told(tmp_path: Path) -> None:
         main([str(tmp_path / "runs")])
 
 
+def test_rows_in_the_file_stay_when_others_are_added(tmp_path: Path) -> None:
+    for seed, run in enumerate("ab"):
+        write_run(tmp_path / "runs" / run, 10 - seed)
+    whole, file = tmp_path / "whole.csv", tmp_path / "table.csv"
+    main([str(tmp_path / "runs"), "--csv", str(whole)])
+    main([str(tmp_path / "runs" / "a"), "--csv", str(file)])
+    main([str(tmp_path / "runs" / "b"), "--csv", str(file), "--add"])
+    assert file.read_bytes() == whole.read_bytes()
+    main([str(tmp_path / "runs" / "a"), "--csv", str(file), "--add"])  # once more: nothing new
+    assert file.read_bytes() == whole.read_bytes()
+    write_run(tmp_path / "runs" / "a", 10, first=0.2)
+    with pytest.raises(SystemExit, match=r"two runs differ .* seed 10"):
+        main([str(tmp_path / "runs" / "a"), "--csv", str(file), "--add"])
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "runs" / "a"), "--add"])
+    assert file.read_bytes() == whole.read_bytes()
+
+
 def test_nothing_to_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no finished run"):
         main([str(tmp_path)])

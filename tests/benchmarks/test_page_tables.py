@@ -1,0 +1,77 @@
+"""Tables in pages are filled in from committed results; what they hold is checked in test_figures_in_pages.py."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.page_tables import PAGES, Sources, filled, main
+from engine.registry import UsageError
+from leaderboard.build import FOLDER
+
+BLOCK = """Text before.
+
+<!-- figures: {kind} -->
+
+{table}
+
+<!-- end of figures -->
+
+| a table | of its own |
+|:--|--:|
+| stays | 1 |
+"""
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return Sources(FOLDER)
+
+
+def test_the_committed_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0, capsys.readouterr().out
+
+
+def test_every_table_of_figures_in_the_findings_is_made(sources: Sources) -> None:
+    text = re.sub(r"<!-- figures: .*?<!-- end of figures -->", "", PAGES[1].read_text(), flags=re.DOTALL)
+    assert not re.findall(r"^\|.*$", text, re.MULTILINE)
+
+
+def test_wrong_figures_are_put_right_and_the_rest_of_the_page_stays(sources: Sources) -> None:
+    right = "|  | n | `sysu_all` |\n| :-- | --: | --: |\n| `untrained` | 1 | 27.3 |\n| chance | - | 4.4 |"
+    wrong = "| | n | `sysu_all` |\n|:--|--:|--:|\n| `untrained` | 7 | 99.9 |\n| chance | | |"
+    made = filled(BLOCK.format(kind="scores", table=wrong), sources)
+    assert [cell.split() for cell in made.split("|")] == [
+        cell.split()
+        for cell in BLOCK.format(kind="scores", table=right.replace(" :-- | --: | --: ", ":--|--:|--:")).split("|")
+    ]
+    assert filled(made, sources) == made
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "message"),
+    [
+        ("score", "`pgm`", "did you mean scores"),
+        ("scores", "`nobody`", "nobody, sysu_all: 0 found"),
+        ("rows pgm", "no such row", "row 'no such row' of the grid of pgm: 0 found"),
+        ("presets", "`hil`", "has 5 cells, the header 2"),
+    ],
+)
+def test_what_cannot_be_filled_in_is_told(sources: Sources, kind: str, row: str, message: str) -> None:
+    page = BLOCK.format(kind=kind, table=f"| | `sysu_all` |\n|:--|--:|\n| {row} | |")
+    with pytest.raises(UsageError, match=message):
+        filled(page, sources)
+
+
+def test_pages_are_written_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    old = BLOCK.format(kind="scores", table="|  | `sysu_all` |\n| :-- | --: |\n| `untrained` | 0 |")
+    page.write_text(old)
+    monkeypatch.setattr("benchmarks.page_tables.PAGES", [page])
+    monkeypatch.setattr("benchmarks.page_tables.ROOT", tmp_path)
+    assert main([]) == 1
+    assert page.read_text() == old
+    assert main(["--write"]) == 0
+    assert page.read_text() == old.replace("| 0 |", "| 27.3 |")
