@@ -176,17 +176,7 @@ class Run:
             if from_leader(lambda: plan.finished, self.device):
                 self.progress.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
                 return
-            split = self.dataset.train(plan.fold)
-            training = StageTraining(
-                plan=plan,
-                config=self.config,
-                encoder=self._starting_encoder(parent if self.leads else None),  # the others take over rank 0's weights
-                images=(self._training_images(split.visible), self._training_images(split.infrared)),
-                identities=self._identities(split.visible, split.infrared),
-                device=self.device,
-                progress=self.progress,
-                evaluate=lambda method, epoch: self._evaluate_epoch(method, epoch, plan) if last else [],
-            )
+            training = self.training(plan, parent, last)
             starts = Journal(plan.folder / "starts.jsonl")
             if self.leads:
                 write_json(plan.folder / "config.json", plan.description)
@@ -205,10 +195,30 @@ class Run:
                 finished = {"key": plan.key, "method": plan.method, "fold": plan.fold, "starts": starts.read()}
                 write_json(plan.folder / "finished.json", finished)
 
+    def training(self, plan: StagePlan, parent: StagePlan | None, last: bool) -> StageTraining:
+        """A stage as it stands before its first epoch: the method on the weights it starts from, and its images.
+
+        Args:
+            plan: the stage.
+            parent: finished stage whose weights it starts from; None for those of the run.
+            last: whether ``evaluate_every`` asks for scores during it.
+        """
+        split = self.dataset.train(plan.fold)
+        return StageTraining(
+            plan=plan,
+            config=self.config,
+            encoder=self._starting_encoder(parent if self.leads else None),  # the others take over rank 0's weights
+            images=(self._training_images(split.visible), self._training_images(split.infrared)),
+            identities=self._identities(split.visible, split.infrared),
+            device=self.device,
+            progress=self.progress,
+            evaluate=lambda method, epoch: self._evaluate_epoch(method, epoch, plan) if last else [],
+        )
+
     def _starting_encoder(self, parent: StagePlan | None) -> TwoStreamEncoder:
         encoder = self.start.encoder(self.config)
         if parent is not None:
-            encoder.load_state_dict(self._last_checkpoint(parent).models["student"])
+            encoder.load_state_dict(self.last_checkpoint(parent).models["student"])
         encoder.precision = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.config.train.amp]
         return encoder.to(self.device)
 
@@ -231,13 +241,13 @@ class Run:
         if not plans:
             return {"student": self._starting_encoder(None)}
         models: dict[str, TwoStreamEncoder] = {}
-        for name, state in self._last_checkpoint(plans[-1]).models.items():
+        for name, state in self.last_checkpoint(plans[-1]).models.items():
             encoder = build_encoder(self.config.encoder, 0)
             encoder.load_state_dict(state)
             models[name] = encoder.to(self.device)
         return models
 
-    def _last_checkpoint(self, plan: StagePlan) -> Checkpoint:
+    def last_checkpoint(self, plan: StagePlan) -> Checkpoint:
         """The end of a finished stage, which must be of this method, fold and data set."""
         path = checkpoints.latest(plan.folder)
         if path is None:
