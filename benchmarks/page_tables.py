@@ -1,4 +1,4 @@
-"""The figures of the tables in README.md and docs/findings.md, from records, published grids and label quality.
+"""The figures of the tables in README.md and docs/findings.md, filled in from what is committed.
 
 ``python -m benchmarks.page_tables [--write]`` fills every table between ``<!-- figures: KIND -->`` and
 ``<!-- end of figures -->``. Whoever writes a page chooses what a table shows: the header and the first cell of each row
@@ -10,93 +10,38 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import BinaryIO
 
 import pandas as pd
 
 from benchmarks.methods import ROOT
-from engine.files import void, write_atomically
+from benchmarks.page_sources import PROTOCOL, Seeds, Sources, one
+from engine.files import write_atomically
 from engine.registry import UsageError, did_you_mean
-from leaderboard.build import FOLDER, load_records
-from leaderboard.knobs import Sweep, split, sweep_rows
+from leaderboard.build import FOLDER
 from leaderboard.markdown import MISSING
-from leaderboard.table import Row, Table, tables
 from reports.ablation_effects import effects
-from reports.ablation_table import Ablation, read_ablation
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "findings.md")
 BLOCK = re.compile(r"<!-- figures: (\w+)(.*?) -->\n\n(.*?)\n\n<!-- end of figures -->", re.DOTALL)
-PROTOCOL = "sysu_all"
-"""Of grids, knobs and label quality."""
 ALONE = "cluster_contrast"
 """What leads are counted from."""
-CONTROL = "continued"
-"""Stands for the first row of SCLHM's grid: the first stage trained as long again, without a tie."""
-QUALITY = {"visible ARI": "visible_ari", "infrared ARI": "infrared_ari"} | {
-    name: f"match_{name}" for name in ("precision", "recall")
+QUALITY = {
+    "visible ARI": "visible_ari",
+    "infrared ARI": "infrared_ari",
+    "precision": "match_precision",
+    "recall": "match_recall",
 }
-
-Seeds = pd.Series  # mAP in percent by seed
-Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What is committed in a folder like ``leaderboard/``; the usual people are those of the most records."""
-
-    folder: Path
-
-    @cached_property
-    def tables(self) -> tuple[list[Table], list[Sweep]]:
-        """Those of the leaderboard."""
-        return split(tables(load_records(self.folder / "records")))
-
-    def grid(self, method: str) -> Ablation:
-        """The published grid of a method."""
-        return read_ablation(self.folder / "ablations" / f"{method}-{PROTOCOL}")
-
-    def scores(self, protocol: str, method: str, official: bool = False) -> Seeds:
-        """Of a method as it is, or with the defects of the released code, on the usual people."""
-        if method == CONTROL:
-            return 100 * self.grid("sclhm").lines[0].scores["mAP"]
-        rows = self._usual(protocol).rows
-        return 100 * _one((row for row in rows if _is(row, method, official)), f"{method}, {protocol}").values["mAP"]
-
-    def levels(self, knob: str, method: str) -> dict[float, Seeds]:
-        """By the level of a knob of the people, over the seeds that all levels have; empty where it was not turned."""
-        sweeps = [s for s in self.tables[1] if s.knob == knob and s.base is self._usual(PROTOCOL)]
-        for sweep in sweeps:
-            for line in sweep_rows(sweep):
-                if _is(next(iter(line.rows.values())), method):
-                    return {level: 100 * line.at(level) for level in sweep.levels}
-        return {}
-
-    @cached_property
-    def labels(self) -> pd.DataFrame:
-        """Label quality of the usual people, without settings of released code; empty cells are empty strings."""
-        found = pd.read_csv(self.folder / "label_quality.csv", keep_default_na=False)
-        usual = (found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == PROTOCOL)
-        return found[usual & (found["stage"] == found.groupby(["method", "row"])["stage"].transform("max"))]
-
-    def _usual(self, protocol: str) -> Table:
-        keys = ((found, found.key) for found in self.tables[0])
-        fits = (found for found, key in keys if key.synthetic and (key.protocol, key.setting) == (protocol, "shared"))
-        return _one(fits, protocol)
 
 
 def scores(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
     """A method under the protocols that the header names; ``n`` counts the seeds of the column after it."""
     method = _names(name)[0] if _names(name) else name
-    found = {title: sources.scores(_names(title)[0], method) for title in header if _names(title)}
-    cells = [told(found[title]) if title in found else "" for title in header]
-    for i, title in enumerate(header):
-        if title == "n":
-            cells[i] = MISSING if method == "chance" else str(len(found[header[i + 1]]))
-    return cells
+    found = [sources.scores(_names(title)[0], method) if _names(title) else Seeds() for title in header]
+    counts = [MISSING if method == "chance" else str(len(after)) for after in [*found[1:], Seeds()]]
+    return [n if title == "n" else told(values) for title, n, values in zip(header, counts, found, strict=True)]
 
 
 def differences(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
@@ -122,31 +67,38 @@ def presets(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[
 def levels(sources: Sources, knob: str, name: str, header: Sequence[str]) -> list[str]:
     """Scores at levels of a knob, ``lead at`` them over clustering alone; over the seeds that all of these have."""
     (method,) = _names(name)
-    mine, alone = sources.levels(knob, method), sources.levels(knob, ALONE)
-    shared = sorted(set.intersection(*(set(seeds.index) for seeds in (*mine.values(), *alone.values()))))
+    shown = [float(title.split()[-1]) for title in header]
+    both = [sources.levels(knob, one) for one in (method, ALONE)]
+    if absent := [level for level in shown for by in both if level not in by]:
+        raise UsageError(f"{knob}={absent[0]:g}: not run for {method} or {ALONE}")
+    mine, alone = both
+    shared = sorted(set.intersection(*(set(by[level].index) for by in both for level in shown)))
     cells = []
-    for title in header:
-        lead, level = title.startswith("lead"), float(title.split()[-1])
+    for title, level in zip(header, shown, strict=True):
+        lead = title.startswith("lead")
         values = (mine[level] - alone[level] if lead else mine[level])[shared]
         cells.append(MISSING if lead and method == ALONE else told(values, sign=lead))
     return cells
 
 
 def knobs(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
-    """``knob=level``: the methods that the header names, there."""
+    """``knob=level``: the methods that the header names, there, over the seeds that all its levels have."""
     knob, level = _names(name)[0].split("=")
-    found = [sources.levels(knob, _names(title)[0]).get(float(level), Seeds(dtype=float)) for title in header]
-    return [told(values) if len(values) else MISSING for values in found]
+    cells = []
+    for title in header:
+        found = sources.levels(knob, _names(title)[0])
+        shared = sorted(set.intersection(*(set(values.index) for values in found.values()))) if found else []
+        cells.append(told(found[float(level)][shared]) if float(level) in found else MISSING)
+    return cells
 
 
-def labels(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
-    """First and last epoch of a method's last stage, percent, means over seeds; ``n`` counts these."""
-    own = sources.labels
-    own = own[(own["row"] == "") & (own["method"] == _names(name)[0])]
+def label_quality(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
+    """First and last epoch of a method's last stage, percent, means over ``n`` seeds."""
+    own = sources.labels(_names(name)[0])
     ends = [own[own["epoch"] == epoch] for epoch in (own["epoch"].min(), own["epoch"].max())]
     cells = [str(own["seed"].nunique())]
     for title in header[1:]:
-        values = [end[QUALITY[title]] for end in ends]
+        values = [end[_column(title, QUALITY)] for end in ends]
         known = all((value != "").all() for value in values)
         cells.append(" to ".join(f"{100 * v.astype(float).mean():.0f}" for v in values) if known else MISSING)
     return cells
@@ -154,24 +106,35 @@ def labels(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[s
 
 def joint(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
     """``method, row of its grid``: joint clusters, epoch after epoch of the last stage, means over ``n`` seeds."""
-    own, row = sources.labels, name.partition(", ")[2].replace("as it is", "")
-    own = own[(own["method"] == _names(name)[0]) & (own["row"] == row) & (own["joint_precision"] != "")]
-    means = [own[f"joint_{title}"].astype(float).groupby(own["epoch"]).mean() for title in header[1:]]
+    own = sources.labels(_names(name)[0], name.partition(", ")[2].replace("as it is", ""))
+    own = own[own["joint_precision"] != ""]
+    columns = [_column(title, {"precision": "joint_precision", "recall": "joint_recall"}) for title in header[1:]]
+    means = [own[column].astype(float).groupby(own["epoch"]).mean() for column in columns]
     return [str(own["seed"].nunique()), *(", ".join(f"{value:.2f}" for value in mean) for mean in means)]
+
+
+def parts(sources: Sources, method: str, name: str, header: Sequence[str]) -> list[str]:
+    """What a method's part knows: ``n`` seeds, then means over them for the modalities that the header names."""
+    own = sources.parts(method)
+    own = own[own["figure"] == name]
+    if own.empty or (own["value"] == "").any():
+        raise UsageError(f"'{name}' of {method}: not known for all runs in part_quality.csv")
+    means = own["value"].astype(float).groupby(own["modality"]).mean()
+    return [str(own["seed"].nunique()), *(f"{means[_column(title, means)]:.2f}" for title in header[1:])]
 
 
 def rows(sources: Sources, method: str, name: str, _: Sequence[str]) -> list[str]:
     """A row of a grid: number of seeds, mAP, gain over the first row."""
     first, *others = sources.grid(method).lines
-    line = _one((one for one in (first, *others) if one.name == name), f"row '{name}' of the grid of {method}")
+    line = one((line for line in (first, *others) if line.name == name), f"row '{name}' of the grid of {method}")
     gains = 100 * (line.scores["mAP"] - first.scores["mAP"]).dropna()
-    told_gain = MISSING if line is first or gains.empty else told(gains, sign=True)
-    return [str(len(line.scores)), told(100 * line.scores["mAP"]), told_gain]
+    gained = MISSING if line is first else told(gains, sign=True)
+    return [str(len(line.scores)), told(100 * line.scores["mAP"]), gained]
 
 
-def one_setting(sources: Sources, method: str, name: str, _: Sequence[str]) -> list[str]:
+def settings(sources: Sources, method: str, name: str, _: Sequence[str]) -> list[str]:
     """What a setting does over the pairs of rows that differ in it alone: pairs, seeds, difference, by seed."""
-    effect = _one((e for e in effects(sources.grid(method)) if e.label == name), f"{name} in the grid of {method}")
+    effect = one((e for e in effects(sources.grid(method)) if e.label == name), f"{name} in the grid of {method}")
     gains = 100 * effect.gains["mAP"]
     return [str(effect.pairs), str(len(gains)), told(gains, sign=True), one_by_one(gains)]
 
@@ -182,23 +145,26 @@ KINDS: dict[str, Callable[[Sources, str, str, Sequence[str]], list[str]]] = {
     "presets": presets,
     "levels": levels,
     "knobs": knobs,
-    "labels": labels,
+    "labels": label_quality,
     "joint": joint,
+    "parts": parts,
     "rows": rows,
-    "settings": one_setting,
+    "settings": settings,
 }
 """From what a mark says after the kind, a row's first cell and the header without its own, to the other cells."""
 
 
 def told(values: Seeds, sign: bool = False) -> str:
-    """Mean with the sample standard deviation over seeds, where there are several."""
+    """Mean with the sample standard deviation over seeds, where there are several; nothing without any."""
+    if values.empty:
+        return MISSING
     mean = _number(float(values.mean()), sign)
     return f"{mean} ± {values.std():.1f}" if len(values) > 1 else mean
 
 
 def one_by_one(values: Seeds) -> str:
     """Seed by seed."""
-    return ", ".join(_number(value) for value in values.sort_index())
+    return ", ".join(_number(value) for value in values.sort_index()) or MISSING
 
 
 def _number(value: float, sign: bool = False) -> str:
@@ -210,7 +176,8 @@ def filled(page: str, sources: Sources) -> str:
     """A page with all its marked tables filled in.
 
     Raises:
-        UsageError: an unknown kind, a row of which nothing is known, or a table with other columns than its kind has.
+        UsageError: an unknown kind, a mark without an end, a table with other columns than its kind has, or a row of
+            which nothing is known.
     """
 
     def fill(block: re.Match[str]) -> str:
@@ -219,11 +186,13 @@ def filled(page: str, sources: Sources) -> str:
             raise UsageError(f"figures: {kind}: {did_you_mean(kind, KINDS)}")
         head, rule, *lines = ([cell.strip() for cell in line.split("|")[1:-1]] for line in old.splitlines())
         made = [[line[0], *KINDS[kind](sources, of.strip(), line[0], head[1:])] for line in lines]
-        if uneven := [line[0] for line in made if len(line) != len(head)]:
-            raise UsageError(f"figures: {kind}{of}: {uneven[0]} has {len(made[0])} cells, the header {len(head)}")
+        if uneven := [line for line in made if len(line) != len(head)]:
+            raise UsageError(f"figures: {kind}{of}: {uneven[0][0]} has {len(uneven[0])} cells, the header {len(head)}")
         text = "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *made))
         return block[0].replace(old, text)
 
+    if page.count("<!-- figures:") != len(BLOCK.findall(page)):
+        raise UsageError("a mark <!-- figures: KIND --> lacks its table, or <!-- end of figures -->, or a blank line")
     return BLOCK.sub(fill, page)
 
 
@@ -231,15 +200,14 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`([\w=.]+)`", cell)
 
 
-def _is(row: Row, method: str, official: bool = False) -> bool:
-    return method in (row.method, row.label) and row.official == official
+def _column(title: str, known: Mapping[str, str] | pd.Series[float]) -> str:
+    if title not in known:
+        raise UsageError(f"column {title}: {did_you_mean(title, [*known.keys()])}")
+    return known[title] if isinstance(known, Mapping) else title
 
 
-def _one(found: Iterable[Found], what: str) -> Found:
-    every = list(found)
-    if len(every) != 1:
-        raise UsageError(f"{what}: {len(every)} found, not one")
-    return every[0]
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -255,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = {path: text for path, text in pages.items() if text != path.read_text(encoding="utf-8")}
     for path, text in stale.items():
         if options.write:
-            write_atomically(path, lambda file, text=text: void(file.write(text.encode())))
+            write_atomically(path, partial(_put, text.encode()))
         else:
             print(f"{path.relative_to(ROOT)}: out of date: run python -m benchmarks.page_tables --write")
     return int(bool(stale) and not options.write)

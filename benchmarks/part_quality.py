@@ -1,9 +1,11 @@
 """Do the parts of trained methods know what is right? Soft weights, a teacher's trust and a gate against identities.
 
-``python -m benchmarks.part_quality RUN... [--csv leaderboard/part_quality.csv]`` takes folders of finished runs whose
-trainings still lie beside them in ``stages/``. The training images are labelled once more by the weights at the end of
-training, and what the method would learn from in another epoch is compared with true identities: for diagnosis, after
-training. A label is *right* where most images of its cluster are of the same person.
+``python -m benchmarks.part_quality RUN... --csv leaderboard/part_quality.csv`` takes folders of finished runs on
+synthetic people whose trainings still lie beside them in ``stages/``. Training images are labelled once more by the
+weights at the end of training, the method makes its memories, and what it goes by in the augmented batches of another
+epoch is compared with true identities: a diagnosis after training, in which nothing moves.
+
+A label is *right* where the image's person is the most frequent one of its cluster.
 
 ``soft_prototype``: are prototypes, and those with large weights, more often right than other images of their cluster?
 ``sclhm``: does the teacher trust right labels more than wrong ones, and does its soft assignment lie on the person?
@@ -12,38 +14,68 @@ training. A label is *right* where most images of its cluster are of the same pe
 
 from __future__ import annotations
 
-import argparse
 import math
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from benchmarks.label_quality import DIGITS
+from benchmarks.repeat_records import command
+from benchmarks.run_tables import WHOSE, whose, write_table
 from components.modalities import by_modality
 from components.sub_centres import multi_centre_loss
 from engine.cli import parser as run_parser
 from engine.cli import prepare
 from engine.diagnosis import majority_identity
-from engine.files import void, write_atomically
-from engine.images import embed_all
+from engine.images import BatchDraw, embed_all
+from engine.plan import StagePlan
 from engine.progress import Progress
 from engine.registry import UsageError
 from engine.run import Run
-from engine.types import MODALITIES, OUTLIER, Clock, Features, Modality, PseudoLabels
+from engine.types import MODALITIES, Batch, Clock, Draw, Modality
 from leaderboard.record import read_record
 from methods.base import Method
-from reports.site.runs import command_of
 
-Figures = Iterator[tuple[Modality, str, float]]
-"""Modality, what is told, value."""
+KEY = [*WHOSE, "modality", "figure"]
+Figures = Iterator[tuple[Modality, dict[str, float]]]
+Seen = tuple[Tensor, Tensor, Tensor]
+"""Features, clusters and identities of samples, row by row."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Batches of an epoch, with the clusters and identities of all images by modality."""
+
+    labels: dict[Modality, Tensor]
+    identities: dict[Modality, Tensor]
+    draw: Draw
+    steps: int
+
+    def gather(self, embed: Callable[[Batch], dict[Modality, Tensor]]) -> dict[Modality, Seen]:
+        """Embed every batch; of a modality, all views that are embedded follow each other as in a batch."""
+        found: dict[Modality, list[Seen]] = {modality: [] for modality in MODALITIES}
+        for _ in range(self.steps):
+            batch = self.draw()
+            samples = by_modality((batch.visible, batch.infrared))
+            for modality, features in embed(batch).items():
+                views = len(features) // len(samples[modality].index)
+                index = samples[modality].index.repeat(views)
+                found[modality].append((features, self.labels[modality][index], self.identities[modality][index]))
+        return {
+            modality: (
+                torch.cat([f for f, _, _ in seen]),
+                torch.cat([c for _, c, _ in seen]),
+                torch.cat([i for *_, i in seen]),
+            )
+            for modality, seen in found.items()
+        }
 
 
 def majority(labels: Tensor, identities: Tensor) -> Tensor:
@@ -51,24 +83,26 @@ def majority(labels: Tensor, identities: Tensor) -> Tensor:
     return torch.from_numpy(majority_identity(labels.numpy(), identities.numpy()))
 
 
-def prototype_purity(index: Tensor, counts: Tensor, weights: Tensor, labels: Tensor, right: Tensor) -> dict[str, float]:
-    """Share of right images among prototypes and others, each the mean over clusters.
+def prototype_purity(
+    index: Tensor, counts: Tensor, weights: Tensor, labels: Tensor, identities: Tensor
+) -> dict[str, float]:
+    """Share of images that are of a cluster's person, among its prototypes and others; each the mean over clusters.
 
     Args:
         index: ``[C, K]`` images that are a cluster's prototypes.
         counts: ``[C, K]`` False for slots that repeat one.
         weights: ``[C, K]``, rows sum to 1.
         labels: ``[N]`` clusters of all images.
-        right: ``[N]`` bool.
+        identities: ``[N]``.
     """
-    hit = right[index].double()
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    chosen[index[counts]] = True
-    members = labels == torch.arange(len(index))[:, None]
+    owners = majority(labels, identities)
+    hit = (identities[index] == owners[:, None]).double()
+    chosen = torch.zeros(len(owners), len(labels), dtype=torch.bool).scatter(1, index, True)
+    members, own = labels == torch.arange(len(owners))[:, None], identities == owners[:, None]
     others = members & ~chosen
-    rest = (others & right).sum(1).double() / others.sum(1)
+    rest = (others & own).sum(1).double() / others.sum(1)
     return {
-        "all images of a cluster": float(((members & right).sum(1) / members.sum(1)).mean()),
+        "all images of a cluster": float(((members & own).sum(1) / members.sum(1)).mean()),
         "its prototypes": float(((hit * counts).sum(1) / counts.sum(1)).mean()),
         "its prototypes, by their weights": float((hit * weights).sum(1).mean()),
         "its other images": float(rest[others.any(1)].mean()),
@@ -86,14 +120,16 @@ def trust(soft: Tensor, labels: Tensor, owners: Tensor, identities: Tensor) -> d
     """
     own = soft.gather(1, labels[:, None]).squeeze(1)
     right = owners[labels] == identities
-    person = (soft * (owners == identities[:, None])).sum(1)
+    same = owners == identities[:, None]
+    person = (soft * same).sum(1)
     return {
         "right labels": float(right.double().mean()),
         "teacher's mass on the label, where right": float(own[right].mean()),
         "teacher's mass on the label, where wrong": float(own[~right].mean()),
         "a right label has more mass than a wrong one": _auc(right, own),
         "teacher's mass on clusters of the person": float(person.mean()),
-        "the same, where the label is wrong": float(person[~right].mean()),
+        "wrong labels whose person has a cluster": float(same[~right].any(1).double().mean()),
+        "teacher's mass on it, for these": float(person[~right & same.any(1)].mean()),
     }
 
 
@@ -111,106 +147,103 @@ def gate(passes: Tensor, right: Tensor) -> dict[str, float]:
     }
 
 
-def _soft_prototype(method: Any, _: Features, labels: PseudoLabels, true: PseudoLabels) -> Figures:
-    for modality, own, identities in _parts(labels, true) if method.chosen else ():
+def _soft_prototype(method: Any, epoch: Epoch) -> Figures:
+    if not method.chosen or not method.config.soft_weights:
+        return
+    for modality in MODALITIES:
         choice, weights = method.chosen[modality], method.prototypes(modality).weights
-        right = (own != OUTLIER) & (majority(own, identities)[own] == identities)
-        for name, value in prototype_purity(choice.index, choice.counts, weights, own, right).items():
-            yield modality, name, value
+        labels, identities = epoch.labels[modality], epoch.identities[modality]
+        yield modality, prototype_purity(choice.index, choice.counts, weights, labels, identities)
 
 
-def _sclhm(method: Any, features: Features, labels: PseudoLabels, true: PseudoLabels) -> Figures:
-    taught = by_modality((features.of["teacher"].visible, features.of["teacher"].infrared))
-    for modality, own, identities in _parts(labels, true):
-        kept = own != OUTLIER
-        logits = normalize(taught[modality]) @ method.memories[modality].T / method.config.temperature
-        known = trust(logits.softmax(1)[kept], own[kept], majority(own, identities), identities[kept])
-        for name, value in known.items():
-            yield modality, name, value
+def _sclhm(method: Any, epoch: Epoch) -> Figures:
+    if not method.config.sscl:
+        return
+    taught = epoch.gather(lambda batch: method.embed_pair(batch)[1])
+    for modality, (features, labels, identities) in taught.items():
+        soft = (features @ method.memories[modality].T / method.config.temperature).softmax(1)
+        owners = majority(epoch.labels[modality], epoch.identities[modality])
+        yield modality, trust(soft, labels, owners, identities)
 
 
-def _hil(method: Any, features: Features, labels: PseudoLabels, true: PseudoLabels) -> Figures:
-    embedded = by_modality((features.visible, features.infrared))
-    if not method.config.mccl or len(method.centres) > 1:
+def _hil(method: Any, epoch: Epoch) -> Figures:
+    c = method.config
+    if (c.mccl, c.gate, c.mccl_memory, c.transfer) != (True, "agree", "shared", "ir_to_rgb"):
         return
     (centres,) = method.centres
-    owners = majority(labels.infrared, true.infrared)  # clusters are those of infrared images
-    for modality, own, identities in _parts(labels, true):
-        kept = own != OUTLIER
-        nearest = centres.clusters[multi_centre_loss(embedded[modality][kept], centres.rows)[1]]
-        for name, value in gate(nearest == own[kept], owners[own[kept]] == identities[kept]).items():
-            yield modality, name, value
+    owners = majority(epoch.labels["infrared"], epoch.identities["infrared"])  # clusters are those of infrared images
+    seen = epoch.gather(lambda batch: by_modality(method.embed_batch(batch)))
+    for modality, (features, labels, identities) in seen.items():
+        nearest = centres.clusters[multi_centre_loss(features, centres.rows)[1]]
+        yield modality, gate(nearest == labels, owners[labels] == identities)
 
 
-QUESTIONS: dict[str, Callable[[Any, Features, PseudoLabels, PseudoLabels], Figures]] = {
+QUESTIONS: dict[str, Callable[[Any, Epoch], Figures]] = {
     "soft_prototype": _soft_prototype,
     "sclhm": _sclhm,
     "hil": _hil,
 }
 
 
-def _parts(labels: PseudoLabels, true: PseudoLabels) -> Iterator[tuple[Modality, Tensor, Tensor]]:
-    return zip(MODALITIES, labels.pair(), true.pair(), strict=True)
-
-
-def another_epoch(run: Run) -> tuple[Method, Features, PseudoLabels, PseudoLabels]:
-    """The method of a finished run with memories made by its last weights; features, pseudo-labels, identities."""
-    plan = run.every_plan[-1]
+def after_training(run: Run, plan: StagePlan) -> tuple[Method, Epoch]:
+    """A stage's method with memories made by its last weights, and another epoch; the clock is that of the last one."""
     training = run.training(plan, None, last=False)
-    method = training.method
+    method, saved = training.method, run.last_checkpoint(plan)
     for name, model in method.models().items():
-        model.load_state_dict(run.last_checkpoint(plan).models[name])
-    others = {name: model for name, model in method.models().items() if name != "student"}
-    batch, steps = run.config.train.embed_batch, run.config.train.iterations
-    features = embed_all(method.encoder, *training.images, batch, run.device, others)
-    clock = Clock(plan.epochs - 1, plan.epochs, 0, steps, plan.seed)
+        model.load_state_dict(saved.models[name])
+    c = run.config
+    others = {name: method.models()[name] for name in method.embeds}
+    features = embed_all(method.encoder, *training.images, c.train.embed_batch, run.device, others)
+    clock = Clock(plan.epochs - 1, plan.epochs, 0, c.train.iterations, plan.seed)
     with torch.no_grad():
         labels = method.label(features, clock)
         method.begin_epoch(features, labels, clock)
-    return method, features, labels, training.identities
+    views = (method.visible_views, method.infrared_views)
+    draw = BatchDraw(training.images, labels, views, c.train, c.augment, clock, run.device)
+    method.train()
+    clusters, identities = by_modality(labels.pair()), by_modality(training.identities.pair())
+    return method, Epoch(clusters, identities, draw, clock.steps)
+
+
+def found_again(folder: Path) -> Run:
+    """The run of a folder, prepared once more, its trainings finished.
+
+    Raises:
+        UsageError: it is of real images, its trainings are gone, or code and settings are no longer those it had.
+    """
+    record = read_record(folder / "record.json")
+    if record.result.dataset["synthetic"] is None:
+        raise UsageError(f"{folder}: runs on real images cannot be asked")
+    output = next((parent for parent in folder.parents if (parent / "stages").is_dir()), None)
+    if output is None:
+        raise UsageError(f"{folder}: there is no folder stages/ with its trainings above it")
+    options = run_parser().parse_args(command(record, output)[1:])
+    run = prepare(options, Progress(console=Console(quiet=True)))
+    if run.folder.name != folder.name:
+        raise UsageError(f"{folder}: with today's code and settings this would be {run.folder.name}; run it again")
+    if unfinished := [plan.folder for plan in run.every_plan if not plan.finished]:
+        raise UsageError(f"{folder}: its training {unfinished[0]} is not there; run it again")
+    return run
 
 
 def rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """A row for every figure of a run; none where its method is not asked, or was trained without the part.
-
-    Raises:
-        UsageError: the trainings of the run are no longer there.
-    """
+    """A row for every figure of a run; none where its method is not asked, or was trained without the part."""
     record = read_record(folder / "record.json")
     if record.result.method not in QUESTIONS:
         return
-    words = shlex.split(command_of(record))[2:]
-    output = next(parent.parent for parent in folder.parents if (parent.parent / "stages").is_dir())
-    options = run_parser().parse_args([*words, "--device", "cpu", "--output", str(output), "--no-report"])
-    run = prepare(options, Progress(console=Console(quiet=True)))
-    if unfinished := [plan.folder for plan in run.every_plan if not plan.finished]:
-        raise UsageError(f"{folder}: its training {unfinished[0]} is not there; train it again")
-    row = str(record.provenance.get("ablation") or "").partition(": ")[2]
-    whose = {"protocol": record.result.protocol, "method": record.result.method, "row": row, "seed": record.result.seed}
-    for modality, figure, value in QUESTIONS[record.result.method](*another_epoch(run)):
-        yield {**whose, "modality": modality, "figure": figure, "value": round(value, 4)}
+    run = found_again(folder)
+    for fold, plans in run.plans.items():
+        with torch.no_grad():
+            told = list(QUESTIONS[record.result.method](*after_training(run, plans[-1])))
+        for modality, figures in told:
+            for name, value in figures.items():
+                shown = None if math.isnan(value) else round(value, DIGITS)
+                yield {**whose(record, fold), "modality": modality, "figure": name, "value": shown}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, or write it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.part_quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--csv", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    try:
-        found = pd.DataFrame([row for folder in sorted(options.runs) for row in rows(folder.resolve())])
-    except UsageError as error:
-        raise SystemExit(str(error)) from error
-    if found.empty:
-        raise SystemExit(f"nothing to ask: the methods of these runs are not among {', '.join(QUESTIONS)}")
-    text = found.to_csv(index=False, lineterminator="\n")
-    if options.csv is None:
-        print(text, end="")
-    else:
-        write_atomically(options.csv, lambda file: void(file.write(text.encode())))
-    return 0
+    """Write the table, or print it without ``--csv``."""
+    return write_table(arguments, "benchmarks.part_quality", __doc__, KEY, rows)
 
 
 if __name__ == "__main__":

@@ -111,9 +111,9 @@ def test_rows_in_the_file_stay_when_others_are_added(tmp_path: Path) -> None:
 
 
 def test_nothing_to_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no finished run"):
+    with pytest.raises(SystemExit, match="nothing to tell of finished runs"):
         main([str(tmp_path)])
     write_record(tmp_path / "record.json", make_record("untrained"))
     (tmp_path / "journal.jsonl").write_text("")
-    with pytest.raises(SystemExit, match="none of these runs has trained"):
+    with pytest.raises(SystemExit, match="nothing to tell"):
         main([str(tmp_path)])

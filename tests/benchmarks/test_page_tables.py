@@ -57,12 +57,31 @@ def test_wrong_figures_are_put_right_and_the_rest_of_the_page_stays(sources: Sou
         ("scores", "`nobody`", "nobody, sysu_all: 0 found"),
         ("rows pgm", "no such row", "row 'no such row' of the grid of pgm: 0 found"),
         ("presets", "`hil`", "has 5 cells, the header 2"),
+        ("differences", "`nobody` - `pgm`", "nobody, sysu_all: 0 found"),
+        ("labels", "`nobody`", "settings of nobody in label_quality.csv: 0 found"),
+        ("joint", "`dmic`, no such row", "settings of dmic, no such row in label_quality.csv: 0 found"),
+        ("parts hil", "no such figure", "'no such figure' of hil: not known"),
     ],
 )
 def test_what_cannot_be_filled_in_is_told(sources: Sources, kind: str, row: str, message: str) -> None:
     page = BLOCK.format(kind=kind, table=f"| | `sysu_all` |\n|:--|--:|\n| {row} | |")
     with pytest.raises(UsageError, match=message):
         filled(page, sources)
+
+
+def test_what_has_no_control_and_columns_that_are_misspelt_are_told(sources: Sources) -> None:
+    indoor = BLOCK.format(kind="differences", table="| | `sysu_indoor` |\n|:--|--:|\n| `pgm` - continued | |")
+    with pytest.raises(UsageError, match="continued: known for sysu_all only"):
+        filled(indoor, sources)
+    misspelt = BLOCK.format(kind="labels", table="| | n | visible ari |\n|:--|--:|--:|\n| `pgm` | | |")
+    with pytest.raises(UsageError, match="did you mean visible ARI"):
+        filled(misspelt, sources)
+    unrun = BLOCK.format(kind="levels mismatch", table="| | 0.123 |\n|:--|--:|\n| `pgm` | |")
+    with pytest.raises(UsageError, match=r"mismatch=0\.123: not run"):
+        filled(unrun, sources)
+    endless = BLOCK.format(kind="scores", table="| | `sysu_all` |\n|:--|--:|\n| `pgm` | |").replace("end of", "ends")
+    with pytest.raises(UsageError, match="lacks its table"):
+        filled(endless, sources)
 
 
 def test_pages_are_written_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

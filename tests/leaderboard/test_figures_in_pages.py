@@ -220,6 +220,24 @@ def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
         assert figures == expected, name
 
 
+def test_what_parts_know_is_in_the_table() -> None:
+    found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
+    text = section("docs/findings.md", "Do the parts know what is right?")
+    blocks = re.findall(r"<!-- figures: parts (\w+) -->(.*?)<!-- end", text, re.DOTALL)
+    assert {method for method, _ in blocks} == set(found["method"])
+    for method, block in blocks:
+        own = found[(found["method"] == method) & (found["row"] == "")]
+        shown = rows(block, r"\| [^:|]+ \| \d")
+        assert {name for name, *_ in shown} == set(own["figure"])
+        for name, *figures in shown:
+            lines = own[own["figure"] == name]
+            values = [
+                [float(line["value"]) for _, line in lines.iterrows() if line["modality"] == modality]
+                for modality in ("visible", "infrared")
+            ]
+            assert figures == [str(len(values[0])), *(f"{fmean(value):.2f}" for value in values)], name
+
+
 def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
     text = section("docs/findings.md", "Which parts pay")
     parts = re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
