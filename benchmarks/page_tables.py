@@ -68,7 +68,7 @@ def levels(sources: Sources, knob: str, name: str, header: Sequence[str]) -> lis
     """Scores at levels of a knob, ``lead at`` them over clustering alone; over the seeds that all of these have."""
     (method,) = _names(name)
     shown = [float(title.split()[-1]) for title in header]
-    both = [sources.levels(knob, one) for one in (method, ALONE)]
+    both = [sources.levels(knob, each) for each in (method, ALONE)]
     if absent := [level for level in shown for by in both if level not in by]:
         raise UsageError(f"{knob}={absent[0]:g}: not run for {method} or {ALONE}")
     mine, alone = both

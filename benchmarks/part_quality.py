@@ -217,7 +217,7 @@ def found_again(folder: Path) -> Run:
     output = next((parent for parent in folder.parents if (parent / "stages").is_dir()), None)
     if output is None:
         raise UsageError(f"{folder}: there is no folder stages/ with its trainings above it")
-    options = run_parser().parse_args(command(record, output)[1:])
+    options = run_parser().parse_args([*command(record, output)[1:], "--device", "cpu"])
     run = prepare(options, Progress(console=Console(quiet=True)))
     if run.folder.name != folder.name:
         raise UsageError(f"{folder}: with today's code and settings this would be {run.folder.name}; run it again")
