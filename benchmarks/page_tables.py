@@ -58,23 +58,23 @@ def differences(sources: Sources, _: str, name: str, header: Sequence[str]) -> l
 
 
 def presets(sources: Sources, _: str, name: str, header: Sequence[str]) -> list[str]:
-    """A method as it is, with the defects of the released code, and the difference over shared seeds."""
+    """Seeds of both; a method as it is, with the defects of the released code, and the difference over these seeds."""
     both = [sources.scores(PROTOCOL, _names(name)[0], official) for official in (False, True)]
     ours, theirs = (column for _, column in pd.concat(both, axis=1).dropna().items())
-    return [told(ours), told(theirs), told(ours - theirs, sign=True), one_by_one(ours - theirs)]
+    return [str(len(ours)), told(ours), told(theirs), told(ours - theirs, sign=True), one_by_one(ours - theirs)]
 
 
 def levels(sources: Sources, knob: str, name: str, header: Sequence[str]) -> list[str]:
-    """Scores at levels of a knob, ``lead at`` them over clustering alone; over the seeds that all of these have."""
+    """``n`` seeds that all levels have; over these, scores at them and ``lead at`` them over clustering alone."""
     (method,) = _names(name)
-    shown = [float(title.split()[-1]) for title in header]
+    shown = [float(title.split()[-1]) for title in header[1:]]
     both = [sources.levels(knob, each) for each in (method, ALONE)]
     if absent := [level for level in shown for by in both if level not in by]:
         raise UsageError(f"{knob}={absent[0]:g}: not run for {method} or {ALONE}")
     mine, alone = both
     shared = sorted(set.intersection(*(set(by[level].index) for by in both for level in shown)))
-    cells = []
-    for title, level in zip(header, shown, strict=True):
+    cells = [str(len(shared))]
+    for title, level in zip(header[1:], shown, strict=True):
         lead = title.startswith("lead")
         values = (mine[level] - alone[level] if lead else mine[level])[shared]
         cells.append(MISSING if lead and method == ALONE else told(values, sign=lead))

@@ -56,7 +56,7 @@ def test_wrong_figures_are_put_right_and_the_rest_of_the_page_stays(sources: Sou
         ("score", "`pgm`", "did you mean scores"),
         ("scores", "`nobody`", "nobody, sysu_all: 0 found"),
         ("rows pgm", "no such row", "row 'no such row' of the grid of pgm: 0 found"),
-        ("presets", "`hil`", "has 5 cells, the header 2"),
+        ("presets", "`hil`", "has 6 cells, the header 2"),
         ("differences", "`nobody` - `pgm`", "nobody, sysu_all: 0 found"),
         ("labels", "`nobody`", "settings of nobody in label_quality.csv: 0 found"),
         ("joint", "`dmic`, no such row", "settings of dmic, no such row in label_quality.csv: 0 found"),
@@ -76,7 +76,7 @@ def test_what_has_no_control_and_columns_that_are_misspelt_are_told(sources: Sou
     misspelt = BLOCK.format(kind="labels", table="| | n | visible ari |\n|:--|--:|--:|\n| `pgm` | | |")
     with pytest.raises(UsageError, match="did you mean visible ARI"):
         filled(misspelt, sources)
-    unrun = BLOCK.format(kind="levels mismatch", table="| | 0.123 |\n|:--|--:|\n| `pgm` | |")
+    unrun = BLOCK.format(kind="levels mismatch", table="| | n | 0.123 |\n|:--|--:|--:|\n| `pgm` | | |")
     with pytest.raises(UsageError, match=r"mismatch=0\.123: not run"):
         filled(unrun, sources)
     endless = BLOCK.format(kind="scores", table="| | `sysu_all` |\n|:--|--:|\n| `pgm` | |").replace("end of", "ends")

@@ -141,7 +141,7 @@ def test_the_cost_of_released_defects_is_that_of_the_records(
         shared = sorted(ours.keys() & theirs.keys())
         means = [told([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
         differences = paired(ours, theirs)
-        assert figures == [*means, told(differences, sign=True), one_by_one(differences)], method
+        assert figures == [str(len(shared)), *means, told(differences, sign=True), one_by_one(differences)], method
 
 
 def mismatch_rows(
@@ -160,12 +160,12 @@ def mismatch_rows(
             told([a[s] - b[s] for s in sorted(shared)], sign=True)
             for a, b in zip(found[method], found["cluster_contrast"], strict=True)
         ]
-        yield method, [*cells, *(leads if method != "cluster_contrast" else ["-"] * len(levels))]
+        yield method, [str(len(shared)), *cells, *(leads if method != "cluster_contrast" else ["-"] * len(levels))]
 
 
 def test_what_mismatch_does_is_in_the_records(everything: dict[tuple[str, str, str, str, float], Seeds]) -> None:
     text = section("docs/findings.md", "When people are seen by one modality only")
-    header = next(line for line in text.splitlines() if line.startswith("|  | 0 |"))
+    header = next(line for line in text.splitlines() if line.startswith("|  | n | 0 |"))
     levels = [float(cell) for cell in header.strip("| ").split(" | ") if re.fullmatch(r"[\d.]+", cell)]
     expected = dict(mismatch_rows(everything, levels))
     for name, *figures in rows(text, r"\| `\w+` \|"):
