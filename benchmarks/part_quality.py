@@ -3,7 +3,8 @@
 ``python -m benchmarks.part_quality RUN... --csv leaderboard/part_quality.csv`` takes folders of finished runs on
 synthetic people whose trainings still lie beside them in ``stages/``. Training images are labelled once more by the
 weights at the end of training, the method makes its memories, and what it goes by in the augmented batches of another
-epoch is compared with true identities: a diagnosis after training, in which memories and weights stay. In training, memories move with every step.
+epoch is compared with true identities: a diagnosis after training, in which memories and weights stay. In training,
+memories move with every step.
 
 A label is *right* where the image's person is the most frequent one of its cluster.
 
