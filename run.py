@@ -4,8 +4,6 @@ import sys
 
 if __name__ == "__main__":
     # Here, because processes that a run starts import this file again and need none of it.
-    from engine.cli import main
-    from engine.memory import keep_freed_memory
+    from usvi_bench.cli.main import main
 
-    keep_freed_memory()
     sys.exit(main())

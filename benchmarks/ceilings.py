@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
-from engine.device import settled
+from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.engine.device import synchronized_time
 
 PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -60,7 +60,7 @@ def _seconds(call: Callable[[], object], device: torch.device, repeats: int) -> 
     """Seconds of each repeat, the first two left out: kernels are chosen then."""
     taken = []
     for _ in range(repeats + 2):
-        started = settled(device)
+        started = synchronized_time(device)
         call()
-        taken.append(settled(device) - started)
+        taken.append(synchronized_time(device) - started)
     return taken[2:]

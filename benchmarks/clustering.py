@@ -25,14 +25,14 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from benchmarks.clustering_plot import plot
-from benchmarks.features import people, purity
-from benchmarks.measure import machine, measured
-from benchmarks.naive_clustering import naive_jaccard, naive_labels, naive_lists
-from components.clustering import pseudo_labels
-from components.neighbours import EXACT_UP_TO, Search, nearest
-from engine import measuring
-from engine.files import write_json
+from usvi_bench.benchmarks.clustering_plot import plot
+from usvi_bench.benchmarks.features import people, purity
+from usvi_bench.benchmarks.measure import machine, measured
+from usvi_bench.benchmarks.naive_clustering import naive_jaccard, naive_labels, naive_lists
+from usvi_bench.components.clustering.dbscan import pseudo_labels
+from usvi_bench.components.clustering.neighbours import EXACT_UP_TO, Search, nearest
+from usvi_bench.core import measuring
+from usvi_bench.core.files import write_json
 
 Integers = NDArray[np.int64]
 Row = dict[str, Any]
@@ -94,7 +94,7 @@ def made(kind: str, size: int, dimension: int, noise: float = 0.9, offset: float
 
 def ours(case: Case, device: str, search: Search) -> tuple[Integers, Row]:
     """Our path, from features in the memory of the host on."""
-    with measuring.measured() as figures:
+    with measuring.collect_metrics() as figures:
         labels = pseudo_labels(
             torch.from_numpy(case.features).to(device),
             eps=EPS,
@@ -110,7 +110,7 @@ def ours(case: Case, device: str, search: Search) -> tuple[Integers, Row]:
 
 def naive(case: Case, lists: Integers | None = None) -> tuple[Integers, Row]:
     """The definition."""
-    with measuring.measured() as figures:
+    with measuring.collect_metrics() as figures:
         distance = naive_jaccard(case.features, case.k1, case.k2, case.groups, lists)
         labels = naive_labels(distance, EPS, MIN_SAMPLES)
     return labels, figures

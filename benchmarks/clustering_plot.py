@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from reports.style import NEUTRAL, PALETTE, new_figure, save_figure, shared_legend, styled
+from usvi_bench.reports.style import NEUTRAL, PALETTE, new_figure, save_figure, shared_legend, styled
 
 SERIES: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("modality", "naive"): ("dense definition", {"color": NEUTRAL, "marker": "s", "linestyle": "--"}),
@@ -26,7 +26,7 @@ PANELS = {"wall": "seconds", "extra_mib": "extra memory, MiB"}
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write ``path`` + ``.svg`` and ``.png``: a table of :mod:`benchmarks.clustering` on logarithmic axes."""
+    """Plot a table of :mod:`usvi_bench.benchmarks.clustering` to ``path`` + ``.svg`` and ``.png``."""
     with styled():
         figure, panels = new_figure(len(PANELS), height=3.4)
         for axes, (figure_of, title) in zip(panels, PANELS.items(), strict=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.seeding import numpy_generator
+from usvi_bench.core.seeding import numpy_generator
 
 LATENT = 48
 IMAGES = 25

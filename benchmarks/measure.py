@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from engine import environment
+from usvi_bench.core import environment
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ def measured(
 
 def machine(device: torch.device | None = None) -> dict[str, Any]:
     """Processor, cores, memory, versions and commit, to stand beside figures; never a host's name."""
-    described = environment.describe(device or torch.device("cpu"))
+    described = environment.environment_info(device or torch.device("cpu"))
     described.pop("threads")  # the parent's own; a measurement says what its child used
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     revision, dirty = environment.commit()

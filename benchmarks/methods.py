@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import methods
-from benchmarks.measure import machine
-from engine.files import void, write_atomically, write_json
-from engine.registry import METHODS
-from leaderboard.markdown import table
+from usvi_bench.benchmarks.measure import machine
+from usvi_bench.core.environment import ROOT
+from usvi_bench.core.files import write_json, write_text
+from usvi_bench.core.registry import METHODS
+from usvi_bench.leaderboard.markdown import fill_block, table
 
-ROOT = Path(methods.__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "methods.md"
 BEGIN, END = "<!-- cost: python -m benchmarks.methods --write -->", "<!-- end of cost -->"
 PARENT = "cluster_contrast"
@@ -70,12 +69,6 @@ def rows(figures: dict[str, dict[str, float]]) -> list[list[str]]:
     ]
 
 
-def written(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
-    """The page with a table between its marks."""
-    before, _, rest = page.partition(begin)
-    return f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
@@ -94,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         write_json(options.json, {"machine": described, "steps": options.steps, "methods": figures})
     if options.write:
-        page = written(PAGE.read_text(), text)
-        write_atomically(PAGE, lambda file: void(file.write(page.encode())))
+        write_text(PAGE, fill_block(PAGE.read_text(), text, BEGIN, END))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 What the public codes do (alibaba/cluster-contrast-reid @57b62e9, ``utils/faiss_rerank.py``; balanced expansion of
 shijiangming1/MMM @7e57d50), at about their speed and in their memory, two float32 matrices of N x N. Tests hold ours to
-it, benchmarks measure ours beside it. Steps report their seconds to :func:`engine.measuring.measured`.
+it, benchmarks measure ours beside it. Steps report their seconds to :func:`usvi_bench.core.measuring.collect_metrics`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import DBSCAN
 
-from engine.measuring import timed
+from usvi_bench.core.measuring import timed
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

@@ -19,16 +19,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.naive_clustering import naive_jaccard, naive_labels
-from components.augment import ERASED, MEAN, STD
-from components.clustering import centroids
-from components.encoder import TwoStreamEncoder
-from components.sampling import PKSampler
-from datasets.base import ImageTable
-from engine.config import RunConfig
-from engine.device import settled
-from engine.types import Modality
-from methods.cluster_contrast import ClusterContrastConfig
+from usvi_bench.benchmarks.naive_clustering import naive_jaccard, naive_labels
+from usvi_bench.components.augment import ERASED, MEAN, STD
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.sampling import PKSampler
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.device import synchronized_time
+from usvi_bench.methods.cluster_contrast import ClusterContrastConfig
 
 View = Callable[[Image.Image, np.random.Generator], Tensor]
 
@@ -112,17 +112,17 @@ def epoch(
     device: torch.device,
 ) -> dict[str, float]:
     """Seconds of each part of one epoch: embed, cluster, step (all steps)."""
-    hyper = config.hyper
+    hyper = config.method_config
     assert isinstance(hyper, ClusterContrastConfig)
     size = Size(config.data.height, config.data.width, config.augment.pad)
-    started = settled(device)
+    started = synchronized_time(device)
     features = [_embedded(encoder, table, size, config.train.embed_batch, workers, device) for table in tables]
-    embedded = settled(device)
+    embedded = synchronized_time(device)
     labels = [_labels(part, hyper) for part in features]
     memories = [SampleMemory(centroids(f, y.to(device)), hyper) for f, y in zip(features, labels, strict=True)]
-    clustered = settled(device)
+    clustered = synchronized_time(device)
     _steps(config, encoder.train(), tables, labels, memories, size, workers, device)
-    return {"embed": embedded - started, "cluster": clustered - embedded, "step": settled(device) - clustered}
+    return {"embed": embedded - started, "cluster": clustered - embedded, "step": synchronized_time(device) - clustered}
 
 
 def _loader(pictures: Pictures, batch: int, workers: int) -> Iterator[list[Tensor]]:

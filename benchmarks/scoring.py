@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import protocols
-from benchmarks.measure import machine, measured
-from datasets.base import ImageTable
-from engine.files import write_json
-from engine.seeding import numpy_generator
-from protocols.draws import seeded_gallery
-from protocols.metrics import RankMetrics, Rule, rank_metrics, score_galleries
+from usvi_bench.benchmarks.measure import machine, measured
+from usvi_bench.core.environment import ROOT
+from usvi_bench.core.files import write_json
+from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.protocols.draws import seeded_gallery
+from usvi_bench.protocols.metrics import RankMetrics, Rule, rank_metrics, score_galleries
 
 Integers = NDArray[np.int64]
 SIZES = (10_000, 100_000)
@@ -70,7 +70,7 @@ class Case:
 
 def sysu(width: int = 2048, people: int | None = None) -> Case:
     """All-search of SYSU-MM01: its test people and cameras, its ten seeded galleries."""
-    with (Path(protocols.__file__).parent / "data" / "sysu_test_counts.csv").open() as file:
+    with (ROOT / "protocols" / "data" / "sysu_test_counts.csv").open() as file:
         counts = [{key: int(value) for key, value in row.items()} for row in csv.DictReader(file)][:people]
     sides = []
     for cameras in ((3, 6), (1, 2, 4, 5)):

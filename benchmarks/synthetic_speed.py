@@ -19,15 +19,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.measure import machine
-from datasets.synthetic.cameras import Layout
-from datasets.synthetic.layout import plan
-from datasets.synthetic.spec import DEVICES, HEIGHTS, SIZES, SyntheticSpec
-from datasets.synthetic.writing import batches_of, write_images
-from engine.files import write_json
-from engine.memory import peak_memory_mib
-from engine.registry import UsageError
-from leaderboard.markdown import table
+from usvi_bench.benchmarks.measure import machine
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_json
+from usvi_bench.core.process_memory import peak_memory_mib
+from usvi_bench.leaderboard.markdown import table
+from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.layout import plan
+from usvi_bench.synthetic.spec import DEVICES, HEIGHTS, SIZES, SyntheticSpec
+from usvi_bench.synthetic.writing import batches_of, write_images
 
 LAYOUTS: tuple[Layout, ...] = ("sysu", "regdb")
 HEADER = ["layout", "height", "images a second", "start, s", *(f"{size}, s" for size in SIZES)]

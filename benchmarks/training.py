@@ -22,20 +22,22 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import reference_loop
-from benchmarks.ceilings import PRECISION, encoder_seconds, matmul_tflops, pass_flops
-from benchmarks.measure import machine
-from benchmarks.methods import PARENT, trained_methods
-from components.encoder import TwoStreamEncoder
-from engine.cli import parser, prepare
-from engine.files import write_json
-from engine.journal import Journal
-from engine.memory import keep_freed_memory
-from engine.plan import StagePlan
-from engine.progress import Progress
-from engine.registry import UsageError
-from engine.run import Run
-from leaderboard.markdown import table
+from usvi_bench.benchmarks import reference_loop
+from usvi_bench.benchmarks.ceilings import PRECISION, encoder_seconds, matmul_tflops, pass_flops
+from usvi_bench.benchmarks.measure import machine
+from usvi_bench.benchmarks.methods import PARENT, trained_methods
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_json
+from usvi_bench.core.journal import Journal
+from usvi_bench.core.process_memory import keep_freed_memory
+from usvi_bench.engine.display import Display
+from usvi_bench.engine.execute import execute
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.load_config import parse_settings
+from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.run import Run
+from usvi_bench.leaderboard.markdown import table
 
 FULL = {"epochs": 100, "steps": 20_000}
 """A published training: two stages of 50 epochs of 200 steps."""
@@ -44,7 +46,7 @@ PARTS = ("embed", "cluster", "train")
 HEADER = ["method", "ms a step", "steps/s", "images/s", "embed", "cluster", "step", "evaluate", "peak MiB", "TFLOP/s"]
 
 
-class Watch(Progress):
+class Watch(Display):
     """A silent display that counts the images that each stage puts through a network, by kind of pass."""
 
     def __init__(self) -> None:
@@ -72,12 +74,18 @@ class Watch(Progress):
 
 
 def prepared(method: str, options: argparse.Namespace, output: str, watch: Watch, settings: Sequence[str] = ()) -> Run:
-    """A run of a method as ``run.py`` would make it."""
-    words = ["--method", method, "--protocol", "sysu_all", "--data", options.data, "--output", output]
-    words += ["--device", options.device, "--weights", "random"]
-    words += ["--schedule", options.schedule] if options.schedule else []
-    chosen = [*options.set, *settings]
-    return prepare(parser().parse_args(words + (["--set", *chosen] if chosen else [])), watch)
+    """Prepare a run of a method as ``run.py`` would."""
+    experiment = Experiment(
+        method,
+        "sysu_all",
+        data=options.data,
+        output=Path(output),
+        device=options.device,
+        weights="random",
+        schedule=options.schedule,
+        settings=parse_settings([*options.set, *settings]),
+    )
+    return experiment.prepare(watch)
 
 
 def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
@@ -87,7 +95,7 @@ def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str,
         if any(plan.epochs < 2 for plan in run.every_plan):
             raise UsageError("the first epoch is not measured: give train.epochs=2 or more")
         with watch.counting():
-            passed = _trained(run, watch)
+            passed, evaluate = _trained(run, watch)
         lines = Journal(run.every_plan[-1].folder / "journal.jsonl").read()
     epochs = [line for line in lines if line["kind"] == "epoch"]
     seconds = warm_seconds(epochs)
@@ -99,7 +107,7 @@ def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str,
         "step_s": step,
         "images_per_s": (passed["learning"] + passed["teaching"]) / steps / step,
         "epoch_s": seconds,
-        "evaluate_s": run.seconds["evaluate"],
+        "evaluate_s": evaluate,
         "peak_memory_mib": max(line["peak_memory_mib"] for line in epochs),
         "tflop_per_step": flops / 1e12,
         "tflop_per_s": flops / step / 1e12,
@@ -113,8 +121,8 @@ def warm_seconds(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {part: statistics.mean(line["seconds"][part] for line in epochs[1:]) for part in PARTS}
 
 
-def _trained(run: Run, watch: Watch) -> Counter[str]:
-    """Train; the images of the last stage by kind of pass."""
+def _trained(run: Run, watch: Watch) -> tuple[Counter[str], float]:
+    """Train; return the images of the last stage by kind of pass, and the seconds of the evaluation."""
     passed: Counter[str] = Counter()
     end = watch.end_stage
 
@@ -124,9 +132,10 @@ def _trained(run: Run, watch: Watch) -> Counter[str]:
         end()
 
     watch.end_stage = keep  # type: ignore[method-assign]
-    run.execute(overwrite=True)
+    record = execute(run, overwrite=True)
     watch.end_stage = end  # type: ignore[method-assign]
-    return passed
+    assert record is not None
+    return passed, record.provenance["seconds"]["evaluate"]
 
 
 def beside(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
@@ -184,7 +193,7 @@ def profile(method: str, options: argparse.Namespace, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = prepared(method, options, folder, Watch(), ["train.epochs=1", "train.iterations=4"])
         with torch.profiler.profile(activities=kinds) as trace:
-            run.execute(overwrite=True)
+            execute(run, overwrite=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     trace.export_chrome_trace(str(path))
     print(trace.key_averages().table(sort_by="self_cpu_time_total", row_limit=25))

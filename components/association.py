@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from engine.types import PseudoLabels
+from usvi_bench.core.types import PseudoLabels
 
 UNMATCHED = -1
 """Partner of a cluster that a matching leaves alone."""
@@ -41,7 +41,7 @@ def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[
     similarity = _cosine(visible, infrared)
     to_infrared, to_visible = map(torch.from_numpy, _match_progressively(similarity.cpu().numpy()))
     if not progressive:
-        to_infrared, to_visible = _returned(to_infrared, to_visible), _returned(to_visible, to_infrared)
+        to_infrared, to_visible = _keep_mutual(to_infrared, to_visible), _keep_mutual(to_visible, to_infrared)
     return to_infrared.to(similarity.device), to_visible.to(similarity.device)
 
 
@@ -62,7 +62,7 @@ def mutual_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: a side has no clusters.
     """
     to_infrared, to_visible = nearest_match(visible, infrared)
-    return _returned(to_infrared, to_visible), _returned(to_visible, to_infrared)
+    return _keep_mutual(to_infrared, to_visible), _keep_mutual(to_visible, to_infrared)
 
 
 def sinkhorn_match(
@@ -98,7 +98,7 @@ ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match,
 
 
 def paired(labels: PseudoLabels, partners: tuple[Tensor, Tensor]) -> PseudoLabels:
-    """Labels that carry the partner of every cluster: ``labels.pair("partners")``, and one side for the journal."""
+    """Labels that carry the partner of every cluster: ``labels["partners"]``, and one side for the journal."""
     return replace(labels, visible_to_infrared=partners[0], extra={**labels.extra, "partners": partners})
 
 
@@ -125,7 +125,7 @@ def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.in
     return to_column, to_row
 
 
-def _returned(there: Tensor, back: Tensor) -> Tensor:
+def _keep_mutual(there: Tensor, back: Tensor) -> Tensor:
     """``there``, kept where ``back`` leads home."""
     home = torch.arange(len(there), device=there.device)
     return torch.where(back[there] == home, there, UNMATCHED)

@@ -1,7 +1,7 @@
 """Augmentation of whole batches on their device: what to do is drawn per image, then applied without loops.
 
 The chains are those of ADCA (yangbincv/ADCA @8d0a8cb): zero padding, random crop, mirror, normalisation, random
-erasing, and for two of the views a step that takes colour away. Every image has draws of its own.
+erasing, and for two of the views a step that takes colour away. Every image has params of its own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from components.constants import constant
-from components.jitter import jitter
-from engine.registry import UsageError, did_you_mean
+from usvi_bench.components.constants import constant
+from usvi_bench.components.jitter import jitter
+from usvi_bench.core.errors import UsageError, did_you_mean
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ERASED = (0.4914, 0.4822, 0.4465)
@@ -57,7 +57,7 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class AugmentParams:
     """What happens to each image of a batch.
 
     Attributes:
@@ -82,8 +82,8 @@ def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.G
         images: ``[B, H, W, 3]`` uint8.
         view: ``plain``, ``channel`` (every image loses its colour to one of its channels) or ``infrared``.
         config: strengths.
-        generator: source of all draws. If it lives on another device than the images, it is drawn from there
-            and the draws are moved; the result then does not depend on the device of the images.
+        generator: source of all params. If it lives on another device than the images, it is drawn from there
+            and the params are moved; the result then does not depend on the device of the images.
 
     Returns:
         ``[B, 3, H, W]`` float32, normalised.
@@ -94,12 +94,12 @@ def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.G
     if view not in _CHANNEL_STEP:
         raise UsageError(f"unknown view '{view}': {did_you_mean(view, _CHANNEL_STEP)}")
     batch, height, width, _ = images.shape
-    draws = draw(batch, height, width, view, config, generator)
-    pixels = crop(images, draws.top, draws.left, draws.flip, config.pad)
+    params = sample_params(batch, height, width, view, config, generator)
+    pixels = crop(images, params.top, params.left, params.flip, config.pad)
     if config.jitter and view != "plain":
         pixels = jitter(pixels, config.jitter, generator)
-    erased = erase(normalise(pixels), draws.box)
-    return erased if view == "plain" else recolour(erased, draws.channel)
+    erased = erase(normalise(pixels), params.box)
+    return erased if view == "plain" else recolour(erased, params.channel)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -109,12 +109,14 @@ def normalise(images: Tensor) -> Tensor:
     return planes.mul_(1 / (255 * std)).sub_(mean / std)
 
 
-def draw(batch: int, height: int, width: int, view: str, config: AugmentConfig, generator: torch.Generator) -> Draws:
+def sample_params(
+    batch: int, height: int, width: int, view: str, config: AugmentConfig, generator: torch.Generator
+) -> AugmentParams:
     """Draw what happens to each image of a batch; all tensors are on the generator's device."""
     uniform = torch.rand(batch, 5, generator=generator, device=generator.device, dtype=torch.float64)
     thresholds = constant((*accumulate(_CHANNEL_STEP[view]),)[:-1], generator.device, torch.float64)
     box = draw_box(batch, height, width, generator)
-    return Draws(
+    return AugmentParams(
         top=_integer(uniform[:, 0], 2 * config.pad + 1),
         left=_integer(uniform[:, 1], 2 * config.pad + 1),
         flip=uniform[:, 2] < config.flip,
@@ -179,7 +181,7 @@ def erase(images: Tensor, box: Tensor) -> Tensor:
 
 
 def recolour(images: Tensor, channel: Tensor) -> Tensor:
-    """Copy the chosen plane of each ``[B, 3, H, W]`` image to its three channels; ``channel`` as in :class:`Draws`."""
+    """Copy a plane of each ``[B, 3, H, W]`` image to its three channels; ``channel`` as in :class:`AugmentParams`."""
     channel = channel.to(images.device)
     mix = constant(_PLANES, images.device)[channel.clamp(max=UNCHANGED - 1)]
     plane = (images * mix[:, :, None, None]).sum(dim=1, keepdim=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.association import UNMATCHED, match, paired
-from components.labelling import centroids_of
-from engine.types import MODALITIES, Features, Modality, PseudoLabels
+from usvi_bench.components.association import UNMATCHED, match, paired
+from usvi_bench.components.clustering.labelling import centroids_of
+from usvi_bench.core.types import MODALITIES, Features, Modality, PseudoLabels
 
 
 def matched(features: Features, labels: PseudoLabels, progressive: bool = True) -> PseudoLabels:
@@ -19,7 +19,7 @@ def matched(features: Features, labels: PseudoLabels, progressive: bool = True) 
     Args:
         features: of the whole training set.
         labels: clusters of each modality.
-        progressive: see :func:`components.association.match`.
+        progressive: see :func:`usvi_bench.components.association.match`.
 
     Raises:
         ValueError: a modality has no clusters.
@@ -28,7 +28,7 @@ def matched(features: Features, labels: PseudoLabels, progressive: bool = True) 
     return paired(labels, match(visible, infrared, progressive))
 
 
-def direction(epoch: int) -> tuple[Modality, Modality]:
+def cross_direction(epoch: int) -> tuple[Modality, Modality]:
     """Alternate learning: the modality whose samples cross over in a zero-based epoch, and the one whose memory waits.
 
     Visible samples meet the infrared memory in even epochs, infrared samples the visible memory in odd ones.
@@ -37,7 +37,7 @@ def direction(epoch: int) -> tuple[Modality, Modality]:
     return (visible, infrared) if epoch % 2 == 0 else (infrared, visible)
 
 
-def with_partner(features: Tensor, labels: Tensor, partners: Tensor) -> tuple[Tensor, Tensor]:
+def select_matched(features: Tensor, labels: Tensor, partners: Tensor) -> tuple[Tensor, Tensor]:
     """The samples whose cluster has a partner, and their rows in the other modality's memory.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from engine.types import Clock
+from usvi_bench.core.types import StageProgress
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -31,16 +31,16 @@ def ema_update(teacher: nn.Module, student: nn.Module, coefficient: float) -> No
     torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), 1 - coefficient)
 
 
-def ema_step(teacher: nn.Module, student: nn.Module, window: float, clock: Clock) -> None:
+def ema_step(teacher: nn.Module, student: nn.Module, window: float, progress: StageProgress) -> None:
     """Move the teacher after a step: a plain mean of all students at first, then a slow average.
 
     Args:
         teacher: the average.
         student: as the step left it.
         window: length of the average, see :func:`alpha_for`.
-        clock: the step.
+        progress: the step.
     """
-    ema_update(teacher, student, ema_coefficient(clock.iteration, alpha_for(window, clock.iterations)))
+    ema_update(teacher, student, ema_coefficient(progress.iteration, alpha_for(window, progress.iterations)))
 
 
 @torch.no_grad()

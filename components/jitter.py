@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from components.constants import constant
+from usvi_bench.components.constants import constant
 
 _GREY = (0.2989, 0.587, 0.114)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from components.sampling import TooFewClustersError
-from engine.types import OUTLIER, Batch, Draw
+from usvi_bench.components.sampling import TooFewClustersError
+from usvi_bench.core.types import OUTLIER, Batch, NextBatch
 
 
 class JointBatches:
@@ -18,11 +18,11 @@ class JointBatches:
     def __init__(self, labels: tuple[Tensor, Tensor]) -> None:
         self.drawable = all(bool((part != OUTLIER).any()) for part in labels)
 
-    def next(self, draw: Draw) -> Batch | None:
+    def next(self, next_batch: NextBatch) -> Batch | None:
         """The next batch, or None for the rest of the epoch."""
         if self.drawable:
             try:
-                return draw("joint")
+                return next_batch("joint")
             except TooFewClustersError:
                 self.drawable = False
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.memory import mean_weights, weighted_sum
+from usvi_bench.components.memory.cluster import mean_weights, weighted_sum
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:

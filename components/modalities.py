@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from engine.types import MODALITIES, Batch, Features, Modality, PseudoLabels
+from usvi_bench.core.types import MODALITIES, Batch, Features, Modality, PseudoLabels
 
 T = TypeVar("T")
 

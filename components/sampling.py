@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
 
 
 class TooFewClustersError(UsageError):

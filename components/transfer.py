@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.clustering import centroids
-from engine.registry import UsageError
-from engine.types import OUTLIER, Features, Modality, PseudoLabels
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import OUTLIER, Features, Modality, PseudoLabels
 
 
 def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, threshold: float) -> Tensor:

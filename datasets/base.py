@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.types import Modality
+from usvi_bench.core.types import Modality
 
 
 @dataclass(frozen=True, slots=True)

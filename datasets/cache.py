@@ -16,8 +16,8 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets.base import ImageTable
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.base import ImageTable
 
 Filter = Literal["bicubic", "lanczos"]
 FILTERS: dict[Filter, Image.Resampling] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from datasets.tree import TreeDataset, synthetic_note
-from engine.registry import DATASETS, UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 LINES = 20
 """Missing things listed before the rest is only counted."""
@@ -18,7 +19,7 @@ def readers() -> list[type[TreeDataset]]:
     return [cls for cls in classes if issubclass(cls, TreeDataset)]
 
 
-def describe(path: Path) -> str:
+def describe_folder(path: Path) -> str:
     """Which data set a folder holds, people and images of each split, and what is missing.
 
     Counts are of listed people and images only. No image is decoded.

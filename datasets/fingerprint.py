@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from datasets.cache import cache_folder, written_atomically
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.cache import cache_folder, written_atomically
 
 
 def content_hash(root: Path, paths: Sequence[str]) -> str:

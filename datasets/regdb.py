@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from datasets.base import Split
-from datasets.tree import Part, Row, Tree, TreeDataset, read_lines, shortened, table_of
-from engine.registry import DATASETS, UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.base import Split
+from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, read_lines, shortened, table_of
 
 FOLDERS = ("Visible", "Thermal", "idx")
 LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")

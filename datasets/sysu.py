@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from datasets.base import Split
-from datasets.tree import Part, Row, Tree, TreeDataset, image_names, read_lines, table_of
-from engine.registry import DATASETS, UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.base import Split
+from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, image_names, read_lines, table_of
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)

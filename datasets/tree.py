@@ -14,10 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from datasets.base import Dataset, ImageTable, Split
-from datasets.fingerprint import content_hash
-from engine.registry import UsageError
-from engine.types import Modality
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import Dataset, ImageTable, Split
+from usvi_bench.datasets.fingerprint import content_hash
 
 SYNTHETIC_NOTE = "synthetic.json"
 """File in the root of a generated tree that says how it was generated."""

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.files import write_atomically
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_atomically
 
 KEPT = 2
 FORMAT = 1

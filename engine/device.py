@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from engine.config import TrainConfig
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.engine.config import TrainConfig
 
 
 def set_up(device: torch.device, deterministic: bool) -> None:
@@ -28,7 +28,7 @@ def set_up(device: torch.device, deterministic: bool) -> None:
         torch.backends.cudnn.benchmark = not deterministic
 
 
-def settled(device: torch.device) -> float:
+def synchronized_time(device: torch.device) -> float:
     """The time in seconds, once the device has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -42,7 +42,7 @@ def to_device(values: Tensor, device: torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
-def rows_on(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
+def index_to_device(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
     """Rows of a tensor, wherever it lives, on a device; the host waits for no copy.
 
     Torch's pinned-memory cache takes a block back only when the copy out of it is done.
@@ -54,7 +54,7 @@ def rows_on(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
 
 
 @contextmanager
-def room(train: TrainConfig) -> Iterator[None]:
+def explain_out_of_memory(train: TrainConfig) -> Iterator[None]:
     """Say what to lower where the device's memory is too small for a batch.
 
     Raises:

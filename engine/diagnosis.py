@@ -1,4 +1,7 @@
-"""How good the pseudo-labels are, measured with true identities: for the journal only, never for training."""
+"""Journal entry of an epoch: position, cluster counts, and label quality measured with true identities.
+
+The figures are for the journal only, never for training.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,51 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from torch import Tensor
 
-from engine.types import OUTLIER, PseudoLabels
+from usvi_bench.core.process_memory import peak_memory_mib
+from usvi_bench.core.types import OUTLIER, PseudoLabels, StageProgress
+from usvi_bench.engine.plan import StagePlan
+from usvi_bench.methods.base import Method
 
 Labels = NDArray[np.int64]
+
+
+def epoch_entry(
+    plan: StagePlan,
+    progress: StageProgress,
+    labels: PseudoLabels,
+    identities: PseudoLabels,
+    method: Method,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Build the journal entry of an epoch, but for its losses and costs.
+
+    Args:
+        plan: stage that the epoch belongs to.
+        progress: the epoch.
+        labels: pseudo-labels of the epoch.
+        identities: true identities; for the diagnosis alone.
+        method: its own diagnostics are added.
+        device: where it trains.
+    """
+    parts = {"visible": labels.visible, "infrared": labels.infrared}
+    true = {"visible": identities.visible, "infrared": identities.infrared}
+    return {
+        "kind": "epoch",
+        "fold": plan.fold,
+        "stage": plan.method,
+        "stage_index": plan.position,
+        "epoch": progress.epoch,
+        "epochs": progress.epochs,
+        "steps": progress.steps,
+        "iteration": (progress.epoch + 1) * progress.steps,
+        "images": {name: len(part) for name, part in parts.items()},
+        "clusters": {name: int(part.max()) + 1 for name, part in parts.items()},
+        "outliers": {name: int((part < 0).sum()) for name, part in parts.items()},
+        "identities": {name: len(part.unique()) for name, part in true.items()},
+        "quality": label_quality(labels, *(part.cpu().numpy() for part in true.values())),
+        "diagnostics": {name: float(value) for name, value in method.diagnostics().items()},
+        "peak_memory_mib": peak_memory_mib(device),
+    }
 
 
 def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> dict[str, Any]:
@@ -41,7 +86,7 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
                 parts["visible"], parts["infrared"], partner
             )
     if "joint_clusters" in labels.extra:
-        first, second = map(_array, labels.pair("joint_clusters"))
+        first, second = map(_array, labels["joint_clusters"])
         quality["joint_precision"], quality["joint_recall"] = joint_agreement((first, visible), (second, infrared))
     return quality
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.augment import AugmentConfig, augment, normalise
-from components.encoder import TwoStreamEncoder
-from components.sampling import PKSampler
-from engine.config import TrainConfig
-from engine.device import rows_on, to_device
-from engine.distributed import joined, share_of_chunks
-from engine.seeding import derive, numpy_generator
-from engine.types import Batch, Clock, Features, Modality, PseudoLabels, Samples
+from usvi_bench.components.augment import AugmentConfig, augment, normalise
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.sampling import PKSampler
+from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
+from usvi_bench.core.seeding import derive, numpy_generator
+from usvi_bench.core.types import Batch, Features, Modality, PseudoLabels, Samples, StageProgress
+from usvi_bench.engine.config import TrainConfig
+from usvi_bench.engine.device import index_to_device, to_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ def embed_all(
     """
 
     def whole(part: TrainingImages) -> Tensor:
-        own = share_of_chunks(len(part), batch)
-        return joined(embed(encoder, part.pixels[own], part.modality, batch, device), own, len(part))
+        own = local_chunks(len(part), batch)
+        return all_gather_rows(embed(encoder, part.pixels[own], part.modality, batch, device), own, len(part))
 
     return Features(
-        of={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
+        by_model={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
         visible=whole(visible),
         infrared=whole(infrared),
         visible_cameras=visible.cameras.to(device),
@@ -113,7 +113,7 @@ def test_features(
     return features
 
 
-class BatchDraw:
+class BatchSampler:
     """Draws the batches of one epoch.
 
     Every sampler and every view has its own generator, seeded by (stage seed, purpose, epoch): a draw depends on
@@ -127,18 +127,18 @@ class BatchDraw:
         views: tuple[tuple[str, ...], tuple[str, ...]],
         train: TrainConfig,
         augmentation: AugmentConfig,
-        clock: Clock,
+        progress: StageProgress,
         device: torch.device,
     ) -> None:
         self._images, self._labels, self._views = images, labels, views
-        self._train, self._augmentation, self._clock, self._device = train, augmentation, clock, device
+        self._train, self._augmentation, self._clock, self._device = train, augmentation, progress, device
         self._samplers: dict[str, tuple[PKSampler, PKSampler]] = {}
         self._anyone = {
-            part.modality: numpy_generator(clock.seed, "extra", part.modality, clock.epoch) for part in images
+            part.modality: numpy_generator(progress.seed, "extra", part.modality, progress.epoch) for part in images
         }
         self._generators = {
             (part.modality, position): torch.Generator(device=device).manual_seed(
-                derive(clock.seed, "augment", part.modality, position, clock.epoch)
+                derive(progress.seed, "augment", part.modality, position, progress.epoch)
             )
             for part, names in zip(images, views, strict=True)
             for position in range(len(names))
@@ -148,7 +148,7 @@ class BatchDraw:
         """The next batch, drawn by the named pair of label vectors, with ``extra`` images drawn from all."""
         if labels not in self._samplers:
             self._samplers[labels] = self._make_samplers(labels)
-        parts = zip(self._images, self._labels.pair(labels), self._samplers[labels], self._views, strict=True)
+        parts = zip(self._images, self._labels[labels], self._samplers[labels], self._views, strict=True)
         visible, infrared = (self._samples(*part, extra) for part in parts)
         return Batch(visible=visible, infrared=infrared)
 
@@ -162,7 +162,7 @@ class BatchDraw:
                 instances=self._train.instances,
                 generator=numpy_generator(self._clock.seed, "sampler", name, part.modality, self._clock.epoch),
             )
-            for part, labels, count in zip(self._images, self._labels.pair(name), clusters, strict=True)
+            for part, labels, count in zip(self._images, self._labels[name], clusters, strict=True)
         )
         return visible, infrared
 
@@ -172,7 +172,7 @@ class BatchDraw:
         rows = torch.cat(
             [sampler.draw(), torch.from_numpy(self._anyone[part.modality].integers(len(part), size=extra))]
         )
-        pixels = rows_on(part.pixels, rows, self._device)
+        pixels = index_to_device(part.pixels, rows, self._device)
         index = to_device(rows, self._device)
         return Samples(
             views=tuple(
@@ -181,5 +181,5 @@ class BatchDraw:
             ),
             labels=labels.to(self._device)[index],
             index=index,
-            cameras=rows_on(part.cameras, rows, self._device),
+            cameras=index_to_device(part.cameras, rows, self._device),
         )

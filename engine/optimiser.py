@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from engine.config import TrainConfig
-from engine.distributed import add_up
-from engine.types import Losses
-from methods.base import Method
+from usvi_bench.core.distributed.collectives import all_reduce_gradients
+from usvi_bench.core.types import Losses
+from usvi_bench.engine.config import TrainConfig
+from usvi_bench.methods.base import Method
 
 
 class Optimiser:
@@ -42,7 +42,7 @@ class Optimiser:
         total = torch.stack(list(losses.values())).sum()
         self._adam.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()
-        add_up([parameter.grad for parameter in self._shared])
+        all_reduce_gradients([parameter.grad for parameter in self._shared])
         self._scaler.step(self._adam)
         self._scaler.update()
         for name, value in losses.items():

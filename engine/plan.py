@@ -1,23 +1,30 @@
-"""What a run will train, before it trains: the stages of every fold, each with the key that identifies it.
+"""Stages of a run: what each trains, the key that identifies it, and the folder that keeps it.
 
 A stage's key is a hash of all that its weights depend on (data, fold, seed, method, hyper-parameters, training
-settings, and what it starts from), and of how it is scored on the way, where it is. Equal stages of different methods
+settings, and what it starts from), and of how it is scored during training, if it is. Equal stages of different methods
 or protocols are therefore trained once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.config import RunConfig, digest
-from engine.registry import METHODS, UsageError
-from engine.seeding import derive
-from methods.base import MethodConfig
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import locked
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.seeding import derive
+from usvi_bench.core.settings import FORMAT, digest
+from usvi_bench.engine.config import RunConfig, changed_settings
+from usvi_bench.methods.base import MethodConfig, Stage
 
-RECIPE = 2
+CACHE_VERSION = 2
 """Raised whenever the engine or a component changes what an equal key would train."""
 
 
@@ -29,7 +36,7 @@ class StagePlan:
         key: hash of everything the stage's weights depend on.
         folder: where its journal and checkpoints live.
         method: registered name of the method that runs it.
-        hyper: its hyper-parameters.
+        method_config: its hyper-parameters.
         position: zero-based place in the training.
         epochs: length.
         fold: fold it trains on.
@@ -40,7 +47,7 @@ class StagePlan:
     key: str
     folder: Path
     method: str
-    hyper: MethodConfig
+    method_config: MethodConfig
     position: int
     epochs: int
     fold: int
@@ -59,23 +66,27 @@ class StagePlan:
 
 
 def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Path) -> list[StagePlan]:
-    """The stages that a run trains on one fold, in order.
+    """Plan the stages that a run trains on one fold, in order.
 
     Args:
-        config: the run's settings.
+        config: settings of the run.
         fold: fold to train on.
         data: fingerprint of the data set.
-        start: ``random`` or the hash of the file with the first stage's starting weights.
+        start: ``random``, or the sha256 of the starting weights of the first stage.
         output: folder that keeps all runs.
+
+    Raises:
+        UsageError: a stage without epochs.
     """
     plans: list[StagePlan] = []
-    stages = METHODS.get(config.method).stages(config.hyper)
+    stages = METHODS.get(config.method).stages(config.method_config)
     for position, stage in enumerate(stages):
         epochs = stage.epochs if stage.epochs is not None else config.train.epochs
         if epochs < 1:
             raise UsageError(f"stage '{stage.method}' has {epochs} epochs; every stage needs at least 1")
         description = {
-            "recipe": RECIPE,
+            "format": FORMAT,
+            "cache_version": CACHE_VERSION,
             "data": data,
             "fold": fold,
             "seed": config.seed,
@@ -83,19 +94,18 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
             "position": position,
             "epochs": epochs,
             "start": plans[-1].key if plans else start,
-            "hyper": dataclasses.asdict(stage.config),
-            **_training_settings(config),
+            "settings": _training_settings(config, stage),
         }
         if config.evaluate_every and position == len(stages) - 1:  # its journal then holds scores
-            scoring = dataclasses.asdict(config.scoring)
-            description["evaluate"] = {"every": config.evaluate_every, "protocol": config.protocol, **scoring}
-        key = digest(description)[:12]
+            changed = {n: v for n, v in changed_settings(config.settings(), stage.method).items() if _scores(n)}
+            description["evaluate"] = {"protocol": config.protocol, "settings": changed}
+        key = digest({**description, "settings": changed_settings(description["settings"], stage.method)})[:12]
         plans.append(
             StagePlan(
                 key=key,
                 folder=output / "stages" / f"{stage.method}-fold{fold}-seed{config.seed}-{key}",
                 method=stage.method,
-                hyper=stage.config,
+                method_config=stage.config,
                 position=position,
                 epochs=epochs,
                 fold=fold,
@@ -106,22 +116,48 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
     return plans
 
 
-def run_folder(config: RunConfig, plans: list[StagePlan], output: Path, data: str, start: str) -> Path:
-    """Folder of a run's results; its name shows method, seed and the key of its trainings."""
-    content = {
-        "config": config.resolved(),
-        "stages": [plan.key for plan in plans],
-        "data": data,
-        "start": start,
-    }
+def run_folder(config: RunConfig, plans: Sequence[StagePlan], output: Path, data: str, start: str) -> Path:
+    """Name the folder of a run's results by its method, its seed and a hash of all that its results depend on."""
+    content = {"config": config.hash(start), "seed": config.seed, "stages": [plan.key for plan in plans], "data": data}
     return output / config.protocol / f"{config.method}-seed{config.seed}-{digest(content)[:8]}"
 
 
-def _training_settings(config: RunConfig) -> dict[str, Any]:
-    resolved = config.resolved()
+@contextmanager
+def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a stage's folder; it goes with the process, so that a killed run leaves none behind.
+
+    Args:
+        plan: the stage.
+        wait: wait for another process that trains the same stage.
+
+    Raises:
+        UsageError: another process trains the same stage, and ``wait`` is false.
+        StorageError: the folder cannot be made.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(plan.folder.with_name(f".{plan.folder.name}.lock"), wait))
+        except BlockingIOError as error:
+            raise UsageError(f"another process is training {plan.folder}; wait for it or stop it") from error
+        yield
+
+
+def clear_stage(plan: StagePlan) -> None:
+    """Remove what an earlier attempt at the stage left."""
+    shutil.rmtree(plan.folder, ignore_errors=True)
+
+
+def _training_settings(config: RunConfig, stage: Stage) -> dict[str, Any]:
+    """Return the settings that the weights of a stage depend on, with the hyper-parameters of the stage itself."""
+    settings = config.settings()
     return {
-        "image": {name: resolved["data"][name] for name in ("height", "width", "filter")},
-        "encoder": resolved["encoder"],
-        "augment": resolved["augment"],
-        "train": {name: value for name, value in resolved["train"].items() if name != "epochs"},
+        "method": json.loads(json.dumps(dataclasses.asdict(stage.config))),
+        "data": {name: settings["data"][name] for name in ("height", "width", "filter")},
+        "encoder": settings["encoder"],
+        "augment": settings["augment"],
+        "train": {name: value for name, value in settings["train"].items() if name != "epochs"},
     }
+
+
+def _scores(name: str) -> bool:
+    return name == "evaluate_every" or name.startswith("protocol.")

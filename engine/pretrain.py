@@ -10,7 +10,6 @@ too. The infrared stem starts as a copy of the visible one.
 from __future__ import annotations
 
 import hashlib
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,18 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from components.augment import MEAN, STD, AugmentConfig, augment
-from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
-from components.sampling import PKSampler
-from components.weights import weights_as_bytes
-from datasets.cache import decoded
-from datasets.source import open_dataset
-from datasets.synthetic import GENERATOR_VERSIONS
-from engine.files import void, write_atomically, write_json
-from engine.options import Parser
-from engine.registry import UsageError
-from engine.seeding import derive, numpy_generator, torch_generator
-from engine.source import shipped_weights
+from usvi_bench.components.augment import MEAN, STD, AugmentConfig, augment
+from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.weights import weights_as_bytes
+from usvi_bench.components.sampling import PKSampler
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_bytes, write_json
+from usvi_bench.core.seeding import derive, numpy_generator, torch_generator
+from usvi_bench.datasets.cache import decoded
+from usvi_bench.datasets.open import open_dataset
+from usvi_bench.synthetic import GENERATOR_VERSIONS
 
 HEIGHT, WIDTH = 128, 64
 
@@ -131,27 +128,26 @@ def retoned(images: Tensor, generator: torch.Generator) -> Tensor:
     return (level.clamp(0, 1) - mean) / std
 
 
-def parser() -> ArgumentParser:
-    """All options of ``run.py pretrain``."""
-    parser = Parser(prog="run.py pretrain", description=__doc__)
-    parser.add_argument("--encoder", default=Recipe.encoder, metavar="NAME", help="its name (default: small)")
-    parser.add_argument("--width", type=int, default=Recipe.width, help="channels of its first stage (default: 16)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: the shipped file, engine/weights/...")
-    return parser
+def make_weights(recipe: Recipe, output: Path) -> dict[str, Any]:
+    """Pretrain an encoder, and write its weights and beside them how they were made.
 
+    Args:
+        recipe: how the weights are made.
+        output: file to write, ending in ``.safetensors``.
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the weights, and beside them how they were made."""
-    options = parser().parse_args(arguments)
-    recipe = Recipe(encoder=options.encoder, width=options.width)
-    output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)
+    Returns:
+        What the note beside the weights holds.
+
+    Raises:
+        UsageError: another ending, or an unknown encoder or width, before any work is done.
+    """
     if output.suffix != ".safetensors":
         raise UsageError(f"--out {output}: weights are written as .safetensors; give the file that ending")
-    build_encoder(EncoderConfig(recipe.encoder, recipe.width), 0)  # a wrong name or width is told before any work
+    build_encoder(EncoderConfig(recipe.encoder, recipe.width), 0)
     pixels, identities, cameras = visible_people(recipe.people)
     content = weights_as_bytes(pretrain(recipe, pixels, identities, cameras))
-    write_atomically(output, lambda file: void(file.write(content)))
-    made: dict[str, Any] = {
+    write_bytes(output, content)
+    note: dict[str, Any] = {
         "recipe": asdict(recipe),
         "images": len(pixels),
         "identities": int(identities.max()) + 1,
@@ -160,5 +156,5 @@ def main(arguments: Sequence[str]) -> None:
         "generator_version": GENERATOR_VERSIONS["sysu"],
         "fingerprints": [open_dataset("sysu", tree)[0].fingerprint for tree in recipe.people],
     }
-    write_json(output.with_suffix(".json"), made)
-    print(f"{output}: {len(content) / 2**20:.1f} MiB, sha256 {made['sha256']}")
+    write_json(output.with_suffix(".json"), note)
+    return note

@@ -9,31 +9,32 @@ from typing import Any
 
 import torch
 
-from components.encoder import TwoStreamEncoder
-from engine import checkpoint as checkpoints
-from engine.checkpoint import Checkpoint
-from engine.config import RunConfig
-from engine.device import settled
-from engine.distributed import align, from_leader
-from engine.epoch import describe
-from engine.images import BatchDraw, TrainingImages, embed_all
-from engine.journal import Journal
-from engine.measuring import measured
-from engine.memory import extra_memory
-from engine.optimiser import Optimiser
-from engine.place import place
-from engine.plan import StagePlan
-from engine.progress import Progress
-from engine.registry import METHODS, UsageError
-from engine.types import Clock, Features, PseudoLabels
-from methods.base import Method
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.core.distributed.collectives import broadcast_object, broadcast_parameters
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.journal import Journal
+from usvi_bench.core.measuring import collect_metrics
+from usvi_bench.core.process_memory import extra_memory
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import Features, PseudoLabels, StageProgress
+from usvi_bench.engine import checkpoint as checkpoints
+from usvi_bench.engine.checkpoint import Checkpoint
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.device import synchronized_time
+from usvi_bench.engine.diagnosis import epoch_entry
+from usvi_bench.engine.display import Display
+from usvi_bench.engine.images import BatchSampler, TrainingImages, embed_all
+from usvi_bench.engine.optimiser import Optimiser
+from usvi_bench.engine.plan import StagePlan
+from usvi_bench.methods.base import Method
 
 Evaluate = Callable[[Method, int], list[dict[str, Any]]]
 """Scores of the method's models after an epoch, as journal entries; empty where none are due."""
 
 
 class StageTraining:
-    """One stage in progress.
+    """One stage in display.
 
     Args:
         plan: what to train.
@@ -42,7 +43,7 @@ class StageTraining:
         images: visible and infrared training images.
         identities: true identities, for the journal's diagnosis and for a method that declares that it uses them.
         device: where to train.
-        progress: display.
+        display: display.
         evaluate: called after every epoch; writes nothing but its entries.
     """
 
@@ -54,12 +55,12 @@ class StageTraining:
         images: tuple[TrainingImages, TrainingImages],
         identities: PseudoLabels,
         device: torch.device,
-        progress: Progress,
+        display: Display,
         evaluate: Evaluate,
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
-        self.device, self.progress, self.evaluate = device, progress, evaluate
-        self.method: Method = METHODS.get(plan.method)(plan.hyper, encoder).to(device)
+        self.device, self.display, self.evaluate = device, display, evaluate
+        self.method: Method = METHODS.get(plan.method)(plan.method_config, encoder).to(device)
         for model in self.method.models().values() if config.engine.compile else ():
             model.trunk.compile()
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)
@@ -68,12 +69,12 @@ class StageTraining:
     def run(self) -> Method:
         """Train from the newest checkpoint, or from the start, to the last epoch; a group of processes together."""
         first = self._restore()
-        self.progress.begin_stage(self.plan, self.config.train.iterations, done=first)
+        self.display.begin_stage(self.plan, self.config.train.iterations, done=first)
         for epoch in range(first, self.plan.epochs):
-            clock = Clock(epoch, self.plan.epochs, 0, self.config.train.iterations, self.plan.seed)
-            entry, labels = self._train_epoch(clock)
-            if place().leads:
-                described = describe(self.plan, clock, labels, self.identities, self.method, self.device)
+            progress = StageProgress(epoch, self.plan.epochs, 0, self.config.train.iterations, self.plan.seed)
+            entry, labels = self._train_epoch(progress)
+            if process_info().is_main_process:
+                described = epoch_entry(self.plan, progress, labels, self.identities, self.method, self.device)
                 self._keep({**entry, **described}, epoch + 1)
         return self.method
 
@@ -82,58 +83,58 @@ class StageTraining:
         for scores in self.evaluate(self.method, epochs):
             self.journal.append(scores)
         self._save(epochs)
-        self.progress.end_epoch(entry)
+        self.display.end_epoch(entry)
 
-    def _train_epoch(self, clock: Clock) -> tuple[dict[str, Any], PseudoLabels]:
+    def _train_epoch(self, progress: StageProgress) -> tuple[dict[str, Any], PseudoLabels]:
         method, train = self.method, self.config.train
         # for layers that draw from the global generator (dropout); the caller restores its state
-        torch.manual_seed(clock.derive("layers"))
-        started = settled(self.device)
-        align(method)
+        torch.manual_seed(progress.seed_for("layers"))
+        started = synchronized_time(self.device)
+        broadcast_parameters(method)
         others = {name: method.models()[name] for name in method.embeds}
         features = embed_all(method.encoder, *self.images, train.embed_batch, self.device, others)
-        embedded = settled(self.device)
-        with torch.no_grad(), measured() as clustering, extra_memory(self.device):
-            labels = self._label(features, clock)
-            method.begin_epoch(features, labels, clock)
-        clustered = settled(self.device)
+        embedded = synchronized_time(self.device)
+        with torch.no_grad(), collect_metrics() as clustering, extra_memory(self.device):
+            labels = self._label(features, progress)
+            method.begin_epoch(features, labels, progress)
+        clustered = synchronized_time(self.device)
         views = (method.visible_views, method.infrared_views)
-        draw = BatchDraw(self.images, labels, views, train, self.config.augment, clock, self.device)
+        draw = BatchSampler(self.images, labels, views, train, self.config.augment, progress, self.device)
         method.train()
         lr = self.optimiser.lr
-        for step in range(clock.steps):
-            method.step(draw, replace(clock, step=step), self.optimiser)
-            self.progress.step(self.plan, clock.epoch, step, self.optimiser, labels)
-        losses = self._mean_losses(clock)
-        passed = (embedded - started, clustered - embedded, settled(self.device) - clustered)
+        for step in range(progress.steps):
+            method.step(draw, replace(progress, step=step), self.optimiser)
+            self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
+        losses = self._mean_losses(progress)
+        passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
         return {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}, labels
 
-    def _label(self, features: Features, clock: Clock) -> PseudoLabels:
+    def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         if self.method.uses_identities:
             return self.identities
-        return from_leader(lambda: self.method.label(features, clock).portable(), self.device)
+        return broadcast_object(lambda: self.method.label(features, progress).picklable(), self.device)
 
-    def _mean_losses(self, clock: Clock) -> dict[str, float]:
+    def _mean_losses(self, progress: StageProgress) -> dict[str, float]:
         losses = self.optimiser.means()
         sound = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
         if not sound or not all(math.isfinite(value) for value in losses.values()):
             told = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
             raise UsageError(
-                f"training diverged in epoch {clock.epoch + 1} of stage '{self.plan.method}' (losses: {told}); "
+                f"training diverged in epoch {progress.epoch + 1} of stage '{self.plan.method}' (losses: {told}); "
                 f"lower --set train.lr (now {self.config.train.lr:g})"
             )
         return losses
 
     def _restore(self) -> int:
-        saved = from_leader(self._find, self.device)
+        saved = broadcast_object(self._find, self.device)
         if saved is None:
             return 0
         for name, model in self.method.models().items():
             model.load_state_dict(saved.models[name])
         self.optimiser.load(saved.optimiser)
-        self.progress.say(f"resuming stage '{self.plan.method}' of fold {self.plan.fold} after epoch {saved.epochs}")
+        self.display.say(f"resuming stage '{self.plan.method}' of fold {self.plan.fold} after epoch {saved.epochs}")
         return saved.epochs
 
     def _find(self) -> Checkpoint | None:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.files import StorageError, void, write_atomically
-from engine.registry import UsageError
-from leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
-from leaderboard.field import PLOT, build_field
-from leaderboard.field_plot import draw_field
-from leaderboard.published import choose, read_figures
+from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.files import write_bytes
+from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
+from usvi_bench.leaderboard.field import PLOT, build_field
+from usvi_bench.leaderboard.field_plot import draw_field
+from usvi_bench.leaderboard.published import choose, read_figures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.output}: {', '.join(stale)} out of date: run python -m leaderboard", file=sys.stderr)
             return 1
         for name in stale:
-            _write(options.output / name, pages[name].encode())
+            write_bytes(options.output / name, pages[name].encode())
     except (UsageError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -52,10 +52,6 @@ def make_pages(records: Path, published: Path, reports: Path) -> dict[str, str]:
         "PUBLISHED.md": build_field(figures),
         PLOT: draw_field(figures),
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda file: void(file.write(content)))
 
 
 def _read(path: Path) -> bytes | None:

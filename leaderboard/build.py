@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from engine.registry import UsageError
-from leaderboard.cost import cost_table
-from leaderboard.knobs import split, sweep_table
-from leaderboard.markdown import MISSING, page, spread, table
-from leaderboard.order import order_beside
-from leaderboard.published import Published, counterpart, footnote
-from leaderboard.record import METRICS, Record, missing_trials, read_record
-from leaderboard.significance import BOLD_RULE, leaders
-from leaderboard.table import IDENTITY_MARK, Row, Table, tables
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record, read_record
+from usvi_bench.leaderboard.cost import cost_table
+from usvi_bench.leaderboard.knobs import split, sweep_table
+from usvi_bench.leaderboard.markdown import MISSING, page, spread, table
+from usvi_bench.leaderboard.order import rank_agreement
+from usvi_bench.leaderboard.published import Published, find_published, footnote
+from usvi_bench.leaderboard.significance import BOLD_RULE, leaders
+from usvi_bench.leaderboard.table import IDENTITY_MARK, Row, Table, tables
 
 FOLDER = Path(__file__).resolve().parent
 REPORTS = "reports"
@@ -98,7 +99,7 @@ def build(
         beside = {} if found.key.synthetic else _counterparts(found, published)
         sections[bool(found.key.synthetic)] += _table(found, beside, reports)
         if found.key.synthetic:
-            sections[True] += order_beside(found, published)
+            sections[True] += rank_agreement(found, published)
             mine = [sweep for sweep in sweeps if sweep.base is found]
             sections[True] += [block for sweep in mine for block in sweep_table(sweep, partial(_runs, reports=reports))]
     return page(
@@ -114,7 +115,9 @@ def build(
 
 
 def _counterparts(found: Table, published: Sequence[Published]) -> dict[str, Published]:
-    pairs = {row.label: counterpart(published, row.method, found.key.protocol, found.key.shots) for row in found.rows}
+    pairs = {
+        row.label: find_published(published, row.method, found.key.protocol, found.key.shots) for row in found.rows
+    }
     return {label: entry for label, entry in pairs.items() if entry is not None}
 
 
@@ -184,7 +187,7 @@ def _models(rows: Sequence[Row]) -> list[str]:
 def lacking(record: Record) -> list[str]:
     """What an incomplete run lacks, fold by fold; empty for a complete one."""
     trials = record.result.trials
-    return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in missing_trials(record).items()]
+    return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in record.missing_trials.items()]
 
 
 def _incomplete(records: Mapping[str, Record]) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
-from leaderboard.markdown import MISSING, table
-from leaderboard.record import Record
+from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.markdown import MISSING, table
 
 NOTE = (
     "Seconds are means over runs, of all folds and stages; a training that several runs share counts in each of them, "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from leaderboard.markdown import MISSING, page, table
-from leaderboard.published import EVIDENCE, METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
-from leaderboard.table import PROTOCOLS
+from usvi_bench.leaderboard.markdown import MISSING, page, table
+from usvi_bench.leaderboard.published import EVIDENCE, METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
+from usvi_bench.leaderboard.table import PROTOCOLS
 
 PLOT = "published.svg"
 HEAD = f"""# The published state of the field

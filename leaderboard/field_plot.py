@@ -10,8 +10,8 @@ from itertools import product
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from leaderboard.published import Published, ordered
-from leaderboard.table import PROTOCOLS
+from usvi_bench.leaderboard.published import Published, ordered
+from usvi_bench.leaderboard.table import PROTOCOLS
 
 WIDTH, HEIGHT = 380, 270
 """Size of one panel."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboard.markdown import MISSING, spread, table
-from leaderboard.table import Row, Table
+from usvi_bench.leaderboard.markdown import MISSING, spread, table
+from usvi_bench.leaderboard.table import Row, Table
 
 NO_KNOBS = ("size", "seed", "height", "device")
 """Entries of a description of synthetic people that are no cause of difficulty."""
@@ -25,7 +25,7 @@ class Sweep:
     levels: Mapping[float, Table]
 
     @property
-    def usual(self) -> float:
+    def base_level(self) -> float:
         """The level of the base."""
         return float(_spec(self.base)[self.knob])
 
@@ -33,8 +33,8 @@ class Sweep:
     def title(self) -> str:
         """What was scored, in words."""
         return (
-            f"mAP on `{self.base.key.protocol}` with `{self.knob}` of these people turned ({self.usual:g} above), over "
-            "the seeds that all levels of a row have"
+            f"mAP on `{self.base.key.protocol}` with `{self.knob}` of these people turned ({self.base_level:g} above), "
+            "over the seeds that all levels of a row have"
         )
 
 
@@ -88,9 +88,9 @@ def sweep_rows(sweep: Sweep) -> list[SweepRow]:
     lines = []
     for configuration in order:
         rows = {level: found[configuration] for level, found in levels.items() if configuration in found}
-        if set(rows) != {sweep.usual}:
+        if set(rows) != {sweep.base_level}:
             shared = sorted(set.intersection(*(set(row.values.index) for row in rows.values())))
-            first = rows.get(sweep.usual, next(iter(rows.values())))
+            first = rows.get(sweep.base_level, next(iter(rows.values())))
             values = {level: row.values["mAP"][shared] for level, row in rows.items()}
             lines.append(SweepRow(first.label, len(shared) if first.seeds else 0, values, rows))
     return lines
@@ -106,7 +106,9 @@ def sweep_table(sweep: Sweep, links: Callable[[Row], str]) -> list[str]:
     lines = []
     for line in sweep_rows(sweep):
         name = line.label + (" †" if any(row.dirty for row in line.rows.values()) else "")
-        runs = [f"{level:g}: {links(row)}" for level, row in line.rows.items() if level != sweep.usual and row.seeds]
+        runs = [
+            f"{level:g}: {links(row)}" for level, row in line.rows.items() if level != sweep.base_level and row.seeds
+        ]
         cells = [spread(line.at(level)) for level in sweep.levels]
         lines.append([name, str(line.seeds) if line.seeds else MISSING, *cells, "; ".join(runs) or MISSING])
     return [f"{sweep.title}:", table(header, lines)]

@@ -42,5 +42,11 @@ def page(*blocks: str) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def fill_block(content: str, block: str, begin: str, end: str) -> str:
+    """Replace what stands between two marks of a page."""
+    before, _, rest = content.partition(begin)
+    return f"{before}{begin}\n\n{block}\n\n{end}{rest.partition(end)[2]}"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")

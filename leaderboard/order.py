@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from leaderboard.markdown import percent, table
-from leaderboard.published import Published, counterpart
-from leaderboard.table import PROTOCOLS, Row, Table
+from usvi_bench.leaderboard.markdown import percent, table
+from usvi_bench.leaderboard.published import Published, find_published
+from usvi_bench.leaderboard.table import PROTOCOLS, Row, Table
 
 NOTE = (
     "A check that nothing was tuned to, and no claim: people, network, schedule and code differ. Only methods with a "
@@ -15,12 +15,12 @@ NOTE = (
 )
 
 
-def order_beside(found: Table, published: Sequence[Published]) -> list[str]:
+def rank_agreement(found: Table, published: Sequence[Published]) -> list[str]:
     """Blocks of Markdown: mean mAP and rank of each method, ours and published; empty below three such methods."""
     pairs = [
         (row, float(row.values["mAP"].mean()), value)
         for row in _one_a_method(found.rows)
-        if (entry := counterpart(published, row.method, found.key.protocol, found.key.shots)) is not None
+        if (entry := find_published(published, row.method, found.key.protocol, found.key.shots)) is not None
         and (value := entry.shown.value("mAP")) is not None
     ]
     if len(pairs) < 3:

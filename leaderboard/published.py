@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.registry import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean
 
 COLUMNS = [
     *("method", "venue", "year", "setting", "uses_camera_labels", "protocol"),
@@ -108,7 +108,7 @@ def ordered(published: Sequence[Published], protocol: str) -> list[Published]:
     )
 
 
-def counterpart(published: Sequence[Published], method: str, protocol: str, shots: int) -> Published | None:
+def find_published(published: Sequence[Published], method: str, protocol: str, shots: int) -> Published | None:
     """What was published of one of our methods; None where nothing was, or where galleries are multi-shot."""
     if shots > 1:
         return None

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 from scipy import stats
 
-from leaderboard.record import METRICS
-from leaderboard.table import Row
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.leaderboard.table import Row
 
 SEEDS_FOR_TEST = 3
 """Fewest seeds that two rows must share for their difference to be tested."""

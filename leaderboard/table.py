@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from engine.registry import UsageError
-from leaderboard.record import METRICS, Record, Score, headline_scores, is_complete
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record
+from usvi_bench.core.settings import committed_defaults, flatten
 
 PROTOCOLS = {
     "sysu_all": "SYSU-MM01, all search",
@@ -101,7 +103,7 @@ def tables(records: Mapping[str, Record]) -> list[Table]:
     order = [*PROTOCOLS]
     groups: dict[TableKey, dict[str, Record]] = {}
     for name, record in sorted(records.items()):
-        if is_complete(record):
+        if record.complete:
             groups.setdefault(table_key(record), {})[name] = record
 
     def place(key: TableKey) -> tuple[bool, int, str, int, TableKey]:
@@ -168,9 +170,9 @@ def _row(records: Mapping[str, Record], label: str) -> Row:
         label=label,
         method=first.method,
         configuration=_configuration(ordered[0]),
-        official=first.config["hyper"].get("preset") == "official",
+        official=first.config["method"].get("preset") == "official",
         records=tuple(by_seed[seed] for seed in sorted(by_seed)),
-        values=_per_seed({r.result.seed: headline_scores(r) for r in ordered}),
+        values=_per_seed(ordered),
         models=_models(ordered),
         minutes=sum(sum(record.provenance["seconds"].values()) for record in ordered) / 60 / len(ordered),
         memory=max(memory, default=None),
@@ -179,21 +181,19 @@ def _row(records: Mapping[str, Record], label: str) -> Row:
     )
 
 
-def _per_seed(runs: Mapping[int, Sequence[Score]]) -> pd.DataFrame:
-    scores = [{"seed": seed, **{m: getattr(score, m) for m in METRICS}} for seed, run in runs.items() for score in run]
-    return pd.DataFrame(scores).groupby("seed")[list(METRICS)].mean()
+def _per_seed(records: Sequence[Record], **kind: str) -> pd.DataFrame:
+    means = {record.result.seed: record.means(**kind) for record in records}
+    return pd.DataFrame.from_dict(means, orient="index", columns=list(METRICS), dtype=float).rename_axis("seed")
 
 
 def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     """Only models that every seed scored in every trial."""
-    headline = records[0].result.headline["model"]
-    others = sorted({score.model for record in records for score in record.result.scores} - {headline})
-    found = {}
-    for model in [headline, *others]:
-        runs = {record.result.seed: headline_scores(record, model=model) for record in records}
-        if all(len(runs[record.result.seed]) == len(headline_scores(record)) for record in records):
-            found[model] = _per_seed(runs)
-    return found
+    names = [records[0].result.headline["model"], *sorted({model for record in records for model in record.models})]
+    return {
+        model: _per_seed(records, model=model)
+        for model in dict.fromkeys(names)
+        if all(len(record.scores(model=model)) == len(record.scores()) for record in records)
+    }
 
 
 def _chance(chances: Sequence[Mapping[str, float]]) -> Row:
@@ -223,21 +223,17 @@ def _configuration(record: Record) -> str:
 
 
 def _settings(record: Record, config: bool = True) -> dict[str, str]:
-    """Everything that makes a row of its own, flat: the configuration, start weights, what is scored."""
-    weights, headline = record.result.start_weights, record.result.headline
+    """Return everything that makes a row of its own, flat: the settings, start weights, what is scored."""
+    result = record.result
+    weights, headline = result.start_weights, result.headline
     digest = f"@{weights['sha256'][:8]}" if weights["sha256"] else ""
     flat = {
         "weights": weights["source"] + digest,
         **{name: str(headline[name]) for name in ("model", "selection", "feature")},
     }
-    return {**flat, **_flatten(record.result.config)} if config else flat
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        elif prefix or key not in _NOT_A_SETTING:
-            flat[prefix + key] = str(value)
+    if config:
+        committed = committed_defaults(result.format)  # for settings that are newer than the record
+        defaults = {**committed["settings"], "method": committed["methods"].get(result.method, {})}
+        settings = {**flatten(defaults), **flatten(result.config)}
+        flat |= {name: str(value) for name, value in settings.items()}
     return flat

@@ -1,5 +1,5 @@
 """One method a file; the file's name is the method's name on the command line."""
 
-from methods.base import Method, MethodConfig, Stage
+from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 __all__ = ["Method", "MethodConfig", "Stage"]

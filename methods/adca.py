@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.association import UNMATCHED
-from engine.registry import METHODS
-from engine.types import OUTLIER, Clock, Features, PseudoLabels
-from methods.base import Stage
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.components.association import UNMATCHED
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import OUTLIER, Features, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Stage
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 BLOCK = 1 << 22
 """Pairs of images whose similarity is in memory at once."""
@@ -67,15 +67,15 @@ class ADCA(ClusterContrast):
     def stages(cls, config: ADCAConfig) -> tuple[Stage, ...]:
         return warmup(config), Stage("adca", config)
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        labels = super().label(features, clock)
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        labels = super().label(features, progress)
         if not self.config.aggregate:
             return labels
         ballot = votes(features.visible, features.infrared, labels, self.config.threshold)
         return replace(labels, visible_to_infrared=elect(*ballot))
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
-        super().begin_epoch(features, labels, clock)
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        super().begin_epoch(features, labels, progress)
         self.partners = labels.visible_to_infrared
         if self.partners is not None:
             visible, infrared = self.visible_memory.rows, self.infrared_memory.rows

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from components.encoder import TwoStreamEncoder
-from engine.registry import UsageError
-from engine.types import Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Method(nn.Module):
     """Which of :meth:`models` the table shows."""
 
     embeds: tuple[str, ...] = ()
-    """Further :meth:`models` whose features of the training images an epoch begins with, in ``Features.of``."""
+    """Further :meth:`models` whose features of the training images an epoch begins with, in ``Features.by_model``."""
     visible_views: tuple[str, ...] = ("plain", "channel")
-    """Augmentation of each visible view of a batch, by name (see ``components.augment``)."""
+    """Augmentation of each visible view of a batch, by name (see ``usvi_bench.components.augment``)."""
     infrared_views: tuple[str, ...] = ("infrared",)
     """Augmentation of each infrared view of a batch."""
 
@@ -85,28 +85,28 @@ class Method(nn.Module):
         """The phases of a training, in order; the last one is the method itself."""
         return (Stage(cls.__module__.rpartition(".")[2], config),)
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Cluster the training images.
 
         Where processes share a training, rank 0 alone does: what else is kept on ``self`` reaches diagnostics only.
         """
         raise NotImplementedError
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         """Build the memories of this epoch."""
         raise NotImplementedError
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Named losses of one batch. Memories are read as they were before the step."""
         raise NotImplementedError
 
-    def end_step(self, clock: Clock) -> None:
+    def end_step(self, progress: StageProgress) -> None:
         """Move the memories and teachers, after the optimiser has stepped."""
 
-    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
+    def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
         """One iteration; override to take more than one optimiser step."""
-        optimise(self.loss(draw(), clock))
-        self.end_step(clock)
+        optimise(self.loss(next_batch(), progress))
+        self.end_step(progress)
 
     def embed_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Features of all views of a batch in one forward pass, un-normalised.

@@ -12,13 +12,13 @@ from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 
-from components.clustering import centroids
-from components.labelling import Clustering, cluster_each_modality
-from components.memory import ClusterMemory, Update
-from components.neighbours import Search
-from engine.registry import METHODS
-from engine.types import Batch, Clock, Features, Losses, PseudoLabels
-from methods.base import Method, MethodConfig, Stage
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.clustering.labelling import Clustering, cluster_each_modality
+from usvi_bench.components.clustering.neighbours import Search
+from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 TINY = 1e-6
 """Smallest value of what must be above 0."""
@@ -90,31 +90,31 @@ class ClusterContrast(Method):
     visible_memory: ClusterMemory
     infrared_memory: ClusterMemory
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         return cluster_each_modality(features, self.config.clustering)
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
-        self.visible_memory = self.remember(features.visible, labels.visible)
-        self.infrared_memory = self.remember(features.infrared, labels.infrared)
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        self.visible_memory = self.make_memory(features.visible, labels.visible)
+        self.infrared_memory = self.make_memory(features.infrared, labels.infrared)
 
-    def remember(self, features: Tensor, labels: Tensor) -> ClusterMemory:
+    def make_memory(self, features: Tensor, labels: Tensor) -> ClusterMemory:
         """A memory that starts at the clusters' centroids."""
         rows = centroids(features, labels)
         return ClusterMemory(rows, self.config.temperature, self.config.momentum, self.config.update)
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         return self.contrast(*self.embed_batch(batch), batch)
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
         """Each modality's features against its own memory; remembers what the memories will move by."""
         labels = batch.visible.view_labels
-        self.seen = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
+        self.pending_updates = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
         return {
             "visible": self.visible_memory.loss(visible, labels),
             "infrared": self.infrared_memory.loss(infrared, batch.infrared.view_labels),
         }
 
-    def end_step(self, clock: Clock) -> None:
-        visible, infrared = self.seen
+    def end_step(self, progress: StageProgress) -> None:
+        visible, infrared = self.pending_updates
         self.visible_memory.update(*visible)
         self.infrared_memory.update(*infrared)

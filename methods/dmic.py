@@ -14,17 +14,27 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from components.clustering import centroids
-from components.hybrid import joint_centroids
-from components.instance_contrast import InstanceMemory, overwrite
-from components.joint_batches import JointBatches
-from components.labelling import cameras_of_each, cluster_each_modality, cluster_jointly, in_both
-from components.memory import ClusterMemory
-from components.modalities import clustered
-from engine.registry import METHODS
-from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Optimise, PseudoLabels
-from methods.base import Method, Stage
-from methods.cluster_contrast import TINY, ClusterContrastConfig
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.clustering.labelling import cameras_of_each, cluster_each_modality, cluster_jointly, in_both
+from usvi_bench.components.joint_batches import JointBatches
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.hybrid import joint_centroids
+from usvi_bench.components.memory.instance_contrast import InstanceMemory, overwrite
+from usvi_bench.components.modalities import clustered
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import (
+    MODALITIES,
+    OUTLIER,
+    Batch,
+    Features,
+    Losses,
+    NextBatch,
+    Optimise,
+    PseudoLabels,
+    StageProgress,
+)
+from usvi_bench.methods.base import Method, Stage
+from usvi_bench.methods.cluster_contrast import TINY, ClusterContrastConfig
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,9 @@ class DMIC(Method):
             return (Stage("dmic", config.first_phase),)
         return Stage("dmic", config.first_phase, config.intra_epochs), Stage("dmic", config)
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         c = self.config
-        eps, k2 = neighbourhood(c, clock.epoch, clock.epochs)
+        eps, k2 = neighbourhood(c, progress.epoch, progress.epochs)
         apart = cluster_each_modality(features, replace(c.clustering, eps=eps, k2=k2), cameras=c.mie)
         if c.phase == "intra":
             return apart
@@ -138,20 +148,20 @@ class DMIC(Method):
         drawn = in_both(*joint) if c.shared_subset == "mixed" else joint
         return replace(apart, extra={"joint": drawn, "joint_clusters": joint})
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         c = self.config
-        eps, k2 = neighbourhood(c, clock.epoch, clock.epochs)
+        eps, k2 = neighbourhood(c, progress.epoch, progress.epochs)
         self.figures: dict[str, float] = {"eps": eps, "k2": k2}
-        self.seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
+        self.pending_updates: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
         parts: dict[str, tuple[Tensor, Tensor]] = dict(clustered(features, labels).items())
         starts = {name: centroids(*part) for name, part in parts.items()}
         if c.phase == "inter":
-            both, joint = (features.visible, features.infrared), labels.pair("joint_clusters")
+            both, joint = (features.visible, features.infrared), labels["joint_clusters"]
             parts["joint"] = torch.cat(both), torch.cat(joint)
             balanced = c.shared_init == "balanced"
             starts["joint"] = joint_centroids(*both, joint) if balanced else centroids(*parts["joint"])
             self.first_infrared = len(features.visible)
-            self.joint_batches = JointBatches(labels.pair("joint"))
+            self.joint_batches = JointBatches(labels["joint"])
             mixed = torch.cat(in_both(*joint))
             self.figures["joint_clusters"] = len(starts["joint"])
             self.figures["mixed_clusters"] = len(mixed[mixed != OUTLIER].unique())
@@ -162,22 +172,22 @@ class DMIC(Method):
             name: InstanceMemory(*part, c.temperature, c.instance_loss) for name, part in parts.items() if wanted[name]
         }
 
-    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
-        losses = self.loss(draw(), clock)
-        batch = self.joint_batches.next(draw) if self.config.phase == "inter" else None
+    def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
+        losses = self.loss(next_batch(), progress)
+        batch = self.joint_batches.next(next_batch) if self.config.phase == "inter" else None
         if batch is not None and self.config.step_mode == "sequential":
             optimise(losses)
-            self.end_step(clock)
+            self.end_step(progress)
             losses = {}
         if batch is not None:
-            losses |= self.contrast(batch, clock, joint=True)
+            losses |= self.contrast(batch, progress, joint=True)
         optimise(losses)
-        self.end_step(clock)
+        self.end_step(progress)
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
-        return self.contrast(batch, clock)
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        return self.contrast(batch, progress)
 
-    def contrast(self, batch: Batch, clock: Clock, *, joint: bool = False) -> Losses:
+    def contrast(self, batch: Batch, progress: StageProgress, *, joint: bool = False) -> Losses:
         """Both levels (Eq. 13 to 22): each modality against its own memories, or both against the joint ones."""
         c = self.config
         losses: Losses = {}
@@ -188,31 +198,31 @@ class DMIC(Method):
             labels, index = samples.view_labels, (samples.index + offset).repeat(len(samples.views))
             losses[name] = c.cluster_weight * self.clusters[memory].loss(features, labels)
             if memory in self.images:
-                term = self.images[memory].loss(features, index, generator(clock, "instance", name))
+                term = self.images[memory].loss(features, index, generator(progress, "instance", name))
                 losses[f"{name}_instance"] = c.instance_weight * term
-            self.seen.setdefault(memory, []).append((features.detach(), labels, index))
+            self.pending_updates.setdefault(memory, []).append((features.detach(), labels, index))
         return losses
 
     @torch.no_grad()
-    def end_step(self, clock: Clock) -> None:
+    def end_step(self, progress: StageProgress) -> None:
         """Rows become features of the step; those of a joint memory of either modality."""
-        for name, parts in self.seen.items():
+        for name, parts in self.pending_updates.items():
             features, labels, index = (torch.cat(part) for part in zip(*parts, strict=True))
             if self.config.real_time:
-                overwrite(self.clusters[name].rows, features, labels, generator(clock, "clusters", name))
+                overwrite(self.clusters[name].rows, features, labels, generator(progress, "clusters", name))
             else:
                 self.clusters[name].update(features, labels)
             if name in self.images:
-                self.images[name].update(features, index, generator(clock, "images", name))
-        self.seen = {}
+                self.images[name].update(features, index, generator(progress, "images", name))
+        self.pending_updates = {}
 
     def diagnostics(self) -> Mapping[str, float]:
         return self.figures
 
 
-def generator(clock: Clock, *purpose: str) -> Generator:
+def generator(progress: StageProgress, *purpose: str) -> Generator:
     """A source of its own for the draws of one purpose in one step."""
-    return Generator().manual_seed(clock.derive(*purpose))
+    return Generator().manual_seed(progress.seed_for(*purpose))
 
 
 def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, int]:

@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from components.memory import UPDATE_RULES, sequential_update
-from components.modalities import by_modality, clustered, view_labels
-from components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
-from components.sub_centres import SubCentres, gated_mean, multi_centre_loss
-from components.transfer import transferred
-from engine.registry import METHODS, UsageError
-from engine.types import OUTLIER, Batch, Clock, Features, Losses, Modality, PseudoLabels
-from methods.base import Stage
-from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.components.memory.cluster import UPDATE_RULES, sequential_update
+from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss
+from usvi_bench.components.modalities import by_modality, clustered, view_labels
+from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.components.transfer import transferred
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Stage
+from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -113,40 +114,40 @@ class HIL(ClusterContrast):
     def stages(cls, config: HILConfig) -> tuple[Stage, ...]:
         return warmup(config, config.warmup_epochs), Stage("hil", config)
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        own = super().label(features, clock)
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        own = super().label(features, progress)
         if self.config.transfer == "none":
             return own
-        back = self.config.transfer == "alternate" and clock.epoch % 2 == 1
+        back = self.config.transfer == "alternate" and progress.epoch % 2 == 1
         modality: Modality = "infrared" if back else "visible"
         labels = transferred(features, own, modality, self.config.tau)
-        before, after = (by_modality(part.pair())[modality] != OUTLIER for part in (own, labels))
+        before, after = (by_modality(part["clusters"])[modality] != OUTLIER for part in (own, labels))
         self.passed = after.sum() / before.sum()
         return labels
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         c = self.config
         self.agreement: list[Tensor] = []
         self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
         if c.transfer == "none":
-            super().begin_epoch(features, labels, clock)
+            super().begin_epoch(features, labels, progress)
             return
-        pooled = torch.cat([features.visible, features.infrared]), torch.cat(labels.pair())
-        self.visible_memory = self.infrared_memory = self.remember(*pooled)
+        pooled = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
+        self.visible_memory = self.infrared_memory = self.make_memory(*pooled)
         if c.mccl:
             sources = [pooled] if c.mccl_memory == "shared" else clustered(features, labels).values()
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         c = self.config
         features = by_modality(self.embed_batch(batch))
         losses = self.contrast(features["visible"], features["infrared"], batch)
         if c.mccl:
-            weight = c.mccl_weight if clock.progress >= c.mccl_switch else c.mccl_early
+            weight = c.mccl_weight if progress.fraction >= c.mccl_switch else c.mccl_early
             terms = [self.multi_centre(features[m], labels) for m, labels in view_labels(batch).items()]
             losses["mccl"] = 2 * weight * (terms[0] + terms[1])
         if c.neighbours:
-            losses |= self.neighbour_losses(features, batch, clock)
+            losses |= self.neighbour_losses(features, batch, progress)
         return losses
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
@@ -154,7 +155,7 @@ class HIL(ClusterContrast):
         losses = super().contrast(visible, infrared, batch)
         if c.preset == "official" and c.transfer != "none":
             rows = self.visible_memory.rows
-            seen, labels = self.seen[0]
+            seen, labels = self.pending_updates[0]
             later = UPDATE_RULES[c.update](rows, normalize(seen), labels, c.momentum)
             logits = similarity(infrared, rows, later) / c.temperature
             losses["infrared"] = cross_entropy(logits, batch.infrared.view_labels)
@@ -173,7 +174,7 @@ class HIL(ClusterContrast):
             terms.append(gated_mean(losses, agrees if c.gate == "agree" else free))
         return torch.stack(terms).mean()
 
-    def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, clock: Clock) -> Losses:
+    def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, progress: StageProgress) -> Losses:
         """Within each modality, and from visible to infrared in even epochs, back in odd ones."""
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
@@ -188,7 +189,7 @@ class HIL(ClusterContrast):
             return neighbour_loss(features[query], keys, mask, c.neighbour_temperature, later.get(key))
 
         within = term("visible", "visible") + term("infrared", "infrared")
-        even = clock.epoch % 2 == 0
+        even = progress.epoch % 2 == 0
         across = c.visible_damping * term("visible", "infrared") if even else term("infrared", "visible")
         return {"neighbours_within": c.neighbour_weight * within, "neighbours_across": c.neighbour_weight * across}
 
@@ -199,8 +200,8 @@ class HIL(ClusterContrast):
             for m, (features, index) in self.seen_instances.items()
         }
 
-    def end_step(self, clock: Clock) -> None:
-        super().end_step(clock)
+    def end_step(self, progress: StageProgress) -> None:
+        super().end_step(progress)
         if self.config.neighbours:
             self.instances = self.moved_instances()
 

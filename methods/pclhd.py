@@ -15,22 +15,34 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from components.clustering import centroids
-from components.dynamic_memory import DynamicMemory, draw_members
-from components.ema import alpha_for, ema_update, make_teacher
-from components.encoder import TwoStreamEncoder
-from components.hard_memory import HardMemory, farthest_means, released_loss
-from components.hybrid import joint_centroids
-from components.joint_batches import JointBatches
-from components.labelling import cluster_jointly, in_both, modality_of_each
-from components.memory import ClusterMemory
-from components.modalities import by_modality, clustered, view_labels
-from engine.registry import METHODS, UsageError
-from engine.seeding import torch_generator
-from engine.types import MODALITIES, OUTLIER, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels
-from methods.base import Stage, embed_views
-from methods.cluster_contrast import TINY, warmup
-from methods.pgm import PGM, PGMConfig
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.clustering.labelling import cluster_jointly, in_both, modality_of_each
+from usvi_bench.components.ema import alpha_for, ema_update, make_teacher
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.joint_batches import JointBatches
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.dynamic import DynamicMemory, draw_members
+from usvi_bench.components.memory.hard import HardMemory, farthest_means, released_loss
+from usvi_bench.components.memory.hybrid import joint_centroids
+from usvi_bench.components.modalities import by_modality, clustered, view_labels
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.seeding import torch_generator
+from usvi_bench.core.types import (
+    MODALITIES,
+    OUTLIER,
+    Batch,
+    Features,
+    Losses,
+    Modality,
+    NextBatch,
+    Optimise,
+    PseudoLabels,
+    StageProgress,
+)
+from usvi_bench.methods.base import Stage, embed_views
+from usvi_bench.methods.cluster_contrast import TINY, warmup
+from usvi_bench.methods.pgm import PGM, PGMConfig
 
 HARD_SETTINGS = ("centre_weight", "hard_weight", "hinge", "hard_init", "hard_k")
 """What a first stage with hard prototypes depends on."""
@@ -129,36 +141,38 @@ class PCLHD(PGM):
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         return {"teacher": self.teacher, "student": self.encoder}
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         c = self.config
-        labels = super().label(features, clock)
+        labels = super().label(features, progress)
         if not c.joint:
             return labels
         clustering = replace(c.clustering, k1=c.joint_k1, k2=c.joint_k2)
         clusters = cluster_jointly(features, clustering, modality_of_each(features))
         return replace(labels, extra={**labels.extra, "joint": in_both(*clusters), "joint_clusters": clusters})
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         c = self.config
-        super().begin_epoch(features, labels, clock)
-        self.alpha = alpha_for(c.ema_window, clock.iterations)
+        super().begin_epoch(features, labels, progress)
+        self.alpha = alpha_for(c.ema_window, progress.iterations)
         self.figures = super().diagnostics()
-        if c.cross_weight and not self.crossings(clock.epoch):
+        if c.cross_weight and not self.crossings(progress.epoch):
             self.figures = {**self.figures, "cross_skipped": torch.ones(())}
         if c.dynamic:
             self.dynamic_memory = {
-                m: DynamicMemory.of(*part, c.dynamic_slots, c.temperature, torch_generator(clock.derive("slots", m)))
-                for m, part in clustered(features.of["teacher"], labels).items()
+                m: DynamicMemory.of(
+                    *part, c.dynamic_slots, c.temperature, torch_generator(progress.seed_for("slots", m))
+                )
+                for m, part in clustered(features.by_model["teacher"], labels).items()
             }
         if c.joint:
-            clusters = labels.pair("joint_clusters")
+            clusters = labels["joint_clusters"]
             both = features.visible, features.infrared
-            self.joint_memory = self.remember(torch.cat(both), torch.cat(clusters), joint_centroids(*both, clusters))
-            self.joint_batches = JointBatches(labels.pair("joint"))
-            in_mixed = (labels.pair("joint")[0] != OUTLIER).float().mean()
+            self.joint_memory = self.make_memory(torch.cat(both), torch.cat(clusters), joint_centroids(*both, clusters))
+            self.joint_batches = JointBatches(labels["joint"])
+            in_mixed = (labels["joint"][0] != OUTLIER).float().mean()
             self.figures = {**self.figures, "visible_in_mixed": in_mixed}
 
-    def remember(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
+    def make_memory(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
         """A memory that starts at the clusters' centroids, or at given ones."""
         c = self.config
         rows = centroids(features, labels) if rows is None else rows
@@ -167,20 +181,20 @@ class PCLHD(PGM):
         hard = farthest_means(features, labels, rows, c.hard_k) if c.hard_init == "farthest_k" else None
         return HardMemory(rows, hard, c.temperature, c.momentum, c.centre_weight, c.hard_weight, c.hinge)
 
-    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
-        super().step(draw, clock, optimise)
-        batch = self.joint_batches.next(draw) if self.config.joint else None
+    def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
+        super().step(next_batch, progress, optimise)
+        batch = self.joint_batches.next(next_batch) if self.config.joint else None
         if batch is not None:
             optimise(self.joint_loss(batch))
             for features, labels in self.joint_seen:
                 self.joint_memory.update(features, labels)
         ema_update(self.teacher, self.encoder, self.alpha)
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         c = self.config
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
-        losses = self.contrast(*features, batch) | self.cross(student, labels, clock)
+        losses = self.contrast(*features, batch) | self.cross(student, labels, progress)
         with torch.no_grad():  # also where nothing reads it: the teacher's batch normalisation lives by its batches
             self.taught = by_modality(embed_views(self.teacher, batch))
         if c.preset == "official":
@@ -188,16 +202,16 @@ class PCLHD(PGM):
                 losses[target] = released_loss(self.memories[target], student[target], labels[target], crossed)
         asked = self.taught if c.preset == "official" else student
         for modality in MODALITIES if c.dynamic else ():
-            term = self.dynamic_loss(modality, asked[modality], labels[modality], clock)
+            term = self.dynamic_loss(modality, asked[modality], labels[modality], progress)
             losses[f"dynamic_{modality}"] = c.dynamic_weight * term
         return losses
 
-    def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, clock: Clock) -> Tensor:
+    def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
         """Contrast with the dynamic prototypes of a modality."""
         memory, select = self.dynamic_memory[modality], self.config.dyn_select
         if select == "minmax":
             return memory.loss(features, labels)
-        slot = memory.draw_slot(torch_generator(clock.derive("slot", modality)))
+        slot = memory.draw_slot(torch_generator(progress.seed_for("slot", modality)))
         others = self.memories[modality].rows if select == "figure" else None
         return memory.loss_of_one(features, labels, slot, others)
 
@@ -215,12 +229,12 @@ class PCLHD(PGM):
         unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
         return () if self.config.preset == "official" and unmatched else super().crossings(epoch)
 
-    def end_step(self, clock: Clock) -> None:
-        super().end_step(clock)
+    def end_step(self, progress: StageProgress) -> None:
+        super().end_step(progress)
         c = self.config
         if c.dynamic and c.preset == "repaired":
-            for modality, (_, labels) in zip(MODALITIES, self.seen, strict=True):
-                generator = torch_generator(clock.derive("refresh", modality))
+            for modality, (_, labels) in zip(MODALITIES, self.pending_updates, strict=True):
+                generator = torch_generator(progress.seed_for("refresh", modality))
                 drawn = draw_members(labels, c.dynamic_slots, generator, distinct=True)
                 self.dynamic_memory[modality].refresh(self.taught[modality], *drawn)
 

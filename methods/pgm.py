@@ -14,14 +14,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from components.association import UNMATCHED
-from components.crossing import direction, matched, with_partner
-from components.memory import Update
-from components.modalities import by_modality, view_labels
-from engine.registry import METHODS
-from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
-from methods.base import Stage
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.components.association import UNMATCHED
+from usvi_bench.components.crossing import cross_direction, matched, select_matched
+from usvi_bench.components.memory.cluster import Update
+from usvi_bench.components.modalities import by_modality, view_labels
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Stage
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -73,24 +73,26 @@ class PGM(ClusterContrast):
     def stages(cls, config: PGMConfig) -> tuple[Stage, ...]:
         return warmup(config), Stage("pgm", config)
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        return matched(features, super().label(features, clock), self.config.progressive)
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        return matched(features, super().label(features, progress), self.config.progressive)
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
-        super().begin_epoch(features, labels, clock)
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        super().begin_epoch(features, labels, progress)
         self.memories = by_modality((self.visible_memory, self.infrared_memory))
-        self.partners = by_modality(labels.pair("partners"))
+        self.partners = by_modality(labels["partners"])
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         features = self.embed_batch(batch)
-        return self.contrast(*features, batch) | self.cross(by_modality(features), view_labels(batch), clock)
+        return self.contrast(*features, batch) | self.cross(by_modality(features), view_labels(batch), progress)
 
-    def cross(self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], clock: Clock) -> Losses:
+    def cross(
+        self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
+    ) -> Losses:
         """The samples that cross over in this epoch, against their partners' rows."""
         losses: Losses = {}
         self.crossed: dict[Modality, tuple[Tensor, Tensor]] = {}
-        for source, target in self.crossings(clock.epoch):
-            crossed, rows = with_partner(features[source], labels[source], self.partners[source])
+        for source, target in self.crossings(progress.epoch):
+            crossed, rows = select_matched(features[source], labels[source], self.partners[source])
             term = self.memories[target].loss(crossed, rows) if len(rows) else features[source].sum() * 0
             losses[f"cross_{source}"] = self.config.cross_weight * term
             self.crossed[target] = crossed.detach(), rows
@@ -100,14 +102,14 @@ class PGM(ClusterContrast):
         """The modalities whose samples cross over in an epoch, each with the one whose memory they meet."""
         if not self.config.cross_weight:
             return ()
-        there, back = direction(epoch)
+        there, back = cross_direction(epoch)
         return ((there, back), (back, there)) if self.config.crossing == "both" else ((there, back),)
 
-    def end_step(self, clock: Clock) -> None:
+    def end_step(self, progress: StageProgress) -> None:
         if self.config.cross_updates:
             for target, crossed in self.crossed.items():
                 self.memories[target].update(*crossed)
-        super().end_step(clock)
+        super().end_step(progress)
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         paired = torch.cat([self.partners[modality] != UNMATCHED for modality in MODALITIES])

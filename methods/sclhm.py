@@ -16,19 +16,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from components.association import ASSOCIATIONS, UNMATCHED, paired
-from components.crossing import direction
-from components.ema import ema_step, make_teacher
-from components.encoder import TwoStreamEncoder
-from components.hybrid import blend
-from components.labelling import centroids_of, cluster_each_modality
-from components.losses import soft_cross_entropy, teacher_targets
-from components.modalities import by_modality
-from components.shared_update import Seen, adaptive_update, plain_update
-from engine.registry import METHODS
-from engine.types import MODALITIES, Batch, Clock, Features, Losses, Modality, PseudoLabels
-from methods.base import Method, Stage
-from methods.cluster_contrast import TINY, ClusterContrastConfig, warmup
+from usvi_bench.components.association import ASSOCIATIONS, UNMATCHED, paired
+from usvi_bench.components.clustering.labelling import centroids_of, cluster_each_modality
+from usvi_bench.components.crossing import cross_direction
+from usvi_bench.components.ema import ema_step, make_teacher
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.losses import soft_cross_entropy, teacher_targets
+from usvi_bench.components.memory.hybrid import blend
+from usvi_bench.components.memory.shared_update import Seen, adaptive_update, plain_update
+from usvi_bench.components.modalities import by_modality
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Method, Stage
+from usvi_bench.methods.cluster_contrast import TINY, ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ class SCLHM(Method):
     def stages(cls, config: SCLHMConfig) -> tuple[Stage, ...]:
         return warmup(config, config.warmup_epochs), Stage("sclhm", config)
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         c = self.config
         labels = cluster_each_modality(features, c.clustering)
         return paired(labels, ASSOCIATIONS[c.association](*centroids_of(features, labels)))
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         c = self.config
-        (visible, infrared), partners = centroids_of(features, labels), labels.pair("partners")
+        (visible, infrared), partners = centroids_of(features, labels), labels["partners"]
         hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
         memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
         # unit but for rounding; ``ClusterMemory`` makes them so once more, whose equal this is with all parts off
@@ -134,18 +134,18 @@ class SCLHM(Method):
         self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         c = self.config
         student, teacher = self.embed_pair(batch)
         labels = by_modality((batch.visible.view_labels, batch.infrared.labels))
-        self.seen: dict[str, list[Seen]] = {name: [] for name in self.memories}
+        self.pending_updates: dict[str, list[Seen]] = {name: [] for name in self.memories}
         losses: Losses = {m: self.contrast(m, student[m], teacher[m], labels[m]) for m in MODALITIES}
         for modality in MODALITIES if c.hml else ():
             rows = self.hybrid_rows[modality][labels[modality]]
             term = self.contrast("hybrid", student[modality], teacher[modality], rows)
-            losses[f"hybrid_{modality}"] = c.hybrid_weight * self.hybrid_share(modality, clock) * term
+            losses[f"hybrid_{modality}"] = c.hybrid_weight * self.hybrid_weight_for(modality, progress) * term
         if c.cross_weight:
-            losses["cross"] = c.cross_weight * self.cross(student, labels, clock)
+            losses["cross"] = c.cross_weight * self.cross(student, labels, progress)
         return losses
 
     def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
@@ -178,35 +178,35 @@ class SCLHM(Method):
         targets = teacher_targets(labels, soft, c.smoothing if smooth else 0.0, c.consistency)
         belief = soft if c.sscl else logits.detach().softmax(dim=1)
         trust = belief.gather(1, labels[:, None]).squeeze(1)
-        self.seen[memory].append(Seen(student.detach(), labels, trust))
+        self.pending_updates[memory].append(Seen(student.detach(), labels, trust))
         if memory != "hybrid":
             assigned = targets.gather(1, labels[:, None])
             self.figures["consistency"].append(soft.gather(1, labels[:, None]).mean())
             self.figures["moved_mass"].append(1 - assigned.mean())
         return soft_cross_entropy(logits, targets)
 
-    def hybrid_share(self, modality: Modality, clock: Clock) -> float:
+    def hybrid_weight_for(self, modality: Modality, progress: StageProgress) -> float:
         """Weight of a modality in the hybrid loss of this epoch; infrared has the odd epochs when they alternate."""
         if self.config.hybrid_dir == "both":
             return 0.5
-        return float((modality == "infrared") == (clock.epoch % 2 == 1))
+        return float((modality == "infrared") == (progress.epoch % 2 == 1))
 
-    def cross(self, student: dict[Modality, Tensor], labels: dict[Modality, Tensor], clock: Clock) -> Tensor:
+    def cross(self, student: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress) -> Tensor:
         """PGM's alternating contrast with the other modality's memory, which it does not move."""
-        source, target = direction(clock.epoch)
+        source, target = cross_direction(progress.epoch)
         partners = self.partners[source][labels[source]]
         logits = student[source] @ self.memories[target].T / self.config.temperature
         kept = partners != UNMATCHED
         return cross_entropy(logits[kept], partners[kept]) if kept.any() else logits.sum() * 0
 
     @torch.no_grad()
-    def end_step(self, clock: Clock) -> None:
-        ema_step(self.teacher, self.encoder, self.config.ema_window, clock)
-        for name, seen in self.seen.items():
+    def end_step(self, progress: StageProgress) -> None:
+        ema_step(self.teacher, self.encoder, self.config.ema_window, progress)
+        for name, seen in self.pending_updates.items():
             if seen:
-                self.memories[name] = self.updated(self.memories[name], seen)
+                self.memories[name] = self.update_memory(self.memories[name], seen)
 
-    def updated(self, rows: Tensor, seen: list[Seen]) -> Tensor:
+    def update_memory(self, rows: Tensor, seen: list[Seen]) -> Tensor:
         """AMU, or the plain rule; modalities that share a memory have equal say in every row."""
         c = self.config
         if not c.amu:

@@ -17,18 +17,36 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.crossing import direction, matched
-from components.drawn import Drawn
-from components.ema import ema_step, make_teacher, share_statistics
-from components.encoder import TwoStreamEncoder
-from components.instance_discrimination import ImageBank, InstanceSettings
-from components.memory import Update
-from components.modalities import by_modality, clustered
-from components.soft_prototypes import FORMS, Choice, Scope, SoftPrototypes, nearest_prototypes, random_prototypes
-from engine.registry import METHODS, UsageError
-from engine.types import MODALITIES, Batch, Clock, Draw, Features, Losses, Modality, Optimise, PseudoLabels
-from methods.base import Stage
-from methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.components.crossing import cross_direction, matched
+from usvi_bench.components.ema import ema_step, make_teacher, share_statistics
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.memory.cluster import Update
+from usvi_bench.components.memory.instance_batch import InstanceBatch
+from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings
+from usvi_bench.components.memory.soft_prototypes import (
+    LOSSES,
+    Choice,
+    Scope,
+    SoftPrototypes,
+    nearest_prototypes,
+    random_prototypes,
+)
+from usvi_bench.components.modalities import by_modality, clustered
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import (
+    MODALITIES,
+    Batch,
+    Features,
+    Losses,
+    Modality,
+    NextBatch,
+    Optimise,
+    PseudoLabels,
+    StageProgress,
+)
+from usvi_bench.methods.base import Stage
+from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -106,11 +124,11 @@ class Shares:
     prototypes: float
 
     @classmethod
-    def at(cls, c: SoftPrototypeConfig, clock: Clock) -> Shares:
+    def at(cls, c: SoftPrototypeConfig, progress: StageProgress) -> Shares:
         """The progressive schedule: attention moves from instances to centroids, then to soft prototypes."""
         first = c.phase == "first"
-        risen = (0.0 if first else min(1.0, clock.progress / c.prototype_ramp)) if c.scheduled else 1.0
-        weights = c.instance_weights(clock.progress if first else 1.0)
+        risen = (0.0 if first else min(1.0, progress.fraction / c.prototype_ramp)) if c.scheduled else 1.0
+        weights = c.instance_weights(progress.fraction if first else 1.0)
         return cls(*weights, c.prototype_weight * risen if c.prototypes != "none" else 0.0)
 
 
@@ -151,26 +169,26 @@ class SoftPrototype(ClusterContrast):
         student = super().models()
         return student if self.config.phase == "first" else {"teacher": self.teacher, **student}
 
-    def label(self, features: Features, clock: Clock) -> PseudoLabels:
-        labels = super().label(features, clock)
+    def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        labels = super().label(features, progress)
         return matched(features, labels) if self.crosses else labels
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
-        super().begin_epoch(features, labels, clock)
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        super().begin_epoch(features, labels, progress)
         self.memories = by_modality((self.visible_memory, self.infrared_memory))
-        self.shares = Shares.at(self.config, clock)
+        self.shares = Shares.at(self.config, progress)
         if self.crosses:
-            self.partners = by_modality(labels.pair("partners"))
+            self.partners = by_modality(labels["partners"])
         self.banks = {m: ImageBank(*images, self.config) for m, images in clustered(features, labels).items()}
         chosen_in = MODALITIES if self.shares.prototypes else ()
-        self.chosen = {modality: self.choose(modality, clock) for modality in chosen_in}
+        self.chosen = {modality: self.choose(modality, progress) for modality in chosen_in}
         self.figures = [self.prototypes(modality).figures(self.memories[modality].rows) for modality in chosen_in]
 
-    def choose(self, modality: Modality, clock: Clock) -> Choice:
+    def choose(self, modality: Modality, progress: StageProgress) -> Choice:
         """The images that are the prototypes of a modality's clusters in this epoch."""
         c, bank, rows = self.config, self.banks[modality], self.memories[modality].rows
         if c.prototypes == "random":
-            generator = torch.Generator().manual_seed(clock.derive("prototypes", modality))
+            generator = torch.Generator().manual_seed(progress.seed_for("prototypes", modality))
             return random_prototypes(bank.labels, c.slots, generator)
         return nearest_prototypes(rows, bank.rows, bank.labels, c.slots, c.share, c.scope, c.floor)
 
@@ -179,15 +197,17 @@ class SoftPrototype(ClusterContrast):
         temperature = self.config.weight_temperature if self.config.soft_weights else None
         return self.chosen[modality].weighted(self.memories[modality].rows, self.banks[modality].rows, temperature)
 
-    def step(self, draw: Draw, clock: Clock, optimise: Optimise) -> None:
+    def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
         extra = self.config.instance_extra if self.shares.instance else 0
-        optimise(self.loss(draw(extra=extra), clock, extra))
-        self.end_step(clock)
+        optimise(self.loss(next_batch(extra=extra), progress, extra))
+        self.end_step(progress)
 
-    def loss(self, batch: Batch, clock: Clock, extra: int = 0) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress, extra: int = 0) -> Losses:
         """Named losses of a batch whose last ``extra`` images of each modality only instance discrimination sees."""
         parts = zip(MODALITIES, (batch.visible, batch.infrared), self.embed_batch(batch), strict=True)
-        self.drawn: dict[Modality, Drawn] = {m: Drawn.of(samples, rows, extra) for m, samples, rows in parts}
+        self.drawn: dict[Modality, InstanceBatch] = {
+            m: InstanceBatch.of(samples, rows, extra) for m, samples, rows in parts
+        }
         self.weighted = {modality: self.prototypes(modality) for modality in self.chosen}
         losses: Losses = {}
         for modality, drawn in self.drawn.items():
@@ -195,10 +215,10 @@ class SoftPrototype(ClusterContrast):
                 losses[f"{modality}{name}"] = self.shares.contrast * value
             if self.shares.instance:
                 losses[f"{modality}_instances"] = self.shares.instance * self.banks[modality].loss(drawn)
-                if clock.step == 0:
+                if progress.step == 0:
                     self.figures.append({"hardest_negatives": self.banks[modality].hardest_share(drawn)})
         if self.crosses:
-            for name, value in self.classes(*self.across(clock)).items():
+            for name, value in self.classes(*self.across(progress)).items():
                 losses[f"cross{name}"] = self.config.cross_weight * value
         return losses
 
@@ -207,29 +227,29 @@ class SoftPrototype(ClusterContrast):
         share = self.shares.prototypes
         losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
         if share:
-            form = FORMS["extreme" if self.config.prototypes == "random" else self.config.form]
+            form = LOSSES["extreme" if self.config.prototypes == "random" else self.config.form]
             term = form(normalize(features), self.weighted[memory], labels, self.config.temperature)
             losses["_prototypes"] = share * term
         return losses
 
-    def across(self, clock: Clock) -> tuple[Modality, Tensor, Tensor]:
+    def across(self, progress: StageProgress) -> tuple[Modality, Tensor, Tensor]:
         """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
-        source, target = direction(clock.epoch)
+        source, target = cross_direction(progress.epoch)
         drawn = self.drawn[source]
         return target, drawn.features, self.partners[source][drawn.labels]
 
     @torch.no_grad()
-    def end_step(self, clock: Clock) -> None:
+    def end_step(self, progress: StageProgress) -> None:
         c = self.config
         if self.crosses and c.cross_updates:
-            target, features, labels = self.across(clock)
+            target, features, labels = self.across(progress)
             self.memories[target].update(features, labels)
         for modality, drawn in self.drawn.items():
             self.memories[modality].update(drawn.features, drawn.labels)
             if self.shares.instance or self.shares.prototypes:
                 self.banks[modality].update(drawn)
         if c.phase == "second":
-            ema_step(self.teacher, self.encoder, c.ema_window, clock)
+            ema_step(self.teacher, self.encoder, c.ema_window, progress)
             share_statistics(self.teacher, self.encoder)
 
     def diagnostics(self) -> Mapping[str, Tensor]:

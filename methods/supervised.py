@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from components.clustering import centroids
-from components.memory import ClusterMemory, Update
-from engine.registry import METHODS
-from engine.types import Batch, Clock, Features, Losses, PseudoLabels
-from methods.base import Method, MethodConfig
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Method, MethodConfig
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class Supervised(Method):
 
     memory: ClusterMemory
 
-    def begin_epoch(self, features: Features, labels: PseudoLabels, clock: Clock) -> None:
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         everything = torch.cat([features.visible, features.infrared])
         rows = centroids(everything, torch.cat([labels.visible, labels.infrared]))
         self.memory = ClusterMemory(rows, self.config.temperature, self.config.momentum, self.config.update)
 
-    def loss(self, batch: Batch, clock: Clock) -> Losses:
+    def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         visible, infrared = self.embed_batch(batch)
         labels = batch.visible.view_labels, batch.infrared.view_labels
-        self.seen = torch.cat([visible, infrared]).detach(), torch.cat(labels)
+        self.pending_updates = torch.cat([visible, infrared]).detach(), torch.cat(labels)
         return {
             "visible": self.memory.loss(visible, labels[0]),
             "infrared": self.memory.loss(infrared, labels[1]),
         }
 
-    def end_step(self, clock: Clock) -> None:
-        self.memory.update(*self.seen)
+    def end_step(self, progress: StageProgress) -> None:
+        self.memory.update(*self.pending_updates)

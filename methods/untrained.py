@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.registry import METHODS
-from methods.base import Method, MethodConfig, Stage
+from usvi_bench.core.registry import METHODS
+from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 
 @METHODS.register("untrained")

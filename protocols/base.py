@@ -10,16 +10,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import Dataset, ImageTable
-from datasets.cache import Filter
-from engine.registry import UsageError, did_you_mean
-from engine.seeding import numpy_generator
-from engine.types import Modality
-from protocols.metrics import GalleryScores, RankMetrics, Rule, rank_metrics, score_galleries
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.metrics import RANKS
+from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import Dataset, ImageTable
+from usvi_bench.datasets.cache import Filter
+from usvi_bench.protocols.metrics import GalleryScores, RankMetrics, Rule, rank_metrics, score_galleries
 
 SHOTS = (1, 10)
 GALLERIES = ("seeded", "official")
-RANKS = (1, 5, 10, 20)
 RANKING_DEPTH = 20
 """Gallery images kept of every query's ranked list."""
 

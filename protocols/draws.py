@@ -14,8 +14,8 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from datasets.base import ImageTable
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.base import ImageTable
 
 Permutations = NDArray[np.object_]
 """One entry a camera; of it one entry a person: ``[10, n]``, a permutation of ``1 ... n`` for every trial."""

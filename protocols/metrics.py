@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from protocols.precision import average_precisions
-from protocols.ranks import Gallery, Integers, Ranks, Side, best_images, rank_positives
+from usvi_bench.protocols.precision import average_precisions
+from usvi_bench.protocols.ranks import Gallery, Integers, Ranks, Side, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
 BLOCK = 1 << 24

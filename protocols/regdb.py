@@ -10,11 +10,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import Dataset
-from engine.registry import PROTOCOLS, UsageError
-from engine.types import Modality
-from protocols.base import Protocol
-from protocols.metrics import Rule
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import Dataset
+from usvi_bench.protocols.base import Protocol
+from usvi_bench.protocols.metrics import Rule
 
 
 class RegDBProtocol(Protocol):

@@ -12,13 +12,21 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.files import void, write_atomically, write_json
-from engine.registry import UsageError
-from leaderboard.markdown import page
-from leaderboard.record import read_record, write_record
-from reports.ablation_effects import effects_table
-from reports.ablation_table import GRID, Ablation, Line, csv_table, latex_table, markdown_table, read_ablation
-from reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_json, write_text
+from usvi_bench.core.record import read_record, write_record
+from usvi_bench.leaderboard.markdown import page
+from usvi_bench.reports.ablation_effects import effects_table
+from usvi_bench.reports.ablation_table import (
+    GRID,
+    Ablation,
+    Line,
+    csv_table,
+    latex_table,
+    markdown_table,
+    read_ablation,
+)
+from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
 DRAWN = ("mAP", "R1")
 COLOURS = {"mAP": PALETTE[0], "R1": PALETTE[1]}
@@ -59,7 +67,7 @@ def write_ablation(folder: Path) -> Path:
     pictures = [block for name, (title, _) in drawn.items() for block in (f"## {title}", f"![{title}]({name}.png)")]
     text = page(*_head(ablation), markdown_table(ablation), *_notes(ablation), *_effects(ablation), *pictures)
     for name, content in (("csv", csv_table(ablation)), ("tex", latex_table(ablation)), ("md", text)):
-        _write(folder / f"table.{name}", content)
+        write_text(folder / f"table.{name}", content)
     for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
         if old.stem not in drawn:
             old.unlink()
@@ -187,7 +195,11 @@ def _others(line: Line, key: str) -> frozenset[tuple[str, Any]]:
 def _head(ablation: Ablation) -> Iterator[str]:
     about = ablation.about
     yield f"# Ablation: {ablation.title}"
-    changed = f" All rows: `{' '.join(about['settings'])}`." if about["settings"] else ""
+    changed = (
+        f" All rows: `{' '.join(f'{name}={value}' for name, value in about['settings'].items())}`."
+        if about["settings"]
+        else ""
+    )
     yield f"Data: {about['data']}. Setting: {about['setting']}.{changed}"
 
 
@@ -222,7 +234,3 @@ def _effects(ablation: Ablation) -> Iterator[str]:
             "setting alone: its main effect where the rows hold all combinations. Percent, ± sample standard deviation "
             "over the n seeds that all these pairs have."
         )
-
-
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: void(file.write(text.encode())))

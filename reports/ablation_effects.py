@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboard.markdown import signed, table
-from reports.ablation_table import Ablation, Line
+from usvi_bench.leaderboard.markdown import signed, table
+from usvi_bench.reports.ablation_table import Ablation, Line
 
 SHOWN = ("R1", "mAP")
 _UNKNOWN = object()
@@ -52,11 +52,11 @@ def effects(ablation: Ablation) -> list[Effect]:
     """
     distinct = {repr(sorted(line.values.items())): line for line in reversed(ablation.lines) if len(line.scores)}
     lines = list(reversed(distinct.values()))
-    usual = {key: value for line in lines for key, value in line.values.items() if key not in line.settings}
+    defaults = {key: value for line in lines for key, value in line.values.items() if key not in line.settings}
     compared: dict[tuple[str, str], list[tuple[Line, Line]]] = {}
     for other, line in product(lines, lines):
         match [key for key in line.values if line.values[key] != other.values[key]]:
-            case [key] if line.values[key] == usual.get(key, _UNKNOWN) and _seeds(line, other):
+            case [key] if line.values[key] == defaults.get(key, _UNKNOWN) and _seeds(line, other):
                 compared.setdefault((key, repr(other.values[key])), []).append((line, other))
     found = []
     for (key, _), pairs in compared.items():
@@ -64,7 +64,7 @@ def effects(ablation: Ablation) -> list[Effect]:
         if len(pairs) >= PAIRS and seeds:
             gains = [(line.scores - other.scores).loc[sorted(seeds)] for line, other in pairs]
             mean = pd.concat(gains).groupby(level=0).mean()
-            found.append(Effect(key, usual[key], pairs[0][1].values[key], len(pairs), mean))
+            found.append(Effect(key, defaults[key], pairs[0][1].values[key], len(pairs), mean))
     return found
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboard.markdown import MISSING, percent, signed, table
-from leaderboard.record import METRICS, Record, headline_scores, read_record
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record, read_record
+from usvi_bench.leaderboard.markdown import MISSING, percent, signed, table
 
 GRID = "grid.json"
 """What names the rows of an ablation and their runs, in its folder."""
@@ -149,11 +150,7 @@ def _line(folder: Path, row: Mapping[str, Any]) -> Line:
             records[int(seed)] = read_record(run / "record.json")
         else:
             missing[int(seed)] = _why(run)
-    scores = {
-        seed: {m: sum(getattr(s, m) for s in found) / len(found) for m in METRICS}
-        for seed, record in records.items()
-        if (found := headline_scores(record))
-    }
+    scores = {seed: means for seed, record in records.items() if (means := record.means())}
     return Line(
         name=row["name"],
         settings=row["settings"],

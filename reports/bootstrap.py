@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.seeding import numpy_generator
-from protocols.base import QueryScores
+from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.protocols.base import QueryScores
 
 RESAMPLES = 10_000
 LEVEL = 0.95

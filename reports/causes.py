@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from reports.bootstrap import mean_interval
-from reports.colours import difference
-from reports.evaluation import SavedEvaluation
-from reports.style import NEUTRAL, PALETTE, SMALL, WRONG, new_figure, shared_legend
+from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.reports.bootstrap import mean_interval
+from usvi_bench.reports.colours import difference
+from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, WRONG, new_figure, shared_legend
 
 GROUND_TRUTH = "ground_truth.csv"
 CLOTHES = ("top", "bottom", "pattern")

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from leaderboard.record import METRICS, headline_scores
-from leaderboard.table import gallery_words
-from reports import tsne
-from reports.curves import series_of
-from reports.groups import Group, comparable, paired, scope
-from reports.page import Picture, Report, Section, Table, rounded, write
-from reports.pictures import Album, may_be_shown
-from reports.report import report_on
-from reports.side_by_side import differences_figure, overlay_figure
-from reports.sources import Source
-from reports.style import styled
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.leaderboard.table import gallery_words
+from usvi_bench.reports import tsne
+from usvi_bench.reports.curves import series_of
+from usvi_bench.reports.groups import Group, comparable, paired, scope
+from usvi_bench.reports.page import Picture, Report, Section, Table, rounded, write
+from usvi_bench.reports.pictures import Album, may_be_shown
+from usvi_bench.reports.report import report_on
+from usvi_bench.reports.runs import Source
+from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
+from usvi_bench.reports.style import styled
 
 
 def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Path:
@@ -205,7 +205,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
 
 def _entry(source: Source) -> dict[str, Any]:
     result = source.record.result
-    scores = headline_scores(source.record)
-    means = {metric: fmean(getattr(s, metric) for s in scores) if scores else None for metric in ("mAP", "R1")}
+    found = source.record.means()
+    means = {metric: found.get(metric) for metric in ("mAP", "R1")}
     named = {"name": source.name, "label": f"{source.label} ({result.protocol})", "folder": source.name}
     return {**named, "method": result.method, "protocol": result.protocol, "seed": result.seed, **rounded(means)}

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from datasets.base import ImageTable
-from reports.evaluation import SavedEvaluation
-from reports.ranking import Images
-from reports.style import NEUTRAL, SMALL, WRONG, new_figure
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.reports.ranking import Images
+from usvi_bench.reports.style import NEUTRAL, SMALL, WRONG, new_figure
 
 SHOWN = 8
 """Pairs in the figure and in the table."""

@@ -13,8 +13,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-from engine.types import MODALITIES
-from reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, SMALL, new_figure, shared_legend
+from usvi_bench.core.types import MODALITIES
+from usvi_bench.reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, SMALL, new_figure, shared_legend
 
 Line = dict[str, Any]
 """One line of a journal."""

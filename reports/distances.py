@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reports.evaluation import Sample
-from reports.style import RIGHT, WRONG, new_figure, shared_legend
+from usvi_bench.protocols.evaluation_file import Sample
+from usvi_bench.reports.style import RIGHT, WRONG, new_figure, shared_legend
 
 BINS = 60
 KINDS = {"visible-visible": (False, False), "infrared-infrared": (True, True), "visible-infrared": (False, True)}

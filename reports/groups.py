@@ -8,10 +8,9 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from engine.registry import UsageError
-from leaderboard.record import headline_scores
-from reports.bootstrap import Difference, Unit, paired_difference
-from reports.sources import Source
+from usvi_bench.core.errors import UsageError
+from usvi_bench.reports.bootstrap import Difference, Unit, paired_difference
+from usvi_bench.reports.runs import Source
 
 ALL_PAIRS_UP_TO = 5
 """Methods of which every pair is compared; of more, each is compared with the best."""
@@ -32,8 +31,7 @@ class Group:
 
     def values(self, metric: str) -> list[float]:
         """The headline of each seed, mean over folds and trials; seeds without one are left out."""
-        scores = [[getattr(score, metric) for score in headline_scores(run.record)] for run in self.runs]
-        return [fmean(values) for values in scores if values]
+        return [means[metric] for run in self.runs if (means := run.record.means())]
 
     @property
     def place(self) -> float:

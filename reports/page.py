@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from engine.files import write_json
-from leaderboard.markdown import MISSING, page, table
-from reports.style import save_figure, stamp, write_bytes
+from usvi_bench.core.files import write_bytes, write_json
+from usvi_bench.leaderboard.markdown import MISSING, page, table
+from usvi_bench.reports.style import save_figure, stamp
 
 SCHEMA = 1
 DIAGNOSIS = "**Diagnosis only**: drawn with true identities; it has no influence on training or scores."

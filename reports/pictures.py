@@ -9,11 +9,11 @@ from typing import Any
 
 from PIL import Image
 
-from datasets.base import ImageTable
-from engine.types import MODALITIES
-from leaderboard.record import Record
-from reports.evaluation import SavedEvaluation
-from reports.style import write_bytes
+from usvi_bench.core.files import write_bytes
+from usvi_bench.core.record import Record
+from usvi_bench.core.types import MODALITIES
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.protocols.evaluation_file import SavedEvaluation
 
 FOLDER = "pictures"
 SIZE = (64, 128)

@@ -12,9 +12,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets.base import ImageTable
-from reports.evaluation import DEPTH, SavedEvaluation
-from reports.style import NEUTRAL, RIGHT, SMALL, WIDTH, WRONG, empty_figure
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
+from usvi_bench.reports.style import NEUTRAL, RIGHT, SMALL, WIDTH, WRONG, empty_figure
 
 Images = Callable[[Path], NDArray[np.uint8]]
 """Picture ``[H, W, 3]`` of an image file; OSError where it cannot be had."""

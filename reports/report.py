@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from leaderboard.markdown import MISSING, counted
-from leaderboard.record import METRICS, Record, headline_scores, missing_trials
-from leaderboard.table import gallery_words
-from reports.page import Report, Section, Table, write
-from reports.pictures import Album, may_be_shown
-from reports.retrieval import retrieval
-from reports.sources import Source, find_sources
-from reports.style import styled
-from reports.training import training
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.markdown import MISSING, counted
+from usvi_bench.leaderboard.table import gallery_words
+from usvi_bench.reports.page import Report, Section, Table, write
+from usvi_bench.reports.pictures import Album, may_be_shown
+from usvi_bench.reports.retrieval import retrieval
+from usvi_bench.reports.runs import Source, find_sources
+from usvi_bench.reports.style import styled
+from usvi_bench.reports.training import training
 
 
 def write_report(run: Path, output: Path | None = None, with_pictures: bool = False) -> Path:
@@ -67,7 +67,7 @@ def _summary(record: Record) -> Iterator[str]:
     yield f"Data: {result.dataset['description']} (fingerprint `{result.dataset['fingerprint'][:22]}`)."
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound, not a competitor."
-    lacking = missing_trials(record)
+    lacking = record.missing_trials
     if lacking:
         yield f"**Incomplete**: headline trials are missing in {', '.join(f'fold {fold}' for fold in lacking)}."
 
@@ -82,7 +82,7 @@ def _scores(record: Record) -> Table:
 
 def _averaged(record: Record) -> str:
     result = record.result
-    done = headline_scores(record)
+    done = record.scores()
     folds = len({score.fold for score in done})
     kind = result.headline
     return (
@@ -98,8 +98,8 @@ def _score_row(record: Record, model: str, selection: str) -> list[str | float |
     marks = ["headline"] if (model, selection) == (headline["model"], headline["selection"]) else []
     if selection == "oracle":
         marks.append("best epoch by test score, not a result")
-    scores = headline_scores(record, model=model, selection=selection)
-    means = [100 * fmean(getattr(score, metric) for score in scores) if scores else None for metric in METRICS]
+    found = record.means(model=model, selection=selection)
+    means = [100 * found[metric] if found else None for metric in METRICS]
     return [f"{model} ({', '.join(marks)})" if marks else model, *means]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from reports import causes, confusion, distances, ranking, tsne
-from reports.evaluation import DEPTH, SavedEvaluation
-from reports.page import Cell, Picture, Report, Section, Table
-from reports.pictures import Album
-from reports.ranking import Images, open_image
-from reports.sources import Source
+from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
+from usvi_bench.reports import causes, confusion, distances, ranking, tsne
+from usvi_bench.reports.page import Cell, Picture, Report, Section, Table
+from usvi_bench.reports.pictures import Album
+from usvi_bench.reports.ranking import Images, open_image
+from usvi_bench.reports.runs import Source
 
 LISTED = 500
 """Ranked lists in the JSON; of more queries, as many that are evenly spaced by average precision."""

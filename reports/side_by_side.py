@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from reports.bootstrap import Difference, Unit
-from reports.curves import from_zero, series_of
-from reports.groups import Group
-from reports.style import LOOKS, NEUTRAL, SMALL, new_figure, shared_legend
+from usvi_bench.reports.bootstrap import Difference, Unit
+from usvi_bench.reports.curves import from_zero, series_of
+from usvi_bench.reports.groups import Group
+from usvi_bench.reports.style import LOOKS, NEUTRAL, SMALL, new_figure, shared_legend
 
 CURVES = {
     "clusters visible": "visible clusters",

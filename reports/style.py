@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from engine.files import void, write_atomically
+from usvi_bench.core.files import write_bytes
 
 PALETTE: list[tuple[float, float, float]] = seaborn.color_palette("colorblind")
 VISIBLE, INFRARED = PALETTE[0], PALETTE[3]
@@ -153,8 +153,3 @@ def save_figure(figure: Figure, path: Path) -> None:
     )  # last: it changes the resolution
     for kind, made in (("svg", vector), ("png", raster)):
         write_bytes(path.with_name(f"{path.name}.{kind}"), made.getvalue())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file atomically."""
-    write_atomically(path, lambda file: void(file.write(content)))

@@ -7,10 +7,10 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
-from reports import curves
-from reports.curves import Line
-from reports.page import Picture, Report, Section
-from reports.sources import Source
+from usvi_bench.reports import curves
+from usvi_bench.reports.curves import Line
+from usvi_bench.reports.page import Picture, Report, Section
+from usvi_bench.reports.runs import Source
 
 
 def training(source: Source, report: Report) -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from seaborn import color_palette, desaturate
 from sklearn.manifold import TSNE
 
-from reports.evaluation import IMAGES, Sample
-from reports.style import MARKERS, NEUTRAL, SMALL, WIDTH, new_figure
+from usvi_bench.protocols.evaluation_file import IMAGES, Sample
+from usvi_bench.reports.style import MARKERS, NEUTRAL, SMALL, WIDTH, new_figure
 
 PEOPLE = 20
 """Identities in a figure."""

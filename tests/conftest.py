@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datasets.synthetic import ensure, parse
+from usvi_bench.synthetic import ensure, parse
 
 TINY = "synthetic:size=tiny"
 

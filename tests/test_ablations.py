@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from engine.config import CONFIGS, build
-from engine.registry import METHODS
+from usvi_bench.core.registry import METHODS
+from usvi_bench.engine.load_config import CONFIGS, build
 
 GRIDS = sorted((CONFIGS / "ablations").rglob("*.py"))
 

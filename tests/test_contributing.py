@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import methods
-from engine.cli import main
-from engine.registry import METHODS
+from usvi_bench import methods
+from usvi_bench.cli.main import main
+from usvi_bench.core.registry import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = "cross_contrast"

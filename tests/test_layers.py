@@ -3,53 +3,118 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN = {"components", "datasets", "engine", "leaderboard", "methods", "protocols", "reports", "run"}
-VOCABULARY = {"engine.types", "engine.seeding", "engine.registry", "engine.measuring"}
-BASICS = VOCABULARY | {"engine.files"}
-ALLOWED = {
-    "components": VOCABULARY | {"components"},
-    "methods": VOCABULARY | {"components", "methods"},
-    "datasets": BASICS | {"datasets", "engine.memory"},
-    "protocols": BASICS | {"protocols", "datasets"},
-    "leaderboard": BASICS | {"leaderboard"},
-    "reports": BASICS
-    | {"engine.journal", "engine.options", "reports", "leaderboard", "protocols.base", "datasets.base"},
+PACKAGE = "usvi_bench"
+BELOW = {
+    "core": set(),
+    "synthetic": {"core"},
+    "datasets": {"core", "synthetic"},
+    "components": {"core"},
+    "methods": {"core", "components"},
+    "protocols": {"core", "datasets"},
+    "engine": {"core", "synthetic", "datasets", "components", "methods", "protocols"},
+    "leaderboard": {"core"},
+    "sweep": {"core", "datasets", "engine"},
+    "reports": {"core", "synthetic", "datasets", "protocols", "engine", "leaderboard"},
+    "cli": {"core", "synthetic", "datasets", "engine", "leaderboard", "sweep", "reports"},
 }
+BELOW["analysis"] = set(BELOW) - {"cli"}
+BELOW["benchmarks"] = set(BELOW) - {"cli", "analysis"}
+"""Folders that the files of a folder may import, beside their own; the first one is the ground floor."""
+
+
+def judged(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:
+    """Dotted names of all modules that a file imports, wherever in it; ``from a import b`` counts as ``a.b``."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            assert not node.level, f"{path}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("folder", sorted(ALLOWED))
-def test_a_layer_imports_only_what_lies_below_it(folder: str) -> None:
-    allowed = ALLOWED[folder]
-    for path in (ROOT / folder).rglob("*.py"):
+def _file(parts: list[str]) -> Path | None:
+    place = ROOT.joinpath(*parts)
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if parts and file.is_file()), None)
+
+
+@cache
+def files_of(path: Path) -> frozenset[Path]:
+    """Files of the project that a file imports."""
+    found = set()
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == PACKAGE:
+            submodule = _file(parts[1:])
+            found |= {file for file in (submodule or _file(parts[1:-1]),) if file}
+    return frozenset(found - {path})
+
+
+@pytest.mark.parametrize("folder", sorted(BELOW))
+def test_a_folder_imports_only_what_lies_below_it(folder: str) -> None:
+    files = judged(folder)
+    assert files, f"there is nothing to judge in {folder}"
+    own = 0
+    for path in files:
         for name in imported(path):
-            if name.split(".")[0] in OWN:
-                fine = name in allowed or name.split(".")[0] in allowed
-                assert fine, f"{path.relative_to(ROOT)} imports {name}"
+            parts = name.split(".")
+            if parts[0] == PACKAGE and len(parts) > 1:
+                own += 1
+                assert parts[1] in BELOW[folder] | {folder}, f"{path.relative_to(ROOT)} imports {name}"
+    assert own, f"no file of {folder} imports a module of the project: the names have changed"
 
 
-def test_mmengine_is_imported_by_the_registry_and_the_configuration_only() -> None:
+def test_every_folder_of_code_is_judged() -> None:
+    linked = {path.name for path in (ROOT / PACKAGE).iterdir() if path.is_symlink()}
+    assert linked == set(BELOW) | {"configs"}
+    for name in linked:
+        assert (ROOT / PACKAGE / name).readlink() == Path("..") / name, "links are relative, to work in any checkout"
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    graph = {path: files_of(path) for folder in BELOW for path in judged(folder)}
+    assert sum(map(len, graph.values())) > 500, "imports were not found"
+    done: set[Path] = set()
+
+    def visit(path: Path, above: tuple[Path, ...]) -> None:
+        circle = [str(file.relative_to(ROOT)) for file in above[above.index(path) :]] if path in above else []
+        assert not circle, f"imports go in a circle: {' -> '.join(circle)}"
+        if path not in done:
+            for other in graph.get(path, ()):
+                visit(other, (*above, path))
+            done.add(path)
+
+    for path in graph:
+        visit(path, ())
+
+
+def test_nothing_is_imported_by_a_bare_folder_name() -> None:
+    """A bare name would load a module twice, and in place of another library's of that name."""
+    files = [path for folder in (*BELOW, "tests", PACKAGE) for path in judged(folder)]
+    for path in [*files, ROOT / "run.py"]:
+        for name in imported(path):
+            assert name.split(".")[0] not in BELOW, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_mmengine_is_imported_by_the_registry_and_the_settings_only() -> None:
     users = {
         str(path.relative_to(ROOT))
-        for folder in OWN - {"run"}
-        for path in (ROOT / folder).rglob("*.py")
+        for folder in BELOW
+        for path in judged(folder)
         if any(name.split(".")[0] == "mmengine" for name in imported(path))
     }
-    assert users == {"engine/registry.py", "engine/config.py"}
+    assert users == {"core/registry.py", "engine/load_config.py"}
 
 
 def test_the_door_is_small() -> None:

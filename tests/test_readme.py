@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import COMMANDS, parser
-from engine.config import load_config
-from engine.registry import METHODS, PROTOCOLS
+from usvi_bench.cli.main import COMMANDS
+from usvi_bench.cli.train import parser
+from usvi_bench.core.registry import METHODS, PROTOCOLS
+from usvi_bench.engine.load_config import load_config, parse_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -33,7 +34,7 @@ def test_every_command_is_understood(command: str) -> None:
     assert options.method in [*METHODS.names(), "cross_contrast"]
     assert options.protocol in PROTOCOLS.names()
     if options.method in METHODS.names():
-        load_config(options.method, options.protocol, profile="sysu", settings=options.set)
+        load_config(options.method, options.protocol, profile="sysu", settings=parse_settings(options.settings))
 
 
 def test_every_make_target_that_is_named_exists() -> None:
@@ -57,4 +58,4 @@ def test_the_methods_table_names_every_method() -> None:
 
 def test_the_ablation_rows_of_the_docs_are_settings() -> None:
     for settings in re.findall(r"^\| [^|]+ \| `(method\.[^`]*)` \|$", (ROOT / "docs/methods.md").read_text(), re.M):
-        load_config("sclhm", "sysu_all", profile="sysu", settings=settings.split())
+        load_config("sclhm", "sysu_all", profile="sysu", settings=parse_settings(settings.split()))

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.resnet import GroupedBatchNorm
+from usvi_bench.components.encoder.resnet import GroupedBatchNorm
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["engine.cli", "methods.base"])
+_CONTEXT.set_forkserver_preload(["usvi_bench.cli.train", "usvi_bench.methods.base"])
 """Modules are imported once; a fork of a test process itself would inherit the threads of its libraries."""
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.registry import UsageError
-from leaderboard.markdown import MISSING
-from reports.ablation_table import GRID
-from reports.site.grid import Cell, Grid, Line
+from usvi_bench.core.errors import UsageError
+from usvi_bench.leaderboard.markdown import MISSING
+from usvi_bench.reports.ablation_table import GRID
+from usvi_bench.reports.site.grid import Cell, Grid, Line
 
 TABLE = "table.md"
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaderboard.build import BESIDE, lacking
-from leaderboard.knobs import Sweep, sweep_rows
-from leaderboard.markdown import MISSING
-from leaderboard.published import Published, counterpart, footnote
-from leaderboard.record import METRICS, Record
-from leaderboard.significance import leaders
-from leaderboard.table import IDENTITY_MARK, PROTOCOLS, Row, Table
-from reports.site.grid import Cell, Grid, Line, Link, figure_cell, interval
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.build import BESIDE, lacking
+from usvi_bench.leaderboard.knobs import Sweep, sweep_rows
+from usvi_bench.leaderboard.markdown import MISSING
+from usvi_bench.leaderboard.published import Published, find_published, footnote
+from usvi_bench.leaderboard.significance import leaders
+from usvi_bench.leaderboard.table import IDENTITY_MARK, PROTOCOLS, Row, Table
+from usvi_bench.reports.site.grid import Cell, Grid, Line, Link, figure_cell, interval
 
 COLUMNS = ("Method", "n", *METRICS, "mAP ± sd", "min", "MiB", "Runs")
 REMARKS = {"untrained": "reference", "supervised": "upper bound", "": "reference"}
@@ -25,7 +26,7 @@ def board_grid(table: Table, published: Sequence[Published]) -> Grid:
     beside = {
         row.label: entry
         for row in table.rows
-        if not key.synthetic and (entry := counterpart(published, row.method, key.protocol, key.shots)) is not None
+        if not key.synthetic and (entry := find_published(published, row.method, key.protocol, key.shots)) is not None
     }
     columns = list(COLUMNS)
     if beside:
@@ -54,7 +55,7 @@ def sweep_grid(sweep: Sweep) -> Grid:
         links = [
             Link(f"{level:g}/{seed}", run_page(record), f"{line.label}, {sweep.knob}={level:g}, seed {seed}")
             for level, row in line.rows.items()
-            if level != sweep.usual
+            if level != sweep.base_level
             for seed, record in zip(row.values.index, row.records, strict=False)
         ]
         lines.append(Line([*cells, Cell("" if links else MISSING, links=links)], quiet=not next(iter(rows)).competes))

@@ -11,22 +11,30 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from engine.files import StorageError
-from leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
-from leaderboard.knobs import Sweep, split
-from leaderboard.published import EVIDENCE, Published, choose, counterpart, footnote, read_figures
-from leaderboard.record import Record
-from leaderboard.significance import BOLD_RULE
-from leaderboard.table import Table, tables
-from reports.report import write_report
-from reports.site.ablations import AblationPage, find_ablations
-from reports.site.board import board_grid, board_json, protocol_name, run_page, section_id, sweep_grid
-from reports.site.field import field_grids, field_json, field_legend, field_panels
-from reports.site.grid import Grid
-from reports.site.methods import MethodPage, read_methods
-from reports.site.render import HERE, render
-from reports.site.runs import command_of, report_context, report_files, run_facts, runs_grid, score_grid, settings_of
-from reports.site.sources import REPORT, RunSource, find_runs, read_json
+from usvi_bench.core.errors import StorageError
+from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
+from usvi_bench.leaderboard.knobs import Sweep, split
+from usvi_bench.leaderboard.published import EVIDENCE, Published, choose, find_published, footnote, read_figures
+from usvi_bench.leaderboard.significance import BOLD_RULE
+from usvi_bench.leaderboard.table import Table, tables
+from usvi_bench.reports.report import write_report
+from usvi_bench.reports.site.ablations import AblationPage, find_ablations
+from usvi_bench.reports.site.board import board_grid, board_json, protocol_name, run_page, section_id, sweep_grid
+from usvi_bench.reports.site.field import field_grids, field_json, field_legend, field_panels
+from usvi_bench.reports.site.find_runs import REPORT, RunSource, find_runs, read_json
+from usvi_bench.reports.site.grid import Grid
+from usvi_bench.reports.site.methods import MethodPage, read_methods
+from usvi_bench.reports.site.render import HERE, render
+from usvi_bench.reports.site.runs import (
+    command_of,
+    report_context,
+    report_files,
+    run_facts,
+    runs_grid,
+    score_grid,
+    settings_of,
+)
 
 PLOTLY = "plotly.min.js"
 REFUSAL = (
@@ -159,7 +167,7 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
         lines = [line for line, row in zip(grid.lines, table.rows, strict=True) if row.method == method.name]
         if lines:
             places.append((section_id(table), Grid(grid.caption, grid.columns, lines)))
-    found = [counterpart(content.published, method.name, protocol, 1) for protocol in field_grids(content.published)]
+    found = [find_published(content.published, method.name, protocol, 1) for protocol in field_grids(content.published)]
     return {
         "places": places,
         "runs": runs_grid("Runs", [run for run in content.runs if run.record.result.method == method.name]),

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leaderboard.field_plot import draw_marks, draw_panel
-from leaderboard.markdown import MISSING
-from leaderboard.published import METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
-from leaderboard.table import PROTOCOLS
-from reports.site.grid import Cell, Grid, Line
+from usvi_bench.leaderboard.field_plot import draw_marks, draw_panel
+from usvi_bench.leaderboard.markdown import MISSING
+from usvi_bench.leaderboard.published import METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
+from usvi_bench.leaderboard.table import PROTOCOLS
+from usvi_bench.reports.site.grid import Cell, Grid, Line
 
 COLUMNS = ("Method", "Venue", "Year", "Labels", "Cameras", "Evidence", *METRIC_COLUMNS)
 

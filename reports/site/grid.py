@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from leaderboard.markdown import MISSING
+from usvi_bench.leaderboard.markdown import MISSING
 
 
 class Link(NamedTuple):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ast
 import re
-import runpy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from usvi_bench.core.environment import ROOT
+from usvi_bench.core.settings import flatten
+from usvi_bench.engine.load_config import read_file
+
 _LABELLED = re.compile(r"(?:^|(?<=\s))\*\*([A-Z][^*]+)\*\*")
 
 
@@ -139,14 +141,11 @@ def _words(heading: str) -> set[str]:
 
 
 def _grid(path: Path) -> dict[str, str]:
-    rows = runpy.run_path(str(path))["rows"] if path.exists() else {}
-    return {name: " ".join(_settings(row)) or "(as configured)" for name, row in rows.items()}
+    rows = read_file(path)["rows"] if path.exists() else {}
+    return {
+        name: " ".join(_word(*item) for item in flatten(row).items()) or "(as configured)" for name, row in rows.items()
+    }
 
 
-def _settings(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """``name=value`` as ``--set`` takes them."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}={str(value).lower() if isinstance(value, bool) else value}"
+def _word(name: str, value: Any) -> str:
+    return f"{name}={str(value).lower() if isinstance(value, bool) else value}"

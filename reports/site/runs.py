@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
-from typing import Any, cast
+from typing import Any
 
-from leaderboard.build import lacking
-from leaderboard.markdown import MISSING, counted
-from leaderboard.record import METRICS, Record, headline_scores
-from leaderboard.table import gallery_words
-from reports.site.board import protocol_name
-from reports.site.grid import Cell, Grid, Line, Link, figure_cell
-from reports.site.sources import RunSource
+from usvi_bench.core.environment import ROOT
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record
+from usvi_bench.core.settings import flatten
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.leaderboard.build import lacking
+from usvi_bench.leaderboard.markdown import MISSING, counted
+from usvi_bench.leaderboard.table import gallery_words
+from usvi_bench.reports.site.board import protocol_name
+from usvi_bench.reports.site.find_runs import RunSource
+from usvi_bench.reports.site.grid import Cell, Grid, Line, Link, figure_cell
 
-ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = Path("engine/weights")
-"""Where the suite keeps starting weights of its own."""
 IN_RECORD = ("scores", "made")
 """Sections of a report that say what the page shows of the record anyway."""
 EXPLORED = ("tsne", "rankings")
@@ -48,18 +49,12 @@ def _gallery(record: Record) -> tuple[int | None, str]:
 
 
 def command_of(record: Record) -> str:
-    """The command that repeats a run with the code of its commit; the folder of real data is written ``DIR``."""
-    result, synthetic = record.result, record.result.dataset["synthetic"]
-    spec = None if synthetic is None else synthetic.get("spec", {})
-    data = "DIR" if spec is None else ":".join(["synthetic", ",".join(f"{k}={v}" for k, v in spec.items())])
-    weights = result.start_weights["source"]
-    words = ["--method", result.method, "--protocol", result.protocol, "--seed", str(result.seed)]
-    words += ["--setting", result.setting, "--data", data.rstrip(":")]
-    # the suite's own weights have had other endings
-    shipped = any((ROOT / SHIPPED).glob(f"{Path(weights).stem}.*"))
-    words += ["--weights", (SHIPPED / weights).as_posix() if shipped else weights]
-    chosen = cast(list[str], record.provenance.get("chosen", []))
-    return shlex.join(["python", "run.py", *words, *chosen])
+    """Return the command that repeats a run with the code of its commit."""
+    experiment = Experiment.from_record(record)
+    weights = Path(experiment.weights or "")
+    if weights.is_relative_to(ROOT):
+        experiment = replace(experiment, weights=weights.relative_to(ROOT).as_posix())
+    return shlex.join(["python", "run.py", *experiment.words()])
 
 
 def score_grid(record: Record) -> Grid:
@@ -67,15 +62,15 @@ def score_grid(record: Record) -> Grid:
     result = record.result
     lines = []
     for model, selection in dict.fromkeys((score.model, score.selection) for score in result.scores):
-        scores = headline_scores(record, model=model, selection=selection)
-        if not scores:
+        found = record.means(model=model, selection=selection)
+        if not found:
             continue
         head = (model, selection) == (result.headline["model"], result.headline["selection"])
         tag = "headline" if head else "best epoch by test score, no result" if selection == "oracle" else ""
-        means = [figure_cell(fmean(getattr(score, metric) for score in scores)) for metric in METRICS]
+        means = [figure_cell(found[metric]) for metric in METRICS]
         lines.append(Line([Cell(model, tag=tag), *means], quiet=not head))
     lines.append(Line([Cell("chance"), *(figure_cell(result.chance.get(metric)) for metric in METRICS)], quiet=True))
-    done = headline_scores(record)
+    done = record.scores()
     folds = len({score.fold for score in done})
     note = f"Percent; mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}. One seed, hence no spread."
     return Grid(
@@ -85,15 +80,7 @@ def score_grid(record: Record) -> Grid:
 
 def settings_of(record: Record) -> list[tuple[str, str]]:
     """The resolved configuration, flat."""
-    return sorted(_flat(record.result.config))
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, str(value)
+    return sorted((name, str(value)) for name, value in flatten(record.result.config).items())
 
 
 def runs_grid(caption: str, runs: Sequence[RunSource]) -> Grid:
@@ -107,7 +94,7 @@ def runs_grid(caption: str, runs: Sequence[RunSource]) -> Grid:
 
 
 def _run_line(run: RunSource) -> Line:
-    result, scores = run.record.result, headline_scores(run.record)
+    result, means = run.record.result, run.record.means()
     minutes = sum(run.record.provenance["seconds"].values()) / 60
     name = run.name.removeprefix("local/")
     return Line(
@@ -116,7 +103,7 @@ def _run_line(run: RunSource) -> Line:
             Cell(links=[Link(result.method, f"methods/{result.method}.html")]),
             Cell(result.protocol),
             Cell(str(result.seed), result.seed),
-            *(figure_cell(fmean(getattr(s, m) for s in scores) if scores else None) for m in ("R1", "mAP", "mINP")),
+            *(figure_cell(means.get(m)) for m in ("R1", "mAP", "mINP")),
             Cell(f"{minutes:.1f}", round(minutes, 4)),
             Cell("yes" if run.has_report else MISSING, float(run.has_report)),
         ],

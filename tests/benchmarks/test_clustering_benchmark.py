@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import clustering
-from benchmarks.clustering import label_agreement, list_differences
-from benchmarks.features import people, purity
-from benchmarks.naive_clustering import naive_jaccard, naive_labels, naive_lists
+from usvi_bench.benchmarks import clustering
+from usvi_bench.benchmarks.clustering import label_agreement, list_differences
+from usvi_bench.benchmarks.features import people, purity
+from usvi_bench.benchmarks.naive_clustering import naive_jaccard, naive_labels, naive_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +20,7 @@ pytest.importorskip("faiss")
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.clustering", *options]
+    command = [sys.executable, "-m", "usvi_bench.benchmarks.clustering", *options]
     patient = {
         **os.environ,
         "OMP_WAIT_POLICY": "passive",

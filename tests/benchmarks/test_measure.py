@@ -13,7 +13,7 @@ EXAMPLE = """
 import os
 import numpy as np
 import torch
-from benchmarks.measure import measured
+from usvi_bench.benchmarks.measure import measured
 
 inputs = np.ones((4000, 4000))  # 122 MiB that the child shares
 
@@ -53,7 +53,7 @@ def test_a_child_is_timed_and_its_memory_counted() -> None:
 
 
 def test_the_machine_is_described_without_its_name() -> None:
-    from benchmarks.measure import machine
+    from usvi_bench.benchmarks.measure import machine
 
     described = machine(torch.device("cpu"))
     assert described["cores"] >= 1

@@ -12,7 +12,11 @@ def test_it_measures_every_case_and_agrees_with_the_loop(tmp_path: Path) -> None
     file = tmp_path / "scoring.json"
     options = ["--people", "4", "--sizes", "400", "--repeats", "2", "--json", str(file)]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scoring", *options], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "usvi_bench.benchmarks.scoring", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(file.read_text())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.synthetic_speed import Speed, measure, rows
-from datasets.synthetic.spec import SyntheticSpec
-from engine.registry import UsageError
+from usvi_bench.benchmarks.synthetic_speed import Speed, measure, rows
+from usvi_bench.core.errors import UsageError
+from usvi_bench.synthetic.spec import SyntheticSpec
 
 
 def test_a_sample_gives_a_rate_and_sizes_follow_from_it() -> None:

@@ -1,4 +1,4 @@
-"""What the training benchmark computes beside the clock."""
+"""What the training benchmark computes beside the progress."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
-from benchmarks import reference_loop, training
-from benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_flops
-from benchmarks.methods import PARENT
-from benchmarks.reference_loop import Pictures, SampleMemory, Size
-from benchmarks.training import HEADER, Watch, beside, rows, warm_seconds
-from components.encoder import EncoderConfig, build_encoder
-from components.memory import ClusterMemory
-from datasets.base import ImageTable
-from methods.cluster_contrast import ClusterContrastConfig
+from usvi_bench.benchmarks import reference_loop, training
+from usvi_bench.benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_flops
+from usvi_bench.benchmarks.methods import PARENT
+from usvi_bench.benchmarks.reference_loop import Pictures, SampleMemory, Size
+from usvi_bench.benchmarks.training import HEADER, Watch, beside, rows, warm_seconds
+from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.methods.cluster_contrast import ClusterContrastConfig
 
 CPU = torch.device("cpu")
 SMALL = EncoderConfig("small", width=8)

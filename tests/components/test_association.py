@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.association import _match_progressively, match, mutual_match, nearest_match, sinkhorn_match
+from usvi_bench.components.association import _match_progressively, match, mutual_match, nearest_match, sinkhorn_match
 
 
 def wave(n: int, a: float) -> Tensor:

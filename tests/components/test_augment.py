@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.augment import (
+from usvi_bench.components.augment import (
     ERASED,
     LUMA,
     MEAN,
@@ -13,13 +13,13 @@ from components.augment import (
     AugmentConfig,
     augment,
     crop,
-    draw,
     draw_box,
     erase,
     normalise,
     recolour,
+    sample_params,
 )
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
 
 H, W = 12, 6
 
@@ -41,15 +41,15 @@ def test_normalise_is_the_loop():
 
 def test_crop_is_the_loop():
     images, pad = photographs(40), 3
-    draws = draw(40, H, W, "plain", AugmentConfig(pad=pad), generator())
-    found = crop(images, draws.top, draws.left, draws.flip, pad).numpy()
-    assert draws.flip.any()
-    assert not draws.flip.all()
+    params = sample_params(40, H, W, "plain", AugmentConfig(pad=pad), generator())
+    found = crop(images, params.top, params.left, params.flip, pad).numpy()
+    assert params.flip.any()
+    assert not params.flip.all()
     for b, image in enumerate(images.numpy()):
         padded = np.zeros((H + 2 * pad, W + 2 * pad, 3), dtype=np.uint8)
         padded[pad:-pad, pad:-pad] = image
-        cut = padded[draws.top[b] : draws.top[b] + H, draws.left[b] : draws.left[b] + W]
-        assert np.array_equal(found[b], cut[:, ::-1] if draws.flip[b] else cut)
+        cut = padded[params.top[b] : params.top[b] + H, params.left[b] : params.left[b] + W]
+        assert np.array_equal(found[b], cut[:, ::-1] if params.flip[b] else cut)
 
 
 def test_erase_is_the_loop():
@@ -88,30 +88,30 @@ def test_luma_value():
 def test_augment_is_its_steps_in_order(view):
     images, config = photographs(16), AugmentConfig(pad=2)
     found = augment(images, view, config, generator(3))
-    draws = draw(16, H, W, view, config, generator(3))
-    expected = erase(normalise(crop(images, draws.top, draws.left, draws.flip, 2)), draws.box)
+    params = sample_params(16, H, W, view, config, generator(3))
+    expected = erase(normalise(crop(images, params.top, params.left, params.flip, 2)), params.box)
     assert found.shape == (16, 3, H, W)
     assert found.dtype == torch.float32
-    assert torch.equal(found, recolour(expected, draws.channel))
+    assert torch.equal(found, recolour(expected, params.channel))
 
 
 def test_draws_have_the_published_distributions():
     config = AugmentConfig()
-    draws = draw(20_000, 288, 144, "infrared", config, generator())
-    for offset in (draws.top, draws.left):
+    params = sample_params(20_000, 288, 144, "infrared", config, generator())
+    for offset in (params.top, params.left):
         assert torch.bincount(offset, minlength=21) / 20_000 == pytest.approx(np.full(21, 1 / 21), abs=0.006)
-    assert draws.flip.double().mean().item() == pytest.approx(0.5, abs=0.015)
-    assert (draws.box[:, 2] > 0).double().mean().item() == pytest.approx(0.5, abs=0.015)
-    shares = torch.bincount(draws.channel, minlength=5) / 20_000
+    assert params.flip.double().mean().item() == pytest.approx(0.5, abs=0.015)
+    assert (params.box[:, 2] > 0).double().mean().item() == pytest.approx(0.5, abs=0.015)
+    shares = torch.bincount(params.channel, minlength=5) / 20_000
     assert shares.tolist() == pytest.approx([0.25, 0.25, 0.25, 0.125, 0.125], abs=0.015)
-    exchange = draw(20_000, 288, 144, "channel", config, generator()).channel
+    exchange = sample_params(20_000, 288, 144, "channel", config, generator()).channel
     assert (torch.bincount(exchange, minlength=5) / 20_000).tolist() == pytest.approx([1 / 3] * 3 + [0, 0], abs=0.015)
-    assert (draw(100, 288, 144, "plain", config, generator()).channel == UNCHANGED).all()
+    assert (sample_params(100, 288, 144, "plain", config, generator()).channel == UNCHANGED).all()
 
 
 def test_draws_are_independent_of_each_other():
-    draws = draw(20_000, 288, 144, "infrared", AugmentConfig(), generator())
-    columns = [draws.top, draws.left, draws.flip, draws.box[:, 2] > 0, draws.channel]
+    params = sample_params(20_000, 288, 144, "infrared", AugmentConfig(), generator())
+    columns = [params.top, params.left, params.flip, params.box[:, 2] > 0, params.channel]
     correlation = torch.corrcoef(torch.stack([column.double() for column in columns]))
     assert (correlation - torch.eye(5)).abs().max() < 0.03
 

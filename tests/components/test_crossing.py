@@ -4,20 +4,20 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from components.association import match
-from components.crossing import direction, matched, with_partner
-from components.memory import ClusterMemory
-from engine.types import Features, PseudoLabels
+from usvi_bench.components.association import match
+from usvi_bench.components.crossing import cross_direction, matched, select_matched
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.core.types import Features, PseudoLabels
 
 
 def test_visible_samples_cross_over_in_even_epochs_and_infrared_ones_in_odd() -> None:
-    assert [direction(epoch) for epoch in range(4)] == [("visible", "infrared"), ("infrared", "visible")] * 2
+    assert [cross_direction(epoch) for epoch in range(4)] == [("visible", "infrared"), ("infrared", "visible")] * 2
 
 
 def test_samples_go_to_the_row_of_their_cluster_s_partner() -> None:
     features = torch.arange(10.0).view(5, 2).requires_grad_()
     labels, partners = torch.tensor([2, 0, 1, 2, 0]), torch.tensor([3, -1, 0])
-    kept, rows = with_partner(features, labels, partners)
+    kept, rows = select_matched(features, labels, partners)
     expected = [(f, int(partners[y])) for f, y in zip(features, labels, strict=True) if partners[y] >= 0]
     assert rows.tolist() == [row for _, row in expected] == [0, 3, 0, 3]
     assert torch.equal(kept, torch.stack([f for f, _ in expected]))
@@ -27,7 +27,7 @@ def test_samples_go_to_the_row_of_their_cluster_s_partner() -> None:
 
 
 def test_no_sample_may_have_a_partner() -> None:
-    kept, rows = with_partner(torch.ones(2, 3), torch.tensor([0, 0]), torch.tensor([-1, 4]))
+    kept, rows = select_matched(torch.ones(2, 3), torch.tensor([0, 0]), torch.tensor([-1, 4]))
     assert kept.shape == (0, 3)
     assert rows.shape == (0,)
 
@@ -44,7 +44,7 @@ def test_clusters_are_matched_by_the_rows_that_memories_start_with(progressive: 
         for f, part in ((visible, labels.visible), (infrared, labels.infrared))
     ]
     expected = match(*rows, progressive)
-    assert all(torch.equal(*pair) for pair in zip(found.pair("partners"), expected, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(found["partners"], expected, strict=True))
     assert torch.equal(found.visible_to_infrared, expected[0])  # type: ignore[arg-type]
-    assert found.pair() == labels.pair()
+    assert found["clusters"] == labels["clusters"]
     assert bool((expected[0] < 0).any()) != progressive

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from components.ema import alpha_for, ema_coefficient, ema_step, ema_update, make_teacher, share_statistics
-from engine.types import Clock
+from usvi_bench.components.ema import alpha_for, ema_coefficient, ema_step, ema_update, make_teacher, share_statistics
+from usvi_bench.core.types import StageProgress
 
 
 def network() -> nn.Sequential:
@@ -62,7 +62,7 @@ def test_a_step_averages_all_students_then_a_fraction_of_the_stage(step: int, ol
     before = teacher[0].weight.clone()
     with torch.no_grad():
         student[0].weight += 1
-    ema_step(teacher, student, 0.2, Clock(step // 5, 4, step % 5, 5, 0))
+    ema_step(teacher, student, 0.2, StageProgress(step // 5, 4, step % 5, 5, 0))
     torch.testing.assert_close(teacher[0].weight, before + (1 - old))
 
 

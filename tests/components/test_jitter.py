@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.jitter import _everywhere, _where_due, apply_jitter, jitter
+from usvi_bench.components.jitter import _everywhere, _where_due, apply_jitter, jitter
 
 
 def generator(seed: int = 0) -> torch.Generator:

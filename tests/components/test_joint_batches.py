@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.joint_batches import JointBatches
-from components.sampling import TooFewClustersError
-from engine.registry import UsageError
-from engine.types import Batch, Samples
+from usvi_bench.components.joint_batches import JointBatches
+from usvi_bench.components.sampling import TooFewClustersError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Batch, Samples
 
 NOBODY, SOMEBODY = torch.full((4,), -1), torch.tensor([-1, 0, 0, 1])
 NONE = torch.zeros(0, dtype=torch.int64)

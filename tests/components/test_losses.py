@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from components.losses import smoothed_targets, soft_cross_entropy, teacher_targets
+from usvi_bench.components.losses import smoothed_targets, soft_cross_entropy, teacher_targets
 
 
 def unit(values):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:

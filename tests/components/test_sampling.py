@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.sampling import PKSampler
-from engine.registry import UsageError
+from usvi_bench.components.sampling import PKSampler
+from usvi_bench.core.errors import UsageError
 
 
 def sampler(labels, cameras, clusters, instances, seed=0) -> PKSampler:

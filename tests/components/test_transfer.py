@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from components.clustering import centroids
-from components.transfer import transfer_labels, transferred
-from engine.registry import UsageError
-from engine.types import Features, Modality, PseudoLabels
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.transfer import transfer_labels, transferred
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Features, Modality, PseudoLabels
 
 
 def waves(rows: int, width: int, shift: float) -> Tensor:
@@ -86,7 +86,7 @@ def test_one_modality_takes_the_clusters_of_the_other(modality: Modality) -> Non
         if modality == "visible"
         else (own.visible, transfer_labels(*infrared, centroids(*visible), 0.5))
     )
-    assert all(torch.equal(*pair) for pair in zip(new.pair(), expected, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(new["clusters"], expected, strict=True))
     assert new.visible_to_infrared is not None
     for k, partner in enumerate(new.visible_to_infrared.tolist()):
         assert partner == (k if k in new.visible and k in new.infrared else -1)

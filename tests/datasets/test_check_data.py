@@ -6,8 +6,8 @@ import shutil
 import pytest
 from trees import write_regdb, write_sysu
 
-from datasets.check import describe
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.check import describe_folder
 
 
 def row(text, name):
@@ -17,7 +17,7 @@ def row(text, name):
 
 
 def test_sysu_counts_listed_people_only(tmp_path):
-    text = describe(write_sysu(tmp_path / "SYSU-MM01"))
+    text = describe_folder(write_sysu(tmp_path / "SYSU-MM01"))
     assert "SYSU-MM01 layout, real images" in text
     header = next(line for line in text.splitlines() if line.startswith("split"))
     assert header.split() == ["split", "people", "visible", "infrared", *(f"cam{c}" for c in range(1, 7))]
@@ -30,7 +30,7 @@ def test_sysu_counts_listed_people_only(tmp_path):
 
 
 def test_the_published_data_set_is_complete(published):
-    text = describe(published)
+    text = describe_folder(published)
     assert row(text, "train") == [296, 20284, 9929, 4721, 5753, 5929, 4821, 4989, 4000]
     assert text.endswith("complete: all counts are the published ones")
 
@@ -40,7 +40,7 @@ def test_an_incomplete_tree_is_described_and_not_refused(tmp_path):
     shutil.rmtree(root / "cam6")
     (root / "exp" / "val_id.txt").write_text("x")
     (root / "synthetic.json").write_text("{")
-    text = describe(root)
+    text = describe_folder(root)
     assert "no folder cam6" in text
     assert "val_id.txt" in text
     assert "not valid JSON" in text
@@ -49,15 +49,15 @@ def test_an_incomplete_tree_is_described_and_not_refused(tmp_path):
 
 def test_an_almost_empty_tree_is_described(tmp_path):
     (tmp_path / "cam1").mkdir()
-    assert "no folder cam2" in describe(tmp_path)
+    assert "no folder cam2" in describe_folder(tmp_path)
     (tmp_path / "regdb" / "Visible").mkdir(parents=True)
-    text = describe(tmp_path / "regdb")
+    text = describe_folder(tmp_path / "regdb")
     assert "no split" in text
     assert "no folder Thermal" in text
 
 
 def test_regdb_has_a_row_for_every_fold_and_split(tmp_path):
-    text = describe(write_regdb(tmp_path / "RegDB"))
+    text = describe_folder(write_regdb(tmp_path / "RegDB"))
     assert "RegDB layout" in text
     assert row(text, "fold 1 train") == row(text, "fold 2 test") == [2, 4, 4]
     assert "people 2 of 206" in text
@@ -66,22 +66,22 @@ def test_regdb_has_a_row_for_every_fold_and_split(tmp_path):
 def test_long_lists_are_cut(tmp_path):
     root = write_regdb(tmp_path / "RegDB", people=24)
     shutil.rmtree(root / "Thermal")
-    text = describe(root)
+    text = describe_folder(root)
     assert "and 29 more" in text  # 48 images and the folder itself, of which 20 are shown
 
 
 def test_a_generated_tree_is_called_synthetic(tmp_path):
     root = write_sysu(tmp_path / "any")
     (root / "synthetic.json").write_text(json.dumps({"images": 58}))
-    assert "synthetic people" in describe(root)
-    assert describe(root).endswith("complete: all counts are the generated ones")
+    assert "synthetic people" in describe_folder(root)
+    assert describe_folder(root).endswith("complete: all counts are the generated ones")
     (root / "cam6" / "0003" / "0001.jpg").unlink()
-    assert "images 57 of 58 (1 fewer)" in describe(root)
+    assert "images 57 of 58 (1 fewer)" in describe_folder(root)
 
 
 def test_a_folder_without_data_says_what_was_looked_for(tmp_path):
     write_regdb(tmp_path / "RegDB")
-    text = describe(tmp_path)
+    text = describe_folder(tmp_path)
     assert "holds no known data set" in text
     assert "SYSU-MM01: cam1" in text
     assert f"there is a folder {tmp_path / 'RegDB'}" in text
@@ -89,4 +89,4 @@ def test_a_folder_without_data_says_what_was_looked_for(tmp_path):
 
 def test_a_wrong_path_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no such folder"):
-        describe(tmp_path / "none")
+        describe_folder(tmp_path / "none")

@@ -8,8 +8,9 @@ import types
 import pytest
 from trees import write_regdb, write_sysu
 
-from datasets.source import open_dataset
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.open import open_dataset
+from usvi_bench.synthetic.spec import SyntheticSpec, parse
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def generator(tmp_path, monkeypatch):
     """A generator in place of the real one; remembers what it was asked for."""
-    module = types.ModuleType("datasets.synthetic")
+    module = types.ModuleType("usvi_bench.synthetic")
     module.calls = []
 
     def ensure(layout, spec, cache, progress):
@@ -34,8 +35,8 @@ def generator(tmp_path, monkeypatch):
         (root / "synthetic.json").write_text(json.dumps({"spec": {"size": "small", "seed": 0}}))
         return root
 
-    module.parse, module.ensure = (lambda text: f"parsed {text}"), ensure
-    monkeypatch.setitem(sys.modules, "datasets.synthetic", module)
+    module.parse, module.ensure = parse, ensure
+    monkeypatch.setitem(sys.modules, "usvi_bench.synthetic", module)
     return module
 
 
@@ -114,7 +115,7 @@ def test_auto_ends_with_synthetic_people_and_says_so(here, tmp_path, monkeypatch
     assert sentence == "synthetic people in the layout of SYSU-MM01 (size=small, seed=0)"
     first = said.splitlines()[0]
     assert first == "using synthetic people: no SYSU-MM01 in data/SYSU-MM01 or in USVI_DATA (not set)"
-    assert generator.calls == [("sysu", "parsed synthetic", tmp_path / "cache" / "synthetic")]
+    assert generator.calls == [("sysu", SyntheticSpec(), tmp_path / "cache" / "synthetic")]
     monkeypatch.setenv("USVI_DATA", str(write_regdb(tmp_path / "RegDB")))
     assert f"USVI_DATA ({tmp_path / 'RegDB'})" in opened("sysu", "auto")[2]
 
@@ -140,7 +141,7 @@ def test_the_sentence_is_the_same_however_the_tree_was_found(here, generator):
 
 def test_knobs_reach_the_generator(generator):
     _, _, said = opened("regdb", "synthetic:size=tiny,seed=3")
-    assert generator.calls[0][:2] == ("regdb", "parsed synthetic:size=tiny,seed=3")
+    assert generator.calls[0][:2] == ("regdb", SyntheticSpec(size="tiny", seed=3))
     assert "10 of 10 images" in said
 
 
@@ -154,7 +155,7 @@ def test_a_full_disk_under_the_generator_is_reported(generator):
 
 
 def test_the_real_generator_writes_what_the_reader_reads():
-    synthetic = pytest.importorskip("datasets.synthetic")
+    synthetic = pytest.importorskip("usvi_bench.synthetic")
     if not hasattr(synthetic, "ensure"):
         pytest.skip("the generator is not there")
     data, sentence = open_dataset("regdb", "synthetic:size=tiny")

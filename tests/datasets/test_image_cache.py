@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from trees import write_noise
 
-from datasets.cache import BLOCK, cache_folder, decoded
-from datasets.tree import table_of
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.cache import BLOCK, cache_folder, decoded
+from usvi_bench.datasets.tree import table_of
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from trees import REGDB_LISTS, write_regdb
 
-from datasets.regdb import RegDB
-from engine.registry import DATASETS, UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.regdb import RegDB
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from trees import write_id_lists, write_sysu
 
-from datasets.sysu import Sysu, read_ids
-from engine.registry import DATASETS, UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.sysu import Sysu, read_ids
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 from mmengine.config import Config
 
-from components.ema import alpha_for
-from engine.config import CONFIGS, RunConfig, TrainConfig, build, digest, load_config, parse_setting
-from engine.registry import METHODS, UsageError
+from usvi_bench.components.ema import alpha_for
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.settings import digest
+from usvi_bench.engine.config import RunConfig, TrainConfig
+from usvi_bench.engine.load_config import CONFIGS, build, load_config, parse_settings
 
 PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
 
@@ -43,23 +46,28 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
         for profile, iterations, eps in (("sysu", 200, 0.6), ("regdb", 100, 0.3)):
             c = loaded(method, profile)
             assert (c.train.infrared_clusters, c.train.visible_clusters, c.train.instances) == (16, 8, 16)
-            assert (c.train.iterations, c.hyper.eps, c.encoder.bn_groups) == (iterations, eps, 4)  # type: ignore[attr-defined]
+            assert (c.train.iterations, c.method_config.eps, c.encoder.bn_groups) == (iterations, eps, 4)  # type: ignore[attr-defined]
             assert (c.encoder.non_local, c.augment.jitter) == ((True, 0.5) if method == "pgm" else (False, 0.0))
     pgm = {profile: loaded("pgm", profile) for profile in ("sysu", "regdb")}
     assert [(c.train.epochs, c.train.drop_epochs(c.train.epochs)) for c in pgm.values()] == [(50, 20), (30, 10)]
-    assert [(c.hyper.update, c.hyper.momentum) for c in pgm.values()] == [("hard", 0.2), ("sequential", 0.2)]  # type: ignore[attr-defined]
-    released = [loaded(method, "sysu").hyper for method in ("adca", "sclhm")]
+    assert [(c.method_config.update, c.method_config.momentum) for c in pgm.values()] == [
+        ("hard", 0.2),
+        ("sequential", 0.2),
+    ]  # type: ignore[attr-defined]
+    released = [loaded(method, "sysu").method_config for method in ("adca", "sclhm")]
     assert [c.normalise_features for c in released] == [False, False]  # type: ignore[attr-defined]
     assert not released[0].normalise_rows  # type: ignore[attr-defined]
     hil = {profile: loaded("hil", profile) for profile in ("sysu", "regdb")}
-    lengths = [[s.epochs or c.train.epochs for s in METHODS.get("hil").stages(c.hyper)] for c in hil.values()]
+    lengths = [[s.epochs or c.train.epochs for s in METHODS.get("hil").stages(c.method_config)] for c in hil.values()]
     assert [(own, c.train.iterations) for own, c in zip(lengths, hil.values(), strict=True)] == [
         ([60, 30], 100),
         ([30, 30], 50),
     ]
     short = load_config("hil", "sysu_all", profile="sysu", setting="paper", schedule="full_short")
-    assert [s.epochs for s in METHODS.get("hil").stages(short.hyper)] == [None, None], "a schedule is for all stages"
-    first = METHODS.get("pgm").stages(pgm["sysu"].hyper)[0]
+    assert [s.epochs for s in METHODS.get("hil").stages(short.method_config)] == [None, None], (
+        "a schedule is for all stages"
+    )
+    first = METHODS.get("pgm").stages(pgm["sysu"].method_config)[0]
     assert (first.config.momentum, first.config.update) == (0.2, "sequential")
 
 
@@ -77,10 +85,10 @@ def test_real_data_has_the_published_schedule() -> None:
     assert (sysu.train.epochs, sysu.train.iterations, sysu.train.drop_epochs(50)) == (50, 200, 20)
     assert (sysu.train.visible_clusters, sysu.train.infrared_clusters, sysu.train.instances) == (8, 8, 16)
     assert (sysu.train.lr, sysu.train.weight_decay, sysu.train.lr_factor) == (3.5e-4, 5e-4, 0.1)
-    assert (sysu.hyper.eps, regdb.hyper.eps) == (0.6, 0.3)  # type: ignore[attr-defined]
+    assert (sysu.method_config.eps, regdb.method_config.eps) == (0.6, 0.3)  # type: ignore[attr-defined]
     for profile, protocol in (("sysu", "sysu_all"), ("regdb", "regdb_v2i")):
         c = load_config("sclhm", protocol, profile=profile)
-        assert alpha_for(c.hyper.ema_window, c.train.epochs * c.train.iterations) == pytest.approx(0.999)  # type: ignore[attr-defined]
+        assert alpha_for(c.method_config.ema_window, c.train.epochs * c.train.iterations) == pytest.approx(0.999)  # type: ignore[attr-defined]
     assert (regdb.train.iterations, regdb.train.visible_clusters) == (100, 4)
 
 
@@ -93,9 +101,9 @@ def test_every_method_setting_of_a_profile_is_known_to_some_method(profile: str)
 
 def test_overrides_win_and_take_the_type_of_their_field() -> None:
     settings = ["train.epochs=3", "method.eps=0.45", "data.folds=1,2", "data.check_counts=false", "evaluate_every=2"]
-    config = load_config("cluster_contrast", "regdb_i2v", profile="regdb", settings=settings)
+    config = load_config("cluster_contrast", "regdb_i2v", profile="regdb", settings=parse_settings(settings))
     assert config.train.epochs == 3
-    assert config.hyper.eps == 0.45  # type: ignore[attr-defined]
+    assert config.method_config.eps == 0.45  # type: ignore[attr-defined]
     assert config.data.folds == (1, 2)
     assert config.data.check_counts is False
     assert config.evaluate_every == 2
@@ -103,8 +111,10 @@ def test_overrides_win_and_take_the_type_of_their_field() -> None:
 
 def test_optional_values_accept_none_and_a_number() -> None:
     for text, value in (("none", None), ("7", 7)):
-        config = load_config("sclhm", "sysu_all", profile="sysu", settings=[f"method.warmup_epochs={text}"])
-        assert config.hyper.warmup_epochs == value  # type: ignore[attr-defined]
+        config = load_config(
+            "sclhm", "sysu_all", profile="sysu", settings=parse_settings([f"method.warmup_epochs={text}"])
+        )
+        assert config.method_config.warmup_epochs == value  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -131,13 +141,13 @@ def test_optional_values_accept_none_and_a_number() -> None:
         ("protocol.shots=3", "protocol.shots=3: choose 1 or 10"),
         ("train=3", "'train' is a group of settings"),
         ("epochs", "give it as name=value"),
-        ("evaluate_every=-1", "must be 0 or more"),
+        ("evaluate_every=-1", "evaluate_every=-1 must be at least 0"),
         ("data.folds=one", "data.folds=one: expected a whole number"),
     ],
 )
 def test_a_wrong_setting_stops_with_its_name_and_the_remedy(setting: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        load_config("cluster_contrast", "sysu_all", profile="sysu", settings=[setting])
+        load_config("cluster_contrast", "sysu_all", profile="sysu", settings=parse_settings([setting]))
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
 
@@ -153,8 +163,15 @@ def test_schedules_are_fractions_of_the_stage() -> None:
     assert [TrainConfig().drop_epochs(n) for n in (50, 30, 10, 2, 1)] == [20, 12, 4, 1, 1]
 
 
-def test_parse_setting_nests_and_keeps_equal_signs_of_the_value() -> None:
-    assert parse_setting("a.b.c=1=2") == {"a": {"b": {"c": "1=2"}}}
+def test_the_value_of_a_setting_may_hold_an_equal_sign_and_the_last_value_counts() -> None:
+    assert parse_settings(["a.b=0", "a.b.c=1=2", "a.b=1"]) == {"a.b": "1", "a.b.c": "1=2"}
+
+
+def test_settings_are_given_as_text_or_typed() -> None:
+    typed = {"train.epochs": 3, "method.eps": 0.45, "data.folds": (1, 2), "data.check_counts": False}
+    text = {"train.epochs": "3", "method.eps": "0.45", "data.folds": "1,2", "data.check_counts": "false"}
+    one, two = (load_config("pgm", "sysu_all", profile="sysu", settings=settings) for settings in (typed, text))
+    assert one == two
 
 
 def test_build_refuses_a_value_of_the_wrong_kind() -> None:
@@ -168,6 +185,6 @@ def test_the_digest_depends_on_content_only() -> None:
 
 
 def test_threads_are_no_part_of_the_resolved_settings() -> None:
-    one = load_config("sclhm", "sysu_all", profile="sysu", settings=["engine.threads=1"])
-    two = load_config("sclhm", "sysu_all", profile="sysu", settings=["engine.threads=2"])
-    assert one.resolved() == two.resolved()
+    one = load_config("sclhm", "sysu_all", profile="sysu", settings=parse_settings(["engine.threads=1"]))
+    two = load_config("sclhm", "sysu_all", profile="sysu", settings=parse_settings(["engine.threads=2"]))
+    assert one.settings() == two.settings()

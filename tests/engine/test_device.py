@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.config import TrainConfig
-from engine.device import room, rows_on, set_up, settled, to_device
-from engine.registry import UsageError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.engine.config import TrainConfig
+from usvi_bench.engine.device import explain_out_of_memory, index_to_device, set_up, synchronized_time, to_device
 
 CPU = torch.device("cpu")
 
@@ -13,18 +13,18 @@ CPU = torch.device("cpu")
 def test_a_batch_that_does_not_fit_names_what_to_lower() -> None:
     with (
         pytest.raises(UsageError, match=r"train\.instances .*8 \+ 8 clusters x 16.*train\.embed_batch.*amp=bf16"),
-        room(TrainConfig()),
+        explain_out_of_memory(TrainConfig()),
     ):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-    with pytest.raises(RuntimeError, match="other"), room(TrainConfig()):
+    with pytest.raises(RuntimeError, match="other"), explain_out_of_memory(TrainConfig()):
         raise RuntimeError("other")
 
 
 def test_rows_arrive_as_they_are() -> None:
     values, rows = torch.arange(12).view(6, 2), torch.tensor([4, 0, 4])
-    assert torch.equal(rows_on(values, rows, CPU), values[rows])
+    assert torch.equal(index_to_device(values, rows, CPU), values[rows])
     assert to_device(values, CPU) is values
-    assert settled(CPU) <= settled(CPU)
+    assert synchronized_time(CPU) <= synchronized_time(CPU)
 
 
 def test_deterministic_kernels_are_asked_for_and_left_again() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from engine.diagnosis import joint_agreement, label_quality, pair_agreement
-from engine.types import PseudoLabels
+from usvi_bench.core.types import PseudoLabels
+from usvi_bench.engine.diagnosis import joint_agreement, label_quality, pair_agreement
 
 
 def test_pairs_are_those_of_a_naive_loop() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from engine.cli import main
-from engine.run import Run
-from engine.types import PseudoLabels
+from usvi_bench.cli.main import main
+from usvi_bench.core.types import PseudoLabels
+from usvi_bench.datasets.base import Split
+from usvi_bench.engine.stages import true_identities
 
 QUICK = ["train.epochs=2", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
 QUICK += ["encoder.width=8", "engine.threads=1"]
@@ -32,12 +32,11 @@ def test_permuted_identities(
     method: str, same: bool, tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = final_weights(tmp_path / "true", method, tiny_people["sysu"])
-    true_identities = Run._identities
 
-    def permuted(self: Run, *tables: Any) -> PseudoLabels:
-        labels = true_identities(self, *tables)
+    def permuted(split: Split, device: torch.device) -> PseudoLabels:
+        labels = true_identities(split, device)
         return replace(labels, visible=labels.visible.flip(0), infrared=labels.infrared.roll(5))
 
-    monkeypatch.setattr(Run, "_identities", permuted)
+    monkeypatch.setattr("usvi_bench.engine.stages.true_identities", permuted)
     second = final_weights(tmp_path / "permuted", method, tiny_people["sysu"])
     assert all(torch.equal(first[name], second[name]) for name in first) == same

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-import engine.pretrain
-from components.augment import MEAN, STD, AugmentConfig, augment
-from components.encoder import EncoderConfig, build_encoder
-from components.weights import load_weights
-from datasets.source import open_dataset
-from engine.cli import main
-from engine.config import load_config
-from engine.pretrain import Recipe, pretrain, retoned, visible_people
-from engine.registry import UsageError
-from engine.source import SHIPPED, open_start, shipped_weights
+import usvi_bench.engine.pretrain
+from usvi_bench.cli.main import main
+from usvi_bench.components.augment import MEAN, STD, AugmentConfig, augment
+from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.weights import load_weights
+from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets.open import open_dataset
+from usvi_bench.engine.load_config import load_config, parse_settings
+from usvi_bench.engine.pretrain import Recipe, pretrain, retoned, visible_people
+from usvi_bench.engine.start_weights import SHIPPED, open_start, shipped_weights
 
 TINY = Recipe(people=("synthetic:size=tiny",), width=8, steps=3, clusters=2, instances=2)
 
@@ -63,7 +63,7 @@ def test_the_share_without_colour_and_the_share_of_other_tone_are_those_asked_fo
     tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(engine.pretrain, "retoned", lambda images, _: seen.append(len(images)) or images)
+    monkeypatch.setattr(usvi_bench.engine.pretrain, "retoned", lambda images, _: seen.append(len(images)) or images)
     pretrain(
         replace(TINY, clusters=4, steps=1, colourless=0.5, toned=0.75), *visible_people([str(tiny_people["sysu"])])
     )
@@ -86,7 +86,9 @@ def test_synthetic_people_start_from_the_shipped_weights(tiny_people: dict[str, 
     assert start.source == "small16.safetensors"
     assert start.sha256 is not None
     assert open_start("random", dataset, config).sha256 is None
-    narrow = load_config("untrained", "sysu_all", profile="synthetic_sysu", settings=["encoder.width=8"])
+    narrow = load_config(
+        "untrained", "sysu_all", profile="synthetic_sysu", settings=parse_settings(["encoder.width=8"])
+    )
     assert open_start(None, dataset, narrow).source == "random"
 
 
@@ -105,10 +107,12 @@ def test_the_command_writes_weights_and_recipe(
     tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people, path = (str(tiny_people["sysu"]),), tmp_path / "own.safetensors"
-    monkeypatch.setattr(engine.pretrain, "visible_people", lambda trees: visible_people(people))
-    monkeypatch.setattr(engine.pretrain, "pretrain", lambda recipe, *parts: pretrain(replace(TINY, steps=1), *parts))
+    monkeypatch.setattr(usvi_bench.engine.pretrain, "visible_people", lambda trees: visible_people(people))
     monkeypatch.setattr(
-        engine.pretrain, "open_dataset", lambda kind, tree, **more: open_dataset(kind, people[0], **more)
+        usvi_bench.engine.pretrain, "pretrain", lambda recipe, *parts: pretrain(replace(TINY, steps=1), *parts)
+    )
+    monkeypatch.setattr(
+        usvi_bench.engine.pretrain, "open_dataset", lambda kind, tree, **more: open_dataset(kind, people[0], **more)
     )
     assert main(["pretrain", "--width", "8", "--out", str(path)]) == 0
     note = json.loads(path.with_suffix(".json").read_text())

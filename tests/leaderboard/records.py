@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from leaderboard.published import Figure
-from leaderboard.record import METRICS, Record, Result, Score
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record, Result, Score
+from usvi_bench.leaderboard.published import Figure
 
 HEADLINE = {"model": "student", "selection": "last", "shots": 1, "gallery": "seeded", "feature": "bn+flip"}
 SYNTHETIC = {"generator_version": 1, "spec": {"size": "small", "seed": 0, "pose": 1.0}}
@@ -15,7 +16,14 @@ SYNTHETIC = {"generator_version": 1, "spec": {"size": "small", "seed": 0, "pose"
 
 def make_score(mean: float, fold: int = 1, trial: int = 0, **kind: Any) -> Score:
     """A score whose six metrics are ``mean`` plus 0, 1, ... 5 thousandths."""
-    return Score(**{**HEADLINE, **kind}, fold=fold, trial=trial, **{m: mean + 0.001 * i for i, m in enumerate(METRICS)})
+    return Score(
+        **{**HEADLINE, **kind}, fold=fold, trial=trial, metrics={m: mean + 0.001 * i for i, m in enumerate(METRICS)}
+    )
+
+
+def with_metric(score: Score, **metrics: float) -> Score:
+    """The score with some metrics replaced."""
+    return replace(score, metrics={**score.metrics, **metrics})
 
 
 def make_record(
@@ -28,8 +36,7 @@ def make_record(
     **changes: Any,
 ) -> Record:
     """A complete record of one fold with a trial for each of ``means``; ``changes`` go to the result."""
-    config = {"method": method, "seed": seed, "hyper": {"eps": 0.6}, "train": {"epochs": 12}, **(config or {})}
-    shown = {key: value for key, value in config.items() if key != "seed"}
+    config = {"method": {"eps": 0.6}, "train": {"epochs": 12}, **(config or {})}
     data = {
         "name": "sysu",
         "fingerprint": "f" * 16,
@@ -43,7 +50,8 @@ def make_record(
         seed=seed,
         setting="shared",
         config=config,
-        config_hash=str(sorted(map(str, shown.items()))),
+        format=1,
+        config_hash=str([method, *sorted(map(str, config.items()))]),
         start_weights={"source": "random", "sha256": None},
         uses_identities=method == "supervised",
         folds=[1],

@@ -6,7 +6,6 @@ import random
 import re
 import statistics
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from engine.registry import UsageError
-from leaderboard.__main__ import main
-from leaderboard.build import EMPTY, NO_REAL, REAL, SYNTHETIC, build, load_records
-from leaderboard.published import choose
-from leaderboard.record import METRICS, Record, write_record
-from leaderboard.significance import leaders
-from leaderboard.table import table_rows
-from tests.leaderboard.records import HEADLINE, make_figure, make_record, make_score
+from tests.leaderboard.records import HEADLINE, make_figure, make_record, make_score, with_metric
 from tests.leaderboard.records import SYNTHETIC as GENERATOR
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record, write_record
+from usvi_bench.leaderboard.__main__ import main
+from usvi_bench.leaderboard.build import EMPTY, NO_REAL, REAL, SYNTHETIC, build, load_records
+from usvi_bench.leaderboard.published import choose
+from usvi_bench.leaderboard.significance import leaders
+from usvi_bench.leaderboard.table import table_rows
 
 
 def page(*records: Record) -> str:
@@ -145,8 +145,8 @@ def test_runs_that_cannot_be_compared_get_tables_of_their_own(changes: dict[str,
 def test_configurations_of_one_method_are_rows_with_their_settings_named() -> None:
     records = [
         make_record(means=[0.4]),
-        make_record(means=[0.5], config={"hyper": {"eps": 0.4}}),
-        make_record("adca", means=[0.2], config={"hyper": {"eps": 0.1}}),
+        make_record(means=[0.5], config={"method": {"eps": 0.4}}),
+        make_record("adca", means=[0.2], config={"method": {"eps": 0.1}}),
     ]
     assert list(tables(page(*records))[0])[2:] == ["sclhm (eps=0.4)", "sclhm (eps=0.6)", "adca", "chance"]
 
@@ -255,7 +255,7 @@ def test_bounds_stand_outside_the_comparison(bound: str) -> None:
 
 def test_bold_is_decided_for_each_metric() -> None:
     def record(method: str, seed: int, first: float, mean: float) -> Record:
-        return make_record(method, seed, scores=[replace(make_score(mean), R1=first)], trials=1)
+        return make_record(method, seed, scores=[with_metric(make_score(mean), R1=first)], trials=1)
 
     ahead = [record("sclhm", seed, 0.5, 0.50 + seed**2 / 100) for seed in range(3)]
     level = [record("adca", seed, 0.5, 0.30 + seed / 100) for seed in range(3)]
@@ -372,7 +372,7 @@ def test_check_covers_every_generated_file(folder: Path, name: str, capsys: pyte
 
 def test_a_broken_record_fails_the_build_and_the_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder) == 0
-    (folder / "records" / "broken.json").write_text('{"schema": 1}')
+    (folder / "records" / "broken.json").write_text('{"schema": 2}')
     for flags in ([], ["--check"]):
         assert run(folder, *flags) == 2
         assert "broken.json: result: missing" in capsys.readouterr().err
@@ -407,13 +407,13 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     assert ranks["adca"] == ["35.4", "2", "42.7", "3"]
     assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
     assert "sclhm" not in ranks, "no figure of it is published"
-    official = seeds("pclhd", [0.1] * 3, config={"hyper": {"preset": "official"}})
+    official = seeds("pclhd", [0.1] * 3, config={"method": {"preset": "official"}})
     both = build({f"{i:02}.json": record for i, record in enumerate([*official, *made])}, published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
     assert "official" not in str(tables(both[both.index("Order on") :])[0])
-    better = seeds("pgm", [0.95, 0.95], config={"hyper": {"zeta": 1}})
+    better = seeds("pgm", [0.95, 0.95], config={"method": {"zeta": 1}})
     two = build({f"{i:02}.json": record for i, record in enumerate([*better, *made])}, published)
-    assert "pgm (eps=0.6, zeta=unset)" in two, "which of two is ranked does not depend on their scores"
+    assert "pgm (zeta=unset)" in two, "which of two is ranked does not depend on their scores"
     assert "(2 of 3 pairs agree)" in two
     few = build({f"{i:02}.json": record for i, record in enumerate(made[:4])}, published)
     assert "Order on" not in few

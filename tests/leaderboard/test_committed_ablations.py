@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.build import FOLDER
-from leaderboard.record import read_record
-from reports.ablation import write_ablation
+from usvi_bench.core.record import read_record
+from usvi_bench.leaderboard.build import FOLDER
+from usvi_bench.reports.ablation import write_ablation
 
 GRIDS = sorted(path.parent for path in (FOLDER / "ablations").rglob("grid.json"))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from leaderboard.build import build
 from tests.leaderboard.records import make_record
+from usvi_bench.leaderboard.build import build
 
 
 def cost(method: str, seed: int, seconds: dict[str, float], peak: float | None = 100.0, **place: Any) -> Any:

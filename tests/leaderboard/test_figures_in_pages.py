@@ -11,11 +11,11 @@ from statistics import fmean, stdev
 import pandas as pd
 import pytest
 
-from datasets.synthetic.spec import SyntheticSpec
-from leaderboard.build import load_records
-from leaderboard.record import Record, headline_scores, read_record
-from reports.ablation_effects import effects
-from reports.ablation_table import read_ablation
+from usvi_bench.core.record import Record, read_record
+from usvi_bench.leaderboard.build import load_records
+from usvi_bench.reports.ablation_effects import effects
+from usvi_bench.reports.ablation_table import read_ablation
+from usvi_bench.synthetic.spec import SyntheticSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 LEADERBOARD = ROOT / "leaderboard"
@@ -27,7 +27,7 @@ Scores = dict[tuple[str, str], Seeds]
 
 def score(record: Record) -> float:
     """mAP in percent, mean over folds and trials."""
-    return 100 * fmean(one.mAP for one in headline_scores(record))
+    return 100 * record.means()["mAP"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
         if (spec.get("size"), spec.get("seed"), result.setting) != ("small", 0, "shared"):
             continue
         ((knob, level),) = [(k, v) for k, v in spec.items() if v != USUAL.get(k, v)] or [("", 0.0)]
-        key = (result.protocol, result.method, result.config["hyper"].get("preset", "repaired"), knob, level)
+        key = (result.protocol, result.method, result.config["method"].get("preset", "repaired"), knob, level)
         assert configurations.setdefault(key, result.config_hash) == result.config_hash, f"{name}: other settings"
         seeds = found[key]
         assert result.seed not in seeds, f"{name}: a second record of its kind; tell them apart here"

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from datasets.synthetic.spec import SyntheticSpec
-from leaderboard.build import build
-from leaderboard.knobs import NO_KNOBS, split
-from leaderboard.record import Record
-from leaderboard.table import tables
 from tests.leaderboard.records import make_record
+from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.build import build
+from usvi_bench.leaderboard.knobs import NO_KNOBS, split
+from usvi_bench.leaderboard.table import tables
+from usvi_bench.synthetic.spec import SyntheticSpec
 
 SPEC = {"size": "small", "seed": 0, "height": 128, "device": "cpu", "mismatch": 0.0, "pose": 1.0}
 
@@ -28,7 +28,7 @@ def records(*made: Record) -> Mapping[str, Record]:
     return {f"{i:02}.json": record for i, record in enumerate(made)}
 
 
-def usual() -> list[Record]:
+def base_level() -> list[Record]:
     return [make_record("pgm", seed, [0.1 * (seed + 1)], dataset=people()) for seed in range(3)] + [
         make_record("hil", 0, [0.2], dataset=people())
     ]
@@ -43,7 +43,7 @@ def cells(text: str, knob: str) -> dict[str, list[str]]:
 def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
     turned = [make_record("pgm", seed, [0.05 * (seed + 1)], dataset=people(mismatch=0.5)) for seed in (1, 2)]
     turned.append(make_record("pgm", 1, [0.02], dataset=people(mismatch=1.0)))
-    text = build(records(*usual(), *turned))
+    text = build(records(*base_level(), *turned))
     found = cells(text, "mismatch")
     assert found["Method"] == ["seeds n", "mismatch=0", "mismatch=0.5", "mismatch=1", "runs"]
     assert found["pgm"][:4] == ["1", "20.4", "10.4", "2.4"], "seed 1 is the only one that all levels have"
@@ -52,7 +52,7 @@ def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
     assert "hil" not in found, "it has one level"
     assert text.count("\n### ") == 1, "a level has no table of its own"
 
-    both = build(records(*usual(), *turned[:2]))
+    both = build(records(*base_level(), *turned[:2]))
     assert cells(both, "mismatch")["pgm"][:3] == ["2", "25.4 ± 7.1", "12.9 ± 3.5"]
 
 
@@ -69,18 +69,20 @@ def test_only_one_knob_may_differ() -> None:
         make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), protocol="sysu_indoor"),
         make_record("pgm", 0, [0.1], real=True),
     ]
-    whole, sweeps = split(tables(records(*usual(), *apart)))
+    whole, sweeps = split(tables(records(*base_level(), *apart)))
     assert len(whole) == 6
     assert not sweeps
 
-    whole, sweeps = split(tables(records(*usual(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5)))))
+    whole, sweeps = split(
+        tables(records(*base_level(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5))))
+    )
     assert len(whole) == 1
     assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
 
 
 def test_a_stray_run_does_not_move_the_table_with_the_most_runs() -> None:
     strays = [{"mismatch": 0.5}, {"mismatch": 1.0}, {"mismatch": 0.5, "pose": 0.0}, {"mismatch": 0.5, "pose": 0.5}]
-    made = records(*usual(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
+    made = records(*base_level(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
     whole, sweeps = split(tables(made))
     assert [table.description for table in whole] == [people(**x)["description"] for x in ({}, strays[2])]
     assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0]), ("pose", [0, 0.5])]
@@ -90,14 +92,14 @@ def test_no_run_is_lost() -> None:
     other_bytes = people(mismatch=1.0)
     other_bytes["synthetic"] = {**other_bytes["synthetic"], "bytes": "of another machine"}
     made = records(
-        *usual(),
+        *base_level(),
         *(make_record("pgm", seed, [0.3], dataset=people(mismatch=1.0)) for seed in range(2)),
         make_record("pgm", 0, [0.7], dataset={**other_bytes, "fingerprint": "other"}),
         make_record("dmic", 0, [0.6], dataset=people(mismatch=1.0)),
     )
     text = build(made)
     found = cells(text, "mismatch")
-    assert found["dmic"] == ["1", "-", "60.4", "1: [0](records/07.json)"], "it has no run on the usual people"
+    assert found["dmic"] == ["1", "-", "60.4", "1: [0](records/07.json)"], "it has no run on the base_level people"
     assert found["pgm"][:3] == ["2", "15.4 ± 7.1", "30.4 ± 0.0"]
     assert text.count("\n### ") == 2
     assert "70.4" in text, "equal knobs, other images"
@@ -108,15 +110,15 @@ def test_people_described_otherwise_stand_for_themselves() -> None:
     data = people()["synthetic"]
     for synthetic in ({**data, "spec": older}, {**data, "spec": {**older, "pose": 0.0}}, {"generator_version": 1}):
         other = {**people(), "fingerprint": "other", "synthetic": synthetic}
-        whole, sweeps = split(tables(records(*usual(), make_record("pgm", 0, dataset=other))))
+        whole, sweeps = split(tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
         assert len(whole) == 2
         assert not sweeps
 
 
 def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
-    official = {"hyper": {"eps": 0.6, "preset": "official"}}
+    official = {"method": {"eps": 0.6, "preset": "official"}}
     made = [
-        *usual(),
+        *base_level(),
         make_record("pgm", 0, [0.7], config=official, dataset=people()),
         make_record("pgm", 0, [0.6], config=official, dataset=people(mismatch=1.0)),
     ]
@@ -127,7 +129,9 @@ def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
 
 
 def test_bytes_do_not_depend_on_the_order_of_records() -> None:
-    made = records(*usual(), *(make_record("pgm", 0, dataset=people(pose=p, mismatch=m)) for p, m in ((0, 0), (1, 1))))
+    made = records(
+        *base_level(), *(make_record("pgm", 0, dataset=people(pose=p, mismatch=m)) for p, m in ((0, 0), (1, 1)))
+    )
     first, names = build(made), list(made)
     random.Random(0).shuffle(names)
     assert build({name: made[name] for name in names}) == first

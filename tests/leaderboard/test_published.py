@@ -9,12 +9,21 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.registry import METHODS, UsageError
-from leaderboard.build import FOLDER
-from leaderboard.field import build_field
-from leaderboard.field_plot import draw_field, draw_marks, draw_panel
-from leaderboard.published import COLUMNS, PAPER_NAMES, choose, counterpart, footnote, ordered, read_figures
 from tests.leaderboard.records import make_figure
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.leaderboard.build import FOLDER
+from usvi_bench.leaderboard.field import build_field
+from usvi_bench.leaderboard.field_plot import draw_field, draw_marks, draw_panel
+from usvi_bench.leaderboard.published import (
+    COLUMNS,
+    PAPER_NAMES,
+    choose,
+    find_published,
+    footnote,
+    ordered,
+    read_figures,
+)
 
 FILE = FOLDER / "published.csv"
 LINE = "ADCA,ACM MM,2022,unsupervised,no,sysu_all,45.5,,,42.7,,secondary,tables"
@@ -81,11 +90,11 @@ def test_our_methods_find_their_published_figures() -> None:
     chosen = choose(read_figures(FILE))
     assert set(PAPER_NAMES) <= set(METHODS.names())
     for method, name in PAPER_NAMES.items():
-        entry = counterpart(chosen, method, "sysu_all", 1)
+        entry = find_published(chosen, method, "sysu_all", 1)
         assert entry is not None
         assert entry.shown.method == name
-        assert counterpart(chosen, method, "sysu_all", 10) is None
-    assert counterpart(chosen, "hil", "sysu_all", 1) is None
+        assert find_published(chosen, method, "sysu_all", 10) is None
+    assert find_published(chosen, "hil", "sysu_all", 1) is None
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
-import methods.adca
-from engine.registry import UsageError
-from engine.types import Features, PseudoLabels
-from methods.adca import ADCA, ADCAConfig, aggregate, elect, votes
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+import usvi_bench.methods.adca
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Features, PseudoLabels
+from usvi_bench.methods.adca import ADCA, ADCAConfig, aggregate, elect, votes
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 
 SMALL = {"k1": 6, "k2": 2}
 
@@ -82,7 +82,7 @@ def test_known_counts_are_taken_greedily_and_mixed() -> None:
 def test_pairs_are_those_of_the_sorted_definition(
     block: int, threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(methods.adca, "BLOCK", block)
+    monkeypatch.setattr(usvi_bench.methods.adca, "BLOCK", block)
     found = 0
     for seed in range(8):
         visible, infrared, labels = random_case(seed)
@@ -118,8 +118,8 @@ def test_renumbering_clusters_renumbers_the_pairs() -> None:
 
 def prepared(method: ADCA) -> tuple[Features, PseudoLabels]:
     seen = world.features(width=method.encoder.feature_dim)
-    labels = method.label(seen, world.clock())
-    method.begin_epoch(seen, labels, world.clock())
+    labels = method.label(seen, world.progress())
+    method.begin_epoch(seen, labels, world.progress())
     return seen, labels
 
 

@@ -15,15 +15,15 @@ from scipy.sparse import csr_array, eye_array
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.jaccard import _encode, _expand, jaccard_distance, nested_groups
-from components.labelling import cameras_of_each
-from components.neighbours import nearest
-from components.sampling import TooFewClustersError
-from engine.config import CONFIGS, build, load_config
-from engine.registry import UsageError
-from engine.types import Batch, Features, PseudoLabels
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.dmic import DMIC, DMICConfig, neighbourhood
+from usvi_bench.components.clustering.jaccard import _encode, _expand, jaccard_distance, nested_groups
+from usvi_bench.components.clustering.labelling import cameras_of_each
+from usvi_bench.components.clustering.neighbours import nearest
+from usvi_bench.components.sampling import TooFewClustersError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Batch, Features, PseudoLabels
+from usvi_bench.engine.load_config import CONFIGS, build, load_config
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+from usvi_bench.methods.dmic import DMIC, DMICConfig, neighbourhood
 
 SMALL = {"k1": 6, "k2": 2, "joint_k2": 5}
 OFF = {"phase": "intra", "mie": False, "dnc": False, "intra_instance": False, "real_time": False}
@@ -50,8 +50,8 @@ def modalities_alike(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def started(labels: PseudoLabels | None = None, **options: Any) -> tuple[DMIC, PseudoLabels]:
     method = DMIC(DMICConfig(**{**SMALL, **options}), world.encoder())
-    labels = labels or method.label(wide(), world.clock())
-    method.begin_epoch(wide(), labels, world.clock())
+    labels = labels or method.label(wide(), world.progress())
+    method.begin_epoch(wide(), labels, world.progress())
     method.train()
     return method, labels
 
@@ -113,19 +113,19 @@ def test_label_uses_the_schedule_and_a_constant_joint_k2(monkeypatch: pytest.Mon
         calls.append((what, self.eps, self.k1, self.k2, 0 if groups is None else groups.ndim))
         return torch.arange(len(features)) % 6
 
-    monkeypatch.setattr("components.labelling.Clustering.__call__", record)
+    monkeypatch.setattr("usvi_bench.components.clustering.labelling.Clustering.__call__", record)
     config = DMICConfig(k1=30, joint_k2=32)
-    DMIC(config, world.encoder()).label(wide(), world.clock(epoch=49, epochs=50))
+    DMIC(config, world.encoder()).label(wide(), world.progress(epoch=49, epochs=50))
     assert calls == [
         ("visible", 0.6, 30, 18, 1),
         ("infrared", 0.6, 30, 18, 1),
         ("visible and infrared", 0.6, 30, 30, 2),
     ]
     for options, levels in (({"mie_mode": "flat"}, 1), ({"mie": False}, 0)):
-        DMIC(replace(config, **options), world.encoder()).label(wide(), world.clock())
+        DMIC(replace(config, **options), world.encoder()).label(wide(), world.progress())
         assert calls[-1] == ("visible and infrared", 0.6, 30, 30, levels)
     calls.clear()
-    DMIC(replace(config, mie=False, phase="intra"), world.encoder()).label(wide(), world.clock())
+    DMIC(replace(config, mie=False, phase="intra"), world.encoder()).label(wide(), world.progress())
     assert calls == [("visible", 0.6, 30, 6, 0), ("infrared", 0.6, 30, 6, 0)]
 
 
@@ -224,7 +224,9 @@ def test_more_neighbours_from_one_camera_do_not_raise_its_weight() -> None:
 def test_without_mie_the_joint_clustering_is_the_vanilla_one() -> None:
     seen = wide()
     options = {**SMALL, "joint_k2": 6, "k1": 8, "dnc": False}
-    found = DMIC(DMICConfig(mie=False, **options), world.encoder()).label(seen, world.clock()).extra["joint_clusters"]
+    found = (
+        DMIC(DMICConfig(mie=False, **options), world.encoder()).label(seen, world.progress()).extra["joint_clusters"]
+    )
     f = seen.normalised()
     expected = DMICConfig(mie=False, **options).clustering
     plain = replace(expected, k2=6)(torch.cat([f.visible, f.infrared]), None, "all")
@@ -257,12 +259,16 @@ def test_losses_are_the_definition() -> None:
     c = method.config
     for joint in (False, True):
         batch = world.batch(labels, method, name="joint" if joint else "clusters")
-        losses = method.contrast(batch, world.clock(), joint=joint)
-        part = method.seen["joint"] if joint else [method.seen["visible"][0], method.seen["infrared"][0]]
+        losses = method.contrast(batch, world.progress(), joint=joint)
+        part = (
+            method.pending_updates["joint"]
+            if joint
+            else [method.pending_updates["visible"][0], method.pending_updates["infrared"][0]]
+        )
         for name, modality, (features, rows, index) in zip(("visible", "infrared"), (0, 1), part, strict=True):
             memory = "joint" if joint else name
             clusters, images = method.clusters[memory].rows, method.images[memory]
-            stored = torch.cat(labels.extra["joint_clusters"]) if joint else labels.pair()[modality]
+            stored = torch.cat(labels.extra["joint_clusters"]) if joint else labels["clusters"][modality]
             cluster_total = image_total = 0.0
             for feature, label, image in zip(normalize(features), rows, index, strict=True):
                 scores = (clusters @ feature / c.temperature).exp()
@@ -287,7 +293,7 @@ def test_renaming_clusters_changes_no_loss() -> None:
     found = []
     for each in (labels, other):
         method, _ = started(each)
-        losses = method.contrast(world.batch(each, method, name="joint"), world.clock(), joint=True)
+        losses = method.contrast(world.batch(each, method, name="joint"), world.progress(), joint=True)
         found.append([value.item() for value in losses.values()])
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
@@ -296,11 +302,11 @@ def test_rows_become_features_of_the_batch_after_the_step_and_not_before() -> No
     labels = halves()
     method, _ = started(labels)
     before = method.clusters["joint"].rows.clone(), method.images["joint"].rows.clone()
-    method.contrast(world.batch(labels, method, name="joint"), world.clock(), joint=True)
+    method.contrast(world.batch(labels, method, name="joint"), world.progress(), joint=True)
     assert torch.equal(before[0], method.clusters["joint"].rows)
     assert torch.equal(before[1], method.images["joint"].rows)
-    features, clusters, images = (torch.cat(part) for part in zip(*method.seen["joint"], strict=True))
-    method.end_step(world.clock())
+    features, clusters, images = (torch.cat(part) for part in zip(*method.pending_updates["joint"], strict=True))
+    method.end_step(world.progress())
     slots = method.images["joint"].slots[images]
     for rows, old, owners in (
         (method.clusters["joint"].rows, before[0], clusters),
@@ -320,9 +326,9 @@ def test_a_joint_row_may_become_a_feature_of_either_modality() -> None:
     batch = world.batch(labels, method, count=24, name="joint")
     taken = set()
     for step in range(12):
-        method.contrast(batch, world.clock(), joint=True)
-        visible = normalize(method.seen["joint"][0][0])
-        method.end_step(world.clock(step=step))
+        method.contrast(batch, world.progress(), joint=True)
+        visible = normalize(method.pending_updates["joint"][0][0])
+        method.end_step(world.progress(step=step))
         taken.add(bool((visible @ method.clusters["joint"].rows[0]).max() > 1 - 1e-6))
     assert taken == {True, False}
 
@@ -330,7 +336,7 @@ def test_a_joint_row_may_become_a_feature_of_either_modality() -> None:
 def test_no_gradient_reaches_a_memory() -> None:
     labels = halves()
     method, _ = started(labels)
-    losses = method.contrast(world.batch(labels, method, name="joint"), world.clock(), joint=True)
+    losses = method.contrast(world.batch(labels, method, name="joint"), world.progress(), joint=True)
     torch.stack(list(losses.values())).sum().backward()
     rows = [memory.rows for memory in (*method.clusters.values(), *method.images.values())]
     assert all(not part.requires_grad and part.grad is None for part in rows)
@@ -351,7 +357,7 @@ def steps_taken(mode: Any, labels: PseudoLabels, refuse: bool = False) -> tuple[
         return world.batch(labels, method, name=name)
 
     for step in range(2):
-        method.step(draw, world.clock(step=step), lambda losses: steps.append(set(losses)))
+        method.step(draw, world.progress(step=step), lambda losses: steps.append(set(losses)))
     return steps, drawn
 
 
@@ -377,15 +383,15 @@ def test_one_joint_cluster_that_holds_all_costs_nothing_and_breaks_nothing() -> 
     people = torch.zeros(48, dtype=torch.int64)
     labels = replace(halves(), extra={"joint": (people, people), "joint_clusters": (people, people)})
     method, _ = started(labels)
-    losses = method.contrast(world.batch(labels, method, name="joint"), world.clock(), joint=True)
+    losses = method.contrast(world.batch(labels, method, name="joint"), world.progress(), joint=True)
     assert all(value.item() == pytest.approx(0, abs=1e-4) for value in losses.values())
 
 
 def test_a_single_image_of_a_cluster_in_a_batch_is_fine() -> None:
     labels = halves()
     method, _ = started(labels)
-    method.contrast(world.batch(labels, method, count=2), world.clock())
-    method.end_step(world.clock())
+    method.contrast(world.batch(labels, method, count=2), world.progress())
+    method.end_step(world.progress())
     assert method.clusters["visible"].rows.isfinite().all()
 
 
@@ -395,7 +401,7 @@ def test_drawn_are_images_of_mixed_clusters_or_all_but_outliers(monkeypatch: pyt
     def known(self: Any, features: Tensor, groups: Tensor | None, what: str, at_least: int = 2) -> Tensor:
         return torch.cat(joint) if what == "visible and infrared" else torch.arange(len(features)) % 6
 
-    monkeypatch.setattr("components.labelling.Clustering.__call__", known)
+    monkeypatch.setattr("usvi_bench.components.clustering.labelling.Clustering.__call__", known)
     for subset, expected in (("mixed", halves().extra["joint"]), ("all", joint)):
         _, labels = started(shared_subset=subset)
         assert all(torch.equal(*pair) for pair in zip(labels.extra["joint"], expected, strict=True))
@@ -486,7 +492,7 @@ def test_every_row_of_the_ablation_is_a_valid_setting_of_its_own() -> None:
 
 
 def test_settings_of_data_sets_are_those_of_the_paper() -> None:
-    found = {profile: load_config("dmic", "sysu_all", profile=profile).hyper for profile in ("sysu", "regdb")}
+    found = {profile: load_config("dmic", "sysu_all", profile=profile).method_config for profile in ("sysu", "regdb")}
     assert found == {"sysu": DMICConfig(**SYSU, joint_k2=32), "regdb": DMICConfig(**REGDB, joint_k2=18)}
     for profile in ("synthetic_sysu", "synthetic_regdb"):
-        assert load_config("dmic", "sysu_all", profile=profile).hyper.k1 < 30
+        assert load_config("dmic", "sysu_all", profile=profile).method_config.k1 < 30

@@ -10,8 +10,8 @@ import pytest
 import torch
 import world
 
-from engine.registry import METHODS
-from methods.base import Method
+from usvi_bench.core.registry import METHODS
+from usvi_bench.methods.base import Method
 
 METHODS_UNDER_TEST = {
     "adca": {"k1": 6, "k2": 2},

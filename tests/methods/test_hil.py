@@ -12,14 +12,14 @@ import world
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from components.memory import sequential_update
-from components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
-from components.sub_centres import gated_mean, multi_centre_loss
-from engine.config import build, load_config
-from engine.registry import UsageError
-from engine.types import Batch, PseudoLabels
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.hil import HIL, HILConfig
+from usvi_bench.components.memory.cluster import sequential_update
+from usvi_bench.components.memory.sub_centres import gated_mean, multi_centre_loss
+from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import Batch, PseudoLabels
+from usvi_bench.engine.load_config import build, load_config
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+from usvi_bench.methods.hil import HIL, HILConfig
 
 SMALL = {"k1": 6, "k2": 2, "sub_centres": 3}
 PARENT = {"transfer": "none", "mccl": False, "neighbours": False}
@@ -180,8 +180,8 @@ def test_memories_move_as_in_the_released_trainers() -> None:
 def started(labels: PseudoLabels | None = None, **settings: Any) -> tuple[HIL, PseudoLabels]:
     method = HIL(HILConfig(**{**SMALL, **settings}), world.encoder())
     seen = world.features(width=method.encoder.feature_dim)
-    labels = labels or method.label(seen, world.clock())
-    method.begin_epoch(seen, labels, world.clock())
+    labels = labels or method.label(seen, world.progress())
+    method.begin_epoch(seen, labels, world.progress())
     method.train()
     return method, labels
 
@@ -199,7 +199,7 @@ def test_a_part_that_is_off_leaves_the_other_losses_as_they_are(off: dict[str, A
     (full, labels), (less, _) = started(), started(**off)
     batch = world.batch(labels, full)
     with torch.no_grad():
-        all_losses, losses = full.loss(batch, world.clock()), less.loss(batch, world.clock())
+        all_losses, losses = full.loss(batch, world.progress()), less.loss(batch, world.progress())
     for name, value in losses.items():
         assert torch.equal(value, all_losses[name]) or (name == "mccl" and float(value) == 0)
 
@@ -222,12 +222,12 @@ def test_visible_images_take_infrared_labels_and_one_memory_serves_both() -> Non
 def test_alternate_epochs_transfer_the_other_way() -> None:
     method = HIL(HILConfig(**SMALL, transfer="alternate"), world.encoder())
     seen = world.features()
-    own = ClusterContrast.label(method, seen, world.clock())
-    even, odd = method.label(seen, world.clock(epoch=0)), method.label(seen, world.clock(epoch=1))
+    own = ClusterContrast.label(method, seen, world.progress())
+    even, odd = method.label(seen, world.progress(epoch=0)), method.label(seen, world.progress(epoch=1))
     assert torch.equal(even.infrared, own.infrared)
     assert torch.equal(odd.visible, own.visible)
-    assert torch.equal(even.visible, method.label(seen, world.clock(epoch=2)).visible)
-    method.begin_epoch(seen, odd, world.clock(epoch=1))
+    assert torch.equal(even.visible, method.label(seen, world.progress(epoch=2)).visible)
+    method.begin_epoch(seen, odd, world.progress(epoch=1))
     assert len(method.visible_memory.rows) == int(own.visible.max()) + 1
 
 
@@ -243,7 +243,7 @@ def test_a_gate_that_lets_too_little_pass_is_told() -> None:
     seen = world.features()
     toward_one = seen.infrared[:1] + 0.01 * seen.visible
     with pytest.raises(UsageError, match=r"1 clusters left after label transfer \(tau=0.5\); lower"):
-        method.label(replace(seen, visible=toward_one), world.clock())
+        method.label(replace(seen, visible=toward_one), world.progress())
 
 
 def test_losses_are_the_definition() -> None:
@@ -252,8 +252,8 @@ def test_losses_are_the_definition() -> None:
     c = method.config
     for epoch in (0, 3):
         method.agreement = []
-        losses = method.loss(batch, world.clock(epoch=epoch))
-        (visible, visible_labels), (infrared, _) = method.seen
+        losses = method.loss(batch, world.progress(epoch=epoch))
+        (visible, visible_labels), (infrared, _) = method.pending_updates
         features = {"visible": visible, "infrared": infrared}
         rows = method.visible_memory.rows
         expected = cross_entropy(unit(infrared) @ rows.T / 0.05, batch.infrared.labels)
@@ -284,7 +284,7 @@ def test_the_weight_of_the_centres_switches_at_two_thirds_of_any_stage() -> None
     for epochs, switch in ((6, 4), (30, 20), (50, 34)):
         with torch.no_grad():
             before, after = (
-                float(method.loss(batch, world.clock(epoch=e, epochs=epochs))["mccl"]) for e in (switch - 1, switch)
+                float(method.loss(batch, world.progress(epoch=e, epochs=epochs))["mccl"]) for e in (switch - 1, switch)
             )
         assert after / before == pytest.approx(10, rel=0.05)  # batch norm moves between the two
 
@@ -295,11 +295,11 @@ def test_memories_move_at_the_end_of_the_step_only() -> None:
     coarse = method.visible_memory.rows.clone()
     instances = {m: rows.clone() for m, rows in method.instances.items()}
     centres = method.centres[0].rows.clone()
-    method.loss(batch, world.clock())
+    method.loss(batch, world.progress())
     assert torch.equal(method.visible_memory.rows, coarse)
     assert all(torch.equal(rows, method.instances[m]) for m, rows in instances.items())
-    method.end_step(world.clock())
-    for features, labels_seen in method.seen:
+    method.end_step(world.progress())
+    for features, labels_seen in method.pending_updates:
         for f, y in zip(unit(features), labels_seen, strict=True):
             coarse[y] = unit(0.1 * coarse[y] + 0.9 * f)
     torch.testing.assert_close(method.visible_memory.rows, coarse)
@@ -314,7 +314,7 @@ def test_memories_move_at_the_end_of_the_step_only() -> None:
 
 
 def gradients(method: HIL, batch: Batch, names: tuple[str, ...]) -> tuple[list[float], Tensor]:
-    losses = method.loss(batch, world.clock())
+    losses = method.loss(batch, world.progress())
     parameters = [p for p in method.encoder.parameters() if p.requires_grad]
     found = torch.autograd.grad(sum(losses[name] for name in names), parameters, allow_unused=True)
     return [float(v.detach()) for v in losses.values()], torch.cat([g.flatten() for g in found if g is not None])
@@ -342,7 +342,7 @@ def test_relabelling_clusters_changes_no_loss(settings: dict[str, Any]) -> None:
     other, renamed = started(PseudoLabels(*moved), **settings)
     batch, same = world.batch(labels, method), world.batch(renamed, other)
     with torch.no_grad():
-        losses, again = method.loss(batch, world.clock()), other.loss(same, world.clock())
+        losses, again = method.loss(batch, world.progress()), other.loss(same, world.progress())
     for name, value in losses.items():
         torch.testing.assert_close(again[name], value)
 
@@ -385,20 +385,20 @@ def test_no_gradient_reaches_a_memory() -> None:
     kept = [method.visible_memory.rows, *method.instances.values(), method.centres[0].rows]
     for rows in kept:
         rows.requires_grad_()
-    sum(method.loss(world.batch(labels, method), world.clock()).values()).backward()
+    sum(method.loss(world.batch(labels, method), world.progress()).values()).backward()
     assert all(rows.grad is None for rows in kept)
 
 
 def test_diagnostics_are_shares_of_the_epoch() -> None:
     method, labels = started()
-    own = ClusterContrast.label(method, world.features(width=method.encoder.feature_dim), world.clock())
+    own = ClusterContrast.label(method, world.features(width=method.encoder.feature_dim), world.progress())
     with torch.no_grad():
-        method.loss(world.batch(labels, method), world.clock())
+        method.loss(world.batch(labels, method), world.progress())
     figures = method.diagnostics()
     assert set(figures) == {"transferred", "agreement"}
     assert float(figures["transferred"]) == pytest.approx(float((labels.visible >= 0).sum() / (own.visible >= 0).sum()))
     shares = []
-    for features, y in method.seen:
+    for features, y in method.pending_updates:
         nearest = multi_centre_loss(features, method.centres[0].rows)[1]
         shares.append((nearest == y).float().mean())
     assert float(figures["agreement"]) == pytest.approx(float(torch.stack(shares).mean()))
@@ -442,7 +442,7 @@ def test_bad_settings_are_told() -> None:
     [("sysu", 9, 0.5), ("regdb", 2, 0.8), ("synthetic_sysu", 2, 0.5), ("synthetic_regdb", 2, 0.8)],
 )
 def test_settings_differ_per_data_set(profile: str, parts: int, tau: float) -> None:
-    hyper: Any = load_config("hil", "sysu_all", profile=profile).hyper
+    hyper: Any = load_config("hil", "sysu_all", profile=profile).method_config
     assert (hyper.sub_centres, hyper.tau) == (parts, tau)
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import checkpoint
-from engine.cli import main
+from usvi_bench.cli.main import main
+from usvi_bench.engine import checkpoint
 
 QUICK = [
     *("train.epochs=2", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"),

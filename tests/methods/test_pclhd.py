@@ -13,22 +13,24 @@ import world
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from components.clustering import centroids
-from components.crossing import matched
-from components.ema import alpha_for
-from components.hard_memory import HardMemory
-from components.hybrid import joint_centroids
-from components.labelling import in_both
-from components.memory import ClusterMemory
-from components.sampling import TooFewClustersError
-from engine.config import CONFIGS, TrainConfig, load_config
-from engine.optimiser import Optimiser
-from engine.registry import METHODS, UsageError
-from engine.types import Batch, Features, PseudoLabels, Samples
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.pclhd import PCLHD, PCLHDConfig
-from methods.pgm import PGM, PGMConfig
-from protocols.metrics import rank_metrics
+from usvi_bench.components.clustering.dbscan import centroids
+from usvi_bench.components.clustering.labelling import in_both
+from usvi_bench.components.crossing import matched
+from usvi_bench.components.ema import alpha_for
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.components.memory.hybrid import joint_centroids
+from usvi_bench.components.sampling import TooFewClustersError
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.types import Batch, Features, PseudoLabels, Samples
+from usvi_bench.engine.config import TrainConfig
+from usvi_bench.engine.load_config import CONFIGS, load_config
+from usvi_bench.engine.optimiser import Optimiser
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+from usvi_bench.methods.pclhd import PCLHD, PCLHDConfig
+from usvi_bench.methods.pgm import PGM, PGMConfig
+from usvi_bench.protocols.metrics import rank_metrics
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16, "dynamic_slots": 4}
 OFF: dict[str, Any] = {"hard": False, "dynamic": False, "joint": False}
@@ -46,13 +48,13 @@ def build(**settings: Any) -> PCLHD:
 
 def seen_by(method: PCLHD) -> Features:
     width = method.encoder.feature_dim
-    return replace(world.features(width=width), of={"teacher": world.features(seed=9, width=width)})
+    return replace(world.features(width=width), by_model={"teacher": world.features(seed=9, width=width)})
 
 
 def started(**settings: Any) -> tuple[PCLHD, PseudoLabels]:
     method = build(**settings)
-    labels = method.label(seen_by(method), world.clock())
-    method.begin_epoch(seen_by(method), labels, world.clock())
+    labels = method.label(seen_by(method), world.progress())
+    method.begin_epoch(seen_by(method), labels, world.progress())
     method.train()
     return method, labels
 
@@ -107,8 +109,8 @@ def test_losses_gradients_and_memories_of_a_released_step(
     preset: str, epoch: int, cross: float, total: float, visible_norm: float, infrared_norm: float
 ) -> None:
     method, visible, infrared, batch = released_step(preset)
-    clock = world.clock(epoch=epoch)
-    losses = method.loss(batch, clock)
+    progress = world.progress(epoch=epoch)
+    losses = method.loss(batch, progress)
     source = ("visible", "infrared")[epoch]
     found = [float(losses[name].detach()) for name in ("infrared", "visible", f"cross_{source}")]
     assert found == pytest.approx([1.873502, 2.136122, 0.25 * cross], abs=1e-5)
@@ -117,7 +119,7 @@ def test_losses_gradients_and_memories_of_a_released_step(
     assert float(loss.detach()) == pytest.approx(total, abs=1e-5)
     assert float(visible.grad.norm()) == pytest.approx(visible_norm, rel=1e-4)  # type: ignore[union-attr]
     assert float(infrared.grad.norm()) == pytest.approx(infrared_norm, rel=1e-4)  # type: ignore[union-attr]
-    method.end_step(clock)
+    method.end_step(progress)
     for memory, expected in zip(method.memories.values(), MOVED[epoch], strict=True):
         assert isinstance(memory, HardMemory)
         sums = torch.cat([memory.rows, memory.hard]).sum(1).tolist()
@@ -126,7 +128,7 @@ def test_losses_gradients_and_memories_of_a_released_step(
 
 def test_repaired_gradients_are_autograds_of_the_written_loss() -> None:
     method, visible, infrared, batch = released_step("repaired")
-    torch.stack(list(method.loss(batch, world.clock()).values())).sum().backward()
+    torch.stack(list(method.loss(batch, world.progress()).values())).sum().backward()
     a, b = visible.detach().clone().requires_grad_(), infrared.detach().clone().requires_grad_()
     labels = torch.arange(12) % 4
 
@@ -280,7 +282,7 @@ def test_an_iteration_is_two_steps_then_the_teacher() -> None:
                 parameter += 0.01
         taken.append(sorted(losses))
 
-    method.step(lambda name="clusters": world.batch(labels, method, name=name), world.clock(), optimise)
+    method.step(lambda name="clusters": world.batch(labels, method, name=name), world.progress(), optimise)
     own = ["cross_visible", "dynamic_infrared", "dynamic_visible", "infrared", "visible"]
     assert taken == [own, ["joint_infrared", "joint_visible"]]
     for before, after, student in zip(old, method.teacher.parameters(), method.encoder.parameters(), strict=True):
@@ -291,25 +293,25 @@ def test_the_teacher_averages_parameters_only_and_keeps_statistics_of_its_own() 
     assert alpha_for(PCLHDConfig().ema_window, 50 * 200) == pytest.approx(0.999)
     method, labels = started(joint=False)
     before = {name: buffer.clone() for name, buffer in method.teacher.named_buffers()}
-    method.loss(world.batch(labels, method), world.clock())
+    method.loss(world.batch(labels, method), world.progress())
     moved = {name: buffer.clone() for name, buffer in method.teacher.named_buffers()}
     assert all(not torch.equal(before[name], moved[name]) for name in before)
     own = dict(method.encoder.named_buffers())
     assert all(torch.allclose(moved[name], own[name], atol=1e-5) for name in moved)  # same weights, same images
-    method.end_step(world.clock())
+    method.end_step(world.progress())
     assert all(torch.equal(buffer, moved[name]) for name, buffer in method.teacher.named_buffers())
 
 
 def test_the_teacher_sees_every_batch_even_if_nobody_asks_it() -> None:
     method, labels = started(dynamic=False, joint=False)
     before = [buffer.clone() for buffer in method.teacher.buffers()]
-    method.loss(world.batch(labels, method), world.clock())
+    method.loss(world.batch(labels, method), world.progress())
     assert not any(torch.equal(a, b) for a, b in zip(before, method.teacher.buffers(), strict=True))
 
 
 def test_no_gradient_reaches_teacher_or_memories() -> None:
     method, labels = started()
-    sum(method.loss(world.batch(labels, method), world.clock()).values()).backward()  # type: ignore[union-attr]
+    sum(method.loss(world.batch(labels, method), world.progress()).values()).backward()  # type: ignore[union-attr]
     assert all(p.grad is None for p in method.teacher.parameters())
     assert any(p.grad is not None for p in method.encoder.parameters())
     assert not any(buffer.requires_grad for buffer in method.buffers())
@@ -320,10 +322,10 @@ def test_dynamic_prototypes_train_the_student_and_follow_the_teacher() -> None:
     method, labels = started(joint=False)
     batch = world.batch(labels, method)
     slots = {name: memory.slots.clone() for name, memory in method.dynamic_memory.items()}
-    losses = method.loss(batch, world.clock())
+    losses = method.loss(batch, world.progress())
     assert losses["dynamic_visible"].grad_fn is not None
     assert all(torch.equal(slots[name], memory.slots) for name, memory in method.dynamic_memory.items())
-    method.end_step(world.clock())
+    method.end_step(world.progress())
     for name, part in (("visible", batch.visible), ("infrared", batch.infrared)):
         taught = normalize(method.taught[name])  # type: ignore[index]
         for k in range(world.PEOPLE):
@@ -336,15 +338,15 @@ def test_dynamic_prototypes_train_the_student_and_follow_the_teacher() -> None:
 def test_the_release_neither_refreshes_nor_learns() -> None:
     method, labels = started(joint=False, preset="official")
     slots = method.dynamic_memory["visible"].slots.clone()
-    losses = method.loss(world.batch(labels, method), world.clock())
-    method.end_step(world.clock())
+    losses = method.loss(world.batch(labels, method), world.progress())
+    method.end_step(world.progress())
     assert not losses["dynamic_visible"].requires_grad
     assert torch.equal(slots, method.dynamic_memory["visible"].slots)
 
 
 def test_slots_start_as_members_seen_by_the_teacher() -> None:
     method, labels = started()
-    taught = normalize(seen_by(method).of["teacher"].visible)
+    taught = normalize(seen_by(method).by_model["teacher"].visible)
     for k in range(world.PEOPLE):
         members = taught[labels.visible == k]
         for row in method.dynamic_memory["visible"].slots[:, k]:
@@ -353,11 +355,11 @@ def test_slots_start_as_members_seen_by_the_teacher() -> None:
 
 def test_joint_clusters_of_one_modality_stay_in_the_memory_but_are_not_drawn() -> None:
     method, labels = started()
-    visible, infrared = labels.pair("joint_clusters")
+    visible, infrared = labels["joint_clusters"]
     infrared = torch.where(infrared == 2, 7, infrared)  # nobody infrared in 2, nobody visible in 7
     infrared = torch.where(infrared == 4, 6, infrared)
     pairs = {"joint": in_both(visible, infrared), "joint_clusters": (visible, infrared)}
-    method.begin_epoch(seen_by(method), replace(labels, extra={**labels.extra, **pairs}), world.clock())
+    method.begin_epoch(seen_by(method), replace(labels, extra={**labels.extra, **pairs}), world.progress())
     assert len(method.joint_memory.rows) == 8
     assert set(pairs["joint"][0].tolist()) == {0, 1, 3, 5, -1}
     assert method.joint_batches.drawable
@@ -376,7 +378,7 @@ def test_without_enough_mixed_clusters_the_joint_step_rests(mixed: bool) -> None
         return world.batch(labels, method)
 
     for step in range(2):
-        method.step(draw, world.clock(step=step), lambda losses: taken.append(sorted(losses)))
+        method.step(draw, world.progress(step=step), lambda losses: taken.append(sorted(losses)))
     assert len(taken) == 2
     assert "joint_visible" not in taken[0]
 
@@ -392,9 +394,9 @@ def test_renaming_clusters_leaves_the_losses() -> None:
     renamed = matched(seen_by(method), renamed)
     losses = []
     for some in (labels, renamed):
-        method.begin_epoch(seen_by(method), some, world.clock())
+        method.begin_epoch(seen_by(method), some, world.progress())
         batches = [world.batch(some, method, name=name) for name in ("clusters", "joint")]
-        losses.append({**method.loss(batches[0], world.clock()), **method.joint_loss(batches[1])})
+        losses.append({**method.loss(batches[0], world.progress()), **method.joint_loss(batches[1])})
     assert len(losses[0]) == 5
     for name, value in losses[0].items():
         torch.testing.assert_close(losses[1][name], value, atol=1e-5, rtol=1e-5)
@@ -414,7 +416,7 @@ def test_the_release_leaves_the_cross_term_out_where_visible_clusters_are_fewer(
     for preset, crossings in (("repaired", 1), ("official", 0)):
         method, labels = started(preset=preset)
         fewer = torch.where(labels.visible == 5, -1, labels.visible)
-        method.begin_epoch(seen_by(method), matched(seen_by(method), replace(labels, visible=fewer)), world.clock())
+        method.begin_epoch(seen_by(method), matched(seen_by(method), replace(labels, visible=fewer)), world.progress())
         assert len(method.crossings(0)) == crossings
         assert ("cross_skipped" in method.diagnostics()) == (not crossings), "and the journal says so"
 
@@ -450,7 +452,7 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 
 def test_neighbours_follow_the_data() -> None:
     joint = {
-        profile: load_config("pclhd", "sysu_all", profile=profile).hyper
+        profile: load_config("pclhd", "sysu_all", profile=profile).method_config
         for profile in ("sysu", "regdb", "synthetic_sysu")
     }
     assert [(c.eps, c.joint_k1, c.joint_k2) for c in joint.values()] == [(0.6, 40, 32), (0.3, 40, 32), (0.6, 20, 16)]  # type: ignore[attr-defined]

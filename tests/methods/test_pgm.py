@@ -9,13 +9,13 @@ import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.association import match
-from components.crossing import matched
-from components.memory import UPDATE_RULES
-from engine.registry import UsageError
-from engine.types import MODALITIES, Batch, Modality, PseudoLabels
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.pgm import PGM, PGMConfig
+from usvi_bench.components.association import match
+from usvi_bench.components.crossing import matched
+from usvi_bench.components.memory.cluster import UPDATE_RULES
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import MODALITIES, Batch, Modality, PseudoLabels
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+from usvi_bench.methods.pgm import PGM, PGMConfig
 
 SMALL = {"k1": 6, "k2": 2}
 WIDTH = 64
@@ -25,8 +25,8 @@ def started(epoch: int = 0, **settings: Any) -> tuple[PGM, Batch]:
     """A method at the start of an epoch, with features of its own instead of an encoder's, and a batch."""
     method = PGM(PGMConfig(**{**SMALL, **settings}), world.encoder())
     seen = world.features(width=WIDTH)
-    labels = method.label(seen, world.clock(epoch))
-    method.begin_epoch(seen, labels, world.clock(epoch))
+    labels = method.label(seen, world.progress(epoch))
+    method.begin_epoch(seen, labels, world.progress(epoch))
     return method, embedded(method, world.batch(labels, method))
 
 
@@ -67,7 +67,7 @@ def test_losses_and_gradients_are_the_definition(epoch: int, source: Modality, t
     method, batch = started(epoch)
     features = dict(zip(MODALITIES, method.embed_batch(batch), strict=True))
     rows, labels = rows_of(method), labels_of(batch)
-    losses = method.loss(batch, world.clock(epoch))
+    losses = method.loss(batch, world.progress(epoch))
     assert list(losses) == ["visible", "infrared", f"cross_{source}"]
     sum(losses.values()).backward()  # type: ignore[union-attr]
     leaves = {m: features[m].detach().clone().requires_grad_() for m in MODALITIES}
@@ -91,9 +91,9 @@ def test_memories_move_after_the_step_by_crossing_samples_first(update: Any, epo
     features = {m: normalize(f.detach(), dim=1) for m, f in zip(MODALITIES, method.embed_batch(batch), strict=True)}
     source, target = MODALITIES if epoch == 0 else MODALITIES[::-1]
     partners = match(rows["visible"], rows["infrared"])[MODALITIES.index(source)]
-    method.loss(batch, world.clock(epoch))
+    method.loss(batch, world.progress(epoch))
     assert all(torch.equal(rows[m], method.memories[m].rows) for m in MODALITIES)
-    method.end_step(world.clock(epoch))
+    method.end_step(world.progress(epoch))
     if cross_updates:
         rows[target] = rule(rows[target], features[source], partners[labels[source]], 0.1)
     for modality in MODALITIES:
@@ -105,21 +105,21 @@ def test_memories_move_after_the_step_by_crossing_samples_first(update: Any, epo
 def test_both_modalities_may_cross_in_every_epoch() -> None:
     for epoch in (0, 1):
         method, batch = started(epoch, crossing="both")
-        assert set(method.loss(batch, world.clock(epoch))) == {*MODALITIES, "cross_visible", "cross_infrared"}
+        assert set(method.loss(batch, world.progress(epoch))) == {*MODALITIES, "cross_visible", "cross_infrared"}
         assert set(method.crossed) == set(MODALITIES)
 
 
 def test_renumbering_clusters_leaves_the_losses() -> None:
     method, batch = started(crossing="both")
     seen = world.features(width=WIDTH)
-    labels = method.label(seen, world.clock())
+    labels = method.label(seen, world.progress())
     order = torch.randperm(world.PEOPLE, generator=torch.Generator().manual_seed(1))
-    before = method.loss(batch, world.clock())
+    before = method.loss(batch, world.progress())
     renumbered = PseudoLabels(torch.where(labels.visible < 0, -1, order[labels.visible]), labels.infrared)
     renumbered = matched(seen, renumbered)
-    method.begin_epoch(seen, renumbered, world.clock())
+    method.begin_epoch(seen, renumbered, world.progress())
     moved = replace(batch, visible=replace(batch.visible, labels=order[batch.visible.labels]))
-    after = method.loss(moved, world.clock())
+    after = method.loss(moved, world.progress())
     for name, value in before.items():
         torch.testing.assert_close(after[name], value)
 
@@ -135,9 +135,9 @@ def merged(labels: PseudoLabels, into: int) -> PseudoLabels:
 def test_every_cluster_has_a_partner_and_the_journal_is_told() -> None:
     method, _ = started()
     seen = world.features(width=WIDTH)
-    labels = method.label(seen, world.clock())
+    labels = method.label(seen, world.progress())
     assert torch.equal(labels.visible_to_infrared, method.partners["visible"])
-    method.begin_epoch(seen, matched(seen, merged(labels, 2)), world.clock())  # three times as many visible ones
+    method.begin_epoch(seen, matched(seen, merged(labels, 2)), world.progress())  # three times as many visible ones
     assert sorted(method.partners["visible"].tolist()) == [0, 0, 0, 1, 1, 1]
     assert len(set(method.partners["infrared"].tolist())) == 2
     assert float(method.diagnostics()["matched"]) == 1
@@ -146,13 +146,13 @@ def test_every_cluster_has_a_partner_and_the_journal_is_told() -> None:
 def test_one_to_one_leaves_clusters_out_of_the_cross_contrast() -> None:
     method, batch = started(progressive=False)
     seen = world.features(width=WIDTH)
-    labels = matched(seen, merged(method.label(seen, world.clock()), 2), progressive=False)
-    method.begin_epoch(seen, labels, world.clock())
+    labels = matched(seen, merged(method.label(seen, world.progress()), 2), progressive=False)
+    method.begin_epoch(seen, labels, world.progress())
     partners = method.partners["visible"]
     assert int((partners < 0).sum()) == world.PEOPLE - 2
     assert float(method.diagnostics()["matched"]) == pytest.approx(4 / (world.PEOPLE + 2))
     batch = replace(batch, infrared=replace(batch.infrared, labels=batch.infrared.labels % 2))
-    loss = method.loss(batch, world.clock())["cross_visible"]
+    loss = method.loss(batch, world.progress())["cross_visible"]
     visible, y = method.embed_batch(batch)[0], labels_of(batch)["visible"]
     kept = [i for i in range(len(y)) if partners[y[i]] >= 0]
     expected = naive_contrast(visible[kept], partners[y[kept]], method.infrared_memory.rows)
@@ -163,10 +163,10 @@ def test_a_batch_in_which_nobody_has_a_partner_has_no_cross_contrast() -> None:
     method, batch = started(progressive=False)
     method.partners = {m: torch.full((world.PEOPLE,), -1) for m in MODALITIES}
     before = rows_of(method)["infrared"]
-    losses = method.loss(batch, world.clock())
+    losses = method.loss(batch, world.progress())
     assert losses["cross_visible"].item() == 0
     losses["cross_visible"].backward()
-    method.end_step(world.clock())
+    method.end_step(world.progress())
     infrared = method.embed_batch(batch)[1]
     moved = UPDATE_RULES["hard"](before, normalize(infrared.detach(), dim=1), batch.infrared.labels, 0.1)
     torch.testing.assert_close(method.infrared_memory.rows, moved)

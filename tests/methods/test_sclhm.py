@@ -10,12 +10,12 @@ import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.ema import alpha_for
-from components.encoder import EncoderConfig, build_encoder
-from components.hybrid import blend
-from engine.types import MODALITIES
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
-from methods.sclhm import SCLHM, SCLHMConfig
+from usvi_bench.components.ema import alpha_for
+from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.memory.hybrid import blend
+from usvi_bench.core.types import MODALITIES
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
+from usvi_bench.methods.sclhm import SCLHM, SCLHMConfig
 
 SMALL = {"k1": 6, "k2": 2}
 ABLATION = {  # SSCL, HML, AMU: every row of the grid is three settings
@@ -33,14 +33,14 @@ def unit(*rows: list[float]) -> Tensor:
 def started(**settings: Any) -> SCLHM:
     method = SCLHM(SCLHMConfig(**{**SMALL, **settings}), world.encoder())
     seen = world.features(width=method.encoder.feature_dim)
-    labels = method.label(seen, world.clock())
-    method.begin_epoch(seen, labels, world.clock())
+    labels = method.label(seen, world.progress())
+    method.begin_epoch(seen, labels, world.progress())
     method.train()
     return method
 
 
 def a_batch(method: SCLHM) -> Any:
-    return world.batch(method.label(world.features(width=method.encoder.feature_dim), world.clock()), method)
+    return world.batch(method.label(world.features(width=method.encoder.feature_dim), world.progress()), method)
 
 
 # ---- the blend against hand-computed values -------------------------------------------------------------------
@@ -58,7 +58,7 @@ PARTNERS = torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1])
     ],
 )
 def test_the_hybrid_memory_blends_partners(members: str, expected: list[list[float]]) -> None:
-    from components.association import nearest_match
+    from usvi_bench.components.association import nearest_match
 
     partners = nearest_match(VISIBLE, INFRARED)
     assert [p.tolist() for p in partners] == [p.tolist() for p in PARTNERS]
@@ -144,8 +144,8 @@ def _with_two_views(baseline: ClusterContrast) -> ClusterContrast:
     loss = baseline.loss
     baseline.infrared_views = ("infrared", "infrared")
 
-    def first_view(batch: Any, clock: Any) -> Any:
-        return loss(replace(batch, infrared=replace(batch.infrared, views=batch.infrared.views[:1])), clock)
+    def first_view(batch: Any, progress: Any) -> Any:
+        return loss(replace(batch, infrared=replace(batch.infrared, views=batch.infrared.views[:1])), progress)
 
     baseline.loss = first_view  # type: ignore[method-assign]
     return baseline
@@ -155,7 +155,7 @@ def test_losses_equal_the_definition() -> None:
     method = started()
     batch = a_batch(method)
     student, teacher = method.embed_pair(batch)
-    losses = method.loss(batch, world.clock())
+    losses = method.loss(batch, world.progress())
     c = method.config
     labels = {"visible": torch.cat([batch.visible.labels] * 2), "infrared": batch.infrared.labels}
     for modality in MODALITIES:
@@ -182,7 +182,7 @@ def test_the_teacher_sees_the_other_view_and_takes_no_gradient() -> None:
     batch = a_batch(method)
     seen: list[Tensor] = []
     method.teacher.register_forward_pre_hook(lambda module, inputs: seen.extend(inputs))
-    losses = method.loss(batch, world.clock())
+    losses = method.loss(batch, world.progress())
     sum(losses.values()).backward()
     plain, channel = batch.visible.views
     assert torch.equal(seen[0], torch.cat([channel, plain]))
@@ -221,23 +221,23 @@ def test_the_teacher_starts_as_the_student_and_averages_over_a_fraction_of_the_s
 def test_no_memory_moves_before_the_end_of_the_step() -> None:
     method = started()
     before = {name: rows.clone() for name, rows in method.memories.items()}
-    method.loss(a_batch(method), world.clock())
+    method.loss(a_batch(method), world.progress())
     assert all(torch.equal(rows, method.memories[name]) for name, rows in before.items())
-    method.end_step(world.clock())
+    method.end_step(world.progress())
     assert not any(torch.equal(rows, method.memories[name]) for name, rows in before.items())
 
 
 def test_one_modality_never_moves_the_memory_of_the_other() -> None:
     method = started(cross_weight=0.25)
-    method.loss(a_batch(method), world.clock())
-    count = {name: sum(len(s.labels) for s in seen) for name, seen in method.seen.items()}
+    method.loss(a_batch(method), world.progress())
+    count = {name: sum(len(s.labels) for s in seen) for name, seen in method.pending_updates.items()}
     assert count == {"visible": 24, "infrared": 12, "hybrid": 36}
 
 
 def test_alternate_epochs_contrast_one_modality_with_the_hybrid_memory() -> None:
     method = started(hybrid_dir="alternate")
     for epoch, on, off in ((1, "infrared", "visible"), (2, "visible", "infrared")):
-        losses = method.loss(a_batch(method), world.clock(epoch=epoch))
+        losses = method.loss(a_batch(method), world.progress(epoch=epoch))
         assert float(losses[f"hybrid_{on}"].detach()) > 0
         assert float(losses[f"hybrid_{off}"].detach()) == 0
 
@@ -260,8 +260,8 @@ def test_a_gate_that_would_favour_mislabelled_images_is_warned_of() -> None:
 
 def test_diagnostics_are_shares() -> None:
     method = started()
-    method.loss(a_batch(method), world.clock())
-    method.end_step(world.clock())
+    method.loss(a_batch(method), world.progress())
+    method.end_step(world.progress())
     figures = method.diagnostics()
     assert 0 < float(figures["consistency"]) < 1
     assert float(figures["moved_mass"]) == pytest.approx(0.3 * (1 - float(figures["consistency"])), rel=1e-4)

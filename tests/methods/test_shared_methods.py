@@ -10,15 +10,15 @@ import torch
 import world
 from test_every_method import TRAINED, build
 
-from engine.distributed import start, stop
 from tests.together import together
+from usvi_bench.core.distributed.group import destroy_process_group, init_process_group
 
 
 def shared_steps(rank: int, folder: Path) -> None:
-    start(torch.device("cpu"), timeout=600)
+    init_process_group(torch.device("cpu"), timeout=600)
     histories = {name: world.train_steps(build(name)) for name in TRAINED}
     (folder / f"{rank}.json").write_text(json.dumps(histories))
-    stop()
+    destroy_process_group()
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:

@@ -11,25 +11,25 @@ import world
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from components.association import match
-from components.crossing import matched
-from components.drawn import Drawn
-from components.ema import alpha_for
-from components.memory import ClusterMemory
-from engine.config import load_config
-from engine.registry import UsageError
-from engine.types import MODALITIES, OUTLIER, Batch, Clock, PseudoLabels
-from methods.base import Method
-from methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
-from methods.pgm import PGM, PGMConfig
-from methods.soft_prototype import Shares, SoftPrototype, SoftPrototypeConfig
+from usvi_bench.components.association import match
+from usvi_bench.components.crossing import matched
+from usvi_bench.components.ema import alpha_for
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.instance_batch import InstanceBatch
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, PseudoLabels, StageProgress
+from usvi_bench.engine.load_config import load_config, parse_settings
+from usvi_bench.methods.base import Method
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.methods.pgm import PGM, PGMConfig
+from usvi_bench.methods.soft_prototype import Shares, SoftPrototype, SoftPrototypeConfig
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "slots": 3, "instance_extra": 5}
 OFF = {"prototypes": "none", "instances": False, "cross_weight": 0.0}
 GRID: dict[str, dict[str, Any]] = runpy.run_path(
     str(Path(__file__).resolve().parents[2] / "configs" / "ablations" / "soft_prototype.py")
 )["rows"]
-LATE = world.clock(epoch=2)
+LATE = world.progress(epoch=2)
 """Half of a stage has passed: soft prototypes are there in full, instance discrimination is over."""
 
 
@@ -45,10 +45,10 @@ def with_outliers(labels: PseudoLabels) -> PseudoLabels:
     return replace(labels, **parts)
 
 
-def started(clock: Clock = LATE, **settings: Any) -> SoftPrototype:
+def started(progress: StageProgress = LATE, **settings: Any) -> SoftPrototype:
     method = SoftPrototype(config(**settings), world.encoder())
     seen = world.features(width=method.encoder.feature_dim)
-    method.begin_epoch(seen, with_outliers(method.label(seen, clock)), clock)
+    method.begin_epoch(seen, with_outliers(method.label(seen, progress)), progress)
     method.train()
     return method
 
@@ -61,12 +61,12 @@ def a_batch(method: SoftPrototype, extra: int = 0) -> Batch:
     return world.batch(labels_of(method), method, extra=extra)
 
 
-def trained(method: Method, clock: Clock, steps: int = 3) -> tuple[list[dict[str, float]], Tensor]:
+def trained(method: Method, progress: StageProgress, steps: int = 3) -> tuple[list[dict[str, float]], Tensor]:
     """Losses and final weights of a few steps in an epoch, as the engine takes them."""
     seen = world.features(width=method.encoder.feature_dim)
     with torch.no_grad():
-        labels = method.label(seen, clock)
-        method.begin_epoch(seen, labels, clock)
+        labels = method.label(seen, progress)
+        method.begin_epoch(seen, labels, progress)
     method.train()
     optimiser = torch.optim.Adam([p for p in method.parameters() if p.requires_grad], lr=1e-3)
     history: list[dict[str, float]] = []
@@ -82,7 +82,7 @@ def trained(method: Method, clock: Clock, steps: int = 3) -> tuple[list[dict[str
         def draw(name: str = "clusters", extra: int = 0, seed: int = step) -> Batch:
             return world.batch(labels, method, seed, name=name, extra=extra)
 
-        method.step(draw, replace(clock, step=step), optimise)
+        method.step(draw, replace(progress, step=step), optimise)
     return history, torch.cat([p.detach().flatten() for p in method.encoder.parameters()])
 
 
@@ -111,17 +111,17 @@ def test_attention_moves_from_instances_to_classes_to_prototypes(
     """Whatever the length of a stage, of which the paper-like one has 50 epochs."""
     phase, within = ("first", epoch) if epoch < 50 else ("second", epoch - 50)
     c = SoftPrototypeConfig(phase=phase)  # type: ignore[arg-type]
-    shares = Shares.at(c, Clock(within * length // 50, length, 0, 200, 0))
+    shares = Shares.at(c, StageProgress(within * length // 50, length, 0, 200, 0))
     assert (shares.instance, shares.contrast, shares.prototypes) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("phase", ["first", "second"])
 @pytest.mark.parametrize("epoch", [0, 3])
 def test_without_schedule_weights_are_constant(phase: Any, epoch: int) -> None:
-    clock = world.clock(epoch=epoch)
-    assert Shares.at(config(phase=phase, scheduled=False), clock) == Shares(0.2, 1.0, 0.5)
-    assert Shares.at(config(phase=phase, scheduled=False, instances=False), clock) == Shares(0.0, 1.0, 0.5)
-    assert Shares.at(config(phase=phase, scheduled=False, prototypes="none"), clock) == Shares(0.2, 1.0, 0.0)
+    progress = world.progress(epoch=epoch)
+    assert Shares.at(config(phase=phase, scheduled=False), progress) == Shares(0.2, 1.0, 0.5)
+    assert Shares.at(config(phase=phase, scheduled=False, instances=False), progress) == Shares(0.0, 1.0, 0.5)
+    assert Shares.at(config(phase=phase, scheduled=False, prototypes="none"), progress) == Shares(0.2, 1.0, 0.0)
 
 
 def test_a_floor_keeps_some_instance_discrimination() -> None:
@@ -204,8 +204,8 @@ def test_the_phase_is_not_for_the_command_line() -> None:
 def test_all_switches_off_is_cluster_contrast_bit_for_bit(settings: dict[str, Any], epoch: int) -> None:
     ours = SoftPrototype(config(**settings, cross_weight=0.0, update="sequential"), world.encoder())
     parent = ClusterContrast(ClusterContrastConfig(k1=6, k2=2), world.encoder())
-    clock = world.clock(epoch=epoch)
-    (losses, weights), (expected, expected_weights) = trained(ours, clock), trained(parent, clock)
+    progress = world.progress(epoch=epoch)
+    (losses, weights), (expected, expected_weights) = trained(ours, progress), trained(parent, progress)
     assert losses == expected
     assert torch.equal(weights, expected_weights)
     for name in ("visible_memory", "infrared_memory"):
@@ -216,9 +216,9 @@ def test_all_switches_off_is_cluster_contrast_bit_for_bit(settings: dict[str, An
 def test_the_baseline_row_is_pgm_bit_for_bit(epoch: int) -> None:
     """Given PGM's update rule: matching, alternation and the order of updates are the same."""
     ours = SoftPrototype(config(**GRID["A0 baseline"]["method"], update="hard"), world.encoder())
-    clock = world.clock(epoch=epoch)
-    losses, weights = trained(ours, clock)
-    expected, expected_weights = trained(PGM(PGMConfig(k1=6, k2=2), world.encoder()), clock)
+    progress = world.progress(epoch=epoch)
+    losses, weights = trained(ours, progress)
+    expected, expected_weights = trained(PGM(PGMConfig(k1=6, k2=2), world.encoder()), progress)
     assert [list(step.values()) for step in losses] == [list(step.values()) for step in expected]
     assert torch.equal(weights, expected_weights)
 
@@ -226,14 +226,16 @@ def test_the_baseline_row_is_pgm_bit_for_bit(epoch: int) -> None:
 @pytest.mark.parametrize("row", sorted(GRID))
 def test_every_row_of_the_grid_trains_both_stages(row: str) -> None:
     settings = [f"method.{name}={value}" for name, value in GRID[row]["method"].items()]
-    c = load_config("soft_prototype", "sysu_all", profile="synthetic_sysu", settings=settings).hyper
+    c = load_config(
+        "soft_prototype", "sysu_all", profile="synthetic_sysu", settings=parse_settings(settings)
+    ).method_config
     assert isinstance(c, SoftPrototypeConfig)
     for stage in SoftPrototype.stages(c):
         if not isinstance(stage.config, SoftPrototypeConfig):
             continue
         method = SoftPrototype(replace(stage.config, **SMALL), world.encoder())
         second, early = stage.config == c, not c.scheduled
-        history, _ = trained(method, LATE if second else world.clock(epoch=1), steps=2)
+        history, _ = trained(method, LATE if second else world.progress(epoch=1), steps=2)
         names = set(history[-1])
         assert ("cross" in names) == second
         assert ("visible_prototypes" in names) == (c.prototypes != "none" and (second or early))
@@ -283,7 +285,7 @@ def test_every_switch_changes_something(settings: dict[str, Any]) -> None:
 def naive_rankwise(method: SoftPrototype, memory: Any, q: Tensor, y: int) -> Tensor:
     rows, bank, choice = method.memories[memory].rows, method.banks[memory].rows, method.chosen[memory]
     c = method.config
-    kept = [k for k in range(c.slots) if choice.counts[y, k]]
+    kept = [k for k in range(c.slots) if choice.valid[y, k]]
     weights = torch.stack([rows[y] @ bank[choice.index[y, k]] / c.weight_temperature for k in kept]).softmax(0)
     total = q.new_zeros(())
     for w, k in zip(weights, kept, strict=True):
@@ -294,16 +296,16 @@ def naive_rankwise(method: SoftPrototype, memory: Any, q: Tensor, y: int) -> Ten
 
 @pytest.mark.parametrize("epoch", [2, 3])
 def test_losses_equal_the_definition(epoch: int) -> None:
-    method = started(world.clock(epoch=epoch), instance_floor=0.1)
+    method = started(world.progress(epoch=epoch), instance_floor=0.1)
     c, extra = method.config, 5
     batch = a_batch(method, extra)
-    losses = method.loss(batch, world.clock(epoch=epoch), extra)
+    losses = method.loss(batch, world.progress(epoch=epoch), extra)
     source, target = MODALITIES if epoch == 2 else MODALITIES[::-1]
     cross = {"centroids": [], "prototypes": []}  # type: ignore[var-annotated]
     partners = match(method.visible_memory.rows, method.infrared_memory.rows)[MODALITIES.index(source)]
     for m, samples in zip(MODALITIES, (batch.visible, batch.infrared), strict=True):
         centroid, prototype, instance = [], [], []
-        looks = iter(method.drawn[m].looks)
+        looks = iter(method.drawn[m].all_features)
         for _ in samples.views:
             for position, (y, i) in enumerate(zip(samples.labels.tolist(), samples.index.tolist(), strict=True)):
                 q = next(looks)
@@ -332,16 +334,16 @@ def test_losses_equal_the_definition(epoch: int) -> None:
 
 
 def test_images_drawn_from_all_enter_instance_discrimination_only() -> None:
-    method = started(world.clock(epoch=0), phase="first")
+    method = started(world.progress(epoch=0), phase="first")
     batch = a_batch(method, extra=5)
     assert (torch.cat([batch.visible.labels, batch.infrared.labels])[-5:] >= OUTLIER).all()
-    method.loss(batch, world.clock(), 5)
+    method.loss(batch, world.progress(), 5)
     for m, views in zip(MODALITIES, (2, 1), strict=True):
         drawn, samples = method.drawn[m], getattr(batch, m)
-        assert drawn.looks.shape[0] == drawn.index.shape[0] == views * 17
+        assert drawn.all_features.shape[0] == drawn.index.shape[0] == views * 17
         assert torch.equal(drawn.labels, samples.labels[:12].repeat(views))
         assert torch.equal(drawn.index, samples.index.repeat(views))
-        rows = drawn.looks.unflatten(0, (views, 17))[:, :12].flatten(0, 1)
+        rows = drawn.all_features.unflatten(0, (views, 17))[:, :12].flatten(0, 1)
         assert torch.equal(normalize(drawn.features), rows)
         assert (drawn.labels >= 0).all()
 
@@ -354,19 +356,19 @@ def test_they_are_drawn_while_instances_are_told_apart() -> None:
         return a_batch(method, extra)
 
     for epoch in (0, 1, 2):
-        method = started(world.clock(epoch=epoch), phase="first")
-        method.step(draw, world.clock(epoch=epoch), lambda losses: None)
+        method = started(world.progress(epoch=epoch), phase="first")
+        method.step(draw, world.progress(epoch=epoch), lambda losses: None)
     assert asked == [5, 5, 0]  # the weight is 0 after 0.4 of four epochs
 
 
 def test_an_outlier_among_them_has_a_finite_loss_and_moves_its_entry() -> None:
-    method = started(world.clock(), phase="first")
+    method = started(world.progress(), phase="first")
     batch = a_batch(method, extra=5)
     for part in (batch.visible, batch.infrared):
         part.index[-1], part.labels[-1] = 4, OUTLIER
     before = {m: bank.rows.clone() for m, bank in method.banks.items()}
-    assert all(torch.isfinite(value) for value in method.loss(batch, world.clock(), 5).values())
-    method.end_step(world.clock())
+    assert all(torch.isfinite(value) for value in method.loss(batch, world.progress(), 5).values())
+    method.end_step(world.progress())
     for m in MODALITIES:
         moved = (method.banks[m].rows != before[m]).any(1).nonzero().squeeze(1)
         assert torch.equal(moved, method.drawn[m].index.unique())
@@ -438,10 +440,10 @@ def test_the_other_modality_moves_a_centroid_first_and_its_own_last(cross_update
 
 
 def test_the_bank_is_left_alone_where_nobody_reads_it() -> None:
-    method = started(world.clock(epoch=0))
+    method = started(world.progress(epoch=0))
     before = {m: bank.rows.clone() for m, bank in method.banks.items()}
-    method.loss(a_batch(method), world.clock())
-    method.end_step(world.clock())
+    method.loss(a_batch(method), world.progress())
+    method.end_step(world.progress())
     assert all(torch.equal(bank.rows, before[m]) for m, bank in method.banks.items())
 
 
@@ -517,13 +519,13 @@ def test_unequal_cluster_counts_and_clusters_of_one_image_train() -> None:
     seen = world.features(width=method.encoder.feature_dim)
     labels = matched(seen, PseudoLabels(visible=visible, infrared=infrared))
     for epoch in (2, 3):
-        clock = world.clock(epoch=epoch)
-        method.begin_epoch(seen, labels, clock)
+        progress = world.progress(epoch=epoch)
+        method.begin_epoch(seen, labels, progress)
         method.train()
-        losses = method.loss(world.batch(labels, method, count=4, extra=2), clock, 2)
-        method.end_step(clock)
+        losses = method.loss(world.batch(labels, method, count=4, extra=2), progress, 2)
+        method.end_step(progress)
         assert all(torch.isfinite(value) for value in losses.values())
-        assert method.chosen["visible"].counts.sum(1).tolist() == [3] * world.PEOPLE + [1]
+        assert method.chosen["visible"].valid.sum(1).tolist() == [3] * world.PEOPLE + [1]
 
 
 def test_too_few_clusters_end_the_run_with_a_remedy() -> None:
@@ -541,7 +543,7 @@ def test_diagnostics() -> None:
     assert 0 <= figures["weight_entropy"] <= torch.tensor(3.0).log()
     assert figures["farthest_similarity"] <= figures["nearest_similarity"] <= 1
     assert 0 < figures["hardest_negatives"] <= 1
-    assert started(world.clock(epoch=0)).diagnostics() == {}
+    assert started(world.progress(epoch=0)).diagnostics() == {}
 
 
 @pytest.mark.parametrize(
@@ -572,6 +574,6 @@ def test_sorting_out_a_batch_keeps_view_after_view() -> None:
     method = started()
     samples = a_batch(method, extra=2).visible
     features = torch.arange(2.0 * len(samples.index))[:, None]
-    drawn = Drawn.of(samples, features, 2)
+    drawn = InstanceBatch.of(samples, features, 2)
     count = len(samples.index)
     assert drawn.features.squeeze(1).tolist() == [*range(count - 2), *range(count, 2 * count - 2)]

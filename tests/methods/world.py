@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from components.encoder import EncoderConfig, TwoStreamEncoder, build_encoder
-from engine.distributed import add_up
-from engine.types import Batch, Clock, Features, PseudoLabels, Samples
-from methods.base import Method
+from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.core.distributed.collectives import all_reduce_gradients
+from usvi_bench.core.types import Batch, Features, PseudoLabels, Samples, StageProgress
+from usvi_bench.methods.base import Method
 
 HEIGHT, WIDTH, PEOPLE, IMAGES = 32, 16, 6, 8
 
@@ -20,8 +20,8 @@ def encoder(seed: int = 0) -> TwoStreamEncoder:
     return build_encoder(EncoderConfig(name="small", width=8), seed)
 
 
-def clock(epoch: int = 0, step: int = 0, epochs: int = 4, steps: int = 5) -> Clock:
-    return Clock(epoch, epochs, step, steps, seed=3)
+def progress(epoch: int = 0, step: int = 0, epochs: int = 4, steps: int = 5) -> StageProgress:
+    return StageProgress(epoch, epochs, step, steps, seed=3)
 
 
 def features(seed: int = 0, people: int = PEOPLE, images: int = IMAGES, width: int = 64) -> Features:
@@ -49,7 +49,7 @@ def batch(
         images = tuple(torch.randn(len(rows), 3, HEIGHT, WIDTH, generator=generator) for _ in range(views))
         return Samples(images, part[rows], rows, rows % 3)
 
-    visible, infrared = labels.pair(name)
+    visible, infrared = labels[name]
     return Batch(
         visible=samples(visible, len(method.visible_views)),
         infrared=samples(infrared, len(method.infrared_views)),
@@ -59,10 +59,10 @@ def batch(
 def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
     """Label, begin an epoch and take some optimiser steps, as the engine does."""
     seen = features(width=method.encoder.feature_dim)
-    seen = replace(seen, of={name: features(seed=9, width=method.encoder.feature_dim) for name in method.embeds})
+    seen = replace(seen, by_model={name: features(seed=9, width=method.encoder.feature_dim) for name in method.embeds})
     with torch.no_grad():
-        labels = true_labels() if method.uses_identities else method.label(seen, clock())
-        method.begin_epoch(seen, labels, clock())
+        labels = true_labels() if method.uses_identities else method.label(seen, progress())
+        method.begin_epoch(seen, labels, progress())
     method.train()
     optimiser = torch.optim.Adam([p for p in method.parameters() if p.requires_grad], lr=1e-3)
     history: list[dict[str, float]] = []
@@ -70,7 +70,7 @@ def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
     def optimise(losses: dict[str, Tensor]) -> None:
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
-        add_up([parameter.grad for parameter in method.encoder.parameters()])
+        all_reduce_gradients([parameter.grad for parameter in method.encoder.parameters()])
         optimiser.step()
         history.append({name: float(value.detach()) for name, value in losses.items()})
 
@@ -79,7 +79,7 @@ def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
         def draw(name: str = "clusters", extra: int = 0, seed: int = step) -> Batch:
             return batch(labels, method, seed, name=name, extra=extra)
 
-        method.step(draw, clock(step=step), optimise)
+        method.step(draw, progress(step=step), optimise)
     return history
 
 

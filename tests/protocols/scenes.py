@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-import protocols
-from datasets.base import Dataset, ImageTable, Split
+from usvi_bench import protocols
+from usvi_bench.datasets.base import Dataset, ImageTable, Split
 
 VISIBLE, INFRARED = (1, 2, 4, 5), (3, 6)
 

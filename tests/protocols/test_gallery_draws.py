@@ -8,8 +8,8 @@ import pytest
 import scipy.io
 from scenes import Scene, published_counts, small_scene, write_permutations
 
-from engine.registry import UsageError
-from protocols.draws import official_gallery, read_permutations, seeded_gallery
+from usvi_bench.core.errors import UsageError
+from usvi_bench.protocols.draws import official_gallery, read_permutations, seeded_gallery
 
 ALL, INDOOR = (1, 2, 4, 5), (1, 2)
 ALL_HASHES = [

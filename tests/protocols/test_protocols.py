@@ -7,10 +7,11 @@ import pytest
 import torch
 from scenes import Embedder, Scene, published_counts, small_scene, write_permutations
 
-from engine.registry import PROTOCOLS, UsageError
-from protocols.base import ProtocolConfig
-from protocols.draws import seeded_gallery
-from protocols.metrics import rank_metrics
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.protocols.base import ProtocolConfig
+from usvi_bench.protocols.draws import seeded_gallery
+from usvi_bench.protocols.metrics import rank_metrics
 
 NAMES = ("sysu_all", "sysu_indoor", "regdb_v2i", "regdb_i2v")
 KEYS = ["R1", "R5", "R10", "R20", "mAP", "mINP"]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from protocols import metrics, ranks
-from protocols.metrics import rank_metrics, score_galleries, top_ranked
-from protocols.ranks import compiled_ranks, torch_ranks
+from usvi_bench.protocols import metrics, ranks
+from usvi_bench.protocols.metrics import rank_metrics, score_galleries, top_ranked
+from usvi_bench.protocols.ranks import compiled_ranks, torch_ranks
 
 RULES = ("sysu", "regdb", "llcm")
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datasets.base import ImageTable, Split
-from engine.types import Modality
-from leaderboard.record import write_record
-from protocols.base import Ranking
-from reports.evaluation import save_evaluation
 from tests.leaderboard.records import make_record, make_score
+from usvi_bench.core.record import write_record
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import ImageTable, Split
+from usvi_bench.protocols.base import Ranking
+from usvi_bench.protocols.evaluation_file import save_evaluation
 
 PEOPLE, EACH, DIMENSIONS = 22, 4, 16
 

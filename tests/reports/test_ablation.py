@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from engine.registry import UsageError
-from leaderboard.record import write_record
-from reports.ablation import publish_ablation, sweeps, write_ablation
-from reports.ablation_effects import effects, effects_table
-from reports.ablation_table import gain, markdown_table, read_ablation
 from tests.leaderboard.records import make_record
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import write_record
+from usvi_bench.reports.ablation import publish_ablation, sweeps, write_ablation
+from usvi_bench.reports.ablation_effects import effects, effects_table
+from usvi_bench.reports.ablation_table import gain, markdown_table, read_ablation
 
 SCORES: dict[str, dict[int, float]] = {
     "base_100%": {0: 0.20, 1: 0.24, 2: 0.22},

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocols.base import QueryScores
-from reports.bootstrap import mean_interval, paired_difference, query_values
-from reports.queries import load_query_scores, save_query_scores
+from usvi_bench.protocols.base import QueryScores
+from usvi_bench.protocols.query_file import load_query_scores, save_query_scores
+from usvi_bench.reports.bootstrap import mean_interval, paired_difference, query_values
 
 
 def made(seed: int, gain: float = 0.0, people: int = 15, each: int = 4, trials: int = 3) -> QueryScores:

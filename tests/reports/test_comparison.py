@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.registry import UsageError
-from leaderboard.record import write_record
-from protocols.base import QueryScores
-from reports.command import main
-from reports.groups import comparable, paired
-from reports.queries import save_query_scores
-from reports.side_by_side import overlay_figure
-from reports.sources import Source, find_sources
 from tests.leaderboard.records import make_record, make_score
 from tests.reports.fake_run import make_run
+from usvi_bench.cli.report import main
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import write_record
+from usvi_bench.protocols.base import QueryScores
+from usvi_bench.protocols.query_file import save_query_scores
+from usvi_bench.reports.groups import comparable, paired
+from usvi_bench.reports.runs import Source, find_sources
+from usvi_bench.reports.side_by_side import overlay_figure
 
 
 def add(folder: Path, name: str, value: float, *, queries: bool = True, **changes: object) -> Path:
@@ -49,7 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders that got a report of one run; drawing those is tested elsewhere."""
     folders: list[Path] = []
-    monkeypatch.setattr("reports.comparison.report_on", lambda source, folder, shown: folders.append(folder))
+    monkeypatch.setattr("usvi_bench.reports.comparison.report_on", lambda source, folder, shown: folders.append(folder))
     return folders
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from reports.curves import (
+from tests.reports.fake_run import epoch_line, two_stages
+from usvi_bench.reports.curves import (
     clusters_figure,
     cost_figure,
     epochs_of,
@@ -15,8 +16,7 @@ from reports.curves import (
     quality_figure,
     scores_figure,
 )
-from reports.style import new_figure, shared_legend, styled
-from tests.reports.fake_run import epoch_line, two_stages
+from usvi_bench.reports.style import new_figure, shared_legend, styled
 
 LINES = two_stages()
 EPOCHS = epochs_of(LINES, fold=1)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports import causes
-from reports.colours import difference, lab
-from reports.distances import KINDS, all_distances, density, edges_of
-from reports.evaluation import SavedEvaluation, load_evaluation
 from tests.reports.fake_run import make_run
+from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
+from usvi_bench.reports import causes
+from usvi_bench.reports.colours import difference, lab
+from usvi_bench.reports.distances import KINDS, all_distances, density, edges_of
 
 
 @pytest.fixture(scope="module")

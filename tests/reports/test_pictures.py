@@ -9,12 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.confusion import confused_pairs, confusion_figure
-from reports.evaluation import Sample, SavedEvaluation, load_evaluation
-from reports.ranking import QUANTILES, choose_queries, open_image, ranking_caption, ranking_figure, worst_queries
-from reports.style import RIGHT, WRONG
-from reports.tsne import before_and_after, identity_colours, perplexity, project, tsne_caption, tsne_figure
 from tests.reports.fake_run import EACH, PEOPLE, make_run
+from usvi_bench.protocols.evaluation_file import Sample, SavedEvaluation, load_evaluation
+from usvi_bench.reports.confusion import confused_pairs, confusion_figure
+from usvi_bench.reports.ranking import (
+    QUANTILES,
+    choose_queries,
+    open_image,
+    ranking_caption,
+    ranking_figure,
+    worst_queries,
+)
+from usvi_bench.reports.style import RIGHT, WRONG
+from usvi_bench.reports.tsne import before_and_after, identity_colours, perplexity, project, tsne_caption, tsne_figure
 
 
 @pytest.fixture(scope="module")

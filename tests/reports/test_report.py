@@ -10,12 +10,12 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from engine.registry import UsageError
-from reports.command import main
-from reports.evaluation import load_evaluation
-from reports.page import DIAGNOSIS
-from reports.report import write_report
 from tests.reports.fake_run import make_run
+from usvi_bench.cli.report import main
+from usvi_bench.core.errors import UsageError
+from usvi_bench.protocols.evaluation_file import load_evaluation
+from usvi_bench.reports.page import DIAGNOSIS
+from usvi_bench.reports.report import write_report
 
 FIGURES = [
     *("losses", "clusters", "quality", "matches", "cost", "scores"),

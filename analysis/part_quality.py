@@ -1,0 +1,247 @@
+"""Do the parts of trained methods know what is right? Soft weights, a teacher's trust and a gate against identities.
+
+``python -m analysis.part_quality RUN... --csv leaderboard/part_quality.csv`` takes folders of finished runs on
+synthetic people whose trainings still lie beside them in ``stages/``. Training images are labelled once more by the
+weights at the end of training, the method makes its memories, and what it goes by in the augmented batches of another
+epoch is compared with true identities: a diagnosis after training, in which memories and weights stay. In training,
+memories move with every step.
+
+A label is *right* where the image's person is the most frequent one of its cluster.
+
+``soft_prototype``: are prototypes, and those with large weights, more often right than other images of their cluster?
+``sclhm``: does the teacher trust right labels more than wrong ones, and does its soft assignment lie on the person?
+``hil``: are labels that pass the gate of multi-centre contrast more often right than those that do not?
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from usvi_bench.analysis.label_quality import DIGITS
+from usvi_bench.analysis.run_tables import RUN_KEY, run_key, write_table
+from usvi_bench.components.memory.sub_centres import multi_centre_loss
+from usvi_bench.components.modalities import by_modality
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import read_record
+from usvi_bench.core.types import MODALITIES, Batch, Modality, NextBatch, StageProgress
+from usvi_bench.engine.diagnosis import majority_identity
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.images import BatchSampler, embed_all
+from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.run import Run
+from usvi_bench.engine.stages import last_checkpoint, stage_training
+from usvi_bench.methods.base import Method
+
+KEY = [*RUN_KEY, "modality", "figure"]
+Figures = Iterator[tuple[Modality, dict[str, float]]]
+Seen = tuple[Tensor, Tensor, Tensor]
+"""Features, clusters and identities of samples, row by row."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Batches of an epoch, with the clusters and identities of all images by modality."""
+
+    labels: dict[Modality, Tensor]
+    identities: dict[Modality, Tensor]
+    draw: NextBatch
+    steps: int
+
+    def gather(self, embed: Callable[[Batch], dict[Modality, Tensor]]) -> dict[Modality, Seen]:
+        """Embed every batch; of a modality, all views that are embedded follow each other as in a batch."""
+        found: dict[Modality, list[Seen]] = {modality: [] for modality in MODALITIES}
+        for _ in range(self.steps):
+            batch = self.draw()
+            samples = by_modality((batch.visible, batch.infrared))
+            for modality, features in embed(batch).items():
+                views = len(features) // len(samples[modality].index)
+                index = samples[modality].index.repeat(views)
+                found[modality].append((features, self.labels[modality][index], self.identities[modality][index]))
+        return {
+            modality: (
+                torch.cat([f for f, _, _ in seen]),
+                torch.cat([c for _, c, _ in seen]),
+                torch.cat([i for *_, i in seen]),
+            )
+            for modality, seen in found.items()
+        }
+
+
+def majority(labels: Tensor, identities: Tensor) -> Tensor:
+    """The most frequent identity of every cluster ``[K]``."""
+    return torch.from_numpy(majority_identity(labels.numpy(), identities.numpy()))
+
+
+def prototype_purity(
+    index: Tensor, counts: Tensor, weights: Tensor, labels: Tensor, identities: Tensor
+) -> dict[str, float]:
+    """Share of images that are of a cluster's person, among its prototypes and others; each the mean over clusters.
+
+    Args:
+        index: ``[C, K]`` images that are a cluster's prototypes.
+        counts: ``[C, K]`` False for slots that repeat one.
+        weights: ``[C, K]``, rows sum to 1.
+        labels: ``[N]`` clusters of all images.
+        identities: ``[N]``.
+    """
+    owners = majority(labels, identities)
+    hit = (identities[index] == owners[:, None]).double()
+    chosen = torch.zeros(len(owners), len(labels), dtype=torch.bool).scatter(1, index, True)
+    members, own = labels == torch.arange(len(owners))[:, None], identities == owners[:, None]
+    others = members & ~chosen
+    rest = (others & own).sum(1).double() / others.sum(1)
+    return {
+        "all images of a cluster": float(((members & own).sum(1) / members.sum(1)).mean()),
+        "its prototypes": float(((hit * counts).sum(1) / counts.sum(1)).mean()),
+        "its prototypes, by their weights": float((hit * weights).sum(1).mean()),
+        "its other images": float(rest[others.any(1)].mean()),
+    }
+
+
+def trust(soft: Tensor, labels: Tensor, owners: Tensor, identities: Tensor) -> dict[str, float]:
+    """What a soft assignment knows of the labels it softens.
+
+    Args:
+        soft: ``[B, K]`` a teacher's probabilities.
+        labels: ``[B]`` clusters.
+        owners: ``[K]`` majority identity of each cluster.
+        identities: ``[B]``.
+    """
+    own = soft.gather(1, labels[:, None]).squeeze(1)
+    right = owners[labels] == identities
+    same = owners == identities[:, None]
+    person = (soft * same).sum(1)
+    return {
+        "right labels": float(right.double().mean()),
+        "teacher's mass on the label, where right": float(own[right].mean()),
+        "teacher's mass on the label, where wrong": float(own[~right].mean()),
+        "a right label has more mass than a wrong one": _auc(right, own),
+        "teacher's mass on clusters of the person": float(person.mean()),
+        "wrong labels run_key person has a cluster": float(same[~right].any(1).double().mean()),
+        "teacher's mass on it, for these": float(person[~right & same.any(1)].mean()),
+    }
+
+
+def _auc(right: Tensor, own: Tensor) -> float:
+    both = right.any() and not right.all()
+    return float(roc_auc_score(right.numpy(), own.numpy())) if both else math.nan
+
+
+def gate(passes: Tensor, right: Tensor) -> dict[str, float]:
+    """How many labels pass a gate, and how many are right on either side; both ``[B]`` bool."""
+    return {
+        "labels that pass the gate": float(passes.double().mean()),
+        "right among them": float(right[passes].double().mean()),
+        "right among the others": float(right[~passes].double().mean()),
+    }
+
+
+def _soft_prototype(method: Any, epoch: Epoch) -> Figures:
+    if not method.chosen or not method.config.soft_weights:
+        return
+    for modality in MODALITIES:
+        choice, weights = method.chosen[modality], method.prototypes(modality).weights
+        labels, identities = epoch.labels[modality], epoch.identities[modality]
+        yield modality, prototype_purity(choice.index, choice.valid, weights, labels, identities)
+
+
+def _sclhm(method: Any, epoch: Epoch) -> Figures:
+    if not method.config.sscl:
+        return
+    taught = epoch.gather(lambda batch: method.embed_pair(batch)[1])
+    for modality, (features, labels, identities) in taught.items():
+        soft = (features @ method.memories[modality].T / method.config.temperature).softmax(1)
+        owners = majority(epoch.labels[modality], epoch.identities[modality])
+        yield modality, trust(soft, labels, owners, identities)
+
+
+def _hil(method: Any, epoch: Epoch) -> Figures:
+    c = method.config
+    if (c.mccl, c.gate, c.mccl_memory, c.transfer) != (True, "agree", "shared", "ir_to_rgb"):
+        return
+    (centres,) = method.centres
+    owners = majority(epoch.labels["infrared"], epoch.identities["infrared"])  # clusters are those of infrared images
+    seen = epoch.gather(lambda batch: by_modality(method.embed_batch(batch)))
+    for modality, (features, labels, identities) in seen.items():
+        nearest = centres.clusters[multi_centre_loss(features, centres.rows)[1]]
+        yield modality, gate(nearest == labels, owners[labels] == identities)
+
+
+QUESTIONS: dict[str, Callable[[Any, Epoch], Figures]] = {
+    "soft_prototype": _soft_prototype,
+    "sclhm": _sclhm,
+    "hil": _hil,
+}
+
+
+def after_training(run: Run, plan: StagePlan) -> tuple[Method, Epoch]:
+    """Return a stage's method with memories made by its last weights, and another epoch like its last one."""
+    training = stage_training(run, plan, None, lambda method, epoch: [])
+    method, saved = training.method, last_checkpoint(run, plan)
+    for name, model in method.models().items():
+        model.load_state_dict(saved.models[name])
+    c = run.config
+    others = {name: method.models()[name] for name in method.embeds}
+    features = embed_all(method.encoder, *training.images, c.train.embed_batch, run.device, others)
+    progress = StageProgress(plan.epochs - 1, plan.epochs, 0, c.train.iterations, plan.seed)
+    with torch.no_grad():
+        labels = method.label(features, progress)
+        method.begin_epoch(features, labels, progress)
+    views = (method.visible_views, method.infrared_views)
+    draw = BatchSampler(training.images, labels, views, c.train, c.augment, progress, run.device)
+    method.train()
+    clusters, identities = by_modality(labels["clusters"]), by_modality(training.identities["clusters"])
+    return method, Epoch(clusters, identities, draw, progress.steps)
+
+
+def found_again(folder: Path) -> Run:
+    """The run of a folder, prepared once more, its trainings finished.
+
+    Raises:
+        UsageError: it is of real images, its trainings are gone, or code and settings are no longer those it had.
+    """
+    record = read_record(folder / "record.json")
+    if record.result.dataset["synthetic"] is None:
+        raise UsageError(f"{folder}: runs on real images cannot be asked")
+    output = next((parent for parent in folder.parents if (parent / "stages").is_dir()), None)
+    if output is None:
+        raise UsageError(f"{folder}: there is no folder stages/ with its trainings above it")
+    run = replace(Experiment.from_record(record), output=output, device="cpu").prepare()
+    if run.folder.name != folder.name:
+        raise UsageError(f"{folder}: with today's code and settings this would be {run.folder.name}; run it again")
+    if unfinished := [plan.folder for plan in run.every_plan if not plan.finished]:
+        raise UsageError(f"{folder}: its training {unfinished[0]} is not there; run it again")
+    return run
+
+
+def rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """A row for every figure of a run; none where its method is not asked, or was trained without the part."""
+    record = read_record(folder / "record.json")
+    if record.result.method not in QUESTIONS:
+        return
+    run = found_again(folder)
+    for fold, plans in run.plans.items():
+        with torch.no_grad():
+            told = list(QUESTIONS[record.result.method](*after_training(run, plans[-1])))
+        for modality, figures in told:
+            for name, value in figures.items():
+                shown = None if math.isnan(value) else round(value, DIGITS)
+                yield {**run_key(record, fold), "modality": modality, "figure": name, "value": shown}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the table, or print it without ``--csv``."""
+    return write_table(arguments, "usvi_bench.analysis.part_quality", __doc__, KEY, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Do committed records repeat? Runs that are drawn at random are made again from nothing, and compared bit for bit.
+
+``python -m analysis.repeat_records [--count 3] [--seed 0] [--records leaderboard/records] [--output runs/repeated]``
+draws complete runs on synthetic people and trains each in a folder of its own, so no finished training is taken over.
+Exit status 1 where a score, or anything else that a record's ``result`` holds, differs. A result depends on the type of
+processor and the number of threads, both of which the record states; the number of threads is taken from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from usvi_bench.core.environment import ROOT
+from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.settings import flatten
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.leaderboard.build import FOLDER, load_records
+
+Repeat = Callable[[Record, Path], Record]
+"""From a record and an empty folder to the record of the same run."""
+
+
+def repeat(record: Record, folder: Path) -> Record:
+    """Make a run again with today's code, in a process of its own.
+
+    Raises:
+        RuntimeError: the run failed.
+    """
+    words = replace(Experiment.from_record(record), output=folder).words()
+    command = [sys.executable, "-m", "usvi_bench", *words, "--no-report"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if finished.returncode:
+        raise RuntimeError(f"{shlex.join(command)} failed:\n{finished.stderr}")
+    (path,) = (folder / record.result.protocol).glob("*/record.json")
+    return read_record(path)
+
+
+def differences(old: Record, new: Record) -> Iterator[str]:
+    """Fields of the results that are not equal, and the scores that are not, with both values."""
+    mine, theirs = asdict(old.result), asdict(new.result)
+    for name in mine:
+        if name != "scores" and mine[name] != theirs[name]:
+            yield f"{name}: {mine[name]} became {theirs[name]}"
+    if len(mine["scores"]) != len(theirs["scores"]):
+        yield f"scores: {len(mine['scores'])} became {len(theirs['scores'])}"
+    for before, after in zip(mine["scores"], theirs["scores"], strict=False):
+        old, new = flatten(before), flatten(after)
+        changed = [f"{name} {old[name]!r} became {new[name]!r}" for name in old if old[name] != new[name]]
+        if changed:
+            where = f"{before['model']}, fold {before['fold']}, trial {before['trial']}"
+            yield f"scores of {where}: {', '.join(changed)}"
+
+
+def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
+    """Draw, repeat, compare; ``again`` takes the place of training."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.repeat_records", description=__doc__)
+    parser.add_argument("--count", type=int, default=3, help="how many records")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--records", type=Path, default=FOLDER / "records")
+    parser.add_argument("--output", type=Path, default=Path("runs/repeated"), help="a folder that does not exist yet")
+    options = parser.parse_args(arguments)
+    if options.output.exists():
+        raise SystemExit(f"--output {options.output} is there already: its trainings would be taken over; name another")
+    records = {name: r for name, r in load_records(options.records).items() if r.result.dataset["synthetic"]}
+    records = {name: record for name, record in records.items() if record.complete}
+    if not 1 <= options.count <= len(records):
+        have = f"{len(records)} complete records of runs on synthetic people"
+        raise SystemExit(f"--count {options.count}: {options.records} has {have}")
+    status = 0
+    for i, name in enumerate(random.Random(options.seed).sample(sorted(records), options.count)):
+        new = again(records[name], options.output.resolve() / str(i))
+        found = list(differences(records[name], new))
+        means = " and ".join(f"{100 * _mean(record):.4f}" for record in (records[name], new))
+        print(f"{name}: {'differs' if found else 'equal'}, mAP {means}", *found, sep="\n  ", flush=True)
+        status |= bool(found)
+    return status
+
+
+def _mean(record: Record) -> float:
+    return record.means()["mAP"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

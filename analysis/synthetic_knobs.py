@@ -1,0 +1,225 @@
+"""Does each cause of difficulty do what it should? Scores of methods against each knob, the others left alone.
+
+``python -m analysis.synthetic_knobs --method cluster_contrast [--protocol sysu_all] [--seeds 0 1] [--output DIR]``
+trains on data that differ in one knob at a time, an ordinary run each, and draws ``knobs.svg`` and ``knobs.png``. Runs
+whose record is below ``DIR`` already are not made again. ``--plot`` only draws, from runs or from a folder of nothing
+but records, such as ``leaderboard/records``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from usvi_bench.core.environment import ROOT
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.settings import SHARED
+from usvi_bench.engine.load_config import parse_settings
+from usvi_bench.leaderboard.knobs import Sweep, split, sweep_rows
+from usvi_bench.leaderboard.table import tables
+from usvi_bench.reports.style import LOOKS, NEUTRAL, new_figure, save_figure, shared_legend, stamp, styled
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
+
+LEVELS: dict[str, tuple[float, ...]] = {
+    "modality_gap": (0.0, 0.5, 1.0),
+    "camera_gap": (0.0, 0.5, 1.0),
+    "clothing_similarity": (0.0, 0.5, 1.0),
+    "recolour": (0.0, 0.5, 1.0),
+    "occlusion": (0.0, 0.5, 1.0),
+    "pose": (0.0, 0.5, 1.0),
+    "boxes": (0.0, 0.5, 1.0),
+    "mismatch": (0.0, 0.25, 0.5, 0.75, 1.0),
+}
+"""Levels of each knob; the default of a knob is among them, so that every panel shares that point."""
+COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run: a method under a seed, on people with at most one knob off its default."""
+
+    method: str
+    people: SyntheticSpec
+    seed: int
+
+    @property
+    def data(self) -> str:
+        """As ``--data`` takes it."""
+        defaults = SyntheticSpec(size=self.people.size).knobs()
+        changed = [f",{name}={value}" for name, value in self.people.knobs().items() if value != defaults[name]]
+        return f"synthetic:size={self.people.size}{''.join(changed)}"
+
+
+Runner = Callable[[Point], None]
+
+
+def points(methods: Sequence[str], size: str, knobs: Sequence[str], seeds: Sequence[int]) -> list[Point]:
+    """Every method on every knob at every level, under every seed; people that two knobs share are named once."""
+    people = [SyntheticSpec(size=size, **{knob: level}) for knob in knobs for level in LEVELS[knob]]  # type: ignore[arg-type]
+    return [Point(m, one, seed) for one in dict.fromkeys(people) for m in methods for seed in seeds]
+
+
+def read_records(folder: Path, protocol: str, settings: Sequence[str] = (), bare: bool = False) -> dict[str, Record]:
+    """Complete records of ordinary runs on people of today's generator under these settings, by path.
+
+    Args:
+        folder: of finished runs, each with its ``record.json``.
+        settings: as after ``--set``; the number of threads does not count.
+        bare: whether a folder without any ``record.json`` holds nothing but records.
+    """
+    paths = sorted(folder.rglob("record.json")) or (sorted(folder.rglob("*.json")) if bare else [])
+    found = {str(path.relative_to(folder)): read_record(path) for path in paths}
+    return {name: record for name, record in found.items() if _counts(record, protocol, settings)}
+
+
+def _counts(record: Record, protocol: str, settings: Sequence[str]) -> bool:
+    result, made = record.result, record.provenance
+    synthetic = result.dataset["synthetic"] or {}
+    ordinary = (
+        result.setting == SHARED
+        and not made.get("ablation")
+        and _relevant(made.get("overrides", {}).get("settings", {})) == _relevant(parse_settings(settings))
+    )
+    of_today = "spec" in synthetic and synthetic["generator_version"] == _version(protocol)
+    return result.protocol == protocol and ordinary and of_today and record.complete
+
+
+def _relevant(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in settings.items() if name != "engine.threads"}
+
+
+def _version(protocol: str) -> int:
+    layout = protocol.partition("_")[0]
+    if layout not in GENERATOR_VERSIONS:
+        raise UsageError(f"--protocol {protocol}: synthetic people come in the layouts {', '.join(GENERATOR_VERSIONS)}")
+    return GENERATOR_VERSIONS[layout]
+
+
+def done(records: dict[str, Record]) -> set[tuple[str, str, int]]:
+    """Method, people and seed of every record."""
+    results = [record.result for record in records.values()]
+    return {(r.method, json.dumps((r.dataset["synthetic"] or {})["spec"], sort_keys=True), r.seed) for r in results}
+
+
+def key(point: Point) -> tuple[str, str, int]:
+    """How :func:`done` names a point."""
+    return point.method, json.dumps(asdict(point.people), sort_keys=True), point.seed
+
+
+def run(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
+    """Runs ``run.py`` in a process of its own."""
+
+    def runner(point: Point) -> None:
+        command = [sys.executable, str(ROOT / "run.py"), "--method", point.method, "--protocol", protocol]
+        command += ["--data", point.data, "--seed", str(point.seed), "--output", str(output), "--resume", "--no-report"]
+        extra = ["--set", *settings] if settings else []
+        finished = subprocess.run([*command, *extra], cwd=ROOT, capture_output=True, text=True)
+        if finished.returncode:
+            raise RuntimeError(f"{point.method} on {point.data} failed:\n{finished.stderr}")
+
+    return runner
+
+
+def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
+    """Those that the default people are part of, in the order of the knobs."""
+    defaults = asdict(SyntheticSpec(size=size))
+    mine: dict[str, Sweep] = {}
+    for sweep in split(tables(records))[1]:
+        if any(json.loads(level.key.synthetic)["spec"] == defaults for level in sweep.levels.values()):
+            mine.setdefault(sweep.knob, sweep)
+    return [mine[knob] for knob in knobs if knob in mine]
+
+
+def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure:
+    """A panel a knob: mAP against its level, a dot a seed, a line through the means; dashed, chance."""
+    columns = min(len(sweeps), COLUMNS)
+    rows = -(-len(sweeps) // columns)
+    figure, panels = new_figure(columns, height=1.15 * rows + (0.35 if columns > 1 else 1.25), rows=rows)
+    for axes in panels[len(sweeps) :]:
+        axes.remove()
+    for axes, sweep in zip(panels, sweeps, strict=False):
+        chance = _line(sweep, "")
+        axes.plot(list(chance), [values.mean() for values in chance.values()], color=NEUTRAL, ls="--", linewidth=0.8)
+        for look, method in zip(LOOKS, methods, strict=False):
+            found = _line(sweep, method)
+            if found:
+                axes.plot(list(found), [v.mean() for v in found.values()], **look, markersize=3, label=method)
+            for x, values in found.items():
+                dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
+                axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
+        axes.axvline(SyntheticSpec().knobs()[sweep.knob], color="0.85", linewidth=3, zorder=0)
+        axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), xticks=[0, 0.5, 1])
+    highest = max(line.get_ydata().max() for axes in panels[: len(sweeps)] for line in axes.get_lines()[:-1])
+    for axes in panels[: len(sweeps)]:
+        axes.set_ylim(0, 10 * np.ceil(highest / 10 + 0.2))
+    for axes in panels[: len(sweeps) : columns]:
+        axes.set_ylabel("mAP (%)")
+    shared_legend(figure)
+    stamp(figure, title)
+    return figure
+
+
+def _line(sweep: Sweep, method: str) -> dict[float, pd.Series[float]]:
+    """A method's mAP in percent by level: of its configurations the one with the most levels, then the most seeds."""
+    rows = [row for row in sweep_rows(sweep) if next(iter(row.rows.values())).method == method]
+    rows.sort(key=lambda row: (-len(row.values), -row.seeds, row.label))
+    return {level: 100 * values for level, values in rows[0].values.items()} if rows else {}
+
+
+def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -> int:
+    """Train what is missing and draw; ``runner`` takes the place of training."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.synthetic_knobs", description=__doc__)
+    parser.add_argument("--method", nargs="+", default=["cluster_contrast"])
+    parser.add_argument("--protocol", default="sysu_all")
+    parser.add_argument("--size", default="small")
+    parser.add_argument("--knobs", nargs="+", default=list(LEVELS), metavar="KNOB", help="default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of every run")
+    parser.add_argument("--output", type=Path, default=Path("runs/knobs"), metavar="DIR", help="folder of the runs")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="figure, without ending (default: DIR/knobs)")
+    parser.add_argument("--plot", action="store_true", help="draw what is there and train nothing")
+    options = parser.parse_args(arguments)
+    for knob in options.knobs:
+        if knob not in LEVELS:
+            raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
+    if len(options.method) > len(LOOKS):
+        raise SystemExit(f"{len(options.method)} methods: a figure tells {len(LOOKS)} apart; draw them in several")
+    go = runner or run(options.protocol, options.output, options.set)
+
+    def read() -> dict[str, Record]:
+        return read_records(options.output, options.protocol, options.set, bare=options.plot)
+
+    try:
+        _version(options.protocol)
+        wanted = points(options.method, options.size, options.knobs, options.seeds)
+        there = done(read())
+        for point in wanted if not options.plot else ():
+            if key(point) not in there:
+                go(point)
+        sweeps = sweeps_of(read(), options.size, options.knobs)
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
+    if not sweeps:
+        raise SystemExit(f"{options.output}: no knob has records at two levels; run without --plot")
+    for method in options.method:
+        if not any(_line(sweep, method) for sweep in sweeps):
+            raise SystemExit(f"--method {method}: no record of it below {options.output} at two levels of a knob")
+    with styled():
+        title = f"{options.protocol}, size={options.size}, a dot a seed; grey bar: default; dashed: chance"
+        save_figure(drawn(sweeps, options.method, title), options.figure or options.output / "knobs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Benchmarks of speed and memory, each beside a reference in one run."""

@@ -1,0 +1,32 @@
+"""``run.py pretrain``: make the starting weights of an encoder for synthetic people.
+
+They are learned with identities from visible pictures of other synthetic people.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+
+from usvi_bench.core.options import Parser, program
+from usvi_bench.engine.pretrain import Recipe, make_weights
+from usvi_bench.engine.start_weights import shipped_weights
+
+
+def parser() -> ArgumentParser:
+    """Build the parser of the command ``pretrain``."""
+    parser = Parser(prog=f"{program()} pretrain", description=__doc__)
+    parser.add_argument("--encoder", default=Recipe.encoder, metavar="NAME", help="its name (default: small)")
+    parser.add_argument("--width", type=int, default=Recipe.width, help="channels of its first stage (default: 16)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: the one that the suite ships")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the weights, and beside them how they were made."""
+    options = parser().parse_args(arguments)
+    recipe = Recipe(encoder=options.encoder, width=options.width)
+    output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)
+    note = make_weights(recipe, output)
+    print(f"{output}: {output.stat().st_size / 2**20:.1f} MiB, sha256 {note['sha256']}")

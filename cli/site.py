@@ -1,0 +1,70 @@
+"""``python run.py site``: write the static site."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.options import Parser, explain_missing_path, program
+from usvi_bench.leaderboard.build import FOLDER
+from usvi_bench.reports.site.build import build_site, read_content
+
+MARK = ".usvi-site"
+"""File by which a folder is known to be a site, which may be replaced."""
+RUNS = Path("runs")
+
+
+def parser() -> ArgumentParser:
+    """Build the parser of the command ``site``."""
+    parser = Parser(prog=f"{program()} site", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="finished runs, whose reports get pages; 'runs' by default if there"
+    )
+    parser.add_argument(
+        "--leaderboard", type=Path, default=FOLDER, metavar="DIR", help="folder with records and published.csv"
+    )
+    parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Build the site beside its place, then put it there.
+
+    Raises:
+        UsageError: an option, path, record or report is wrong.
+        StorageError: the disk refused a write; the former site is left as it was.
+    """
+    options = parser().parse_args(arguments)
+    runs = options.runs or (RUNS if RUNS.is_dir() else None)
+    if runs is not None and not runs.is_dir():
+        raise UsageError(f"--runs {runs}: {explain_missing_path(runs)}; name the --output folder of finished runs")
+    if not options.leaderboard.is_dir():
+        raise UsageError(f"--leaderboard {options.leaderboard}: {explain_missing_path(options.leaderboard)}")
+    _refuse_strange(options.output)
+    content = read_content(options.leaderboard, runs)
+    try:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=options.output.parent, prefix=".site-") as name:
+            site = Path(name) / "site"
+            build_site(content, site, options.with_pictures, partial(print, file=sys.stderr, flush=True))
+            (site / MARK).touch()
+            if options.output.exists():
+                shutil.move(options.output, Path(name) / "former")
+            shutil.move(site, options.output)
+    except OSError as error:
+        raise StorageError(f"--output {options.output}: {error}; choose another folder") from error
+    print(options.output / "index.html")
+
+
+def _refuse_strange(output: Path) -> None:
+    if output.exists() and (not output.is_dir() or (any(output.iterdir()) and not (output / MARK).exists())):
+        raise UsageError(
+            f"--output {output}: exists and is no site of this command; choose another folder or remove it"
+        )

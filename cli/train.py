@@ -1,0 +1,151 @@
+"""``run.py``: train and score a method."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usvi_bench.cli.main import COMMANDS
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.options import Parser, program
+from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+from usvi_bench.core.settings import SHARED
+
+if TYPE_CHECKING:
+    from usvi_bench.engine.experiment import Experiment
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of ``run.py`` without a command."""
+    parser = Parser(
+        prog=program(),
+        description="Train and score a method for unsupervised visible-infrared person re-identification.",
+        epilog=f"example: {program()} --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
+        f"other commands: {', '.join(COMMANDS)} ({program()} COMMAND --help)",
+    )
+    parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
+    parser.add_argument("--protocol", metavar="P", help="how to score; --list shows all")
+    parser.add_argument(
+        "--data",
+        default="auto",
+        metavar="SPEC",
+        help="folder of the data set, 'synthetic[:size=small,seed=0,...]', or 'auto': USVI_DATA or ./data if the "
+        "real set is there, else synthetic people (default)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--setting",
+        default=SHARED,
+        metavar="NAME",
+        help="settings to start from: 'shared', the same for all methods (default), or 'paper', the method's own",
+    )
+    parser.add_argument(
+        "--schedule",
+        metavar="NAME",
+        help="lengths and sizes for measuring: 'full_short' fits ten minutes of a large GPU",
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings, e.g. method.eps=0.4",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="starting weights: a file, or 'random'; by default, synthetic people start from shipped weights, "
+        "pretrained with identities on visible pictures of other synthetic people",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="equal results each time on a GPU too, slower (engine.deterministic)",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
+    parser.add_argument("--overwrite", action="store_true", help="train again from the start")
+    parser.add_argument("--no-report", action="store_true", help="draw no figures; the command report draws them later")
+    parser.add_argument("--list", action="store_true", help="show methods, protocols and data sets")
+    parser.add_argument("--check-data", type=Path, metavar="PATH", help="list what a data folder holds and lacks")
+    return parser
+
+
+def main(words: Sequence[str]) -> None:
+    """Train and score, list what is registered, or describe a data folder.
+
+    Raises:
+        UsageError: a wrong option or setting, before any work is done.
+    """
+    options = parser().parse_args(words)
+    if options.list:
+        print(_listing())
+    elif options.check_data is not None:
+        from usvi_bench.datasets.check import describe_folder
+
+        print(describe_folder(options.check_data))
+    else:
+        _run(options)
+
+
+def experiment_of(options: argparse.Namespace) -> Experiment:
+    """Build the experiment that the options describe.
+
+    Raises:
+        UsageError: no method, no protocol, or options that exclude each other.
+    """
+    from usvi_bench.engine.experiment import Experiment
+    from usvi_bench.engine.load_config import parse_settings
+
+    for name in ("method", "protocol"):
+        if getattr(options, name) is None:
+            raise UsageError(f"--{name} is missing; see {program()} --list")
+    if options.resume and options.overwrite:
+        raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
+    values = {f.name: getattr(options, f.name) for f in fields(Experiment)}
+    return Experiment(**{**values, "settings": parse_settings(options.settings)})
+
+
+def _run(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
+    from usvi_bench.core.distributed.process_info import process_info
+    from usvi_bench.core.process_memory import keep_freed_memory
+    from usvi_bench.engine.display import Display
+    from usvi_bench.engine.execute import execute
+
+    keep_freed_memory()
+    is_main = process_info().is_main_process
+    display = Display(console=None if is_main else Console(quiet=True, force_terminal=False))
+    with translate_errors():
+        run = experiment_of(options).prepare(display)
+        if is_main and not (options.resume or options.overwrite):
+            run.refuse_unfinished()
+        record = execute(run, options.overwrite)
+    destroy_process_group()  # not after an error: the group may be what failed
+    if record is None:
+        return
+    title = f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)"
+    display.table(title, {model: record.means(model=model) for model in record.models})
+    display.say(run.data_sentence)
+    display.say(str(run.folder / "record.json"))
+    if not options.no_report:
+        from usvi_bench.reports.report import write_report
+
+        display.say(str(write_report(run.folder)))
+
+
+def _listing() -> str:
+    parts = []
+    for title, registry in (("methods", METHODS), ("protocols", PROTOCOLS), ("data sets", DATASETS)):
+        parts.append(title)
+        parts += [f"  {name:<18} {registry.get(name).summary}" for name in registry.names()]
+    parts.append("  synthetic          embedded synthetic people in the layout the protocol needs")
+    return "\n".join(parts)

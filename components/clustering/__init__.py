@@ -1,0 +1,1 @@
+"""Clustering engine: neighbours, Jaccard distances, DBSCAN, pseudo-labels."""

@@ -1,0 +1,135 @@
+"""Approximate nearest neighbours within one set on a CPU, for sets too large to compare every pair.
+
+An inverted file over 4-bit product-quantised vectors (Jegou et al., TPAMI 2011; André et al., VLDB 2015; faiss'
+``IndexIVFPQFastScan``) finds candidates, which are then compared exactly. What it misses is looked for among the
+neighbours of neighbours (Dong et al., WWW 2011): most of an image's neighbours are each other's, too. A sample that is
+searched exhaustively says how far either must go, and what part of the true neighbours is found.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from usvi_bench.components.clustering.neighbour_lists import (
+    OWNER,
+    Floats,
+    Rows,
+    empty_lists,
+    feed_candidates,
+    feed_neighbours,
+    sort_lists,
+)
+from usvi_bench.components.clustering.symmetric_search import in_shares, symmetric_search
+from usvi_bench.core.measuring import record_min
+
+try:
+    import faiss
+
+    HAS_FAISS = True
+except ImportError:  # an extra of the installation; exact searches do without
+    HAS_FAISS = False
+
+TARGET_RECALL = 0.96
+"""Share of the true neighbours of a sample that is to be found."""
+CANDIDATES = 6
+"""Rows compared exactly for each neighbour asked for."""
+FIRST_RECALL = 0.9
+"""The same share by the index alone; the rest is cheaper to find among neighbours of neighbours."""
+ROUNDS = 3
+"""Most rounds over neighbours of neighbours."""
+
+_FEW = 1000
+"""Rows below which there is nothing to gain; an index could not even be trained on them."""
+_SAMPLE = 500
+_TRAINING_ROWS = 40
+"""Rows for each inverted list to learn the lists from; faiss asks for 39."""
+_BLOCK_ROWS = 1024
+
+
+def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
+    """The ``k`` nearest rows of every row, or nearly so; reports ``recall``, measured on a sample of rows.
+
+    Args:
+        vectors: ``[N, D]``.
+        k: 1 to ``N``.
+
+    Returns:
+        Squared Euclidean distances (exact, of the rows found) and rows, both ``[N, k]``, nearest first.
+
+    Raises:
+        ValueError: faiss is not installed.
+    """
+    if not HAS_FAISS:
+        raise ValueError("approximate search needs faiss: pip install faiss-cpu, or --set method.search=exact")
+    n = len(vectors)
+    if n < _FEW:
+        record_min("recall", 1.0)
+        return symmetric_search(vectors, k)
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    sample = np.sort(np.random.default_rng(1).choice(n, min(n, _SAMPLE), replace=False))
+    truth = faiss.knn(vectors[sample], vectors, k)[1]
+    index = _index(vectors)
+    _tune(index, vectors, sample, truth)
+    blocks = [_search(index, vectors, np.arange(a, min(a + _BLOCK_ROWS, n)), k) for a in range(0, n, _BLOCK_ROWS)]
+    distances, rows = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    for _ in range(ROUNDS):
+        if _recall(truth, rows[sample]) >= TARGET_RECALL:
+            break
+        distances, rows = _look_further(vectors, distances, rows)
+    record_min("recall", _recall(truth, rows[sample]))
+    return distances, rows
+
+
+def _recall(truth: NDArray[np.int64], found: Rows) -> float:
+    return float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
+
+
+def _index(vectors: Floats) -> Any:
+    """All rows in inverted lists, about four times as many as the root of their number."""
+    n, dimension = vectors.shape
+    lists = max(1, min(round(4 * n**0.5), n // _TRAINING_ROWS))
+    parts = max(m for m in range(1, max(dimension // 4, 1) + 1) if dimension % m == 0)
+    index = faiss.index_factory(dimension, f"IVF{lists},PQ{parts}x4fs")
+    learn = np.random.default_rng(0).choice(n, min(n, max(lists, 256) * _TRAINING_ROWS), replace=False)
+    index.train(vectors[np.sort(learn)])
+    index.add(vectors)
+    return index
+
+
+def _tune(index: Any, vectors: Floats, sample: NDArray[np.int64], truth: NDArray[np.int64]) -> None:
+    """Visit as many lists as the index's share of the recall needs."""
+    index.nprobe = max(1, index.nlist // 128)
+    while index.nprobe < index.nlist:
+        if _recall(truth, _search(index, vectors, sample, truth.shape[1])[1]) >= FIRST_RECALL:
+            break
+        index.nprobe = min(index.nprobe + index.nprobe // 4 + 1, index.nlist)
+
+
+def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> tuple[Floats, Rows]:
+    """The lists of some rows."""
+    n = len(vectors)
+    candidates = index.search(vectors[owners], min(CANDIDATES * k, n))[1]
+    few = (candidates >= 0).sum(axis=1) < k + 1  # the owner may not be among them
+    if few.any():  # in the lists visited: compare such rows with all
+        candidates[few] = -1
+        candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
+    distances, rows = empty_lists(len(owners), k, owners)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        in_shares(pool, feed_candidates, 0, len(owners), vectors, owners, candidates, distances, rows)
+        in_shares(pool, sort_lists, 0, len(owners), distances, rows)
+    return distances, rows
+
+
+def _look_further(vectors: Floats, distances: Floats, rows: Rows) -> tuple[Floats, Rows]:
+    """One round over the neighbours of neighbours; sorted lists in, sorted lists out."""
+    heaps = distances[:, ::-1].copy(), rows[:, ::-1].copy()  # a descending list is a heap
+    heaps[0][heaps[1] == np.arange(len(rows))[:, None]] = OWNER
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        in_shares(pool, feed_neighbours, 0, len(rows), vectors, rows, *heaps)
+        in_shares(pool, sort_lists, 0, len(rows), *heaps)
+    return heaps

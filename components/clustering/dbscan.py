@@ -1,0 +1,126 @@
+"""Pseudo-labels: DBSCAN on the k-reciprocal Jaccard distance, and the centroids of its clusters."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from usvi_bench.components.clustering.jaccard import jaccard_distance
+from usvi_bench.components.clustering.neighbours import Search, all_finite
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.measuring import timed
+from usvi_bench.core.types import OUTLIER
+
+__all__ = ["centroids", "dbscan", "jaccard_distance", "pseudo_labels"]
+
+
+def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.int64]:
+    """Clusters of a sparse distance, identical to scikit-learn's ``DBSCAN(metric="precomputed")``.
+
+    A core point has ``min_samples`` points within ``eps``, itself included. Clusters are the connected components of
+    the core points, numbered by their smallest index; a border point takes the smallest label among its core
+    neighbours; the rest is -1.
+
+    Args:
+        distance: ``[N, N]``, symmetric; an absent pair is farther than ``eps``, an absent diagonal is zero.
+        eps: largest distance between neighbours.
+        min_samples: points that make a core point.
+
+    Returns:
+        ``[N]`` labels.
+    """
+    n = distance.shape[0]
+    row, column = np.repeat(np.arange(n), np.diff(distance.indptr)), distance.indices
+    own = np.ones(n, np.bool_)
+    own[row[row == column]] = False
+    near = distance.data <= eps
+    row, column = row[near], column[near]
+    core = np.bincount(row, minlength=n) + own >= min_samples
+
+    labels = np.full(n, OUTLIER, np.int64)
+    linked = core[row] & core[column]
+    edges = csr_array((np.ones(linked.sum(), np.bool_), (row[linked], column[linked])), shape=(n, n))
+    components = connected_components(edges, directed=False)[1][core]
+    _, first, component = np.unique(components, return_index=True, return_inverse=True)
+    labels[core] = np.argsort(np.argsort(first))[component]
+
+    reached = ~core[row] & core[column]
+    border = np.full(n, n)
+    np.minimum.at(border, row[reached], labels[column[reached]])
+    labels[border < n] = border[border < n]
+    return labels
+
+
+def centroids(features: Tensor, labels: Tensor) -> Tensor:
+    """Unit mean of each cluster's features.
+
+    Args:
+        features: ``[N, D]``, un-normalised.
+        labels: ``[N]``; outliers (-1) are left out.
+
+    Returns:
+        ``[C, D]``, a row for every label that occurs, ascending.
+    """
+    kept = labels != OUTLIER
+    present, cluster = torch.unique(labels[kept], return_inverse=True)
+    total = features.new_zeros(len(present), features.shape[1]).index_add_(0, cluster, features[kept])
+    return normalize(total)  # a sum points where its mean does
+
+
+def pseudo_labels(
+    features: Tensor,
+    *,
+    eps: float,
+    k1: int = 30,
+    k2: int = 6,
+    min_samples: int = 4,
+    groups: ArrayLike | Tensor | None = None,
+    search: Search = "auto",
+    what: str = "images",
+    at_least: int = 2,
+) -> Tensor:
+    """Cluster of every image; -1 marks an outlier.
+
+    Args:
+        features: ``[N, D]``, used as given.
+        eps: largest Jaccard distance between neighbours, in ``(0, 1)``.
+        k1: neighbours in the k-reciprocal encoding.
+        k2: neighbours in its local expansion.
+        min_samples: neighbours that make an image a core point, itself included.
+        groups: modality ``[N]``, or modality and camera ``[N, 2]``, to balance the expansion over.
+        search: how neighbours are found, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
+        what: the images' name in messages.
+        at_least: number of clusters below which training cannot go on.
+
+    Returns:
+        ``[N]`` int64, on the device of ``features``.
+
+    Raises:
+        UsageError: ``eps`` out of range, fewer images than ``k1``, or fewer clusters than ``at_least``.
+    """
+    if not 0 < eps < 1:
+        raise UsageError(f"{what}: eps={eps} is no Jaccard distance; set --set method.eps between 0 and 1")
+    if len(features) < k1:
+        raise UsageError(
+            f"{what}: {len(features)} images are fewer than k1={k1}; lower --set method.k1 or give more images"
+        )
+    if not all_finite(features):
+        raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
+    try:
+        distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from error
+    with timed("dbscan"):
+        labels = dbscan(distance, eps, min_samples)
+    found = int(labels.max()) + 1
+    if found < at_least:
+        raise UsageError(
+            f"{what}: {found} cluster{'s' * (found != 1)} (eps={eps}, {len(features)} images); "
+            "raise or lower --set method.eps"
+        )
+    return torch.from_numpy(labels).to(features.device)

@@ -1,0 +1,145 @@
+"""k-reciprocal Jaccard distance, sparse from end to end.
+
+Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017, in the arithmetic that
+clustering-based re-identification uses (alibaba/cluster-contrast-reid @57b62e9, ``utils/faiss_rerank.py``); balanced
+local expansion as in MMM (shijiangming1/MMM @7e57d50) and, over cameras, DMIC (arXiv 2412.08231).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from usvi_bench.components.clustering.jaccard_on_device import jaccard_on_device
+from usvi_bench.components.clustering.neighbours import Search, nearest
+from usvi_bench.components.clustering.overlap import near_pairs
+from usvi_bench.core.measuring import timed
+
+
+def jaccard_distance(
+    features: Tensor | NDArray[np.floating[Any]],
+    k1: int = 30,
+    k2: int = 6,
+    groups: ArrayLike | Tensor | None = None,
+    max_distance: float = 1.0,
+    search: Search = "auto",
+) -> csr_array:
+    """How little the neighbourhoods of two images overlap, for the pairs that are close.
+
+    Time and memory grow with the stored pairs: pass ``max_distance`` where only near ones are needed. (On a GPU time
+    grows with the square of N, and memory does not.)
+
+    Args:
+        features: ``[N, D]``, used as given: scaling them changes the distance.
+        k1: length of the neighbour lists, the image itself included.
+        k2: neighbours whose codes are averaged (local expansion), the image itself included; 1 for none. The lists
+            hold no more than ``k1``.
+        groups: modality of each image ``[N]``, or modality and camera ``[N, 2]``: in the expansion every modality
+            present among the neighbours then weighs the same, and within a modality every camera present.
+        max_distance: the largest distance stored, in ``(0, 1]``.
+        search: how neighbours are found, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
+
+    Returns:
+        ``[N, N]`` float32, exactly symmetric, sorted. It stores every pair at distance <= ``max_distance``
+        (< 1 where that is 1), with the diagonal and any other zero; a pair that is absent is farther.
+
+    Raises:
+        ValueError: fewer images than ``k1``, or an argument out of range.
+    """
+    vectors = torch.as_tensor(features).detach().float().contiguous()
+    if len(vectors) < k1:
+        raise ValueError(f"{len(vectors)} images are fewer than k1={k1}; lower k1 or give more images")
+    if min(k1, k2) < 1 or not 0 < max_distance <= 1:
+        raise ValueError(f"k1={k1}, k2={k2}, max_distance={max_distance}: choose k1, k2 >= 1, max_distance in (0, 1]")
+    balance = nested_groups(groups, len(vectors))
+    lists = nearest(vectors, k1, search)[1]
+    with timed("distance"):
+        if vectors.is_cuda:
+            return jaccard_on_device(vectors, lists, k2, balance, max_distance)
+        members = lists.numpy().astype(np.int32)
+        codes = _encode(vectors, members)
+        if k2 > 1:
+            codes = _expand(codes, members[:, :k2], balance)
+        return near_pairs(codes, max_distance)
+
+
+def _encode(vectors: Tensor, lists: NDArray[np.int32]) -> csr_array:
+    """Softmax similarity of each image to its expanded set of mutual neighbours; rows sum to 1."""
+    mutual = _mutual(lists)
+    half = _mutual(lists[:, : round(lists.shape[1] / 2) + 1])
+    # The half-set of a mutual neighbour joins when more than two thirds of it are mutual neighbours already.
+    joins = mutual.multiply(mutual @ half)
+    joins.data = (3 * joins.data > 2 * np.diff(half.indptr)[joins.indices]).astype(np.int32)
+    joins.eliminate_zeros()
+    members = (mutual + joins @ half).tocsr()
+    members.sort_indices()
+
+    logits = _similarities(vectors, members)
+    starts, lengths = members.indptr[:-1], np.diff(members.indptr)  # no row is empty: each holds the image itself
+    weights = np.exp(logits - np.repeat(np.maximum.reduceat(logits, starts), lengths))
+    weights /= np.repeat(np.add.reduceat(weights, starts), lengths)
+    return csr_array((weights, members.indices, members.indptr), shape=members.shape)
+
+
+def _mutual(lists: NDArray[np.int32]) -> csr_array:
+    """Which images are in each other's lists: symmetric, of ones."""
+    n, k = lists.shape
+    listed = csr_array((np.ones(n * k, np.int32), lists.ravel(), _ends(np.full(n, k))), shape=(n, n))
+    return csr_array(listed.multiply(listed.T))
+
+
+def _similarities(vectors: Tensor, pairs: csr_array) -> NDArray[np.float32]:
+    """``-(2 - 2 f_i . f_j)`` of the stored pairs."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        parts = (torch.from_numpy(pairs.indptr), torch.from_numpy(pairs.indices), torch.full((pairs.nnz,), -2.0))
+        pattern = torch.sparse_csr_tensor(*parts, pairs.shape, check_invariants=False)
+        return np.asarray(torch.sparse.sampled_addmm(pattern, vectors, vectors.T, alpha=2.0).values())
+
+
+def nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np.int64]]:
+    """Group number of each image, from the finest grouping (camera of a modality) to the coarsest (modality)."""
+    if groups is None:
+        return []
+    table = torch.as_tensor(groups).cpu().numpy()
+    if len(table) != n or table.shape[1:] not in ((), (1,), (2,)):
+        raise ValueError(f"groups of shape {table.shape} for {n} images; give [N] or [N, 2]")
+    table = table.reshape(n, -1)
+    levels = range(table.shape[1], 0, -1)
+    return [np.unique(table[:, :level], axis=0, return_inverse=True)[1].ravel() for level in levels]
+
+
+def _expand(codes: csr_array, lists: NDArray[np.int32], groups: list[NDArray[np.int64]]) -> csr_array:
+    """Mean code over each list: within the finest groups first, then over the groups they belong to."""
+    n, k = lists.shape
+    owner, member = np.repeat(np.arange(n), k), lists.ravel()
+    groups = [group[member] for group in groups]
+    while groups:
+        finest, *coarser = groups
+        _, first, row = np.unique(owner * (finest.max() + 1) + finest, return_index=True, return_inverse=True)
+        codes = _mean(codes, row, member)
+        owner, member, groups = owner[first], np.arange(len(first), dtype=np.int32), [group[first] for group in coarser]
+    return _mean(codes, owner, member)
+
+
+def _mean(codes: csr_array, row: NDArray[np.int64], member: NDArray[np.int32]) -> csr_array:
+    """Row ``r`` is the mean of ``codes[member[row == r]]``, summed in the given order as the dense mean is."""
+    order = np.argsort(row, kind="stable")
+    counts = np.bincount(row)
+    ones = np.ones(len(member), np.float32)
+    pick = csr_array((ones, member[order], _ends(counts)), shape=(len(counts), codes.shape[0]))
+    total: csr_array = pick @ codes
+    total.data /= np.repeat(counts.astype(np.float32), np.diff(total.indptr))
+    return total
+
+
+def _ends(counts: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Where each row of a sparse array begins and ends; 32 bits wide where that is enough."""
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    return ends.astype(np.int32) if ends[-1] < 2**31 else ends

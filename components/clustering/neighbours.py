@@ -1,0 +1,87 @@
+"""The nearest neighbours of every image among all: one function, and the ways there are to find them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from usvi_bench.components.clustering.approximate_search import approximate_search
+from usvi_bench.components.clustering.symmetric_search import symmetric_search
+from usvi_bench.core.measuring import timed
+
+Search = Literal["auto", "exact", "approximate"]
+"""How to look for neighbours; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
+
+EXACT_UP_TO = 200_000
+"""Images whose exact neighbours a CPU finds in minutes; the time grows with their square."""
+
+_BLOCK_ENTRIES = 1 << 28
+"""Distances held at a time on a GPU (1 GiB)."""
+
+
+def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, Tensor]:
+    """The ``k`` nearest images of every image, itself among them.
+
+    An image is never pushed out of its own list by its duplicates; the order of exactly equal distances is not
+    specified. On a CPU as many threads work as torch is set to use.
+
+    Args:
+        features: ``[N, D]``, used as given.
+        k: list length, 1 to ``N``.
+        search: ``exact``, ``approximate`` (needs faiss; on a CPU), or ``auto``, which is exact wherever that takes
+            no more than minutes.
+
+    Returns:
+        Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, on the features' device.
+
+    Raises:
+        ValueError: an argument is out of range, a feature is not finite, or faiss is missing where the search is
+            approximate.
+    """
+    if not 1 <= k <= len(features):
+        raise ValueError(f"k={k} neighbours of {len(features)} images; choose 1 to {len(features)}")
+    if search not in get_args(Search):
+        raise ValueError(f"unknown search '{search}': choose one of {', '.join(get_args(Search))}")
+    if features.ndim != 2:
+        raise ValueError(f"features of shape {tuple(features.shape)}; give [N, D]")
+    vectors = features.detach().float().contiguous()
+    if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
+        raise ValueError("features hold NaN, infinity or lengths beyond float32; the network behind them has diverged")
+    with timed("search"):
+        if search == "approximate" or (search == "auto" and _too_many(vectors)):
+            found = approximate_search(vectors.cpu().numpy(), k)
+        elif vectors.is_cuda:
+            found_on_gpu = blocked_search(vectors, k)
+            torch.cuda.synchronize(vectors.device)  # or the seconds would be told of whoever waits next
+            return found_on_gpu
+        else:
+            found = symmetric_search(vectors.numpy(), k)
+    distances, rows = (torch.from_numpy(part) for part in found)
+    return distances.to(features.device), rows.long().to(features.device)
+
+
+def all_finite(features: Tensor) -> bool:
+    """Whether no entry is NaN or infinite; a sum that is finite says so at once."""
+    return bool(features.sum().isfinite()) or bool(features.isfinite().all())
+
+
+def _too_many(vectors: Tensor) -> bool:
+    return not vectors.is_cuda and len(vectors) > EXACT_UP_TO
+
+
+def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Exact search by blocks of the distance matrix, on the device of ``vectors``; see :func:`nearest`."""
+    squares = vectors.square().sum(1)
+    blocks = []
+    step = max(1, _BLOCK_ENTRIES // len(vectors))
+    for start in range(0, len(vectors), step):
+        rows = slice(start, start + step)
+        with torch.autocast(vectors.device.type, enabled=False):
+            distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2)
+        distances.add_(squares[rows, None]).clamp_(min=0)
+        distances.diagonal(start).fill_(-1)  # an image comes first in its own list, whatever the rounding
+        blocks.append(distances.topk(k, largest=False))
+        del distances  # before the next block is made
+    return torch.cat([b.values for b in blocks]).clamp_(min=0), torch.cat([b.indices for b in blocks])

@@ -1,0 +1,1 @@
+"""Two-stream encoders, their weights and their batch normalisation."""

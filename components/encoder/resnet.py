@@ -1,0 +1,184 @@
+"""ResNet in two parts, a stem and a trunk, so that each modality can have a stem of its own.
+
+Parameter names are torchvision's (``conv1``, ``bn1``, ``layer1.0.conv1`` ...), so its files load without a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from usvi_bench.core.distributed.batch_norm import synchronised_batch_norm
+from usvi_bench.core.distributed.collectives import world_size
+
+
+class GroupedBatchNorm(_BatchNorm):
+    """Batch normalisation over equal contiguous parts of the batch, for maps and for vectors.
+
+    Each part is normalised by its own statistics; the running statistics follow part 0 only. This is what one
+    replica per part under ``torch.nn.DataParallel`` computes. One part is plain batch normalisation.
+
+    Where several processes share the batch, each holds its contiguous share of the parts, or as many of them share a
+    part: the statistics, and the result but for floating-point order, are those of one process.
+
+    Args:
+        features: number of channels.
+        groups: number of parts of the whole batch.
+    """
+
+    def __init__(self, features: int, groups: int = 1) -> None:
+        super().__init__(features)
+        self.groups = groups
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Maps ``[B, C, H, W]`` and vectors ``[B, C]`` are both welcome."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        processes = world_size()
+        if self.training and self.groups < processes:
+            return synchronised_batch_norm(x, self, processes // self.groups)
+        if not self.training or self.groups == processes:
+            return super().forward(x)
+        first, *rest = x.chunk(self.groups // processes)
+        others = [F.batch_norm(part, None, None, self.weight, self.bias, True, eps=self.eps) for part in rest]
+        return torch.cat([super().forward(first), *others])
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (ResNet-18's block)."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int, groups: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = GroupedBatchNorm(width, groups)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = GroupedBatchNorm(width, groups)
+        self.downsample = _shortcut(inputs, width, stride, groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + (self.downsample(x) if self.downsample else x), inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions beside a shortcut (ResNet-50's block); the 3x3 one carries the stride."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int, groups: int) -> None:
+        super().__init__()
+        outputs = width * self.expansion
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = GroupedBatchNorm(width, groups)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = GroupedBatchNorm(width, groups)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = GroupedBatchNorm(outputs, groups)
+        self.downsample = _shortcut(inputs, outputs, stride, groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        return F.relu(out + (self.downsample(x) if self.downsample else x), inplace=True)
+
+
+def _shortcut(inputs: int, outputs: int, stride: int, groups: int) -> nn.Sequential | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), GroupedBatchNorm(outputs, groups))
+
+
+class NonLocal(nn.Module):
+    """Dot-product attention over positions with an inner width of one channel; the identity when new.
+
+    ``y = x + bn(out(f g))`` with ``f = theta^T phi / (H W)``. With one channel ``f`` has rank one, so the product
+    is ``theta * mean(phi * g)`` and the ``HW x HW`` matrix is never formed. The width of one is what the released
+    checkpoints contain (AGW, mangye16/Cross-Modal-Re-ID-baseline @e817a26; PGM, zesenwu23/USL-VI-ReID @ed4a7df).
+
+    Args:
+        channels: channels of the map.
+        groups: parts of the batch that are normalised apart.
+    """
+
+    def __init__(self, channels: int, groups: int = 1) -> None:
+        super().__init__()
+        self.g, self.theta, self.phi = (nn.Conv2d(channels, 1, 1) for _ in range(3))
+        self.out = nn.Conv2d(1, channels, 1)
+        self.bn = GroupedBatchNorm(channels, groups)
+        nn.init.zeros_(self.bn.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        summary = (self.phi(x) * self.g(x)).mean((2, 3), keepdim=True)
+        attended: Tensor = self.bn(self.out(self.theta(x) * summary))
+        return x + attended
+
+
+class Stem(nn.Module):
+    """First convolution and pooling: ``[B, 3, H, W]`` to ``[B, width, H/4, W/4]``."""
+
+    def __init__(self, width: int, groups: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, padding=3, bias=False)
+        self.bn1 = GroupedBatchNorm(width, groups)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, padding=1)
+
+
+class Trunk(nn.Module):
+    """The four stages; strides 1, 2, 2, 1, so a map shrinks by 4.
+
+    Args:
+        block: the block all stages are made of.
+        depths: blocks of each stage.
+        width: inner width of the first stage, and channels of the input; doubles with every stage.
+        groups: parts of the batch that are normalised apart.
+        non_local: blocks that attention follows, by stage number, zero-based.
+
+    Attributes:
+        channels: channels of the output.
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        depths: Sequence[int],
+        width: int,
+        groups: int = 1,
+        non_local: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = width
+        self.non_local = nn.ModuleDict()
+        for stage, (depth, stride) in enumerate(zip(depths, (1, 2, 2, 1), strict=True), start=1):
+            blocks = nn.ModuleList()
+            for index in range(depth):
+                inner = width * 2 ** (stage - 1)
+                blocks.append(block(self.channels, inner, stride if index == 0 else 1, groups))
+                self.channels = inner * block.expansion
+                if non_local and index in non_local.get(stage, ()):
+                    self.non_local[f"layer{stage}_{index}"] = NonLocal(self.channels, groups)
+            self.add_module(f"layer{stage}", blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in ("layer1", "layer2", "layer3", "layer4"):
+            for index, block in enumerate(self.get_submodule(stage).children()):
+                x = block(x)
+                if f"{stage}_{index}" in self.non_local:
+                    x = self.non_local[f"{stage}_{index}"](x)
+        return x
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation of all convolutions but those of attention (torchvision's rule for ResNets)."""
+    for name, child in module.named_modules():
+        if isinstance(child, nn.Conv2d) and "non_local" not in name:
+            nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")

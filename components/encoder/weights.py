@@ -1,0 +1,94 @@
+"""Starting weights from a file: torchvision's ResNet, or an encoder of this suite, as ``.pth`` or ``.safetensors``."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor, nn
+
+from usvi_bench.core.errors import UsageError
+
+_ACCEPTED = "give a torchvision ResNet file (.pth) or an encoder's weights (.pth or .safetensors)"
+
+
+def load_weights(encoder: nn.Module, path: Path) -> str:
+    """Load starting weights: a torchvision ResNet file, or a state dict of our own (plain or under ``encoder``).
+
+    A torchvision file fills both stems and the trunk, its classifier is dropped; neck and non-local blocks keep
+    their weights. Nothing is loaded when anything is wrong.
+
+    Args:
+        encoder: a two-stream encoder.
+        path: a ``.safetensors`` file, or one that ``torch.save`` wrote; no code in it is run.
+
+    Returns:
+        sha256 of the file, in hex.
+
+    Raises:
+        UsageError: unreadable file, or keys or shapes that do not fit.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read weights '{path}': {error.strerror}; {_ACCEPTED}") from error
+    state = _safetensors(content, path) if path.suffix == ".safetensors" else _pickled(path)
+    own = encoder.state_dict()
+    optional = {key for key in own if key.endswith("num_batches_tracked")}
+    if "conv1.weight" in state:
+        state = _from_torchvision(state)
+        optional |= {key for key in own if key.startswith(("neck.", "trunk.non_local."))}
+    _check_fit(own, state, optional, path)
+    encoder.load_state_dict({**own, **state})
+    return hashlib.sha256(content).hexdigest()
+
+
+def weights_as_bytes(encoder: nn.Module) -> bytes:
+    """Content of a ``.safetensors`` file; equal weights give equal bytes."""
+    state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    return save_safetensors(state)
+
+
+def _safetensors(content: bytes, path: Path) -> Mapping[str, Tensor]:
+    try:
+        return load_safetensors(content)
+    except (SafetensorError, ValueError) as error:
+        raise UsageError(f"weights '{path}' are no whole safetensors file ({error}); {_ACCEPTED}") from error
+
+
+def _pickled(path: Path) -> Mapping[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"weights '{path}' cannot be read without running code from the file, or are damaged; {_ACCEPTED}"
+        ) from error
+    except Exception as error:  # a damaged file can raise anything
+        raise UsageError(f"cannot read weights '{path}' ({type(error).__name__}); {_ACCEPTED}") from error
+    state = content.get("encoder", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UsageError(f"'{path}' holds no weights; {_ACCEPTED}")
+    return state
+
+
+def _from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    stem = {key: value for key, value in state.items() if key.startswith(("conv1.", "bn1."))}
+    trunk = {f"trunk.{key}": value for key, value in state.items() if key not in stem and not key.startswith("fc.")}
+    return trunk | {f"{modality}.{key}": value for modality in ("visible", "infrared") for key, value in stem.items()}
+
+
+def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional: set[str], path: Path) -> None:
+    problems = {
+        "missing": sorted(own.keys() - given.keys() - optional),
+        "unexpected": sorted(given.keys() - own.keys()),
+        "of another shape": sorted(k for k in own.keys() & given.keys() if own[k].shape != given[k].shape),
+    }
+    told = [f"{len(keys)} {kind} ({', '.join(keys[:3])}...)" for kind, keys in problems.items() if keys]
+    if told:
+        raise UsageError(f"weights '{path}' do not fit this encoder: {'; '.join(told)}; see encoder.name and width")

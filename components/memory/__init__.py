@@ -1,0 +1,1 @@
+"""Memories of clusters and images, and the losses against them."""

@@ -1,0 +1,115 @@
+"""A memory of two rows a cluster: its centroid, and a hard prototype that follows the samples farthest from it.
+
+PCLHD (https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24), whose memory comes from HHCL
+(bupt-ai-cz/HHCL-ReID).
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from usvi_bench.components.memory.cluster import ClusterMemory, hardest_weights, mean_update, weighted_update
+from usvi_bench.core.types import OUTLIER
+
+
+class HardMemory(ClusterMemory):
+    """Contrast with centroids, as far as it is above a hinge, and with hard prototypes.
+
+    Args:
+        rows: ``[C, D]`` start of the centroids; made unit.
+        hard: ``[C, D]`` start of the hard prototypes, or None for the centroids.
+        temperature: divides the cosine similarities.
+        momentum: weight of the old row in an update.
+        centre_weight: weight of the contrast with the centroids.
+        hard_weight: weight of the contrast with the hard prototypes.
+        hinge: value of the centroids' contrast below which it gives no gradient.
+    """
+
+    hard: Tensor
+
+    def __init__(
+        self,
+        rows: Tensor,
+        hard: Tensor | None = None,
+        temperature: float = 0.05,
+        momentum: float = 0.1,
+        centre_weight: float = 0.5,
+        hard_weight: float = 0.5,
+        hinge: float = 0.2,
+    ) -> None:
+        super().__init__(rows, temperature, momentum, "mean")
+        start = rows if hard is None else hard
+        self.register_buffer("hard", F.normalize(start.detach().float(), dim=1), persistent=False)
+        self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
+
+    def loss(self, features: Tensor, labels: Tensor, through: HardMemory | None = None) -> Tensor:
+        """``hard_weight * CE(hard) + centre_weight * max(CE(centroids) - hinge, 0)``; each CE is a mean over the batch.
+
+        Args:
+            features: ``[B, D]``, of any length.
+            labels: ``[B]`` clusters.
+            through: takes the gradient by the rows of this memory instead; the value stays. For code that moves a
+                memory between the forward pass and the gradient.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            unit = F.normalize(features.float(), dim=1)
+            later = through or self
+            centre = F.cross_entropy(_similarity(unit, self.rows, later.rows) / self.temperature, labels)
+            hard = F.cross_entropy(_similarity(unit, self.hard, later.hard) / self.temperature, labels)
+        return self.hard_weight * hard + self.centre_weight * (centre - self.hinge).relu()
+
+    @torch.no_grad()
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Centroids move towards the mean of their samples in the batch, hard prototypes towards the farthest one.
+
+        Farthest from the centroid as it was before.
+        """
+        unit = F.normalize(features.detach().float(), dim=1)
+        farthest = hardest_weights(self.rows, unit, labels)
+        self.rows = mean_update(self.rows, unit, labels, self.momentum)
+        self.hard = weighted_update(self.hard, unit, labels, farthest, self.momentum)
+
+    def moved(self, features: Tensor, labels: Tensor) -> HardMemory:
+        """A copy that was updated; this one stays."""
+        copy = deepcopy(self)
+        copy.update(features, labels)
+        return copy
+
+
+def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -> Tensor:
+    """Unit mean of each cluster's ``count`` members least similar to its row, or of all where there are fewer.
+
+    Args:
+        features: ``[N, D]``, un-normalised.
+        labels: ``[N]`` rows of the clusters; outliers (-1) are left out.
+        rows: ``[C, D]`` unit centroids.
+        count: members that make the mean.
+
+    Returns:
+        ``[C, D]``.
+    """
+    kept = (labels != OUTLIER).nonzero().squeeze(1)
+    nearness = (F.normalize(features[kept]) * rows[labels[kept]]).sum(dim=1)
+    ordered = kept[nearness.argsort(stable=True)]
+    ordered = ordered[labels[ordered].argsort(stable=True)]
+    clusters = labels[ordered]
+    place = torch.arange(len(clusters), device=labels.device) - torch.searchsorted(clusters, clusters)
+    chosen = ordered[place < count]
+    return F.normalize(torch.zeros_like(rows).index_add(0, labels[chosen], features[chosen]))
+
+
+def released_loss(memory: ClusterMemory, features: Tensor, labels: Tensor, before: tuple[Tensor, Tensor]) -> Tensor:
+    """A loss with the released code's gradient: by a memory that other samples, ``before``, have moved meanwhile."""
+    assert isinstance(memory, HardMemory)
+    return memory.loss(features, labels, memory.moved(*before))
+
+
+def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
+    """``[B, C]`` similarity to ``rows`` whose gradient is that of the similarity to ``later``."""
+    if later is rows:
+        return unit @ rows.t()
+    return unit @ later.t() + (unit @ (rows - later).t()).detach()

@@ -1,0 +1,118 @@
+"""A memory of one row an image: the contrast of a feature with the images of its cluster, and the update in real time.
+
+The instance level of hybrid memories, as in RTMem (PRIS-CV/RTMem, TIP 2023) and DMIC (arXiv 2412.08231, Eq. 18, 19
+and 22). Throughout: ``logits`` is ``[B, M]``, the similarities of a batch to ``M`` stored images over the temperature;
+``labels`` ``[M]`` the cluster of each stored image; ``own`` ``[B]`` the stored image that a feature is another view of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from usvi_bench.components.memory.cluster import random_weights
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.types import OUTLIER
+
+
+class InstanceMemory(nn.Module):
+    """Unit rows, one for every clustered image; outliers have none and so take part in nothing.
+
+    Gradients reach the features only. Rows move when :meth:`update` is called, after the optimiser's step.
+
+    Args:
+        features: ``[N, D]`` of all images; made unit.
+        labels: ``[N]`` clusters, numbered from 0; -1 for outliers.
+        temperature: divides the cosine similarities.
+        form: name of a loss in ``INSTANCE_LOSSES``.
+
+    Raises:
+        UsageError: unknown form.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    slots: Tensor
+    """Row of each image ``[N]``; -1 for outliers."""
+
+    def __init__(self, features: Tensor, labels: Tensor, temperature: float = 0.05, form: str = "pooled") -> None:
+        super().__init__()
+        if form not in INSTANCE_LOSSES:
+            raise UsageError(f"unknown instance loss '{form}': {did_you_mean(form, INSTANCE_LOSSES)}")
+        clustered = (labels != OUTLIER).nonzero().squeeze(1)
+        slots = torch.full_like(labels, OUTLIER)
+        slots[clustered] = torch.arange(len(clustered), device=labels.device)
+        rows = F.normalize(features.detach()[clustered].float(), dim=1)
+        for name, value in (("rows", rows), ("labels", labels[clustered]), ("slots", slots)):
+            self.register_buffer(name, value, persistent=False)
+        self.clusters = int(labels.max()) + 1
+        self.temperature = temperature
+        self._loss = INSTANCE_LOSSES[form]
+
+    def loss(self, features: Tensor, index: Tensor, generator: Generator) -> Tensor:
+        """Contrast of features ``[B, D]`` of the clustered images ``index`` ``[B]``; float32 under autocast too."""
+        with torch.autocast(features.device.type, enabled=False):
+            logits = F.normalize(features.float(), dim=1) @ self.rows.t() / self.temperature
+            return self._loss(logits, self.labels, self.slots[index], self.clusters, generator)
+
+    @torch.no_grad()
+    def update(self, features: Tensor, index: Tensor, generator: Generator) -> None:
+        """Replace the rows of the images in a batch by a random one of their features."""
+        overwrite(self.rows, features, self.slots[index], generator)
+
+
+def pooled_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
+    """The share that the images of the own cluster have in the sum of exponentials over all images.
+
+    ``-log(sum of exp(logit) over j with labels[j] == labels[own] / sum over all j)``, as in RTMem's memory.
+    """
+    mine = labels == labels[own][:, None]
+    return (logits.logsumexp(dim=1) - logits.masked_fill(~mine, -torch.inf).logsumexp(dim=1)).mean()
+
+
+def single_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
+    """Cross-entropy over clusters, a random image standing for each: one drawing for the whole batch."""
+    return F.cross_entropy(logits[:, random_members(labels, clusters, generator)], labels[own])
+
+
+def mean_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
+    """Cross-entropy over clusters, each with the mean of its images' logits."""
+    sums = logits.new_zeros(len(logits), clusters).index_add(1, labels, logits)
+    return F.cross_entropy(sums / labels.bincount(minlength=clusters), labels[own])
+
+
+def self_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
+    """Cross-entropy over images: the only right one is the image itself."""
+    return F.cross_entropy(logits, own)
+
+
+def random_members(labels: Tensor, count: int, generator: Generator) -> Tensor:
+    """Position ``[count]`` of a random one among the equals in ``labels`` ``[B]``; 0 for a label that is absent."""
+    chosen = random_weights(labels, count, generator).long()
+    return labels.new_zeros(count).index_add(0, labels, chosen * torch.arange(len(labels), device=labels.device))
+
+
+def overwrite(rows: Tensor, features: Tensor, slots: Tensor, generator: Generator) -> None:
+    """Replace rows in place, without momentum, by the unit length of a random one of their features.
+
+    Args:
+        rows: ``[M, D]``; those that no feature belongs to stay exactly as they are.
+        features: ``[B, D]`` of any length.
+        slots: ``[B]`` row of each feature.
+        generator: draws, uniformly, among the features of a row.
+    """
+    winners = random_members(slots, len(rows), generator)[slots]  # equal for equal slots: the order of writing is free
+    rows[slots] = F.normalize(features.detach().float(), dim=1)[winners]
+
+
+InstanceLoss = Callable[[Tensor, Tensor, Tensor, int, Generator], Tensor]
+INSTANCE_LOSSES: dict[str, InstanceLoss] = {
+    "pooled": pooled_loss,
+    "single": single_loss,
+    "mean": mean_loss,
+    "self": self_loss,
+}
+"""What the contrast of a feature with stored images is, by name."""

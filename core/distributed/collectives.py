@@ -1,0 +1,129 @@
+"""Operations over all processes: shares of rows, gathered features, broadcast objects, summed gradients."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from usvi_bench.core.distributed.process_info import ProcessInfo, process_info
+from usvi_bench.core.errors import UsageError
+
+T = TypeVar("T")
+
+
+def world_size() -> int:
+    """Number of processes that train together; 1 where ``torch.distributed`` was not started."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if world_size() > 1:
+        dist.all_reduce(torch.zeros(1))
+
+
+def local_slice(rows: int) -> slice:
+    """Return this process's part of a number of rows: contiguous, in rank order, as equal as possible.
+
+    Raises:
+        UsageError: fewer rows than processes.
+    """
+    size = world_size()
+    if rows < size:
+        raise UsageError(
+            f"a batch of {rows} images of a modality cannot be shared by {size} processes; "
+            "raise --set train.instances or start fewer processes"
+        )
+    rank = dist.get_rank()
+    return slice(rank * rows // size, (rank + 1) * rows // size)
+
+
+def local_chunks(rows: int, chunk: int) -> slice:
+    """Return this process's part of rows that are computed in chunks.
+
+    Borders between processes are borders of chunks, so that chunks are the same for any number of processes.
+    """
+    here, chunks = process_info() if world_size() > 1 else ProcessInfo(), -(-rows // chunk)
+    borders = [min(rows, chunk * (rank * chunks // here.world_size)) for rank in (here.rank, here.rank + 1)]
+    return slice(*borders)
+
+
+def all_gather_rows(rows: Tensor, own: slice, total: int) -> Tensor:
+    """Gather the rows of all processes.
+
+    Args:
+        rows: ``[own, D]`` rows of this process.
+        own: their position among all rows.
+        total: number of all rows.
+
+    Returns:
+        ``[total, D]``. Its gradient reaches this process's own rows only, so that the encoder's gradients of all
+        processes add up to the gradient of the batch.
+    """
+    if world_size() == 1:
+        return rows
+    gathered: Tensor = _AllGatherRows.apply(rows, own, total)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+class _AllGatherRows(torch.autograd.Function):
+    """Every process fills its rows of a zero matrix; the sum works for unequal shares, on every backend."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, own: slice, total: int) -> Tensor:
+        ctx.own = own
+        whole = rows.new_zeros(total, *rows.shape[1:])
+        whole[own] = rows
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0][ctx.own].contiguous(), None, None
+
+
+def broadcast_object(call: Callable[[], T], device: torch.device) -> T:
+    """Call a function on rank 0 and return its result on every process, with tensors on ``device``."""
+    if world_size() == 1:
+        return call()
+    if process_info().is_main_process:
+        value = call()
+        buffer = io.BytesIO()
+        torch.save(value, buffer)
+        dist.broadcast_object_list([buffer.getvalue()], 0)
+        return value
+    content = [b""]
+    dist.broadcast_object_list(content, 0)
+    # weights_only would refuse our own types; rank 0 of this very run wrote it a moment ago
+    received: T = torch.load(io.BytesIO(content[0]), map_location=partial(_moved, device), weights_only=False)
+    return received
+
+
+def _moved(device: torch.device, storage: Any, _: str) -> Any:
+    return storage.cuda(device.index) if device.type == "cuda" else storage
+
+
+def broadcast_parameters(model: nn.Module) -> None:
+    """Copy rank 0's parameters and buffers to every process."""
+    if world_size() > 1:
+        for tensor in [*model.parameters(), *model.buffers()]:
+            flat = tensor.detach().flatten().clone()
+            dist.broadcast(flat, 0)
+            tensor.detach().copy_(flat.view(tensor.shape))
+
+
+def all_reduce_gradients(gradients: Sequence[Tensor | None]) -> None:
+    """Sum every gradient over the processes, in place and in one message."""
+    if world_size() == 1:
+        return
+    present = [gradient for gradient in gradients if gradient is not None]
+    flat = torch.cat([gradient.flatten() for gradient in present])
+    dist.all_reduce(flat)
+    for gradient, total in zip(present, flat.split([gradient.numel() for gradient in present]), strict=True):
+        gradient.copy_(total.view(gradient.shape))

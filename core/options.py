@@ -1,0 +1,37 @@
+"""Parsing of command-line options."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from usvi_bench.core.errors import UsageError, closest, did_you_mean
+
+
+def program() -> str:
+    """Return the command that started this process: ``run.py``, ``usvi-bench`` or ``python -m usvi_bench``."""
+    name = Path(sys.argv[0]).name
+    return {"__main__.py": "python -m usvi_bench", "usvi-bench": name}.get(name, "run.py")
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser that raises :class:`UsageError`, with the option that may be meant."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments:"):
+            word = message.split()[-1] if len(message.split()) == 3 else message.split()[2]
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            message += f"; {did_you_mean(word, flags)}"
+        raise UsageError(message)
+
+
+def explain_missing_path(path: Path) -> str:
+    """Explain why a path cannot be used, with entries of a similar name."""
+    if path.exists():
+        return "this is a folder, not a file" if path.is_dir() else "this is a file, not a folder"
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    close = closest(path.relative_to(folder).parts[0], (other.name for other in folder.iterdir()))
+    hint = f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""
+    return f"no such file or folder{hint}"

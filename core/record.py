@@ -1,0 +1,251 @@
+"""A record: what a run scored (equal bit for bit when the run is repeated) and where it took place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, TypedDict
+
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.files import write_json
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.settings import config_hash
+from usvi_bench.core.typed import convert
+
+SCHEMA = 2
+
+
+class DatasetIdentity(TypedDict):
+    """Which images were scored; ``synthetic`` describes generated people: layout, generator's version, knobs."""
+
+    name: str
+    fingerprint: str
+    synthetic: dict[str, Any] | None
+    description: str
+
+
+class StartWeights(TypedDict):
+    """What the training started from; ``sha256`` of the weight file, None for random weights."""
+
+    source: str
+    sha256: str | None
+
+
+class Kind(TypedDict):
+    """What distinguishes one kind of score from another within a run; see :class:`Score`."""
+
+    model: str
+    selection: str
+    shots: int | None
+    gallery: str
+    feature: str
+
+
+KIND = tuple(Kind.__annotations__)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Score of one model in one trial of one fold.
+
+    Attributes:
+        model: which encoder was scored: ``student``, ``teacher``.
+        selection: ``last`` (weights at the end of training) or ``oracle`` (best epoch by test score).
+        shots: gallery images for each person and camera; None where the protocol takes all images.
+        gallery: how the gallery was drawn: ``seeded``, ``official``, ``all``.
+        feature: the test feature, for example ``bn+flip``.
+        metrics: fractions in full precision, one for each of :data:`~usvi_bench.core.metrics.METRICS`.
+    """
+
+    model: str
+    selection: str
+    shots: int | None
+    gallery: str
+    feature: str
+    fold: int
+    trial: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The half of a record that depends on nothing but code, data, config and seed.
+
+    Attributes:
+        setting: name of the shared configuration that methods are compared under.
+        config: all settings, nested and named as ``--set`` names them.
+        format: number of the defaults that ``config_hash`` is computed with (:mod:`usvi_bench.core.settings`).
+        config_hash: hash of method, protocol, setting, start weights and of what ``config`` changes; equal hashes are
+            seeds of one experiment.
+        folds: folds the protocol asks for, run or not.
+        trials: trials the protocol asks for in each fold.
+        headline: the kind of score that the table shows.
+        chance: expected metrics of a random ranking under this protocol.
+    """
+
+    method: str
+    protocol: str
+    dataset: DatasetIdentity
+    seed: int
+    setting: str
+    config: dict[str, Any]
+    format: int
+    config_hash: str
+    start_weights: StartWeights
+    uses_identities: bool
+    folds: list[int]
+    trials: int
+    headline: Kind
+    chance: dict[str, float]
+    scores: list[Score]
+
+
+class Overrides(TypedDict):
+    """Options of ``run.py`` by which a run departs from its setting: ``--set`` by name, and ``--schedule``."""
+
+    settings: dict[str, Any]
+    schedule: str | None
+
+
+class _Required(TypedDict):
+    commit: str | None
+    dirty: bool
+    environment: dict[str, Any]
+    cpu: str
+    gpu: str | None
+    threads: int
+    global_batch: int | None
+    batch_norm: str
+    seconds: dict[str, float]
+    peak_memory_mib: float | None
+    finished: str
+
+
+class Provenance(_Required, total=False):
+    """Half of a record that may differ between repetitions; further keys are kept.
+
+    ``seconds`` has one entry a phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` has the options by
+    which the run departs from its setting. ``ablation`` names the grid and the row that the run was made for.
+    """
+
+    overrides: Overrides
+    ablation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Record of a run: its result, and where it was made. All tables are made from records."""
+
+    schema: int = SCHEMA
+    result: Result
+    provenance: Provenance
+
+    def scores(self, **other: str) -> list[Score]:
+        """Select the headline scores, or those of the kind that differs from it, such as ``model="teacher"``."""
+        wanted: dict[str, Any] = {**self.result.headline, **other}
+        return [score for score in self.result.scores if all(getattr(score, name) == wanted[name] for name in KIND)]
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the scored networks, the headline's first."""
+        return list(dict.fromkeys([self.result.headline["model"], *(score.model for score in self.result.scores)]))
+
+    def means(self, **other: str) -> dict[str, float]:
+        """Average each metric over the trials and folds of a kind of score, as fractions; empty without a score."""
+        return mean_metrics(self.scores(**other))
+
+    @property
+    def missing_trials(self) -> dict[int, int]:
+        """Number of headline trials that each unfinished fold lacks; empty for a complete record."""
+        done = [score.fold for score in self.scores()]
+        lacking = {fold: self.result.trials - done.count(fold) for fold in self.result.folds}
+        return {fold: count for fold, count in lacking.items() if count}
+
+    @property
+    def complete(self) -> bool:
+        """True if every expected trial of every expected fold has a headline score."""
+        return not self.missing_trials
+
+    def expected_hash(self) -> str:
+        """Compute ``result.config_hash`` again, with the defaults of the record's own format number."""
+        result = self.result
+        return config_hash(
+            result.config,
+            method=result.method,
+            protocol=result.protocol,
+            setting=result.setting,
+            start=result.start_weights["sha256"] or "random",
+            number=result.format,
+        )
+
+
+def mean_metrics(scores: Sequence[Score]) -> dict[str, float]:
+    """Average each metric over scores; empty without a score."""
+    return {name: fmean(score.metrics[name] for score in scores) for name in METRICS} if scores else {}
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Validate and write atomically; equal records give equal bytes.
+
+    Raises:
+        UsageError: a field is missing, unknown, of the wrong type or not finite.
+    """
+    write_json(path, asdict(_parse_record(asdict(record), str(path))))
+
+
+def read_record(path: Path) -> Record:
+    """Read and validate one record.
+
+    Raises:
+        UsageError: naming the file and the field.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a readable record ({error}); remove it or write it again") from error
+    return _parse_record(content, str(path))
+
+
+def _parse_record(content: Any, source: str) -> Record:
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if type(schema) is not int or schema < 1:
+        raise UsageError(f"{source}: schema: expected a version number, found {schema!r}; this is not a record")
+    if schema < SCHEMA:
+        raise UsageError(f"{source}: schema: version {schema} is older than {SCHEMA} and no longer read; run it again")
+    if schema > SCHEMA:
+        raise UsageError(f"{source}: schema: version {schema} is newer than {SCHEMA}; update USVI-Bench to read it")
+    try:
+        record: Record = convert(Record, content, "")
+        _check(record.result)
+    except ValueError as error:
+        raise UsageError(f"{source}: {error}") from error
+    return record
+
+
+def _check(result: Result) -> None:
+    """What types cannot say: fractions, expected folds and trials, no trial twice."""
+    if not result.folds or result.trials < 1:
+        raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
+    trials: dict[tuple[Any, ...], set[int]] = {}
+    for i, score in enumerate(result.scores):
+        where = f"result.scores[{i}]"
+        for name in METRICS:
+            if name not in score.metrics:
+                raise ValueError(f"{where}.metrics.{name}: missing")
+        for name, value in score.metrics.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"{where}.metrics.{name}: {value} is not a fraction in [0, 1]")
+        if score.fold not in result.folds:
+            raise ValueError(f"{where}.fold: {score.fold} is not among result.folds {result.folds}")
+        done = trials.setdefault((*(getattr(score, name) for name in KIND), score.fold), set())
+        if score.trial in done:
+            raise ValueError(f"{where}.trial: a second score of trial {score.trial} of fold {score.fold}")
+        done.add(score.trial)
+        if len(done) > result.trials:
+            raise ValueError(f"{where}.trial: more than the {result.trials} trials of fold {score.fold}")
+    for name in result.chance:
+        if name not in METRICS:
+            raise ValueError(f"result.chance.{name}: unknown metric, {did_you_mean(name, METRICS)}")

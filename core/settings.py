@@ -1,0 +1,110 @@
+"""Settings as plain data: flat names, and hashes that do not change when a setting is added.
+
+A hash is made from a format number and from what differs from the defaults committed for that number in
+``core/formats/<number>.json``. A new setting at its default therefore changes no hash. A changed default needs a new
+number; hashes made with an older number are always computed with the defaults of that number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from usvi_bench.core.errors import UsageError
+
+SHARED = "shared"
+"""Setting under which methods are compared; it serves every method."""
+FORMAT = 1
+"""Format number of new hashes. Raise it, and add its file, when the default of a setting changes."""
+FOLDER = Path(__file__).resolve().parent / "formats"
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to dotted names.
+
+    >>> flatten({"train": {"lr": 0.1, "epochs": 50}, "evaluate_every": 0})
+    {'train.lr': 0.1, 'train.epochs': 50, 'evaluate_every': 0}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def digest(content: Any) -> str:
+    """Hash plain data; equal content gives equal hashes."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def committed_defaults(number: int) -> dict[str, Any]:
+    """Read the defaults of a format number: ``{"settings": {...}, "methods": {name: {...}}}``.
+
+    Raises:
+        UsageError: no such number.
+    """
+    path = FOLDER / f"{number}.json"
+    if not path.exists():
+        raise UsageError(f"settings of format {number} are unknown to this version; update USVI-Bench")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def differences(
+    settings: Mapping[str, Any], method: str, number: int = FORMAT, new_defaults: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the settings that differ from the committed defaults, by dotted name.
+
+    Args:
+        settings: nested settings; hyper-parameters of the method under ``method``.
+        method: registered name of the method. Of a method without committed defaults, all hyper-parameters count.
+        number: format number whose defaults apply.
+        new_defaults: flat defaults of settings that are not yet in the committed file.
+    """
+    committed = committed_defaults(number)
+    known = method in committed["methods"]
+    defaults = flatten({**committed["settings"], "method": committed["methods"].get(method, {})})
+    for name, value in (new_defaults or {}).items():
+        if known or not name.startswith("method."):
+            defaults.setdefault(name, value)
+    plain = flatten(json.loads(json.dumps(settings)))
+    return {name: value for name, value in plain.items() if name not in defaults or defaults[name] != value}
+
+
+def config_hash(
+    settings: Mapping[str, Any],
+    *,
+    method: str,
+    protocol: str,
+    setting: str,
+    start: str,
+    number: int = FORMAT,
+    new_defaults: Mapping[str, Any] | None = None,
+) -> str:
+    """Hash a configuration; equal hashes are seeds of one experiment.
+
+    Args:
+        settings: nested settings, as a record keeps them.
+        method: registered name.
+        protocol: registered name.
+        setting: name of the set of settings that the run started from, such as ``shared``.
+        start: ``random``, or the sha256 of the starting weights.
+        number: format number of the record.
+        new_defaults: see :func:`differences`.
+    """
+    content = {
+        "format": number,
+        "method": method,
+        "protocol": protocol,
+        "setting": setting,
+        "start": start,
+        "settings": differences(settings, method, number, new_defaults),
+    }
+    return digest(content)

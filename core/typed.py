@@ -1,0 +1,101 @@
+"""Conversion of plain data to annotated types: records read from JSON, settings given as text."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from usvi_bench.core.errors import did_you_mean
+
+_EXPECTED = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a mapping",
+}  # fmt: skip
+
+
+def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
+    """Convert a value to an annotated type.
+
+    Dataclasses refuse unknown fields; typed dictionaries keep them.
+
+    Args:
+        kind: dataclass, typed dictionary, ``list``, ``tuple[T, ...]``, ``dict``, ``Literal``, ``T | None`` or a scalar.
+        value: plain data.
+        name: dotted name of the value, for messages.
+        text: accept text for any scalar (``"0.4"``, ``"true"``, ``"none"``, ``"1,2"``), as a command line gives it.
+
+    Raises:
+        ValueError: a field is missing, unknown, of the wrong type or not finite; names the field.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin is Literal:
+        return _choice(arguments, value, name)
+    if origin in (Union, types.UnionType):  # only "T | None" occurs
+        if value is None or (text and str(value).lower() == "none"):
+            return None
+        return convert(next(a for a in arguments if a is not type(None)), value, name, text=text)
+    if is_dataclass(kind) or is_typeddict(kind):
+        return _fields(kind, _scalar(dict, value, name, text), name, text)
+    if origin is tuple:
+        parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
+        parts = (parts,) if isinstance(parts, (int, float)) else parts
+        return tuple(convert(arguments[0], part, name, text=text) for part in parts)
+    if origin is list:
+        items = _scalar(list, value, name, text)
+        return [convert(arguments[0], item, f"{name}[{i}]", text=text) for i, item in enumerate(items)]
+    if origin is dict:
+        return {
+            k: convert(arguments[1], v, f"{name}.{k}", text=text) for k, v in _scalar(dict, value, name, text).items()
+        }
+    return _scalar(kind, value, name, text)
+
+
+def _choice(choices: tuple[Any, ...], value: Any, name: str) -> Any:
+    words = {str(choice): choice for choice in choices}
+    if str(value) not in words:
+        raise ValueError(f"{name}={value}: choose one of {', '.join(words)}")
+    return words[str(value)]
+
+
+def _fields(kind: Any, values: Mapping[str, Any], name: str, text: bool) -> Any:
+    hints, prefix, closed = get_type_hints(kind), f"{name}." if name else "", is_dataclass(kind)
+    optional = _with_default(kind) if closed else kind.__optional_keys__
+    for field in values:
+        if closed and field not in hints:
+            raise ValueError(f"{prefix}{field}: unknown field, {did_you_mean(field, hints)}")
+    for field in hints:
+        if field not in values and field not in optional:
+            raise ValueError(f"{prefix}{field}: missing")
+    known = {f: convert(hint, values[f], prefix + f, text=text) for f, hint in hints.items() if f in values}
+    return kind(**known) if closed else {**values, **known}
+
+
+def _with_default(kind: Any) -> set[str]:
+    return {f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING}
+
+
+def _scalar(kind: type, value: Any, name: str, text: bool) -> Any:
+    found = _from_text(kind, value) if text and isinstance(value, str) else value
+    if kind is float and type(found) is int:
+        found = float(found)
+    if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+        expected = f"expected {_EXPECTED[kind]}"
+        raise ValueError(f"{name}={value}: {expected}" if text else f"{name}: {expected}, found {value!r:.60}")
+    if not text and isinstance(found, float) and not math.isfinite(found):
+        raise ValueError(f"{name}: {value} is not a finite number")
+    return found
+
+
+def _from_text(kind: type, value: str) -> Any:
+    if kind is bool:
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
+    if kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            return value
+    return value

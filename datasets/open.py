@@ -1,0 +1,152 @@
+"""From ``--data`` to a data set: a folder, synthetic people, or whichever of the two is at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.base import Dataset
+from usvi_bench.datasets.cache import cache_folder
+from usvi_bench.datasets.check import readers
+from usvi_bench.datasets.tree import TreeDataset, synthetic_note
+
+Progress = Callable[[str], None]
+"""Receives messages about what is being done."""
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Source of a run's images, found but not read yet.
+
+    Attributes:
+        reader: class that reads the layout.
+        root: folder of the images; None for synthetic people that are generated on opening.
+        spec: ``synthetic[:size=...,seed=...]``; used where ``root`` is None.
+    """
+
+    reader: type[TreeDataset]
+    root: Path | None
+    spec: str
+
+    @property
+    def synthetic_spec(self) -> dict[str, Any] | None:
+        """Settings of the generator; empty where a generated tree does not state them, None for real images."""
+        if self.root is None:
+            from usvi_bench.synthetic import parse  # here, because a real data set does not need the generator
+
+            return asdict(parse(self.spec))
+        note = synthetic_note(self.root)
+        if note is None:
+            return None
+        spec = note.get("spec")
+        return spec if isinstance(spec, dict) else {}
+
+    def open(self, *, progress: Progress | None = None, check_counts: bool = True) -> tuple[Dataset, str]:
+        """Open the data set, and describe it in a sentence.
+
+        The sentence names no folder, so that a record that quotes it is equal wherever the images lie.
+
+        Args:
+            progress: receives the folder that is read, and the progress of the generator.
+            check_counts: refuse images whose counts are not the expected ones.
+
+        Raises:
+            UsageError: an incomplete data set; generated images cannot be written.
+        """
+        say = progress or (lambda text: None)
+        root = self.root or self._generated(say)
+        dataset = self.reader(root, expect_counts=check_counts)
+        say(f"reading {root}")
+        return dataset, _sentence(dataset, check_counts)
+
+    def _generated(self, say: Progress) -> Path:
+        from usvi_bench.synthetic import ensure, parse
+
+        folder = cache_folder() / "synthetic"
+        try:
+            root: Path = ensure(self.reader.name, parse(self.spec), folder, say)  # type: ignore[arg-type]  # it refuses other layouts
+        except OSError as error:
+            raise UsageError(f"cannot write {folder}: {error.strerror}; free some space or set USVI_CACHE") from error
+        return root
+
+
+def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> DataSource:
+    """Find the data set that a run reads, without reading its images.
+
+    Args:
+        kind: registered name of the data set a protocol needs (``sysu``, ``regdb``).
+        spec: ``auto`` (``USVI_DATA``, then ``data/<title>``, then synthetic people), ``synthetic[:size=...,seed=...]``,
+            or the folder of the data set (or one that holds it under its usual name).
+        progress: receives a message where ``auto`` falls back to synthetic people.
+
+    Raises:
+        UsageError: a path is wrong or holds another data set; a misspelt setting of the generator.
+    """
+    reader: type[TreeDataset] = DATASETS.get(kind)
+    say = progress or (lambda text: None)
+    if spec == "auto":
+        return DataSource(reader, _at_hand(reader, say), "synthetic")
+    if spec.partition(":")[0] == "synthetic":
+        source = DataSource(reader, None, spec)
+        _ = source.synthetic_spec  # a misspelt setting is found now
+        return source
+    return DataSource(reader, _explicit(reader, Path(spec).expanduser(), f"--data {spec}"), spec)
+
+
+def open_dataset(
+    kind: str, spec: str, *, progress: Progress | None = None, check_counts: bool = True
+) -> tuple[Dataset, str]:
+    """Find and open a data set; see :func:`find_data` and :meth:`DataSource.open`."""
+    return find_data(kind, spec, progress=progress).open(progress=progress, check_counts=check_counts)
+
+
+def _sentence(dataset: TreeDataset, check_counts: bool) -> str:
+    if dataset.synthetic is not None:
+        spec = dataset.synthetic.get("spec")
+        knobs = (
+            ", ".join(f"{name}={value}" for name, value in spec.items())
+            if isinstance(spec, dict)
+            else "of unknown kind"
+        )
+        return f"synthetic people in the layout of {dataset.title} ({knobs})"
+    if check_counts:
+        return f"{dataset.title}, the published images"
+    return f"images in the layout of {dataset.title}, not checked against the published counts"
+
+
+def _at_hand(reader: type[TreeDataset], say: Progress) -> Path | None:
+    """Return the folder of the real data set, or None where there is none."""
+    usual = Path("data") / reader.title
+    chosen = os.environ.get("USVI_DATA")
+    if chosen:
+        folder = Path(chosen).expanduser()
+        if not folder.is_dir():
+            raise UsageError(f"USVI_DATA={chosen} is not a folder; correct it, or unset it to use synthetic people")
+        root = _below(reader, folder)
+        if root is not None:
+            return root
+    if reader.recognises(usual):
+        return usual
+    say(f"using synthetic people: no {reader.title} in {usual} or in USVI_DATA ({chosen or 'not set'})")
+    return None
+
+
+def _explicit(reader: type[TreeDataset], folder: Path, said: str) -> Path:
+    if not folder.is_dir():
+        raise UsageError(f"{said}: no such folder; give the folder of {reader.title}, or 'synthetic'")
+    root = _below(reader, folder)
+    if root is not None:
+        return root
+    other = [known.title for known in readers() if _below(known, folder) is not None]
+    found = f"it holds {other[0]}, not {reader.title}" if other else f"no {reader.title} there"
+    raise UsageError(f"{said}: {found} (looked for {', '.join(reader.landmarks)}); see --check-data {folder}")
+
+
+def _below(reader: type[TreeDataset], folder: Path) -> Path | None:
+    """Return the folder itself, or the one inside it with the data set's name, whichever holds the layout."""
+    return next((root for root in (folder, folder / reader.title) if reader.recognises(root)), None)

@@ -1,0 +1,54 @@
+"""``python -m usvi_bench.engine.defaults``: compare the defaults of all settings with the committed ones.
+
+``--write`` adds settings that are new. A changed default needs a new format number; see
+:mod:`usvi_bench.core.settings`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from usvi_bench.core.files import write_json
+from usvi_bench.core.registry import METHODS
+from usvi_bench.core.settings import FOLDER, FORMAT, committed_defaults, flatten
+from usvi_bench.engine.config import default_settings
+
+
+def current_defaults() -> dict[str, Any]:
+    """Collect the defaults of the code: of all groups of settings, and of every method of the suite."""
+    groups = default_settings("untrained")
+    methods = {name: default_settings(name)["method"] for name in METHODS.names()}
+    return {"settings": {name: group for name, group in groups.items() if name != "method"}, "methods": methods}
+
+
+def compare_defaults(committed: dict[str, Any], current: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the names of changed or removed settings, and of new ones."""
+    old, new = flatten(committed), flatten(current)
+    return [name for name in old if name not in new or old[name] != new[name]], [n for n in new if n not in old]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0, or 1 where the committed defaults differ from the code's."""
+    parser = argparse.ArgumentParser(prog="python -m usvi_bench.engine.defaults", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="add new settings to the file")
+    options = parser.parse_args(arguments)
+    path, current = FOLDER / f"{FORMAT}.json", current_defaults()
+    changed, new = compare_defaults(committed_defaults(FORMAT) if path.exists() else {}, current)
+    if changed:
+        print(
+            f"{path}: {', '.join(changed)} changed; raise FORMAT in core/settings.py, then run this with --write",
+            file=sys.stderr,
+        )
+        return 1
+    if new and options.write:
+        write_json(path, current)
+    elif new:
+        print(f"{path}: {', '.join(new)} missing; run this with --write", file=sys.stderr)
+    return int(bool(new) and not options.write)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

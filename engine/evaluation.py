@@ -1,0 +1,96 @@
+"""Evaluation of the models of a training under a protocol, without any random state that training draws from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
+from usvi_bench.core.journal import Journal
+from usvi_bench.core.record import Score, mean_metrics
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.engine.images import test_features
+from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.run import Run
+from usvi_bench.engine.stages import last_checkpoint, starting_encoder
+from usvi_bench.engine.training import Evaluate
+from usvi_bench.methods.base import Method
+from usvi_bench.protocols.base import Evaluation
+
+FEATURE = "bn+flip"
+"""The test feature: output of the batch-norm neck, mean of the unit features of image and mirror."""
+
+
+class Embedder:
+    """Embedder of tables by one encoder whose weights no longer change; each table is embedded once."""
+
+    def __init__(self, run: Run, model: TwoStreamEncoder) -> None:
+        self._run, self._model = run, model
+        self._features: dict[tuple[str, ...], NDArray[np.float32]] = {}
+
+    def __call__(self, table: ImageTable) -> NDArray[np.float32]:
+        """Return unit test features ``[N, D]`` of a table's images."""
+        if table.paths not in self._features:
+            pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
+            precision, self._model.precision = self._model.precision, None  # scores are float32, whatever training is
+            self._features[table.paths] = test_features(self._model, pixels, table.modality, batch, self._run.device)
+            self._model.precision = precision
+        return self._features[table.paths]
+
+
+def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncoder]:
+    """Load the trained networks of a fold, the headline first; the starting weights where nothing was trained."""
+    if not plans:
+        return {"student": starting_encoder(run, None)}
+    models: dict[str, TwoStreamEncoder] = {}
+    for name, state in last_checkpoint(run, plans[-1]).models.items():
+        encoder = build_encoder(run.config.encoder, 0)
+        encoder.load_state_dict(state)
+        models[name] = encoder.to(run.device)
+    return models
+
+
+def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) -> list[Score]:
+    """Return an evaluation as the scores of a record.
+
+    Args:
+        run: the run.
+        model: name of the network that was scored.
+        evaluation: its scores of all trials of a fold.
+        selection: ``last`` or ``oracle``.
+    """
+    kind: dict[str, Any] = {"model": model, "selection": selection, "feature": FEATURE, **run.protocol.kind()}
+    return [Score(**kind, fold=s.fold, trial=s.trial, metrics=s.metrics) for s in evaluation.scores]
+
+
+def evaluate_epochs(run: Run, plan: StagePlan) -> Evaluate:
+    """Make the function that scores a stage during training, as often as ``evaluate_every`` asks for."""
+
+    def evaluate(method: Method, epoch: int) -> list[dict[str, Any]]:
+        every = run.config.evaluate_every
+        if not every or (epoch % every and epoch != plan.epochs):
+            return []
+        entries = []
+        for name, model in method.models().items():
+            evaluation = run.protocol.evaluate(Embedder(run, model), run.dataset, plan.fold, plan.fold)
+            scores = score_entries(run, name, evaluation, "oracle")
+            where = {"kind": "scores", "fold": plan.fold, "epoch": epoch - 1, "model": name}
+            entries.append({**where, "trials": [asdict(score) for score in scores], "metrics": mean_metrics(scores)})
+        return entries
+
+    return evaluate
+
+
+def oracle_scores(run: Run, plans: list[StagePlan]) -> list[Score]:
+    """Return the scores of the epoch that the test set would choose for each model; never the headline."""
+    if not plans or not run.config.evaluate_every:
+        return []
+    lines = [line for line in Journal(plans[-1].folder / "journal.jsonl").read() if line["kind"] == "scores"]
+    best: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if line["model"] not in best or line["metrics"]["mAP"] > best[line["model"]]["metrics"]["mAP"]:
+            best[line["model"]] = line
+    return [Score(**trial) for line in best.values() for trial in line["trials"]]

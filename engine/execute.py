@@ -1,0 +1,58 @@
+"""Execution of a run: train what is missing, score every fold, write the folder of the run."""
+
+from __future__ import annotations
+
+import time
+
+from usvi_bench.core.distributed.group import main_process_first
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.record import Record, Score
+from usvi_bench.engine.device import explain_out_of_memory
+from usvi_bench.engine.evaluation import Embedder, evaluate_epochs, oracle_scores, score_entries, trained_models
+from usvi_bench.engine.output import FirstFold, RunResult, write_run
+from usvi_bench.engine.run import Run
+from usvi_bench.engine.stages import starting_encoder, train_stages
+from usvi_bench.protocols.base import QueryScores
+
+
+def execute(run: Run, overwrite: bool = False) -> Record | None:
+    """Train what is missing, score every fold and write the folder of the run.
+
+    Args:
+        run: the run.
+        overwrite: train finished stages again.
+
+    Returns:
+        The record, as it was written; None on processes other than rank 0, which only train.
+
+    Raises:
+        UsageError: the device is too small for a batch; names the setting to lower.
+    """
+    with explain_out_of_memory(run.config.train):
+        with main_process_first():
+            for fold, plans in run.plans.items():
+                run.images.decode_fold(fold, train=bool(plans))
+        result = _train_and_score(run, overwrite)
+        return write_run(run, result) if result is not None else None
+
+
+def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
+    scores: list[Score] = []
+    queries: dict[int, QueryScores] = {}
+    first: FirstFold | None = None
+    seconds = 0.0
+    for fold, plans in run.plans.items():
+        train_stages(run, fold, lambda plan: evaluate_epochs(run, plan), overwrite)
+        if not process_info().is_main_process:
+            continue
+        started = time.perf_counter()
+        for name, model in trained_models(run, plans).items():
+            embed = Embedder(run, model)
+            evaluation = run.protocol.evaluate(embed, run.dataset, fold, trained_on=fold)
+            scores += score_entries(run, name, evaluation, "last")
+            queries.setdefault(fold, evaluation.queries)  # of the headline, which comes first
+            if first is None:
+                first = FirstFold(evaluation.ranking, fold, embed, Embedder(run, starting_encoder(run, None)))
+        scores += oracle_scores(run, plans)
+        seconds += time.perf_counter() - started
+    return None if first is None else RunResult(scores, queries, first, {"evaluate": seconds})

@@ -1,0 +1,182 @@
+"""An experiment: what ``run.py`` and the Python interface are asked to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from usvi_bench.core.distributed.batch_norm import check_parts
+from usvi_bench.core.distributed.group import init_process_group, main_process_first, select_device
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import Overrides, Record
+from usvi_bench.core.registry import METHODS, PROTOCOLS
+from usvi_bench.core.settings import SHARED
+from usvi_bench.datasets.base import Dataset
+from usvi_bench.datasets.open import DataSource, find_data
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.device import set_up
+from usvi_bench.engine.display import Display
+from usvi_bench.engine.load_config import load_config, profile_of
+from usvi_bench.engine.run import Run
+from usvi_bench.engine.start_weights import find_weights, open_start
+
+Opener = Callable[..., tuple[Dataset, str]]
+"""Opens a data source as :meth:`usvi_bench.datasets.open.DataSource.open` does."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Description of a run: a method, a protocol, data, a seed and settings.
+
+    Attributes:
+        method: registered name of the method.
+        protocol: registered name of the protocol.
+        data: folder of the data set, ``synthetic[:size=small,seed=0,...]``, or ``auto``.
+        seed: seed of the run.
+        settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": 0.4}``.
+        setting: settings to start from: ``shared``, or ``paper``.
+        schedule: named lengths and sizes in place of the setting's.
+        weights: file of starting weights, or ``random``; None for the shipped ones on synthetic people.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        output: folder that keeps all runs.
+        deterministic: use only kernels that give equal results each time.
+    """
+
+    method: str
+    protocol: str
+    data: str = "auto"
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    setting: str = SHARED
+    schedule: str | None = None
+    weights: str | None = None
+    device: str = "auto"
+    output: Path = Path("runs")
+    deterministic: bool = False
+
+    def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
+        """Check everything and build the run, before any work is done.
+
+        Args:
+            display: receives progress; silent if None.
+            opener: opens the data set.
+
+        Raises:
+            UsageError: whatever is wrong with the method, the protocol, the settings, the data or the weights.
+        """
+        display = display or Display(console=Console(quiet=True))
+        METHODS.get(self.method)
+        kind = PROTOCOLS.get(self.protocol).dataset
+        _check_output(self.output)
+        source = find_data(kind, self.data, progress=display.say)
+        config = self._config(profile_of(kind, source.synthetic_spec))
+        device = select_device(self.device)
+        set_up(device, config.engine.deterministic or self.deterministic)
+        init_process_group(device, config.engine.timeout)
+        check_parts(config.encoder.bn_groups)
+        with main_process_first():
+            dataset, sentence = opener(source, progress=display.say, check_counts=config.data.check_counts)
+        display.say(sentence)
+        config = config.resolve(_training_images(dataset, config), device)
+        processors = len(os.sched_getaffinity(0)) // process_info().local_world_size
+        torch.set_num_threads(config.engine.threads or max(1, processors))
+        display.log_every = config.engine.log_every
+        start = open_start(self.weights, dataset, config)
+        display.say(f"starting weights: {start.source}")
+        return Run(
+            config=config,
+            dataset=dataset,
+            data_sentence=sentence,
+            protocol=PROTOCOLS.get(self.protocol)(config.protocol_config),
+            start=start,
+            output=self.output,
+            device=device,
+            display=display,
+            overrides=self.overrides,
+        )
+
+    @property
+    def overrides(self) -> Overrides:
+        """Options by which the run departs from its setting, as a record keeps them."""
+        return {"settings": {name: _plain(value) for name, value in self.settings.items()}, "schedule": self.schedule}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the experiment as plain data."""
+        content = asdict(self)
+        content["output"] = str(self.output)
+        content["settings"] = self.overrides["settings"]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Experiment:
+        """Read what :meth:`to_json` returned."""
+        return cls(**{**content, "output": Path(content["output"])})
+
+    @classmethod
+    def from_record(cls, record: Record) -> Experiment:
+        """Build the experiment that repeats a run; the folder of real images is written ``DIR``."""
+        result, made = record.result, record.provenance
+        synthetic, settings = result.dataset["synthetic"], dict(made.get("overrides", {}).get("settings", {}))
+        knobs = ",".join(f"{name}={value}" for name, value in (synthetic or {}).get("spec", {}).items())
+        return cls(
+            method=result.method,
+            protocol=result.protocol,
+            data="DIR" if synthetic is None else f"synthetic:{knobs}".rstrip(":"),
+            seed=result.seed,
+            settings={"engine.threads": made["threads"], **settings},
+            setting=result.setting,
+            schedule=made.get("overrides", {}).get("schedule"),
+            weights=find_weights(result.start_weights["source"]),
+            device="cuda" if made["gpu"] else "cpu",
+            deterministic=bool(made.get("deterministic", False)),
+        )
+
+    def words(self) -> list[str]:
+        """Return the options of ``run.py`` that describe the experiment; those at their default are left out."""
+        words = []
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name in ("settings", "deterministic") or value in (option.default, None):
+                continue
+            words += [f"--{option.name}", str(value)]
+        words += ["--deterministic"] if self.deterministic else []
+        settings = [f"{name}={_as_text(value)}" for name, value in self.overrides["settings"].items()]
+        return [*words, "--set", *settings] if settings else words
+
+    def _config(self, profile: str) -> RunConfig:
+        return load_config(
+            self.method,
+            self.protocol,
+            profile=profile,
+            seed=self.seed,
+            settings=self.settings,
+            setting=self.setting,
+            schedule=self.schedule,
+        )
+
+
+def _training_images(dataset: Dataset, config: RunConfig) -> int:
+    """Return the largest number of training images of a fold."""
+    splits = [dataset.train(fold) for fold in config.data.folds or dataset.folds if fold in dataset.folds]
+    return max((len(split.visible) + len(split.infrared) for split in splits), default=0)
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _check_output(output: Path) -> None:
+    for path in (output, *output.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")

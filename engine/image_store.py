@@ -1,0 +1,59 @@
+"""Decoded images of a run: for training, for clustering and for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from usvi_bench.datasets.base import Dataset, ImageTable
+from usvi_bench.datasets.cache import Filter, decoded
+from usvi_bench.engine.config import DataConfig
+from usvi_bench.engine.images import TrainingImages, fits
+
+
+@dataclass
+class ImageStore:
+    """Decoded images of a data set, shared between calls.
+
+    Attributes:
+        dataset: source of the images.
+        config: size of the images, and how training images are resized.
+        test_filter: how the protocol resizes test images.
+        device: where training images are kept, if they fit.
+    """
+
+    dataset: Dataset
+    config: DataConfig
+    test_filter: Filter
+    device: torch.device
+    _pixels: dict[tuple[tuple[str, ...], Filter], NDArray[np.uint8]] = field(default_factory=dict)
+
+    def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
+        """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test."""
+        resize = self.test_filter if test else self.config.filter
+        if (table.paths, resize) not in self._pixels:
+            pixels = decoded(table, self.config.height, self.config.width, resize, self.dataset.fingerprint)
+            self._pixels[table.paths, resize] = pixels
+        return self._pixels[table.paths, resize]
+
+    def training_images(self, table: ImageTable) -> TrainingImages:
+        """Return what training may see of a table: pixels and cameras, no identities."""
+        pixels = torch.tensor(self.pixels(table, test=False))  # a copy: the cache is a read-only file
+        if fits(pixels, self.device):
+            pixels = pixels.to(self.device)
+        return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras))
+
+    def decode_fold(self, fold: int, *, train: bool) -> None:
+        """Decode every image of a fold now, so that a damaged one is found before hours of training.
+
+        Args:
+            fold: fold to decode.
+            train: whether its training images are needed, too.
+        """
+        used = [(self.dataset.train(fold), False)] if train else []
+        for split, test in (*used, (self.dataset.test(fold), True)):
+            for table in (split.visible, split.infrared):
+                self.pixels(table, test=test)

@@ -1,0 +1,192 @@
+"""Settings files and ``--set`` overrides in, :class:`~usvi_bench.engine.config.RunConfig` out.
+
+Files under ``configs/`` are read with mmengine's ``Config`` (so ``_base_`` works). Every key must be a field of a
+dataclass of :mod:`usvi_bench.engine.config` or of the method's own ``Config``; every value must have the field's type.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from mmengine.config import Config as _File
+
+from usvi_bench.components.augment import AugmentConfig
+from usvi_bench.components.encoder.two_stream import EncoderConfig
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.registry import ENCODERS, METHODS, PROTOCOLS
+from usvi_bench.core.settings import SHARED
+from usvi_bench.core.typed import convert
+from usvi_bench.engine.config import DataConfig, EngineConfig, RunConfig, TrainConfig
+from usvi_bench.methods.base import MethodConfig
+from usvi_bench.protocols.base import ProtocolConfig
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+SECTIONS = {"method": "method_config", "protocol": "protocol_config"}
+"""Groups of settings whose name on the command line differs from the field's."""
+T = TypeVar("T")
+
+
+def load_config(
+    method: str,
+    protocol: str,
+    *,
+    profile: str,
+    seed: int = 0,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    setting: str = SHARED,
+    schedule: str | None = None,
+) -> RunConfig:
+    """Load the settings of a method on a data profile.
+
+    Later sources win: defaults, ``configs/<setting>/<profile>.py``,
+    ``configs/<setting>/<method>/<profile>.py`` where it exists, ``configs/schedules/<schedule>.py`` where one is asked
+    for, then ``settings``.
+
+    Args:
+        method: registered name.
+        protocol: registered name.
+        profile: kind of data, for example ``sysu`` or ``synthetic_sysu``.
+        seed: seed of the run.
+        settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": "0.4"}``.
+        setting: ``shared``, under which methods are compared, or ``paper``, where each has its own paper's batches
+            and schedule; a method without a file there has no such setting.
+        schedule: named lengths and sizes in place of the setting's, such as ``full_short``.
+
+    Raises:
+        UsageError: unknown key or setting, value of the wrong type or out of range.
+    """
+    known = sorted(path.parent.name for path in CONFIGS.glob(f"*/{profile}.py"))
+    if known and setting not in known:
+        raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
+    tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
+    override = CONFIGS / setting / method / f"{profile}.py"
+    if override.exists():
+        _merge(tree, read_file(override))
+    elif setting != SHARED:
+        others = sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
+        raise UsageError(
+            f"--setting {setting}: '{method}' has none for {profile}, only {', '.join(others) or 'no method'} has; "
+            f"leave --setting out for the {SHARED} one"
+        )
+    if schedule is not None:
+        _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), METHODS.get(method).Config))
+    _merge(tree, _nested(settings))
+    _name_batch_norm(tree)
+    sections: dict[str, type[Any]] = {
+        "method": METHODS.get(method).Config,
+        "data": DataConfig,
+        "encoder": EncoderConfig,
+        "augment": AugmentConfig,
+        "train": TrainConfig,
+        "protocol": ProtocolConfig,
+        "engine": EngineConfig,
+    }
+    every = _whole_number("evaluate_every", tree.pop("evaluate_every", 0))
+    for key in tree:
+        if key not in sections:
+            raise UsageError(f"unknown setting '{key}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
+    ENCODERS.get(str(tree.get("encoder", {}).get("name", EncoderConfig.name)))
+    parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
+    PROTOCOLS.get(protocol)
+    return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
+
+
+def parse_settings(words: Sequence[str]) -> dict[str, str]:
+    """Read ``["train.epochs=10"]`` as ``{"train.epochs": "10"}``; of a repeated name the last value counts.
+
+    Raises:
+        UsageError: a word without a name or ``=``.
+    """
+    settings = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set {word}: give it as name=value, for example --set train.epochs=10")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        return int(convert(int, value, name, text=True))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def build(cls: type[T], values: Any, section: str) -> T:
+    """Build a frozen dataclass from untyped values.
+
+    Raises:
+        UsageError: an unknown name, a value of the wrong type or out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise UsageError(f"'{section}' is a group of settings: set one of {section}.<name>")
+    hints = typing.get_type_hints(cls)
+    names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in names:
+            raise UsageError(f"unknown setting '{section}.{name}': {did_you_mean(name, names)}")
+    try:
+        typed = {name: convert(hints[name], value, f"{section}.{name}", text=True) for name, value in values.items()}
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return cls(**typed)
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in settings.items():
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        _merge(tree, value)
+    return tree
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a settings file as plain data."""
+    if not path.exists():
+        known = [p.stem for p in path.parent.glob("*.py")]
+        raise UsageError(f"no settings file {path.name}: {did_you_mean(path.stem, known)}")
+    return typing.cast(dict[str, Any], _File.fromfile(str(path), lazy_import=False).to_dict())
+
+
+def _for_method(tree: dict[str, Any], cls: type[MethodConfig]) -> dict[str, Any]:
+    """Drop hyper-parameters that this method has no field for; profiles and schedules serve all methods."""
+    names = {item.name for item in fields(cls)}
+    tree["method"] = {name: value for name, value in tree.get("method", {}).items() if name in names}
+    return tree
+
+
+def _name_batch_norm(tree: dict[str, Any]) -> None:
+    """Replace ``encoder.bn``, a policy by name, by the ``encoder.bn_groups`` it stands for with these processes."""
+    encoder = tree.get("encoder")
+    if not isinstance(encoder, dict) or (policy := encoder.pop("bn", None)) is None:
+        return
+    groups = {"sync": 1, "per_gpu": process_info().world_size}.get(policy, str(policy).removeprefix("groups="))
+    if not str(groups).isdigit():
+        raise UsageError(f"encoder.bn={policy}: choose sync, per_gpu or groups=g with a whole number g")
+    encoder["bn_groups"] = int(groups)
+
+
+def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def profile_of(kind: str, synthetic: Mapping[str, Any] | None) -> str:
+    """Return the name of the settings file of a data set: ``sysu``, or ``synthetic_sysu`` for small synthetic people.
+
+    Args:
+        kind: registered name of the data set.
+        synthetic: settings of the generator; None for real images.
+    """
+    return kind if synthetic is None or synthetic.get("size") == "full" else f"synthetic_{kind}"

@@ -1,0 +1,128 @@
+"""Training of a run's stages: one after another, each from the last weights of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.core.distributed.collectives import broadcast_object
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.environment import stage_provenance
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_json
+from usvi_bench.core.journal import Journal
+from usvi_bench.core.types import PseudoLabels
+from usvi_bench.datasets.base import Split
+from usvi_bench.engine import checkpoint as checkpoints
+from usvi_bench.engine.checkpoint import Checkpoint
+from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
+from usvi_bench.engine.run import Run
+from usvi_bench.engine.training import Evaluate, StageTraining
+
+PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Type of the encoder's forward pass by ``train.amp``."""
+
+
+def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate], overwrite: bool = False) -> None:
+    """Train the stages of a fold that are not finished.
+
+    Args:
+        run: the run.
+        fold: fold to train on.
+        evaluate: makes the function that scores the last stage during training.
+        overwrite: train finished stages again.
+    """
+    parent: StagePlan | None = None
+    for plan in run.plans[fold]:
+        last = plan is run.plans[fold][-1]
+        _train_stage(run, plan, parent, evaluate(plan) if last else lambda method, epoch: [], overwrite)
+        parent = plan
+
+
+def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate, overwrite: bool) -> None:
+    """Train a stage unless it is finished. Its lock is held from the clean-up to its completion."""
+    leads = process_info().is_main_process
+    with hold_stage(plan, run.wait_for_lock) if leads else nullcontext():
+        if overwrite and leads:
+            clear_stage(plan)
+        if broadcast_object(lambda: plan.finished, run.device):
+            run.display.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
+            return
+        training = stage_training(run, plan, parent, evaluate)
+        starts = Journal(plan.folder / "starts.jsonl")
+        if leads:
+            write_json(plan.folder / "config.json", plan.description)
+            starts.append(stage_provenance(run.device))
+        try:
+            with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+                training.run()
+        except BaseException:
+            # nothing worth resuming: leave nothing behind
+            if leads and checkpoints.latest(plan.folder) is None:
+                clear_stage(plan)
+            raise
+        finally:
+            run.display.end_stage()
+        if leads:
+            finished = {"key": plan.key, "method": plan.method, "fold": plan.fold, "starts": starts.read()}
+            write_json(plan.folder / "finished.json", finished)
+
+
+def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate) -> StageTraining:
+    """Build the trainer of a stage: the method on the weights it starts from, and its images.
+
+    Args:
+        run: the run.
+        plan: the stage.
+        parent: finished stage whose weights it starts from; None for those of the run.
+        evaluate: called after every epoch; returns journal entries.
+    """
+    split = run.dataset.train(plan.fold)
+    return StageTraining(
+        plan=plan,
+        config=run.config,
+        # the other processes take over rank 0's weights
+        encoder=starting_encoder(run, parent if process_info().is_main_process else None),
+        images=(run.images.training_images(split.visible), run.images.training_images(split.infrared)),
+        identities=true_identities(split, run.device),
+        device=run.device,
+        display=run.display,
+        evaluate=evaluate,
+    )
+
+
+def starting_encoder(run: Run, parent: StagePlan | None) -> TwoStreamEncoder:
+    """Build an encoder with the last weights of a finished stage, or with those that the run starts from."""
+    encoder = run.start.encoder(run.config)
+    if parent is not None:
+        encoder.load_state_dict(last_checkpoint(run, parent).models["student"])
+    encoder.precision = PRECISION[run.config.train.amp]
+    return encoder.to(run.device)
+
+
+def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
+    """Load the last checkpoint of a finished stage.
+
+    Raises:
+        UsageError: it is missing, or is of another method, fold or data set.
+    """
+    path = checkpoints.latest(plan.folder)
+    if path is None:
+        raise UsageError(f"{plan.folder} has lost its checkpoints; train it again with --overwrite")
+    saved = checkpoints.load(path)
+    identity: dict[str, Any] = {"method": plan.method, "fold": plan.fold, "data": run.dataset.fingerprint}
+    checkpoints.check_belongs(saved, path, **identity, key=plan.key)
+    return saved
+
+
+def true_identities(split: Split, device: torch.device) -> PseudoLabels:
+    """Number the true identities of a split from 0, alike in both modalities."""
+    names = np.unique(np.concatenate([split.visible.identities, split.infrared.identities]))
+    codes = (torch.from_numpy(np.searchsorted(names, t.identities)) for t in (split.visible, split.infrared))
+    visible, infrared = (code.to(device, torch.int64) for code in codes)
+    return PseudoLabels(visible=visible, infrared=infrared)

@@ -1,0 +1,176 @@
+"""``evaluation.npz``: what the figures of ranked lists and features are drawn from, of a run's first fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usvi_bench.core.files import write_atomically
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import ImageTable, Split
+from usvi_bench.protocols.base import Ranking
+
+DEPTH = 10
+"""Gallery images kept of every ranked list."""
+IDENTITIES = 100
+IMAGES = 12
+"""Size of the feature sample: identities, and images of each identity in each modality."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sample:
+    """Test features of some identities, for pictures.
+
+    Attributes:
+        features: ``[S, D]`` float32 unit features after training.
+        before: the same before training, or None.
+        identities: ``[S]`` true identities.
+        infrared: ``[S]`` true where an infrared image, false where visible.
+        cameras: ``[S]`` camera numbers; empty in runs that did not keep them.
+        paths: ``S`` paths below the root of the test images; empty in runs that did not keep them.
+    """
+
+    features: NDArray[np.float32]
+    before: NDArray[np.float32] | None
+    identities: NDArray[np.int64]
+    infrared: NDArray[np.bool_]
+    cameras: NDArray[np.int64]
+    paths: tuple[str, ...]
+
+    def people(self, count: int) -> Sample:
+        """The part of it that shows the first ``count`` identities, in ascending order."""
+        rows = np.flatnonzero(np.isin(self.identities, np.unique(self.identities)[:count]))
+        return Sample(
+            features=self.features[rows],
+            before=None if self.before is None else self.before[rows],
+            identities=self.identities[rows],
+            infrared=self.infrared[rows],
+            cameras=self.cameras[rows] if len(self.cameras) else self.cameras,
+            paths=tuple(self.paths[row] for row in rows) if self.paths else (),
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SavedEvaluation:
+    """The first trial of the first fold, as it was scored.
+
+    Attributes:
+        query: all query images.
+        gallery: the gallery drawn for this trial.
+        order: ``[Q, 10]`` rows of ``gallery``, best first; -1 where a query sees fewer images.
+        scores: ``[Q, 10]`` similarity; NaN where ``order`` is -1.
+        matches: ``[Q, 10]`` whether it is the person of the query.
+        average_precision: ``[Q]``; NaN where a query is invalid.
+    """
+
+    query: ImageTable
+    gallery: ImageTable
+    order: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    matches: NDArray[np.bool_]
+    average_precision: NDArray[np.float64]
+    sample: Sample
+
+
+def save_evaluation(
+    path: Path,
+    ranking: Ranking,
+    split: Split,
+    query: Modality,
+    *,
+    after: Sequence[NDArray[np.float32]],
+    before: Sequence[NDArray[np.float32]] | None = None,
+) -> None:
+    """Write ``evaluation.npz`` atomically.
+
+    Args:
+        path: file to write.
+        ranking: ranked lists of the first trial.
+        split: test images of the fold; rows of ``ranking`` refer to them.
+        query: modality of the queries.
+        after: test features of all (visible, infrared) images of ``split``, made by the headline model.
+        before: the same, made by the network that training started from.
+    """
+    queries, pool = split.visible, split.infrared
+    if query == "infrared":
+        queries, pool = pool, queries
+    position = np.full(len(pool) + 1, -1)  # the last entry serves order == -1
+    position[ranking.gallery] = np.arange(len(ranking.gallery))
+    visible, infrared = sample_rows(split.visible.identities, split.infrared.identities)
+    pick = {"after": after, **({} if before is None else {"before": before})}
+    arrays: dict[str, Any] = {
+        **_table_arrays("query", queries, ranking.query),
+        **_table_arrays("gallery", pool, ranking.gallery),
+        "order": position[ranking.order[:, :DEPTH]],
+        "scores": ranking.scores[:, :DEPTH],
+        "matches": ranking.matches[:, :DEPTH],
+        "average_precision": ranking.average_precision,
+        "identities": np.concatenate([split.visible.identities[visible], split.infrared.identities[infrared]]),
+        "infrared": np.repeat([False, True], [len(visible), len(infrared)]),
+        "sample_cameras": np.concatenate([split.visible.cameras[visible], split.infrared.cameras[infrared]]),
+        "sample_paths": np.array(
+            [split.visible.paths[row] for row in visible] + [split.infrared.paths[row] for row in infrared], dtype=str
+        ),
+        **{name: np.concatenate([v[visible], i[infrared]]).astype(np.float16) for name, (v, i) in pick.items()},
+    }
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def load_evaluation(path: Path) -> SavedEvaluation:
+    """Read what :func:`save_evaluation` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return SavedEvaluation(
+            query=_table(arrays, "query"),
+            gallery=_table(arrays, "gallery"),
+            order=arrays["order"],
+            scores=arrays["scores"],
+            matches=arrays["matches"],
+            average_precision=arrays["average_precision"],
+            sample=Sample(
+                features=arrays["after"].astype(np.float32),
+                before=arrays["before"].astype(np.float32) if "before" in arrays else None,
+                identities=arrays["identities"],
+                infrared=arrays["infrared"],
+                cameras=arrays["sample_cameras"] if "sample_cameras" in arrays else np.empty(0, np.int64),
+                paths=tuple(arrays["sample_paths"].tolist()) if "sample_paths" in arrays else (),
+            ),
+        )
+
+
+def sample_rows(visible: NDArray[np.int64], infrared: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the images whose features are kept, of either modality.
+
+    The first :data:`IDENTITIES` identities, in ascending order, that have images of both modalities; of each the
+    first :data:`IMAGES` images of either modality.
+    """
+    chosen = np.intersect1d(visible, infrared)[:IDENTITIES]
+    first, second = (
+        np.concatenate([np.flatnonzero(identities == who)[:IMAGES] for who in chosen] or [np.empty(0, np.int64)])
+        for identities in (visible, infrared)
+    )
+    return first, second
+
+
+def _table_arrays(name: str, table: ImageTable, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    return {
+        f"{name}_modality": np.array(table.modality),
+        f"{name}_root": np.array(str(table.root.resolve())),
+        f"{name}_paths": np.array(table.paths)[rows],
+        f"{name}_identities": table.identities[rows],
+        f"{name}_cameras": table.cameras[rows],
+    }
+
+
+def _table(arrays: Any, name: str) -> ImageTable:
+    return ImageTable(
+        modality=str(arrays[f"{name}_modality"]),  # type: ignore[arg-type]  # written from a Modality
+        root=Path(str(arrays[f"{name}_root"])),
+        paths=tuple(arrays[f"{name}_paths"].tolist()),
+        identities=arrays[f"{name}_identities"],
+        cameras=arrays[f"{name}_cameras"],
+    )

@@ -1,0 +1,36 @@
+"""``queries.npz``: what every query scored in every fold and trial, so that two runs can be compared query by query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from usvi_bench.core.files import write_atomically
+from usvi_bench.protocols.base import QueryScores
+
+_FIELDS = ("average_precision", "ahead", "identities", "paths")
+
+
+def save_query_scores(path: Path, folds: Mapping[int, QueryScores]) -> None:
+    """Write the scores of each fold's queries, made by the headline model, atomically."""
+    arrays: dict[str, Any] = {
+        f"{name}_{fold}": np.asarray(getattr(scores, name)) for fold, scores in folds.items() for name in _FIELDS
+    }
+    write_atomically(path, lambda file: np.savez_compressed(file, folds=np.array(list(folds)), **arrays))
+
+
+def load_query_scores(path: Path) -> dict[int, QueryScores]:
+    """Read what :func:`save_query_scores` wrote, by fold."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {
+            fold: QueryScores(
+                average_precision=arrays[f"average_precision_{fold}"],
+                ahead=arrays[f"ahead_{fold}"],
+                identities=arrays[f"identities_{fold}"],
+                paths=tuple(arrays[f"paths_{fold}"].tolist()),
+            )
+            for fold in arrays["folds"].tolist()
+        }

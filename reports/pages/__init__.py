@@ -1,0 +1,1 @@
+"""Generated tables of README, CONTRIBUTING and docs/findings.md."""

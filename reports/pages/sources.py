@@ -1,0 +1,110 @@
+"""Where the figures in pages come from: records, published grids, and the diagnoses that are kept beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.leaderboard.build import load_records
+from usvi_bench.leaderboard.knobs import Sweep, split, sweep_rows
+from usvi_bench.leaderboard.table import Row, Table, tables
+from usvi_bench.reports.ablation_table import Ablation, read_ablation
+from usvi_bench.synthetic.spec import SyntheticSpec
+
+PROTOCOL = "sysu_all"
+"""Of grids, knobs and diagnoses."""
+CONTROL = "continued"
+"""Stands for the first stage trained as long again, without a tie: a row of SCLHM's grid."""
+USUAL = asdict(SyntheticSpec(size="small"))
+
+Seeds = pd.Series  # mAP in percent by seed
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is committed in a folder like ``leaderboard/``, of the default people: ``small``, no knob turned."""
+
+    folder: Path
+
+    @cached_property
+    def tables(self) -> tuple[list[Table], list[Sweep]]:
+        """Those of the leaderboard."""
+        return split(tables(load_records(self.folder / "records")))
+
+    def grid(self, method: str) -> Ablation:
+        """The published grid of a method."""
+        return read_ablation(self.folder / "ablations" / f"{method}-{PROTOCOL}")
+
+    def scores(self, protocol: str, method: str, official: bool = False) -> Seeds:
+        """Of a method as it is, or with the defects of the released code.
+
+        Raises:
+            UsageError: there is no such row, or several.
+        """
+        if method == CONTROL:
+            if protocol != PROTOCOL:
+                raise UsageError(f"{CONTROL}: known for {PROTOCOL} only, not for {protocol}")
+            lines = (line for line in self.grid("sclhm").lines if line.name == f"cluster contrast, {CONTROL}")
+            return 100 * one(lines, f"{CONTROL}, {protocol}").scores["mAP"]
+        rows = (row for row in self._usual(protocol).rows if _is(row, method, official))
+        return 100 * one(rows, f"{method}, {protocol}").values["mAP"]
+
+    def levels(self, knob: str, method: str) -> dict[float, Seeds]:
+        """By the level of a knob of the people; empty where it was not turned for the method."""
+        base = self._usual(PROTOCOL)
+        lines = [line for s in self.tables[1] if s.knob == knob and s.base is base for line in sweep_rows(s)]
+        mine = [line.rows for line in lines if _is(next(iter(line.rows.values())), method)]
+        rows = one(mine, f"{method} with {knob} turned") if mine else {}
+        return {level: 100 * row.values["mAP"] for level, row in rows.items()}
+
+    def labels(self, method: str, row: str = "") -> pd.DataFrame:
+        """Label quality in the last stage of a method, or of a row of its grid; empty cells are empty strings.
+
+        Raises:
+            UsageError: there is none, or of runs with different settings.
+        """
+        own = self._diagnosis("label_quality.csv", method, row)
+        last: pd.DataFrame = own[own["stage"] == own["stage"].max()]
+        return last
+
+    def parts(self, method: str) -> pd.DataFrame:
+        """What a method's parts know; errors as for :meth:`labels`."""
+        return self._diagnosis("part_quality.csv", method, "")
+
+    def _diagnosis(self, file: str, method: str, row: str) -> pd.DataFrame:
+        found: pd.DataFrame = pd.read_csv(self.folder / file, keep_default_na=False)
+        usual = (found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == PROTOCOL)
+        own: pd.DataFrame = found[usual & (found["method"] == method) & (found["row"] == row)]
+        one(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
+        return own
+
+    def _usual(self, protocol: str) -> Table:
+        key = (protocol, "shared", True)
+        alike = (t for t in self.tables[0] if (t.key.protocol, t.key.setting, bool(t.key.synthetic)) == key)
+        drawn = (t for t in alike if t.key.shots in (0, 1) and t.key.gallery != "official")
+        fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == USUAL)
+        return one(fits, f"table of {protocol}")
+
+
+def one(found: Iterable[Found], what: str) -> Found:
+    """The only one.
+
+    Raises:
+        UsageError: there are none or several; says of what.
+    """
+    every = list(found)
+    if len(every) != 1:
+        raise UsageError(f"{what}: {len(every)} found, not one")
+    return every[0]
+
+
+def _is(row: Row, method: str, official: bool = False) -> bool:
+    return method in (row.method, row.label) and row.official == official

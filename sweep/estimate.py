@@ -1,0 +1,85 @@
+"""How much work a grid is, before it starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from usvi_bench.core.files import read_json
+from usvi_bench.core.journal import Journal
+from usvi_bench.engine.plan import StagePlan
+from usvi_bench.sweep.jobs import Job
+
+
+@dataclass(frozen=True)
+class Work:
+    """Trainings that unfinished jobs need.
+
+    Attributes:
+        named: as often as jobs name them.
+        distinct: each once.
+        missing: of these, those that are not finished.
+        users: how many jobs need a training, by its key.
+        seconds: for the missing ones, one after another, but for those ``unknown``.
+        unknown: of the missing ones, those on data that no finished training tells the time of.
+    """
+
+    named: int
+    distinct: int
+    missing: list[StagePlan]
+    users: Counter[str]
+    seconds: float
+    unknown: list[StagePlan]
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the missing trainings."""
+        return sum(_steps(plan) for plan in self.missing)
+
+
+def work(jobs: Iterable[Job]) -> Work:
+    """Count what the unfinished ones among some jobs have to train."""
+    plans = [plan for job in jobs if not job.done for plan in job.plans]
+    users = Counter(plan.key for plan in plans)
+    distinct = {plan.key: plan for plan in plans}
+    missing = [plan for plan in distinct.values() if not plan.finished]
+    seconds, unknown = _seconds(missing)
+    return Work(len(plans), len(distinct), missing, users, seconds, unknown)
+
+
+def _seconds(missing: Sequence[StagePlan]) -> tuple[float, list[StagePlan]]:
+    """From finished trainings on the same data: of the same method where there is one, else the mean of all."""
+    rates = {
+        (stages, data): _seconds_per_step(stages, data)
+        for stages, data in {(plan.folder.parent, plan.description["data"]) for plan in missing}
+    }
+    total, unknown = 0.0, []
+    for plan in missing:
+        known = rates[plan.folder.parent, plan.description["data"]]
+        if known:
+            total += _steps(plan) * known.get(plan.method, fmean(known.values()))
+        else:
+            unknown.append(plan)
+    return total, unknown
+
+
+def _seconds_per_step(stages: Path, data: str) -> dict[str, float]:
+    """By method, over the finished trainings on a data set; embedding and clustering included."""
+    seconds: dict[str, float] = {}
+    steps: dict[str, int] = {}
+    for path in sorted(stages.glob("*/finished.json")):
+        description = read_json(path.with_name("config.json"))
+        if description["data"] == data:
+            for line in Journal(path.with_name("journal.jsonl")).read():
+                if line["kind"] == "epoch":
+                    method = description["method"]
+                    seconds[method] = seconds.get(method, 0.0) + sum(line["seconds"].values())
+                    steps[method] = steps.get(method, 0) + line["steps"]
+    return {method: seconds[method] / steps[method] for method in seconds}
+
+
+def _steps(plan: StagePlan) -> int:
+    return plan.epochs * int(plan.description["settings"]["train"]["iterations"])

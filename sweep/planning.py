@@ -1,0 +1,145 @@
+"""From a grid's rows and seeds to its jobs. Every mistake in a row is found here, before any work is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_json
+from usvi_bench.core.settings import digest, flatten
+from usvi_bench.datasets.base import Dataset
+from usvi_bench.datasets.open import DataSource
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.experiment import Experiment, Opener
+from usvi_bench.engine.run import Run
+from usvi_bench.sweep.grid import Row, Scalar
+from usvi_bench.sweep.jobs import Job
+
+FOLDER = "ablations"
+"""Below the output folder."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The rows of one method under one protocol, and a job for each row and seed.
+
+    Attributes:
+        folder: jobs, tables and figures go here.
+        jobs: by row, then by seed; rows with equal settings have the same jobs.
+    """
+
+    method: str
+    protocol: str
+    folder: Path
+    rows: list[Row]
+    jobs: dict[str, dict[int, Job]]
+    content: dict[str, Any]
+
+    @property
+    def every_job(self) -> list[Job]:
+        """Each job once, seed after seed, so that seeds fill up evenly and early rows come first."""
+        seeds = sorted({seed for jobs in self.jobs.values() for seed in jobs})
+        return list(dict.fromkeys(self.jobs[row.name][seed] for seed in seeds for row in self.rows))
+
+    def write(self) -> None:
+        """``grid.json``: which run belongs to which cell of the table."""
+        write_json(self.folder / "grid.json", self.content)
+
+
+def plan_grid(
+    base: Experiment,
+    rows: Sequence[Row],
+    seeds: int,
+    threads: int,
+    opener: Opener,
+    *,
+    name: str | None = None,
+    reuse: bool = False,
+) -> Grid:
+    """Plan the rows of one method under one protocol.
+
+    Args:
+        base: experiment that every row changes; its seed is not used.
+        rows: rows of the grid.
+        seeds: number of seeds of each row, from 0.
+        threads: CPU threads of a job.
+        opener: opens a data source; :func:`cached_opener`, for every row asks for the same one.
+        name: name of a grid that is not the method's own.
+        reuse: take results of equal runs made outside the grid.
+
+    Raises:
+        UsageError: a row cannot run; names the row.
+    """
+    experiments = [replace(base, settings={**base.settings, **row.settings, "engine.threads": threads}) for row in rows]
+    runs = [_prepared(row, experiment, opener) for row, experiment in zip(rows, experiments, strict=True)]
+    grid = _name(base, runs[0], name)
+    folder = base.output / FOLDER / grid
+    found: dict[str, Job] = {}
+    jobs: dict[str, dict[int, Job]] = {}
+    for row, experiment, first in zip(rows, experiments, runs, strict=True):
+        jobs[row.name] = {}
+        for seed in range(seeds):
+            run = replace(first, config=replace(first.config, seed=seed))
+            ordinary = reuse and (run.folder / "record.json").exists()
+            target = run.folder if ordinary else folder / "jobs" / run.folder.name
+            absolute = replace(experiment, seed=seed, output=base.output.absolute())
+            job = Job(target, row, seed, absolute, run.every_plan, grid)
+            jobs[row.name][seed] = found.setdefault(run.folder.name, job)
+    varied = list(dict.fromkeys(key for row in rows for key in row.settings))
+    content = {
+        "method": base.method,
+        "protocol": base.protocol,
+        "setting": base.setting,
+        "settings": base.overrides["settings"],
+        "data": runs[0].data_sentence,
+        "seeds": seeds,
+        "rows": [
+            {
+                "name": row.name,
+                "settings": dict(row.settings),
+                "values": {key: _value(run.config, key) for key in varied},
+                "runs": {str(seed): os.path.relpath(job.folder, folder) for seed, job in jobs[row.name].items()},
+            }
+            for row, run in zip(rows, runs, strict=True)
+        ],
+    }
+    return Grid(base.method, base.protocol, folder, list(rows), jobs, content)
+
+
+def cached_opener(opener: Opener = DataSource.open) -> Opener:
+    """Return an opener that opens each data source once."""
+    opened: dict[tuple[DataSource, bool], tuple[Dataset, str]] = {}
+
+    def open_once(source: DataSource, *, check_counts: bool, **how: Any) -> tuple[Dataset, str]:
+        key = source, check_counts
+        if key not in opened:
+            opened[key] = opener(source, check_counts=check_counts, **how)
+        return opened[key]
+
+    return open_once
+
+
+def _prepared(row: Row, experiment: Experiment, opener: Opener) -> Run:
+    try:
+        return experiment.prepare(opener=opener)
+    except UsageError as error:
+        raise UsageError(f"row '{row.name}': {error}") from error
+
+
+def _name(base: Experiment, run: Run, grid: str | None) -> str:
+    """Name the grid's folder: equal for more seeds and for other rows in the same file, so that these add to it."""
+    content = [base.overrides["settings"], base.setting, run.dataset.fingerprint, run.start.identity]
+    parts = [base.method, base.protocol, *([grid] if grid else [])]
+    return "-".join([*parts, digest(content)[:8]])
+
+
+def _value(config: RunConfig, key: str) -> Scalar:
+    """Return the value of a setting in a run, by its name on the command line."""
+    if key.partition(".")[0] == "engine":
+        raise UsageError(f"{key} changes no result: give it to the whole grid with --set, not to a row")
+    value = flatten(config.settings())["encoder.bn_groups" if key == "encoder.bn" else key]
+    return ",".join(map(str, value)) if isinstance(value, list) else value

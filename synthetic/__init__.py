@@ -1,0 +1,8 @@
+"""Synthetic visible-infrared people: image trees in the layouts of SYSU-MM01 and RegDB, free of any licence."""
+
+from __future__ import annotations
+
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, parse
+from usvi_bench.synthetic.tree import ensure
+
+__all__ = ["GENERATOR_VERSIONS", "SyntheticSpec", "ensure", "parse"]

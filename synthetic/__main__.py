@@ -1,0 +1,33 @@
+"""``python -m usvi_bench.synthetic preview OUT.png [--layout sysu] [--data synthetic:size=small]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.synthetic.preview import draw
+from usvi_bench.synthetic.spec import parse
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit code is 2 for a mistake in the arguments."""
+    parser = argparse.ArgumentParser(prog="python -m usvi_bench.synthetic")
+    preview = parser.add_subparsers(required=True).add_parser("preview", help="draw a contact sheet")
+    preview.add_argument("output", type=Path, help="PNG file to write")
+    preview.add_argument("--layout", choices=("sysu", "regdb"), default="sysu")
+    preview.add_argument("--data", default="synthetic", help="synthetic[:key=value,...]")
+    preview.add_argument("--identities", type=int, default=10)
+    preview.add_argument("--per-camera", type=int, default=3)
+    given = parser.parse_args(arguments)
+    try:
+        draw(given.output, given.layout, parse(given.data), given.identities, given.per_camera)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

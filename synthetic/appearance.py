@@ -1,0 +1,113 @@
+"""How the visible surface of a person looks to a sensor: material, pattern, creases and light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from usvi_bench.synthetic.cameras import Camera
+from usvi_bench.synthetic.cloth import creases, pattern
+from usvi_bench.synthetic.clothing import Pattern
+from usvi_bench.synthetic.details import paint_clothes
+from usvi_bench.synthetic.face import paint_face
+from usvi_bench.synthetic.identity import Person, Region
+from usvi_bench.synthetic.palette import Palette, palette_of
+from usvi_bench.synthetic.raycast import Hits
+from usvi_bench.synthetic.relief import Relief
+from usvi_bench.synthetic.solids import Part, Primitives, pick, pick_across
+from usvi_bench.synthetic.surface import Surface
+from usvi_bench.synthetic.view import View
+
+
+def shade(
+    hits: Hits,
+    solids: Primitives,
+    people: Sequence[Person],
+    views: Sequence[View],
+    camera: Camera,
+    gap: float,
+    light: Relief,
+) -> Tensor:
+    """``[C, P]`` levels of the visible points, fractions of full scale; infrared has one channel."""
+    surface = Surface(hits, solids, people)
+    paint_clothes(surface)
+    paint_face(surface)
+    palette = palette_of(people, camera, views, gap, hits.depth.device)
+    material = hits.image * len(Region) + surface.region
+    level = _woven(surface, palette, material)
+    normal, fold = creases(surface, views, light.normal, camera.relief * pick(palette.crease.flatten(), material))
+    fold = fold * pick(palette.fold, hits.image)
+    # A lamp beside the lens hides the shading that folds, seams and corners show in other light.
+    soft = replace(light, open=torch.lerp(torch.ones_like(light.open), light.open, camera.relief))
+    marks = torch.lerp(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
+    reflected = level * (marks * (1 + 0.5 * fold))
+    reflected = reflected * _diffuse(normal, soft, camera) + _gloss(surface, normal, light, camera)
+    if camera.band != "thermal":
+        return reflected
+    uneven = fold + pick(palette.drift, hits.image) * _drift(surface)
+    return torch.lerp(reflected, _emitted(surface, level, normal, uneven, light), gap)
+
+
+def _woven(surface: Surface, palette: Palette, material: Tensor) -> Tensor:
+    """Levels of the materials and of the patterns on them."""
+    level = pick_across(palette.base.flatten(0, 1), material)
+    patterned = torch.nonzero(pick(palette.pattern.flatten(), material) != Pattern.PLAIN).flatten()
+    own = pick(material, patterned)
+    kind, period = (pick(table.flatten(), own) for table in (palette.pattern, palette.period))
+    mask = pattern(surface.at(patterned), kind, period)
+    base, second = (pick_across(table.flatten(0, 1), own) for table in (palette.base, palette.second))
+    return level.scatter_(1, patterned.expand(len(level), -1), base + (second - base) * mask)
+
+
+def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, light: Relief) -> Tensor:
+    """Thermal infrared: warmth, a little less at the rim, more in creases and where limbs warm one another."""
+    cloth = (
+        (surface.region == Region.TOP) | (surface.region == Region.BOTTOM) | (surface.region == Region.INNER)
+    ).float()
+    seams = 0.5 * (surface.shade - 1)
+    extra = uneven * cloth + 0.05 * (normal[2].clamp(0, 1) - 0.8)
+    return level + (extra + 0.12 * seams + 0.08 * (1 - light.open))
+
+
+def _drift(surface: Surface) -> Tensor:
+    """Slow differences of warmth over a garment, -1 to 1; they stay with the person."""
+    own = surface.own(lambda p: 2.4 * p.number % 6.28)
+    return torch.sin(6 * surface.length + surface.around + 1.7 * surface.part.float() + own)
+
+
+def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
+    """Light of the sky and of the ground, and of the lamp where it reaches."""
+    x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
+    direct = (normal[0] * x + normal[1] * y + normal[2] * z).clamp_min(0) * light.lit
+    sky = (0.74 + 0.3 * camera.relief * normal[1]) * light.open
+    level: Tensor = (camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25
+    return level
+
+
+def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> Tensor:
+    """Highlights: sharp on leather and glasses, soft on skin, a band on hair."""
+    lamp = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0)
+    half = torch.nn.functional.normalize(lamp + torch.tensor([0.0, 0.0, 1.0]), dim=0).tolist()
+    facing = (normal[0] * half[0] + normal[1] * half[1] + normal[2] * half[2]).clamp_min(0)
+    strength, sharpness = torch.zeros(len(Region)), torch.ones(len(Region))
+    for region, height, width in (
+        (Region.SKIN, 0.07, 6.0), (Region.HAIR, 0.1, 12.0), (Region.SHOES, 0.16, 14.0), (Region.BAG, 0.1, 10.0),
+        (Region.HAT, 0.03, 4.0), (Region.TRIM, 0.3, 8.0), (Region.GLASSES, 0.3, 20.0), (Region.TOP, 0.025, 4.0),
+    ):  # fmt: skip
+        strength[region], sharpness[region] = height, width
+    device = normal.device
+    amount, power = pick(strength.to(device), surface.region), pick(sharpness.to(device), surface.region)
+    level: Tensor = amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)
+    return level
+
+
+def _texture(surface: Surface) -> Tensor:
+    """Strands of hair."""
+    hair = torch.nonzero((surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)).flatten()
+    x, y, z = surface.hits.body.index_select(1, hair)
+    wave = 60 * torch.sin(9 * y)
+    strands = torch.sin(230 * x + wave) * torch.sin(190 * z + 25 * y) + 0.6 * torch.sin(70 * y + 120 * x)
+    return torch.ones_like(surface.shade).scatter_(0, hair, 1 + 0.22 * strands)

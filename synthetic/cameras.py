@@ -1,0 +1,131 @@
+"""The cameras of the two layouts: where they hang, how they see, how their light falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from usvi_bench.core.types import Modality
+
+Band = Literal["visible", "near", "thermal"]
+Layout = Literal["sysu", "regdb"]
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera.
+
+    Attributes:
+        number: camera number as the layout writes it.
+        band: what its sensor is sensitive to.
+        place: name of the scene behind the person.
+        elevation: degrees it looks down.
+        light: direction towards the lamp or the sky in camera axes.
+        ambient: fraction of light without direction.
+        gain: factor on the levels.
+        offset: added to the levels after the gain.
+        balance: factors on red, green and blue.
+        saturation: factor on colour.
+        gamma: exponent of the tone curve; above 1 darkens the middle.
+        blur: standard deviation in pixels of a 128-pixel-high image.
+        noise: standard deviation, fraction of full scale.
+        place_level: factor on the levels of the place (a lamp or the sun reaches the person better than the wall).
+        relief: how much of the shading of folds, seams and corners the light shows; 0 for a lamp around the lens.
+        swing: exponent on the exposure of a view: how much the light differs from walk to walk.
+        falloff: share of the light lost towards the lower end of a picture, where a lamp does not reach.
+        shutter: blur of a person who walks across the view, pixels of a 128-pixel-high image.
+        vignette: share of the light lost from one side of a picture to the other, at the edge of the field.
+    """
+
+    number: int
+    band: Band
+    place: str
+    elevation: float
+    light: tuple[float, float, float]
+    ambient: float = 0.6
+    gain: float = 1.0
+    offset: float = 0.0
+    balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    saturation: float = 1.0
+    gamma: float = 1.0
+    blur: float = 0.6
+    noise: float = 0.012
+    place_level: float = 1.0
+    relief: float = 1.0
+    swing: float = 1.0
+    falloff: float = 0.0
+    shutter: float = 0.3
+    vignette: float = 0.1
+
+    @property
+    def modality(self) -> Modality:
+        """Which stem of an encoder reads its images."""
+        return "visible" if self.band == "visible" else "infrared"
+
+
+_ROOM_1 = Camera(
+    1, "visible", "room 1", 9, (0.3, 0.8, 0.5), 0.62, 1.12, 0.02, (1.08, 1.0, 0.86), 0.85, 1.0, 0.55, 0.02,
+    place_level=0.84, falloff=0.2, shutter=0.8,
+)  # fmt: skip
+_ROOM_2 = Camera(
+    2, "visible", "room 2", 15, (-0.5, 0.7, 0.5), 0.58, 1.12, 0.02, (0.9, 1.0, 1.12), 0.8, 1.1, 0.65, 0.022,
+    place_level=0.84, falloff=0.2, shutter=0.9,
+)  # fmt: skip
+_ROOM_2_DARK = Camera(
+    3, "near", "room 2", 15, (0.1, 0.15, 1.0), 0.95, 1.07, -0.05, gamma=0.85, blur=0.55, noise=0.014,
+    relief=0.45, swing=0.2, place_level=0.9, falloff=0.15, shutter=0.7,
+)  # fmt: skip
+_GATE = Camera(
+    4, "visible", "gate", 11, (0.7, 0.7, 0.2), 0.5, 1.5, 0.02, (1.0, 1.0, 1.0), 1.0, 1.15, 0.5, 0.01,
+    place_level=0.86, falloff=0.05, vignette=0.06,
+)  # fmt: skip
+_GARDEN = Camera(
+    5, "visible", "garden", 7, (-0.6, 0.6, 0.4), 0.6, 1.55, 0.02, (0.95, 1.06, 0.92), 0.95, 1.2, 0.5, 0.012,
+    place_level=0.86, falloff=0.05, vignette=0.06,
+)  # fmt: skip
+_PASSAGE = Camera(
+    6, "near", "passage", 10, (-0.1, 0.25, 1.0), 0.95, 1.18, 0.0, gamma=0.8, blur=0.75, noise=0.012,
+    relief=0.25, swing=0.3, place_level=0.6, falloff=0.0, shutter=0.5,
+)  # fmt: skip
+
+SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)
+"""SYSU-MM01: cameras 1, 2, 4, 5 visible, 3 and 6 near infrared; 2 and 3 hang in the same room."""
+
+_STREET = Camera(
+    1, "visible", "street", 8, (0.4, 0.8, 0.3), 0.65, 1.5, 0.02, (1.0, 1.0, 1.02), 0.8, 0.9, 0.8, 0.008,
+    place_level=0.72,
+)  # fmt: skip
+_STREET_WARM = Camera(
+    2, "thermal", "street", 8, (0.0, 0.0, 1.0), 0.7, blur=1.0, noise=0.003, swing=0.8, shutter=0.2, vignette=0.0
+)
+
+REGDB = (_STREET, _STREET_WARM)
+"""RegDB: one visible and one thermal camera side by side."""
+
+
+def cameras(layout: Layout, gap: float) -> tuple[Camera, ...]:
+    """The cameras of a layout; ``gap`` scales how far they lie from a common neutral one."""
+    return tuple(_towards_neutral(camera, gap) for camera in (SYSU if layout == "sysu" else REGDB))
+
+
+def _towards_neutral(camera: Camera, gap: float) -> Camera:
+    def mix(own: float, neutral: float) -> float:
+        return neutral + gap * (own - neutral)
+
+    red, green, blue = (mix(factor, 1.0) for factor in camera.balance)
+    return replace(
+        camera,
+        elevation=mix(camera.elevation, 10.0),
+        gain=mix(camera.gain, 1.0),
+        offset=mix(camera.offset, 0.0),
+        balance=(red, green, blue),
+        saturation=mix(camera.saturation, 1.0),
+        gamma=mix(camera.gamma, 1.0),
+        blur=mix(camera.blur, 0.7),
+        noise=mix(camera.noise, 0.012),
+        relief=mix(camera.relief, 1.0),
+        swing=mix(camera.swing, 1.0),
+        falloff=mix(camera.falloff, 0.0),
+        shutter=mix(camera.shutter, 0.3),
+        vignette=mix(camera.vignette, 0.0),
+    )

@@ -1,0 +1,83 @@
+"""How cloth lies: patterns woven into it, creases bent into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from usvi_bench.synthetic.clothing import Pattern
+from usvi_bench.synthetic.identity import Region
+from usvi_bench.synthetic.solids import Part, pick, unit_vectors
+from usvi_bench.synthetic.surface import Surface
+from usvi_bench.synthetic.view import View
+
+_CLOTH = (Region.TOP, Region.BOTTOM, Region.INNER, Region.SCARF)
+_GIRTH = {Part.TRUNK: 0.15, Part.HEM: 0.15, Part.ARM: 0.05, Part.LEG: 0.08}
+"""Metres to the radian, so that a pattern keeps its size when the shape swells."""
+
+
+def _step(wave: Tensor) -> Tensor:
+    return (wave * 4 + 0.5).clamp(0, 1)
+
+
+def _around(surface: Surface) -> Tensor:
+    """``[P]`` metres around the body from the front."""
+    girth = torch.full((len(Part),), 0.06)
+    for part, metres in _GIRTH.items():
+        girth[part] = metres
+    return surface.around * pick(girth.to(surface.shade.device)[surface.solids.part], surface.hits.slot)
+
+
+def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
+    """How much of the second colour shows, 0 to 1; the pattern lies in the cloth, whatever the view."""
+    turn = 2 * math.pi / period
+    down, around = torch.sin(surface.length * turn), torch.sin(_around(surface) * turn)
+    front = surface.on(Part.TRUNK, Part.HEM) & (surface.facing[2] > 0.2)
+    x, y = surface.across, surface.down - 0.11
+    inside = (x.abs() < 0.058) & (y.abs() < 0.055)
+    motif = torch.sin(x * 190 + torch.sin(y * 140) * 1.4 + period * 90) + torch.sin(y * 230 + x * 60 + period * 50)
+    shapes = {
+        Pattern.RINGS: _step(down),
+        Pattern.STRIPES: _step(around),
+        Pattern.PLAID: 0.5 * _step(down) + 0.5 * _step(around),
+        Pattern.DOTS: _step(down * around - 0.35),
+        Pattern.BLOCK: ((surface.down > 0.09) & (surface.down < 0.09 + 1.3 * period)).float(),
+        Pattern.PRINT: (front & inside).float() * _step(motif + 0.3),
+    }
+    mask = torch.zeros_like(surface.length)
+    for name, shape in shapes.items():
+        mask = torch.where(kind == float(name), shape, mask)
+    return mask
+
+
+def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """``[3, P]`` normals of creased cloth, and ``[P]`` the creases themselves, -1 to 1; ``depth`` is ``[P]``.
+
+    Sleeves and trousers crease round elbows and knees, trunks slantwise at the waist, skirts hang in pleats; all of
+    it moves with the walk.
+    """
+    hits, slot = surface.hits, surface.hits.slot.float()
+    phase = pick(torch.tensor([view.phase for view in views], device=slot.device, dtype=torch.float32), hits.image)
+    own = surface.own(lambda p: p.number * 1.7 % 6.28) + 0.6 * torch.sin(phase + slot)
+    around, length = _around(surface), surface.length
+    limb, hem = surface.on(Part.ARM, Part.LEG).float(), surface.on(Part.HEM).float()
+    trunk = surface.on(Part.TRUNK).float()
+    joint = (1 - 3.2 * torch.minimum(hits.along, 1 - hits.along).clamp_min(0)).clamp_min(0.15)
+    warp = torch.sin(around * 24 + 1.9 * slot + own) + 0.6 * torch.sin(length * 17 - own)
+    rings = torch.cos(length * 105 + around * 26 * torch.sin(own + 3 * slot) + 2.2 * warp + 2.1 * slot)
+    slant = torch.cos(length * 47 + around * 52 * torch.sin(own + slot) + 1.7 * warp + own)
+    pleats = torch.cos(around * 80 + 0.8 * warp + own)
+    # Creases come in patches, and sharper on one side than on the other.
+    patch = (0.35 + 0.65 * torch.sin(length * 21 + around * 33 + 1.2 * warp + 2 * own)).clamp_min(0.0)
+    rings, slant = rings * rings.abs() * patch, slant * (0.4 + 0.6 * patch)
+    waist = torch.exp(-(((surface.down - 0.21) / 0.08) ** 2)) + 0.3
+    along = limb * (0.34 * joint * rings + 0.12 * slant) + trunk * waist * 0.24 * slant + 0.08 * hem * slant
+    across = 0.1 * limb * slant + trunk * 0.12 * slant + hem * 0.34 * hits.along.clamp(0, 1) * pleats
+    creased = torch.tensor([region in _CLOTH for region in Region], device=slot.device)
+    cloth = depth * pick(creased, surface.region)
+    along, across = along * cloth, across * cloth
+    bent = normal - along * hits.unit - across * torch.linalg.cross(normal, hits.unit, dim=0)
+    return unit_vectors(bent), (1.3 * (along + across)).clamp(-1, 1)

@@ -1,0 +1,205 @@
+"""Who is seen where: sizes, the images of a tree, and the lists beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.core.types import Modality
+from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.spec import SyntheticSpec
+
+LONGEST_WALK = 6
+"""Frames that follow one another at most in SYSU-MM01's layout; more images of a person come from more walks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One image of a tree.
+
+    Attributes:
+        path: posix path in the tree.
+        person: identity number, from 1.
+        camera: camera number.
+        walk: which walk of the person past that camera.
+        step: frame within the walk.
+    """
+
+    path: str
+    person: int
+    camera: int
+    walk: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A tree before it is rendered.
+
+    Attributes:
+        shots: every image, in path order.
+        lists: text files by posix path.
+    """
+
+    shots: tuple[Shot, ...]
+    lists: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """One of the three id lists.
+
+    Attributes:
+        people: number of identities.
+        seen: how many of them each of the six cameras sees.
+        images: how many images each camera takes of them together.
+    """
+
+    people: int
+    seen: tuple[int, ...]
+    images: tuple[int, ...]
+
+
+def _even(people: int, seen: tuple[int, ...], each: tuple[int, ...]) -> _Split:
+    """A split with the same number of images of everyone a camera sees."""
+    return _Split(people, seen, tuple(count * frames for count, frames in zip(seen, each, strict=True)))
+
+
+_SYSU = {
+    "tiny": {
+        "train": _even(12, (8, 8, 12, 11, 12, 8), (2, 2, 3, 2, 2, 3)),
+        "val": _even(2, (0, 0, 2, 2, 2, 0), (0, 0, 3, 2, 2, 0)),
+        "test": _even(8, (5, 5, 7, 8, 8, 8), (10, 10, 3, 10, 10, 3)),
+    },
+    "small": {
+        "train": _even(176, (116, 116, 174, 170, 173, 120), (3, 3, 4, 3, 3, 4)),
+        "val": _even(16, (0, 0, 16, 16, 16, 0), (0, 0, 4, 3, 3, 0)),
+        "test": _even(60, (35, 35, 58, 59, 59, 60), (10, 10, 3, 10, 10, 3)),
+    },
+    "medium": {
+        "train": _even(320, (210, 211, 317, 309, 315, 217), (5, 5, 6, 5, 5, 6)),
+        "val": _even(64, (0, 0, 64, 64, 64, 0), (0, 0, 6, 5, 5, 0)),
+        "test": _even(72, (42, 42, 70, 71, 71, 72), (10, 10, 6, 10, 10, 6)),
+    },
+    "full": {
+        "train": _Split(296, (194, 195, 293, 283, 291, 200), (4721, 5753, 5929, 4821, 4989, 4000)),
+        "val": _Split(99, (0, 0, 99, 99, 99, 0), (0, 0, 1980, 990, 984, 0)),
+        "test": _Split(96, (56, 56, 93, 94, 95, 96), (1374, 1565, 1883, 1918, 1918, 1920)),
+    },
+}
+"""``full`` has the people and images that the official permutation file of SYSU-MM01 lists, camera by camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Halves:
+    """Folds in RegDB's manner; ``frames`` is the number of images of a person in each modality."""
+
+    people: int
+    test: int
+    folds: int
+    frames: int
+
+
+_REGDB = {
+    "tiny": _Halves(16, 8, 2, 10),
+    "small": _Halves(192, 40, 2, 8),
+    "medium": _Halves(300, 72, 4, 10),
+    "full": _Halves(412, 206, 10, 10),
+}
+_CAMERAS: dict[Modality, frozenset[int]] = {"visible": frozenset({1, 2, 4, 5}), "infrared": frozenset({3, 6})}
+"""SYSU-MM01's cameras."""
+
+_REGDB_WORDS: dict[Modality, str] = {"visible": "visible", "infrared": "thermal"}
+"""How RegDB's lists call the modalities."""
+
+
+def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
+    """Everything the tree will hold."""
+    return _plan_sysu(spec) if layout == "sysu" else _plan_regdb(spec)
+
+
+def unseen(spec: SyntheticSpec, people: Iterable[int], fold: int = 1) -> dict[int, Modality]:
+    """Training people whom only one modality sees, with the one that never does.
+
+    Half of them lack infrared images and half visible ones. More mismatch adds people and changes nobody: those of a
+    smaller fraction are among those of a larger one.
+    """
+    order = numpy_generator(spec.seed, "mismatch", fold).permutation(sorted(people))
+    lost: tuple[Modality, Modality] = ("infrared", "visible")
+    return {int(person): lost[rank % 2] for rank, person in enumerate(order[: round(spec.mismatch * len(order))])}
+
+
+def _plan_sysu(spec: SyntheticSpec) -> Plan:
+    splits = _SYSU[spec.size]
+    order = numpy_generator(spec.seed, "sysu", "splits").permutation(sum(split.people for split in splits.values())) + 1
+    train, val = splits["train"].people, splits["val"].people
+    people = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
+    lost = unseen(spec, order[: train + val].tolist())
+    shots = [
+        shot
+        for name, split in splits.items()
+        for shot in _walk_past_cameras(split, people[name])
+        if shot.person not in lost or shot.camera not in _CAMERAS[lost[shot.person]]
+    ]
+    lists = {f"exp/{name}_id.txt": _comma_line(numbers) for name, numbers in people.items()}
+    lists["exp/available_id.txt"] = _comma_line(order)
+    return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists)
+
+
+def _walk_past_cameras(split: _Split, people: NDArray[np.int64]) -> Iterator[Shot]:
+    for camera, (seen, images) in enumerate(zip(split.seen, split.images, strict=True), start=1):
+        ranks = _ranks(camera, seen, split)
+        for place, rank in enumerate(ranks):
+            person = int(people[rank])
+            frames = images // seen + (place < images % seen)
+            yield from _walks(person, camera, frames, f"cam{camera}/{person:04d}/{{:04d}}.jpg")
+
+
+def _ranks(camera: int, seen: int, split: _Split) -> list[int]:
+    """Who passes a camera, so that both modalities see everybody: where one camera misses somebody, another does not.
+
+    Cameras 4 and 5 miss some of the first, whom 1 and 2 see; camera 3 misses some of the last, whom 6 sees.
+    """
+    missed = split.people - seen
+    start = {4: 0, 5: split.people - split.seen[3], 6: 0}.get(camera, seen)
+    return [rank for rank in range(split.people) if not start <= rank < start + missed]
+
+
+def _comma_line(people: NDArray[np.int64]) -> str:
+    return ",".join(map(str, sorted(people.tolist()))) + "\n"
+
+
+def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
+    """Frames of one camera: one walk where they are two, else as few walks as their length allows, at least two."""
+    walks = max(1 if frames < 3 else 2, -(-frames // LONGEST_WALK))
+    length = -(-frames // walks)
+    return [Shot(path.format(i + 1), person, camera, i // length, i % length) for i in range(frames)]
+
+
+def _plan_regdb(spec: SyntheticSpec) -> Plan:
+    """One walk a person: RegDB's file names tell one direction of everybody, front or back."""
+    size = _REGDB[spec.size]
+    shots: dict[Modality, list[Shot]] = {"visible": [], "infrared": []}
+    for person in range(1, size.people + 1):
+        for step in range(size.frames):
+            file = f"{{}}/{person}/person_{{}}_{step + 1:05d}_{person}.bmp"
+            shots["visible"].append(Shot(file.format("Visible", "v"), person, 1, 0, step))
+            shots["infrared"].append(Shot(file.format("Thermal", "t"), person, 2, 0, step))
+    lists: dict[str, str] = {}
+    listed: set[Shot] = set()
+    for fold in range(1, size.folds + 1):
+        order = (numpy_generator(spec.seed, "regdb", "split", fold).permutation(size.people) + 1).tolist()
+        train, test = order[: size.people - size.test], order[size.people - size.test :]
+        for name, people, lost in (("train", train, unseen(spec, train, fold)), ("test", test, {})):
+            label = {person: rank for rank, person in enumerate(sorted(people))}
+            for modality, taken in shots.items():
+                kept = [s for s in taken if s.person in label and lost.get(s.person) != modality]
+                listed.update(kept)
+                lists[f"idx/{name}_{_REGDB_WORDS[modality]}_{fold}.txt"] = "".join(
+                    f"{s.path} {label[s.person]}\n" for s in kept
+                )
+    return Plan(tuple(sorted(listed, key=lambda shot: shot.path)), lists)

@@ -1,0 +1,100 @@
+"""Things between the camera and the person: a desk, a pole, a bush, somebody's shoulder, a rail, a chair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.synthetic.cameras import Camera
+from usvi_bench.synthetic.view import View
+
+
+def cover(image: Tensor, camera: Camera, views: Sequence[View], gap: float) -> tuple[Tensor, Tensor]:
+    """``[B, C, H, W]`` images with an occluder where the view has one, and ``[B, H, W]`` where it is seen."""
+    hidden = torch.zeros(image.shape[0], *image.shape[2:], dtype=torch.bool, device=image.device)
+    image = image.clone()
+    for index, view in enumerate(views):
+        if view.occluded:
+            mask, levels = _thing(image.shape[2], image.shape[3], camera, view, gap)
+            hidden[index] = mask.to(image.device)
+            image[index] = torch.where(hidden[index], levels.to(image.device), image[index])
+    return image, hidden
+
+
+def _thing(height: int, width: int, camera: Camera, view: View, gap: float) -> tuple[Tensor, Tensor]:
+    """``[H, W]`` mask and levels of one occluder, ``[3, H, W]`` in visible light and ``[1, H, W]`` in infrared."""
+    rng = numpy_generator(view.seed, "occluder")
+    y = ((torch.arange(height) + 0.5) / height)[:, None].expand(height, width)
+    x = ((torch.arange(width) + 0.5) / width)[None, :].expand(height, width)
+    kind = _KINDS[int(rng.integers(len(_KINDS)))]
+    mask, relief = kind(rng, y, x)
+    tone = float(rng.uniform(0.1, 0.6))
+    visible = torch.from_numpy(np.clip(tone * np.exp(rng.normal(0, 0.25, 3)), 0.03, 0.95)).float()
+    if kind is _bush:
+        visible = visible.mean().clamp(0.1, 0.3) * torch.tensor([0.75, 1.1, 0.55])
+    own = {"near": rng.uniform(0.25, 0.8), "thermal": view.warmth + rng.uniform(-0.1, 0.08)}.get(camera.band, 0.0)
+    if camera.band != "visible":
+        visible = torch.lerp(visible.mean(), torch.tensor(own, dtype=torch.float32), gap)[None]
+    depth = gap * 0.4 + (1 - gap) if camera.band == "thermal" else 1.0
+    return mask, visible[:, None, None] * (1 + depth * (relief - 1))
+
+
+_Shape = tuple[Tensor, Tensor]
+"""``[H, W]`` mask and shading around 1; at least half of the image stays free."""
+
+
+def _desk(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+    top = 1 - float(rng.uniform(0.2, 0.4))
+    edge = top + 0.05
+    screen = (x - float(rng.uniform(0.2, 0.8))).abs() < 0.16
+    mask = (y > top) | (screen & (y > top - 0.09))
+    relief = 1.15 - 0.35 * ((y - edge).clamp_min(0) / 0.4) - 0.45 * ((y > edge) & (y < edge + 0.012)).float()
+    return mask, torch.where(y < top, torch.full_like(y, 0.45), relief)
+
+
+def _pole(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+    across = (x - float(rng.uniform(0.25, 0.75))) / float(rng.uniform(0.05, 0.1))
+    return across.abs() < 1, 0.65 + 0.5 * (1 - (across - 0.3) ** 2).clamp_min(0)
+
+
+def _bush(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+    size, a, b = float(rng.uniform(0.2, 0.36)), float(rng.uniform(0, 6)), float(rng.uniform(0, 6))
+    ragged = 0.035 * torch.sin(23 * x + a) + 0.02 * torch.sin(61 * x + b) + 0.012 * torch.sin(131 * x + a * b)
+    leaves = torch.sin(70 * x + 9 * torch.sin(31 * y + a)) * torch.sin(85 * y + 7 * torch.sin(27 * x + b))
+    return y > 1 - size + ragged, 1 + 0.35 * leaves - 0.3 * (y - 1 + size)
+
+
+def _shoulder(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+    """Somebody nearer to the camera, from the shoulder down."""
+    side, size = float(rng.integers(2)), float(rng.uniform(0.2, 0.38))
+    across = (x - side).abs() / size
+    top = float(rng.uniform(0.3, 0.5)) + 0.12 * across**2
+    head = ((x - side).abs() / (0.55 * size)) ** 2 + ((y - top + 0.05) / 0.11) ** 2 < 1
+    body = (across < 1) & (y > top)
+    folds = 0.07 * torch.sin(31 * y + 14 * x + 3 * torch.sin(9 * y + 5 * x))
+    return head | body, torch.where(head & ~body, torch.full_like(y, 0.4), 1.05 - 0.35 * across**2 + folds)
+
+
+def _rail(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+    """A railing: two bars and posts."""
+    top, gap = 1 - float(rng.uniform(0.3, 0.45)), float(rng.uniform(0.2, 0.34))
+    bars = ((y - top).abs() < 0.014) | ((y - top - 0.16).abs() < 0.01)
+    posts = ((x + float(rng.uniform(0, 1))) % gap < 0.045) & (y > top)
+    return bars | posts, torch.where(bars, torch.full_like(y, 1.15), torch.full_like(y, 0.85))
+
+
+def _chair(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+    """The back and the seat of a chair."""
+    centre, top = float(rng.uniform(0.2, 0.8)), 1 - float(rng.uniform(0.28, 0.42))
+    across = (x - centre).abs()
+    back = (across < 0.24) & (y > top) & (y < top + 0.17)
+    seat = (across < 0.27) & (y > top + 0.2) & (y < top + 0.25)
+    legs = (across > 0.2) & (across < 0.25) & (y > top)
+    return back | seat | legs, torch.where(back, 1.1 - 1.2 * (y - top), torch.full_like(y, 0.75))
+
+
+_KINDS = (_desk, _pole, _bush, _shoulder, _rail, _chair)

@@ -1,0 +1,91 @@
+"""From light to the pixels of a file: blur, lamps, exposure, colour, tone, noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from usvi_bench.synthetic.cameras import Camera
+from usvi_bench.synthetic.climate import CLIMATES
+from usvi_bench.synthetic.view import View
+
+_LUMA = (0.299, 0.587, 0.114)
+_REFERENCE_HEIGHT = 128
+
+
+def smear(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """Motion blur of ``[B, C + 1, H, W]`` levels and coverage of people who walk across the view."""
+    sharp = person.shape[2] / _REFERENCE_HEIGHT
+    return _blur(person, [0.05 + camera.shutter * sharp * abs(math.sin(view.azimuth)) for view in views], axes=(3,))
+
+
+def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """``[B, C, H, W]`` levels to ``[B, H, W, 3]`` uint8, as the camera writes them."""
+    sharp, device = light.shape[2] / _REFERENCE_HEIGHT, light.device
+
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None, None]
+
+    image = _blur(light, [view.blur * _sigma(camera, view) * sharp for view in views])
+    image = image * _lamp(image, camera, views)
+    if camera.band == "visible":
+        factors = np.array([view.tint for view in views]) * np.array(camera.balance)
+        image = image * torch.from_numpy(factors).float().to(device)[:, :, None, None]
+        image = image * column([view.exposure**camera.swing for view in views])
+        grey = sum(weight * image[:, channel] for channel, weight in enumerate(_LUMA))
+        grey = torch.as_tensor(grey).unsqueeze(1)
+        image = grey + camera.saturation * (image - grey)
+    elif camera.band == "near":
+        image = image * column([view.exposure**camera.swing for view in views])
+    image = (image.clamp_min(0) ** camera.gamma) * camera.gain + camera.offset
+    grain = np.stack([_grain(view, image.shape[2:], camera.band == "visible") for view in views])
+    image = image + camera.noise * torch.from_numpy(grain).to(device)
+    pixels = image.mul_(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return pixels.expand(-1, -1, -1, 3).contiguous()
+
+
+def _sigma(camera: Camera, view: View) -> float:
+    """Blur of the lens; thermal lenses are as sharp as the kind of scene they were measured in."""
+    return camera.blur * (CLIMATES[view.climate].blur if camera.band == "thermal" else 1.0)
+
+
+def _lamp(image: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """``[B, 1, H, W]`` share of the light that reaches each place."""
+    height, width = image.shape[2:]
+    y = (torch.arange(height, device=image.device) + 0.5) / height
+    x = (torch.arange(width, device=image.device) + 0.5) / width - 0.5
+    reach = 1 - camera.falloff * ((y - 0.3) / 0.7).clamp(0, 1)
+    side = torch.tensor([camera.vignette * (2 * view.place_x - 1) for view in views], device=image.device)
+    return (reach[None, :, None] * (1 - side[:, None, None].float() * x)).unsqueeze(1)
+
+
+def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArray[np.float32]:
+    return np.random.default_rng(view.seed).standard_normal((3 if coloured else 1, *shape), dtype=np.float32)
+
+
+def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3)) -> Tensor:
+    """Separable Gaussian blur with a width of its own for every image, whatever the others in the batch."""
+    kernels = [_taps(width) for width in sigma]
+    reach = max(len(kernel) for kernel in kernels)
+    padded = [kernel + [0.0] * (reach - len(kernel)) for kernel in kernels]
+    taps = torch.tensor(padded, dtype=torch.float32, device=image.device)[:, :, None, None, None]
+    for axis in axes:
+        length, rim = image.shape[axis], reach - 1
+        sides = (rim, rim, 0, 0) if axis == 3 else (0, 0, rim, rim)
+        wide = torch.nn.functional.pad(image, sides, mode="replicate")
+        blurred = image * taps[:, 0]
+        for shift in range(1, reach):
+            both = wide.narrow(axis, rim - shift, length) + wide.narrow(axis, rim + shift, length)
+            blurred += both.mul_(taps[:, shift])
+        image = blurred
+    return image
+
+
+def _taps(sigma: float) -> list[float]:
+    """Half of a Gaussian kernel, from its middle on."""
+    half = [math.exp(-0.5 * (shift / sigma) ** 2) for shift in range(math.ceil(2.5 * sigma) + 1)]
+    return [tap / (2 * sum(half) - half[0]) for tap in half]

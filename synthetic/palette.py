@@ -1,0 +1,92 @@
+"""What the materials of a person are to one sensor: levels of base and pattern, depth of creases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from usvi_bench.synthetic.cameras import Camera
+from usvi_bench.synthetic.climate import CLIMATES
+from usvi_bench.synthetic.clothing import Material, luma
+from usvi_bench.synthetic.identity import Person
+from usvi_bench.synthetic.view import View
+
+FOLD = {"visible": 0.14, "near": 0.03}
+"""Depth of creases in reflected light, fraction of the level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Materials of ``B`` people as one sensor sees them; ``R`` regions.
+
+    Attributes:
+        base: ``[B, R, C]`` levels of the material; three channels in visible light, one in infrared.
+        second: ``[B, R, C]`` levels of its pattern.
+        pattern: ``[B, R]`` kind of the pattern.
+        period: ``[B, R]`` its repeat in metres.
+        crease: ``[B, R]`` how deeply the material creases; 1 is average.
+        fold: ``[B]`` depth of creases: of reflected light a fraction of the level, of emitted heat a level.
+        drift: ``[B]`` depth of slow differences of warmth over a garment, a level; 0 in reflected light.
+    """
+
+    base: Tensor
+    second: Tensor
+    pattern: Tensor
+    period: Tensor
+    crease: Tensor
+    fold: Tensor
+    drift: Tensor
+
+
+def palette_of(
+    people: Sequence[Person], camera: Camera, views: Sequence[View], gap: float, device: torch.device | str = "cpu"
+) -> Palette:
+    """Levels of base and pattern; ``gap`` leads from grey visible (0) to the infrared of the material (1)."""
+
+    def table(read: Callable[[Material], float | Sequence[float]]) -> Tensor:
+        rows = [[read(material) for material in person.materials] for person in people]
+        return torch.tensor(rows, dtype=torch.float32, device=device)
+
+    base, second = table(lambda m: m.colour), table(lambda m: m.second)
+    fold = torch.full((len(views),), FOLD.get(camera.band, 0.0), device=device)
+    drift = torch.zeros_like(fold)
+    if camera.band != "visible":
+        grey, grey_second = table(lambda m: luma(m.colour)), table(lambda m: luma(m.second))
+        if camera.band == "near":
+            own = table(lambda m: m.near)
+            own_second = (own + table(lambda m: m.kept) * (grey_second - grey)).clamp(0.08, 1.0)
+        else:
+            own = own_second = torch.from_numpy(_emitted(people, camera, views)).float().to(device)
+            climates = [CLIMATES[view.climate] for view in views]
+            fold = torch.tensor([climate.fold for climate in climates], device=device)
+            drift = torch.tensor([climate.drift for climate in climates], device=device)
+        base = torch.lerp(grey, own, gap).unsqueeze(-1)
+        second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1)
+    return Palette(
+        base=base,
+        second=second,
+        pattern=table(lambda m: float(m.pattern)),
+        period=table(lambda m: m.period),
+        crease=table(lambda m: m.crease),
+        fold=fold,
+        drift=drift,
+    )
+
+
+def _emitted(people: Sequence[Person], camera: Camera, views: Sequence[View]) -> NDArray[np.float64]:
+    """``[B, R]`` levels of warm surfaces: how much clothes let through depends on how cold it is."""
+    heat = np.array([[material.heat for material in person.materials] for person in people])
+    climates = [CLIMATES[view.climate] for view in views]
+    around, skin, insulation, chill = np.array(
+        [
+            # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.
+            (view.warmth, climate.skin * view.exposure**camera.swing, climate.insulation, climate.chill)
+            for view, climate in zip(views, climates, strict=True)
+        ]
+    ).T[:, :, None]
+    return np.asarray(around + (skin - around) * (heat**insulation * (1 + chill) - chill))

@@ -1,0 +1,155 @@
+"""The skeleton of a walking person.
+
+Lengths are metres. Body axes: x to the person's left, y up from the ground, z forward. Proportions follow the
+segment lengths of Winter, "Biomechanics and Motor Control of Human Movement", figure 4.1; joint angles over the gait
+cycle its chapter on gait, smoothed to a few harmonics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usvi_bench.synthetic.identity import Person
+
+Array = NDArray[np.float64]
+
+SIDES = {"left": 1.0, "right": -1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """The moment, one entry an image.
+
+    Attributes:
+        azimuth: ``[B]`` heading in radians; 0 walks towards the camera.
+        elevation: ``[B]`` how far the camera looks down, radians.
+        phase: ``[B]`` phase of the gait cycle, radians.
+        amplitude: ``[B]`` factor on stride and arm swing.
+    """
+
+    azimuth: Array
+    elevation: Array
+    phase: Array
+    amplitude: Array
+
+
+def columns(people: Sequence[Person], read: Callable[[Person], float]) -> Array:
+    """One attribute of every person."""
+    return np.array([read(person) for person in people], dtype=np.float64)
+
+
+def vector(x: Array | float, y: Array | float, z: Array | float) -> Array:
+    """Points ``[B, 3]`` from their coordinates."""
+    points = np.empty((max(np.size(v) for v in (x, y, z)), 3))
+    # Several times as fast as to broadcast and stack.
+    points[:, 0], points[:, 1], points[:, 2] = x, y, z
+    return points
+
+
+def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
+    """Positions of the joints by name, ``[B, 3]``, with the lower foot on the ground.
+
+    ``stature``, ``legs`` and ``skull`` (half the height of the head) are lengths, ``[B]``; ``head axes`` are
+    ``[B, 3, 3]``, rows left, up and forward.
+    """
+    stature = columns(people, lambda p: p.body.stature)
+    legs = columns(people, lambda p: p.body.legs) * stature
+    lean = columns(people, lambda p: p.body.lean)
+    skull = columns(people, lambda p: p.body.head) * stature
+    joints: dict[str, Array] = {}
+    pelvis, torso = vector(0.0, legs, 0.0), 0.826 * stature - legs
+
+    def up(share: float, across: Array | float = 0.0, ahead: Array | float = 0.0) -> Array:
+        # The back bends: upper parts lean more than lower ones.
+        tilt = lean * (0.4 + 0.8 * share)
+        return pelvis + vector(across, np.cos(tilt) * torso * share, np.sin(tilt) * torso * share + ahead)
+
+    joints["pelvis"] = pelvis
+    for name, share in (("waist", 0.34), ("chest", 0.69), ("collar", 0.93), ("neck", 1.0)):
+        joints[name] = up(share)
+    joints["head"] = joints["neck"] + vector(0.0, 0.153 * stature - skull * 0.82, 0.02 * stature)
+    for name, side in SIDES.items():
+        _leg(joints, people, pose, name, pelvis, stature, legs)
+        swing = side * columns(people, lambda p: p.body.swing) * pose.amplitude * np.sin(pose.phase)
+        shoulders = columns(people, lambda p: p.body.shoulders) * stature
+        joints[f"{name} shoulder"] = up(0.9, side * shoulders * 0.82, -0.16 * swing * shoulders)
+        _arm(joints, people, swing, name, stature)
+    ground = np.min([joints[f"{name} {part}"][:, 1] for name in SIDES for part in ("heel", "toe")], axis=0)
+    for name, point in joints.items():
+        joints[name] = point - vector(0.0, ground - 0.012 * stature, 0.0)
+    return {**joints, "stature": stature, "legs": legs, "skull": skull, "head axes": _head_axes(people, pose)}
+
+
+def _head_axes(people: Sequence[Person], pose: Pose) -> Array:
+    """People look about a little while they walk."""
+    number, gaze = columns(people, lambda p: p.number), columns(people, lambda p: p.body.gaze)
+    yaw = 0.3 * np.sin(0.45 * pose.phase + 2.4 * number)
+    nod = gaze + 0.05 * np.sin(2 * pose.phase)
+    cy, sy, cn, sn = np.cos(yaw), np.sin(yaw), np.cos(nod), np.sin(nod)
+    zero = np.zeros_like(yaw)
+    rows = [[cy, zero, -sy], [sn * sy, cn, sn * cy], [cn * sy, -sn, cn * cy]]
+    return np.stack([np.stack(row, -1) for row in rows], axis=-2)
+
+
+def _leg(
+    joints: dict[str, Array],
+    people: Sequence[Person],
+    pose: Pose,
+    name: str,
+    pelvis: Array,
+    stature: Array,
+    legs: Array,
+) -> None:
+    """Hip swings, the knee bends while the leg comes forward, the heel strikes first and rises before the toes."""
+    side, hips = SIDES[name], columns(people, lambda p: p.body.hips) * stature
+    # A long hem shortens the step.
+    narrow = columns(people, lambda p: 1 - 0.45 * p.outfit.hem)
+    stride = columns(people, lambda p: p.body.stride) * pose.amplitude * narrow
+    turn = side * columns(people, lambda p: p.body.toes)
+    phase = pose.phase + (0.0 if side > 0 else np.pi)
+    vigour = stride / 0.42
+    thigh = 0.05 + stride * np.sin(phase)
+    bend = 0.09 + np.minimum(vigour, 1.15) * (
+        0.75 * np.maximum(0.0, np.cos(phase + 0.1)) ** 2.2 + 0.13 * np.cos(phase - 2.3) ** 8
+    )
+    rise = 0.75 * vigour * np.maximum(0.0, np.cos(phase + 1.25)) ** 3
+    strike = 0.3 * vigour * np.maximum(0.0, np.cos(phase - 1.5)) ** 4
+    pitch = strike - rise
+    hip = pelvis + vector(side * hips * 0.5, 0.0, 0.06 * stride * np.sin(phase) * stature * 0.3)
+    knee = hang(hip, thigh, legs * 0.475, -0.03 * side)
+    ankle = hang(knee, thigh - bend, legs * 0.45, -0.02 * side)
+    ahead = vector(np.sin(turn) * np.cos(pitch), np.sin(pitch), np.cos(turn) * np.cos(pitch))
+    under = vector(np.sin(turn) * np.sin(pitch), -np.cos(pitch), np.cos(turn) * np.sin(pitch))
+    scale = stature[:, None]
+    joints[f"{name} hip"], joints[f"{name} knee"], joints[f"{name} ankle"] = hip, knee, ankle
+    joints[f"{name} heel"] = ankle + scale * (under * 0.034 - ahead * 0.022)
+    joints[f"{name} ball"] = ankle + scale * (under * 0.034 + ahead * 0.062)
+    flat = vector(np.sin(turn), np.minimum(np.sin(pitch) + 0.5 * np.sin(rise), 0.3), np.cos(turn))
+    joints[f"{name} toe"] = joints[f"{name} ball"] + scale * flat * 0.03
+
+
+def _arm(joints: dict[str, Array], people: Sequence[Person], swing: Array, name: str, stature: Array) -> None:
+    """The arm swings against the leg of its side and bends as it comes forward; a loaded one hangs."""
+    side = SIDES[name]
+    loaded = columns(people, lambda p: p.outfit.bag == "hand" and p.outfit.side == side)
+    free = 1 - 0.75 * loaded
+    girth, bulk = columns(people, lambda p: p.body.girth), columns(people, lambda p: p.outfit.bulk)
+    out = columns(people, lambda p: p.body.carry) + 0.12 * np.maximum(0.0, girth - 1) + 3.0 * bulk
+    bend = columns(people, lambda p: p.body.elbow) * free + 0.06 + 0.4 * free * np.maximum(0.0, -swing)
+    shoulder = joints[f"{name} shoulder"]
+    angle = 0.04 - swing * free
+    joints[f"{name} elbow"] = hang(shoulder, angle, 0.176 * stature, side * out)
+    joints[f"{name} wrist"] = hang(joints[f"{name} elbow"], angle + bend, 0.147 * stature, side * (out * 0.3 - 0.05))
+    joints[f"{name} hand"] = hang(joints[f"{name} wrist"], angle + bend * 1.1, 0.048 * stature, -side * 0.03)
+    joints[f"{name} finger"] = hang(joints[f"{name} hand"], angle + bend + 0.35, 0.042 * stature, -side * 0.12)
+
+
+def hang(origin: Array, angle: Array, length: Array, out: Array | float = 0.0) -> Array:
+    """The lower end of a bone that hangs at an angle, positive forwards; ``out`` is its angle to the left."""
+    return origin + vector(
+        np.sin(out) * length, -np.cos(out) * np.cos(angle) * length, np.cos(out) * np.sin(angle) * length
+    )

@@ -1,0 +1,103 @@
+"""Write a tree once, whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.ground_truth import IMAGES, PEOPLE, person_row, write_table
+from usvi_bench.synthetic.layout import plan
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
+from usvi_bench.synthetic.writing import Written, batches_of, write_images
+
+MANIFEST = "synthetic.json"
+REPORTS = 5
+"""Times that the progress of a render is told."""
+
+Progress = Callable[[str], None]
+
+
+def ensure(
+    layout: Layout, spec: SyntheticSpec, cache: Path, progress: Progress | None = None, workers: int | None = None
+) -> Path:
+    """The folder of the tree, rendered first if it is not there yet.
+
+    A killed call leaves no tree; a call that finds another process rendering the same tree waits for it.
+
+    Args:
+        layout: published layout to write.
+        spec: what to generate.
+        cache: folder that holds the trees.
+        progress: told what goes on, in words.
+        workers: processes; None for one a processor. The bytes do not depend on it.
+
+    Raises:
+        UsageError: an unknown layout, or a tree to be rendered on a GPU where there is none.
+    """
+    if layout not in ("sysu", "regdb"):
+        raise UsageError(f"unknown synthetic layout '{layout}': {did_you_mean(layout, ('sysu', 'regdb'))}")
+    tree = cache / spec.folder(layout)
+    if (tree / MANIFEST).is_file():
+        return tree
+    if spec.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"synthetic: device=cuda, but torch sees no GPU and {tree} is not there; use device=cpu")
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / f".{tree.name}.lock"):
+        if (tree / MANIFEST).is_file():
+            return tree
+        for stale in cache.glob(f".{tree.name}.part-*"):
+            shutil.rmtree(stale)
+        part = Path(tempfile.mkdtemp(prefix=f".{tree.name}.part-", dir=cache))
+        try:
+            _write(part, layout, spec, progress or (lambda _: None), workers or len(os.sched_getaffinity(0)))
+            part.chmod(0o755)
+            part.replace(tree)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return tree
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock; the system lets go of it when the holder dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, workers: int) -> None:
+    planned = plan(layout, spec)
+    for name, text in planned.lists.items():
+        (part / name).parent.mkdir(parents=True, exist_ok=True)
+        (part / name).write_text(text)
+    total, told = len(planned.shots), 0
+    written: list[Written] = []
+    for batch in write_images(part, layout, spec, batches_of(planned.shots, spec), workers):
+        written += batch
+        if len(written) * REPORTS // total > told:
+            told = len(written) * REPORTS // total
+            progress(f"rendering synthetic people ({layout}, {spec.size}): {len(written)} of {total} images")
+    written.sort(key=lambda file: file.path)
+    write_table(part / IMAGES, (file.row for file in written))
+    people = sorted({shot.person for shot in planned.shots})
+    write_table(part / PEOPLE, (person_row(spec, layout, number) for number in people))
+    digest = hashlib.sha256("".join(f"{file.path} {file.sha256}\n" for file in written).encode()).hexdigest()
+    manifest = {
+        "generator_version": GENERATOR_VERSIONS[layout],
+        "layout": layout,
+        "spec": asdict(spec),
+        "images": total,
+    }
+    (part / MANIFEST).write_text(json.dumps({**manifest, "bytes": digest}, indent=2) + "\n")

@@ -1,0 +1,117 @@
+"""Batches of shots to files: one process a processor, or one GPU and threads that compress."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import groupby, repeat
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from usvi_bench.core.process_memory import keep_freed_memory
+from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.ground_truth import Row, image_row
+from usvi_bench.synthetic.layout import Shot
+from usvi_bench.synthetic.render import camera_of, picture, seen_by
+from usvi_bench.synthetic.spec import SyntheticSpec
+from usvi_bench.synthetic.view import draw_view
+
+BATCH_ROWS = {"cpu": 8192, "cuda": 32768}
+"""Pixel rows rendered together; pictures do not depend on it."""
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was written: its path in the tree, the SHA-256 of its bytes, its row of the ground truth."""
+
+    path: str
+    sha256: str
+    row: Row
+
+
+def batches_of(shots: Sequence[Shot], spec: SyntheticSpec) -> list[list[Shot]]:
+    """Shots in batches that share a camera."""
+    ordered, size = sorted(shots, key=lambda shot: (shot.camera, shot.path)), BATCH_ROWS[spec.device] // spec.height
+    batches: list[list[Shot]] = []
+    for _, group in groupby(ordered, key=lambda shot: shot.camera):
+        seen = list(group)
+        batches += [seen[i : i + size] for i in range(0, len(seen), size)]
+    return batches
+
+
+def write_images(
+    folder: Path, layout: Layout, spec: SyntheticSpec, batches: Sequence[Sequence[Shot]], workers: int
+) -> Iterator[list[Written]]:
+    """Render every batch and yield what was written, in the order in which batches are done.
+
+    Args:
+        workers: processes, or threads beside a GPU; 1 stays in this process. The bytes do not depend on it.
+    """
+    for parent in sorted({(folder / shot.path).parent for batch in batches for shot in batch}):
+        parent.mkdir(parents=True, exist_ok=True)
+    if spec.device == "cuda":
+        with ThreadPoolExecutor(workers) as pool:
+            for batch in batches:
+                yield _write_batch(folder, layout, spec, batch, pool.map)
+    elif workers == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            for batch in batches:
+                yield _write_batch(folder, layout, spec, batch)
+        finally:
+            torch.set_num_threads(threads)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(batches)), mp_context=context, initializer=_start_worker) as pool:
+            jobs = [pool.submit(_write_batch, folder, layout, spec, batch) for batch in batches]
+            for job in as_completed(jobs):
+                yield job.result()
+
+
+def _start_worker() -> None:
+    """One thread each, which keeps the memory it frees; a worker whose parent was killed ends with it."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _write_batch(
+    folder: Path, layout: Layout, spec: SyntheticSpec, shots: Sequence[Shot], each: Callable[..., Iterator[str]] = map
+) -> list[Written]:
+    camera = camera_of(spec, layout, shots[0].camera)
+    people = [seen_by(spec, layout, shot.person, shot.camera) for shot in shots]
+    views = [draw_view(spec, layout, camera, shot) for shot in shots]
+    rendered = picture(spec, camera, people, views, spec.height, spec.device)
+    hashes = each(_save, [folder / shot.path for shot in shots], rendered.pixels)
+    rows = map(image_row, shots, repeat(camera), views, people, rendered.occlusion.tolist())
+    return [Written(*file) for file in zip((shot.path for shot in shots), hashes, rows, strict=True)]
+
+
+def _save(path: Path, pixels: NDArray[np.uint8]) -> str:
+    """Compress, write, and say what the bytes hash to."""
+    buffer = io.BytesIO()
+    if path.suffix == ".jpg":
+        Image.fromarray(pixels).save(buffer, "jpeg", quality=JPEG_QUALITY)
+    else:
+        Image.fromarray(pixels).save(buffer, "bmp")
+    path.write_bytes(buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()

@@ -1,0 +1,69 @@
+"""Which records are made again, and what counts as a difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.leaderboard.records import make_record
+from usvi_bench.analysis.repeat_records import main
+from usvi_bench.core.record import Record, write_record
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    for seed in range(5):
+        write_record(tmp_path / "records" / "sysu_all" / f"pgm-seed{seed}.json", make_record("pgm", seed))
+    return ["--records", str(tmp_path / "records"), "--output", str(tmp_path / "again")]
+
+
+def test_equal_results_are_equal_wherever_they_were_made(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn: list[int] = []
+
+    def again(record: Record, folder: Path) -> Record:
+        drawn.append(record.result.seed)
+        assert not folder.exists()
+        return replace(record, provenance={**record.provenance, "commit": "another"})
+
+    assert main([*arguments, "--seed", "1"], again) == 0
+    assert len(set(drawn)) == 3
+    assert capsys.readouterr().out.count("equal, mAP 40.4000 and 40.4000") == 3
+    first = [*drawn]
+    main([*arguments, "--seed", "1"], again)
+    assert drawn[3:] == first
+    main([*arguments, "--seed", "2"], again)
+    assert drawn[6:] != first
+
+
+def test_the_last_bit_of_one_score_counts(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def again(record: Record, folder: Path) -> Record:
+        scores = [*record.result.scores]
+        scores[1] = replace(scores[1], metrics={**scores[1].metrics, "R5": scores[1].metrics["R5"] + 2**-54})
+        return replace(record, result=replace(record.result, scores=scores))
+
+    assert main([*arguments, "--count", "1"], again) == 1
+    assert "student, fold 1, trial 1: metrics.R5 " in capsys.readouterr().out
+
+
+def test_other_data_count_and_so_do_missing_scores(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def again(record: Record, folder: Path) -> Record:
+        data = {**record.result.dataset, "fingerprint": "other"}
+        return replace(record, result=replace(record.result, dataset=data, scores=record.result.scores[:1]))
+
+    assert main([*arguments, "--count", "5"], again) == 1
+    out = capsys.readouterr().out
+    assert out.count("dataset: ") == out.count("scores: 2 became 1") == 5
+
+
+def test_no_finished_training_is_taken_over(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    with pytest.raises(SystemExit, match="name another"):
+        main(arguments)
+    write_record(tmp_path / "records" / "real.json", make_record("pgm", 0, real=True))
+    write_record(tmp_path / "records" / "incomplete.json", make_record("pgm", 9, trials=5))
+    with pytest.raises(SystemExit, match="has 5 complete records"):
+        main([*arguments[:2], "--output", str(tmp_path / "new"), "--count", "6"])

@@ -1,0 +1,146 @@
+"""``run.py ablation`` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from usvi_bench.cli.main import main
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import read_record
+from usvi_bench.engine.load_config import CONFIGS
+from usvi_bench.sweep.grid import read_rows
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+METHODS_WITH_ROWS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.py"))
+GRID = """
+off = {"sscl": False, "hml": False, "amu": False}
+rows = {
+    "continued": {"method": off},
+    "broken": {"train": {"lr": 1e30}},
+    "SCLHM": {},
+}
+"""
+QUICK = [
+    "train.epochs=1",
+    "train.iterations=2",
+    "train.visible_clusters=2",
+    "train.infrared_clusters=2",
+    "method.k1=6",
+    "method.eps=0.5",
+    "encoder.width=8",
+    "engine.threads=1",
+]
+
+
+def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
+    tmp_path: Path, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["ablation", "--method", *METHODS_WITH_ROWS, "--protocol", "sysu_all", "regdb_v2i", "--seeds", "2"]
+    words += ["--data", "synthetic:size=tiny", "--set", "method.k1=6", "--output", str(tmp_path / "out"), "--dry-run"]
+    assert main(words) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    rows = sum(len(read_rows(method)) for method in METHODS_WITH_ROWS)
+    jobs, named, different = map(
+        int, re.findall(r"(\d+) of \d+ jobs .* name (\d+) trainings, (\d+) different", text)[0]
+    )
+    assert rows * 2 * 2 * 0.8 < jobs <= rows * 2 * 2, "equal rows share their jobs"
+    assert different < named - jobs, "methods and rows share their first stages"
+    assert "no estimate for" in text
+    assert "about" not in text.partition("training time:")[2]
+    assert not (tmp_path / "out").exists(), "a dry run writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["--method", "sclmh", "--protocol", "sysu_all"], "sclhm"),
+        (["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "0"], "at least 1"),
+        (["--method", "sclhm", "--protocol", "sysu_all", "--partition", "gpu"], "--launcher slurm"),
+        (["--method", "sclhm", "--protocol", "sysu_all", "--partiton", "gpu"], "--partition"),
+        (["--method", "supervised", "--protocol", "sysu_all"], "--grid"),
+        (
+            ["--method", "sclhm", "--protocol", "sysu_all", "--grid", "configs/ablations/schlm.py"],
+            "did you mean configs/ablations/sclhm.py",
+        ),
+    ],
+)
+def test_a_mistake_names_the_remedy(
+    words: list[str], remedy: str, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ablation", *words, "--data", "synthetic:size=tiny", "--dry-run"]) == 2
+    assert remedy in capsys.readouterr().err
+
+
+def test_a_mistake_in_a_row_names_the_row(
+    tmp_path: Path, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text('rows = {"good": {}, "misspelt": {"method": {"sscll": False}}}')
+    words = ["ablation", "--method", "sclhm", "--protocol", "sysu_all", "--grid", str(file)]
+    assert main([*words, "--data", "synthetic:size=tiny", "--set", "method.k1=6", "--output", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "row 'misspelt'" in error
+    assert "sscl" in error
+    file.write_text("rows = [1]")
+    with pytest.raises(UsageError, match="write rows ="):
+        read_rows("sclhm", file)
+    file.write_text("rows = {")
+    with pytest.raises(UsageError, match="SyntaxError"):
+        read_rows("sclhm", file)
+
+
+def wait_for_a_record(output: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 900
+    while not list(output.glob("ablations/*/jobs/*/record.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_grid_that_is_interrupted_finishes_only_what_is_missing(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(GRID)
+    output = tmp_path / "runs"
+    command = [sys.executable, str(ROOT / "run.py"), "ablation", "--method", "sclhm", "--protocol", "sysu_all"]
+    command += ["--grid", str(file), "--seeds", "1", "--jobs", "2", "--data", str(tiny_people["sysu"])]
+    command += ["--output", str(output), "--device", "cpu", "--set", *QUICK]
+    environment = {**os.environ, "PYTHONPATH": ""}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_a_record(output, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode in (130, 1), "1 where all was over already"
+    records = {path: path.stat().st_mtime_ns for path in output.glob("ablations/*/jobs/*/record.json")}
+    trained = {path: path.stat().st_mtime_ns for path in output.glob("stages/*/finished.json")}
+    assert records
+
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 1, again.stderr
+    assert "'broken', seed 0" in again.stderr
+    assert "diverged" in again.stderr
+    (log,) = re.findall(r"log: (\S+)", again.stderr)
+    assert "diverged" in Path(log).read_text()
+    every = list(output.glob("ablations/*/jobs/*/record.json"))
+    assert len(every) == 2
+    for path, written in {**records, **trained}.items():
+        assert path.stat().st_mtime_ns == written, f"{path} was made again"
+    assert all((read_record(path).provenance.get("ablation") or "").startswith("sclhm-sysu_all-mine") for path in every)
+    starts = [len(path.read_text().splitlines()) for path in output.glob("stages/cluster_contrast-*/starts.jsonl")]
+    assert starts.count(1) >= 1
+    assert not (output / "sysu_all").exists(), "grids stay apart from the runs of the leaderboard"
+    (folder,) = (output / "ablations").iterdir()
+    table = (folder / "table.md").read_text()
+    assert "broken | 0 of 1" in table
+    assert "seed 0: failed: training diverged" in table
+    content = json.loads((folder / "grid.json").read_text())
+    assert [row["name"] for row in content["rows"]] == ["continued", "broken", "SCLHM"]

@@ -1,0 +1,52 @@
+"""Weights in safetensors files; torchvision's and pickled ones are tested with the encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.weights import load_weights, weights_as_bytes
+from usvi_bench.core.errors import UsageError
+
+SMALL = EncoderConfig("small", width=8)
+
+
+def test_safetensors_round_trip_and_equal_bytes(tmp_path: Path) -> None:
+    source, target, path = build_encoder(SMALL, 0), build_encoder(SMALL, 1), tmp_path / "own.safetensors"
+    path.write_bytes(weights_as_bytes(source))
+    assert load_weights(target, path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = source.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in target.state_dict().items())
+    assert weights_as_bytes(target) == path.read_bytes()
+
+
+@pytest.mark.parametrize("cut", [0, 5, 4000, -1])
+def test_a_torn_safetensors_file_is_named_and_nothing_is_loaded(tmp_path: Path, cut: int) -> None:
+    encoder, path = build_encoder(SMALL, 1), tmp_path / "torn.safetensors"
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    path.write_bytes(weights_as_bytes(build_encoder(SMALL, 0))[:cut])
+    with pytest.raises(UsageError, match=r"torn\.safetensors.*no whole safetensors file"):
+        load_weights(encoder, path)
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_safetensors_of_another_width_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "wide.safetensors"
+    path.write_bytes(weights_as_bytes(build_encoder(EncoderConfig("small", width=16), 0)))
+    with pytest.raises(UsageError, match="of another shape"):
+        load_weights(build_encoder(SMALL, 0), path)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"encoder": Trap()}, tmp_path / "trap.pth")
+    with pytest.raises(UsageError, match="without running code"):
+        load_weights(build_encoder(SMALL, 0), tmp_path / "trap.pth")
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,260 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from usvi_bench.components.memory.cluster import (
+    ClusterMemory,
+    adaptive_weights,
+    hard_update,
+    hardest_weights,
+    mean_update,
+    mean_weights,
+    momentum_step,
+    random_weights,
+    sequential_update,
+    weighted_sum,
+    weighted_update,
+)
+from usvi_bench.core.errors import UsageError
+
+
+def unit(values) -> Tensor:
+    return F.normalize(torch.as_tensor(values, dtype=torch.float64), dim=-1)
+
+
+def random_case(seed: int, count: int = 7, batch: int = 40, dim: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    rows = unit(torch.randn(count, dim, generator=generator))
+    features = unit(torch.randn(batch, dim, generator=generator))
+    labels = torch.randint(0, count - 1, (batch,), generator=generator)  # the last row has no sample
+    return rows, features, labels
+
+
+def naive_one_step(rows: Tensor, features: Tensor, labels: Tensor, momentum: float, target) -> Tensor:
+    rows = rows.clone()
+    for k in sorted(set(labels.tolist())):
+        members = [i for i in range(len(labels)) if labels[i] == k]
+        rows[k] = unit(momentum * rows[k] + (1 - momentum) * target(rows[k], members))
+    return rows
+
+
+def released_case() -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs of the values taken from ADCA's models/cm.py (yangbincv/ADCA @8d0a8cb)."""
+    features = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32))
+    rows = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32))
+    return F.normalize(rows, dim=1), 3 * F.normalize(features, dim=1), torch.tensor([0, 0, 1, 1, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (
+            "sequential",
+            [
+                (-0.26480, 0.17902, 0.79666, 0.51300),
+                (-0.51028, -0.26068, 0.26476, 0.77561),
+                (-0.02451, 0.86918, -0.39807, 0.29234),
+            ],
+        ),
+        ("hard", [(-0.29094, 0.27065, 0.79073, 0.46566), (-0.81484, -0.04349, -0.53057, -0.22943)]),
+    ],
+)
+def test_released_values(rule, expected):
+    rows, features, labels = released_case()
+    memory = ClusterMemory(rows, temperature=0.05, momentum=0.1, rule=rule)
+    features.requires_grad_()
+    loss = memory.loss(features, labels)
+    loss.backward()
+    assert loss.item() == pytest.approx(5.929041, abs=1e-5)
+    assert features.grad.norm().item() == pytest.approx(2.923043, abs=1e-5)
+    assert torch.equal(memory.rows, F.normalize(rows, dim=1)), "rows must stay until update is called"
+    memory.update(features, labels)
+    assert torch.allclose(memory.rows[: len(expected)], torch.tensor(expected), atol=1e-5)
+
+
+def released_wave(rows: int, columns: int, a: float, b: float) -> Tensor:
+    i, j = np.arange(1, rows + 1)[:, None], np.arange(1, columns + 1)[None]
+    return torch.from_numpy((np.sin(a * i + b * j) + 0.25 * np.cos(0.9 * i * j)).astype(np.float32))
+
+
+def test_released_values_of_a_hybrid_of_mean_and_hardest_rows():
+    """PCLHD's CMhybrid (shijiangming1/PCLHD @c1f7b24): hardness is measured against the mean row before its update."""
+    rows = F.normalize(released_wave(8, 16, 0.5, 1.1), dim=1)
+    features = F.normalize(released_wave(12, 16, 1.3, 0.7), dim=1)
+    labels = torch.arange(12) % 4
+    mean, hard = rows[:4], rows[4:]
+    weights = hardest_weights(mean, features, labels)
+    assert weights.nonzero().flatten().tolist() == [1, 4, 6, 11]
+    mean = mean_update(mean, features, labels, 0.1)
+    hard = weighted_update(hard, features, labels, weights, 0.1)
+    assert mean.sum(1).tolist() == pytest.approx([-0.045519, -0.729722, 0.176698, 0.241967], abs=1e-5)
+    assert hard.sum(1).tolist() == pytest.approx([-0.057682, -0.586811, 1.090340, -0.301169], abs=1e-5)
+    assert mean[0, :3].tolist() == pytest.approx([0.351635, 0.274561, 0.214341], abs=1e-5)
+    assert hard[0, :3].tolist() == pytest.approx([0.223865, 0.205564, 0.277376], abs=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("seed", range(3))
+def test_sequential_update_is_the_loop_over_samples(seed, momentum):
+    rows, features, labels = random_case(seed)
+    expected = rows.clone()
+    for feature, k in zip(features, labels.tolist(), strict=True):
+        expected[k] = unit(momentum * expected[k] + (1 - momentum) * feature)
+    assert torch.equal(sequential_update(rows, features, labels, momentum), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_step_updates_are_the_loops_over_clusters(seed):
+    rows, features, labels = random_case(seed)
+    weights = torch.rand(len(labels), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    def hardest(row, members):
+        return features[min(members, key=lambda i: float(features[i] @ row))]
+
+    def mean(row, members):
+        return sum(features[i] for i in members) / len(members)
+
+    def weighted(row, members):
+        return sum(weights[i] * features[i] for i in members)
+
+    for update, target in ((hard_update, hardest), (mean_update, mean)):
+        expected = naive_one_step(rows, features, labels, 0.2, target)
+        assert torch.allclose(update(rows, features, labels, 0.2), expected, atol=1e-7)
+    expected = naive_one_step(rows, features, labels, 0.2, weighted)
+    assert torch.allclose(weighted_update(rows, features, labels, weights, 0.2), expected)
+
+
+def test_hardest_of_equals_is_the_first():
+    rows, labels = unit([[1.0, 0.0]]), torch.zeros(3, dtype=torch.int64)
+    features = unit([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert hardest_weights(rows, features, labels).tolist() == [0, 1, 0]
+
+
+def test_random_weights_take_one_sample_of_each_cluster_uniformly():
+    labels = torch.tensor([0, 2, 0, 2, 2, 0, 2])
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([random_weights(labels, 3, generator) for _ in range(3000)])
+    assert (drawn[:, labels == 0].sum(1) == 1).all()
+    assert (drawn[:, labels == 2].sum(1) == 1).all()
+    expected = torch.tensor([1 / 3, 1 / 4, 1 / 3, 1 / 4, 1 / 4, 1 / 3, 1 / 4])
+    assert torch.allclose(drawn.mean(0), expected, atol=0.035)
+
+
+AMU_ROW = [[1, 0.2, 0.1]]
+AMU_FEATURES = [[1, 0.25, 0.05], [0.9, 0.1, 0.5], [0.2, 1, 0.1], [0.8, 0, 0.9]]
+
+
+@pytest.mark.parametrize(
+    ("exponent", "weights", "row"),
+    [
+        (0, (0.001141, 0.002855, 0.971397, 0.024606), (0.309103, 0.943175, 0.121970)),
+        (1, (0.015286, 0.035119, 0.663763, 0.285832), (0.537259, 0.768055, 0.348487)),
+    ],
+)
+def test_adaptive_update_values(exponent, weights, row):
+    rows, features, labels = unit(AMU_ROW), unit(AMU_FEATURES), torch.zeros(4, dtype=torch.int64)
+    trust = torch.tensor([0.98, 0.90, 0.05, 0.85], dtype=torch.float64)
+    found = adaptive_weights(rows, features, labels, trust, temperature=0.09, exponent=exponent)
+    assert found.tolist() == pytest.approx(weights, abs=1e-6)
+    assert weighted_update(rows, features, labels, found, 0.1)[0].tolist() == pytest.approx(row, abs=1e-6)
+
+
+def test_mean_and_hardest_values():
+    rows, features, labels = unit(AMU_ROW), unit(AMU_FEATURES), torch.zeros(4, dtype=torch.int64)
+    mean, hardest = (f(rows, features, labels, 0.1)[0].tolist() for f in (mean_update, hard_update))
+    assert mean == pytest.approx([0.843415, 0.377387, 0.382401], abs=1e-6)
+    assert hardest == pytest.approx([0.289600, 0.951543, 0.103429], abs=1e-6)
+
+
+def test_adaptive_weights_are_the_softmax_of_each_cluster():
+    rows, features, labels = random_case(4)
+    trust = torch.rand(len(labels), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    trust[3] = 0
+    weights = adaptive_weights(rows, features, labels, trust, temperature=0.03, exponent=2)
+    for k in set(labels.tolist()):
+        members = (labels == k).nonzero().flatten().tolist()
+        scores = [-float(features[i] @ rows[k]) / 0.03 + 2 * np.log(max(float(trust[i]), 1e-6)) for i in members]
+        total = sum(np.exp(scores))
+        assert weights[members].tolist() == pytest.approx([np.exp(score) / total for score in scores])
+
+
+def test_adaptive_weights_at_their_limits():
+    rows, features, labels = random_case(5)
+    trust = torch.full((len(labels),), 0.5, dtype=torch.float64)
+    even = adaptive_weights(rows, features, labels, trust, temperature=torch.inf)
+    assert torch.allclose(even.float(), mean_weights(labels))
+    sharp = adaptive_weights(rows, features, labels, trust, temperature=1e-5)
+    assert torch.allclose(sharp.float(), hardest_weights(rows, features, labels))
+
+
+def test_parts_of_a_weighted_update_compose():
+    rows, features, labels = random_case(6)
+    sums, present = weighted_sum(features, labels, mean_weights(labels), len(rows))
+    assert present.tolist() == [k in labels for k in range(len(rows))]
+    assert torch.equal(momentum_step(rows, sums, present, 0.3), mean_update(rows, features, labels, 0.3))
+
+
+@given(seed=st.integers(0, 10_000), batch=st.integers(0, 30), momentum=st.floats(0, 0.99))
+@settings(max_examples=40, deadline=None)
+def test_rows_stay_unit_and_rows_without_samples_stay_as_they_are(seed, batch, momentum):
+    rows, features, labels = random_case(seed, batch=batch)
+    generator = torch.Generator().manual_seed(seed)
+    for moved in (
+        sequential_update(rows, features, labels, momentum),
+        mean_update(rows, features, labels, momentum),
+        hard_update(rows, features, labels, momentum),
+        weighted_update(rows, features, labels, random_weights(labels, len(rows), generator), momentum),
+    ):
+        assert torch.allclose(moved.norm(dim=1), torch.ones(7, dtype=torch.float64))
+        untouched = [k for k in range(len(rows)) if k not in labels]
+        assert torch.equal(moved[untouched], rows[untouched])
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_renaming_clusters_permutes_rows(seed):
+    rows, features, labels = random_case(seed)
+    names = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    renamed = torch.empty_like(rows)
+    renamed[names] = rows
+    for update in (sequential_update, mean_update, hard_update):
+        moved = update(renamed, features, names[labels], 0.1)
+        assert torch.allclose(moved[names], update(rows, features, labels, 0.1))
+
+
+def test_two_losses_on_one_memory_do_not_disturb_each_other():
+    """The released code moves rows inside backward, so that a second use changes the first use's gradient."""
+    rows, features, labels = released_case()
+    memory = ClusterMemory(rows, momentum=0.1)
+    alone = features.clone().requires_grad_()
+    memory.loss(alone, labels).backward()
+    together, other = features.clone().requires_grad_(), features.flip(0).clone().requires_grad_()
+    (memory.loss(together, labels) + memory.loss(other, labels)).backward()
+    assert torch.equal(alone.grad, together.grad)
+
+
+def test_memory_is_no_part_of_the_checkpoint_and_takes_no_gradient():
+    rows, features, labels = released_case()
+    memory = ClusterMemory(rows.requires_grad_())
+    assert not memory.state_dict()
+    assert not list(memory.parameters())
+    memory.loss(features.requires_grad_(), labels).backward()
+    assert rows.grad is None
+
+
+def test_logits_are_float32_cosines_even_under_autocast():
+    rows, features, _ = released_case()
+    memory = ClusterMemory(5 * rows, temperature=0.1)
+    expected = torch.stack([F.cosine_similarity(feature, rows) for feature in features]) / 0.1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = memory.logits(features)
+    assert torch.allclose(logits, expected, atol=1e-5)
+
+
+def test_unknown_rule_is_refused():
+    with pytest.raises(UsageError, match="did you mean sequential"):
+        ClusterMemory(torch.eye(2), rule="sequentiel")

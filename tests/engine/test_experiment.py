@@ -1,0 +1,96 @@
+"""An experiment in its three forms: values, options of ``run.py``, and a record that is to be repeated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.leaderboard.records import make_record
+from usvi_bench.cli.train import experiment_of, parser
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import Record
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.synthetic.spec import SyntheticSpec, parse
+
+SPEC = SyntheticSpec(size="tiny", mismatch=0.5)
+
+
+def record(**provenance: Any) -> Record:
+    data = {"name": "sysu", "fingerprint": "", "synthetic": {"spec": asdict(SPEC)}, "description": ""}
+    return make_record("pgm", 3, dataset=data, provenance=provenance)
+
+
+FULL = Experiment(
+    "pgm",
+    "sysu_all",
+    data="synthetic:size=tiny",
+    seed=3,
+    settings={"method.k1": 5, "data.folds": (1, 2), "train.lr": 0.001, "data.check_counts": False},
+    setting="paper",
+    schedule="full_short",
+    weights="random",
+    device="cpu",
+    output=Path("there"),
+    deterministic=True,
+)
+
+
+def test_options_give_the_experiment_again() -> None:
+    again = experiment_of(parser().parse_args(FULL.words()))
+    assert again.settings == {"method.k1": "5", "data.folds": "1,2", "train.lr": "0.001", "data.check_counts": "False"}
+    assert {**asdict(again), "settings": {}} == {**asdict(FULL), "settings": {}}
+
+
+def test_options_at_their_default_are_left_out() -> None:
+    assert Experiment("pgm", "sysu_all").words() == ["--method", "pgm", "--protocol", "sysu_all"]
+
+
+def test_json_gives_the_experiment_again() -> None:
+    again = Experiment.from_json(json.loads(json.dumps(FULL.to_json())))
+    assert {**asdict(again), "settings": {}} == {**asdict(FULL), "settings": {}}
+    assert again.words() == FULL.words()
+
+
+@pytest.mark.parametrize(
+    ("provenance", "settings"),
+    [
+        ({}, {"engine.threads": 2}),
+        (
+            {"overrides": {"settings": {"engine.threads": "1", "method.k1": "5"}}},
+            {"engine.threads": "1", "method.k1": "5"},
+        ),
+        (
+            {"overrides": {"settings": {"method.k1": "5"}}, "deterministic": True},
+            {"engine.threads": 2, "method.k1": "5"},
+        ),
+    ],
+)
+def test_a_record_is_repeated_with_its_settings_threads_and_device(
+    provenance: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    found = Experiment.from_record(record(**provenance))
+    assert found.settings == settings
+    assert (found.method, found.seed, found.device) == ("pgm", 3, "cpu")
+    assert found.deterministic == provenance.get("deterministic", False)
+    assert parse(found.data) == SPEC
+    assert Experiment.from_record(record(gpu="a GPU")).device == "cuda"
+    assert Experiment.from_record(make_record(real=True)).data == "DIR"
+
+
+def test_a_mistake_is_found_before_any_image_is_read() -> None:
+    def opened(*_: object, **__: object) -> Any:
+        raise AssertionError("the data set was opened")
+
+    for changed, message in (
+        ({"settings": {"train.epoch": 3}}, "did you mean epochs"),
+        ({"setting": "papers"}, "did you mean paper"),
+        ({"data": "synthetic:sise=tiny"}, "did you mean size"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            Experiment(**{"method": "pgm", "protocol": "sysu_all", "data": "synthetic", **changed}).prepare(
+                opener=opened
+            )

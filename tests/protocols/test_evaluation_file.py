@@ -1,0 +1,129 @@
+"""The evaluation file gives back what the protocol ranked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.reports.fake_run import EACH, make_features, make_ranking, make_split
+from usvi_bench.protocols.evaluation_file import (
+    DEPTH,
+    IDENTITIES,
+    IMAGES,
+    SavedEvaluation,
+    load_evaluation,
+    sample_rows,
+    save_evaluation,
+)
+
+LABELS = st.lists(st.integers(0, 30), max_size=60).map(lambda values: np.array(values, dtype=np.int64))
+
+
+def save(tmp_path: Path, gallery: np.ndarray, before: bool = True) -> SavedEvaluation:
+    split = make_split(tmp_path)
+    features = [make_features(table, 0.3, 1) for table in (split.visible, split.infrared)]
+    start = {"before": [-part for part in features]} if before else {}
+    save_evaluation(
+        tmp_path / "evaluation.npz", make_ranking(split, gallery), split, "infrared", after=features, **start
+    )
+    return load_evaluation(tmp_path / "evaluation.npz")
+
+
+def test_ranked_lists_point_at_the_same_images(tmp_path: Path) -> None:
+    gallery = np.array([80, 3, 41, 0, 12, 77, 30, 5, 9, 60, 61, 62])  # in no order
+    saved, split = save(tmp_path, gallery), make_split(tmp_path)
+    ranking = make_ranking(split, gallery)
+    assert saved.query.modality == "infrared"
+    assert saved.gallery.modality == "visible"
+    assert saved.query.paths == split.infrared.paths
+    assert saved.gallery.paths == tuple(split.visible.paths[row] for row in gallery)
+    assert saved.order.shape == (len(split.infrared), DEPTH)
+    for query in range(0, len(split.infrared), 7):
+        for rank in range(DEPTH):
+            row, column = ranking.order[query, rank], saved.order[query, rank]
+            assert saved.gallery.paths[column] == split.visible.paths[row]
+            assert saved.gallery.identities[column] == split.visible.identities[row]
+            assert saved.gallery.cameras[column] == split.visible.cameras[row]
+            assert saved.scores[query, rank] == ranking.scores[query, rank]
+            same = split.visible.identities[row] == split.infrared.identities[query]
+            assert saved.matches[query, rank] == same
+    np.testing.assert_array_equal(saved.average_precision, ranking.average_precision)
+
+
+def test_short_lists_stay_short(tmp_path: Path) -> None:
+    saved = save(tmp_path, np.array([4, 0, 8]))
+    assert (saved.order[:, 3:] == -1).all()
+    assert (saved.order[:, :3] >= 0).all()
+    assert np.isnan(saved.scores[:, 3:]).all()
+    assert not saved.matches[:, 3:].any()
+
+
+def test_visible_queries(tmp_path: Path) -> None:
+    split = make_split(tmp_path)
+    turned = replace(split, visible=split.infrared, infrared=split.visible)
+    ranking = make_ranking(split, np.arange(10))
+    features = [make_features(table, 0.3, 1) for table in (split.infrared, split.visible)]
+    save_evaluation(tmp_path / "evaluation.npz", ranking, turned, "visible", after=features)
+    saved = load_evaluation(tmp_path / "evaluation.npz")
+    assert saved.query.paths == turned.visible.paths
+    assert saved.gallery.paths == turned.infrared.paths[:10]
+    assert saved.sample.before is None
+
+
+def test_the_sample_holds_the_features_of_its_images(tmp_path: Path) -> None:
+    sample = save(tmp_path, np.arange(10)).sample
+    split = make_split(tmp_path)
+    rows = sample_rows(split.visible.identities, split.infrared.identities)
+    for infrared, (table, chosen) in enumerate(zip((split.visible, split.infrared), rows, strict=True)):
+        here = sample.infrared == bool(infrared)
+        np.testing.assert_array_equal(sample.identities[here], table.identities[chosen])
+        np.testing.assert_array_equal(sample.cameras[here], table.cameras[chosen])
+        assert [sample.paths[row] for row in np.flatnonzero(here)] == [table.paths[row] for row in chosen]
+        np.testing.assert_allclose(sample.features[here], make_features(table, 0.3, 1)[chosen], atol=1e-3)
+    assert sample.before is not None
+    np.testing.assert_allclose(sample.before, -sample.features, atol=1e-3)
+    few = sample.people(3)
+    assert set(few.identities.tolist()) == {0, 1, 2}
+    assert len(few.paths) == len(few.cameras) == len(few.features) == 3 * 2 * EACH
+    assert {path.split("/")[1] for path in few.paths} == {"0000", "0001", "0002"}
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    save(tmp_path, np.arange(10))
+    first = (tmp_path / "evaluation.npz").read_bytes()
+    save(tmp_path, np.arange(10))
+    assert (tmp_path / "evaluation.npz").read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.npz"]
+
+
+@given(LABELS, LABELS)
+def test_sample_rule(visible: np.ndarray, infrared: np.ndarray) -> None:
+    chosen: list[int] = []
+    for person in range(31):
+        if person in visible.tolist() and person in infrared.tolist() and len(chosen) < IDENTITIES:
+            chosen.append(person)
+    for labels, rows in zip((visible, infrared), sample_rows(visible, infrared), strict=True):
+        naive = []
+        for person in chosen:
+            naive += [i for i, label in enumerate(labels.tolist()) if label == person][:IMAGES]
+        assert rows.tolist() == naive
+
+
+def test_people_of_one_modality_only_give_an_empty_sample(tmp_path: Path) -> None:
+    split = make_split(tmp_path)
+    apart = replace(split, infrared=replace(split.infrared, identities=split.infrared.identities + 1000))
+    features = [make_features(table, 0.3, 1) for table in (split.visible, split.infrared)]
+    save_evaluation(tmp_path / "e.npz", make_ranking(split, np.arange(9)), apart, "infrared", after=features)
+    assert len(load_evaluation(tmp_path / "e.npz").sample.features) == 0
+
+
+@pytest.mark.parametrize("name", ["visible", "infrared"])
+def test_roots_are_kept(tmp_path: Path, name: str) -> None:
+    saved = save(tmp_path, np.arange(10))
+    table = {"visible": saved.gallery, "infrared": saved.query}[name]
+    assert table.root == tmp_path.resolve()

@@ -1,0 +1,35 @@
+"""One made-up site for all tests of the folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.leaderboard.records import make_record
+from tests.reports.site.fake_site import make_ablation, make_leaderboard, make_run, three_seeds
+from usvi_bench.cli.site import main
+
+
+@dataclass(frozen=True)
+class Made:
+    """Where the sources lie, and the site."""
+
+    leaderboard: Path
+    runs: Path
+    site: Path
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("site")
+    records = three_seeds()
+    leaderboard, runs = make_leaderboard(folder / "leaderboard", records), folder / "runs"
+    make_run(runs / "sysu_all" / "sclhm-seed0-abc", records["sysu_all/sclhm-seed0.json"])
+    make_run(runs / "sysu_all" / "hil-seed7-def", make_record("hil", 7, [0.5]))
+    make_run(runs / "row-of-an-ablation", make_record("hil", 8, provenance={"ablation": "hil-sysu_all: + neighbours"}))
+    make_run(runs / "real" / "adca-seed0", make_record("adca", 0, [0.5], real=True), shown=False)
+    make_ablation(runs / "ablation-sclhm")
+    main(["--output", str(folder / "site"), "--leaderboard", str(leaderboard), "--runs", str(runs)])
+    return Made(leaderboard, runs, folder / "site")

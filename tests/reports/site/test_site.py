@@ -1,0 +1,371 @@
+"""The site's files: same bytes each time, nothing from elsewhere, real people not shown unless asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.leaderboard.records import SYNTHETIC, make_record
+from tests.reports.site.conftest import Made
+from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds, write_report_folder
+from usvi_bench.cli.site import main
+from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.registry import METHODS
+from usvi_bench.reports.site.find_runs import read_json
+from usvi_bench.reports.site.methods import read_methods
+from usvi_bench.reports.site.render import markdown, sentence
+from usvi_bench.reports.site.runs import command_of
+
+ROOT = Path(__file__).resolve().parents[3]
+VOID = {"meta", "link", "img", "input", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """What is checked of a page: tags in balance, addresses, ids, images, headings."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.alts: list[str | None] = []
+        self.headings: list[int] = []
+        self.feed(path.read_text())
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.addresses += [value for name in ("href", "src") if (value := given.get(name))]
+        self.ids += [given["id"]] if given.get("id") else []  # type: ignore[list-item]  # not None where it is true
+        self.alts += [given.get("alt")] if tag == "img" else []
+        self.headings += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+
+
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def tree(site: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(site).as_posix(): p.read_bytes()
+        for p in sorted(site.rglob("*"))
+        if p.suffix in (".html", ".json")
+    }
+
+
+def build(made: Made, output: Path, *flags: str) -> Path:
+    main(["--output", str(output), "--leaderboard", str(made.leaderboard), "--runs", str(made.runs), *flags])
+    return output
+
+
+def test_pages_are_well_formed_and_every_link_leads_somewhere(made: Made) -> None:
+    found = {path: Page(path) for path in pages(made.site)}
+    assert len(found) > 20
+    for path, page in found.items():
+        assert page.open == [], path
+        assert len(page.ids) == len(set(page.ids)), path
+        assert page.headings[0] == 1, path
+        assert page.headings.count(1) == 1, path
+        assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False)), path
+        assert None not in page.alts, path
+        for address in page.addresses:
+            if address.startswith("http"):
+                continue
+            name, _, anchor = address.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            assert target.is_file(), f"{path}: {address}"
+            assert not anchor or anchor in found[target].ids, f"{path}: {address}"
+
+
+def test_nothing_is_loaded_from_elsewhere(made: Made) -> None:
+    for path in [*pages(made.site), *made.site.glob("assets/*.css")]:
+        text = path.read_text()
+        assert not re.search(r"""(?:src=|url\(|@import |<link[^>]+href=)["']?(?:https?:)?//""", text), path
+
+
+def test_the_same_sources_give_the_same_bytes_in_another_process(made: Made, tmp_path: Path) -> None:
+    words = [
+        "site",
+        "--output",
+        str(tmp_path / "again"),
+        "--leaderboard",
+        str(made.leaderboard),
+        "--runs",
+        str(made.runs),
+    ]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    subprocess.run([sys.executable, str(ROOT / "run.py"), *words], env=environment, check=True, cwd=tmp_path)
+    again = tree(tmp_path / "again")
+    assert {"index.html", "leaderboard.json", "published.json"} < again.keys()
+    assert again == tree(made.site)
+
+
+def test_the_board_names_leads_references_and_incomplete_runs(made: Made) -> None:
+    text = (made.site / "index.html").read_text()
+    assert "<strong>41.1</strong>" in text
+    assert re.search(r'<tr class="quiet">\s*<th scope="row"><a href="methods/supervised.html">', text)
+    assert "fold 1 lacks 1 of 2 trials" in text
+    assert "Nothing here has been measured on a real data set yet" in text
+    content = json.loads((made.site / "leaderboard.json").read_text())
+    (board,) = content["tables"]
+    assert board["significant_leads"]["mAP"] == "sclhm"
+    assert [row["seeds"] for row in board["rows"] if row["method"] == "adca"] == [[0, 1, 2]]
+    assert list(content["incomplete"]) == ["sysu_all/pgm-seed0.json"]
+
+
+def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> None:
+    records = {"a.json": make_record("adca", real=True), "b.json": make_record("adca")}
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    text = (tmp_path / "site/index.html").read_text()
+    real, synthetic = text.index("<h2>Real data</h2>"), text.index("<h2>Synthetic people</h2>")
+    tables = [match.start() for match in re.finditer("<table", text)]
+    assert len(tables) == 2
+    assert real < tables[0] < synthetic < tables[1]
+    assert text.index("published mAP") < synthetic
+    assert "published mAP" not in text[synthetic:]
+
+
+def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_path: Path) -> None:
+    def people(pose: float) -> dict[str, object]:
+        spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
+        return {"dataset": {**make_record().result.dataset, "fingerprint": str(pose), "synthetic": {"spec": spec}}}
+
+    records = {
+        f"{p}-{s}.json": make_record("adca", s, [0.2 + p / 10], **people(p)) for p, s in ((1, 0), (1, 1), (0, 1))
+    }
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    text = (tmp_path / "site/index.html").read_text()
+    assert text.count("<table") == 2
+    assert text.count('<section id="sysu_all') == 1
+    below = text[text.index("pose=0") :]
+    assert re.findall(r'data-value="(0\.\d+)"', below)[:2] == ["0.204", "0.304"]
+    assert 'href="runs/0-1/index.html" aria-label="adca, pose=0, seed 1"' in below
+    assert len(json.loads((tmp_path / "site/leaderboard.json").read_text())["tables"]) == 2
+
+
+def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
+    found = {method.name: method for method in read_methods()}
+    assert sorted(found) == METHODS.names()
+    for name, method in found.items():
+        cls = METHODS.get(name)
+        assert method.summary == cls.summary
+        assert method.uses_identities == cls.uses_identities
+        assert method.idea
+        assert (made.site / f"methods/{name}.html").exists()
+    assert "Our reconstruction" in found["sclhm"].remarks
+    assert "From" not in found["adca"].remarks
+    assert "yangbincv/ADCA" in found["adca"].remarks["Differs from"]
+    assert found["soft_prototype"].paper_name == "SPCL-ID"
+    assert "Soft weights" in found["soft_prototype"].details
+    assert found["sclhm"].grid["+ soft targets"].split() == ["method.sscl=true", "method.hml=false", "method.amu=false"]
+
+
+def test_a_finished_ablation_stands_on_the_page_of_its_method(made: Made) -> None:
+    text = (made.site / "methods/sclhm.html").read_text()
+    assert 'data-value="27.1"' in text
+    assert 'data-value="3.3"' in text
+    assert "Ablation: sclhm on sysu_all: one setting at a time" in text
+    assert "method.hml True, not False" in text
+    assert "+3.1, +3.5" in text
+    assert "Main effects." in text
+    assert (made.site / "methods/ablation-0/rows.svg").exists()
+    assert "Not run yet" not in text
+    assert "Not run yet" in (made.site / "methods/adca.html").read_text()
+
+
+def test_a_run_folder_belongs_to_the_record_with_the_same_result(made: Made) -> None:
+    assert (made.site / "runs/sysu_all/sclhm-seed0/losses.svg").exists()
+    assert not (made.site / "runs/sysu_all/sclhm-seed1/losses.svg").exists()
+    assert "No report of this run" in (made.site / "runs/sysu_all/sclhm-seed1/index.html").read_text()
+    local = (made.site / "runs/local/sysu_all-hil-seed7-def/index.html").read_text()
+    assert "Not in the leaderboard" in local
+    assert not (made.site / "runs/local/row-of-an-ablation").exists()
+    assert "hil" not in json.dumps(json.loads((made.site / "leaderboard.json").read_text()))
+
+
+def test_reports_beside_the_records_are_shown_without_any_run(made: Made, tmp_path: Path) -> None:
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", three_seeds())
+    write_report_folder(leaderboard / "reports/sysu_all/adca-seed0", shown=True)
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    assert (tmp_path / "site/runs/sysu_all/adca-seed0/pictures/0000.jpg").exists()
+
+
+def test_real_people_are_not_shown_and_the_page_says_why(made: Made) -> None:
+    folder = made.site / "runs/local/real-adca-seed0"
+    text = (folder / "index.html").read_text()
+    assert "have not agreed to be shown" in text
+    assert "--with-pictures" in text
+    assert not (folder / "pictures").exists()
+    shown = made.site / "runs/sysu_all/sclhm-seed0"
+    assert "have not agreed" not in (shown / "index.html").read_text()
+    assert list((shown / "pictures").glob("*.jpg"))
+
+
+@pytest.mark.parametrize(("flags", "asked"), [([], False), (["--with-pictures"], True)])
+def test_a_report_of_real_people_is_drawn_again_as_was_asked(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], asked: bool
+) -> None:
+    """A report with pictures must not slip into a site without, nor the reverse."""
+    drawn = []
+
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        drawn.append((run, with_pictures))
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("usvi_bench.reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/real", make_record("adca", 0, [0.5], real=True), shown=not asked)
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", *flags)
+    assert drawn == [(run, asked)]
+    page = tmp_path / "site/runs/local/real/index.html"
+    assert ("have not agreed" in page.read_text()) is not asked
+    assert bool(list(page.parent.glob("pictures/*.jpg"))) is asked
+
+
+def test_a_report_is_drawn_once_and_said(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second site of the same runs finds the report in the run's folder."""
+    drawn = []
+
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        drawn.append(output)
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("usvi_bench.reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5]), shown=True)
+    shutil.rmtree(run / "report")
+    sites = [tmp_path / "first", tmp_path / "second"]
+    for site in sites:
+        build(Made(made.leaderboard, tmp_path / "runs", tmp_path), site)
+    assert drawn == [run / "report"]
+    assert capsys.readouterr().err.splitlines() == ["drawing the report of local/one"]
+    assert tree(sites[0]) == tree(sites[1])
+
+
+def test_pictures_of_real_people_are_drawn_into_the_site_only(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("usvi_bench.reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5], real=True), shown=True)
+    shutil.rmtree(run / "report")
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", "--with-pictures")
+    assert list((tmp_path / "site/runs/local/one").glob("pictures/*.jpg"))
+    assert not (run / "report").exists()
+
+
+def test_a_run_folder_that_cannot_be_written_still_gets_a_page(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(run: Path, output: Path, with_pictures: bool) -> Path:
+        if output == run / "report":
+            raise StorageError("disk full")
+        write_report_folder(output, shown=with_pictures)
+        return output / "report.md"
+
+    monkeypatch.setattr("usvi_bench.reports.site.build.write_report", draw)
+    run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5]), shown=True)
+    shutil.rmtree(run / "report")
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    assert "losses.svg" in (tmp_path / "site/runs/local/one/index.html").read_text()
+
+
+def test_a_committed_report_with_real_people_is_left_out_whole(tmp_path: Path) -> None:
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", {"a.json": make_record("adca", real=True)})
+    write_report_folder(leaderboard / "reports/a", shown=True)
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    assert sorted(p.name for p in (tmp_path / "site/runs/a").iterdir()) == ["index.html"]
+
+
+def test_an_empty_leaderboard_says_how_to_begin(tmp_path: Path) -> None:
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", {})
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    assert "There is no record yet" in (tmp_path / "site/index.html").read_text()
+    assert "There is no run yet" in (tmp_path / "site/runs/index.html").read_text()
+
+
+def test_only_a_site_is_replaced(made: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="is no site of this command"):
+        build(made, folder)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+    site = build(made, tmp_path / "site")
+    (site / "stale.html").write_text("old")
+    build(made, site)
+    assert not (site / "stale.html").exists()
+    assert not list(tmp_path.glob(".site-*"))
+
+
+def test_mistakes_are_named(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    for option in ("--runs", "--leaderboard"):
+        with pytest.raises(UsageError, match=rf"{option} .*rnus: no such file or folder; did you mean .*/runs\?"):
+            main(["--output", str(tmp_path / "site"), option, str(tmp_path / "rnus")])
+    with pytest.raises(UsageError, match=r"did you mean .*--with-pictures"):
+        main(["--with-picturs"])
+    for text, message in (("{", "not readable"), ("[]", "not readable"), ('{"schema": 2}', "version 2 is not 1")):
+        (tmp_path / "report.json").write_text(text)
+        with pytest.raises(UsageError, match=message):
+            read_json(tmp_path / "report.json")
+
+
+def test_markdown_lets_no_html_through_and_links_addresses() -> None:
+    assert "<script>" not in markdown("a <script>alert(1)</script> b")
+    assert "<script>" not in sentence("a <script>alert(1)</script> b")
+    assert 'href="https://a.org/b"' in sentence("see https://a.org/b.")
+    assert sentence("[a](https://a.org)").count("<a ") == 1
+    assert "<h3>" in markdown("## two", 1)
+
+
+def test_the_command_names_data_weights_and_what_was_chosen() -> None:
+    spec = {"camera_gap": 1.0, "seed": 3, "size": "tiny"}
+    data = {**make_record().result.dataset, "synthetic": {"spec": spec}}
+    overrides = {"settings": {"data.folds": "1, 2"}, "schedule": "full_short"}
+    shipped = {"source": "small16.safetensors", "sha256": "0"}
+    record = make_record(dataset=data, start_weights=shipped, provenance={"overrides": overrides})
+    assert command_of(record) == (
+        "python run.py --method sclhm --protocol sysu_all --data synthetic:camera_gap=1.0,seed=3,size=tiny "
+        "--schedule full_short --weights components/encoder/pretrained/small16.safetensors --device cpu "
+        "--set engine.threads=2 'data.folds=1, 2'"
+    )
+    old = make_record(dataset=data, start_weights={**shipped, "source": "small16.pth"})
+    assert "--weights components/encoder/pretrained/small16.safetensors" in command_of(old)
+    foreign = make_record(real=True, start_weights={"source": "resnet50-19c8e357.pth", "sha256": "0"})
+    assert "--data DIR --weights resnet50-19c8e357.pth" in command_of(foreign)
+
+
+def test_a_page_says_what_its_command_leaves_to_the_reader(made: Made) -> None:
+    text = (made.site / "runs/sysu_all/sclhm-seed0/index.html").read_text()
+    assert "--data synthetic:pose=1.0,seed=0,size=small --weights random" in text
+    assert "a record of its time does not name them" in text
