@@ -126,6 +126,6 @@ def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.in
 
 
 def _keep_mutual(there: Tensor, back: Tensor) -> Tensor:
-    """``there``, kept where ``back`` leads home."""
+    """Keep mutual matches; -1 elsewhere."""
     home = torch.arange(len(there), device=there.device)
     return torch.where(back[there] == home, there, UNMATCHED)

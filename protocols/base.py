@@ -79,7 +79,7 @@ class QueryScores:
 
     Attributes:
         average_precision: ``[T, Q]``; NaN where a query is invalid.
-        first_match_rank: ``[T, Q]`` zero-based rank of the first match, as the CMC counts it; -1 where a query is invalid.
+        first_match_rank: ``[T, Q]`` zero-based rank of the first match in the CMC; -1 where a query is invalid.
         identities: ``[Q]`` of the queries.
         paths: of the queries' images.
     """

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usvi_bench.protocols.precision import average_precisions
-from usvi_bench.protocols.ranks import Gallery, Integers, Ranks, Images, best_images, rank_positives
+from usvi_bench.protocols.ranks import Gallery, Images, Integers, Ranks, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
 BLOCK = 1 << 24
@@ -40,7 +40,7 @@ class RankMetrics:
         mAP: mean average precision of the valid queries.
         mINP: mean inverse negative penalty of the valid queries.
         average_precision: ``[Q]`` of each query, NaN where it is invalid.
-        first_match_rank: ``[Q]`` zero-based rank of the first match, as the CMC counts it; -1 where the query is invalid.
+        first_match_rank: ``[Q]`` zero-based rank of the first match in the CMC; -1 where the query is invalid.
     """
 
     cmc: NDArray[np.float64]
@@ -62,7 +62,7 @@ class GalleryScores:
 
     Attributes:
         metrics: one entry a gallery.
-        columns: ``[Q, min(depth, G)]`` the first gallery images of every query, best first; -1 where a query sees fewer.
+        columns: ``[Q, min(depth, G)]`` first gallery images of a query, best first; -1 where it sees fewer.
         similarity: of those columns; NaN where there is none.
     """
 

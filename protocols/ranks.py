@@ -29,7 +29,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images of one side: identities and groups. A query sees no gallery image of its own group; identities are numbered from 0."""
+    """Images of one side: identities, from 0, and groups. A query sees no gallery image of its own group."""
 
     identities: Integers
     groups: Integers
@@ -48,7 +48,7 @@ class Gallery:
     Attributes:
         images: ``[G]``, in the order that equal similarities keep.
         columns: ``[G]``, which column of a similarity matrix belongs to each image.
-        cmc_units: ``[G]``, numbers from 0: unit that the CMC counts at most once: the identity of an image, or the image itself.
+        cmc_units: ``[G]``, unit that the CMC counts at most once, from 0: the identity of an image, or the image itself.
     """
 
     images: Images

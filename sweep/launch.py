@@ -23,18 +23,18 @@ from usvi_bench.sweep.worker import Worker
 
 MINUTES_A_YEAR = 60 * 24 * 365
 SILENCE = 600.0
-"""Seconds for which a cluster's queue may fail to answer before that is told."""
+"""Seconds of squeue failures before a warning."""
 LATENESS = 90.0
-"""Seconds that a file from another machine may take to be seen; NFS remembers for 60 that there is none."""
+"""Grace period before a job counts as failed: NFS caches for 60 seconds that a file does not exist."""
 
 
 class Launcher(ABC):
-    """Starts jobs and knows which are still under way."""
+    """Launcher that starts jobs and reports which still run."""
 
     poll: float
     """Seconds between two looks at the jobs."""
     lateness: float = 0.0
-    """Seconds that what a job has written may take to be seen after its end."""
+    """Seconds after a job's end until its files must be visible."""
     lasting: bool = False
     """Whether jobs outlive an error of the command that started them."""
 
