@@ -48,7 +48,7 @@ class Gallery:
     Attributes:
         images: ``[G]``, in the order that equal similarities keep.
         columns: ``[G]``, which column of a similarity matrix belongs to each image.
-        cmc_units: ``[G]``, unit that the CMC counts at most once, from 0: the identity of an image, or the image itself.
+        cmc_units: ``[G]``, units that the CMC counts at most once, from 0: identities, or the images themselves.
     """
 
     images: Images
