@@ -16,6 +16,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
 from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
+from usvi_bench.engine.display import make_console
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.reports.ablation import check_publishable, publish_ablation, write_ablation
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = parser().parse_args(arguments)
     _check(options)
-    console = Console(highlight=False, soft_wrap=True)
+    console = make_console()
     settings = parse_settings(options.settings)
     threads = _threads(options, settings)
     slots = options.jobs or (SLURM_JOBS if options.launcher == "slurm" else 1)
