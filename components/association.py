@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -111,6 +110,8 @@ def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = similarity.shape
     if rows < columns:
         to_row, to_column = _match_progressively(similarity.T)

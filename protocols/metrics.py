@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usvi_bench.protocols.precision import average_precisions
 from usvi_bench.protocols.ranks import Gallery, Integers, Ranks, Side, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
@@ -187,6 +186,8 @@ _QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
 
 
 def _query_scores(ranks: Ranks, gallery: Gallery) -> _QueryScores:
+    from usvi_bench.protocols.compiled.precision import average_precisions  # compiled, long to import
+
     number = np.diff(ranks.ends)
     penalty = np.full(len(number), np.nan)
     valid = number > 0
