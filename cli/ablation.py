@@ -8,7 +8,6 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
-from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 
 
@@ -62,6 +61,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(options: Namespace) -> None:
+    from usvi_bench.core.registry import METHODS, PROTOCOLS
+
     for name, registry in (("method", METHODS), ("protocol", PROTOCOLS)):
         for word in getattr(options, name):
             registry.get(word)

@@ -9,7 +9,9 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.revision import is_installed
 
 
 def parser() -> ArgumentParser:
@@ -22,8 +24,14 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the weights, and beside them how they were made."""
+    """Write the weights, and beside them how they were made.
+
+    Raises:
+        UsageError: no ``--out``, where the default is a file of an installed package.
+    """
     options = parser().parse_args(arguments)
+    if options.out is None and is_installed():
+        raise UsageError("--out is missing: the weights of an installed package stay as they are; name a file")
     from usvi_bench.engine.pretrain import Recipe, make_weights
     from usvi_bench.engine.start_weights import shipped_weights
 
