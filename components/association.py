@@ -27,6 +27,13 @@ def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[
     the larger side that are still without a partner, so that several of them may share one. Partners of the smaller
     side are those of the first round.
 
+    >>> visible = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    >>> infrared = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+    >>> match(visible, infrared)
+    (tensor([0, 0, 1]), tensor([0, 2]))
+    >>> match(visible, infrared, progressive=False)
+    (tensor([ 0, -1,  1]), tensor([0, 2]))
+
     Wu and Ye, CVPR 2023 (zesenwu23/USL-VI-ReID @ed4a7df, which has two rounds and assumes Kv >= Ki).
 
     Args:

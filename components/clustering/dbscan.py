@@ -62,6 +62,10 @@ def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.
 def centroids(features: Tensor, labels: Tensor) -> Tensor:
     """Unit mean of each cluster's features.
 
+    >>> centroids(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [9.0, 9.0]]), torch.tensor([0, 0, 1, -1]))
+    tensor([[1., 0.],
+            [0., 1.]])
+
     Args:
         features: ``[N, D]``, un-normalised.
         labels: ``[N]``; outliers (-1) are left out.
