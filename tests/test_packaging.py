@@ -34,6 +34,13 @@ NEEDED = {
 }
 
 
+FACTS = """
+from usvi_bench.core.environment import commit
+from usvi_bench.engine.load_config import CONFIGS
+from usvi_bench.engine.start_weights import SHIPPED
+from usvi_bench.reports.site.methods import read_methods
+print(CONFIGS, SHIPPED, [page.name for page in read_methods()], commit(), sep="\\n")
+"""
 SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".py", ".safetensors", ".svg", ".typed"}
 
 
@@ -133,14 +140,12 @@ def test_an_installed_package_works_anywhere(wheel: Path, checkout: tuple[Path, 
     assert "sclhm" in python(site, elsewhere, "-m", "usvi_bench", "--list")
     script = site / "bin" / "usvi-bench"
     assert "usage: usvi-bench" in python(site, elsewhere, str(script), "--help")
-    said = python(site, elsewhere, "-c", "from usvi_bench.core.environment import commit; print(commit())")
-    assert said.strip() == str((checkout[1], False))
-    folders = (
-        "import usvi_bench.engine.load_config as c, usvi_bench.engine.start_weights as w; print(c.CONFIGS, w.SHIPPED)"
-    )
-    for folder in python(site, elsewhere, "-c", folders).split():
-        assert Path(folder).is_relative_to(site)
-        assert Path(folder).is_dir()
+    settings, weights, methods, said = python(site, elsewhere, "-c", FACTS).splitlines()
+    for place in map(Path, (settings, weights)):
+        assert place.is_dir()
+        assert place.is_relative_to(site)
+    assert "sclhm" in methods, "pages about methods need no file of the checkout"
+    assert said == str((checkout[1], False))
 
 
 def test_the_other_library_named_datasets_keeps_its_name(package: Path, tmp_path: Path) -> None:
