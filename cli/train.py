@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from usvi_bench.cli.main import COMMANDS
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
-from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -135,6 +134,8 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _listing() -> str:
+    from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+
     parts = []
     for title, registry in (("methods", METHODS), ("protocols", PROTOCOLS), ("data sets", DATASETS)):
         parts.append(title)

@@ -23,6 +23,10 @@ def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | T
 
     The label-smoothing form of DCCC (theziqi/DCCC @102d8ef), where a teacher gives the probabilities.
 
+    >>> from torch import tensor
+    >>> smoothed_targets(tensor([0]), tensor([[0.5, 0.5, 0.0]]), smoothing=0.5)
+    tensor([[0.7500, 0.2500, 0.0000]])
+
     Args:
         labels: ``[B]`` int64.
         probabilities: ``[B, C]``, rows sum to 1; no gradient reaches them.

@@ -29,6 +29,7 @@ class Registry:
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind
         self._package = package
+        self._imported: list[str] = []  # folders whose modules have been imported
         self._registry = _Registry(kind)
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -61,8 +62,12 @@ class Registry:
 
     def _import_package(self) -> None:
         package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        folders = list(getattr(package, "__path__", ()))
+        if folders == self._imported:
+            return
+        for module in pkgutil.iter_modules(folders):
             importlib.import_module(f"{self._package}.{module.name}")
+        self._imported = folders
 
 
 METHODS = Registry("method", "usvi_bench.methods")

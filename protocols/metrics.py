@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usvi_bench.protocols.precision import average_precisions
 from usvi_bench.protocols.ranks import Gallery, Images, Integers, Ranks, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
@@ -80,6 +79,16 @@ def rank_metrics(
     rule: Rule = "sysu",
 ) -> RankMetrics:
     """Score a similarity matrix, where it is; equal similarities keep the order of the gallery.
+
+    One query of person 5. The right images rank third and fourth: AP is the mean of 1/3 and 2/4, INP is 2/4. The two
+    images before them show one person, so the CMC of ``sysu`` reaches person 5 at rank 2, that of ``regdb`` at rank 3.
+
+    >>> gallery = {"query_ids": [5], "gallery_ids": [6, 6, 5, 5], "query_cams": [3], "gallery_cams": [1, 4, 1, 4]}
+    >>> scores = rank_metrics([[0.9, 0.8, 0.7, 0.6]], **gallery)
+    >>> round(scores.mAP, 4), scores.mINP, scores.rank(1), scores.rank(2)
+    (0.4167, 0.5, 0.0, 1.0)
+    >>> rank_metrics([[0.9, 0.8, 0.7, 0.6]], **gallery, rule="regdb").rank(2)
+    0.0
 
     Args:
         similarity: ``[Q, G]``, higher is better; numpy or torch, like all arguments.
@@ -166,6 +175,8 @@ _QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
 
 
 def _query_scores(ranks: Ranks, gallery: Gallery) -> _QueryScores:
+    from usvi_bench.protocols.compiled.precision import average_precisions  # compiled, long to import
+
     number = np.diff(ranks.ends)
     penalty = np.full(len(number), np.nan)
     valid = number > 0

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -105,6 +104,8 @@ def rank_positives(similarity: Tensor, queries: Images, galleries: Sequence[Gall
 
 def compiled_ranks(similarity: Tensor, queries: Images, galleries: Sequence[Gallery]) -> list[Ranks]:
     """The back-end for the processor: one pass over each row, in as many threads as torch uses."""
+    from usvi_bench.protocols.compiled.ranks import rank_rows  # compiled, long to import
+
     results, tasks = [], []
     for gallery in galleries:
         positives, _, ends = gallery.positives(queries)
@@ -121,59 +122,8 @@ def compiled_ranks(similarity: Tensor, queries: Images, galleries: Sequence[Gall
         )
         counts = (result.rank, result.position, result.first_match_rank)
         tasks += [(*span, *given, *counts) for span in _spans(len(queries))]
-    _in_threads(_rank_rows, tasks)
+    _in_threads(rank_rows, tasks)
     return results
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _rank_rows(
-    start: int,
-    stop: int,
-    similarity: NDArray[Any],
-    columns: Integers,
-    groups: Integers,
-    cmc_units: Integers,
-    query_groups: Integers,
-    positives: Integers,
-    ends: Integers,
-    rank: Integers,
-    position: Integers,
-    first_match_rank: Integers,
-) -> None:
-    """Fill ``rank``, ``position`` and ``first_match_rank`` of the queries ``start <= i < stop``."""
-    met = np.full(cmc_units.max() + 1, -1)  # the last query that met each unit
-    for i in range(start, stop):
-        mine = positives[ends[i] : ends[i + 1]]
-        if len(mine) == 0:
-            continue
-        row = similarity[i]
-        values = row[columns[mine]]
-        order = np.argsort(-values, kind="mergesort")
-        mine, values = mine[order], values[order]
-        # Counts of the images behind k positives and before the next, which then add up to ranks.
-        seen, every = rank[ends[i] : ends[i + 1]], position[ends[i] : ends[i + 1]]
-        worst, last, others = values[-1], mine[-1], -1
-        for j in range(len(columns)):
-            value = row[columns[j]]
-            if value < worst or (value == worst and j > last):
-                continue
-            low, length = 0, len(mine)
-            while length > 1:  # no branch on the outcome, which nothing predicts
-                half = length // 2
-                low += half * (values[low + half - 1] > value)
-                length -= half
-            low += values[low] > value
-            while values[low] == value and mine[low] < j:
-                low += 1
-            every[low] += 1
-            if groups[j] != query_groups[i]:
-                seen[low] += 1
-                if low == 0 and met[cmc_units[j]] != i:
-                    met[cmc_units[j]] = i
-                    others += 1
-        seen[:] = np.cumsum(seen)
-        every[:] = np.cumsum(every) - 1
-        first_match_rank[i] = others
 
 
 def torch_ranks(similarity: Tensor, queries: Images, gallery: Gallery) -> Ranks:
@@ -221,8 +171,10 @@ def best_images(
     shape = len(queries), min(depth, len(gallery.columns))
     images, values = np.full(shape, -1), np.full(shape, np.nan)
     if depth:
+        from usvi_bench.protocols.compiled.ranks import best_of_rows
+
         arrays = (similarity.cpu().numpy(), gallery.columns, gallery.images.groups, queries.groups, images, values)
-        _in_threads(_best_of_rows, [(*span, *arrays) for span in _spans(len(queries))])
+        _in_threads(best_of_rows, [(*span, *arrays) for span in _spans(len(queries))])
     return images, values
 
 
@@ -234,30 +186,3 @@ def _spans(count: int) -> Iterator[tuple[int, int]]:
 def _in_threads(kernel: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> None:
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(lambda task: kernel(*task), tasks))
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _best_of_rows(
-    start: int,
-    stop: int,
-    similarity: NDArray[Any],
-    columns: Integers,
-    groups: Integers,
-    query_groups: Integers,
-    images: Integers,
-    values: NDArray[np.float64],
-) -> None:
-    """Insert each image of a row among the best so far, behind its equals."""
-    depth = images.shape[1]
-    for i in range(start, stop):
-        kept = 0
-        for j in range(len(columns)):
-            value = similarity[i, columns[j]]
-            if groups[j] == query_groups[i] or (kept == depth and not value > values[i, depth - 1]):
-                continue
-            kept = min(kept + 1, depth)
-            k = kept - 1
-            while k > 0 and value > values[i, k - 1]:
-                images[i, k], values[i, k] = images[i, k - 1], values[i, k - 1]
-                k -= 1
-            images[i, k], values[i, k] = j, value

@@ -15,12 +15,14 @@ from typing import Any
 import submitit
 import torch
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import is_locked, read_json, write_json
+from usvi_bench.core.revision import ROOT, package_folder
 from usvi_bench.sweep.jobs import Job
 from usvi_bench.sweep.worker import Worker
 
+IMPORTED_FROM = str(package_folder(ROOT).parent)
+"""Folder on the search path of jobs, in which they find this package."""
 MINUTES_A_YEAR = 60 * 24 * 365
 SILENCE = 600.0
 """Seconds of squeue failures before a warning."""
@@ -124,7 +126,7 @@ class SlurmLauncher(Launcher):
             "gpus_per_node": options["gpus"],
             "additional_parameters": dict(more),
             "stderr_to_stdout": True,
-            "setup": [f"export PYTHONPATH={shlex.quote(str(ROOT))}:$PYTHONPATH"],
+            "setup": [f"export PYTHONPATH={shlex.quote(IMPORTED_FROM)}:$PYTHONPATH"],
         }
         self.tell = tell
         self.queue: set[str] = set()
@@ -187,7 +189,7 @@ def _visible_gpus() -> list[str]:
 def _importable() -> Iterator[None]:
     """Processes started inside find this package wherever they are started."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([IMPORTED_FROM, *([before] if before else [])])
     try:
         yield
     finally:

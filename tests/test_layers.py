@@ -19,7 +19,7 @@ BELOW = {
     "protocols": {"core", "datasets"},
     "engine": {"core", "synthetic", "datasets", "components", "methods", "protocols"},
     "leaderboard": {"core"},
-    "sweep": {"core", "datasets", "engine"},
+    "sweep": {"core", "datasets", "engine", "reports"},
     "reports": {"core", "synthetic", "datasets", "protocols", "engine", "leaderboard"},
     "cli": {"core", "synthetic", "datasets", "engine", "leaderboard", "sweep", "reports"},
 }

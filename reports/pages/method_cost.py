@@ -12,9 +12,9 @@ import sys
 import tokenize
 from collections.abc import Sequence
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.files import write_text
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.markdown import fill_block, table
 
 PAGE = ROOT / "CONTRIBUTING.md"

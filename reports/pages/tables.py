@@ -16,9 +16,9 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import write_atomically
+from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.leaderboard.markdown import MISSING
 from usvi_bench.reports.ablation_effects import effects
