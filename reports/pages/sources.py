@@ -13,7 +13,7 @@ import pandas as pd
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.leaderboard.build import load_records
-from usvi_bench.leaderboard.knobs import Sweep, split, sweep_rows
+from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
 from usvi_bench.leaderboard.table import Row, Table, tables
 from usvi_bench.reports.ablation_table import Ablation, read_ablation
 from usvi_bench.synthetic.spec import SyntheticSpec
@@ -37,7 +37,7 @@ class Sources:
     @cached_property
     def tables(self) -> tuple[list[Table], list[Sweep]]:
         """Those of the leaderboard."""
-        return split(tables(load_records(self.folder / "records")))
+        return separate_sweeps(tables(load_records(self.folder / "records")))
 
     def grid(self, method: str) -> Ablation:
         """The published grid of a method."""

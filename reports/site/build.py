@@ -14,7 +14,7 @@ from typing import Any
 from usvi_bench.core.errors import StorageError
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
-from usvi_bench.leaderboard.knobs import Sweep, split
+from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps
 from usvi_bench.leaderboard.published import EVIDENCE, Published, choose, find_published, footnote, read_figures
 from usvi_bench.leaderboard.significance import BOLD_RULE
 from usvi_bench.leaderboard.table import Table, tables
@@ -45,7 +45,7 @@ REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made from; ``boards`` are the tables that stand for themselves, see :func:`split`."""
+    """All that the pages are made from; ``boards`` are the tables that are no level of a sweep."""
 
     records: Mapping[str, Record]
     tables: Sequence[Table]
@@ -66,7 +66,7 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
     records = load_records(leaderboard / "records")
     published = choose(read_figures(leaderboard / "published.csv"))
     found = tables(records)
-    whole, sweeps = split(found)
+    whole, sweeps = separate_sweeps(found)
     return Content(
         records=records,
         tables=found,

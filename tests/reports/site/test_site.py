@@ -147,7 +147,8 @@ def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> 
 def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_path: Path) -> None:
     def people(pose: float) -> dict[str, object]:
         spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
-        return {"dataset": {**make_record().result.dataset, "fingerprint": str(pose), "synthetic": {"spec": spec}}}
+        made_from = {"synthetic": {"spec": spec}, "knobs": {} if pose == 1 else {"pose": pose}}
+        return {"dataset": {**make_record().result.dataset, "fingerprint": str(pose), **made_from}}
 
     records = {
         f"{p}-{s}.json": make_record("adca", s, [0.2 + p / 10], **people(p)) for p, s in ((1, 0), (1, 1), (0, 1))
