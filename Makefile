@@ -27,7 +27,7 @@ type: setup
 
 leaderboard: setup  ## rebuild the tables, of README and docs/findings.md too, from what is in leaderboard/
 	$(BIN)/python -m leaderboard
-	$(BIN)/python -m reports.pages.tables --write
+	$(BIN)/python -m reports.pages --write
 
 check: lint type test  ## all that CI checks
 	$(BIN)/python -m leaderboard --check

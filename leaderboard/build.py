@@ -10,7 +10,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.leaderboard.cost import cost_table
-from usvi_bench.leaderboard.knobs import split, sweep_table
+from usvi_bench.leaderboard.knobs import separate_sweeps, sweep_table
 from usvi_bench.leaderboard.markdown import MISSING, page, spread, table
 from usvi_bench.leaderboard.order import rank_agreement
 from usvi_bench.leaderboard.published import Published, find_published, footnote
@@ -94,7 +94,7 @@ def build(
     if not records:
         return page(HEAD, EMPTY)
     sections: dict[bool, list[str]] = {False: [], True: []}
-    whole, sweeps = split(tables(records))
+    whole, sweeps = separate_sweeps(tables(records))
     for found in whole:
         beside = {} if found.key.synthetic else _counterparts(found, published)
         sections[bool(found.key.synthetic)] += _table(found, beside, reports)

@@ -74,11 +74,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Complete runs that may be compared, best mAP first, chance among them."""
+    """Complete runs that may be compared, best mAP first, chance among them; ``knobs`` as in their records."""
 
     key: TableKey
     description: str
     rows: Sequence[Row]
+    knobs: Mapping[str, float]
 
     @property
     def title(self) -> str:
@@ -112,8 +113,8 @@ def tables(records: Mapping[str, Record]) -> list[Table]:
 
     found = []
     for key in sorted(groups, key=place):
-        description = next(iter(groups[key].values())).result.dataset["description"]
-        found.append(Table(key, description, table_rows(groups[key])))
+        data = next(iter(groups[key].values())).result.dataset
+        found.append(Table(key, data["description"], table_rows(groups[key]), data["knobs"]))
     return found
 
 

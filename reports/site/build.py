@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.errors import StorageError
+from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
-from usvi_bench.leaderboard.knobs import Sweep, split
+from usvi_bench.leaderboard.field import PLOT
+from usvi_bench.leaderboard.field_plot import draw_field
+from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps
 from usvi_bench.leaderboard.published import EVIDENCE, Published, choose, find_published, footnote, read_figures
 from usvi_bench.leaderboard.significance import BOLD_RULE
 from usvi_bench.leaderboard.table import Table, tables
 from usvi_bench.reports.report import write_report
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
 from usvi_bench.reports.site.board import board_grid, board_json, protocol_name, run_page, section_id, sweep_grid
-from usvi_bench.reports.site.field import field_grids, field_json, field_legend, field_panels
+from usvi_bench.reports.site.field import describe_field, field_grids, field_json
 from usvi_bench.reports.site.find_runs import REPORT, RunSource, find_runs, read_json
 from usvi_bench.reports.site.grid import Grid
 from usvi_bench.reports.site.methods import MethodPage, read_methods
@@ -45,7 +48,7 @@ REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made from; ``boards`` are the tables that stand for themselves, see :func:`split`."""
+    """All that the pages are made from; ``boards`` are the tables that are no level of a sweep."""
 
     records: Mapping[str, Record]
     tables: Sequence[Table]
@@ -66,7 +69,7 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
     records = load_records(leaderboard / "records")
     published = choose(read_figures(leaderboard / "published.csv"))
     found = tables(records)
-    whole, sweeps = split(found)
+    whole, sweeps = separate_sweeps(found)
     return Content(
         records=records,
         tables=found,
@@ -97,6 +100,7 @@ def build_site(
         _write(output / run.page, _run_page(run, output / run.page, with_pictures, say))
     for name, text in _pages(content):
         _write(output / name, text)
+    write_bytes(output / PLOT, draw_field(content.published))
     for ablation in content.ablations:
         for file in (f"{figure}.{kind}" for figure in ablation.figures for kind in ("svg", "png")):
             _copy(ablation.folder / file, output / "methods" / ablation.name / file)
@@ -150,8 +154,8 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
         render(
             "published.html",
             "published.html",
-            legend=field_legend(),
-            panels=field_panels(content.published),
+            plot=PLOT,
+            words=describe_field(content.published),
             grids_by_protocol=field_grids(content.published),
             evidence=EVIDENCE,
         ),
