@@ -27,7 +27,7 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.leaderboard.knobs import Sweep, split, sweep_rows
-from usvi_bench.leaderboard.table import tables
+from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.reports.style import LOOKS, NEUTRAL, new_figure, save_figure, shared_legend, stamp, styled
 from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
 
@@ -135,7 +135,7 @@ def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> li
     """Those that the default people are part of, in the order of the knobs."""
     defaults = asdict(SyntheticSpec(size=size))
     mine: dict[str, Sweep] = {}
-    for sweep in split(tables(records))[1]:
+    for sweep in split(score_tables(records))[1]:
         if any(json.loads(level.key.synthetic)["spec"] == defaults for level in sweep.levels.values()):
             mine.setdefault(sweep.knob, sweep)
     return [mine[knob] for knob in knobs if knob in mine]

@@ -10,7 +10,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
 from usvi_bench.reports.comparison import compare
 from usvi_bench.reports.report import report_on
-from usvi_bench.reports.runs import find_sources
+from usvi_bench.reports.runs import find_recorded_runs
 
 
 def parser() -> ArgumentParser:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: a wrong option, or what is named is no run.
     """
     options = parser().parse_args(arguments)
-    sources = find_sources(options.runs)
+    sources = find_recorded_runs(options.runs)
     if len(sources) > 1:
         if options.output is None:
             raise UsageError(f"{len(sources)} runs: say where their comparison goes with --output DIR")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from usvi_bench.leaderboard.published import Published, ordered
-from usvi_bench.leaderboard.table import PROTOCOLS
+from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 WIDTH, HEIGHT = 380, 270
 """Size of one panel."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from usvi_bench.leaderboard.markdown import MISSING, spread, table
-from usvi_bench.leaderboard.table import Row, Table
+from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 
 NO_KNOBS = ("size", "seed", "height", "device")
 """Entries of a description of synthetic people that are no cause of difficulty."""
@@ -21,8 +20,8 @@ class Sweep:
     """One knob of the people of ``base`` turned; ``levels`` holds the base too, in ascending order."""
 
     knob: str
-    base: Table
-    levels: Mapping[float, Table]
+    base: ScoreTable
+    levels: Mapping[float, ScoreTable]
 
     @property
     def base_level(self) -> float:
@@ -51,14 +50,14 @@ class SweepRow:
     label: str
     seeds: int
     values: Mapping[float, pd.Series[float]]
-    rows: Mapping[float, Row]
+    rows: Mapping[float, ScoreRow]
 
     def at(self, level: float) -> pd.Series[float]:
         """What is known at a level; empty where nothing is."""
         return self.values.get(level, pd.Series(dtype=float)).dropna()
 
 
-def split(found: Sequence[Table]) -> tuple[list[Table], list[Sweep]]:
+def split(found: Sequence[ScoreTable]) -> tuple[list[ScoreTable], list[Sweep]]:
     """Tables that stand for themselves, in the order given, and the sweeps around them.
 
     Of tables that differ in one knob only, the base is the one with the most runs, of several such the one from which
@@ -66,8 +65,8 @@ def split(found: Sequence[Table]) -> tuple[list[Table], list[Sweep]]:
     """
     near = [sum(_turned(one, other) is not None for other in found) for one in found]
     ranked = sorted(range(len(found)), key=lambda i: (-sum(row.seeds for row in found[i].rows), -near[i], i))
-    bases: list[Table] = []
-    swept: dict[tuple[int, str], dict[float, Table]] = {}
+    bases: list[ScoreTable] = []
+    swept: dict[tuple[int, str], dict[float, ScoreTable]] = {}
     for candidate in (found[i] for i in ranked):
         for i, base in enumerate(bases):
             if (knob := _turned(base, candidate)) is None:
@@ -96,30 +95,12 @@ def sweep_rows(sweep: Sweep) -> list[SweepRow]:
     return lines
 
 
-def sweep_table(sweep: Sweep, links: Callable[[Row], str]) -> list[str]:
-    """Blocks of Markdown: mean mAP of every method at every level.
-
-    Args:
-        links: Markdown that leads to the runs of a row.
-    """
-    header = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
-    lines = []
-    for line in sweep_rows(sweep):
-        name = line.label + (" †" if any(row.dirty for row in line.rows.values()) else "")
-        runs = [
-            f"{level:g}: {links(row)}" for level, row in line.rows.items() if level != sweep.base_level and row.seeds
-        ]
-        cells = [spread(line.at(level)) for level in sweep.levels]
-        lines.append([name, str(line.seeds) if line.seeds else MISSING, *cells, "; ".join(runs) or MISSING])
-    return [f"{sweep.title}:", table(header, lines)]
-
-
-def _spec(found: Table) -> dict[str, Any]:
+def _spec(found: ScoreTable) -> dict[str, Any]:
     """The description of synthetic people; empty for real ones, and where a record has none."""
     return dict(json.loads(found.key.synthetic).get("spec", {})) if found.key.synthetic else {}
 
 
-def _turned(base: Table, other: Table) -> str | None:
+def _turned(base: ScoreTable, other: ScoreTable) -> str | None:
     """The one knob that two tables of synthetic people differ in; None where anything else differs too."""
     mine, theirs = _spec(base), _spec(other)
     if not mine or mine.keys() != theirs.keys() or not _alike(base, other):
@@ -128,7 +109,7 @@ def _turned(base: Table, other: Table) -> str | None:
     return changed[0] if len(changed) == 1 and changed[0] not in NO_KNOBS else None
 
 
-def _alike(base: Table, other: Table) -> bool:
+def _alike(base: ScoreTable, other: ScoreTable) -> bool:
     """Whether all but images and knobs is equal: layout, generator version, protocol, setting, gallery."""
     mine, theirs = ({**json.loads(t.key.synthetic), "spec": {}, "bytes": "", "images": 0} for t in (base, other))
     keys = [t.key._replace(synthetic="", fingerprint="") for t in (base, other)]

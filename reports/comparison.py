@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from usvi_bench.core.formatting import percent
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.leaderboard.table import gallery_words
+from usvi_bench.core.table import Table, Value, value_rows
+from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.curves import series_of
 from usvi_bench.reports.groups import Group, comparable, paired, scope
-from usvi_bench.reports.page import Picture, Report, Section, Table, rounded, write
+from usvi_bench.reports.page import Picture, Report, Section, rounded, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
-from usvi_bench.reports.runs import Source
+from usvi_bench.reports.runs import RecordedRun
 from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
 from usvi_bench.reports.style import styled
 
 
-def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Path:
+def compare(sources: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> Path:
     """Write a report about each run, and one that compares them.
 
     Runs are compared where protocol, gallery and images are the same; the report has a section for each such set.
@@ -95,16 +97,15 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
 
 
 def _scores(name: str, groups: list[Group]) -> Table:
-    rows: list[list[str | int | float | None]] = []
+    rows: list[list[Value]] = []
     for group in groups:
         cells: list[str | None] = []
         for metric in METRICS:
-            values = [100 * value for value in group.values(metric)]
-            spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-            cells.append(f"{fmean(values):.1f}{spread}" if values else None)
+            values = group.values(metric)
+            cells.append(percent(fmean(values), stdev(values) if len(values) > 1 else None) if values else None)
         rows.append([group.label, len(group.runs), *cells])
     note = "Percent; mean ± standard deviation over n seeds (ddof 1)."
-    return Table(f"scores-{name}", "Scores", ["method", "n", *METRICS], rows, note)
+    return Table("Scores", ["method", "n", *METRICS], value_rows(rows), notes=[note], name=f"scores-{name}")
 
 
 def _differences(name: str, groups: list[Group], section: Section, report: Report) -> None:
@@ -147,7 +148,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
     if len(queries) > 1:
         note += " Folds are resampled apart although people recur in them: over several folds it is too narrow."
     columns = ["difference", "metric", "resampled", "points", "low", "high", "clear of 0"]
-    section.tables.append(Table(f"paired-{name}", "Paired differences", columns, rows, note))
+    table = Table("Paired differences", columns, value_rows(rows), words=3, notes=[note], name=f"paired-{name}")
+    section.tables.append(table)
     alt = "; ".join(
         f"{row[0]} {row[1]} {row[3]:.1f} ({row[4]:.1f} to {row[5]:.1f})" for row in rows if row[2] == "person"
     )
@@ -203,7 +205,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
     }
 
 
-def _entry(source: Source) -> dict[str, Any]:
+def _entry(source: RecordedRun) -> dict[str, Any]:
     result = source.record.result
     found = source.record.means()
     means = {metric: found.get(metric) for metric in ("mAP", "R1")}

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from usvi_bench.reports import curves
 from usvi_bench.reports.curves import Line
 from usvi_bench.reports.page import Picture, Report, Section
-from usvi_bench.reports.runs import Source
+from usvi_bench.reports.runs import RecordedRun
 
 
-def training(source: Source, report: Report) -> None:
+def training(source: RecordedRun, report: Report) -> None:
     """Curves of the first fold; a note where nothing was trained or the journal is not there."""
     if source.folder is None:
         report.notes.append("Training curves: only the record is here; they are in the journal of the run's folder.")
@@ -46,7 +46,7 @@ def training(source: Source, report: Report) -> None:
     }
 
 
-def _curves(source: Source, epochs: Sequence[Line]) -> list[Picture]:
+def _curves(source: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
     stages = " then ".join(dict.fromkeys(line["stage"] for line in epochs))
     scope = f"{len(epochs)} epochs, {stages}; a dotted line begins a stage."
     if len(source.folds) > 1:
@@ -129,7 +129,7 @@ def _clustering(epochs: Sequence[Line]) -> str:
     return text
 
 
-def _foot(source: Source) -> str:
+def _foot(source: RecordedRun) -> str:
     images = source.epochs[0]["images"]
     counts = " and ".join(f"{count} {name}" for name, count in sorted(images.items(), reverse=True))
     return f"{source.words}; n = {counts} images; seed {source.record.result.seed}"

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 from usvi_bench.core.environment import ROOT
 from usvi_bench.core.files import write_text
+from usvi_bench.core.markdown import fill_block
 from usvi_bench.core.registry import METHODS
-from usvi_bench.leaderboard.markdown import fill_block, table
+from usvi_bench.core.table import markdown_table
 
 PAGE = ROOT / "CONTRIBUTING.md"
 BEGIN, END = "<!-- size: python -m reports.pages.method_cost --write -->", "<!-- end of size -->"
@@ -56,7 +57,7 @@ def rows() -> list[list[str]]:
 
 def page() -> str:
     """``CONTRIBUTING.md`` with the table as it is now."""
-    return fill_block(PAGE.read_text(), table(HEADER, rows(), words=2), BEGIN, END)
+    return fill_block(PAGE.read_text(), markdown_table(HEADER, rows(), words=2), BEGIN, END)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = page()
         write_text(PAGE, text)
     else:
-        print(table(HEADER, rows(), words=2))
+        print(markdown_table(HEADER, rows(), words=2))
     return 0
 
 

@@ -19,8 +19,8 @@ import pandas as pd
 from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import write_atomically
+from usvi_bench.core.formatting import MISSING
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.leaderboard.markdown import MISSING
 from usvi_bench.reports.ablation_effects import effects
 from usvi_bench.reports.pages.sources import PROTOCOL, Seeds, Sources, one
 
@@ -125,7 +125,7 @@ def parts(sources: Sources, method: str, name: str, header: Sequence[str]) -> li
 
 def rows(sources: Sources, method: str, name: str, _: Sequence[str]) -> list[str]:
     """A row of a grid: number of seeds, mAP, gain over the first row."""
-    first, *others = sources.grid(method).lines
+    first, *others = sources.grid(method).rows
     line = one((line for line in (first, *others) if line.name == name), f"row '{name}' of the grid of {method}")
     gains = 100 * (line.scores["mAP"] - first.scores["mAP"]).dropna()
     gained = MISSING if line is first else told(gains, sign=True)

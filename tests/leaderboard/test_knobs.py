@@ -11,7 +11,7 @@ from tests.leaderboard.records import make_record
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.build import build
 from usvi_bench.leaderboard.knobs import NO_KNOBS, split
-from usvi_bench.leaderboard.table import tables
+from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 SPEC = {"size": "small", "seed": 0, "height": 128, "device": "cpu", "mismatch": 0.0, "pose": 1.0}
@@ -69,12 +69,12 @@ def test_only_one_knob_may_differ() -> None:
         make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), protocol="sysu_indoor"),
         make_record("pgm", 0, [0.1], real=True),
     ]
-    whole, sweeps = split(tables(records(*base_level(), *apart)))
+    whole, sweeps = split(score_tables(records(*base_level(), *apart)))
     assert len(whole) == 6
     assert not sweeps
 
     whole, sweeps = split(
-        tables(records(*base_level(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5))))
+        score_tables(records(*base_level(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5))))
     )
     assert len(whole) == 1
     assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
@@ -83,7 +83,7 @@ def test_only_one_knob_may_differ() -> None:
 def test_a_stray_run_does_not_move_the_table_with_the_most_runs() -> None:
     strays = [{"mismatch": 0.5}, {"mismatch": 1.0}, {"mismatch": 0.5, "pose": 0.0}, {"mismatch": 0.5, "pose": 0.5}]
     made = records(*base_level(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
-    whole, sweeps = split(tables(made))
+    whole, sweeps = split(score_tables(made))
     assert [table.description for table in whole] == [people(**x)["description"] for x in ({}, strays[2])]
     assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0]), ("pose", [0, 0.5])]
 
@@ -110,7 +110,7 @@ def test_people_described_otherwise_stand_for_themselves() -> None:
     data = people()["synthetic"]
     for synthetic in ({**data, "spec": older}, {**data, "spec": {**older, "pose": 0.0}}, {"generator_version": 1}):
         other = {**people(), "fingerprint": "other", "synthetic": synthetic}
-        whole, sweeps = split(tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
+        whole, sweeps = split(score_tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
         assert len(whole) == 2
         assert not sweeps
 

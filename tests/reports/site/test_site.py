@@ -178,17 +178,21 @@ def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
     assert "yangbincv/ADCA" in found["adca"].remarks["Differs from"]
     assert found["soft_prototype"].paper_name == "SPCL-ID"
     assert "Soft weights" in found["soft_prototype"].details
-    assert found["sclhm"].grid["+ soft targets"].split() == ["method.sscl=true", "method.hml=false", "method.amu=false"]
+    grid = found["sclhm"].grid
+    assert grid is not None
+    rows = {row.cells[0].text: row.cells[1].text for row in grid.rows}
+    assert rows["+ soft targets"] == "`method.sscl=true method.hml=false method.amu=false`"
+    assert found["untrained"].grid is None
 
 
 def test_a_finished_ablation_stands_on_the_page_of_its_method(made: Made) -> None:
     text = (made.site / "methods/sclhm.html").read_text()
-    assert 'data-value="27.1"' in text
-    assert 'data-value="3.3"' in text
+    assert 'data-value="0.271">27.1 <span class="spread">± 1.4</span>' in text
+    assert 'data-value="0.033">+3.3 <span class="spread">± 0.3</span>' in text
     assert "Ablation: sclhm on sysu_all: one setting at a time" in text
-    assert "method.hml True, not False" in text
+    assert "<code>method.hml</code> True, not False" in text
     assert "+3.1, +3.5" in text
-    assert "Main effects." in text
+    assert "its main effect where the rows hold all combinations" in text
     assert (made.site / "methods/ablation-0/rows.svg").exists()
     assert "Not run yet" not in text
     assert "Not run yet" in (made.site / "methods/adca.html").read_text()

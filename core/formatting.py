@@ -1,0 +1,39 @@
+"""Numbers as people read them: percent with one decimal, differences with their sign, counts with their noun."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+MISSING = "-"
+"""Stands where nothing is known."""
+
+
+def percent(mean: float, sd: float | None = None) -> str:
+    """Write a fraction as percent, with its spread where there is one."""
+    return _with_spread(f"{100 * mean:.1f}", sd)
+
+
+def signed(mean: float, sd: float | None = None) -> str:
+    """Write a difference of fractions as percent with its sign, with its spread where there is one."""
+    return _with_spread(f"{100 * mean:+.1f}", sd)
+
+
+def deviation(sd: float | None) -> str:
+    """Write the standard deviation of fractions as percent; nothing for None."""
+    return "" if sd is None else f"± {100 * sd:.1f}"
+
+
+def over_seeds(values: pd.Series[float] | None) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation; None for the mean of no value, and for the deviation of one."""
+    if values is None or values.isna().all():
+        return None, None
+    return float(values.mean()), float(values.std()) if len(values) > 1 else None
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, one or many."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _with_spread(text: str, sd: float | None) -> str:
+    return f"{text} {deviation(sd)}".rstrip()
