@@ -8,14 +8,14 @@ MISSING = "-"
 """Stands where nothing is known."""
 
 
-def percent(mean: float, sd: float | None = None) -> str:
-    """Write a fraction as percent, with its spread where there is one."""
-    return _with_spread(f"{100 * mean:.1f}", sd)
+def percent(fraction: float) -> str:
+    """Write a fraction as percent."""
+    return f"{100 * fraction:.1f}"
 
 
-def signed(mean: float, sd: float | None = None) -> str:
-    """Write a difference of fractions as percent with its sign, with its spread where there is one."""
-    return _with_spread(f"{100 * mean:+.1f}", sd)
+def signed(difference: float) -> str:
+    """Write a difference of fractions as percent with its sign."""
+    return f"{100 * difference:+.1f}"
 
 
 def deviation(sd: float | None) -> str:
@@ -33,7 +33,3 @@ def over_seeds(values: pd.Series[float] | None) -> tuple[float | None, float | N
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun, one or many."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _with_spread(text: str, sd: float | None) -> str:
-    return f"{text} {deviation(sd)}".rstrip()

@@ -13,13 +13,13 @@ from usvi_bench.leaderboard.knob_table import knob_table
 from usvi_bench.leaderboard.knobs import split
 from usvi_bench.leaderboard.order import order_table
 from usvi_bench.leaderboard.published import Published, find_published, footnote
-from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
+from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRow, ScoreTable
 from usvi_bench.leaderboard.significance import leaders
 
 BESIDE = ("R1", "mAP")
 """Metrics whose published figures stand beside ours."""
-REMARKS = {"untrained": "reference", "supervised": "upper bound", "": "reference"}
-"""Why a method does not compete; chance has no name."""
+REFERENCES = ("", "untrained")
+"""Methods that are shown for reference; chance has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         if beside:
             tag = f"[{[*disputed].index(row.label) + 1}]" if row.label in disputed else ""
             cells += _published_cells(row, beside.get(row.label), tag)
-        rows.append(TableRow([*cells, _runs_cell(row)], not row.competes, REMARKS.get(row.method, "")))
+        rows.append(
+            TableRow([*cells, _runs_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
+        )
     key = scores.key
     return Table(
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
@@ -99,9 +101,11 @@ def _counterparts(scores: ScoreTable, published: Sequence[Published]) -> dict[st
 
 
 def _score_cells(row: ScoreRow, lead: Mapping[str, str]) -> list[Cell]:
-    name = [Link(row.label, "method", row.method)] if row.method else row.label
+    name = row.label.removesuffix(IDENTITY_MARK).strip()
+    tags = [IDENTITY_MARK] if row.label != name else []
+    tags += ["†"] if row.dirty else []
     return [
-        Cell(name, tag="†" if row.dirty else ""),
+        Cell([Link(name, "method", row.method)] if row.method else name, tag=" ".join(tags)),
         value_cell(row.seeds or None),
         *(percent_cell(*over_seeds(row.values[metric]), bold=lead.get(metric) == row.label) for metric in METRICS),
         value_cell(row.minutes),

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from usvi_bench.core.formatting import percent
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.table import Table, Value, value_rows
+from usvi_bench.core.table import Table, Value, percent_cell, value_rows
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.curves import series_of
@@ -102,7 +101,8 @@ def _scores(name: str, groups: list[Group]) -> Table:
         cells: list[str | None] = []
         for metric in METRICS:
             values = group.values(metric)
-            cells.append(percent(fmean(values), stdev(values) if len(values) > 1 else None) if values else None)
+            sd = stdev(values) if len(values) > 1 else None
+            cells.append(percent_cell(fmean(values), sd).text if values else None)
         rows.append([group.label, len(group.runs), *cells])
     note = "Percent; mean ± standard deviation over n seeds (ddof 1)."
     return Table("Scores", ["method", "n", *METRICS], value_rows(rows), notes=[note], name=f"scores-{name}")

@@ -21,7 +21,7 @@ DRAWN = "mAP ± sd"
 SITE_RULES = f"""\
 * {DRAWN}: the same as the mAP column, drawn on a scale from 0 to just above the highest of the table.
 * runs: a link for each seed, to the page of the run.
-* upper bound: trained with true identities. reference: chance, or the starting weights. Neither competes.
+* reference: chance, or the starting weights, neither of which competes.
 * Press a heading to sort by it."""
 
 
@@ -46,8 +46,8 @@ def drawn_table(section: BoardSection) -> Table:
 
 def interval(mean: float, sd: float | None, top: float) -> Markup:
     """A dot at the mean with a bar of one standard deviation either side, on a scale from 0 to ``top``."""
-    width, at = 132, 4 + 124 * mean / top
-    reach = 124 * (sd or 0.0) / top
+    width = 100
+    at, reach = (edge + (width - 8) * value / top for edge, value in ((4, mean), (0, sd or 0.0)))
     bar = f'<path d="M{max(at - reach, 0):.1f} 8H{min(at + reach, width):.1f}"/>' if sd else ""
     return Markup(
         f'<svg class="interval" viewBox="0 0 {width} 16" width="{width}" height="16" aria-hidden="true">'

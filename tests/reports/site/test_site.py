@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -19,6 +20,14 @@ from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds
 from usvi_bench.cli.site import main
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.table import to_markdown
+from usvi_bench.leaderboard.board import board_sections
+from usvi_bench.leaderboard.build import build as build_page
+from usvi_bench.leaderboard.build import load_records
+from usvi_bench.leaderboard.field import build_field, field_tables
+from usvi_bench.leaderboard.published import choose, read_figures
+from usvi_bench.leaderboard.score_table import score_tables
+from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.find_runs import read_json
 from usvi_bench.reports.site.methods import read_methods
 from usvi_bench.reports.site.render import markdown, sentence
@@ -128,6 +137,44 @@ def test_the_board_names_leads_references_and_incomplete_runs(made: Made) -> Non
     assert board["significant_leads"]["mAP"] == "sclhm"
     assert [row["seeds"] for row in board["rows"] if row["method"] == "adca"] == [[0, 1, 2]]
     assert list(content["incomplete"]) == ["sysu_all/pgm-seed0.json"]
+
+
+def rows_of(page: Path) -> list[list[str]]:
+    """Words of every body row of a page, cell by cell."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page.read_text(), re.DOTALL)
+    cells = [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows
+    ]
+    return [[html.unescape(" ".join(cell.split())) for cell in row] for row in cells if row]
+
+
+def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Made) -> None:
+    """The site draws a column more, and says which rows are references."""
+    published = choose(read_figures(made.leaderboard / "published.csv"))
+    fields = field_tables(published)
+    shown = rows_of(made.site / "published.html")
+    for table in fields:
+        assert to_markdown(table) in build_field(published)
+        assert list(table.columns) in shown
+        for row in table.rows:
+            assert [cell.text for cell in row.cells] in shown
+    assert any("[1]" in cell for row in shown for cell in row)
+    records = load_records(made.leaderboard / "records")
+    (section,) = board_sections(score_tables(records), published)
+    shown = rows_of(made.site / "index.html")
+    page = build_page(records, published)
+    for row in section.table.rows:
+        cells = [cell.text.replace("(", "").replace(")", "") for cell in row.cells]
+        cells[0] = f"{cells[0]} {row.remark}".strip()
+        assert [*cells[:8], "", *cells[8:]] in shown
+        assert f"| {row.cells[0].text} | " in page
+
+
+def test_a_runs_scores_are_those_of_its_report(made: Made) -> None:
+    record = load_records(made.leaderboard / "records")["sysu_all/adca-seed0.json"]
+    shown = rows_of(made.site / "runs/sysu_all/adca-seed0/index.html")
+    for row in run_scores(record).rows:
+        assert [cell.text.replace("(", "").replace(")", "") for cell in row.cells] in shown
 
 
 def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> None:
