@@ -24,7 +24,7 @@ def deviation(sd: float | None) -> str:
 
 
 def over_seeds(values: pd.Series[float] | None) -> tuple[float | None, float | None]:
-    """Mean and sample standard deviation; None for the mean of no value, and for the deviation of one."""
+    """Return mean and sample standard deviation; None for the mean of no value, and for the deviation of one."""
     if values is None or values.isna().all():
         return None, None
     return float(values.mean()), float(values.std()) if len(values) > 1 else None

@@ -38,7 +38,7 @@ class BoardSection:
 
 
 def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) -> list[BoardSection]:
-    """All sections in the order of ``found``; a table with a knob turned stands in that of its base.
+    """Make all sections, in the order of ``found``; a table with a knob turned stands in the section of its base.
 
     Args:
         found: all tables.
@@ -56,7 +56,7 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
 
 
 def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
-    """A row a method; on real data, what was published of it stands beside, with our difference."""
+    """Make the table of a section, a row a method; on real data with what was published of it, and our difference."""
     lead = leaders(scores.rows)
     beside = _counterparts(scores, published)
     disputed = {label: text for label, entry in beside.items() if (text := footnote(entry))}
@@ -83,13 +83,13 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
 
 
 def protocol_name(protocol: str, synthetic: bool) -> str:
-    """In words where the protocol is one of the field's own; ``SYSU-MM01-like`` of synthetic people."""
+    """Name a protocol in words where it is one of the field's own; ``SYSU-MM01-like`` for synthetic people."""
     name = PROTOCOLS.get(protocol, protocol)
     return name.replace(",", "-like,", 1) if synthetic else name
 
 
 def lacking(record: Record) -> list[str]:
-    """What an incomplete run lacks, fold by fold; empty for a complete one."""
+    """List what an incomplete run lacks, fold by fold; nothing for a complete one."""
     trials = record.result.trials
     return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in record.missing_trials.items()]
 

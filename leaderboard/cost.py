@@ -16,7 +16,7 @@ NOTE = (
 
 
 def cost_table(records: Mapping[str, Record]) -> Table:
-    """A row for each data set, setting, method and machine; the first note is the sum of all hours."""
+    """Make the table, a row for each data set, setting, method and machine; the first note has the sum of all hours."""
     groups: dict[tuple[str, str, str, str], list[Record]] = {}
     for name in sorted(records):
         groups.setdefault(_group(records[name]), []).append(records[name])

@@ -33,7 +33,7 @@ def build_field(published: Sequence[Published]) -> str:
 
 
 def field_tables(published: Sequence[Published]) -> list[Table]:
-    """A table for each protocol that has figures, named after it."""
+    """Make a table for each protocol that has figures, named after it."""
     return [_field_table(name, entries) for name in PROTOCOLS if (entries := ordered(published, name))]
 
 

@@ -8,7 +8,7 @@ from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
 
 
 def knob_table(sweep: Sweep) -> Table:
-    """A row a method, a column a level; the runs are those of all levels but the base's."""
+    """Make the table, a row a method, a column a level; its links lead to the runs of all levels but the base's."""
     columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
     rows = []
     for row in sweep_rows(sweep):

@@ -16,7 +16,7 @@ NOTE = (
 
 
 def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | None:
-    """Mean mAP and rank of each method, ours and published; None below three such methods."""
+    """Compare mean mAP and rank of each method, ours and published; None below three such methods."""
     pairs = [
         (row, float(row.values["mAP"].mean()), value)
         for row in _one_a_method(scores.rows)

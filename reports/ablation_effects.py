@@ -75,7 +75,7 @@ def effects(ablation: Ablation) -> list[Effect]:
 
 
 def effects_table(ablation: Ablation) -> Table | None:
-    """Percent: mean over seeds with their spread, then mAP seed by seed; None where no setting has pairs enough."""
+    """Make the table in percent: mean over seeds, then mAP seed by seed; None where no setting has pairs enough."""
     rows = [
         TableRow(
             [

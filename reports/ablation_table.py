@@ -109,7 +109,7 @@ def gain(row: AblationRow, other: AblationRow, metric: str) -> Gain | None:
 
 
 def rows_table(ablation: Ablation) -> Table:
-    """Percent: means with their spread, gains (Δ) over the row above and over the first row."""
+    """Make the table in percent: means with their spread, gains (Δ) over the row above and over the first row."""
     columns = ["Row", "n", *SHOWN, *(f"Δ{m} {what}" for what in ("above", "first") for m in GAINS)]
     rows = []
     for i, row in enumerate(ablation.rows):
@@ -122,7 +122,7 @@ def rows_table(ablation: Ablation) -> Table:
 
 
 def latex_table(ablation: Ablation) -> str:
-    """The same without the number of seeds, with booktabs."""
+    """Render the same without the number of seeds, with booktabs."""
     full = rows_table(ablation)
     columns = ["Row", *SHOWN, *(f"Δ {metric}" for _ in range(2) for metric in GAINS)]
     rows = [TableRow([row.cells[0], *row.cells[2:]]) for row in full.rows]
@@ -132,7 +132,7 @@ def latex_table(ablation: Ablation) -> str:
 
 
 def csv_table(ablation: Ablation) -> str:
-    """Everything in full precision, as fractions; an empty field where there is nothing."""
+    """Render all figures in full precision, as fractions; an empty field where there is nothing."""
     first, above = ablation.rows[0], None
     rows = []
     for row in ablation.rows:

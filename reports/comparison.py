@@ -24,7 +24,7 @@ from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
 from usvi_bench.reports.style import styled
 
 
-def compare(sources: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> Path:
+def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> Path:
     """Write a report about each run, and one that compares them.
 
     Runs are compared where protocol, gallery and images are the same; the report has a section for each such set.
@@ -32,13 +32,13 @@ def compare(sources: Sequence[RecordedRun], folder: Path, with_pictures: bool) -
     Returns:
         Path of the comparison's ``report.md``.
     """
-    shown, why = may_be_shown([source.record for source in sources], with_pictures)
-    sets = comparable(sources)
-    report = Report("comparison", f"Comparison of {len(sources)} runs", [], shown, why)
-    _forget(folder, {source.name for source in sources})
-    for source in sources:
-        report_on(source, folder / source.name, with_pictures)
-        report.runs.append(_entry(source))
+    shown, why = may_be_shown([run.record for run in runs], with_pictures)
+    sets = comparable(runs)
+    report = Report("comparison", f"Comparison of {len(runs)} runs", [], shown, why)
+    _forget(folder, {run.name for run in runs})
+    for run in runs:
+        report_on(run, folder / run.name, with_pictures)
+        report.runs.append(_entry(run))
     album = Album(shown)
     report.data = {"curves": {"runs": {}}, "paired": []}
     with styled():
@@ -205,9 +205,9 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
     }
 
 
-def _entry(source: RecordedRun) -> dict[str, Any]:
-    result = source.record.result
-    found = source.record.means()
+def _entry(run: RecordedRun) -> dict[str, Any]:
+    result = run.record.result
+    found = run.record.means()
     means = {metric: found.get(metric) for metric in ("mAP", "R1")}
-    named = {"name": source.name, "label": f"{source.label} ({result.protocol})", "folder": source.name}
+    named = {"name": run.name, "label": f"{run.label} ({result.protocol})", "folder": run.name}
     return {**named, "method": result.method, "protocol": result.protocol, "seed": result.seed, **rounded(means)}

@@ -39,14 +39,14 @@ class Group:
         return fmean(self.values("mAP") or [0.0])
 
 
-def comparable(sources: Sequence[RecordedRun]) -> dict[str, list[Group]]:
+def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
     """Runs that may be compared, by a name for them; in each set the methods, best mean mAP first."""
     found: dict[tuple[Any, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
-    for source in sources:
-        result = source.record.result
+    for run in recorded:
+        result = run.record.result
         kind = result.headline
         key = (result.protocol, result.dataset["fingerprint"], kind["shots"], kind["gallery"], tuple(result.folds))
-        found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(source)
+        found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(run)
     sets: dict[str, list[Group]] = {}
     for key, methods in found.items():
         names = [method for method, _ in methods]

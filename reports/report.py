@@ -33,13 +33,13 @@ def write_report(run: Path, output: Path | None = None, with_pictures: bool = Fa
     Raises:
         UsageError: no valid record in the folder.
     """
-    (source,) = find_recorded_runs([run])
-    return report_on(source, output or run / "report", with_pictures)
+    (recorded,) = find_recorded_runs([run])
+    return report_on(recorded, output or run / "report", with_pictures)
 
 
-def report_on(source: RecordedRun, folder: Path, with_pictures: bool) -> Path:
+def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     """The same of what was found already."""
-    record = source.record
+    record = run.record
     shown, why = may_be_shown([record], with_pictures)
     result = record.result
     report = Report(
@@ -53,8 +53,8 @@ def report_on(source: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
     album = Album(shown)
     with styled():
-        training(source, report)
-        retrieval(source, report, album)
+        training(run, report)
+        retrieval(run, report, album)
         report.sections.append(_made(record))
         lost = album.write(folder)
         if lost:

@@ -21,21 +21,21 @@ SHOWN = 10
 """Worst queries in the table."""
 
 
-def retrieval(source: RecordedRun, report: Report, album: Album) -> None:
+def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
     """Features, ranked lists and failures of the first fold; a note where the run kept none."""
-    evaluation = source.evaluation
+    evaluation = run.evaluation
     if evaluation is None:
-        why = "only the record is here" if source.folder is None else "the run has no evaluation.npz"
+        why = "only the record is here" if run.folder is None else "the run has no evaluation.npz"
         report.notes.append(f"Features, ranked lists and failures: {why}.")
         return
     images = open_image if album.shown else None
-    foot = _test_foot(source, evaluation)
+    foot = _test_foot(run, evaluation)
     report.sections += [
         _features(evaluation, report, album, foot),
         _lists(evaluation, report, album, images, foot),
         _failures(evaluation, images, foot, report),
     ]
-    if source.record.result.dataset["synthetic"] is not None:
+    if run.record.result.dataset["synthetic"] is not None:
         _causes(evaluation, report, foot)
 
 
@@ -193,9 +193,9 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
     report.sections.append(section)
 
 
-def _test_foot(source: RecordedRun, evaluation: SavedEvaluation) -> str:
+def _test_foot(run: RecordedRun, evaluation: SavedEvaluation) -> str:
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
-        f"{source.words}; n = {valid} {evaluation.query.modality} queries of "
-        f"{len(np.unique(evaluation.query.identities))} people; seed {source.record.result.seed}"
+        f"{run.words}; n = {valid} {evaluation.query.modality} queries of "
+        f"{len(np.unique(evaluation.query.identities))} people; seed {run.record.result.seed}"
     )

@@ -14,7 +14,7 @@ ORACLE = "best epoch by test score, not a result"
 
 
 def run_scores(record: Record) -> Table:
-    """A row for each model and selection of weights, mean over folds and trials; chance last."""
+    """Make the table, a row for each model and selection of weights, mean over folds and trials; chance last."""
     result = record.result
     headline = (result.headline["model"], result.headline["selection"])
     rows = []

@@ -24,7 +24,7 @@ class RecordedRun:
     """A record, and what its run kept beside it; what it did not keep is empty or None.
 
     Attributes:
-        name: unique among the sources of a report; a folder name.
+        name: unique among the runs of a report; a folder name.
         record: scores and provenance.
         folder: of the run; None where only the record is there.
     """
@@ -95,8 +95,8 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
             )
         for file in files:
             if file.resolve() not in found:
-                source = _source(file, {other.name for other in found.values()})
-                found[file.resolve()] = source
+                run = _recorded_run(file, {other.name for other in found.values()})
+                found[file.resolve()] = run
     return list(found.values())
 
 
@@ -109,7 +109,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(path.rglob(RECORD)) or sorted(path.rglob("*.json"))
 
 
-def _source(file: Path, taken: set[str]) -> RecordedRun:
+def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     record = read_record(file)
     folder = file.resolve().parent if file.name == RECORD else None
     stem = folder.name if folder is not None else file.stem

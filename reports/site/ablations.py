@@ -37,7 +37,7 @@ class AblationPage:
 
 
 def find_ablations(*folders: Path | None) -> list[AblationPage]:
-    """Ablations below the folders; where several have the same table, the first."""
+    """Find the ablations below the folders; where several have the same table, the first."""
     found: dict[str, AblationPage] = {}
     for folder in folders:
         for path in sorted(folder.rglob(TABLE)) if folder is not None else ():

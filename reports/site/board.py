@@ -26,13 +26,13 @@ SITE_RULES = f"""\
 
 
 def site_address(link: Link) -> str:
-    """Address of a page from the root of the site; committed records are named by their file."""
+    """Find the address of a page from the root of the site; committed records are named by their file."""
     name = link.name.removesuffix(".json")
     return f"methods/{name}.html" if link.kind == "method" else f"runs/{name}/index.html"
 
 
 def drawn_table(section: BoardSection) -> Table:
-    """The section's table with a column more: mAP and its spread as a drawing."""
+    """Add a column to the table of a section: mAP and its spread as a drawing."""
     scores, table = section.scores, section.table
     at = table.columns.index(METRICS[-1]) + 1
     top = 1.05 * max(row.values["mAP"].max() for row in scores.rows)
@@ -45,9 +45,9 @@ def drawn_table(section: BoardSection) -> Table:
 
 
 def interval(mean: float, sd: float | None, top: float) -> Markup:
-    """A dot at the mean with a bar of one standard deviation either side, on a scale from 0 to ``top``."""
+    """Draw a dot at the mean with a bar of one standard deviation either side, on a scale from 0 to ``top``."""
     width = 100
-    at, reach = (edge + (width - 8) * value / top for edge, value in ((4, mean), (0, sd or 0.0)))
+    at, reach = 4 + (width - 8) * mean / top, (width - 8) * (sd or 0.0) / top
     bar = f'<path d="M{max(at - reach, 0):.1f} 8H{min(at + reach, width):.1f}"/>' if sd else ""
     return Markup(
         f'<svg class="interval" viewBox="0 0 {width} 16" width="{width}" height="16" aria-hidden="true">'

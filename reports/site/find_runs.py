@@ -16,7 +16,7 @@ REPORT = "report.json"
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """The page of a run, and what it is made from.
+    """A page about a run, and what it is made from.
 
     Attributes:
         name: its address on the site, for example ``sysu_all/adca-seed0``.

@@ -63,7 +63,7 @@ def sentence(text: str) -> Markup:
 
 
 def words(text: str) -> Markup:
-    """Words of a table, in which backticks enclose code."""
+    """Render words of a table, in which backticks enclose code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 

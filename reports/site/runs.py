@@ -57,13 +57,13 @@ def command_of(record: Record) -> str:
 
 
 def settings_table(record: Record) -> Table:
-    """The resolved configuration, flat."""
+    """List the resolved configuration, flat."""
     settings = sorted((f"`{name}`", f"`{value}`") for name, value in flatten(record.result.config).items())
     return Table("All settings", ["Setting", "Value"], value_rows(settings), words=2)
 
 
 def runs_table(title: str, runs: Sequence[RunPage]) -> Table:
-    """A row a run, with its headline scores."""
+    """List runs, each with its headline scores."""
     columns = ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "minutes", "Report"]
     return Table(title, columns, [_run_row(run) for run in runs], words=3)
 
