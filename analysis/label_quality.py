@@ -24,7 +24,7 @@ DIGITS = 4
 KEY = [*RUN_KEY, "stage", "epoch"]
 
 
-def rows(folder: Path) -> Iterator[dict[str, Any]]:
+def label_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Of every epoch of a run; empty fields where a method has no association or a modality no clusters."""
     if not (folder / "journal.jsonl").exists():
         return
@@ -54,7 +54,7 @@ def _rounded(value: float | None) -> float | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table, or print it without ``--csv``."""
-    return write_table(arguments, "usvi_bench.analysis.label_quality", __doc__, KEY, rows)
+    return write_table(arguments, "usvi_bench.analysis.label_quality", __doc__, KEY, label_rows)
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def found_again(folder: Path) -> Run:
     return run
 
 
-def rows(folder: Path) -> Iterator[dict[str, Any]]:
+def part_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """A row for every figure of a run; none where its method is not asked, or was trained without the part."""
     record = read_record(folder / "record.json")
     if record.result.method not in QUESTIONS:
@@ -240,7 +240,7 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the table, or print it without ``--csv``."""
-    return write_table(arguments, "usvi_bench.analysis.part_quality", __doc__, KEY, rows)
+    return write_table(arguments, "usvi_bench.analysis.part_quality", __doc__, KEY, part_rows)
 
 
 if __name__ == "__main__":

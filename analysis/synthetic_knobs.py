@@ -27,7 +27,7 @@ from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
-from usvi_bench.leaderboard.table import tables
+from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.reports.style import LOOKS, NEUTRAL, new_figure, save_figure, shared_legend, stamp, styled
 from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, changed_knobs
 
@@ -134,7 +134,7 @@ def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> li
     """Select those around the default people of a size, in the order of the knobs."""
     defaults = asdict(SyntheticSpec(size=size))
     mine: dict[str, Sweep] = {}
-    for sweep in separate_sweeps(tables(records))[1]:
+    for sweep in separate_sweeps(score_tables(records))[1]:
         if json.loads(sweep.base.key.synthetic)["spec"] == defaults:
             mine.setdefault(sweep.knob, sweep)
     return [mine[knob] for knob in knobs if knob in mine]

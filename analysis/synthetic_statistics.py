@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from usvi_bench.analysis.crop_statistics import correlation_inside, grey_of, measure, outline, reference, regions
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.revision import ROOT
+from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Camera, Layout
 from usvi_bench.synthetic.climate import CLIMATES
 from usvi_bench.synthetic.layout import Shot, plan
@@ -53,8 +54,8 @@ Crops = dict[str, list[dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure of one column: mean and spread over crops, theirs (``None``: not known) and ours."""
+class CropFigure:
+    """A figure of the crops of one column: mean and spread, theirs (``None``: not known) and ours."""
 
     column: str
     figure: str
@@ -133,7 +134,7 @@ def _values(crops: list[dict[str, float]], figure: str) -> NDArray[np.float64]:
     return np.array([crop.get(figure, np.nan) for crop in crops], np.float64)
 
 
-def rows_of(crops: Crops) -> list[Row]:
+def crop_figures(crops: Crops) -> list[CropFigure]:
     """Every figure that the reference knows, ours beside it."""
     rows = []
     for column, known in reference()["columns"].items():
@@ -142,11 +143,11 @@ def rows_of(crops: Crops) -> list[Row]:
         for figure, (mean, spread) in figures.items():
             if own := crops.get(column):
                 ours = _values(own, figure)
-                rows.append(Row(column, figure, mean, spread, float(np.nanmean(ours)), float(np.nanstd(ours))))
+                rows.append(CropFigure(column, figure, mean, spread, float(np.nanmean(ours)), float(np.nanstd(ours))))
     return rows
 
 
-def correlations(crops: Crops) -> list[Row]:
+def correlations(crops: Crops) -> list[CropFigure]:
     """Across people: the visible level of a region against its infrared level, within the outline."""
     rows = []
     for column, known in reference()["correlations"].items():
@@ -158,21 +159,21 @@ def correlations(crops: Crops) -> list[Row]:
             means = [np.nanmean(levels[:, numbers == n], axis=1) for n in np.unique(numbers[~np.isnan(levels[0])])]
             r = float(np.corrcoef(np.array(means).T)[0, 1])
             error = (1 - r**2) / max(1, len(means) - 1) ** 0.5
-            rows.append(Row(column, f"r of {region} across people", measured, None, r, error))
+            rows.append(CropFigure(column, f"r of {region} across people", measured, None, r, error))
     return rows
 
 
-def table(rows: Sequence[Row]) -> str:
+def figures_table(rows: Sequence[CropFigure]) -> str:
     """Markdown: one line a figure."""
-    lines = ["| column | figure | measured | ours | |", "|:--|:--|--:|--:|:--|"]
+    lines = []
     for row in rows:
         digits = 0 if abs(row.measured) >= 12 else 2
         theirs = f"{row.measured:.{digits}f}"
         if row.measured_spread is not None:
             theirs += f" ± {row.measured_spread:.{digits}f}"
         ours = f"{row.ours:.{digits}f} ± {row.ours_spread:.{digits}f}"
-        lines.append(f"| {row.column} | {row.figure} | {theirs} | {ours} | {row.verdict} |")
-    return "\n".join(lines)
+        lines.append([row.column, row.figure, theirs, ours, row.verdict])
+    return markdown_table(["column", "figure", "measured", "ours", ""], lines, words=2)
 
 
 def write_card(card: Path, text: str) -> None:
@@ -201,12 +202,12 @@ def main(arguments: list[str]) -> int:
         spec = parse(given.data)
         crops = collect("sysu", spec, given.people) | collect("regdb", spec, given.people)
         columns = given.columns.split(",")
-        rows = [row for row in rows_of(crops) + correlations(crops) if row.column in columns]
-        print(table(rows))
+        rows = [row for row in crop_figures(crops) + correlations(crops) if row.column in columns]
+        print(figures_table(rows))
         if given.json:
             given.json.write_text(json.dumps([asdict(row) | {"verdict": row.verdict} for row in rows], indent=2) + "\n")
         if given.write:
-            write_card(CARD, table(rows))
+            write_card(CARD, figures_table(rows))
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2

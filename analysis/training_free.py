@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.core.table import markdown_table
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import decoded
 from usvi_bench.datasets.open import open_dataset
 from usvi_bench.engine.images import test_features
 from usvi_bench.engine.start_weights import shipped_weights
-from usvi_bench.leaderboard.markdown import table
 from usvi_bench.protocols.base import Protocol
 
 TRIALS = 10
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     dataset, sentence = open_dataset(options.layout, options.data, progress=print)
     scores = measure(options.layout, dataset, options.weights)
-    print(table(HEADER, [[name, *(f"{value:.1f}" for value in pair)] for name, pair in scores.items()]))
+    print(markdown_table(HEADER, [[name, *(f"{value:.1f}" for value in pair)] for name, pair in scores.items()]))
     print(f"\nmAP in percent; {sentence}.")
     return 0
 

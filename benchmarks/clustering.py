@@ -151,7 +151,7 @@ def taken(case: Case, path: str, label: Labeller, repeats: int) -> tuple[Integer
     del row["best"]  # of the repeats within one process; there is one
     row["after_search_seconds"] = row["wall"] - row["search_seconds"]
     cells = {"case": f"{case.kind} {len(case.features)}", "path": path, **row}
-    print("".join(_cell(cells.get(key), form) for key, (_, form) in COLUMNS.items()), flush=True)
+    print("".join(_padded(cells.get(key), form) for key, (_, form) in COLUMNS.items()), flush=True)
     return labels, row
 
 
@@ -233,7 +233,7 @@ def keep(table: Row, row: Row) -> None:
     table["rows"] = sorted([*others, {**row, **table["this"]}], key=key)
 
 
-def _cell(value: Any, form: str) -> str:
+def _padded(value: Any, form: str) -> str:
     return f"{'' if value is None else value:>{form.partition('.')[0] if value is None else form}}"
 
 

@@ -19,9 +19,10 @@ from typing import Any
 
 from usvi_bench.benchmarks.measure import machine
 from usvi_bench.core.files import write_json, write_text
+from usvi_bench.core.markdown import fill_block
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.revision import ROOT
-from usvi_bench.leaderboard.markdown import fill_block, table
+from usvi_bench.core.table import markdown_table
 
 PAGE = ROOT / "docs" / "methods.md"
 BEGIN, END = "<!-- cost: python -m benchmarks.methods --write -->", "<!-- end of cost -->"
@@ -53,7 +54,7 @@ def measure(name: str, output: Path, steps: int) -> dict[str, float]:
     }
 
 
-def rows(figures: dict[str, dict[str, float]]) -> list[list[str]]:
+def cost_cells(figures: dict[str, dict[str, float]]) -> list[list[str]]:
     """Cells of the table, a row a method."""
     parent = figures[PARENT]
     return [
@@ -82,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = {name: measure(name, Path(folder), options.steps) for name in names}
     described: dict[str, Any] = machine()
     where = f"{described['cpu']}, {described['cores']} cores, commit {str(described['commit'])[:7]}"
-    text = f"{table(HEADER, rows(figures))}\n\nSmall synthetic people, {options.steps} steps an epoch; {where}."
+    note = f"Small synthetic people, {options.steps} steps an epoch; {where}."
+    text = f"{markdown_table(HEADER, cost_cells(figures))}\n\n{note}"
     print(text)
     if options.json:
         write_json(options.json, {"machine": described, "steps": options.steps, "methods": figures})

@@ -23,7 +23,7 @@ from usvi_bench.benchmarks.measure import machine
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.process_memory import peak_memory_mib
-from usvi_bench.leaderboard.markdown import table
+from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.spec import DEVICES, HEIGHTS, SIZES, SyntheticSpec
@@ -71,7 +71,7 @@ def measure(layout: Layout, spec: SyntheticSpec, images: int, workers: int) -> S
     return Speed(layout, spec.height, done - skipped, (done - skipped) / (end - first), first - begin)
 
 
-def rows(speeds: Sequence[Speed]) -> list[list[str]]:
+def rate_cells(speeds: Sequence[Speed]) -> list[list[str]]:
     """Cells of the table."""
     return [
         [s.layout, str(s.height), f"{s.rate:.1f}", f"{s.start:.1f}", *(f"{s.seconds(size):.0f}" for size in SIZES)]
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             spec = SyntheticSpec(size=options.size, height=height, device=options.device)
             speeds.append(measure(layout, spec, options.images, options.workers))
     described = machine(torch.device(options.device))
-    print(table(HEADER, rows(speeds)))
+    print(markdown_table(HEADER, rate_cells(speeds)))
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     peak = max(peak_memory_mib(torch.device("cpu")), workers)
     print(f"\n{options.workers} workers, {options.device}; {described['cpu']}, {described['cores']} cores")

@@ -30,13 +30,13 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.process_memory import keep_freed_memory
+from usvi_bench.core.table import markdown_table
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
-from usvi_bench.leaderboard.markdown import table
 
 FULL = {"epochs": 100, "steps": 20_000}
 """A published training: two stages of 50 epochs of 200 steps."""
@@ -173,7 +173,7 @@ def beside(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -
     }
 
 
-def rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
+def speed_cells(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
     """Cells of the table, a row a method; shares are of an epoch and, for scoring, of the run's seconds beside one."""
     cells = []
     for name, f in figures.items():
@@ -227,7 +227,7 @@ def _run(options: argparse.Namespace) -> None:
     watch = Watch()
     figures = {name: measure(name, options, watch) for name in dict.fromkeys([PARENT, *options.methods])}
     compared = beside(figures, options, watch)
-    print(table(HEADER, rows(figures)))
+    print(markdown_table(HEADER, speed_cells(figures)))
     for part, values in compared.items():
         print(
             f"\n{part}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())

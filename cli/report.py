@@ -39,16 +39,16 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     from usvi_bench.reports.comparison import compare
     from usvi_bench.reports.report import report_on
-    from usvi_bench.reports.runs import find_sources
+    from usvi_bench.reports.runs import find_recorded_runs
 
-    sources = find_sources(options.runs)
-    if len(sources) > 1:
+    runs = find_recorded_runs(options.runs)
+    if len(runs) > 1:
         if options.output is None:
-            raise UsageError(f"{len(sources)} runs: say where their comparison goes with --output DIR")
-        print(compare(sources, options.output, options.with_pictures))
+            raise UsageError(f"{len(runs)} runs: say where their comparison goes with --output DIR")
+        print(compare(runs, options.output, options.with_pictures))
         return
-    (source,) = sources
-    folder = options.output or (source.folder / "report" if source.folder else None)
+    (run,) = runs
+    folder = options.output or (run.folder / "report" if run.folder else None)
     if folder is None:
         raise UsageError(f"{options.runs[0]} is a record without its run: say where the report goes with --output DIR")
-    print(report_on(source, folder, options.with_pictures))
+    print(report_on(run, folder, options.with_pictures))

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.table import Address, Link, Table, Value, to_markdown, value_rows
+from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
 from usvi_bench.leaderboard.cost import cost_table
-from usvi_bench.leaderboard.knobs import separate_sweeps, sweep_table
-from usvi_bench.leaderboard.markdown import MISSING, page, spread, table
-from usvi_bench.leaderboard.order import rank_agreement
-from usvi_bench.leaderboard.published import Published, find_published, footnote
-from usvi_bench.leaderboard.significance import BOLD_RULE, leaders
-from usvi_bench.leaderboard.table import IDENTITY_MARK, Row, Table, tables
+from usvi_bench.leaderboard.published import Published
+from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
+from usvi_bench.leaderboard.significance import BOLD_RULE
 
 FOLDER = Path(__file__).resolve().parent
 REPORTS = "reports"
 """Folder beside ``records`` that keeps the report of a record under the record's own path."""
-BESIDE = ("R1", "mAP")
-"""Metrics whose published figures stand beside ours."""
 
 HEAD = """# Leaderboard
 
@@ -36,19 +32,19 @@ cp <run directory, named at the end of the run>/record.json leaderboard/records/
 python -m leaderboard
 ```"""
 
-RULES = f"""## How to read the tables
-
+RULES = f"""\
 * Percent, mean ± sample standard deviation over n seeds; a run's figure is the mean over its folds and trials first.
   No ± with one seed. Scores are those of the weights at the end of training; no epoch is chosen by test score.
 * **Bold**: {BOLD_RULE}
 * {IDENTITY_MARK}: trained with true identities; an upper bound, not a competitor.
 * chance: expected score of a random ranking. minutes: all phases of a run, mean over seeds.
-  memory: highest peak, of the GPU where one was used, else of the process.
-* runs: a link for each seed, to its report where there is one, else to its record.
-* †: at least one of the runs was made from a tree with uncommitted changes."""
+  memory: highest peak, of the GPU where one was used, else of the process."""
+RUNS_RULE = "* runs: a link for each seed, to its report where there is one, else to its record."
+DIRTY_RULE = "* †: at least one of the runs was made from a tree with uncommitted changes."
 PUBLISHED_RULE = """* published: the figure of the method's paper, or what stands for it, with the level of evidence
-  ([PUBLISHED.md](PUBLISHED.md) says how it is chosen); difference: our mean minus it, in points. It was got with other
+  ([{0}]({0}) says how it is chosen); difference: our mean minus it, in points. It was got with other
   code, batches and schedules than ours."""
+"""To be formatted with the name of the page."""
 
 REAL, SYNTHETIC = "## Real data", "## Synthetic people"
 NO_REAL = "No record yet: nothing here has been measured on a real data set."
@@ -81,7 +77,7 @@ def report_path(name: str) -> str:
 def build(
     records: Mapping[str, Record], published: Sequence[Published] = (), reports: Collection[str] = frozenset()
 ) -> str:
-    """The page; equal records give equal bytes, whatever their order.
+    """Make the page; equal records give equal bytes, whatever their order.
 
     Args:
         records: by file name.
@@ -93,121 +89,56 @@ def build(
     """
     if not records:
         return page(HEAD, EMPTY)
-    sections: dict[bool, list[str]] = {False: [], True: []}
-    whole, sweeps = separate_sweeps(tables(records))
-    for found in whole:
-        beside = {} if found.key.synthetic else _counterparts(found, published)
-        sections[bool(found.key.synthetic)] += _table(found, beside, reports)
-        if found.key.synthetic:
-            sections[True] += rank_agreement(found, published)
-            mine = [sweep for sweep in sweeps if sweep.base is found]
-            sections[True] += [block for sweep in mine for block in sweep_table(sweep, partial(_runs, reports=reports))]
+
+    def address(link: Link) -> str:
+        if link.kind != "run":
+            return ""
+        return f"{REPORTS}/{report_path(link.name)}" if link.name in reports else f"records/{link.name}"
+
+    real: list[str] = []
+    synthetic: list[str] = []
+    for section in board_sections(score_tables(records), published):
+        (synthetic if section.scores.key.synthetic else real).extend(_section_blocks(section, address))
+    cost = cost_table(records)
     return page(
         HEAD,
         REAL,
-        *(sections[False] or [NO_REAL]),
-        *([SYNTHETIC, SYNTHETIC_NOTE, *sections[True]] if sections[True] else []),
+        *(real or [NO_REAL]),
+        *([SYNTHETIC, SYNTHETIC_NOTE, *synthetic] if synthetic else []),
         *_incomplete(records),
-        *cost_table(records),
-        "\n".join([RULES, PUBLISHED_RULE] if sections[False] else [RULES]),
-        *_sources(records),
+        *(f"## {cost.title}", to_markdown(cost), *cost.notes),
+        "## How to read the tables",
+        "\n".join([RULES, RUNS_RULE, DIRTY_RULE, *([PUBLISHED_RULE.format("PUBLISHED.md")] if real else [])]),
+        *("## Records", to_markdown(_records_table(records))),
     )
 
 
-def _counterparts(found: Table, published: Sequence[Published]) -> dict[str, Published]:
-    pairs = {
-        row.label: find_published(published, row.method, found.key.protocol, found.key.shots) for row in found.rows
-    }
-    return {label: entry for label, entry in pairs.items() if entry is not None}
-
-
-def _table(found: Table, beside: Mapping[str, Published], reports: Collection[str]) -> list[str]:
-    lead = leaders(found.rows)
-    header = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
-    if beside:
-        header += [f"{what} {metric}" for metric in BESIDE for what in ("published", "difference")] + ["evidence"]
-    header.append("runs")
-    notes = {label: text for label, entry in beside.items() if (text := footnote(entry))}
-    lines = []
-    for row in found.rows:
-        extra = _published(row, beside.get(row.label), [*notes].index(row.label) + 1 if row.label in notes else None)
-        lines.append([*_cells(row, lead), *(extra if beside else []), _runs(row, reports)])
-    numbered = [f"[{i}] {label}: elsewhere {text}." for i, (label, text) in enumerate(notes.items(), 1)]
-    title = f"### `{found.key.protocol}`, {found.title}"
-    return [title, found.data, table(header, lines), *numbered, *_models(found.rows)]
-
-
-def _cells(row: Row, lead: Mapping[str, str]) -> list[str]:
-    metrics = [spread(row.values[metric]) for metric in METRICS]
-    metrics = [f"**{text}**" if lead.get(m) == row.label else text for m, text in zip(METRICS, metrics, strict=True)]
-    return [
-        row.label + (" †" if row.dirty else ""),
-        str(row.seeds) if row.seeds else MISSING,
-        *metrics,
-        MISSING if row.minutes is None else f"{row.minutes:.1f}",
-        MISSING if row.memory is None else f"{row.memory:.0f}",
-    ]
-
-
-def _published(row: Row, entry: Published | None, note: int | None) -> list[str]:
-    """Published figure and our difference for each metric, then the evidence."""
-    if entry is None:
-        return [MISSING] * (2 * len(BESIDE) + 1)
-    cells = []
-    for metric in BESIDE:
-        value = entry.shown.value(metric)
-        gap = MISSING if value is None else f"{100 * row.values[metric].mean() - value:+.1f}"
-        cells += [entry.shown.metrics.get(metric, MISSING), gap]
-    return [*cells, entry.shown.evidence + (f" [{note}]" if note else "")]
-
-
-def _runs(row: Row, reports: Collection[str]) -> str:
-    links = [
-        f"[{seed}]({f'{REPORTS}/{report_path(name)}' if name in reports else f'records/{name}'})"
-        for seed, name in zip(row.values.index, row.records, strict=False)
-    ]
-    return " ".join(links) or MISSING
-
-
-def _models(rows: Sequence[Row]) -> list[str]:
-    """Student and teacher side by side, so that weight averaging is not credited to a method's loss."""
-    several = [row for row in rows if len(row.models) > 1]
-    if not several:
-        return []
-    models = list(dict.fromkeys(model for row in several for model in row.models))
-    header = ["Method", "seeds n", "headline", *(f"{model} {metric}" for model in models for metric in BESIDE)]
-    lines = [
-        [row.label, str(row.seeds), next(iter(row.models))]
-        + [spread(row.models[m][metric] if m in row.models else None) for m in models for metric in BESIDE]
-        for row in several
-    ]
-    return ["Student and teacher of the same runs:", table(header, lines)]
-
-
-def lacking(record: Record) -> list[str]:
-    """What an incomplete run lacks, fold by fold; empty for a complete one."""
-    trials = record.result.trials
-    return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in record.missing_trials.items()]
+def _section_blocks(section: BoardSection, address: Address) -> Iterator[str]:
+    yield f"### `{section.scores.key.protocol}`, {section.scores.title}"
+    yield section.scores.data
+    yield to_markdown(section.table, address)
+    yield from (f"[{i}] {text}" for i, text in enumerate(section.table.footnotes, 1))
+    for table in section.asides:
+        yield f"{table.title}:"
+        yield to_markdown(table, address)
+        yield from table.notes
 
 
 def _incomplete(records: Mapping[str, Record]) -> list[str]:
     lines = [
-        f"* {_link(name)}: {r.result.method}, `{r.result.protocol}`, seed {r.result.seed}: {'; '.join(lacking(r))}"
+        f"[{name}](records/{name}): {r.result.method}, `{r.result.protocol}`, seed {r.result.seed}: {'; '.join(lacks)}"
         for name, r in sorted(records.items())
-        if lacking(r)
+        if (lacks := lacking(r))
     ]
-    return ["## Incomplete runs, not ranked", "\n".join(lines)] if lines else []
+    return ["## Incomplete runs, not ranked", bullets(lines)] if lines else []
 
 
-def _sources(records: Mapping[str, Record]) -> list[str]:
-    lines = []
+def _records_table(records: Mapping[str, Record]) -> Table:
+    rows: list[Sequence[Value]] = []
     for name, record in sorted(records.items()):
-        made = record.provenance
+        made, result = record.provenance, record.result
         commit = (made["commit"] or "unknown")[:10] + (" †" if made["dirty"] else "")
-        what = [record.result.method, f"`{record.result.protocol}`", str(record.result.seed)]
-        lines.append([_link(name), *what, commit, made["gpu"] or made["cpu"]])
-    return ["## Records", table(["Record", "Method", "Protocol", "Seed", "Commit", "Made on"], lines, words=6)]
-
-
-def _link(name: str) -> str:
-    return f"[{name}](records/{name})"
+        link = f"[{name}](records/{name})"
+        rows.append([link, result.method, f"`{result.protocol}`", result.seed, commit, made["gpu"] or made["cpu"]])
+    columns = ["Record", "Method", "Protocol", "Seed", "Commit", "Made on"]
+    return Table("Records", columns, value_rows(rows), words=len(columns))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from usvi_bench.core.record import Record
-from usvi_bench.leaderboard.markdown import MISSING, table
+from usvi_bench.core.table import Cell, Table, TableRow, value_cell
 
 NOTE = (
     "Seconds are means over runs, of all folds and stages; a training that several runs share counts in each of them, "
@@ -15,21 +15,21 @@ NOTE = (
 )
 
 
-def cost_table(records: Mapping[str, Record]) -> list[str]:
-    """Blocks of Markdown: a row for each data set, setting, method and machine, and the sum of all hours."""
+def cost_table(records: Mapping[str, Record]) -> Table:
+    """Make the table, a row for each data set, setting, method and machine; the first note has the sum of all hours."""
     groups: dict[tuple[str, str, str, str], list[Record]] = {}
     for name in sorted(records):
         groups.setdefault(_group(records[name]), []).append(records[name])
     phases = sorted({phase for record in records.values() for phase in record.provenance["seconds"]})
-    lines = [
-        [*group, str(len(runs)), *(_mean(runs, phase) for phase in phases), *_sums(runs)]
+    rows = [
+        TableRow([*map(Cell, group), value_cell(len(runs)), *(_mean(runs, phase) for phase in phases), *_sums(runs)])
         for group, runs in sorted(groups.items())
     ]
     hours = sum(_seconds(record) for record in records.values()) / 3600
-    header = ["Data", "Method", "made on", "threads", "runs", *(f"{phase} s" for phase in phases)]
-    header += ["seconds a run", "hours together", "peak MiB"]
+    columns = ["Data", "Method", "made on", "threads", "runs", *(f"{phase} s" for phase in phases)]
+    columns += ["seconds a run", "hours together", "peak MiB"]
     total = f"All {len(records)} runs: {hours:.1f} hours."
-    return ["## Time and memory", table(header, lines, words=3), total, NOTE]
+    return Table("Time and memory", columns, rows, words=3, notes=[total, NOTE])
 
 
 def _group(record: Record) -> tuple[str, str, str, str]:
@@ -47,12 +47,13 @@ def _seconds(record: Record) -> float:
     return float(sum(record.provenance["seconds"].values()))
 
 
-def _mean(runs: list[Record], phase: str) -> str:
+def _mean(runs: list[Record], phase: str) -> Cell:
     found = [run.provenance["seconds"][phase] for run in runs if phase in run.provenance["seconds"]]
-    return f"{fmean(found):.0f}" if found else MISSING
+    return value_cell(fmean(found) if found else None, digits=0)
 
 
-def _sums(runs: list[Record]) -> list[str]:
+def _sums(runs: list[Record]) -> list[Cell]:
     seconds = [_seconds(run) for run in runs]
-    memory = [peak for run in runs if (peak := run.provenance["peak_memory_mib"]) is not None]
-    return [f"{fmean(seconds):.0f}", f"{sum(seconds) / 3600:.2f}", f"{max(memory):.0f}" if memory else MISSING]
+    memory = [float(peak) for run in runs if (peak := run.provenance["peak_memory_mib"]) is not None]
+    hours = value_cell(sum(seconds) / 3600, digits=2)
+    return [value_cell(fmean(seconds), digits=0), hours, value_cell(max(memory, default=None), digits=0)]

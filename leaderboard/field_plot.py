@@ -18,7 +18,7 @@ from matplotlib.transforms import Bbox
 
 from usvi_bench.core.figure_style import NEUTRAL, PALETTE, encode_svg, styled
 from usvi_bench.leaderboard.published import Published, ordered
-from usvi_bench.leaderboard.table import PROTOCOLS
+from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 COLUMNS = 2
 WIDTH, PANEL, LEGEND = 9.0, 2.6, 0.45

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from usvi_bench.leaderboard.markdown import MISSING, spread, table
-from usvi_bench.leaderboard.table import Row, Table
+from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +16,8 @@ class Sweep:
     """One knob of the people of ``base`` turned; ``levels`` holds the base too, in ascending order."""
 
     knob: str
-    base: Table
-    levels: Mapping[float, Table]
+    base: ScoreTable
+    levels: Mapping[float, ScoreTable]
 
     @property
     def base_level(self) -> float:
@@ -47,20 +46,20 @@ class SweepRow:
     label: str
     seeds: int
     values: Mapping[float, pd.Series[float]]
-    rows: Mapping[float, Row]
+    rows: Mapping[float, ScoreRow]
 
     def at(self, level: float) -> pd.Series[float]:
         """What is known at a level; empty where nothing is."""
         return self.values.get(level, pd.Series(dtype=float)).dropna()
 
 
-def separate_sweeps(found: Sequence[Table]) -> tuple[list[Table], list[Sweep]]:
+def separate_sweeps(found: Sequence[ScoreTable]) -> tuple[list[ScoreTable], list[Sweep]]:
     """Separate tables that stand for themselves, in the order given, from the sweeps around them.
 
     People with one knob turned are a level of the sweep around the first table that equals theirs but for this knob.
     """
-    whole: list[Table] = []
-    swept: dict[tuple[int, str], dict[float, Table]] = {}
+    whole: list[ScoreTable] = []
+    swept: dict[tuple[int, str], dict[float, ScoreTable]] = {}
     for one in found:
         place = _find_base(one, found)
         if place is None:
@@ -90,25 +89,7 @@ def sweep_rows(sweep: Sweep) -> list[SweepRow]:
     return lines
 
 
-def sweep_table(sweep: Sweep, links: Callable[[Row], str]) -> list[str]:
-    """Blocks of Markdown: mean mAP of every method at every level.
-
-    Args:
-        links: Markdown that leads to the runs of a row.
-    """
-    header = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
-    lines = []
-    for line in sweep_rows(sweep):
-        name = line.label + (" †" if any(row.dirty for row in line.rows.values()) else "")
-        runs = [
-            f"{level:g}: {links(row)}" for level, row in line.rows.items() if level != sweep.base_level and row.seeds
-        ]
-        cells = [spread(line.at(level)) for level in sweep.levels]
-        lines.append([name, str(line.seeds) if line.seeds else MISSING, *cells, "; ".join(runs) or MISSING])
-    return [f"{sweep.title}:", table(header, lines)]
-
-
-def _find_base(level: Table, found: Sequence[Table]) -> int | None:
+def _find_base(level: ScoreTable, found: Sequence[ScoreTable]) -> int | None:
     """Return the place of the first table that a level of a sweep belongs to; None where there is none."""
     if len(level.knobs) != 1:
         return None
@@ -117,11 +98,11 @@ def _find_base(level: Table, found: Sequence[Table]) -> int | None:
     return next((i for i, one in enumerate(found) if not one.knobs and _apart_from(one, knob) == mine), None)
 
 
-def _level(found: Table, knob: str) -> float:
+def _level(found: ScoreTable, knob: str) -> float:
     return float(json.loads(found.key.synthetic)["spec"][knob])
 
 
-def _apart_from(found: Table, knob: str) -> object:
+def _apart_from(found: ScoreTable, knob: str) -> object:
     """Return all that a level shares with its base: all but the images and the knob; None without that knob."""
     made = json.loads(found.key.synthetic or "{}")
     spec = made.get("spec", {})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from usvi_bench.leaderboard.markdown import percent, table
+from usvi_bench.core.table import Cell, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.published import Published, find_published
-from usvi_bench.leaderboard.table import PROTOCOLS, Row, Table
+from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
 
 NOTE = (
     "A check that nothing was tuned to, and no claim: people, network, schedule and code differ. Only methods with a "
@@ -15,29 +15,37 @@ NOTE = (
 )
 
 
-def rank_agreement(found: Table, published: Sequence[Published]) -> list[str]:
-    """Blocks of Markdown: mean mAP and rank of each method, ours and published; empty below three such methods."""
+def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | None:
+    """Compare mean mAP and rank of each method, ours and published; None below three such methods."""
     pairs = [
         (row, float(row.values["mAP"].mean()), value)
-        for row in _one_a_method(found.rows)
-        if (entry := find_published(published, row.method, found.key.protocol, found.key.shots)) is not None
+        for row in _one_a_method(scores.rows)
+        if (entry := find_published(published, row.method, scores.key.protocol, scores.key.shots)) is not None
         and (value := entry.shown.value("mAP")) is not None
     ]
     if len(pairs) < 3:
-        return []
+        return None
     alike = [(a[1] - b[1]) * (a[2] - b[2]) > 0 for a, b in combinations(pairs, 2)]
-    name = PROTOCOLS[found.key.protocol]
+    name = PROTOCOLS[scores.key.protocol]
     here, elsewhere = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
-    header = ["Method", "mAP here", "rank here", f"published mAP ({name})", "published rank"]
-    lines = [
-        [row.label, percent(ours), rank(ours, here), f"{value:.1f}", rank(value, elsewhere)]
+    columns = ["Method", "mAP here", "rank here", f"published mAP ({name})", "published rank"]
+    rows = [
+        TableRow(
+            [
+                Cell(row.label),
+                percent_cell(ours),
+                value_cell(rank(ours, here)),
+                value_cell(value),
+                value_cell(rank(value, elsewhere)),
+            ]
+        )
         for row, ours, value in pairs
     ]
-    title = f"Order on `{found.key.protocol}` beside the published one ({sum(alike)} of {len(alike)} pairs agree):"
-    return [title, table(header, lines), NOTE]
+    title = f"Order on `{scores.key.protocol}` beside the published one ({sum(alike)} of {len(alike)} pairs agree)"
+    return Table(title, columns, rows, notes=[NOTE])
 
 
-def _one_a_method(rows: Sequence[Row]) -> list[Row]:
+def _one_a_method(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """Of a method's rows one without the released code's defects, that with the most seeds, the first by its label.
 
     No score has a say in it.
@@ -47,6 +55,6 @@ def _one_a_method(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if chosen[row.method] is row]
 
 
-def rank(value: float, values: Sequence[float]) -> str:
+def rank(value: float, values: Sequence[float]) -> int:
     """1 for the highest; equal values share a rank."""
-    return str(1 + sum(other > value for other in values))
+    return 1 + sum(other > value for other in values)

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.leaderboard.table import Row
+from usvi_bench.leaderboard.score_table import ScoreRow
 
 SEEDS_FOR_TEST = 3
 """Fewest seeds that two rows must share for their difference to be tested."""
@@ -22,7 +22,7 @@ BOLD_RULE = (
 )
 
 
-def leaders(rows: Sequence[Row]) -> dict[str, str]:
+def leaders(rows: Sequence[ScoreRow]) -> dict[str, str]:
     """For each metric with a significant lead, the label of the leading row, by :data:`BOLD_RULE`."""
     found = {}
     competing = [row for row in rows if row.competes]

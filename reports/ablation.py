@@ -14,17 +14,18 @@ from matplotlib.figure import Figure
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json, write_text
+from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.record import read_record, write_record
-from usvi_bench.leaderboard.markdown import page
+from usvi_bench.core.table import to_markdown
 from usvi_bench.reports.ablation_effects import effects_table
 from usvi_bench.reports.ablation_table import (
     GRID,
     Ablation,
-    Line,
+    AblationRow,
     csv_table,
     latex_table,
-    markdown_table,
     read_ablation,
+    rows_table,
 )
 from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
@@ -39,11 +40,11 @@ ROW_HEIGHT = 0.34
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Rows that differ in one numeric setting only, by its value."""
+class Sensitivity:
+    """The sensitivity to one numeric setting: rows that differ in it only, by its value."""
 
     setting: str
-    points: dict[float, Line]
+    points: dict[float, AblationRow]
 
 
 def write_ablation(folder: Path) -> Path:
@@ -55,23 +56,35 @@ def write_ablation(folder: Path) -> Path:
     ablation = read_ablation(folder)
     drawn: dict[str, tuple[str, Figure]] = {}
     with styled():
-        if any(len(line.scores) for line in ablation.lines):
+        if any(len(row.scores) for row in ablation.rows):
             drawn["rows"] = ("All rows", rows_figure(ablation))
-        for sweep in sweeps(ablation):
-            name = "sensitivity-" + sweep.setting.replace(".", "-")
+        for found in sensitivities(ablation):
+            name = "sensitivity-" + found.setting.replace(".", "-")
             while name in drawn:
                 name += "-again"
-            drawn[name] = (f"Sensitivity to `{sweep.setting}`", sensitivity_figure(ablation, sweep))
+            drawn[name] = (f"Sensitivity to `{found.setting}`", sensitivity_figure(ablation, found))
         for name, (_, figure) in drawn.items():
             save_figure(figure, folder / name)
     pictures = [block for name, (title, _) in drawn.items() for block in (f"## {title}", f"![{title}]({name}.png)")]
-    text = page(*_head(ablation), markdown_table(ablation), *_notes(ablation), *_effects(ablation), *pictures)
+    rows, effects = rows_table(ablation), effects_table(ablation)
+    blocks = [f"# {rows.title}", conditions(ablation), to_markdown(rows), bullets(rows.notes), *_missing(ablation)]
+    if effects:
+        blocks += ["## One setting at a time", to_markdown(effects), bullets(effects.notes)]
+    text = page(*blocks, *pictures)
     for name, content in (("csv", csv_table(ablation)), ("tex", latex_table(ablation)), ("md", text)):
         write_text(folder / f"table.{name}", content)
     for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
         if old.stem not in drawn:
             old.unlink()
     return folder / "table.md"
+
+
+def conditions(ablation: Ablation) -> str:
+    """Say in Markdown what all rows share: data and settings."""
+    about = ablation.about
+    changed = " ".join(f"{name}={value}" for name, value in about["settings"].items()) if about["settings"] else ""
+    shared = f" All rows: `{changed}`." if changed else ""
+    return f"Data: {about['data']}. Setting: {about['setting']}.{shared}"
 
 
 def publish_ablation(folder: Path, place: Path) -> Path:
@@ -122,31 +135,33 @@ def check_publishable(about: Mapping[str, Any], target: Path) -> None:
             raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; name another folder")
 
 
-def sweeps(ablation: Ablation) -> list[Sweep]:
+def sensitivities(ablation: Ablation) -> list[Sensitivity]:
     """Every numeric setting that takes three or more values while all others stay."""
-    groups: dict[tuple[str, frozenset[tuple[str, Any]]], dict[float, Line]] = {}
-    lines = [line for line in ablation.lines if len(line.scores)]
-    for line in lines:
-        for key in line.settings:
-            groups.setdefault((key, _others(line, key)), {})
+    groups: dict[tuple[str, frozenset[tuple[str, Any]]], dict[float, AblationRow]] = {}
+    rows = [row for row in ablation.rows if len(row.scores)]
+    for row in rows:
+        for key in row.settings:
+            groups.setdefault((key, _others(row, key)), {})
     for (key, rest), points in groups.items():
-        for line in lines:
-            value = line.values[key]
-            if _others(line, key) == rest and isinstance(value, (int, float)) and not isinstance(value, bool):
-                points.setdefault(float(value), line)
-    return [Sweep(key, dict(sorted(points.items()))) for (key, _), points in groups.items() if len(points) >= SWEPT]
+        for row in rows:
+            value = row.values[key]
+            if _others(row, key) == rest and isinstance(value, (int, float)) and not isinstance(value, bool):
+                points.setdefault(float(value), row)
+    return [
+        Sensitivity(key, dict(sorted(points.items()))) for (key, _), points in groups.items() if len(points) >= SWEPT
+    ]
 
 
 def rows_figure(ablation: Ablation) -> Figure:
     """Bars from zero, a pair a row, with the spread over seeds and a dot for each seed."""
-    lines = ablation.lines
-    figure, (axes,) = new_figure(height=0.7 + ROW_HEIGHT * len(lines))
+    rows = ablation.rows
+    figure, (axes,) = new_figure(height=0.7 + ROW_HEIGHT * len(rows))
     height = 0.3
-    for i, line in enumerate(lines):
-        axes.text(0, i - 0.3, f" {line.name}" + ("" if len(line.scores) else " (no result)"), va="center", fontsize=6)
-        for j, metric in enumerate(DRAWN if len(line.scores) else ()):
+    for i, row in enumerate(rows):
+        axes.text(0, i - 0.3, f" {row.name}" + ("" if len(row.scores) else " (no result)"), va="center", fontsize=6)
+        for j, metric in enumerate(DRAWN if len(row.scores) else ()):
             y = i + j * height
-            values = 100 * line.scores[metric]
+            values = 100 * row.scores[metric]
             axes.barh(y, values.mean(), height, color=COLOURS[metric], alpha=0.75, label=NAMES[metric])
             spread = values.std(ddof=1) if len(values) > 1 else 0.0
             if len(values) > 1:
@@ -156,7 +171,7 @@ def rows_figure(ablation: Ablation) -> Figure:
             axes.annotate(
                 f"{values.mean():.1f}", (end, y), (2, 0), textcoords="offset points", va="center", fontsize=SMALL
             )
-    axes.set(xlabel="percent", yticks=[], ylim=(len(lines) - 0.4, -0.6))
+    axes.set(xlabel="percent", yticks=[], ylim=(len(rows) - 0.4, -0.6))
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
@@ -165,18 +180,18 @@ def rows_figure(ablation: Ablation) -> Figure:
     return figure
 
 
-def sensitivity_figure(ablation: Ablation, sweep: Sweep) -> Figure:
+def sensitivity_figure(ablation: Ablation, found: Sensitivity) -> Figure:
     """Mean and spread over seeds against the setting's value; the value of the full method is marked."""
     figure, (axes,) = new_figure()
     for metric in DRAWN:
-        means = [100 * line.mean(metric) for line in sweep.points.values()]
-        spreads = [100 * (line.sd(metric) or 0.0) for line in sweep.points.values()]
+        means = [100 * row.mean(metric) for row in found.points.values()]
+        spreads = [100 * (row.sd(metric) or 0.0) for row in found.points.values()]
         style: dict[str, Any] = {"color": COLOURS[metric], "marker": MARKERS[metric], "label": NAMES[metric]}
-        axes.errorbar(list(sweep.points), means, yerr=spreads if any(spreads) else None, capsize=2, **style)
-    for value, line in sweep.points.items():
-        if sweep.setting not in line.settings:
+        axes.errorbar(list(found.points), means, yerr=spreads if any(spreads) else None, capsize=2, **style)
+    for value, row in found.points.items():
+        if found.setting not in row.settings:
             axes.axvline(value, color=NEUTRAL, linestyle=":", linewidth=0.8, zorder=0, label="value of the method")
-    axes.set(xlabel=sweep.setting, ylabel="percent")
+    axes.set(xlabel=found.setting, ylabel="percent")
     _legend_above(axes)
     stamp(figure, f"{ablation.title}; {ablation.made_from}")
     return figure
@@ -188,49 +203,12 @@ def _legend_above(axes: Axes) -> None:
     axes.legend(list(found.values()), list(found), ncols=len(found), **place)
 
 
-def _others(line: Line, key: str) -> frozenset[tuple[str, Any]]:
-    return frozenset((name, value) for name, value in line.settings.items() if name != key)
+def _others(row: AblationRow, key: str) -> frozenset[tuple[str, Any]]:
+    return frozenset((name, value) for name, value in row.settings.items() if name != key)
 
 
-def _head(ablation: Ablation) -> Iterator[str]:
-    about = ablation.about
-    yield f"# Ablation: {ablation.title}"
-    changed = (
-        f" All rows: `{' '.join(f'{name}={value}' for name, value in about['settings'].items())}`."
-        if about["settings"]
-        else ""
-    )
-    yield f"Data: {about['data']}. Setting: {about['setting']}.{changed}"
-
-
-def _notes(ablation: Ablation) -> Iterator[str]:
-    threads = sorted({count for line in ablation.lines for count in line.threads})
-    models = sorted({"+".join(sorted(line.models)) for line in ablation.lines if line.models})
-    notes = [
-        "Percent, mean ± sample standard deviation over n seeds; a run's figure is the mean over its folds and trials, "
-        "weights of the last epoch. Δ: gain over the row above and over the first row, as the mean difference of runs "
-        "with the same seed, ± the standard deviation of these differences.",
-    ]
-    if threads:
-        notes.append(f"CPU threads a run: {', '.join(map(str, threads))} (the last bits depend on them).")
-    if len(models) > 1:
-        shown = "; ".join(f"{line.name}: {', '.join(sorted(line.models))}" for line in ablation.lines if line.models)
-        notes.append(f"Whose scores: {shown}.")
-    if any(line.dirty for line in ablation.lines):
-        notes.append("†: at least one run was made from a tree with uncommitted changes.")
-    lacking = [f"{line.name}, seed {seed}: {why}" for line in ablation.lines for seed, why in line.missing.items()]
-    yield "\n".join(f"* {note}" for note in notes)
+def _missing(ablation: Ablation) -> Iterator[str]:
+    lacking = [f"{row.name}, seed {seed}: {why}" for row in ablation.rows for seed, why in row.missing.items()]
     if lacking:
         yield "Missing runs:"
-        yield "\n".join(f"* {text}" for text in lacking)
-
-
-def _effects(ablation: Ablation) -> Iterator[str]:
-    if shown := effects_table(ablation):
-        yield "## One setting at a time"
-        yield shown
-        yield (
-            "* Gain of the value that the method has over another one, mean over the pairs of rows that differ in this "
-            "setting alone: its main effect where the rows hold all combinations. Percent, ± sample standard deviation "
-            "over the n seeds that all these pairs have."
-        )
+        yield bullets(lacking)

@@ -11,13 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from usvi_bench.leaderboard.markdown import signed, table
-from usvi_bench.reports.ablation_table import Ablation, Line
+from usvi_bench.core.formatting import over_seeds, signed
+from usvi_bench.core.table import Cell, Table, TableRow, gain_cell, value_cell
+from usvi_bench.reports.ablation_table import Ablation, AblationRow
 
 SHOWN = ("R1", "mAP")
 _UNKNOWN = object()
 PAIRS = 2
 """Fewer are no more than the difference of two rows, which the table of rows has."""
+NOTE = (
+    "Gain of the value that the method has over another one, mean over the pairs of rows that differ in this setting "
+    "alone: its main effect where the rows hold all combinations. Percent, ± sample standard deviation over the n "
+    "seeds that all these pairs have."
+)
 
 
 @dataclass(frozen=True)
@@ -50,42 +56,42 @@ def effects(ablation: Ablation) -> list[Effect]:
 
     Rows of the same settings count once, pairs without a seed in common not at all.
     """
-    distinct = {repr(sorted(line.values.items())): line for line in reversed(ablation.lines) if len(line.scores)}
-    lines = list(reversed(distinct.values()))
-    defaults = {key: value for line in lines for key, value in line.values.items() if key not in line.settings}
-    compared: dict[tuple[str, str], list[tuple[Line, Line]]] = {}
-    for other, line in product(lines, lines):
-        match [key for key in line.values if line.values[key] != other.values[key]]:
-            case [key] if line.values[key] == defaults.get(key, _UNKNOWN) and _seeds(line, other):
-                compared.setdefault((key, repr(other.values[key])), []).append((line, other))
+    distinct = {repr(sorted(row.values.items())): row for row in reversed(ablation.rows) if len(row.scores)}
+    rows = list(reversed(distinct.values()))
+    defaults = {key: value for row in rows for key, value in row.values.items() if key not in row.settings}
+    compared: dict[tuple[str, str], list[tuple[AblationRow, AblationRow]]] = {}
+    for other, row in product(rows, rows):
+        match [key for key in row.values if row.values[key] != other.values[key]]:
+            case [key] if row.values[key] == defaults.get(key, _UNKNOWN) and _seeds(row, other):
+                compared.setdefault((key, repr(other.values[key])), []).append((row, other))
     found = []
     for (key, _), pairs in compared.items():
-        seeds = set.intersection(*(_seeds(line, other) for line, other in pairs))
+        seeds = set.intersection(*(_seeds(row, other) for row, other in pairs))
         if len(pairs) >= PAIRS and seeds:
-            gains = [(line.scores - other.scores).loc[sorted(seeds)] for line, other in pairs]
+            gains = [(row.scores - other.scores).loc[sorted(seeds)] for row, other in pairs]
             mean = pd.concat(gains).groupby(level=0).mean()
             found.append(Effect(key, defaults[key], pairs[0][1].values[key], len(pairs), mean))
     return found
 
 
-def effects_table(ablation: Ablation) -> str:
-    """Percent: mean over seeds with their spread, then mAP seed by seed; empty where no setting has pairs enough."""
+def effects_table(ablation: Ablation) -> Table | None:
+    """Make the table in percent: mean over seeds, then mAP seed by seed; None where no setting has pairs enough."""
     rows = [
-        [
-            effect.label,
-            str(effect.pairs),
-            str(len(effect.gains)),
-            *(_cell(effect.gains[metric]) for metric in SHOWN),
-            ", ".join(signed(gain) for gain in effect.gains["mAP"]),
-        ]
+        TableRow(
+            [
+                Cell(effect.label),
+                value_cell(effect.pairs),
+                value_cell(len(effect.gains)),
+                *(gain_cell(*over_seeds(effect.gains[metric])) for metric in SHOWN),
+                Cell(", ".join(signed(gain) for gain in effect.gains["mAP"])),
+            ]
+        )
         for effect in effects(ablation)
     ]
-    return table(["Setting", "pairs", "n", *(f"Δ{metric}" for metric in SHOWN), "ΔmAP by seed"], rows) if rows else ""
+    columns = ["Setting", "pairs", "n", *(f"Δ{metric}" for metric in SHOWN), "ΔmAP by seed"]
+    title = f"Ablation: {ablation.title}: one setting at a time"
+    return Table(title, columns, rows, notes=[NOTE]) if rows else None
 
 
-def _seeds(line: Line, other: Line) -> set[int]:
-    return {*line.scores.index} & {*other.scores.index}
-
-
-def _cell(gains: pd.Series[float]) -> str:
-    return signed(gains.mean(), gains.std() if len(gains) > 1 else None)
+def _seeds(row: AblationRow, other: AblationRow) -> set[int]:
+    return {*row.scores.index} & {*other.scores.index}

@@ -1,18 +1,29 @@
-"""The numbers of an ablation: rows against seeds, their means, spreads and gains, as markdown, LaTeX and CSV."""
+"""The numbers of an ablation: rows against seeds, their means, spreads and gains, for people, LaTeX and CSV."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from usvi_bench.core.formatting import over_seeds
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, read_record
-from usvi_bench.leaderboard.markdown import MISSING, percent, signed, table
+from usvi_bench.core.table import (
+    Cell,
+    Table,
+    TableRow,
+    Value,
+    gain_cell,
+    percent_cell,
+    to_csv,
+    to_latex,
+    value_rows,
+)
 
 GRID = "grid.json"
 """What names the rows of an ablation and their runs, in its folder."""
@@ -22,8 +33,8 @@ GAINS = ("R1", "mAP")
 
 
 @dataclass(frozen=True)
-class Line:
-    """One row of an ablation.
+class AblationRow:
+    """A row of an ablation over its seeds.
 
     Attributes:
         settings: what it changes, by full name.
@@ -58,7 +69,7 @@ class Ablation:
     """The rows of one method under one protocol; ``about`` is what ``grid.json`` says."""
 
     about: Mapping[str, Any]
-    lines: list[Line]
+    rows: list[AblationRow]
 
     @property
     def title(self) -> str:
@@ -68,7 +79,7 @@ class Ablation:
     @property
     def made_from(self) -> str:
         """What every figure states: seeds and data."""
-        counts = sorted({len(line.scores) for line in self.lines if len(line.scores)})
+        counts = sorted({len(row.scores) for row in self.rows if len(row.scores)})
         n = "-".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
         seeds = "n = 1 seed" if n == "1" else f"n = {n} seeds, mean ± sd"
         return f"{seeds}; {self.about['data'].partition(' (')[0]}"
@@ -86,62 +97,77 @@ class Gain:
 def read_ablation(folder: Path) -> Ablation:
     """Read ``grid.json`` and the records it names; runs that are not there are missing, not an error."""
     about = json.loads((folder / GRID).read_text(encoding="utf-8"))
-    return Ablation(about, [_line(folder, row) for row in about["rows"]])
+    return Ablation(about, [_row(folder, row) for row in about["rows"]])
 
 
-def gain(line: Line, other: Line, metric: str) -> Gain | None:
+def gain(row: AblationRow, other: AblationRow, metric: str) -> Gain | None:
     """How much better a row is than another; None where they have no seed in common."""
-    pairs = (line.scores[metric] - other.scores[metric]).dropna()
+    pairs = (row.scores[metric] - other.scores[metric]).dropna()
     if pairs.empty:
         return None
     return Gain(float(pairs.mean()), float(pairs.std(ddof=1)) if len(pairs) > 1 else None, len(pairs))
 
 
-def markdown_table(ablation: Ablation) -> str:
-    """Percent: means with their spread, gains (Δ) over the row above and over the first row."""
-    header = ["Row", "n", *SHOWN, *(f"Δ{m} {what}" for what in ("above", "first") for m in GAINS)]
-    lines = [
-        [line.name + (" †" if line.dirty else ""), _count(line, ablation), *(_cell(line, m) for m in SHOWN), *gains]
-        for line, gains in zip(ablation.lines, _gain_cells(ablation.lines), strict=True)
-    ]
-    return table(header, lines)
+def rows_table(ablation: Ablation) -> Table:
+    """Make the table in percent: means with their spread, gains (Δ) over the row above and over the first row."""
+    columns = ["Row", "n", *SHOWN, *(f"Δ{m} {what}" for what in ("above", "first") for m in GAINS)]
+    rows = []
+    for i, row in enumerate(ablation.rows):
+        others = [ablation.rows[i - 1], ablation.rows[0]] if i else [None, None]
+        gains = [_gain_cell(row, other, metric) for other in others for metric in GAINS]
+        cells = [Cell(row.name, tag="†" if row.dirty else ""), _count(row, ablation)]
+        cells += [percent_cell(*over_seeds(row.scores[metric])) for metric in SHOWN]
+        rows.append(TableRow([*cells, *gains]))
+    return Table(f"Ablation: {ablation.title}", columns, rows, notes=_notes(ablation))
 
 
 def latex_table(ablation: Ablation) -> str:
-    """The same, with booktabs."""
-    header = ["Row", *SHOWN, *(rf"$\Delta$ {m}" for _ in range(2) for m in GAINS)]
-    first = 2 + len(SHOWN)
-    spans = [(first, "over row above"), (first + len(GAINS), "over first row")]
-    groups = " & ".join(rf"\multicolumn{{{len(GAINS)}}}{{c}}{{{text}}}" for _, text in spans)
-    rules = " ".join(rf"\cmidrule(lr){{{start}-{start + len(GAINS) - 1}}}" for start, _ in spans)
-    lines = [r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}", r"\toprule"]
-    lines += [" & " * (first - 1) + groups + r" \\", rules, " & ".join(header) + r" \\", r"\midrule"]
-    for line, gains in zip(ablation.lines, _gain_cells(ablation.lines), strict=True):
-        figures = [*(_cell(line, metric) for metric in SHOWN), *gains]
-        lines.append(" & ".join([_escaped(line.name), *map(_typeset, figures)]) + r" \\")
-    about = f"% {ablation.title}; percent; {ablation.made_from}; sample sd; gains paired by seed"
-    return "\n".join([about, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    """Render the same without the number of seeds, with booktabs."""
+    full = rows_table(ablation)
+    columns = ["Row", *SHOWN, *(f"Δ {metric}" for _ in range(2) for metric in GAINS)]
+    rows = [TableRow([row.cells[0], *row.cells[2:]]) for row in full.rows]
+    comment = f"{ablation.title}; percent; {ablation.made_from}; sample sd; gains paired by seed"
+    groups = [("over row above", len(GAINS)), ("over first row", len(GAINS))]
+    return to_latex(Table(full.title, columns, rows), comment, groups)
 
 
 def csv_table(ablation: Ablation) -> str:
-    """Everything in full precision, as fractions; an empty field where there is nothing."""
-    first, above = ablation.lines[0], None
+    """Render all figures in full precision, as fractions; an empty field where there is nothing."""
+    first, above = ablation.rows[0], None
     rows = []
-    for line in ablation.lines:
-        row: dict[str, Any] = {"row": line.name, "settings": json.dumps(dict(line.settings)), "n": len(line.scores)}
+    for row in ablation.rows:
+        found: dict[str, Value] = {"row": row.name, "settings": json.dumps(dict(row.settings)), "n": len(row.scores)}
         for metric in METRICS:
-            row |= {metric: line.mean(metric), f"{metric}_sd": line.sd(metric)}
+            found[metric], found[f"{metric}_sd"] = over_seeds(row.scores[metric])
             for what, other in (("above", above), ("first", first if above else None)):
-                found = gain(line, other, metric) if other else None
-                row[f"{metric}_over_{what}"] = found.mean if found else None
-                row[f"{metric}_over_{what}_sd"] = found.sd if found else None
-        row |= {"model": "+".join(sorted(line.models)), "threads": "+".join(map(str, sorted(line.threads)))}
-        rows.append(row)
-        above = line
-    return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+                gained = gain(row, other, metric) if other else None
+                found[f"{metric}_over_{what}"] = gained.mean if gained else None
+                found[f"{metric}_over_{what}_sd"] = gained.sd if gained else None
+        found |= {"model": "+".join(sorted(row.models)), "threads": "+".join(map(str, sorted(row.threads)))}
+        rows.append(found)
+        above = row
+    return to_csv(Table(ablation.title, [*rows[0]], value_rows([[*found.values()] for found in rows])))
 
 
-def _line(folder: Path, row: Mapping[str, Any]) -> Line:
+def _notes(ablation: Ablation) -> list[str]:
+    threads = sorted({count for row in ablation.rows for count in row.threads})
+    models = {"+".join(sorted(row.models)) for row in ablation.rows if row.models}
+    notes = [
+        "Percent, mean ± sample standard deviation over n seeds; a run's figure is the mean over its folds and trials, "
+        "weights of the last epoch. Δ: gain over the row above and over the first row, as the mean difference of runs "
+        "with the same seed, ± the standard deviation of these differences.",
+    ]
+    if threads:
+        notes.append(f"CPU threads a run: {', '.join(map(str, threads))} (the last bits depend on them).")
+    if len(models) > 1:
+        shown = "; ".join(f"{row.name}: {', '.join(sorted(row.models))}" for row in ablation.rows if row.models)
+        notes.append(f"Whose scores: {shown}.")
+    if any(row.dirty for row in ablation.rows):
+        notes.append("†: at least one run was made from a tree with uncommitted changes.")
+    return notes
+
+
+def _row(folder: Path, row: Mapping[str, Any]) -> AblationRow:
     records: dict[int, Record] = {}
     missing: dict[int, str] = {}
     for seed, place in row["runs"].items():
@@ -151,7 +177,7 @@ def _line(folder: Path, row: Mapping[str, Any]) -> Line:
         else:
             missing[int(seed)] = _why(run)
     scores = {seed: means for seed, record in records.items() if (means := record.means())}
-    return Line(
+    return AblationRow(
         name=row["name"],
         settings=row["settings"],
         values=row["values"],
@@ -170,33 +196,11 @@ def _why(run: Path) -> str:
     return f"failed: {' '.join(error.split())}"
 
 
-def _count(line: Line, ablation: Ablation) -> str:
-    asked = int(ablation.about["seeds"])
-    return str(len(line.scores)) if len(line.scores) == asked else f"{len(line.scores)} of {asked}"
+def _gain_cell(row: AblationRow, other: AblationRow | None, metric: str) -> Cell:
+    found = gain(row, other, metric) if other else None
+    return gain_cell(found.mean, found.sd) if found else gain_cell(None)
 
 
-def _cell(line: Line, metric: str) -> str:
-    return percent(line.mean(metric), line.sd(metric)) if len(line.scores) else MISSING
-
-
-def _gain_cells(lines: Sequence[Line]) -> list[list[str]]:
-    found = []
-    for i, line in enumerate(lines):
-        others = [lines[i - 1], lines[0]] if i else [None, None]
-        found.append([_gain_cell(gain(line, other, m) if other else None) for other in others for m in GAINS])
-    return found
-
-
-def _gain_cell(found: Gain | None) -> str:
-    return signed(found.mean, found.sd) if found else MISSING
-
-
-def _typeset(text: str) -> str:
-    negative = text != MISSING and text.startswith("-")
-    return ("$-$" + text[1:] if negative else text).replace("±", r"$\pm$")
-
-
-def _escaped(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text
+def _count(row: AblationRow, ablation: Ablation) -> Cell:
+    done, asked = len(row.scores), int(ablation.about["seeds"])
+    return Cell(str(done) if done == asked else f"{done} of {asked}", done)

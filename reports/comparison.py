@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.leaderboard.table import gallery_words
+from usvi_bench.core.table import Table, Value, percent_cell, value_rows
+from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.curves import series_of
 from usvi_bench.reports.groups import Group, comparable, paired, scope
-from usvi_bench.reports.page import Picture, Report, Section, Table, rounded, write
+from usvi_bench.reports.page import Picture, Report, Section, rounded, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
-from usvi_bench.reports.runs import Source
+from usvi_bench.reports.runs import RecordedRun
 from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
 from usvi_bench.reports.style import styled
 
 
-def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Path:
+def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> Path:
     """Write a report about each run, and one that compares them.
 
     Runs are compared where protocol, gallery and images are the same; the report has a section for each such set.
@@ -31,13 +32,13 @@ def compare(sources: Sequence[Source], folder: Path, with_pictures: bool) -> Pat
     Returns:
         Path of the comparison's ``report.md``.
     """
-    shown, why = may_be_shown([source.record for source in sources], with_pictures)
-    sets = comparable(sources)
-    report = Report("comparison", f"Comparison of {len(sources)} runs", [], shown, why)
-    _forget(folder, {source.name for source in sources})
-    for source in sources:
-        report_on(source, folder / source.name, with_pictures)
-        report.runs.append(_entry(source))
+    shown, why = may_be_shown([run.record for run in runs], with_pictures)
+    sets = comparable(runs)
+    report = Report("comparison", f"Comparison of {len(runs)} runs", [], shown, why)
+    _forget(folder, {run.name for run in runs})
+    for run in runs:
+        report_on(run, folder / run.name, with_pictures)
+        report.runs.append(_entry(run))
     album = Album(shown)
     report.data = {"curves": {"runs": {}}, "paired": []}
     with styled():
@@ -95,16 +96,16 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
 
 
 def _scores(name: str, groups: list[Group]) -> Table:
-    rows: list[list[str | int | float | None]] = []
+    rows: list[list[Value]] = []
     for group in groups:
         cells: list[str | None] = []
         for metric in METRICS:
-            values = [100 * value for value in group.values(metric)]
-            spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-            cells.append(f"{fmean(values):.1f}{spread}" if values else None)
+            values = group.values(metric)
+            sd = stdev(values) if len(values) > 1 else None
+            cells.append(percent_cell(fmean(values), sd).text if values else None)
         rows.append([group.label, len(group.runs), *cells])
     note = "Percent; mean ± standard deviation over n seeds (ddof 1)."
-    return Table(f"scores-{name}", "Scores", ["method", "n", *METRICS], rows, note)
+    return Table("Scores", ["method", "n", *METRICS], value_rows(rows), notes=[note], name=f"scores-{name}")
 
 
 def _differences(name: str, groups: list[Group], section: Section, report: Report) -> None:
@@ -147,7 +148,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
     if len(queries) > 1:
         note += " Folds are resampled apart although people recur in them: over several folds it is too narrow."
     columns = ["difference", "metric", "resampled", "points", "low", "high", "clear of 0"]
-    section.tables.append(Table(f"paired-{name}", "Paired differences", columns, rows, note))
+    table = Table("Paired differences", columns, value_rows(rows), words=3, notes=[note], name=f"paired-{name}")
+    section.tables.append(table)
     alt = "; ".join(
         f"{row[0]} {row[1]} {row[3]:.1f} ({row[4]:.1f} to {row[5]:.1f})" for row in rows if row[2] == "person"
     )
@@ -203,9 +205,9 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
     }
 
 
-def _entry(source: Source) -> dict[str, Any]:
-    result = source.record.result
-    found = source.record.means()
+def _entry(run: RecordedRun) -> dict[str, Any]:
+    result = run.record.result
+    found = run.record.means()
     means = {metric: found.get(metric) for metric in ("mAP", "R1")}
-    named = {"name": source.name, "label": f"{source.label} ({result.protocol})", "folder": source.name}
+    named = {"name": run.name, "label": f"{run.label} ({result.protocol})", "folder": run.name}
     return {**named, "method": result.method, "protocol": result.protocol, "seed": result.seed, **rounded(means)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.reports.bootstrap import Difference, Unit, paired_difference
-from usvi_bench.reports.runs import Source
+from usvi_bench.reports.runs import RecordedRun
 
 ALL_PAIRS_UP_TO = 5
 """Methods of which every pair is compared; of more, each is compared with the best."""
@@ -22,7 +22,7 @@ class Group:
     """Runs of one method in one configuration, a seed each."""
 
     label: str
-    runs: list[Source]
+    runs: list[RecordedRun]
 
     @property
     def seeds(self) -> list[int]:
@@ -34,19 +34,19 @@ class Group:
         return [means[metric] for run in self.runs if (means := run.record.means())]
 
     @property
-    def place(self) -> float:
-        """Mean mAP, by which groups are ordered."""
+    def mean_map(self) -> float:
+        """Mean mAP over seeds; zero without any."""
         return fmean(self.values("mAP") or [0.0])
 
 
-def comparable(sources: Sequence[Source]) -> dict[str, list[Group]]:
+def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
     """Runs that may be compared, by a name for them; in each set the methods, best mean mAP first."""
-    found: dict[tuple[Any, ...], dict[tuple[str, str], list[Source]]] = {}
-    for source in sources:
-        result = source.record.result
+    found: dict[tuple[Any, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
+    for run in recorded:
+        result = run.record.result
         kind = result.headline
         key = (result.protocol, result.dataset["fingerprint"], kind["shots"], kind["gallery"], tuple(result.folds))
-        found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(source)
+        found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(run)
     sets: dict[str, list[Group]] = {}
     for key, methods in found.items():
         names = [method for method, _ in methods]
@@ -57,7 +57,7 @@ def comparable(sources: Sequence[Source]) -> dict[str, list[Group]]:
                 raise UsageError(f"{method}, {key[0]}: seeds {seeds}: name each seed of a configuration once")
             groups.append(Group(method if names.count(method) == 1 else f"{method} ({config[:6]})", runs))
         name = key[0] if key[0] not in sets else f"{key[0]}-{len(sets) + 1}"
-        sets[name] = sorted(groups, key=lambda group: (-group.place, group.label))
+        sets[name] = sorted(groups, key=lambda group: (-group.mean_map, group.label))
     return sets
 
 

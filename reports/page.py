@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from usvi_bench.core.files import write_bytes, write_json
-from usvi_bench.leaderboard.markdown import MISSING, page, table
+from usvi_bench.core.formatting import MISSING
+from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
 from usvi_bench.reports.style import save_figure, stamp
 
 SCHEMA = 1
 DIAGNOSIS = "**Diagnosis only**: drawn with true identities; it has no influence on training or scores."
-
-Cell = str | float | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,6 @@ class Picture:
         """The caption, what it was made from, and the mark of a diagnosis."""
         foot = f"{self.foot[:1].upper()}{self.foot[1:]}." if self.foot else ""
         return " ".join(part for part in (self.caption, foot, DIAGNOSIS if self.diagnosis else "") if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of text and numbers; the note says units and what is averaged."""
-
-    name: str
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    note: str = ""
-    digits: int = 1
 
 
 @dataclass(slots=True)
@@ -109,6 +97,26 @@ def write(report: Report, folder: Path) -> Path:
     return folder / "report.md"
 
 
+def table_json(table: Table) -> dict[str, Any]:
+    """Describe a table for programs, with the numbers behind its figures."""
+    rows = [[_plain(cell) for cell in row.cells] for row in table.rows]
+    title = {"id": table.name, "title": table.title}
+    head = {"columns": list(table.columns), "words": table.words}
+    return {**title, **head, "rows": rounded(rows), "note": " ".join(table.notes)}
+
+
+def table_from_json(content: Mapping[str, Any]) -> Table:
+    """Make the table that :func:`table_json` describes."""
+    return Table(
+        title=content["title"],
+        columns=content["columns"],
+        rows=value_rows(content["rows"]),
+        words=content.get("words", 1),  # reports of older versions do not name it
+        notes=[content["note"]] if content["note"] else [],
+        name=content["id"],
+    )
+
+
 def rounded(values: Any) -> Any:
     """Numbers of any nesting as JSON takes them: 5 significant digits, None where one is not finite."""
     if isinstance(values, np.ndarray):
@@ -126,28 +134,27 @@ def _blocks(report: Report) -> Iterable[str]:
     yield f"# {report.title}"
     yield from report.summary
     if report.runs:
-        yield "\n".join(f"* [{run['label']}]({run['folder']}/report.md)" for run in report.runs if run["folder"])
+        yield bullets(f"[{run['label']}]({run['folder']}/report.md)" for run in report.runs if run["folder"])
     for section in report.sections:
         yield f"## {section.title}"
         if section.text:
             yield section.text
         for part in section.tables:
-            cells = [[_cell(value, part.digits) for value in row] for row in part.rows]
-            yield f"**{part.title}.** {part.note}".strip()
-            yield table(list(part.columns), cells)
+            yield " ".join([f"**{part.title}.**", *part.notes])
+            yield to_markdown(part)
         for picture in section.pictures:
             yield f"### {picture.title}"
             yield f"![{picture.alt}]({picture.name}.png)"
             yield picture.full_caption
     if report.notes:
         yield "## Not shown"
-        yield "\n".join(f"* {note}" for note in report.notes)
+        yield bullets(report.notes)
 
 
-def _cell(value: Cell, digits: int) -> str:
-    if value is None:
-        return MISSING
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+def _plain(cell: Cell) -> Value:
+    if cell.value is not None:
+        return cell.value
+    return None if cell.text == MISSING else cell.text
 
 
 def _json(report: Report) -> dict[str, Any]:
@@ -182,17 +189,7 @@ def _json(report: Report) -> dict[str, Any]:
             for section in report.sections
             for picture in section.pictures
         ],
-        "tables": [
-            {
-                "id": part.name,
-                "title": part.title,
-                "columns": list(part.columns),
-                "rows": rounded([list(row) for row in part.rows]),
-                "note": part.note,
-            }
-            for section in report.sections
-            for part in section.tables
-        ],
+        "tables": [table_json(table) for section in report.sections for table in section.tables],
         "images": report.images,
         "data": rounded(report.data),
     }

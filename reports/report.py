@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.formatting import MISSING, counted
+from usvi_bench.core.markdown import bullets
 from usvi_bench.core.record import Record
-from usvi_bench.leaderboard.markdown import MISSING, counted
-from usvi_bench.leaderboard.table import gallery_words
-from usvi_bench.reports.page import Report, Section, Table, write
+from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.reports.page import Report, Section, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.retrieval import retrieval
-from usvi_bench.reports.runs import Source, find_sources
+from usvi_bench.reports.run_scores import run_scores
+from usvi_bench.reports.runs import RecordedRun, find_recorded_runs
 from usvi_bench.reports.style import styled
 from usvi_bench.reports.training import training
 
@@ -32,13 +33,13 @@ def write_report(run: Path, output: Path | None = None, with_pictures: bool = Fa
     Raises:
         UsageError: no valid record in the folder.
     """
-    (source,) = find_sources([run])
-    return report_on(source, output or run / "report", with_pictures)
+    (recorded,) = find_recorded_runs([run])
+    return report_on(recorded, output or run / "report", with_pictures)
 
 
-def report_on(source: Source, folder: Path, with_pictures: bool) -> Path:
+def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     """The same of what was found already."""
-    record = source.record
+    record = run.record
     shown, why = may_be_shown([record], with_pictures)
     result = record.result
     report = Report(
@@ -49,11 +50,11 @@ def report_on(source: Source, folder: Path, with_pictures: bool) -> Path:
         pictures_why=why,
         facts=_facts(record),
     )
-    report.sections.append(Section("scores", "Scores", tables=[_scores(record)], text=_averaged(record)))
+    report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
     album = Album(shown)
     with styled():
-        training(source, report)
-        retrieval(source, report, album)
+        training(run, report)
+        retrieval(run, report, album)
         report.sections.append(_made(record))
         lost = album.write(folder)
         if lost:
@@ -72,35 +73,14 @@ def _summary(record: Record) -> Iterator[str]:
         yield f"**Incomplete**: headline trials are missing in {', '.join(f'fold {fold}' for fold in lacking)}."
 
 
-def _scores(record: Record) -> Table:
+def _conditions(record: Record) -> str:
     result = record.result
-    kinds = dict.fromkeys((score.model, score.selection) for score in result.scores)
-    chance = [100 * result.chance[metric] if metric in result.chance else None for metric in METRICS]
-    rows = [*(_score_row(record, *kind) for kind in kinds), ["chance", *chance]]
-    return Table("scores", "Scores", ["model", *METRICS], rows, "Percent.")
-
-
-def _averaged(record: Record) -> str:
-    result = record.result
-    done = record.scores()
-    folds = len({score.fold for score in done})
     kind = result.headline
     return (
-        f"Mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}; one seed, so no spread. "
         f"Protocol: {gallery_words(kind['shots'], kind['gallery'])}. Feature: {kind['feature']}. "
         f"Setting: {result.setting}. Start weights: {result.start_weights['source']}. "
         "Chance: a random ranking under the same protocol."
     )
-
-
-def _score_row(record: Record, model: str, selection: str) -> list[str | float | None]:
-    headline = record.result.headline
-    marks = ["headline"] if (model, selection) == (headline["model"], headline["selection"]) else []
-    if selection == "oracle":
-        marks.append("best epoch by test score, not a result")
-    found = record.means(model=model, selection=selection)
-    means = [100 * found[metric] if found else None for metric in METRICS]
-    return [f"{model} ({', '.join(marks)})" if marks else model, *means]
 
 
 def _facts(record: Record) -> dict[str, Any]:
@@ -134,4 +114,4 @@ def _made(record: Record) -> Section:
         facts["device"],
         f"time: {seconds}; peak memory: {memory}",
     ]
-    return Section("made", "Made by", "\n".join(f"* {line}" for line in lines))
+    return Section("made", "Made by", bullets(lines))

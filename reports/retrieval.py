@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports import causes, confusion, distances, ranking, tsne
-from usvi_bench.reports.page import Cell, Picture, Report, Section, Table
+from usvi_bench.reports.page import Picture, Report, Section
 from usvi_bench.reports.pictures import Album
 from usvi_bench.reports.ranking import Images, open_image
-from usvi_bench.reports.runs import Source
+from usvi_bench.reports.runs import RecordedRun
 
 LISTED = 500
 """Ranked lists in the JSON; of more queries, as many that are evenly spaced by average precision."""
@@ -20,21 +21,21 @@ SHOWN = 10
 """Worst queries in the table."""
 
 
-def retrieval(source: Source, report: Report, album: Album) -> None:
+def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
     """Features, ranked lists and failures of the first fold; a note where the run kept none."""
-    evaluation = source.evaluation
+    evaluation = run.evaluation
     if evaluation is None:
-        why = "only the record is here" if source.folder is None else "the run has no evaluation.npz"
+        why = "only the record is here" if run.folder is None else "the run has no evaluation.npz"
         report.notes.append(f"Features, ranked lists and failures: {why}.")
         return
     images = open_image if album.shown else None
-    foot = _test_foot(source, evaluation)
+    foot = _test_foot(run, evaluation)
     report.sections += [
         _features(evaluation, report, album, foot),
         _lists(evaluation, report, album, images, foot),
         _failures(evaluation, images, foot, report),
     ]
-    if source.record.result.dataset["synthetic"] is not None:
+    if run.record.result.dataset["synthetic"] is not None:
         _causes(evaluation, report, foot)
 
 
@@ -99,7 +100,8 @@ def _lists(evaluation: SavedEvaluation, report: Report, album: Album, images: Im
     order = ranking.by_precision(precision)
     worst = [_query_row(evaluation, row) for row in order[::-1][:SHOWN].tolist()]
     columns = ["query", "person", "camera", "AP (%)", "first place: person", "right in the first 10"]
-    section.tables.append(Table("worst", "Worst queries", columns, worst, "Lowest average precision, the worst first."))
+    notes = ["Lowest average precision, the worst first."]
+    section.tables.append(Table("Worst queries", columns, value_rows(worst), notes=notes, name="worst"))
     if len(order) > LISTED:
         order = order[np.linspace(0, len(order) - 1, LISTED).round().astype(int)]
     report.data["rankings"] = {
@@ -121,7 +123,7 @@ def _ranked(evaluation: SavedEvaluation, row: int, album: Album) -> dict[str, An
     return {"image": album.add(evaluation.query, row), "ap": float(evaluation.average_precision[row]), "ranked": ranked}
 
 
-def _query_row(evaluation: SavedEvaluation, row: int) -> list[str | float | int | None]:
+def _query_row(evaluation: SavedEvaluation, row: int) -> list[Value]:
     first = evaluation.order[row, 0]
     return [
         evaluation.query.paths[row],
@@ -142,7 +144,8 @@ def _failures(evaluation: SavedEvaluation, images: Images | None, foot: str, rep
     rows = [[pair.person, pair.other, pair.count, pair.queries] for pair in pairs[: confusion.SHOWN]]
     columns = ["person of the query", "person in first place", "queries", "of"]
     caption = confusion.confusion_caption(evaluation, pairs)
-    section.tables.append(Table("pairs", "Most confused pairs", columns, rows, "Counted over valid queries."))
+    notes = ["Counted over valid queries."]
+    section.tables.append(Table("Most confused pairs", columns, value_rows(rows), notes=notes, name="pairs"))
     if images is not None:
         figure, _ = confusion.confusion_figure(evaluation, pairs, images)
         alt = "; ".join(f"person {p.person} taken for {p.other} in {p.count} of {p.queries} queries" for p in pairs[:8])
@@ -169,14 +172,13 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
         alt = "Error at Rank-1: " + ", ".join(f"{level.level} {level.error:.0%}" for level in found)
         figure = causes.causes_figure(found)
         section.pictures.append(Picture("causes", "Error by cause", caption, alt, figure, foot, True))
-        rows: list[list[Cell]] = [
+        rows: list[list[Value]] = [
             [x.cause, x.level, x.queries, x.people, 100 * x.error, 100 * x.low, 100 * x.high, 100 * x.average_precision]
             for x in found
         ]
         columns = ["cause", "level", "queries", "people", "error at R1", "low", "high", "mAP"]
-        section.tables.append(
-            Table("causes", "Error by cause", columns, rows, "Percent; interval of 95 % over people.")
-        )
+        notes = ["Percent; interval of 95 % over people."]
+        section.tables.append(Table("Error by cause", columns, value_rows(rows), words=2, notes=notes, name="causes"))
     shared, wrong = causes.traits(evaluation, truth)
     if shared:
         caption = (
@@ -191,9 +193,9 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
     report.sections.append(section)
 
 
-def _test_foot(source: Source, evaluation: SavedEvaluation) -> str:
+def _test_foot(run: RecordedRun, evaluation: SavedEvaluation) -> str:
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
-        f"{source.words}; n = {valid} {evaluation.query.modality} queries of "
-        f"{len(np.unique(evaluation.query.identities))} people; seed {source.record.result.seed}"
+        f"{run.words}; n = {valid} {evaluation.query.modality} queries of "
+        f"{len(np.unique(evaluation.query.identities))} people; seed {run.record.result.seed}"
     )

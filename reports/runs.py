@@ -20,11 +20,11 @@ RECORD = "record.json"
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordedRun:
     """A record, and what its run kept beside it; what it did not keep is empty or None.
 
     Attributes:
-        name: unique among the sources of a report; a folder name.
+        name: unique among the runs of a report; a folder name.
         record: scores and provenance.
         folder: of the run; None where only the record is there.
     """
@@ -78,13 +78,13 @@ class Source:
         return path if path is not None and path.exists() else None
 
 
-def find_sources(paths: Sequence[Path]) -> list[Source]:
+def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
     """The runs and records that paths name: a run's folder, a record file, or a folder with any number of either.
 
     Raises:
         UsageError: nothing is at a path, it holds neither, or a file is no valid record.
     """
-    found: dict[Path, Source] = {}
+    found: dict[Path, RecordedRun] = {}
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path}: {explain_missing_path(path)}")
@@ -95,8 +95,8 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
             )
         for file in files:
             if file.resolve() not in found:
-                source = _source(file, {other.name for other in found.values()})
-                found[file.resolve()] = source
+                run = _recorded_run(file, {other.name for other in found.values()})
+                found[file.resolve()] = run
     return list(found.values())
 
 
@@ -109,7 +109,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(path.rglob(RECORD)) or sorted(path.rglob("*.json"))
 
 
-def _source(file: Path, taken: set[str]) -> Source:
+def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     record = read_record(file)
     folder = file.resolve().parent if file.name == RECORD else None
     stem = folder.name if folder is not None else file.stem
@@ -117,4 +117,4 @@ def _source(file: Path, taken: set[str]) -> Source:
     number = 2
     while name in taken:
         name, number = f"{record.result.protocol}-{stem}-{number}", number + 1
-    return Source(name, record, folder)
+    return RecordedRun(name, record, folder)

@@ -10,26 +10,26 @@ from matplotlib.figure import Figure
 from usvi_bench.reports import curves
 from usvi_bench.reports.curves import Line
 from usvi_bench.reports.page import Picture, Report, Section
-from usvi_bench.reports.runs import Source
+from usvi_bench.reports.runs import RecordedRun
 
 
-def training(source: Source, report: Report) -> None:
+def training(run: RecordedRun, report: Report) -> None:
     """Curves of the first fold; a note where nothing was trained or the journal is not there."""
-    if source.folder is None:
+    if run.folder is None:
         report.notes.append("Training curves: only the record is here; they are in the journal of the run's folder.")
         return
-    epochs = source.epochs
+    epochs = run.epochs
     if not epochs:
         report.notes.append("Training curves: nothing was trained.")
         return
     section = Section("training", "Training")
-    section.pictures = [*_curves(source, epochs)]
-    scores = [line for line in source.journal if line["kind"] == "scores" and line["fold"] == source.folds[0]]
+    section.pictures = [*_curves(run, epochs)]
+    scores = [line for line in run.journal if line["kind"] == "scores" and line["fold"] == run.folds[0]]
     if scores:
         caption = "Test scores taken during training, to watch it; no weights are chosen by them."
         alt = f"Test mAP and Rank-1 at {len(scores)} points of the training."
         figure = curves.scores_figure(scores)
-        section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(source), True))
+        section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(run), True))
     if section.pictures and not any(
         line["quality"].get(name) is not None for line in epochs for name in ("match_precision", "joint_precision")
     ):
@@ -46,11 +46,11 @@ def training(source: Source, report: Report) -> None:
     }
 
 
-def _curves(source: Source, epochs: Sequence[Line]) -> list[Picture]:
+def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
     stages = " then ".join(dict.fromkeys(line["stage"] for line in epochs))
     scope = f"{len(epochs)} epochs, {stages}; a dotted line begins a stage."
-    if len(source.folds) > 1:
-        scope += f" Fold {source.folds[0]} of {', '.join(map(str, source.folds))}."
+    if len(run.folds) > 1:
+        scope += f" Fold {run.folds[0]} of {', '.join(map(str, run.folds))}."
     last, people = epochs[-1], epochs[0]["identities"]
     shares = {name: last["outliers"][name] / last["images"][name] for name in people}
     ends = ", ".join(f"{last['clusters'][name]} {name} clusters of {people[name]} people" for name in people)
@@ -106,7 +106,7 @@ def _curves(source: Source, epochs: Sequence[Line]) -> list[Picture]:
     for name, title, caption, alt, draw, diagnosis in texts:
         figure = draw(epochs)
         if figure is not None:
-            pictures.append(Picture(name, title, f"{caption} {scope}", alt, figure, _foot(source), diagnosis))
+            pictures.append(Picture(name, title, f"{caption} {scope}", alt, figure, _foot(run), diagnosis))
     return pictures
 
 
@@ -129,7 +129,7 @@ def _clustering(epochs: Sequence[Line]) -> str:
     return text
 
 
-def _foot(source: Source) -> str:
-    images = source.epochs[0]["images"]
+def _foot(run: RecordedRun) -> str:
+    images = run.epochs[0]["images"]
     counts = " and ".join(f"{count} {name}" for name, count in sorted(images.items(), reverse=True))
-    return f"{source.words}; n = {counts} images; seed {source.record.result.seed}"
+    return f"{run.words}; n = {counts} images; seed {run.record.result.seed}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.leaderboard.markdown import MISSING
+from usvi_bench.core.formatting import MISSING
 from usvi_bench.reports.pages.page_table import PageTable, quoted
 from usvi_bench.reports.pages.sources import Sources
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from usvi_bench.leaderboard.markdown import MISSING
+from usvi_bench.core.formatting import MISSING
+from usvi_bench.core.table import markdown_table
 from usvi_bench.reports.pages.sources import Seeds, Sources
 
 BY_SEED = "by seed"
@@ -29,8 +30,7 @@ class PageTable:
 
     def markdown(self, sources: Sources) -> str:
         """Make the whole table."""
-        rule = [":--" if i == 0 or title in self.left else "--:" for i, title in enumerate(self.columns)]
-        return "\n".join(f"| {' | '.join(line)} |" for line in (self.columns, rule, *self.rows(sources)))
+        return markdown_table(self.columns, list(self.rows(sources)), left=self.left)
 
 
 def format_mean_sd(values: Seeds, sign: bool = False) -> str:

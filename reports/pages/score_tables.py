@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.leaderboard.markdown import MISSING
+from usvi_bench.core.formatting import MISSING
 from usvi_bench.reports.ablation_effects import effects
 from usvi_bench.reports.pages.page_table import BY_SEED, PageTable, format_each, format_mean_sd, quoted
 from usvi_bench.reports.pages.sources import CONTROL, PROTOCOL, Seeds, Sources
@@ -109,7 +109,7 @@ def grid_table(method: str) -> PageTable:
     """Make a table of all rows of a method's grid: number of seeds, mAP, gain over the first row."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        first, *others = sources.grid(method).lines
+        first, *others = sources.grid(method).rows
         for line in (first, *others):
             scores = line.scores["mAP"]
             gain = format_mean_sd(100 * (scores - first.scores["mAP"]).dropna(), sign=True)

@@ -14,7 +14,7 @@ import pandas as pd
 from usvi_bench.core.errors import UsageError
 from usvi_bench.leaderboard.build import load_records
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
-from usvi_bench.leaderboard.table import Row, Table, tables
+from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable, score_tables
 from usvi_bench.reports.ablation_table import Ablation, read_ablation
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -35,9 +35,9 @@ class Sources:
     folder: Path
 
     @cached_property
-    def tables(self) -> tuple[list[Table], list[Sweep]]:
+    def tables(self) -> tuple[list[ScoreTable], list[Sweep]]:
         """Those of the leaderboard."""
-        return separate_sweeps(tables(load_records(self.folder / "records")))
+        return separate_sweeps(score_tables(load_records(self.folder / "records")))
 
     def grid(self, method: str) -> Ablation:
         """Read the published grid of a method.
@@ -59,7 +59,7 @@ class Sources:
         if method == CONTROL:
             if protocol != PROTOCOL:
                 raise UsageError(f"{CONTROL}: known for {PROTOCOL} only, not for {protocol}")
-            lines = (line for line in self.grid("sclhm").lines if line.name == f"cluster contrast, {CONTROL}")
+            lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
             return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
         rows = (row for row in self._usual(protocol).rows if _is(row, method, official))
         return 100 * single(rows, f"{method}, {protocol}").values["mAP"]
@@ -93,7 +93,7 @@ class Sources:
         single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own
 
-    def _usual(self, protocol: str) -> Table:
+    def _usual(self, protocol: str) -> ScoreTable:
         key = (protocol, "shared", True)
         alike = (t for t in self.tables[0] if (t.key.protocol, t.key.setting, bool(t.key.synthetic)) == key)
         drawn = (t for t in alike if t.key.shots in (0, 1) and t.key.gallery != "official")
@@ -113,5 +113,5 @@ def single(found: Iterable[Found], what: str) -> Found:
     return every[0]
 
 
-def _is(row: Row, method: str, official: bool = False) -> bool:
+def _is(row: ScoreRow, method: str, official: bool = False) -> bool:
     return method in (row.method, row.label) and row.official == official

@@ -1,77 +1,57 @@
-"""Finished ablations as the site shows them: the tables and figures that ``run.py ablation`` wrote."""
+"""Finished ablations in the site: the tables and figures that ``run.py ablation`` wrote."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.leaderboard.markdown import MISSING
-from usvi_bench.reports.ablation_table import GRID
-from usvi_bench.reports.site.grid import Cell, Grid, Line
+from usvi_bench.core.table import Table
+from usvi_bench.reports.ablation import conditions
+from usvi_bench.reports.ablation_effects import effects_table
+from usvi_bench.reports.ablation_table import GRID, read_ablation, rows_table
 
 TABLE = "table.md"
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+"""What a finished ablation has in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class AblationPage:
-    """One finished grid.
+    """The part of a method's page on one finished ablation.
 
     Attributes:
         name: its address on the site.
         folder: where its figures are.
-        figures: by file name, without ending.
         about: sentences in Markdown: data, setting.
-        grids: the table of rows, then that of main effects if it has one.
+        tables: the table of rows, then that of main effects if it has one.
+        figures: by file name, without ending.
     """
 
     name: str
     folder: Path
     method: str
     about: str
-    grids: Sequence[Grid]
+    tables: Sequence[Table]
     figures: Sequence[str]
 
 
 def find_ablations(*folders: Path | None) -> list[AblationPage]:
-    """Ablations below the folders; where several have the same table, the first."""
+    """Find the ablations below the folders; where several have the same table, the first."""
     found: dict[str, AblationPage] = {}
     for folder in folders:
         for path in sorted(folder.rglob(TABLE)) if folder is not None else ():
-            if (path.parent / GRID).exists():
-                found.setdefault(path.read_text(encoding="utf-8"), _read(path.parent, f"ablation-{len(found)}"))
+            text = path.read_text(encoding="utf-8")
+            if (path.parent / GRID).exists() and text not in found:
+                found[text] = _read(path.parent, f"ablation-{len(found)}")
     return list(found.values())
 
 
 def _read(folder: Path, name: str) -> AblationPage:
     try:
-        method = json.loads((folder / GRID).read_text(encoding="utf-8"))["method"]
-        title, about, *blocks = (folder / TABLE).read_text(encoding="utf-8").split("\n\n")
-        title = title.removeprefix("# ")
-        around = zip(["", *blocks[:-2]], blocks[:-1], blocks[1:], strict=True)
-        grids = [_grid(title, *parts) for parts in around if parts[1].startswith("| ")]
-        if not grids:
-            raise ValueError(f"no table in {TABLE}")
-    except (ValueError, KeyError) as error:
+        ablation = read_ablation(folder)
+        tables = [table for table in (rows_table(ablation), effects_table(ablation)) if table is not None]
+        method, about = ablation.about["method"], conditions(ablation)
+    except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder}: not a finished ablation ({error}); make it again with run.py ablation") from error
-    return AblationPage(name, folder, method, about, grids, sorted(path.stem for path in folder.glob("*.svg")))
-
-
-def _grid(title: str, before: str, table: str, notes: str) -> Grid:
-    """A table, named after the heading before it if it has one of its own."""
-    header, _, *rows = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines())
-    lines = [Line([Cell(row[0].replace("\\|", "|").replace("`", "")), *map(_cell, row[1:])]) for row in rows]
-    caption = f"{title}: {before.removeprefix('## ').lower()}" if before.startswith("## ") else title
-    return Grid(caption, header, lines, notes=re.findall(r"^\* (.+)$", notes, re.MULTILINE))
-
-
-def _cell(text: str) -> Cell:
-    """``27.1 ± 1.4`` in two parts, sorted by the first."""
-    number = _NUMBER.match(text)
-    if number is None or "," in text:
-        return Cell(text or MISSING)
-    return Cell(number[0], float(number[0]), text[number.end() :].strip())
+    return AblationPage(name, folder, method, about, tables, sorted(path.stem for path in folder.glob("*.svg")))

@@ -1,122 +1,61 @@
-"""The leaderboard as the site shows it, and as JSON for programs."""
+"""The leaderboard in the site: addresses, a drawn column, and all its numbers as JSON for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from markupsafe import Markup
+
+from usvi_bench.core.formatting import over_seeds
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
-from usvi_bench.leaderboard.build import BESIDE, lacking
-from usvi_bench.leaderboard.knobs import Sweep, sweep_rows
-from usvi_bench.leaderboard.markdown import MISSING
-from usvi_bench.leaderboard.published import Published, find_published, footnote
+from usvi_bench.core.table import Cell, Link, Table
+from usvi_bench.leaderboard.board import BoardSection, lacking
+from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 from usvi_bench.leaderboard.significance import leaders
-from usvi_bench.leaderboard.table import IDENTITY_MARK, PROTOCOLS, Row, Table
-from usvi_bench.reports.site.grid import Cell, Grid, Line, Link, figure_cell, interval
 
-COLUMNS = ("Method", "n", *METRICS, "mAP ± sd", "min", "MiB", "Runs")
-REMARKS = {"untrained": "reference", "supervised": "upper bound", "": "reference"}
-
-
-def board_grid(table: Table, published: Sequence[Published]) -> Grid:
-    """One data set and protocol; on real data, with what was published beside."""
-    lead, top = leaders(table.rows), max(row.values["mAP"].max() for row in table.rows) * 1.05
-    key = table.key
-    beside = {
-        row.label: entry
-        for row in table.rows
-        if not key.synthetic and (entry := find_published(published, row.method, key.protocol, key.shots)) is not None
-    }
-    columns = list(COLUMNS)
-    if beside:
-        columns[-1:-1] = [f"published {metric}" for metric in BESIDE] + ["evidence"]
-    lines = []
-    for row in table.rows:
-        cells = _cells(row, lead, top)
-        if beside:
-            cells[-1:-1] = _beside(beside.get(row.label))
-        lines.append(Line(cells, quiet=not row.competes))
-    notes = [f"{label}: elsewhere {footnote(entry)}." for label, entry in beside.items() if footnote(entry)]
-    caption = f"{protocol_name(key.protocol, bool(key.synthetic))}: {table.title}"
-    return Grid(caption, columns, lines, notes=notes)
+DRAWN = "mAP ± sd"
+"""Heading of the drawn column, which stands after the metrics."""
+SITE_RULES = f"""\
+* {DRAWN}: the same as the mAP column, drawn on a scale from 0 to just above the highest of the table.
+* runs: a link for each seed, to the page of the run.
+* reference: chance, or the starting weights, neither of which competes.
+* Press a heading to sort by it."""
 
 
-def sweep_grid(sweep: Sweep) -> Grid:
-    """Every method at every level of a knob of synthetic people, by its mAP."""
-    lines = []
-    for line in sweep_rows(sweep):
-        rows = line.rows.values()
-        cells = [Cell(line.label, tag="†" if any(row.dirty for row in rows) else ""), Cell(str(line.seeds or MISSING))]
-        for level in sweep.levels:
-            values = line.at(level)
-            spread = float(values.std()) if len(values) > 1 else None
-            cells.append(figure_cell(float(values.mean()) if len(values) else None, spread))
-        links = [
-            Link(f"{level:g}/{seed}", run_page(record), f"{line.label}, {sweep.knob}={level:g}, seed {seed}")
-            for level, row in line.rows.items()
-            if level != sweep.base_level
-            for seed, record in zip(row.values.index, row.records, strict=False)
-        ]
-        lines.append(Line([*cells, Cell("" if links else MISSING, links=links)], quiet=not next(iter(rows)).competes))
-    columns = ["Method", "n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "Runs (level/seed)"]
-    return Grid(sweep.title.replace("`", ""), columns, lines)
+def site_address(link: Link) -> str:
+    """Find the address of a page from the root of the site; committed records are named by their file."""
+    name = link.name.removesuffix(".json")
+    return f"methods/{name}.html" if link.kind == "method" else f"runs/{name}/index.html"
 
 
-def protocol_name(protocol: str, synthetic: bool) -> str:
-    """In words where the protocol is one of the field's own; ``SYSU-MM01-like`` of synthetic people."""
-    name = PROTOCOLS.get(protocol, protocol)
-    return name.replace(",", "-like,", 1) if synthetic else name
+def drawn_table(section: BoardSection) -> Table:
+    """Add a column to the table of a section: mAP and its spread as a drawing."""
+    scores, table = section.scores, section.table
+    at = table.columns.index(METRICS[-1]) + 1
+    top = 1.05 * max(row.values["mAP"].max() for row in scores.rows)
+    rows = []
+    for row, scored in zip(table.rows, scores.rows, strict=True):
+        mean, sd = over_seeds(scored.values["mAP"])
+        drawing = "" if mean is None else interval(mean, sd, top)
+        rows.append(replace(row, cells=[*row.cells[:at], Cell(value=mean or 0.0, drawing=drawing), *row.cells[at:]]))
+    return replace(table, columns=[*table.columns[:at], DRAWN, *table.columns[at:]], rows=rows)
 
 
-def run_page(record: str) -> str:
-    """Address of the page about a committed record."""
-    return f"runs/{record.removesuffix('.json')}/index.html"
+def interval(mean: float, sd: float | None, top: float) -> Markup:
+    """Draw a dot at the mean with a bar of one standard deviation either side, on a scale from 0 to ``top``."""
+    width = 100
+    at, reach = 4 + (width - 8) * mean / top, (width - 8) * (sd or 0.0) / top
+    bar = f'<path d="M{max(at - reach, 0):.1f} 8H{min(at + reach, width):.1f}"/>' if sd else ""
+    return Markup(
+        f'<svg class="interval" viewBox="0 0 {width} 16" width="{width}" height="16" aria-hidden="true">'
+        f'<path class="scale" d="M4 8H{width - 4}"/>{bar}<circle cx="{at:.1f}" cy="8" r="3.5"/></svg>'
+    )
 
 
-def section_id(table: Table) -> str:
-    """Anchor of a table: the protocol, with what tells it from others of the same protocol."""
-    key = table.key
-    return "-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]])
-
-
-def _cells(row: Row, lead: Mapping[str, str], top: float) -> list[Cell]:
-    several = row.seeds > 1
-    means = {m: None if row.values[m].isna().all() else row.values[m].mean() for m in METRICS}
-    spreads = {m: row.values[m].std() if several else None for m in METRICS}
-    name = row.label.replace(IDENTITY_MARK, "").strip()
-    return [
-        Cell(
-            "" if row.method else name,
-            links=[Link(name, f"methods/{row.method}.html")] if row.method else (),
-            tag=" ".join([*([REMARKS[row.method]] if row.method in REMARKS else []), *(["†"] if row.dirty else [])]),
-        ),
-        Cell(str(row.seeds) if row.seeds else MISSING, row.seeds),
-        *(figure_cell(means[m], spreads[m], strong=lead.get(m) == row.label) for m in METRICS),
-        Cell(
-            value=means["mAP"] or 0.0,
-            drawing=None if means["mAP"] is None else interval(means["mAP"], spreads["mAP"], top),
-        ),
-        Cell(MISSING) if row.minutes is None else Cell(f"{row.minutes:.1f}", round(row.minutes, 4)),
-        Cell(MISSING) if row.memory is None else Cell(f"{row.memory:.0f}", round(row.memory, 2)),
-        Cell(
-            "" if row.records else MISSING,
-            links=[
-                Link(str(seed), run_page(record), f"{row.label}, seed {seed}")
-                for seed, record in zip(row.values.index, row.records, strict=False)
-            ],
-        ),
-    ]
-
-
-def _beside(entry: Published | None) -> list[Cell]:
-    if entry is None:
-        return [Cell(MISSING)] * (len(BESIDE) + 1)
-    figures = [Cell(entry.shown.metrics.get(m, MISSING), entry.shown.value(m)) for m in BESIDE]
-    return [*figures, Cell(entry.shown.evidence)]
-
-
-def board_json(tables: Sequence[Table], records: Mapping[str, Record]) -> dict[str, Any]:
+def board_json(tables: Sequence[ScoreTable], records: Mapping[str, Record]) -> dict[str, Any]:
     """All tables in full: fractions, seed by seed; and the incomplete runs."""
     return {
         "schema": 1,
@@ -134,7 +73,7 @@ def board_json(tables: Sequence[Table], records: Mapping[str, Record]) -> dict[s
     }
 
 
-def _row_json(row: Row) -> dict[str, Any]:
+def _row_json(row: ScoreRow) -> dict[str, Any]:
     values = {m: [None if v != v else round(v, 6) for v in row.values[m].tolist()] for m in METRICS}  # NaN: unknown
     return {
         "label": row.label,

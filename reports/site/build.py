@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,30 +14,21 @@ from typing import Any
 from usvi_bench.core.errors import StorageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
-from usvi_bench.leaderboard.build import REPORTS, SYNTHETIC_NOTE, lacking, load_records
-from usvi_bench.leaderboard.field import PLOT
+from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking, protocol_name
+from usvi_bench.leaderboard.build import DIRTY_RULE, PUBLISHED_RULE, REPORTS, RULES, SYNTHETIC_NOTE, load_records
+from usvi_bench.leaderboard.field import FIELD_RULES, PLOT, field_tables
 from usvi_bench.leaderboard.field_plot import draw_field
-from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps
-from usvi_bench.leaderboard.published import EVIDENCE, Published, choose, find_published, footnote, read_figures
-from usvi_bench.leaderboard.significance import BOLD_RULE
-from usvi_bench.leaderboard.table import Table, tables
+from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
+from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
 from usvi_bench.reports.report import write_report
+from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
-from usvi_bench.reports.site.board import board_grid, board_json, protocol_name, run_page, section_id, sweep_grid
-from usvi_bench.reports.site.field import describe_field, field_grids, field_json
-from usvi_bench.reports.site.find_runs import REPORT, RunSource, find_runs, read_json
-from usvi_bench.reports.site.grid import Grid
+from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
+from usvi_bench.reports.site.field import describe_field, field_json
+from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json
 from usvi_bench.reports.site.methods import MethodPage, read_methods
 from usvi_bench.reports.site.render import HERE, render
-from usvi_bench.reports.site.runs import (
-    command_of,
-    report_context,
-    report_files,
-    run_facts,
-    runs_grid,
-    score_grid,
-    settings_of,
-)
+from usvi_bench.reports.site.runs import command_of, report_context, report_files, run_facts, runs_table, settings_table
 
 PLOTLY = "plotly.min.js"
 REFUSAL = (
@@ -48,15 +39,14 @@ REFUSAL = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made from; ``boards`` are the tables that are no level of a sweep."""
+    """The content of the pages; ``sections`` show what ``scores`` holds."""
 
     records: Mapping[str, Record]
-    tables: Sequence[Table]
-    boards: Sequence[tuple[Table, Grid]]
-    sweeps: Sequence[Sweep]
+    scores: Sequence[ScoreTable]
+    sections: Sequence[BoardSection]
     published: Sequence[Published]
     methods: Sequence[MethodPage]
-    runs: Sequence[RunSource]
+    runs: Sequence[RunPage]
     ablations: Sequence[AblationPage]
 
 
@@ -68,13 +58,11 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
     """
     records = load_records(leaderboard / "records")
     published = choose(read_figures(leaderboard / "published.csv"))
-    found = tables(records)
-    whole, sweeps = separate_sweeps(found)
+    scores = score_tables(records)
     return Content(
         records=records,
-        tables=found,
-        boards=[(table, board_grid(table, published)) for table in whole],
-        sweeps=sweeps,
+        scores=scores,
+        sections=[replace(section, table=drawn_table(section)) for section in board_sections(scores, published)],
         published=published,
         methods=read_methods(),
         runs=find_runs(records, runs, leaderboard / REPORTS),
@@ -97,7 +85,7 @@ def build_site(
         say: told before every report that has to be drawn.
     """
     for run in content.runs:
-        _write(output / run.page, _run_page(run, output / run.page, with_pictures, say))
+        _write(output / run.address, _run_page(run, output / run.address, with_pictures, say))
     for name, text in _pages(content):
         _write(output / name, text)
     write_bytes(output / PLOT, draw_field(content.published))
@@ -110,43 +98,33 @@ def build_site(
 
 
 def _pages(content: Content) -> Iterator[tuple[str, str]]:
-    boards: list[dict[str, Any]] = [
-        {
-            "id": section_id(table),
-            "protocol": protocol_name(table.key.protocol, bool(table.key.synthetic)),
-            "table": table,
-            "grid": grid,
-            "sweeps": [(sweep.title, sweep_grid(sweep)) for sweep in content.sweeps if sweep.base is table],
-        }
-        for table, grid in content.boards
-    ]
+    real = [section for section in content.sections if not section.scores.key.synthetic]
+    published_rules = [PUBLISHED_RULE.format("published.html")] if real else []
     yield (
         "index.html",
         render(
             "board.html",
             "index.html",
-            real=[board for board in boards if not board["table"].key.synthetic],
-            synthetic=[board for board in boards if board["table"].key.synthetic],
+            real=real,
+            synthetic=[section for section in content.sections if section.scores.key.synthetic],
             synthetic_note=SYNTHETIC_NOTE,
-            bold_rule=BOLD_RULE,
-            incomplete=[
-                (run_page(n), n.removesuffix(".json"), lacking(r)) for n, r in content.records.items() if lacking(r)
-            ],
+            rules="\n".join([RULES, SITE_RULES, DIRTY_RULE, *published_rules]),
+            incomplete=[(run, lacks) for run in content.runs if run.committed and (lacks := lacking(run.record))],
         ),
     )
     yield "methods/index.html", render("methods.html", "methods/index.html", methods=content.methods)
     for method in content.methods:
         page = f"methods/{method.name}.html"
         yield page, render("method.html", page, method=method, **_method_context(method, content))
-    committed = [run for run in content.runs if run.committed]
-    local = [run for run in content.runs if not run.committed]
     yield (
         "runs/index.html",
         render(
             "runs.html",
             "runs/index.html",
-            committed=runs_grid("Runs of the leaderboard", committed),
-            local=runs_grid("Further runs on the machine that built this site", local),
+            committed=runs_table("Runs of the leaderboard", [run for run in content.runs if run.committed]),
+            local=runs_table(
+                "Further runs on the machine that built this site", [run for run in content.runs if not run.committed]
+            ),
         ),
     )
     yield (
@@ -156,25 +134,26 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             "published.html",
             plot=PLOT,
             words=describe_field(content.published),
-            grids_by_protocol=field_grids(content.published),
-            evidence=EVIDENCE,
+            tables=field_tables(content.published),
+            rules=FIELD_RULES,
         ),
     )
-    yield "leaderboard.json", _json(board_json(content.tables, content.records))
+    yield "leaderboard.json", _json(board_json(content.scores, content.records))
     yield "published.json", _json(field_json(content.published))
 
 
 def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
     """Its place in every table, its runs, its finished ablations, what was published of it."""
     places = []
-    for table, grid in content.boards:
-        lines = [line for line, row in zip(grid.lines, table.rows, strict=True) if row.method == method.name]
-        if lines:
-            places.append((section_id(table), Grid(grid.caption, grid.columns, lines)))
-    found = [find_published(content.published, method.name, protocol, 1) for protocol in field_grids(content.published)]
+    for section in content.sections:
+        pairs = zip(section.table.rows, section.scores.rows, strict=True)
+        rows = [row for row, scores in pairs if scores.method == method.name]
+        if rows:
+            places.append(replace(section.table, rows=rows, footnotes=()))
+    found = [find_published(content.published, method.name, protocol, 1) for protocol in PROTOCOLS]
     return {
         "places": places,
-        "runs": runs_grid("Runs", [run for run in content.runs if run.record.result.method == method.name]),
+        "runs": runs_table("Runs", [run for run in content.runs if run.record.result.method == method.name]),
         "ablations": [ablation for ablation in content.ablations if ablation.method == method.name],
         "published": [
             (e.shown, protocol_name(e.shown.protocol, synthetic=False), footnote(e)) for e in found if e is not None
@@ -182,7 +161,7 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
     }
 
 
-def _run_page(run: RunSource, page: Path, with_pictures: bool, say: Callable[[str], None]) -> str:
+def _run_page(run: RunPage, page: Path, with_pictures: bool, say: Callable[[str], None]) -> str:
     """The page of a run; its figures are put beside it."""
     synthetic = run.record.result.dataset["synthetic"] is not None
     pictures = synthetic or with_pictures
@@ -193,21 +172,21 @@ def _run_page(run: RunSource, page: Path, with_pictures: bool, say: Callable[[st
                 _copy(folder / name, page.parent / name)
     return render(
         "run.html",
-        run.page,
+        run.address,
         run=run,
         record=run.record,
         synthetic=synthetic,
         refusal="" if pictures else REFUSAL,
         facts=run_facts(run.record),
-        scores=score_grid(run.record),
-        settings=settings_of(run.record),
+        scores=run_scores(run.record),
+        settings=settings_table(run.record),
         command=command_of(run.record),
         report=None if report is None else report_context(report, pictures),
     )
 
 
 def _report(
-    run: RunSource, place: Path, pictures: bool, say: Callable[[str], None]
+    run: RunPage, place: Path, pictures: bool, say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any] | None]:
     """The run's report and its folder.
 

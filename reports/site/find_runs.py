@@ -15,8 +15,8 @@ REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
-class RunSource:
-    """A run that gets a page.
+class RunPage:
+    """A page about a run, and what it is made from.
 
     Attributes:
         name: its address on the site, for example ``sysu_all/adca-seed0``.
@@ -33,7 +33,8 @@ class RunSource:
     report: Path | None
 
     @property
-    def page(self) -> str:
+    def address(self) -> str:
+        """Relative to the root of the site."""
         return f"runs/{self.name}/index.html"
 
     @property
@@ -42,7 +43,7 @@ class RunSource:
         return self.report is not None or self.folder is not None
 
 
-def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -> list[RunSource]:
+def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -> list[RunPage]:
     """The leaderboard's runs, then those of ``runs`` that it does not have, both by name.
 
     A run folder belongs to a record that has the very same result: settings, data, seed and every score.
@@ -58,11 +59,11 @@ def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -
         name = file.removesuffix(".json")
         folder = folders.pop(_identity(record), (None, record))[0]
         report = next((at for at in (_made(folder), reports / name) if at and (at / REPORT).exists()), None)
-        found.append(RunSource(name, record, file, folder, report))
+        found.append(RunPage(name, record, file, folder, report))
     for path, record in sorted(folders.values(), key=lambda pair: pair[0].as_posix()):
         place = path.relative_to(runs or path).as_posix().replace("/", "-")
         report = _made(path) if (path / "report" / REPORT).exists() else None
-        found.append(RunSource(f"local/{place}", record, None, path, report))
+        found.append(RunPage(f"local/{place}", record, None, path, report))
     return found
 
 

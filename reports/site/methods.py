@@ -14,6 +14,7 @@ from typing import Any
 
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
+from usvi_bench.core.table import Table, value_rows
 from usvi_bench.engine.load_config import read_file
 
 _LABELLED = re.compile(r"(?:^|(?<=\s))\*\*([A-Z][^*]+)\*\*")
@@ -31,7 +32,7 @@ class MethodPage:
         idea: what it does, in Markdown.
         remarks: by their headings: what it differs from, what is known publicly, what is our reconstruction.
         details: its section of the documentation, in Markdown; may be empty.
-        grid: rows of its ablation and the settings of each; may be empty.
+        grid: rows of its ablation and the settings of each; None where it has none.
     """
 
     name: str
@@ -41,7 +42,7 @@ class MethodPage:
     idea: str
     remarks: Mapping[str, str]
     details: str
-    grid: Mapping[str, str]
+    grid: Table | None
     uses_identities: bool
 
     @property
@@ -141,11 +142,12 @@ def _words(heading: str) -> set[str]:
     return set(re.findall(r"[\w-]+", heading.casefold()))
 
 
-def _grid(path: Path) -> dict[str, str]:
-    rows = read_file(path)["rows"] if path.exists() else {}
-    return {
-        name: " ".join(_word(*item) for item in flatten(row).items()) or "(as configured)" for name, row in rows.items()
-    }
+def _grid(path: Path) -> Table | None:
+    if not path.exists():
+        return None
+    words = {n: " ".join(_word(*item) for item in flatten(row).items()) for n, row in read_file(path)["rows"].items()}
+    rows = value_rows([[name, f"`{settings}`" if settings else "(as configured)"] for name, settings in words.items()])
+    return Table("Rows of the ablation grid and their settings", ["Row", "Settings"], rows, words=2)
 
 
 def _word(name: str, value: Any) -> str:

@@ -9,9 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+from usvi_bench.reports.site.board import site_address
 
 HERE = Path(__file__).resolve().parent
+_CODE = re.compile(r"`([^`]+)`")
 _ADDRESS = re.compile(r'(?<![">=])(https?://[^\s<>()]*[^\s<>().,;])')
 
 
@@ -37,7 +40,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(markdown=markdown, sentence=sentence, full_stop=full_stop)
+    environment.filters.update(markdown=markdown, sentence=sentence, words=words, full_stop=full_stop)
+    environment.filters.update(address=site_address)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return environment
 
@@ -56,6 +60,11 @@ def markdown(text: str, demote: int = 0) -> Markup:
 def sentence(text: str) -> Markup:
     """Markdown without paragraphs around it."""
     return Markup(_link(_markdown().renderInline(text)))
+
+
+def words(text: str) -> Markup:
+    """Render words of a table, in which backticks enclose code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def full_stop(words: str) -> str:

@@ -8,17 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.record import Record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
+from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell, value_rows
 from usvi_bench.engine.experiment import Experiment
-from usvi_bench.leaderboard.build import lacking
-from usvi_bench.leaderboard.markdown import MISSING, counted
-from usvi_bench.leaderboard.table import gallery_words
-from usvi_bench.reports.site.board import protocol_name
-from usvi_bench.reports.site.find_runs import RunSource
-from usvi_bench.reports.site.grid import Cell, Grid, Line, Link, figure_cell
+from usvi_bench.leaderboard.board import lacking, protocol_name
+from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.reports.page import table_from_json
+from usvi_bench.reports.site.find_runs import RunPage
 
 IN_RECORD = ("scores", "made")
 """Sections of a report that say what the page shows of the record anyway."""
@@ -57,58 +56,32 @@ def command_of(record: Record) -> str:
     return shlex.join(["python", "run.py", *experiment.words()])
 
 
-def score_grid(record: Record) -> Grid:
-    """Every kind of score of the run, mean over folds and trials; chance last."""
-    result = record.result
-    lines = []
-    for model, selection in dict.fromkeys((score.model, score.selection) for score in result.scores):
-        found = record.means(model=model, selection=selection)
-        if not found:
-            continue
-        head = (model, selection) == (result.headline["model"], result.headline["selection"])
-        tag = "headline" if head else "best epoch by test score, no result" if selection == "oracle" else ""
-        means = [figure_cell(found[metric]) for metric in METRICS]
-        lines.append(Line([Cell(model, tag=tag), *means], quiet=not head))
-    lines.append(Line([Cell("chance"), *(figure_cell(result.chance.get(metric)) for metric in METRICS)], quiet=True))
-    done = record.scores()
-    folds = len({score.fold for score in done})
-    note = f"Percent; mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}. One seed, hence no spread."
-    return Grid(
-        "Scores", ["Model", *METRICS], lines, notes=[note, *(f"Incomplete: {text}." for text in lacking(record))]
-    )
+def settings_table(record: Record) -> Table:
+    """List the resolved configuration, flat."""
+    settings = sorted((f"`{name}`", f"`{value}`") for name, value in flatten(record.result.config).items())
+    return Table("All settings", ["Setting", "Value"], value_rows(settings), words=2)
 
 
-def settings_of(record: Record) -> list[tuple[str, str]]:
-    """The resolved configuration, flat."""
-    return sorted((name, str(value)) for name, value in flatten(record.result.config).items())
+def runs_table(title: str, runs: Sequence[RunPage]) -> Table:
+    """List runs, each with its headline scores."""
+    columns = ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "minutes", "Report"]
+    return Table(title, columns, [_run_row(run) for run in runs], words=3)
 
 
-def runs_grid(caption: str, runs: Sequence[RunSource]) -> Grid:
-    """A line a run, with its headline scores."""
-    return Grid(
-        caption,
-        ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "min", "Report"],
-        [_run_line(run) for run in runs],
-        words=3,
-    )
-
-
-def _run_line(run: RunSource) -> Line:
+def _run_row(run: RunPage) -> TableRow:
     result, means = run.record.result, run.record.means()
     minutes = sum(run.record.provenance["seconds"].values()) / 60
-    name = run.name.removeprefix("local/")
-    return Line(
-        [
-            Cell(links=[Link(name, run.page)], tag="incomplete" if lacking(run.record) else ""),
-            Cell(links=[Link(result.method, f"methods/{result.method}.html")]),
-            Cell(result.protocol),
-            Cell(str(result.seed), result.seed),
-            *(figure_cell(means.get(m)) for m in ("R1", "mAP", "mINP")),
-            Cell(f"{minutes:.1f}", round(minutes, 4)),
-            Cell("yes" if run.has_report else MISSING, float(run.has_report)),
-        ],
-        quiet=result.uses_identities or result.method == "untrained",
-    )
+    name = Link(run.name.removeprefix("local/"), "run", run.name)
+    cells = [
+        Cell([name], tag="(incomplete)" if lacking(run.record) else ""),
+        Cell([Link(result.method, "method", result.method)]),
+        Cell(result.protocol),
+        value_cell(result.seed),
+        *(percent_cell(means.get(metric)) for metric in ("R1", "mAP", "mINP")),
+        value_cell(minutes),
+        Cell("yes" if run.has_report else MISSING, int(run.has_report)),
+    ]
+    return TableRow(cells, quiet=result.uses_identities or result.method == "untrained")
 
 
 def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
@@ -119,7 +92,7 @@ def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
         pictures: whether pictures of people may be shown; without, their addresses are left out.
     """
     figures = {figure["id"]: figure for figure in report["figures"]}
-    grids = {table["id"]: _report_grid(table) for table in report["tables"]}
+    tables = {table["id"]: table_from_json(table) for table in report["tables"]}
     data = {name: report["data"][name] for name in EXPLORED if report["data"].get(name)}
     images = [{**image, "picture": image["picture"] if pictures else None} for image in report["images"]]
     return {
@@ -130,27 +103,13 @@ def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
             {
                 **section,
                 "figures": [figures[name] for name in section["figures"]],
-                "tables": [grids[name] for name in section["tables"]],
+                "tables": [tables[name] for name in section["tables"]],
             }
             for section in report["sections"]
             if section["id"] not in IN_RECORD
         ],
         "explored": {**data, "images": images} if data else {},
     }
-
-
-def _report_grid(table: Mapping[str, Any]) -> Grid:
-    form = ".1f" if table["note"].startswith("Percent") else ".3g"
-    lines = [Line([_cell(value, form) for value in row]) for row in table["rows"]]
-    return Grid(table["title"], table["columns"], lines, notes=[table["note"]] if table["note"] else [])
-
-
-def _cell(value: object, form: str) -> Cell:
-    if value is None:
-        return Cell(MISSING)
-    if isinstance(value, float):
-        return Cell(f"{value:{form}}", value)
-    return Cell(str(value), value if isinstance(value, int) else None)
 
 
 def report_files(report: Mapping[str, Any], pictures: bool) -> list[Path]:

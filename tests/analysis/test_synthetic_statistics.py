@@ -97,8 +97,8 @@ def test_correlation_inside_the_outline() -> None:
     [(100, 10, "ok"), (104.9, 14.9, "ok"), (106, 10, "mean +0.60 sd"), (100, 5, "spread x0.50")],
 )
 def test_verdict(ours: float, spread: float, verdict: str) -> None:
-    assert statistics.Row("c", "torso", 100, 10, ours, spread).verdict == verdict
-    assert statistics.Row("c", "crop mean", 100, 10, ours, spread).verdict == ""
+    assert statistics.CropFigure("c", "torso", 100, 10, ours, spread).verdict == verdict
+    assert statistics.CropFigure("c", "crop mean", 100, 10, ours, spread).verdict == ""
 
 
 def test_correlation_across_people_is_of_their_means() -> None:

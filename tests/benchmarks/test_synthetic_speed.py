@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from usvi_bench.benchmarks.synthetic_speed import Speed, measure, rows
+from usvi_bench.benchmarks.synthetic_speed import Speed, measure, rate_cells
 from usvi_bench.core.errors import UsageError
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -19,7 +19,7 @@ def test_a_sample_gives_a_rate_and_sizes_follow_from_it() -> None:
 def test_projection_is_start_and_images_over_rate() -> None:
     speed = Speed("sysu", 288, 100, rate=10.0, start=3.0)
     assert speed.seconds("full") == pytest.approx(3 + 44745 / 10)
-    assert rows([speed])[0][-1] == "4478"
+    assert rate_cells([speed])[0][-1] == "4478"
 
 
 def test_one_batch_is_no_rate() -> None:

@@ -15,7 +15,7 @@ from usvi_bench.benchmarks import reference_loop, training
 from usvi_bench.benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_flops
 from usvi_bench.benchmarks.methods import PARENT
 from usvi_bench.benchmarks.reference_loop import Pictures, SampleMemory, Size
-from usvi_bench.benchmarks.training import HEADER, Watch, beside, rows, warm_seconds
+from usvi_bench.benchmarks.training import HEADER, Watch, beside, speed_cells, warm_seconds
 from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.datasets.base import ImageTable
@@ -106,6 +106,6 @@ def test_the_loop_s_first_epoch_is_not_measured_either(
 def test_a_row_of_the_table_has_a_cell_a_column() -> None:
     seconds = {"embed": 1.0, "cluster": 1.0, "train": 2.0}
     figures = {"step_s": 0.5, "images_per_s": 64.0, "epoch_s": seconds, "evaluate_s": 1.0}
-    (cells,) = rows({"pgm": {**figures, "peak_memory_mib": 100.0, "tflop_per_s": 0.01}})
+    (cells,) = speed_cells({"pgm": {**figures, "peak_memory_mib": 100.0, "tflop_per_s": 0.01}})
     assert len(cells) == len(HEADER)
     assert cells[:7] == ["`pgm`", "500", "2.00", "64", "25%", "25%", "50%"]

@@ -21,8 +21,8 @@ from usvi_bench.core.record import Record, write_record
 from usvi_bench.leaderboard.__main__ import main
 from usvi_bench.leaderboard.build import EMPTY, FOLDER, NO_REAL, REAL, SYNTHETIC, build, load_records
 from usvi_bench.leaderboard.published import choose
+from usvi_bench.leaderboard.score_table import score_rows
 from usvi_bench.leaderboard.significance import leaders
-from usvi_bench.leaderboard.table import table_rows
 
 
 def page(*records: Record) -> str:
@@ -272,7 +272,7 @@ SAMPLES = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)), min_size=3
 def test_leader_agrees_with_the_paired_test_of_scipy(pairs: list[tuple[int, int]]) -> None:
     first, second = ([value / 100 for value in values] for values in zip(*pairs, strict=True))
     records = {f"{r.result.method}{r.result.seed}": r for r in seeds("one", first) + seeds("two", second)}
-    found = leaders(table_rows(records)).get("R1")
+    found = leaders(score_rows(records)).get("R1")
     gaps = {a - b for a, b in pairs}
     if len(gaps) == 1:
         assert found is None

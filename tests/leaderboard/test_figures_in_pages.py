@@ -110,7 +110,7 @@ def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores
 
 def control() -> Seeds:
     """The first stage trained as long again, without ties: the first row of SCLHM's grid."""
-    line = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").lines[0]
+    line = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").rows[0]
     return {int(seed): 100 * value for seed, value in line.scores["mAP"].items()}
 
 

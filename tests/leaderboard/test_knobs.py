@@ -10,7 +10,7 @@ from tests.leaderboard.records import make_record
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.build import FOLDER, build, load_records
 from usvi_bench.leaderboard.knobs import separate_sweeps
-from usvi_bench.leaderboard.table import tables
+from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 SPEC = {"size": "small", "seed": 0, "height": 128, "device": "cpu", "mismatch": 0.0, "pose": 1.0}
@@ -77,12 +77,12 @@ def test_only_one_knob_may_differ() -> None:
         make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), protocol="sysu_indoor"),
         make_record("pgm", 0, [0.1], real=True),
     ]
-    whole, sweeps = separate_sweeps(tables(records(*base_level(), *apart)))
+    whole, sweeps = separate_sweeps(score_tables(records(*base_level(), *apart)))
     assert len(whole) == 8
     assert not sweeps
 
     whole, sweeps = separate_sweeps(
-        tables(records(*base_level(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5))))
+        score_tables(records(*base_level(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5))))
     )
     assert len(whole) == 1
     assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
@@ -91,21 +91,21 @@ def test_only_one_knob_may_differ() -> None:
 def test_people_with_several_knobs_turned_stand_for_themselves() -> None:
     strays = [{"mismatch": 0.5}, {"mismatch": 1.0}, {"mismatch": 0.5, "pose": 0.0}, {"mismatch": 0.5, "pose": 0.5}]
     made = records(*base_level(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
-    whole, sweeps = separate_sweeps(tables(made))
+    whole, sweeps = separate_sweeps(score_tables(made))
     assert [table.description for table in whole] == [people(**x)["description"] for x in ({}, strays[2], strays[3])]
     assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0])]
 
 
 def test_the_default_people_are_the_base_however_few_runs_they_have() -> None:
     turned = [make_record(method, 0, dataset=people(mismatch=1.0)) for method in ("hil", "pgm", "dmic")]
-    (whole,), (sweep,) = separate_sweeps(tables(records(*turned, make_record("pgm", 0, dataset=people()))))
+    (whole,), (sweep,) = separate_sweeps(score_tables(records(*turned, make_record("pgm", 0, dataset=people()))))
     assert whole.description == people()["description"]
     assert (sweep.base_level, list(sweep.levels)) == (0, [0, 1.0])
 
 
 def test_people_without_their_base_stand_for_themselves() -> None:
     turned = [make_record("pgm", 0, dataset=people(mismatch=level)) for level in (0.5, 1.0)]
-    whole, sweeps = separate_sweeps(tables(records(*turned)))
+    whole, sweeps = separate_sweeps(score_tables(records(*turned)))
     assert len(whole) == 2
     assert not sweeps
 
@@ -136,7 +136,7 @@ def test_people_described_otherwise_stand_for_themselves() -> None:
         ({"generator_version": 1}, {}),
     ):
         other = {**people(), "fingerprint": "other", "synthetic": synthetic, "knobs": knobs}
-        whole, sweeps = separate_sweeps(tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
+        whole, sweeps = separate_sweeps(score_tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
         assert len(whole) == 2
         assert not sweeps
 

@@ -13,9 +13,10 @@ import pytest
 from tests.leaderboard.records import make_record
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import write_record
-from usvi_bench.reports.ablation import publish_ablation, sweeps, write_ablation
+from usvi_bench.core.table import to_markdown
+from usvi_bench.reports.ablation import publish_ablation, sensitivities, write_ablation
 from usvi_bench.reports.ablation_effects import effects, effects_table
-from usvi_bench.reports.ablation_table import gain, markdown_table, read_ablation
+from usvi_bench.reports.ablation_table import gain, read_ablation, rows_table
 
 SCORES: dict[str, dict[int, float]] = {
     "base_100%": {0: 0.20, 1: 0.24, 2: 0.22},
@@ -58,23 +59,23 @@ def per_seed(name: str, offset: float = 0.005) -> dict[int, float]:
 
 
 def test_means_and_gains_are_those_of_equal_seeds(folder: Path) -> None:
-    lines = {line.name: line for line in read_ablation(folder).lines}
+    rows = {row.name: row for row in read_ablation(folder).rows}
     full, part = per_seed("full"), per_seed("+ part")
-    assert lines["full"].mean("R1") == pytest.approx(statistics.mean(full.values()))
-    assert lines["full"].sd("R1") == pytest.approx(statistics.stdev(full.values()))
-    assert lines["tau 0.1"].sd("R1") is None
+    assert rows["full"].mean("R1") == pytest.approx(statistics.mean(full.values()))
+    assert rows["full"].sd("R1") == pytest.approx(statistics.stdev(full.values()))
+    assert rows["tau 0.1"].sd("R1") is None
     differences = [full[seed] - part[seed] for seed in (0, 1)]
-    found = gain(lines["full"], lines["+ part"], "R1")
+    found = gain(rows["full"], rows["+ part"], "R1")
     assert found is not None
     assert found.seeds == 2
     assert found.mean == pytest.approx(statistics.mean(differences))
     assert found.sd == pytest.approx(statistics.stdev(differences))
-    assert gain(lines["full"], lines["lost"], "R1") is None
+    assert gain(rows["full"], rows["lost"], "R1") is None
 
 
 def test_the_page_shows_all_rows_and_says_what_is_missing(folder: Path) -> None:
     text = write_ablation(folder).read_text()
-    assert markdown_table(read_ablation(folder)) in text
+    assert to_markdown(rows_table(read_ablation(folder))) in text
     rows = [line.split(" | ") for line in text.partition("## ")[0].splitlines() if line.startswith("| ")]
     assert [row[0].removeprefix("| ") for row in rows[2:]] == list(SCORES)
     assert [row[1] for row in rows[2:]] == ["3", "2 of 3", "0 of 3", "3", "1 of 3", "1 of 3"]
@@ -102,15 +103,15 @@ def test_latex_and_csv_hold_the_same(folder: Path) -> None:
 
 def naive_effects(folder: Path, metric: str) -> dict[tuple[str, Any, Any], tuple[int, dict[int, float]]]:
     """By setting, value of the method and other value: pairs of rows, and gain by seed."""
-    lines = read_ablation(folder).lines
+    rows = read_ablation(folder).rows
     usual = {"method.part": True, "method.tau": 0.3}
     found: dict[tuple[str, Any, Any], list[dict[int, float]]] = {}
-    for line in lines:
-        for other in lines:
+    for row in rows:
+        for other in rows:
             for key, rest in (("method.part", "method.tau"), ("method.tau", "method.part")):
-                here, there = line.values[key], other.values[key]
-                if here == usual[key] != there and line.values[rest] == other.values[rest]:
-                    ours, theirs = line.scores[metric].to_dict(), other.scores[metric].to_dict()
+                here, there = row.values[key], other.values[key]
+                if here == usual[key] != there and row.values[rest] == other.values[rest]:
+                    ours, theirs = row.scores[metric].to_dict(), other.scores[metric].to_dict()
                     difference = {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
                     if ours and theirs:
                         found.setdefault((key, here, there), []).append(difference)
@@ -139,16 +140,18 @@ def test_main_effects_are_on_the_page_where_there_are_any(folder: Path) -> None:
     about = json.loads((folder / "grid.json").read_text())
     again = {**about["rows"][3], "name": "full once more"}
     (folder / "grid.json").write_text(json.dumps({**about, "rows": [*about["rows"], again]}))
-    assert effects_table(read_ablation(folder)) in text, "rows of the same settings count once"
+    effects_again = effects_table(read_ablation(folder))
+    assert effects_again is not None
+    assert to_markdown(effects_again) in text, "rows of the same settings count once"
     (folder / "grid.json").write_text(json.dumps(about))
     (folder / "jobs/4-0/record.json").unlink()  # one pair of rows is left for either setting
     assert "One setting at a time" not in write_ablation(folder).read_text()
 
 
 def test_a_sweep_is_one_number_with_all_else_equal(folder: Path) -> None:
-    (found,) = sweeps(read_ablation(folder))
+    (found,) = sensitivities(read_ablation(folder))
     assert found.setting == "method.tau"
-    assert {value: line.name for value, line in found.points.items()} == {0.1: "tau 0.1", 0.3: "full", 0.9: "tau 0.9"}
+    assert {value: row.name for value, row in found.points.items()} == {0.1: "tau 0.1", 0.3: "full", 0.9: "tau 0.9"}
 
 
 def test_figures_are_png_and_svg_and_the_same_each_time(folder: Path) -> None:

@@ -17,7 +17,7 @@ from usvi_bench.core.record import write_record
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.query_file import save_query_scores
 from usvi_bench.reports.groups import comparable, paired
-from usvi_bench.reports.runs import Source, find_sources
+from usvi_bench.reports.runs import RecordedRun, find_recorded_runs
 from usvi_bench.reports.side_by_side import overlay_figure
 
 
@@ -83,11 +83,11 @@ def test_old_runs_without_query_scores_are_named(runs: Path, tmp_path: Path) -> 
 
 
 def test_only_runs_of_one_protocol_and_data_set_are_compared(runs: Path) -> None:
-    first, *_, last = find_sources([runs])
+    first, *_, last = find_recorded_runs([runs])
     other = replace(last.record, result=replace(last.record.result, protocol="sysu_indoor"))
     data = {**last.record.result.dataset, "fingerprint": "0" * 16}
     moved = replace(last.record, result=replace(last.record.result, dataset=data))  # type: ignore[arg-type]
-    sets = comparable([first, last, Source("b", other, None), Source("c", moved, None)])
+    sets = comparable([first, last, RecordedRun("b", other, None), RecordedRun("c", moved, None)])
     assert {name: [g.label for g in groups] for name, groups in sets.items()} == {
         "sysu_all": ["sclhm", "adca"],
         "sysu_indoor": ["sclhm"],
@@ -96,27 +96,27 @@ def test_only_runs_of_one_protocol_and_data_set_are_compared(runs: Path) -> None
 
 
 def test_two_settings_of_a_method_are_two_rows_and_a_seed_is_named_once(runs: Path) -> None:
-    first, second, _ = find_sources([runs])
+    first, second, _ = find_recorded_runs([runs])
     changed = replace(second.record, result=replace(second.record.result, config_hash="0123456789"))
-    (groups,) = comparable([first, Source("other", changed, None)]).values()
+    (groups,) = comparable([first, RecordedRun("other", changed, None)]).values()
     assert {group.label for group in groups} == {"adca (a)", "adca (012345)"}
     with pytest.raises(UsageError, match="name each seed of a configuration once"):
-        comparable([first, Source("again", first.record, None)])
+        comparable([first, RecordedRun("again", first.record, None)])
 
 
 def test_many_methods_are_compared_with_the_best_only(runs: Path) -> None:
-    source = find_sources([runs / "sclhm-seed0"])[0]
+    source = find_recorded_runs([runs / "sclhm-seed0"])[0]
     several = []
     for number in range(7):
         result = replace(source.record.result, method=f"m{number}", config_hash=str(number))
-        several.append(Source(f"m{number}", replace(source.record, result=result), source.folder))
+        several.append(RecordedRun(f"m{number}", replace(source.record, result=result), source.folder))
     (groups,) = comparable(several).values()
     assert {better.label for _, better, *_ in paired(groups)} == {"m0"}
     assert len({worse.label for worse, *_ in paired(groups)}) == 6
 
 
 def test_curves_are_means_over_seeds(runs: Path) -> None:
-    (groups,) = comparable(find_sources([runs])).values()
+    (groups,) = comparable(find_recorded_runs([runs])).values()
     figure = overlay_figure(groups)
     clusters = figure.axes[0]
     lines = {line.get_label(): line for line in clusters.get_lines()}

@@ -13,8 +13,9 @@ from PIL import Image
 from tests.reports.fake_run import make_run
 from usvi_bench.cli.report import main
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.table import to_markdown
 from usvi_bench.protocols.evaluation_file import load_evaluation
-from usvi_bench.reports.page import DIAGNOSIS
+from usvi_bench.reports.page import DIAGNOSIS, table_from_json, table_json
 from usvi_bench.reports.report import write_report
 
 FIGURES = [
@@ -79,6 +80,17 @@ def test_the_table_shows_student_teacher_oracle_and_chance(run: Path) -> None:
     assert rows["teacher"] == "50.0 | 50.1 | 50.2 | 50.3 | 50.4 | 50.5"
     assert rows["student (best epoch by test score, not a result)"].startswith("60.0")
     assert rows["chance"].startswith("5.0")
+
+
+def test_the_tables_of_the_json_are_those_of_the_page(run: Path) -> None:
+    content = json.loads((run / "report" / "report.json").read_text())
+    assert {"scores", "worst", "pairs"} <= {table["id"] for table in content["tables"]}
+    for table in content["tables"]:
+        again = table_from_json(table)
+        assert to_markdown(again) in read(run), table["id"]
+        assert table_json(again) == table
+    (older,) = ({name: value for name, value in table.items() if name != "words"} for table in content["tables"][:1])
+    assert table_from_json(older).words == 1
 
 
 def test_the_page_says_what_was_run(run: Path) -> None:

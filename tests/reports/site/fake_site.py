@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from tests.leaderboard.records import make_record
+from usvi_bench.core.files import write_json
 from usvi_bench.core.record import Record, write_record
+from usvi_bench.reports.ablation import write_ablation
 
 HEADER = "method,venue,year,setting,uses_camera_labels,protocol,rank1,rank10,rank20,mAP,mINP,evidence,source"
 PUBLISHED = [
@@ -141,18 +143,25 @@ def report_content(images: list[dict[str, Any]], shown: bool) -> dict[str, Any]:
     }
 
 
+GRID: dict[str, tuple[dict[str, bool], list[float]]] = {
+    "baseline": ({"method.hml": False, "method.amu": False}, [0.200, 0.220]),
+    "+ AMU": ({"method.hml": False}, [0.226, 0.242]),
+    "+ HML": ({"method.amu": False}, [0.231, 0.255]),
+    "SCLHM": ({}, [0.257, 0.277]),
+}
+"""Rows of an ablation: what each changes, and R1 by seed; mAP is 0.004 higher."""
+
+
 def make_ablation(folder: Path) -> None:
-    """A finished grid of two rows."""
-    folder.mkdir(parents=True)
-    (folder / "grid.json").write_text(json.dumps({"method": "sclhm", "protocol": "sysu_all", "rows": []}))
-    (folder / "table.md").write_text(
-        "# Ablation: sclhm on sysu_all\n\nData: made up.\n\n"
-        "| Row | n | mAP | ΔmAP above |\n| :-- | --: | --: | --: |\n"
-        "| baseline | 2 | 20.0 ± 1.0 | - |\n| SCLHM | 2 | 27.1 ± 1.4 | +7.1 ± 0.3 |\n\n"
-        "* Percent.\n\n## One setting at a time\n\n"
-        "| Setting | pairs | n | ΔmAP | ΔmAP by seed |\n| :-- | --: | --: | --: | --: |\n"
-        "| `method.hml` True, not False | 2 | 2 | +3.3 ± 0.2 | +3.1, +3.5 |\n\n"
-        "* Main effects.\n\n## All rows\n\n![All rows](rows.png)\n"
-    )
-    (folder / "rows.svg").write_text(FIGURE)
-    Image.new("RGB", (9, 6), "white").save(folder / "rows.png")
+    """A finished grid of four rows: two settings in all combinations."""
+    rows = []
+    for i, (name, (settings, scores)) in enumerate(GRID.items()):
+        runs = {str(seed): f"jobs/{i}-{seed}" for seed in range(len(scores))}
+        values = {"method.hml": True, "method.amu": True, **settings}
+        rows.append({"name": name, "settings": settings, "values": values, "runs": runs})
+        for seed, score in enumerate(scores):
+            record = make_record("sclhm", seed, [score], provenance={"ablation": f"sclhm-sysu_all: {name}"})
+            write_record(folder / runs[str(seed)] / "record.json", record)
+    about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": {}, "seeds": 2}
+    write_json(folder / "grid.json", {**about, "data": "made-up people (small)", "rows": rows})
+    write_ablation(folder)

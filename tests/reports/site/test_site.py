@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -19,8 +20,15 @@ from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds
 from usvi_bench.cli.site import main
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.table import to_markdown
+from usvi_bench.leaderboard.board import board_sections
+from usvi_bench.leaderboard.build import build as build_page
+from usvi_bench.leaderboard.build import load_records
+from usvi_bench.leaderboard.field import build_field, field_tables
 from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import choose, read_figures
+from usvi_bench.leaderboard.score_table import score_tables
+from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.field import describe_field
 from usvi_bench.reports.site.find_runs import read_json
 from usvi_bench.reports.site.methods import read_methods
@@ -133,6 +141,44 @@ def test_the_board_names_leads_references_and_incomplete_runs(made: Made) -> Non
     assert list(content["incomplete"]) == ["sysu_all/pgm-seed0.json"]
 
 
+def rows_of(page: Path) -> list[list[str]]:
+    """Words of every body row of a page, cell by cell."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page.read_text(), re.DOTALL)
+    cells = [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows
+    ]
+    return [[html.unescape(" ".join(cell.split())) for cell in row] for row in cells if row]
+
+
+def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Made) -> None:
+    """The site draws a column more, and says which rows are references."""
+    published = choose(read_figures(made.leaderboard / "published.csv"))
+    fields = field_tables(published)
+    shown = rows_of(made.site / "published.html")
+    for table in fields:
+        assert to_markdown(table) in build_field(published)
+        assert list(table.columns) in shown
+        for row in table.rows:
+            assert [cell.text for cell in row.cells] in shown
+    assert any("[1]" in cell for row in shown for cell in row)
+    records = load_records(made.leaderboard / "records")
+    (section,) = board_sections(score_tables(records), published)
+    shown = rows_of(made.site / "index.html")
+    page = build_page(records, published)
+    for row in section.table.rows:
+        cells = [cell.text.replace("(", "").replace(")", "") for cell in row.cells]
+        cells[0] = f"{cells[0]} {row.remark}".strip()
+        assert [*cells[:8], "", *cells[8:]] in shown
+        assert f"| {row.cells[0].text} | " in page
+
+
+def test_a_runs_scores_are_those_of_its_report(made: Made) -> None:
+    record = load_records(made.leaderboard / "records")["sysu_all/adca-seed0.json"]
+    shown = rows_of(made.site / "runs/sysu_all/adca-seed0/index.html")
+    for row in run_scores(record).rows:
+        assert [cell.text.replace("(", "").replace(")", "") for cell in row.cells] in shown
+
+
 def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> None:
     records = {"a.json": make_record("adca", real=True), "b.json": make_record("adca")}
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
@@ -204,17 +250,21 @@ def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
     assert "yangbincv/ADCA" in found["adca"].remarks["Differs from"]
     assert found["soft_prototype"].paper_name == "SPCL-ID"
     assert "Soft weights" in found["soft_prototype"].details
-    assert found["sclhm"].grid["+ soft targets"].split() == ["method.sscl=true", "method.hml=false", "method.amu=false"]
+    grid = found["sclhm"].grid
+    assert grid is not None
+    rows = {row.cells[0].text: row.cells[1].text for row in grid.rows}
+    assert rows["+ soft targets"] == "`method.sscl=true method.hml=false method.amu=false`"
+    assert found["untrained"].grid is None
 
 
 def test_a_finished_ablation_stands_on_the_page_of_its_method(made: Made) -> None:
     text = (made.site / "methods/sclhm.html").read_text()
-    assert 'data-value="27.1"' in text
-    assert 'data-value="3.3"' in text
+    assert 'data-value="0.271">27.1 <span class="spread">± 1.4</span>' in text
+    assert 'data-value="0.033">+3.3 <span class="spread">± 0.3</span>' in text
     assert "Ablation: sclhm on sysu_all: one setting at a time" in text
-    assert "method.hml True, not False" in text
+    assert "<code>method.hml</code> True, not False" in text
     assert "+3.1, +3.5" in text
-    assert "Main effects." in text
+    assert "its main effect where the rows hold all combinations" in text
     assert (made.site / "methods/ablation-0/rows.svg").exists()
     assert "Not run yet" not in text
     assert "Not run yet" in (made.site / "methods/adca.html").read_text()

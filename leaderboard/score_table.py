@@ -40,7 +40,7 @@ class TableKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """One method in one configuration over its seeds; ``chance`` has no seeds.
 
     Attributes:
@@ -73,12 +73,12 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ScoreTable:
     """Complete runs that may be compared, best mAP first, chance among them; ``knobs`` as in their records."""
 
     key: TableKey
     description: str
-    rows: Sequence[Row]
+    rows: Sequence[ScoreRow]
     knobs: Mapping[str, float]
 
     @property
@@ -93,7 +93,7 @@ class Table:
         return f"Data: {self.description} (`{self.key.dataset}`, {made}fingerprint `{self.key.fingerprint[:22]}`)."
 
 
-def tables(records: Mapping[str, Record]) -> list[Table]:
+def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:
     """All tables, real data first, of a protocol those with the most runs; incomplete runs are left out.
 
     Equal records give equal tables, whatever their order.
@@ -114,7 +114,7 @@ def tables(records: Mapping[str, Record]) -> list[Table]:
     found = []
     for key in sorted(groups, key=place):
         data = next(iter(groups[key].values())).result.dataset
-        found.append(Table(key, data["description"], table_rows(groups[key]), data["knobs"]))
+        found.append(ScoreTable(key, data["description"], score_rows(groups[key]), data["knobs"]))
     return found
 
 
@@ -140,7 +140,7 @@ def gallery_words(shots: int | None, gallery: str) -> str:
     return f"{words}{gallery} gallery"
 
 
-def table_rows(records: Mapping[str, Record]) -> list[Row]:
+def score_rows(records: Mapping[str, Record]) -> list[ScoreRow]:
     """The rows of one table, best mAP first, chance among them.
 
     Args:
@@ -157,7 +157,7 @@ def table_rows(records: Mapping[str, Record]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.values["mAP"].fillna(-1).mean(), row.label))
 
 
-def _row(records: Mapping[str, Record], label: str) -> Row:
+def _row(records: Mapping[str, Record], label: str) -> ScoreRow:
     """Mean over folds and trials within a seed first; seeds are what spreads are taken over."""
     first = next(iter(records.values())).result
     by_seed: dict[int, str] = {}
@@ -167,7 +167,7 @@ def _row(records: Mapping[str, Record], label: str) -> Row:
             raise UsageError(f"{other} and {name}: both are {label}, seed {record.result.seed}; keep one")
     ordered = [records[by_seed[seed]] for seed in sorted(by_seed)]
     memory = [r.provenance["peak_memory_mib"] for r in ordered if r.provenance["peak_memory_mib"] is not None]
-    return Row(
+    return ScoreRow(
         label=label,
         method=first.method,
         configuration=_configuration(ordered[0]),
@@ -197,9 +197,9 @@ def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _chance(chances: Sequence[Mapping[str, float]]) -> Row:
+def _chance(chances: Sequence[Mapping[str, float]]) -> ScoreRow:
     mean = pd.DataFrame(list(chances), columns=list(METRICS), dtype=float).mean()
-    return Row("chance", "", "", False, (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
+    return ScoreRow("chance", "", "", False, (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
 
 
 def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record]]) -> str:

@@ -1,0 +1,225 @@
+"""Tables for people: one model, and its text formats Markdown, LaTeX and CSV.
+
+The HTML of the same model is made by ``reports/site/templates/table.html``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from usvi_bench.core.formatting import MISSING, deviation, percent, signed
+
+
+class Link(NamedTuple):
+    """A link from words to what is shown elsewhere; each format has its own addresses.
+
+    Attributes:
+        text: the words.
+        kind: what it leads to: ``run`` or ``method``.
+        name: of the run or method.
+        label: read aloud where the words alone are too few.
+    """
+
+    text: str
+    kind: str
+    name: str
+    label: str = ""
+
+
+Address = Callable[[Link], str]
+"""Where a link leads in one format; an empty address leaves the words alone."""
+Value = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        content: words, in which backticks enclose code, and links.
+        value: the number behind the words, by which a reader sorts; None for words.
+        spread: standard deviation, with its sign.
+        tag: a remark after all else.
+        drawing: SVG in place of words, in HTML only.
+        bold: whether words and spread are bold.
+    """
+
+    content: str | Sequence[str | Link] = ""
+    value: float | None = None
+    spread: str = ""
+    tag: str = ""
+    drawing: str = ""
+    bold: bool = False
+
+    @property
+    def parts(self) -> Sequence[str | Link]:
+        """Words and links in their order."""
+        return (self.content,) if isinstance(self.content, str) else self.content
+
+    @property
+    def text(self) -> str:
+        """All words without their links."""
+        words = "".join(part if isinstance(part, str) else part.text for part in self.parts)
+        return " ".join(part for part in (words, self.spread, self.tag) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row of a table.
+
+    Attributes:
+        cells: one a column.
+        quiet: whether the row is a reference that does not compete; HTML shows it in grey.
+        remark: why it is one; only HTML shows it.
+    """
+
+    cells: Sequence[Cell]
+    quiet: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its title and what has to be said of it.
+
+    Attributes:
+        title: a few words.
+        columns: headings.
+        words: number of leading columns that hold words, left-aligned; the others hold figures.
+        left: titles of further columns that are left-aligned.
+        notes: sentences below the table, in Markdown: units, what is averaged.
+        footnotes: numbered sentences below the table, from 1; cells refer to them by the tag ``[1]``.
+        name: unique on its page.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[TableRow]
+    words: int = 1
+    left: Collection[str] = ()
+    notes: Sequence[str] = ()
+    footnotes: Sequence[str] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row.cells) != len(self.columns):
+                raise ValueError(f"{self.title}: {len(row.cells)} cells in a row of {len(self.columns)} columns")
+
+
+def value_cell(value: Value, digits: int = 1) -> Cell:
+    """Make a cell of words, a whole number, or a number with some decimals; a dash for None."""
+    if value is None or isinstance(value, str):
+        return Cell(MISSING if value is None else value)
+    return Cell(f"{value:.{digits}f}" if isinstance(value, float) else str(value), value)
+
+
+def percent_cell(mean: float | None, sd: float | None = None, *, bold: bool = False) -> Cell:
+    """Make a cell of a fraction, shown as percent; a dash for None."""
+    return Cell(MISSING) if mean is None else Cell(percent(mean), mean, deviation(sd), bold=bold)
+
+
+def gain_cell(mean: float | None, sd: float | None = None) -> Cell:
+    """Make a cell of a difference of fractions, shown as percent with its sign; a dash for None."""
+    return Cell(MISSING) if mean is None else Cell(signed(mean), mean, deviation(sd))
+
+
+def value_rows(rows: Sequence[Sequence[Value]]) -> list[TableRow]:
+    """Make rows of plain values, see :func:`value_cell`."""
+    return [TableRow([value_cell(value) for value in row]) for row in rows]
+
+
+def no_address(_: Link) -> str:
+    """Leave all links out."""
+    return ""
+
+
+def to_markdown(table: Table, address: Address = no_address) -> str:
+    """Render the columns and rows as a pipe table; title and notes are left to the page."""
+    rule = [":--" if i < table.words or title in table.left else "--:" for i, title in enumerate(table.columns)]
+    cells = [[_markdown_cell(cell, address) for cell in row.cells] for row in table.rows]
+    lines = [[text.replace("|", "\\|").replace("\n", " ") for text in line] for line in [table.columns, rule, *cells]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Value]], words: int = 1, left: Collection[str] = ()
+) -> str:
+    """Render plain values as a pipe table, see :func:`to_markdown`."""
+    return to_markdown(Table("", columns, value_rows(rows), words, left))
+
+
+def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ()) -> str:
+    """Render the table with booktabs.
+
+    Args:
+        table: without its title and notes.
+        comment: the first line.
+        groups: headings over the last columns, from left to right, each with the number of its columns.
+    """
+    first = len(table.columns) - sum(width for _, width in groups)
+    figures = len(table.columns) - table.words
+    lines = [f"% {comment}", rf"\begin{{tabular}}{{{'l' * table.words}{'r' * figures}}}", r"\toprule"]
+    if groups:
+        heads = [rf"\multicolumn{{{width}}}{{c}}{{{_latex_text(text)}}}" for text, width in groups]
+        starts = [first + 1 + sum(width for _, width in groups[:i]) for i in range(len(groups))]
+        spans = zip(starts, groups, strict=True)
+        lines.append(" & " * first + " & ".join(heads) + r" \\")
+        lines.append(" ".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start, (_, width) in spans))
+    lines += [" & ".join(map(_latex_text, table.columns)) + r" \\", r"\midrule"]
+    lines += [" & ".join(map(_latex_cell, row.cells)) + r" \\" for row in table.rows]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """Render columns and rows as CSV: numbers in full precision, an empty field for what is not known."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([_csv_field(cell) for cell in row.cells] for row in table.rows)
+    return file.getvalue()
+
+
+def _markdown_cell(cell: Cell, address: Address) -> str:
+    words = "".join(part if isinstance(part, str) else _markdown_link(part, address) for part in cell.parts)
+    words = " ".join(part for part in (words, cell.spread) if part)
+    words = f"**{words}**" if cell.bold and words else words
+    return f"{words} {cell.tag}".strip()
+
+
+def _markdown_link(link: Link, address: Address) -> str:
+    return f"[{link.text}]({target})" if (target := address(link)) else link.text
+
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "Δ": r"$\Delta$",
+        "†": r"$\dagger$",
+    }
+)
+
+
+def _latex_text(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _latex_text(cell.text)
+    text = f"$-${text[1:]}" if cell.value is not None and text.startswith("-") else text
+    return rf"\textbf{{{text}}}" if cell.bold else text
+
+
+def _csv_field(cell: Cell) -> str | float:
+    if cell.value is None:
+        return "" if cell.text == MISSING else cell.text
+    return "" if math.isnan(cell.value) else cell.value

@@ -1,0 +1,148 @@
+"""The tables of the leaderboard as people read them, for ``LEADERBOARD.md`` and the site alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Record
+from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
+from usvi_bench.leaderboard.knob_table import knob_table
+from usvi_bench.leaderboard.knobs import separate_sweeps
+from usvi_bench.leaderboard.order import order_table
+from usvi_bench.leaderboard.published import Published, find_published, footnote
+from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRow, ScoreTable
+from usvi_bench.leaderboard.significance import leaders
+
+BESIDE = ("R1", "mAP")
+"""Metrics whose published figures stand beside ours."""
+REFERENCES = ("", "untrained")
+"""Methods that are shown for reference; chance has no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSection:
+    """A section of the leaderboard: runs that may be compared.
+
+    Attributes:
+        scores: the numbers.
+        table: a row a method.
+        asides: further tables of the same runs and of those with a knob of these people turned.
+    """
+
+    scores: ScoreTable
+    table: Table
+    asides: Sequence[Table]
+
+
+def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) -> list[BoardSection]:
+    """Make all sections, in the order of ``found``; a table with a knob turned stands in the section of its base.
+
+    Args:
+        found: all tables.
+        published: figures to show beside ours, on real data; on synthetic people only the order they make.
+    """
+    whole, sweeps = separate_sweeps(found)
+    sections = []
+    for scores in whole:
+        asides = [_models_table(scores.rows)]
+        if scores.key.synthetic:
+            asides.append(order_table(scores, published))
+            asides += [knob_table(sweep) for sweep in sweeps if sweep.base is scores]
+        sections.append(BoardSection(scores, board_table(scores, published), [table for table in asides if table]))
+    return sections
+
+
+def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
+    """Make the table of a section, a row a method; on real data with what was published of it, and our difference."""
+    lead = leaders(scores.rows)
+    beside = _counterparts(scores, published)
+    disputed = {label: text for label, entry in beside.items() if (text := footnote(entry))}
+    columns = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
+    if beside:
+        columns += [f"{what} {metric}" for metric in BESIDE for what in ("published", "difference")] + ["evidence"]
+    rows = []
+    for row in scores.rows:
+        cells = _score_cells(row, lead)
+        if beside:
+            tag = f"[{[*disputed].index(row.label) + 1}]" if row.label in disputed else ""
+            cells += _published_cells(row, beside.get(row.label), tag)
+        rows.append(
+            TableRow([*cells, _runs_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
+        )
+    key = scores.key
+    return Table(
+        title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
+        columns=[*columns, "runs"],
+        rows=rows,
+        footnotes=[f"{label}: elsewhere {text}." for label, text in disputed.items()],
+        name="-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]]),
+    )
+
+
+def protocol_name(protocol: str, synthetic: bool) -> str:
+    """Name a protocol in words where it is one of the field's own; ``SYSU-MM01-like`` for synthetic people."""
+    name = PROTOCOLS.get(protocol, protocol)
+    return name.replace(",", "-like,", 1) if synthetic else name
+
+
+def lacking(record: Record) -> list[str]:
+    """List what an incomplete run lacks, fold by fold; nothing for a complete one."""
+    trials = record.result.trials
+    return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in record.missing_trials.items()]
+
+
+def _counterparts(scores: ScoreTable, published: Sequence[Published]) -> dict[str, Published]:
+    key = scores.key
+    found = {row.label: find_published(published, row.method, key.protocol, key.shots) for row in scores.rows}
+    return {label: entry for label, entry in found.items() if entry is not None and not key.synthetic}
+
+
+def _score_cells(row: ScoreRow, lead: Mapping[str, str]) -> list[Cell]:
+    name = row.label.removesuffix(IDENTITY_MARK).strip()
+    tags = [IDENTITY_MARK] if row.label != name else []
+    tags += ["†"] if row.dirty else []
+    return [
+        Cell([Link(name, "method", row.method)] if row.method else name, tag=" ".join(tags)),
+        value_cell(row.seeds or None),
+        *(percent_cell(*over_seeds(row.values[metric]), bold=lead.get(metric) == row.label) for metric in METRICS),
+        value_cell(row.minutes),
+        value_cell(row.memory, digits=0),
+    ]
+
+
+def _published_cells(row: ScoreRow, entry: Published | None, tag: str) -> list[Cell]:
+    """Published figure and our difference for each metric, then the evidence."""
+    if entry is None:
+        return [Cell(MISSING)] * (2 * len(BESIDE) + 1)
+    cells = []
+    for metric in BESIDE:
+        value = entry.shown.value(metric)
+        gap = None if value is None else 100 * float(row.values[metric].mean()) - value
+        cells += [Cell(entry.shown.metrics.get(metric, MISSING), value)]
+        cells += [Cell(MISSING) if gap is None else Cell(f"{gap:+.1f}", gap)]
+    return [*cells, Cell(entry.shown.evidence, tag=tag)]
+
+
+def _runs_cell(row: ScoreRow) -> Cell:
+    links = [
+        Link(str(seed), "run", record, f"{row.label}, seed {seed}")
+        for seed, record in zip(row.values.index, row.records, strict=False)
+    ]
+    return Cell([part for link in links for part in (" ", link)][1:] or MISSING)
+
+
+def _models_table(rows: Sequence[ScoreRow]) -> Table | None:
+    """Student and teacher side by side, so that weight averaging is not credited to a method's loss."""
+    several = [row for row in rows if len(row.models) > 1]
+    models = list(dict.fromkeys(model for row in several for model in row.models))
+    shown = [(model, metric) for model in models for metric in BESIDE]
+    columns = ["Method", "seeds n", "headline", *(f"{model} {metric}" for model, metric in shown)]
+    lines = []
+    for row in several:
+        means = [over_seeds(row.models[model][metric] if model in row.models else None) for model, metric in shown]
+        cells = [Cell(row.label), value_cell(row.seeds), Cell(next(iter(row.models)))]
+        lines.append(TableRow([*cells, *(percent_cell(*mean) for mean in means)]))
+    return Table("Student and teacher of the same runs", columns, lines) if lines else None

@@ -1,0 +1,30 @@
+"""The table of one knob of the synthetic people: mean mAP of every method at every level."""
+
+from __future__ import annotations
+
+from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
+from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
+
+
+def knob_table(sweep: Sweep) -> Table:
+    """Make the table, a row a method, a column a level; its links lead to the runs of all levels but the base's."""
+    columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
+    rows = []
+    for row in sweep_rows(sweep):
+        of_levels = row.rows.values()
+        dirty = any(each.dirty for each in of_levels)
+        means = [percent_cell(*over_seeds(row.at(level))) for level in sweep.levels]
+        cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
+        rows.append(TableRow([*cells, _runs_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
+    return Table(sweep.title, columns, rows)
+
+
+def _runs_cell(sweep: Sweep, row: SweepRow) -> Cell:
+    parts: list[str | Link] = []
+    for level, found in row.rows.items():
+        if level != sweep.base_level and found.seeds:
+            parts.append(f"{'; ' if parts else ''}{level:g}:")
+            for seed, record in zip(found.values.index, found.records, strict=False):
+                parts += [" ", Link(str(seed), "run", record, f"{row.label}, {sweep.knob}={level:g}, seed {seed}")]
+    return Cell(parts or MISSING)
