@@ -26,7 +26,7 @@ def chromium(profile: Path, width: int = 1280, height: int = 1000) -> Iterator[w
     options.binary_location = BROWSER or ""
     for flag in [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]:
         options.add_argument(flag)
-    options.settings_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     try:
         yield driver
