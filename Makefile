@@ -33,4 +33,4 @@ check: lint type test  ## all that CI checks
 	$(BIN)/python -m leaderboard --check
 
 clean:
-	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
+from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
 from usvi_bench.leaderboard.field import PLOT, build_field
 from usvi_bench.leaderboard.field_plot import digest_in, draw_field, figure_digest
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     options = parser.parse_args(arguments)
     try:
+        if not options.check:
+            _refuse_installed(options.output)
         figures = choose(read_figures(options.published))
         pages = make_pages(options.records, figures, options.output / REPORTS)
         stale = [name for name, text in pages.items() if _read(options.output / name) != text.encode()]
@@ -53,6 +56,14 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
         "LEADERBOARD.md": build(found, figures, find_reports(reports, found)),
         "PUBLISHED.md": build_field(figures),
     }
+
+
+def _refuse_installed(output: Path) -> None:
+    if is_installed() and output.resolve().is_relative_to(ROOT):
+        raise UsageError(
+            f"{output}: the pages of an installed package stay as they are; run the command in a checkout of the "
+            "project, or name other folders with --records and --output"
+        )
 
 
 def _read(path: Path) -> bytes | None:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_text
+from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.sources import Sources

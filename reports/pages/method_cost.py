@@ -7,8 +7,8 @@ import io
 import tokenize
 from collections.abc import Iterator
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.revision import ROOT
 from usvi_bench.reports.pages.page_table import PageTable
 from usvi_bench.reports.pages.sources import Sources
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.reports.pages.__main__ import PAGES, main
 from usvi_bench.reports.pages.diagnosis_tables import joint_table, label_table, part_table
