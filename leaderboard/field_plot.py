@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
@@ -79,7 +78,6 @@ def field_figure(published: Sequence[Published]) -> Figure:
     rows = -(-len(drawn) // COLUMNS)
     height = LEGEND + PANEL * rows
     figure = Figure(figsize=(WIDTH, height))
-    FigureCanvasAgg(figure)
     years = [entry.shown.year or 0 for name in drawn for entry in _dated(published, name)]
     for i, name in enumerate(drawn):
         row, column = divmod(i, COLUMNS)
@@ -161,7 +159,7 @@ def _write_names(
             if inside and not extent.count_overlaps(obstacles):
                 taken.append(extent)
                 if abs(place[1]) >= FAR:
-                    thin = {"arrowstyle": "-", "color": offset["color"], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+                    thin = {"arrowstyle": "-", "color": offset["color"], "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3}
                     axes.annotate("", (x, y), place, **offset, arrowprops=thin)
                 break
         else:
