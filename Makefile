@@ -27,10 +27,10 @@ type: setup
 
 leaderboard: setup  ## rebuild the tables, of README and docs/findings.md too, from what is in leaderboard/
 	$(BIN)/python -m leaderboard
-	$(BIN)/python -m reports.pages.tables --write
+	$(BIN)/python -m reports.pages --write
 
 check: lint type test  ## all that CI checks
 	$(BIN)/python -m leaderboard --check
 
 clean:
-	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.build import FOLDER, load_records

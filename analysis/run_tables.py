@@ -27,17 +27,18 @@ Rows = Callable[[Path], Iterable[dict[str, Any]]]
 
 def run_key(record: Record, fold: int) -> dict[str, Any]:
     """The columns :data:`RUN_KEY` of a run."""
-    result = record.result
+    result, usual = record.result, SyntheticSpec()
     spec = (result.dataset["synthetic"] or {}).get("spec", {})
-    defaults = asdict(SyntheticSpec())
-    changed = [f"{name}={value}" for name, value in sorted(spec.items()) if value != defaults.get(name)]
+    population = {name: spec[name] for name in asdict(usual).keys() - usual.knobs().keys() if name in spec}
+    changed = {name: value for name, value in population.items() if value != getattr(usual, name)}
+    people = sorted({**changed, **result.dataset["knobs"]}.items())
     return {
         "protocol": result.protocol,
         "method": result.method,
         "preset": result.config["method"].get("preset", ""),
         "config": result.config_hash[:8],
         "row": str(record.provenance.get("ablation") or "").partition(": ")[2],
-        "people": " ".join(changed),
+        "people": " ".join(f"{name}={value}" for name, value in people),
         "data": result.dataset["fingerprint"],
         "seed": result.seed,
         "fold": fold,

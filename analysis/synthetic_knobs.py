@@ -21,15 +21,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.load_config import parse_settings
-from usvi_bench.leaderboard.knobs import Sweep, split, sweep_rows
+from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
 from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.reports.style import LOOKS, NEUTRAL, new_figure, save_figure, shared_legend, stamp, styled
-from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, changed_knobs
 
 LEVELS: dict[str, tuple[float, ...]] = {
     "modality_gap": (0.0, 0.5, 1.0),
@@ -56,8 +56,7 @@ class Point:
     @property
     def data(self) -> str:
         """As ``--data`` takes it."""
-        defaults = SyntheticSpec(size=self.people.size).knobs()
-        changed = [f",{name}={value}" for name, value in self.people.knobs().items() if value != defaults[name]]
+        changed = [f",{name}={value}" for name, value in changed_knobs(self.people.knobs()).items()]
         return f"synthetic:size={self.people.size}{''.join(changed)}"
 
 
@@ -132,11 +131,11 @@ def run(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
 
 
 def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
-    """Those that the default people are part of, in the order of the knobs."""
+    """Select those around the default people of a size, in the order of the knobs."""
     defaults = asdict(SyntheticSpec(size=size))
     mine: dict[str, Sweep] = {}
-    for sweep in split(score_tables(records))[1]:
-        if any(json.loads(level.key.synthetic)["spec"] == defaults for level in sweep.levels.values()):
+    for sweep in separate_sweeps(score_tables(records))[1]:
+        if json.loads(sweep.base.key.synthetic)["spec"] == defaults:
             mine.setdefault(sweep.knob, sweep)
     return [mine[knob] for knob in knobs if knob in mine]
 
@@ -158,7 +157,7 @@ def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure
             for x, values in found.items():
                 dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
                 axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
-        axes.axvline(SyntheticSpec().knobs()[sweep.knob], color="0.85", linewidth=3, zorder=0)
+        axes.axvline(sweep.base_level, color="0.85", linewidth=3, zorder=0)
         axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), xticks=[0, 0.5, 1])
     highest = max(line.get_ydata().max() for axes in panels[: len(sweeps)] for line in axes.get_lines()[:-1])
     for axes in panels[: len(sweeps)]:

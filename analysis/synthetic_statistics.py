@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from usvi_bench.analysis.crop_statistics import correlation_inside, grey_of, measure, outline, reference, regions
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Camera, Layout
 from usvi_bench.synthetic.climate import CLIMATES

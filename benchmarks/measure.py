@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import re
 import statistics
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from usvi_bench.core import environment
+from usvi_bench.core.process_memory import peak_rise
 
 T = TypeVar("T")
 
@@ -104,29 +103,20 @@ def _child(
 
 
 def _timed(call: Callable[[], T], repeats: int) -> tuple[T, Measurement]:
-    ctypes.CDLL(None).malloc_trim(0)  # what the preparation freed would hide as much of what follows
-    Path("/proc/self/clear_refs").write_text("5")  # peak := what is resident now; see proc(5)
     gpu = torch.cuda.is_initialized()
-    if gpu:
-        torch.cuda.reset_peak_memory_stats()
-    before, on_gpu = _kib("VmRSS"), torch.cuda.memory_allocated() if gpu else 0
+    devices = [torch.device("cpu"), *([torch.device("cuda")] if gpu else [])]
     result, walls, cpus = None, [], []
-    for repeat in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        value = call()
-        if gpu:
-            torch.cuda.synchronize()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-        result = value if repeat == 0 else result
-        del value
-    extra = max(_kib("VmHWM") - before, 0) / 1024
-    peak = (torch.cuda.max_memory_allocated() - on_gpu) / 2**20 if gpu else 0.0
+    with ExitStack() as stack:
+        rises = [stack.enter_context(peak_rise(device)) for device in devices]
+        for repeat in range(repeats):
+            wall, cpu = time.perf_counter(), time.process_time()
+            value = call()
+            if gpu:
+                torch.cuda.synchronize()
+            walls.append(time.perf_counter() - wall)
+            cpus.append(time.process_time() - cpu)
+            result = value if repeat == 0 else result
+            del value
+    extra, on_gpu = rises[0][0], rises[1][0] if gpu else 0.0
     median = statistics.median
-    return result, Measurement(median(walls), median(cpus), extra, peak, min(walls))  # type: ignore[return-value]
-
-
-def _kib(field: str) -> int:
-    found = re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found, f"/proc/self/status has no {field}"
-    return int(found[1])
+    return result, Measurement(median(walls), median(cpus), extra, on_gpu, min(walls))  # type: ignore[return-value]

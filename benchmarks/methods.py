@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.benchmarks.measure import machine
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.files import write_json, write_text
 from usvi_bench.core.markdown import fill_block
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.table import markdown_table
 
 PAGE = ROOT / "docs" / "methods.md"

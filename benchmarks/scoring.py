@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from usvi_bench.benchmarks.measure import machine, measured
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.files import write_json
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.draws import seeded_gallery

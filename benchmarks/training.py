@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from usvi_bench.benchmarks import reference_loop
 from usvi_bench.benchmarks.ceilings import PRECISION, encoder_seconds, matmul_tflops, pass_flops
@@ -50,7 +49,7 @@ class Watch(Display):
     """A silent display that counts the images that each stage puts through a network, by kind of pass."""
 
     def __init__(self) -> None:
-        super().__init__(console=Console(quiet=True, force_terminal=False))
+        super().__init__(quiet=True)
         self.passed: Counter[str] = Counter()
 
     def begin_stage(self, plan: StagePlan, steps: int, done: int = 0) -> None:

@@ -9,24 +9,34 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
-from usvi_bench.engine.pretrain import Recipe, make_weights
-from usvi_bench.engine.start_weights import shipped_weights
+from usvi_bench.core.revision import is_installed
 
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``pretrain``."""
     parser = Parser(prog=f"{program()} pretrain", description=__doc__)
-    parser.add_argument("--encoder", default=Recipe.encoder, metavar="NAME", help="its name (default: small)")
-    parser.add_argument("--width", type=int, default=Recipe.width, help="channels of its first stage (default: 16)")
+    parser.add_argument("--encoder", metavar="NAME", help="its name (default: small)")
+    parser.add_argument("--width", type=int, help="channels of its first stage (default: 16)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: the one that the suite ships")
     return parser
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the weights, and beside them how they were made."""
+    """Write the weights, and beside them how they were made.
+
+    Raises:
+        UsageError: no ``--out``, where the default is a file of an installed package.
+    """
     options = parser().parse_args(arguments)
-    recipe = Recipe(encoder=options.encoder, width=options.width)
+    if options.out is None and is_installed():
+        raise UsageError("--out is missing: the weights of an installed package stay as they are; name a file")
+    from usvi_bench.engine.pretrain import Recipe, make_weights
+    from usvi_bench.engine.start_weights import shipped_weights
+
+    given = {name: getattr(options, name) for name in ("encoder", "width") if getattr(options, name) is not None}
+    recipe = Recipe(**given)
     output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)
     note = make_weights(recipe, output)
     print(f"{output}: {output.stat().st_size / 2**20:.1f} MiB, sha256 {note['sha256']}")

@@ -8,9 +8,6 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
-from usvi_bench.reports.comparison import compare
-from usvi_bench.reports.report import report_on
-from usvi_bench.reports.runs import find_recorded_runs
 
 
 def parser() -> ArgumentParser:
@@ -40,6 +37,10 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: a wrong option, or what is named is no run.
     """
     options = parser().parse_args(arguments)
+    from usvi_bench.reports.comparison import compare
+    from usvi_bench.reports.report import report_on
+    from usvi_bench.reports.runs import find_recorded_runs
+
     runs = find_recorded_runs(options.runs)
     if len(runs) > 1:
         if options.output is None:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.options import Parser, explain_missing_path, program
-from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.reports.site.build import build_site, read_content
 
 MARK = ".usvi-site"
 """File by which a folder is known to be a site, which may be replaced."""
@@ -28,7 +26,7 @@ def parser() -> ArgumentParser:
         "--runs", type=Path, metavar="DIR", help="finished runs, whose reports get pages; 'runs' by default if there"
     )
     parser.add_argument(
-        "--leaderboard", type=Path, default=FOLDER, metavar="DIR", help="folder with records and published.csv"
+        "--leaderboard", type=Path, metavar="DIR", help="folder with records and published.csv; default: this suite's"
     )
     parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
     return parser
@@ -42,13 +40,17 @@ def main(arguments: Sequence[str]) -> None:
         StorageError: the disk refused a write; the former site is left as it was.
     """
     options = parser().parse_args(arguments)
+    from usvi_bench.leaderboard.build import FOLDER
+    from usvi_bench.reports.site.build import build_site, read_content
+
+    leaderboard = options.leaderboard or FOLDER
     runs = options.runs or (RUNS if RUNS.is_dir() else None)
     if runs is not None and not runs.is_dir():
         raise UsageError(f"--runs {runs}: {explain_missing_path(runs)}; name the --output folder of finished runs")
-    if not options.leaderboard.is_dir():
-        raise UsageError(f"--leaderboard {options.leaderboard}: {explain_missing_path(options.leaderboard)}")
+    if not leaderboard.is_dir():
+        raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
     _refuse_strange(options.output)
-    content = read_content(options.leaderboard, runs)
+    content = read_content(leaderboard, runs)
     try:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=options.output.parent, prefix=".site-") as name:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from usvi_bench.cli.main import COMMANDS
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
-from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     """Build the experiment that the options describe.
 
     Raises:
-        UsageError: no method, no protocol, or options that exclude each other.
+        UsageError: no method or no protocol.
     """
     from usvi_bench.engine.experiment import Experiment
     from usvi_bench.engine.load_config import parse_settings
@@ -106,43 +105,37 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     for name in ("method", "protocol"):
         if getattr(options, name) is None:
             raise UsageError(f"--{name} is missing; see {program()} --list")
-    if options.resume and options.overwrite:
-        raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
     values = {f.name: getattr(options, f.name) for f in fields(Experiment)}
     return Experiment(**{**values, "settings": parse_settings(options.settings)})
 
 
 def _run(options: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
+    from usvi_bench.api import run_experiment
     from usvi_bench.core.distributed.process_info import process_info
     from usvi_bench.core.process_memory import keep_freed_memory
     from usvi_bench.engine.display import Display
-    from usvi_bench.engine.execute import execute
 
     keep_freed_memory()
-    is_main = process_info().is_main_process
-    display = Display(console=None if is_main else Console(quiet=True, force_terminal=False))
-    with translate_errors():
-        run = experiment_of(options).prepare(display)
-        if is_main and not (options.resume or options.overwrite):
-            run.refuse_unfinished()
-        record = execute(run, options.overwrite)
-    destroy_process_group()  # not after an error: the group may be what failed
+    display = Display(quiet=not process_info().is_main_process)
+    record, files = run_experiment(
+        experiment_of(options),
+        resume=options.resume,
+        overwrite=options.overwrite,
+        report=not options.no_report,
+        display=display,
+    )
     if record is None:
         return
     title = f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)"
     display.table(title, {model: record.means(model=model) for model in record.models})
-    display.say(run.data_sentence)
-    display.say(str(run.folder / "record.json"))
-    if not options.no_report:
-        from usvi_bench.reports.report import write_report
-
-        display.say(str(write_report(run.folder)))
+    display.say(record.result.dataset["description"])
+    for path in files:
+        display.say(str(path))
 
 
 def _listing() -> str:
+    from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+
     parts = []
     for title, registry in (("methods", METHODS), ("protocols", PROTOCOLS), ("data sets", DATASETS)):
         parts.append(title)

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -27,6 +26,13 @@ def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[
     The first round is a one-to-one assignment of least total ``exp(-cosine)``; further rounds assign the clusters of
     the larger side that are still without a partner, so that several of them may share one. Partners of the smaller
     side are those of the first round.
+
+    >>> visible = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    >>> infrared = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+    >>> match(visible, infrared)
+    (tensor([0, 0, 1]), tensor([0, 2]))
+    >>> match(visible, infrared, progressive=False)
+    (tensor([ 0, -1,  1]), tensor([0, 2]))
 
     Wu and Ye, CVPR 2023 (zesenwu23/USL-VI-ReID @ed4a7df, which has two rounds and assumes Kv >= Ki).
 
@@ -111,6 +117,8 @@ def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:
 
 
 def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = similarity.shape
     if rows < columns:
         to_row, to_column = _match_progressively(similarity.T)
@@ -126,6 +134,6 @@ def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.in
 
 
 def _keep_mutual(there: Tensor, back: Tensor) -> Tensor:
-    """``there``, kept where ``back`` leads home."""
+    """Keep mutual matches; -1 elsewhere."""
     home = torch.arange(len(there), device=there.device)
     return torch.where(back[there] == home, there, UNMATCHED)

@@ -1,4 +1,4 @@
-"""Contrast of one modality with the memory of the other: who crosses over in an epoch, and to which rows.
+"""Cross-modal contrast: which modality is contrasted with the other's memory in an epoch, and with which rows.
 
 The pieces that PGM (Wu and Ye, CVPR 2023; zesenwu23/USL-VI-ReID @ed4a7df) and its successors share.
 """
@@ -14,7 +14,7 @@ from usvi_bench.core.types import MODALITIES, Features, Modality, PseudoLabels
 
 
 def matched(features: Features, labels: PseudoLabels, progressive: bool = True) -> PseudoLabels:
-    """The labels with the partner of every cluster, found by progressive graph matching of the centroids.
+    """Add the partner of every cluster to labels, found by progressive graph matching of the centroids.
 
     Args:
         features: of the whole training set.
@@ -29,16 +29,17 @@ def matched(features: Features, labels: PseudoLabels, progressive: bool = True) 
 
 
 def cross_direction(epoch: int) -> tuple[Modality, Modality]:
-    """Alternate learning: the modality whose samples cross over in a zero-based epoch, and the one whose memory waits.
+    """Return the source and the target of an epoch: whose samples are contrasted with whose memory.
 
-    Visible samples meet the infrared memory in even epochs, infrared samples the visible memory in odd ones.
+    Visible samples are contrasted with the infrared memory in even epochs, infrared ones with the visible memory in odd
+    epochs (alternate learning).
     """
     visible, infrared = MODALITIES
     return (visible, infrared) if epoch % 2 == 0 else (infrared, visible)
 
 
 def select_matched(features: Tensor, labels: Tensor, partners: Tensor) -> tuple[Tensor, Tensor]:
-    """The samples whose cluster has a partner, and their rows in the other modality's memory.
+    """Select the samples whose cluster has a partner, and their rows in the other modality's memory.
 
     Args:
         features: ``[B, D]`` of one modality; gradients pass.

@@ -8,22 +8,24 @@ from torch import Tensor
 from usvi_bench.components.memory.cluster import mean_weights, weighted_sum
 
 
-def soft_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of predicted with target probabilities.
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Compute the mean cross-entropy of predicted with target probabilities.
 
     Args:
         logits: ``[B, C]``.
         target: ``[B, C]`` probabilities; no gradient reaches them.
-        weights: ``[B]`` non-negative weights of the samples; the mean is then a weighted one.
     """
-    losses = -(target.detach() * F.log_softmax(logits, dim=1)).sum(dim=1)
-    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+    return -(target.detach() * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 
 def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | Tensor) -> Tensor:
     """Hard labels blended with soft ones: ``(1 - smoothing) * onehot(label) + smoothing * probabilities``.
 
     The label-smoothing form of DCCC (theziqi/DCCC @102d8ef), where a teacher gives the probabilities.
+
+    >>> from torch import tensor
+    >>> smoothed_targets(tensor([0]), tensor([[0.5, 0.5, 0.0]]), smoothing=0.5)
+    tensor([[0.7500, 0.2500, 0.0000]])
 
     Args:
         labels: ``[B]`` int64.

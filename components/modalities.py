@@ -1,4 +1,4 @@
-"""What there is one of for each modality, by the modality's name."""
+"""Per-modality dictionaries."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 def by_modality(pair: Iterable[T]) -> dict[Modality, T]:
-    """The visible and the infrared one of a pair, by name."""
+    """Turn a (visible, infrared) pair into a dictionary."""
     return dict(zip(MODALITIES, pair, strict=True))
 
 
 def view_labels(batch: Batch) -> dict[Modality, Tensor]:
-    """Clusters of all views of a batch, view after view."""
+    """Return the clusters of all views of a batch, view after view."""
     return by_modality((batch.visible.view_labels, batch.infrared.view_labels))
 
 
 def clustered(features: Features, labels: PseudoLabels) -> dict[Modality, tuple[Tensor, Tensor]]:
-    """Features and clusters of all training images: what memories are made of."""
+    """Return features and clusters of all training images, from which memories are made."""
     return by_modality(((features.visible, labels.visible), (features.infrared, labels.infrared)))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any
 import torch
 
 from usvi_bench.core.distributed.collectives import world_size
+from usvi_bench.core.revision import Revision, find_revision
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "faiss-gpu", "numba", "pillow", "mmengine")
 
 
@@ -45,10 +43,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def commit() -> tuple[str | None, bool]:
-    """The checkout's commit and whether tracked files differ from it; ``(None, True)`` outside a checkout."""
-    revision = _git("rev-parse", "HEAD")
-    return (revision, bool(_git("status", "--porcelain", "--untracked-files=no"))) if revision else (None, True)
+def commit() -> Revision:
+    """Return the commit of this code, and whether files differ from it; ``(None, True)`` where neither is known."""
+    return find_revision()
 
 
 def _cpu() -> str:
@@ -65,18 +62,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -24,7 +24,13 @@ def closest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint with close matches, or with all known words where none is close."""
+    """Return a hint with close matches, or with all known words where none is close.
+
+    >>> did_you_mean("pgn", ["adca", "hil", "pgm"])
+    'did you mean pgm?'
+    >>> did_you_mean("resnet", ["adca", "hil", "pgm"])
+    'known: adca, hil, pgm'
+    """
     known = sorted(known)
     close = closest(word, known)
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"

@@ -14,8 +14,13 @@ from typing import Any, BinaryIO
 from usvi_bench.core.errors import StorageError
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None) -> None:
     """Fill a temporary file beside ``path``, then put it in its place.
+
+    Args:
+        path: file to write; its folder is made.
+        write: fills the file that it is given.
+        remedy: ends the message of an error; by default what helps where ``--output`` cannot be written.
 
     Raises:
         StorageError: the disk is full or refuses the write; ``path`` is left as it was.
@@ -24,7 +29,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; choose another --output") from error
+        raise StorageError(f"cannot write {path}: {error.strerror}; {remedy or 'choose another --output'}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
@@ -33,9 +38,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
-        raise StorageError(
-            f"cannot write {path}: {error}; free some space and continue with --resume (what was saved is intact)"
-        ) from error
+        intact = "free some space and continue with --resume (what was saved is intact)"
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"cannot write {path}: {reason}; {remedy or intact}") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Figures that code deep down reports to whoever asked for them, without an object handed through every call."""
+"""Context-local metrics: nested code records values, an enclosing :func:`collect_metrics` collects them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIGURES: ContextVar[dict[str, float] | None] = ContextVar("figures", default=No
 
 @contextmanager
 def collect_metrics() -> Iterator[dict[str, float]]:
-    """Collect what is reported inside the block: ``{name: value}``, filled as it happens."""
+    """Collect the values recorded inside the block: ``{name: value}``."""
     figures: dict[str, float] = {}
     token = _FIGURES.set(figures)
     try:
@@ -22,20 +22,20 @@ def collect_metrics() -> Iterator[dict[str, float]]:
 
 
 def record_value(name: str, value: float) -> None:
-    """Report a figure; a later one of the same name takes its place."""
+    """Record a value; a later one of the same name replaces it."""
     if (figures := _FIGURES.get()) is not None:
         figures[name] = value
 
 
 def record_min(name: str, value: float) -> None:
-    """Report a figure of which the smallest counts, as of a recall."""
+    """Record a value of which the smallest is kept, such as a recall."""
     if (figures := _FIGURES.get()) is not None:
         figures[name] = min(value, figures.get(name, value))
 
 
 @contextmanager
 def timed(name: str) -> Iterator[None]:
-    """Report the seconds that the block takes as ``<name>_seconds``; those of several blocks add up."""
+    """Record the seconds that the block takes as ``<name>_seconds``; those of several blocks add up."""
     started = time.perf_counter()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Highest memory use, of the whole process and of a part of its work; and freed memory that stays at hand."""
+"""Peak memory of the process or of a block; and freed memory that is kept for reuse (glibc)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _highest: dict[str, float] = {}
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep the memory it frees, so that the next step finds its pages in place.
+    """Keep the memory that this process frees, so that the next step finds its pages in place.
 
     By default every large tensor of a step on a CPU is mapped, zeroed page by page, and given back: a fifth of the
     step. Results do not change.
 
     Returns:
-        Whether the C library took the wish; only glibc knows it.
+        True if ``mallopt`` accepted the options (glibc only).
     """
     if not hasattr(mallopt := ctypes.CDLL(None), "mallopt") or not sys.platform.startswith("linux"):
         return False
@@ -41,24 +41,38 @@ def keep_freed_memory() -> bool:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Highest memory use so far: of the GPU where there is one, else of this process."""
+    """Return the highest memory use so far: of the GPU where there is one, else of this process."""
     return max(_mark(device), _highest.get(device.type, 0.0))
 
 
 @contextmanager
 def extra_memory(device: torch.device) -> Iterator[None]:
-    """Report, as ``memory_mib``, how far memory use rises above where it is when the block begins.
+    """Record, as ``memory_mib``, how far memory use rises above where it is when the block begins.
 
-    Of the GPU where there is one, else of this process; nothing where the system cannot tell.
+    It is the memory of the GPU where there is one, else of this process. Nothing is recorded where the system cannot
+    reset its high-water mark.
+    """
+    with peak_rise(device) as rise:
+        yield
+    if rise:
+        record_value("memory_mib", rise[0])
+
+
+@contextmanager
+def peak_rise(device: torch.device) -> Iterator[list[float]]:
+    """Measure how far memory use rises above where it is when the block begins.
+
+    Yields:
+        A list that holds the rise in MiB once the block has ended; empty where the system cannot measure it.
     """
     _highest[device.type] = peak_memory_mib(device)
     if hasattr(library := ctypes.CDLL(None), "malloc_trim"):
         library.malloc_trim(0)  # freed memory that was kept would hide what the block takes
     known = _reset(device)
-    before = _mark(device)
-    yield
+    before, rise = _mark(device), list[float]()
+    yield rise
     if known:
-        record_value("memory_mib", _mark(device) - before)
+        rise.append(_mark(device) - before)
 
 
 def _mark(device: torch.device) -> float:

@@ -19,11 +19,16 @@ SCHEMA = 2
 
 
 class DatasetIdentity(TypedDict):
-    """Which images were scored; ``synthetic`` describes generated people: layout, generator's version, knobs."""
+    """Which images were scored.
+
+    ``synthetic`` describes generated people: layout, generator's version, specification. ``knobs`` has the knobs of the
+    generator that are off their defaults, by name; it is empty for default people and for real images.
+    """
 
     name: str
     fingerprint: str
     synthetic: dict[str, Any] | None
+    knobs: dict[str, float]
     description: str
 
 
@@ -226,7 +231,7 @@ def _parse_record(content: Any, source: str) -> Record:
 
 
 def _check(result: Result) -> None:
-    """What types cannot say: fractions, expected folds and trials, no trial twice."""
+    """Check what types cannot state: fractions, expected folds and trials, no trial twice, knobs as described."""
     if not result.folds or result.trials < 1:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
     trials: dict[tuple[Any, ...], set[int]] = {}
@@ -246,6 +251,9 @@ def _check(result: Result) -> None:
         done.add(score.trial)
         if len(done) > result.trials:
             raise ValueError(f"{where}.trial: more than the {result.trials} trials of fold {score.fold}")
+    for name, level in result.dataset["knobs"].items():
+        if ((result.dataset["synthetic"] or {}).get("spec") or {}).get(name) != level:
+            raise ValueError(f"result.dataset.knobs.{name}: {level} is not in result.dataset.synthetic.spec")
     for name in result.chance:
         if name not in METRICS:
             raise ValueError(f"result.chance.{name}: unknown metric, {did_you_mean(name, METRICS)}")

@@ -23,18 +23,19 @@ class Registry:
 
     Args:
         kind: what it holds, in the singular; used in messages.
-        package: folder whose modules register their classes when imported.
+        package: module or folder of modules that register their classes when imported.
     """
 
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind
         self._package = package
+        self._imported: list[str] = []  # folders whose modules have been imported
         self._registry = _Registry(kind)
 
-    def register(self, name: str) -> Callable[[type[T]], type[T]]:
+    def register(self, name: str) -> Callable[[T], T]:
         """Decorator that files a class under ``name``; a name can be taken once."""
 
-        def file(cls: type[T]) -> type[T]:
+        def file(cls: T) -> T:
             self._registry.register_module(name=name, module=cls)
             return cls
 
@@ -61,11 +62,16 @@ class Registry:
 
     def _import_package(self) -> None:
         package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
+        folders = list(getattr(package, "__path__", ()))
+        if folders == self._imported:
+            return
+        for module in pkgutil.iter_modules(folders):
             importlib.import_module(f"{self._package}.{module.name}")
+        self._imported = folders
 
 
 METHODS = Registry("method", "usvi_bench.methods")
 PROTOCOLS = Registry("protocol", "usvi_bench.protocols")
 DATASETS = Registry("data set", "usvi_bench.datasets")
+LR_SCHEDULES = Registry("learning-rate schedule", "usvi_bench.engine.lr_schedules")
 ENCODERS = Registry("encoder", "usvi_bench.components.encoder")

@@ -20,6 +20,11 @@ def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
 
     Dataclasses refuse unknown fields; typed dictionaries keep them.
 
+    >>> convert(float, "3e-4", "train.lr", text=True)
+    0.0003
+    >>> convert(tuple[int, ...], "20,40", "train.milestones", text=True)
+    (20, 40)
+
     Args:
         kind: dataclass, typed dictionary, ``list``, ``tuple[T, ...]``, ``dict``, ``Literal``, ``T | None`` or a scalar.
         value: plain data.

@@ -87,14 +87,12 @@ class Samples:
     Attributes:
         views: augmented tensors ``[B, 3, H, W]``, one per view the method asked for, all of the same images.
         labels: ``[B]`` int64 clusters.
-        index: ``[B]`` int64 rows in :class:`Features` of that modality.
-        cameras: ``[B]`` int64.
+        index: ``[B]`` int64 rows in :class:`Features` of that modality, which also has the cameras.
     """
 
     views: tuple[Tensor, ...]
     labels: Tensor
     index: Tensor
-    cameras: Tensor
 
     @property
     def view_labels(self) -> Tensor:

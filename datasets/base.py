@@ -59,6 +59,14 @@ class Dataset(ABC):
     fingerprint: str
     synthetic: dict[str, object] | None
 
+    @property
+    def knobs(self) -> dict[str, float]:
+        """Knobs of the generator that are off their defaults, by name; empty for real images."""
+        from usvi_bench.synthetic import changed_knobs  # here, because a real data set does not need the generator
+
+        spec = (self.synthetic or {}).get("spec")
+        return changed_knobs(spec) if isinstance(spec, dict) else {}
+
     @abstractmethod
     def train(self, fold: int = 1) -> Split:
         """The images of a fold that a method may learn from."""

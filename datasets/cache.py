@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_atomically
 from usvi_bench.datasets.base import ImageTable
 
 Filter = Literal["bicubic", "lanczos"]
@@ -34,28 +33,13 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "usvi-bench"
 
 
-@contextmanager
-def written_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears under its name once complete, and not at all after an error.
+def write_to_cache(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file of the cache atomically.
 
     Raises:
-        UsageError: the disk is full or the folder cannot be written.
+        StorageError: the disk is full or the folder cannot be written.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}; free some space or set USVI_CACHE to a folder that has it"
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    write_atomically(path, write, "free some space or set USVI_CACHE to a folder that has it")
 
 
 def decoded(
@@ -82,7 +66,8 @@ def decoded(
         Read-only ``[N, height, width, 3]`` RGB.
 
     Raises:
-        UsageError: an image is missing or cannot be decoded completely; the array cannot be written.
+        UsageError: an image is missing or cannot be decoded completely.
+        StorageError: the array cannot be written.
     """
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
@@ -113,10 +98,13 @@ def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path:
     def decode(name: str) -> bytes:
         return _decode(table.root / name, (shape[2], shape[1]), FILTERS[filter])
 
-    with written_atomically(path) as file, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        for start in range(0, len(table), BLOCK):
-            file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+            for start in range(0, len(table), BLOCK):
+                file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
+
+    write_to_cache(path, write)
 
 
 def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:

@@ -1,4 +1,4 @@
-"""What the bytes of a data set hash to, remembered so that only the first run reads them all."""
+"""Content hash of a data set, kept in the cache so that only the first run reads all images."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.datasets.cache import cache_folder, written_atomically
+from usvi_bench.datasets.cache import cache_folder, write_to_cache
 
 
 def content_hash(root: Path, paths: Sequence[str]) -> str:
-    """SHA-256 over names, sizes and bytes of files below ``root``, in path order.
+    """Hash names, sizes and bytes of files below ``root`` with SHA-256, in path order.
 
-    The answer is remembered under the files' sizes and modification times, so that only the first call reads them.
+    The hash is kept under the files' sizes and modification times, so that only the first call reads them.
 
     Raises:
-        UsageError: a file is absent, or the answer cannot be remembered.
+        UsageError: a file is absent.
+        StorageError: the hash cannot be kept.
     """
     names = sorted(set(paths))
     try:
@@ -37,6 +38,5 @@ def content_hash(root: Path, paths: Sequence[str]) -> str:
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         answer = hashlib.sha256("".join(threads.map(digest, names)).encode()).hexdigest()
-    with written_atomically(memo) as file:
-        file.write(answer.encode())
+    write_to_cache(memo, lambda file: file.writelines([answer.encode()]))
     return answer

@@ -18,7 +18,7 @@ from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.clustering.neighbours import EXACT_UP_TO
 from usvi_bench.components.encoder.two_stream import EncoderConfig
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.registry import METHODS
+from usvi_bench.core.registry import LR_SCHEDULES, METHODS
 from usvi_bench.core.settings import FORMAT, config_hash, differences, flatten
 from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
@@ -57,9 +57,18 @@ class TrainConfig:
     """Images of each cluster in a batch (K)."""
     lr: float = 3.5e-4
     weight_decay: float = 5e-4
+    lr_schedule: str = "step"
+    """Course of the learning rate over a stage: ``step``, ``cosine``, or a registered name."""
     lr_step: float = 0.4
-    """The learning rate drops each time this fraction of the stage has passed (20 of 50 epochs)."""
+    """``step``: the learning rate drops each time this fraction of the stage has passed (20 of 50 epochs)."""
     lr_factor: float = 0.1
+    """``step``: factor of each drop."""
+    lr_final: float = 0.0
+    """``cosine``: the learning rate at the end of the stage, as a fraction of ``lr``."""
+    lr_warmup: int = 0
+    """Epochs at the start of a stage in which the learning rate rises linearly to ``lr``."""
+    lr_warmup_factor: float = 0.1
+    """Fraction of ``lr`` at which the warm-up starts."""
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the encoder's forward pass; losses, memories and clustering stay in float32."""
     embed_batch: int = 256
@@ -73,6 +82,12 @@ class TrainConfig:
             raise UsageError(f"train.weight_decay={self.weight_decay} must be 0 or more")
         if not 0 < self.lr_factor <= 1:
             raise UsageError(f"train.lr_factor={self.lr_factor} must be above 0 and at most 1")
+        LR_SCHEDULES.get(self.lr_schedule)
+        _at_least(0, self, "lr_warmup")
+        if not 0 <= self.lr_final <= 1:
+            raise UsageError(f"train.lr_final={self.lr_final} is a fraction of train.lr: give 0 to 1")
+        if not 0 < self.lr_warmup_factor <= 1:
+            raise UsageError(f"train.lr_warmup_factor={self.lr_warmup_factor} must be above 0 and at most 1")
         if not 0 < self.lr_step <= 1:
             raise UsageError(f"train.lr_step={self.lr_step} is a fraction of the stage: give 0 < value <= 1")
 

@@ -1,4 +1,4 @@
-"""What is particular to a device: how it is set up, how data reach it, when it is done, what to do when it is full."""
+"""Device helpers: backend flags, transfers, synchronised timing, out-of-memory messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usvi_bench.engine.config import TrainConfig
 
 
 def set_up(device: torch.device, deterministic: bool) -> None:
-    """Choose between the fastest and reproducible kernels; call before the device is used.
+    """Select the fastest or reproducible kernels; call before the device is used.
 
     Args:
         device: where the run computes. On a CPU results are reproducible for a number of threads, whatever is asked.
@@ -29,21 +29,21 @@ def set_up(device: torch.device, deterministic: bool) -> None:
 
 
 def synchronized_time(device: torch.device) -> float:
-    """The time in seconds, once the device has done all that it was given."""
+    """Return the time in seconds, once the device has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Values on a device, by a copy that the host does not wait for: from pinned memory where that is a GPU."""
+    """Copy values to a device without blocking the host; from pinned memory where that is a GPU."""
     if device.type != "cuda" or values.is_cuda:
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
 
 
 def index_to_device(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
-    """Rows of a tensor, wherever it lives, on a device; the host waits for no copy.
+    """Gather rows of a tensor on any device to a device without blocking the host.
 
     Torch's pinned-memory cache takes a block back only when the copy out of it is done.
     """
@@ -55,7 +55,7 @@ def index_to_device(values: Tensor, rows: Tensor, device: torch.device) -> Tenso
 
 @contextmanager
 def explain_out_of_memory(train: TrainConfig) -> Iterator[None]:
-    """Say what to lower where the device's memory is too small for a batch.
+    """Convert an out-of-memory error to one that names the settings to lower.
 
     Raises:
         UsageError: instead of the allocator's error.

@@ -1,7 +1,8 @@
-"""What a person sees of a run: a live bar on a terminal, plain lines elsewhere."""
+"""Display of a run: a live bar on a terminal, plain lines in a notebook, a file or a pipe."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -15,22 +16,31 @@ from usvi_bench.engine.optimiser import Optimiser
 from usvi_bench.engine.plan import StagePlan
 
 
+def make_console(quiet: bool = False) -> Console:
+    """Make a console for standard output; in a notebook it prints plain text, without terminal control codes."""
+    plain = {"force_terminal": False, "force_jupyter": False} if quiet or "ipykernel" in sys.modules else {}
+    return Console(highlight=False, soft_wrap=True, quiet=quiet, **plain)  # type: ignore[arg-type]
+
+
 class Display:
     """Display of one run.
 
     Args:
+        quiet: print nothing.
+
+    Attributes:
         log_every: steps between two updates of the bar's losses (reading a loss waits for the device).
-        console: where to print; standard output by default.
     """
 
-    def __init__(self, log_every: int = 10, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
-        self.log_every = log_every
+    log_every = 10
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = make_console(quiet)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
     def say(self, text: str) -> None:
-        """Print one line."""
+        """Print a line."""
         self.console.print(text, markup=False)
 
     def begin_stage(self, plan: StagePlan, steps: int, done: int = 0) -> None:

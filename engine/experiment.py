@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.group import init_process_group, main_process_first, select_device
@@ -71,7 +70,7 @@ class Experiment:
         Raises:
             UsageError: whatever is wrong with the method, the protocol, the settings, the data or the weights.
         """
-        display = display or Display(console=Console(quiet=True))
+        display = display or Display(quiet=True)
         METHODS.get(self.method)
         kind = PROTOCOLS.get(self.protocol).dataset
         _check_output(self.output)

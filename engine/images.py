@@ -181,5 +181,4 @@ class BatchSampler:
             ),
             labels=labels.to(self._device)[index],
             index=index,
-            cameras=index_to_device(part.cameras, rows, self._device),
         )

@@ -1,4 +1,4 @@
-"""The optimiser of a stage: Adam, a learning rate that drops in steps, and mixed precision where asked for."""
+"""The optimiser of a stage: Adam, a learning-rate schedule, and mixed precision where asked for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 from usvi_bench.core.distributed.collectives import all_reduce_gradients
 from usvi_bench.core.types import Losses
 from usvi_bench.engine.config import TrainConfig
+from usvi_bench.engine.lr_schedules import make_schedule
 from usvi_bench.methods.base import Method
 
 
 class Optimiser:
-    """Adam with coupled weight decay on every trainable tensor, and StepLR.
+    """Adam with coupled weight decay on every trainable tensor, and a learning-rate schedule.
 
     Weights of batch norm and biases decay too, as in the family's released code (Cluster-Contrast,
     alibaba/cluster-contrast-reid @57b62e9; ADCA, yangbincv/ADCA @8d0a8cb).
@@ -27,7 +28,7 @@ class Optimiser:
         self._shared = [p for p in method.encoder.parameters() if p.requires_grad]
         self._fused = True if device.type == "cuda" else None
         self._adam = torch.optim.Adam(parameters, lr=train.lr, weight_decay=train.weight_decay, fused=self._fused)
-        self._schedule = torch.optim.lr_scheduler.StepLR(self._adam, train.drop_epochs(epochs), train.lr_factor)
+        self._schedule = make_schedule(self._adam, train, epochs)
         self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
         self._totals: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}

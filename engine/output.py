@@ -88,6 +88,7 @@ def _result(run: Run, scores: list[Score]) -> Result:
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
             "synthetic": dataset.synthetic,
+            "knobs": dataset.knobs,
             "description": run.data_sentence,
         },
         seed=config.seed,

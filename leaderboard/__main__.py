@@ -9,10 +9,11 @@ from pathlib import Path
 
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
+from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
 from usvi_bench.leaderboard.field import PLOT, build_field
-from usvi_bench.leaderboard.field_plot import draw_field
-from usvi_bench.leaderboard.published import choose, read_figures
+from usvi_bench.leaderboard.field_plot import digest_in, draw_field, figure_digest
+from usvi_bench.leaderboard.published import Published, choose, read_figures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,34 +25,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     options = parser.parse_args(arguments)
     try:
-        pages = make_pages(options.records, options.published, options.output / REPORTS)
+        if not options.check:
+            _refuse_installed(options.output)
+        figures = choose(read_figures(options.published))
+        pages = make_pages(options.records, figures, options.output / REPORTS)
         stale = [name for name, text in pages.items() if _read(options.output / name) != text.encode()]
+        if digest_in(_read(options.output / PLOT) or b"") != figure_digest(figures):  # its bytes depend on matplotlib
+            stale.append(PLOT)
         if stale and options.check:
             print(f"{options.output}: {', '.join(stale)} out of date: run python -m leaderboard", file=sys.stderr)
             return 1
         for name in stale:
-            write_bytes(options.output / name, pages[name].encode())
+            write_bytes(options.output / name, draw_field(figures) if name == PLOT else pages[name].encode())
     except (UsageError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def make_pages(records: Path, published: Path, reports: Path) -> dict[str, str]:
-    """All generated files by name.
+def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> dict[str, str]:
+    """Make all pages by name.
 
     Raises:
-        UsageError: a path, a record or a line of the published figures is wrong.
+        UsageError: a path or a record is wrong.
     """
     if not records.is_dir():
         raise UsageError(f"--records {records}: no such folder")
-    figures = choose(read_figures(published))
     found = load_records(records)
     return {
         "LEADERBOARD.md": build(found, figures, find_reports(reports, found)),
         "PUBLISHED.md": build_field(figures),
-        PLOT: draw_field(figures),
     }
+
+
+def _refuse_installed(output: Path) -> None:
+    if is_installed() and output.resolve().is_relative_to(ROOT):
+        raise UsageError(
+            f"{output}: the pages of an installed package stay as they are; run the command in a checkout of the "
+            "project, or name other folders with --records and --output"
+        )
 
 
 def _read(path: Path) -> bytes | None:

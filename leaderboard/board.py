@@ -10,7 +10,7 @@ from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.knob_table import knob_table
-from usvi_bench.leaderboard.knobs import split
+from usvi_bench.leaderboard.knobs import separate_sweeps
 from usvi_bench.leaderboard.order import order_table
 from usvi_bench.leaderboard.published import Published, find_published, footnote
 from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRow, ScoreTable
@@ -44,7 +44,7 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
         found: all tables.
         published: figures to show beside ours, on real data; on synthetic people only the order they make.
     """
-    whole, sweeps = split(found)
+    whole, sweeps = separate_sweeps(found)
     sections = []
     for scores in whole:
         asides = [_models_table(scores.rows)]

@@ -1,192 +1,186 @@
-"""Published mAP over the years as SVG, written by hand: the same bytes with every version of every library.
-
-Colours follow the reader's light or dark scheme. Every point says on hover what it is.
-"""
+"""Published mAP over the years, a panel a protocol; the file keeps a digest of the figures that it was drawn from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
-from typing import NamedTuple
-from xml.sax.saxutils import escape
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from usvi_bench.core.figure_style import NEUTRAL, PALETTE, encode_svg, styled
 from usvi_bench.leaderboard.published import Published, ordered
 from usvi_bench.leaderboard.score_table import PROTOCOLS
 
-WIDTH, HEIGHT = 380, 270
-"""Size of one panel."""
-LEFT, RIGHT, TOP, BOTTOM = 38, 10, 30, 34
 COLUMNS = 2
-LEGEND = 30
-LINES = ("unsupervised", "supervised")
-"""Settings whose best figure so far is drawn as a line."""
-LEGENDS = {
-    "unsupervised": "unsupervised (no labels)",
-    "semi": "semi-supervised (some labels)",
-    "supervised": "supervised (all labels)",
+WIDTH, PANEL, LEGEND = 9.0, 2.6, 0.45
+"""Inches: of the figure, and heights of a panel and of the legend above all."""
+LOOKS = {
+    "supervised": ("supervised (all labels)", "s", NEUTRAL),
+    "semi": ("semi-supervised (some labels)", "^", PALETTE[1]),
+    "unsupervised": ("unsupervised (no labels)", "o", PALETTE[0]),
 }
-STYLE = """<style>
-.field { --unsupervised: #0a58a8; --semi: #a3560a; --supervised: #667085; --ink: #1d2430;
-  --rule: #d9dee6; --paper: #fff;
-  font: 11px system-ui, sans-serif; color: var(--ink) }
-@media (prefers-color-scheme: dark) { .field { --unsupervised: #7cb8f5; --semi: #efab62; --supervised: #98a2b3;
-  --ink: #e6e9ef; --rule: #39414e; --paper: #14181f } }
-.field text { fill: currentColor } .field .title { font-size: 13px; font-weight: 600 }
-.field .grid { stroke: var(--rule); fill: none } .field .line { fill: none; stroke-width: 1.5; opacity: .55 }
-.field .unsupervised { fill: var(--unsupervised); stroke: var(--unsupervised) }
-.field .semi { fill: var(--semi); stroke: var(--semi) }
-.field .supervised { fill: var(--paper); stroke: var(--supervised); stroke-width: 1.5 }
-.field path.line { fill: none } .field text.name { stroke: none; fill: var(--unsupervised) }
-</style>"""
+"""Words, mark and colour of every setting, the last one drawn above the others."""
+LINES = ("supervised", "unsupervised")
+"""Settings whose best figure so far is drawn as a line."""
+OWN = ("own paper", "own repository")
+"""Evidence that is drawn as a filled mark."""
+SIZES = {
+    **dict.fromkeys(("font.size", "xtick.labelsize", "ytick.labelsize", "axes.labelsize", "legend.fontsize"), 8.5),
+    **{"axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 6},
+    **{"lines.markersize": 5, "lines.linewidth": 1.2, "axes.grid.axis": "y"},
+}
+FAR = 16
+"""Points below or above a mark from which on a line leads to its name."""
+PLACES = [(0, -6), (6, -5), (-6, 5), (0, 6), (7, 0), (-7, 0)]
+PLACES += [(x, y) for far in (FAR, 26, 38, 50) for x, y in ((10, -far), (-10, far), (0, -far), (-14, -far), (0, far))]
+"""Where a name may stand beside its mark, in points, the best first."""
 
 
 class Point(NamedTuple):
-    """A figure where it stands in its panel."""
+    """Published figure at its place in a panel; ``x`` in years, ``y`` in percent."""
 
     x: float
     y: float
     entry: Published
 
 
-def draw_field(published: Sequence[Published]) -> str:
-    """All panels under one legend, as a file of its own."""
+def figure_digest(published: Sequence[Published]) -> str:
+    """Hash all that the figure shows."""
+    shown = [entry.shown for name in PROTOCOLS for entry in _dated(published, name)]
+    drawn = [[f.protocol, f.method, f.year, f.setting, f.evidence, f.metrics["mAP"]] for f in shown]
+    return "sha256:" + hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
+
+
+def digest_in(svg: bytes) -> str | None:
+    """Find the digest of what a figure was drawn from; None where it has none."""
+    found = re.search(rb"<dc:identifier>(.*?)</dc:identifier>", svg)
+    return found[1].decode() if found else None
+
+
+def draw_field(published: Sequence[Published]) -> bytes:
+    """Draw all panels under one legend, as SVG."""
+    with styled(SIZES):
+        title = "Published mAP over the years, by protocol and by the labels used in training"
+        return encode_svg(field_figure(published), Title=title, Identifier=figure_digest(published))
+
+
+def field_figure(published: Sequence[Published]) -> Figure:
+    """Draw the figure; inside :func:`~usvi_bench.core.figure_style.styled`."""
     drawn = [name for name in PROTOCOLS if _dated(published, name)]
     rows = -(-len(drawn) // COLUMNS)
-    cells = zip(drawn, product(range(rows), range(COLUMNS)), strict=False)
-    return "\n".join(
-        [
-            *_open(COLUMNS * WIDTH, rows * HEIGHT + LEGEND, "Published mAP over the years"),
-            f'<g transform="translate({LEFT} 18)">{_legend()}</g>',
-            *(
-                f'<g transform="translate({column * WIDTH} {row * HEIGHT + LEGEND})">\n{_panel(published, name)}\n</g>'
-                for name, (row, column) in cells
-            ),
-            "</svg>\n",
-        ]
-    )
+    height = LEGEND + PANEL * rows
+    figure = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(figure)
+    years = [entry.shown.year or 0 for name in drawn for entry in _dated(published, name)]
+    for i, name in enumerate(drawn):
+        row, column = divmod(i, COLUMNS)
+        bottom = (PANEL * (rows - 1 - row) + 0.3) / height
+        axes = figure.add_axes((0.06 + 0.485 * column, bottom, 0.445, (PANEL - 0.65) / height))
+        axes.set(title=PROTOCOLS[name], xlim=(min(years) - 0.5, max(years) + 0.5), ylim=(0, 100))
+        axes.set(xticks=range(min(years), max(years) + 1), yticks=range(0, 101, 20))
+        if column == 0:
+            axes.set_ylabel("mAP (%)")
+        _panel(axes, list(_points(_dated(published, name))))
+    _legend(figure)
+    return figure
 
 
-def draw_panel(published: Sequence[Published], protocol: str) -> str:
-    """One protocol's panel as a picture of its own; empty where no figure has a year."""
-    if not _dated(published, protocol):
-        return ""
-    head = _open(WIDTH, HEIGHT, f"Published mAP over the years: {PROTOCOLS[protocol]}")
-    return "\n".join([*head, _panel(published, protocol), "</svg>\n"])
-
-
-def draw_marks() -> dict[str, str]:
-    """Every mark as a picture of its own, by what it means."""
-    size = 'viewBox="-6 -6 12 12" width="12" height="12" aria-hidden="true"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="field" {size}>'
-    return {words: f"{head}{STYLE}{_mark(setting, 0, 0)}</svg>" for setting, words in LEGENDS.items()}
-
-
-def _open(width: int, height: int, title: str) -> list[str]:
-    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="field" role="img" {size}>',
-        f"<title>{title}</title>",
-        STYLE,
+def _legend(figure: Figure) -> None:
+    labels = [Line2D([], [], ls="", marker=mark, color=colour, label=words) for words, mark, colour in LOOKS.values()]
+    evidence = [
+        Line2D([], [], ls="", marker="o", color=NEUTRAL, markerfacecolor=face, label=words)
+        for words, face in (("filled: given by its authors", NEUTRAL), ("open: quoted by a later paper", "white"))
     ]
-
-
-def _legend() -> str:
-    parts, x = [], 0
-    for setting, words in LEGENDS.items():
-        parts.append(f'{_mark(setting, x, -4)}<text x="{x + 9}">{words}</text>')
-        x += 34 + 6 * len(words)
-    return "".join(parts)
+    line = Line2D([], [], color=NEUTRAL, alpha=0.6, label="line: best so far")
+    for row, handles in enumerate((labels[::-1], [*evidence, line])):
+        top = 1 - 0.22 * row / figure.get_figheight()
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.045, top), ncols=3)
 
 
 def _dated(published: Sequence[Published], protocol: str) -> list[Published]:
     return [e for e in ordered(published, protocol) if e.shown.year is not None and "mAP" in e.shown.metrics]
 
 
-def _panel(published: Sequence[Published], protocol: str) -> str:
-    entries = _dated(published, protocol)
-    years = [entry.shown.year or 0 for name in PROTOCOLS for entry in _dated(published, name)]
-    first, last = min(years), max(years)
-    points = list(_points(entries, first, last))
-    return "\n".join(
-        [
-            f'<text class="title" x="{LEFT}" y="16">{PROTOCOLS[protocol]}</text>',
-            *_axes(first, last),
-            *(_best_so_far(points, setting) for setting in LINES),
-            *(f"{_mark(p.entry.shown.setting, p.x, p.y, _words(p.entry))}" for p in reversed(points)),
-            *_names(points),
-        ]
-    )
-
-
-def _across(year: float, first: int, last: int) -> float:
-    return LEFT + (year - first + 0.5) / (last - first + 1) * (WIDTH - LEFT - RIGHT)
-
-
-def _up(value: float) -> float:
-    return TOP + (100 - value) / 100 * (HEIGHT - TOP - BOTTOM)
-
-
-def _axes(first: int, last: int) -> Iterator[str]:
-    for value in range(0, 101, 20):
-        yield f'<path class="grid" d="M{LEFT} {_up(value):.1f}H{WIDTH - RIGHT}"/>'
-        yield f'<text x="{LEFT - 6}" y="{_up(value) + 4:.1f}" text-anchor="end">{value}</text>'
-    for year in range(first, last + 1):
-        x, y = _across(year, first, last), HEIGHT - BOTTOM + 15
-        yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{year}</text>'
-    yield f'<text x="{LEFT}" y="{HEIGHT - 4}">mAP (%) by year of publication</text>'
-
-
-def _points(entries: Sequence[Published], first: int, last: int) -> Iterator[Point]:
-    """Figures of a year side by side, so that none hides another."""
-    for year in range(first, last + 1):
+def _points(entries: Sequence[Published]) -> Iterator[Point]:
+    """Place figures of a year side by side, lowest first, so that none hides another."""
+    for year in sorted({entry.shown.year or 0 for entry in entries}):
         mine = sorted((e for e in entries if e.shown.year == year), key=lambda e: e.shown.value("mAP") or 0)
         for i, entry in enumerate(mine):
-            offset = (i + 0.5) / len(mine) - 0.5
-            yield Point(_across(year + 0.7 * offset, first, last), _up(entry.shown.value("mAP") or 0), entry)
+            yield Point(year + 0.75 * ((i + 0.5) / len(mine) - 0.5), entry.shown.value("mAP") or 0, entry)
 
 
-def _mark(setting: str, x: float, y: float, words: str = "") -> str:
-    title = f"<title>{escape(words)}</title>" if words else ""
-    if setting == "semi":
-        return f'<path class="semi" d="M{x:.1f} {y - 4.5:.1f}l4.5 8h-9z">{title}</path>'
-    return f'<circle class="{setting}" cx="{x:.1f}" cy="{y:.1f}" r="3.6">{title}</circle>'
+def _panel(axes: Axes, points: Sequence[Point]) -> None:
+    """Draw points, lines through the best so far, and the names of the unsupervised methods that led a year."""
+    lines = {setting: _best_so_far(points, setting) for setting in LINES}
+    for setting, (_, mark, colour) in LOOKS.items():
+        best = lines.get(setting, [])
+        ends = [(point.x, point.y) for point in best] + [(axes.get_xlim()[1], point.y) for point in best[-1:]]
+        axes.plot([x for x, _ in ends], [y for _, y in ends], drawstyle="steps-post", color=colour, alpha=0.6)
+        for own, face in ((False, "white"), (True, colour)):
+            mine = [p for p in points if (p.entry.shown.setting, p.entry.shown.evidence in OWN) == (setting, own)]
+            axes.plot([p.x for p in mine], [p.y for p in mine], mark, color=colour, markerfacecolor=face, zorder=3)
+    leading = {point.entry.shown.year: point for point in lines["unsupervised"]}
+    _write_names(axes, list(leading.values()), points, [*lines.values()])
 
 
-def _words(entry: Published) -> str:
-    shown = entry.shown
-    return (
-        f"{shown.method} ({shown.venue or 'venue unknown'} {shown.year}): mAP {shown.metrics['mAP']}, {shown.evidence}"
-    )
-
-
-def _records(points: Sequence[Point], setting: str) -> list[Point]:
-    """Points that were the highest of their setting when they appeared."""
+def _best_so_far(points: Sequence[Point], setting: str) -> list[Point]:
+    """Select the points that were the highest of their setting when they appeared."""
     best: list[Point] = []
     for point in points:
-        if point.entry.shown.setting == setting and (not best or point.y < best[-1].y):
+        if point.entry.shown.setting == setting and (not best or point.y > best[-1].y):
             best.append(point)
     return best
 
 
-def _best_so_far(points: Sequence[Point], setting: str) -> str:
-    best = _records(points, setting)
-    if not best:
-        return ""
-    steps = "".join(f"H{point.x:.1f}V{point.y:.1f}" for point in best[1:])
-    return f'<path class="line {setting}" d="M{best[0].x:.1f} {best[0].y:.1f}{steps}H{WIDTH - RIGHT}"/>'
-
-
-def _names(points: Sequence[Point]) -> Iterator[str]:
-    """The unsupervised method that led each year, named below or above its point where there is room."""
-    leading = {point.entry.shown.year: point for point in _records(points, "unsupervised")}
-    taken = [(point.x - 4, point.y - 4, point.x + 4, point.y + 4) for point in points]
-    for point in leading.values():
-        name = point.entry.shown.method
-        half = 3.4 * len(name)
-        x = min(max(point.x, LEFT + half), WIDTH - RIGHT - half)
-        for y in (point.y + 16, point.y - 7, point.y + 28, point.y + 40):
-            box = (x - half, y - 9, x + half, y + 1)
-            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
-                taken.append(box)
-                yield f'<text class="name" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(name)}</text>'
+def _write_names(
+    axes: Axes, leading: Sequence[Point], points: Sequence[Point], lines: Iterable[Sequence[Point]]
+) -> None:
+    """Name points where the name hides neither a mark nor another name, and crosses no line if that can be had."""
+    taken = [_box(axes, (p.x, p.y), (p.x, p.y), pad=4) for p in points]
+    crossed = []
+    for line in lines:
+        corners = [(p.x, p.y) for p in line] + [(axes.get_xlim()[1], p.y) for p in line[-1:]]
+        for (x, y), (right, top) in itertools.pairwise(corners):
+            crossed += [_box(axes, (x, y), (right, y)), _box(axes, (right, y), (right, top))]
+    offset: dict[str, Any] = {"textcoords": "offset points", "color": LOOKS["unsupervised"][2]}
+    for x, y, entry in leading:
+        name = axes.annotate(entry.shown.method.partition(" (")[0], (x, y), (0, 0), **offset)
+        name.set(bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5}, zorder=4)
+        for obstacles, place in itertools.product((taken + crossed, taken), PLACES):
+            extent = _move(name, place)
+            inside = axes.bbox.contains(*extent.min) and axes.bbox.contains(*extent.max)
+            if inside and not extent.count_overlaps(obstacles):
+                taken.append(extent)
+                if abs(place[1]) >= FAR:
+                    thin = {"arrowstyle": "-", "color": offset["color"], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+                    axes.annotate("", (x, y), place, **offset, arrowprops=thin)
                 break
+        else:
+            name.remove()
+
+
+def _box(axes: Axes, here: tuple[float, float], there: tuple[float, float], pad: float = 1) -> Bbox:
+    """Return the box around two places of the data, in pixels; ``pad`` in points."""
+    ends = axes.transData.transform([here, there])
+    pixels = pad * axes.figure.dpi / 72
+    return Bbox([ends.min(axis=0) - pixels, ends.max(axis=0) + pixels])
+
+
+def _move(name: Annotation, place: tuple[float, float]) -> Bbox:
+    """Put a name to a place, its near edge or corner there, and return the box that it fills."""
+    x, y = place
+    name.set(position=place, ha=("right", "center", "left")[1 + _sign(x)], va=("top", "center", "bottom")[1 + _sign(y)])
+    return name.get_window_extent().padded(2 * name.figure.dpi / 72)
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
-
-NO_KNOBS = ("size", "seed", "height", "device")
-"""Entries of a description of synthetic people that are no cause of difficulty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class Sweep:
     @property
     def base_level(self) -> float:
         """The level of the base."""
-        return float(_spec(self.base)[self.knob])
+        return _level(self.base, self.knob)
 
     @property
     def title(self) -> str:
@@ -57,27 +53,25 @@ class SweepRow:
         return self.values.get(level, pd.Series(dtype=float)).dropna()
 
 
-def split(found: Sequence[ScoreTable]) -> tuple[list[ScoreTable], list[Sweep]]:
-    """Tables that stand for themselves, in the order given, and the sweeps around them.
+def separate_sweeps(found: Sequence[ScoreTable]) -> tuple[list[ScoreTable], list[Sweep]]:
+    """Separate tables that stand for themselves, in the order given, from the sweeps around them.
 
-    Of tables that differ in one knob only, the base is the one with the most runs, of several such the one from which
-    most others can be reached by turning one knob, then the first.
+    People with one knob turned are a level of the sweep around the first table that equals theirs but for this knob.
     """
-    near = [sum(_turned(one, other) is not None for other in found) for one in found]
-    ranked = sorted(range(len(found)), key=lambda i: (-sum(row.seeds for row in found[i].rows), -near[i], i))
-    bases: list[ScoreTable] = []
+    whole: list[ScoreTable] = []
     swept: dict[tuple[int, str], dict[float, ScoreTable]] = {}
-    for candidate in (found[i] for i in ranked):
-        for i, base in enumerate(bases):
-            if (knob := _turned(base, candidate)) is None:
-                continue
-            levels = swept.setdefault((i, knob), {_spec(base)[knob]: base})
-            if levels.setdefault(_spec(candidate)[knob], candidate) is candidate:  # else other images of that level
-                break
-        else:
-            bases.append(candidate)
-    sweeps = [Sweep(knob, bases[i], dict(sorted(levels.items()))) for (i, knob), levels in sorted(swept.items())]
-    return [one for one in found if any(one is base for base in bases)], sweeps
+    for one in found:
+        place = _find_base(one, found)
+        if place is None:
+            whole.append(one)
+            continue
+        ((knob, level),) = one.knobs.items()
+        base = found[place]
+        levels = swept.setdefault((place, knob), {_level(base, knob): base})
+        if levels.setdefault(level, one) is not one:  # other images of that level
+            whole.append(one)
+    sweeps = [Sweep(knob, found[place], dict(sorted(swept[place, knob].items()))) for place, knob in sorted(swept)]
+    return whole, sweeps
 
 
 def sweep_rows(sweep: Sweep) -> list[SweepRow]:
@@ -95,22 +89,24 @@ def sweep_rows(sweep: Sweep) -> list[SweepRow]:
     return lines
 
 
-def _spec(found: ScoreTable) -> dict[str, Any]:
-    """The description of synthetic people; empty for real ones, and where a record has none."""
-    return dict(json.loads(found.key.synthetic).get("spec", {})) if found.key.synthetic else {}
-
-
-def _turned(base: ScoreTable, other: ScoreTable) -> str | None:
-    """The one knob that two tables of synthetic people differ in; None where anything else differs too."""
-    mine, theirs = _spec(base), _spec(other)
-    if not mine or mine.keys() != theirs.keys() or not _alike(base, other):
+def _find_base(level: ScoreTable, found: Sequence[ScoreTable]) -> int | None:
+    """Return the place of the first table that a level of a sweep belongs to; None where there is none."""
+    if len(level.knobs) != 1:
         return None
-    changed = [name for name in mine if mine[name] != theirs[name]]
-    return changed[0] if len(changed) == 1 and changed[0] not in NO_KNOBS else None
+    (knob,) = level.knobs
+    mine = _apart_from(level, knob)
+    return next((i for i, one in enumerate(found) if not one.knobs and _apart_from(one, knob) == mine), None)
 
 
-def _alike(base: ScoreTable, other: ScoreTable) -> bool:
-    """Whether all but images and knobs is equal: layout, generator version, protocol, setting, gallery."""
-    mine, theirs = ({**json.loads(t.key.synthetic), "spec": {}, "bytes": "", "images": 0} for t in (base, other))
-    keys = [t.key._replace(synthetic="", fingerprint="") for t in (base, other)]
-    return bool(mine == theirs and keys[0] == keys[1])
+def _level(found: ScoreTable, knob: str) -> float:
+    return float(json.loads(found.key.synthetic)["spec"][knob])
+
+
+def _apart_from(found: ScoreTable, knob: str) -> object:
+    """Return all that a level shares with its base: all but the images and the knob; None without that knob."""
+    made = json.loads(found.key.synthetic or "{}")
+    spec = made.get("spec", {})
+    if knob not in spec:
+        return None
+    people = {**made, "spec": {**spec, knob: None}, "bytes": "", "images": 0}
+    return found.key._replace(synthetic=json.dumps(people), fingerprint="")

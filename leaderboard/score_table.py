@@ -74,11 +74,12 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """Complete runs that may be compared, best mAP first, chance among them."""
+    """Complete runs that may be compared, best mAP first, chance among them; ``knobs`` as in their records."""
 
     key: TableKey
     description: str
     rows: Sequence[ScoreRow]
+    knobs: Mapping[str, float]
 
     @property
     def title(self) -> str:
@@ -112,8 +113,8 @@ def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:
 
     found = []
     for key in sorted(groups, key=place):
-        description = next(iter(groups[key].values())).result.dataset["description"]
-        found.append(ScoreTable(key, description, score_rows(groups[key])))
+        data = next(iter(groups[key].values())).result.dataset
+        found.append(ScoreTable(key, data["description"], score_rows(groups[key]), data["knobs"]))
     return found
 
 

@@ -195,7 +195,7 @@ class PCLHD(PGM):
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
         losses = self.contrast(*features, batch) | self.cross(student, labels, progress)
-        with torch.no_grad():  # also where nothing reads it: the teacher's batch normalisation lives by its batches
+        with torch.no_grad():  # always: this forward pass updates the teacher's batch-norm statistics
             self.taught = by_modality(embed_views(self.teacher, batch))
         if c.preset == "official":
             for target, crossed in self.crossed.items():

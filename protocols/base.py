@@ -79,13 +79,13 @@ class QueryScores:
 
     Attributes:
         average_precision: ``[T, Q]``; NaN where a query is invalid.
-        ahead: ``[T, Q]`` wrong people (RegDB: images) before the right one, 0 at Rank-1; -1 where a query is invalid.
+        first_match_rank: ``[T, Q]`` zero-based rank of the first match in the CMC; -1 where a query is invalid.
         identities: ``[Q]`` of the queries.
         paths: of the queries' images.
     """
 
     average_precision: NDArray[np.float64]
-    ahead: NDArray[np.int64]
+    first_match_rank: NDArray[np.int64]
     identities: NDArray[np.int64]
     paths: tuple[str, ...]
 
@@ -194,7 +194,7 @@ class Protocol(ABC):
         scores = [TrialScore(fold, trial, summarised(metrics)) for trial, metrics in enumerate(result.metrics)]
         queries = QueryScores(
             average_precision=np.stack([metrics.average_precision for metrics in result.metrics]),
-            ahead=np.stack([metrics.ahead for metrics in result.metrics]),
+            first_match_rank=np.stack([metrics.first_match_rank for metrics in result.metrics]),
             identities=query.identities,
             paths=query.paths,
         )

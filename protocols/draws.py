@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from usvi_bench.core.errors import UsageError
@@ -73,6 +72,8 @@ def read_permutations(path: Path) -> Permutations:
     Raises:
         UsageError: the file is absent or is not that file; says where to get it.
     """
+    import scipy.io
+
     remedy = f"put the file from {SOURCE} there, or use --set protocol.gallery=seeded"
     if not path.is_file():
         raise UsageError(f"no file {path}: {remedy}")

@@ -22,8 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usvi_bench.protocols.precision import average_precisions
-from usvi_bench.protocols.ranks import Gallery, Integers, Ranks, Side, best_images, rank_positives
+from usvi_bench.protocols.ranks import Gallery, Images, Integers, Ranks, best_images, rank_positives
 
 Rule = Literal["sysu", "regdb", "llcm"]
 BLOCK = 1 << 24
@@ -39,17 +38,15 @@ class RankMetrics:
         cmc: share of valid queries that find their person within the first ranks; index 0 is Rank-1.
         mAP: mean average precision of the valid queries.
         mINP: mean inverse negative penalty of the valid queries.
-        num_valid: queries with at least one correct gallery image that they see.
         average_precision: ``[Q]`` of each query, NaN where it is invalid.
-        ahead: ``[Q]`` what the CMC counts before the query's person: 0 is right at Rank-1; -1 where it is invalid.
+        first_match_rank: ``[Q]`` zero-based rank of the first match in the CMC; -1 where the query is invalid.
     """
 
     cmc: NDArray[np.float64]
     mAP: float  # noqa: N815 - the field's own spelling
     mINP: float  # noqa: N815
-    num_valid: int
     average_precision: NDArray[np.float64]
-    ahead: Integers
+    first_match_rank: Integers
 
     def rank(self, k: int) -> float:
         """Rank-k; beyond the end of a short CMC, its last value."""
@@ -64,7 +61,7 @@ class GalleryScores:
 
     Attributes:
         metrics: one entry a gallery.
-        columns: ``[Q, min(depth, G)]`` as :func:`top_ranked` gives them.
+        columns: ``[Q, min(depth, G)]`` first gallery images of a query, best first; -1 where it sees fewer.
         similarity: of those columns; NaN where there is none.
     """
 
@@ -83,6 +80,16 @@ def rank_metrics(
 ) -> RankMetrics:
     """Score a similarity matrix, where it is; equal similarities keep the order of the gallery.
 
+    One query of person 5. The right images rank third and fourth: AP is the mean of 1/3 and 2/4, INP is 2/4. The two
+    images before them show one person, so the CMC of ``sysu`` reaches person 5 at rank 2, that of ``regdb`` at rank 3.
+
+    >>> gallery = {"query_ids": [5], "gallery_ids": [6, 6, 5, 5], "query_cams": [3], "gallery_cams": [1, 4, 1, 4]}
+    >>> scores = rank_metrics([[0.9, 0.8, 0.7, 0.6]], **gallery)
+    >>> round(scores.mAP, 4), scores.mINP, scores.rank(1), scores.rank(2)
+    (0.4167, 0.5, 0.0, 1.0)
+    >>> rank_metrics([[0.9, 0.8, 0.7, 0.6]], **gallery, rule="regdb").rank(2)
+    0.0
+
     Args:
         similarity: ``[Q, G]``, higher is better; numpy or torch, like all arguments.
         query_ids: ``[Q]`` identities.
@@ -96,25 +103,6 @@ def rank_metrics(
     """
     blocks, queries, gallery = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
     return _scored(blocks, queries, (gallery,), depth=0).metrics[0]
-
-
-def top_ranked(
-    similarity: Any,
-    query_ids: Any,
-    gallery_ids: Any,
-    query_cams: Any = None,
-    gallery_cams: Any = None,
-    rule: Rule = "sysu",
-    *,
-    depth: int,
-) -> NDArray[np.int64]:
-    """The first gallery columns of every query, in the very order that :func:`rank_metrics` scores.
-
-    Returns:
-        ``[Q, min(depth, G)]``; -1 where a query sees fewer images.
-    """
-    blocks, queries, gallery = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
-    return np.concatenate([best_images(block, queries[rows], gallery, depth)[0] for rows, block in blocks])
 
 
 def score_galleries(
@@ -171,7 +159,7 @@ Blocks = Iterator[tuple[slice, Tensor]]
 """Some queries, and their similarity to everything, contiguous."""
 
 
-def _scored(blocks: Blocks, queries: Side, galleries: Sequence[Gallery], depth: int) -> GalleryScores:
+def _scored(blocks: Blocks, queries: Images, galleries: Sequence[Gallery], depth: int) -> GalleryScores:
     best, parts = [], []
     for rows, block in blocks:
         best.append(best_images(block, queries[rows], galleries[0], depth))
@@ -183,37 +171,38 @@ def _scored(blocks: Blocks, queries: Side, galleries: Sequence[Gallery], depth: 
 
 
 _QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
-"""AP and INP (NaN: invalid) of some queries, and what is ahead of their best positive."""
+"""AP and INP (NaN: invalid) of some queries, and the rank of their first match."""
 
 
 def _query_scores(ranks: Ranks, gallery: Gallery) -> _QueryScores:
+    from usvi_bench.protocols.compiled.precision import average_precisions  # compiled, long to import
+
     number = np.diff(ranks.ends)
     penalty = np.full(len(number), np.nan)
     valid = number > 0
     penalty[valid] = number[valid] / ranks.rank[ranks.ends[1:][valid] - 1]
     precision = average_precisions(ranks.rank, ranks.position, ranks.ends, len(gallery.columns))
-    return precision, penalty, ranks.ahead
+    return precision, penalty, ranks.first_match_rank
 
 
 def _summary(parts: Sequence[_QueryScores], gallery: Gallery) -> RankMetrics:
-    precision, penalty, ahead = map(np.concatenate, zip(*parts, strict=True))
+    precision, penalty, first_match_rank = map(np.concatenate, zip(*parts, strict=True))
     valid = ~np.isnan(precision)
     if not valid.any():
         raise ValueError("no valid query: no query has a gallery image of its identity that it is allowed to see")
-    hits = np.bincount(ahead[valid], minlength=len(np.unique(gallery.units)))
+    hits = np.bincount(first_match_rank[valid], minlength=len(np.unique(gallery.cmc_units)))
     return RankMetrics(
         cmc=np.cumsum(hits) / valid.sum(),
         mAP=float(precision[valid].mean()),
         mINP=float(penalty[valid].mean()),
-        num_valid=int(valid.sum()),
         average_precision=precision,
-        ahead=np.where(valid, ahead, -1),
+        first_match_rank=np.where(valid, first_match_rank, -1),
     )
 
 
 def _task(
     similarity: Any, query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule
-) -> tuple[Blocks, Side, Gallery]:
+) -> tuple[Blocks, Images, Gallery]:
     scores = similarity if isinstance(similarity, Tensor) else np.asarray(similarity)
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {tuple(scores.shape)}")
@@ -236,8 +225,8 @@ def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blo
 
 def _sides(
     size: tuple[int, int], query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule
-) -> tuple[Side, Side]:
-    """Identities and cameras as numbers from 0, and who does not see whom as groups; see :class:`Side`."""
+) -> tuple[Images, Images]:
+    """Identities and cameras as numbers from 0, and who does not see whom as groups; see :class:`Images`."""
     if rule not in get_args(Rule):
         raise ValueError(f"unknown rule '{rule}': choose one of {', '.join(get_args(Rule))}")
     if rule == "regdb":
@@ -257,13 +246,13 @@ def _sides(
     identities, groups = (np.unique(values, return_inverse=True)[1] for values in (ids, cams))
     if rule == "llcm":
         groups = identities * (groups.max() + 1) + groups
-    everyone = Side(identities, groups)
+    everyone = Images(identities, groups)
     return everyone[: size[0]], everyone[size[0] :]
 
 
-def _gallery(images: Side, columns: Integers, rule: Rule) -> Gallery:
-    units = np.arange(len(images)) if rule == "regdb" else images.identities
-    return Gallery(images, columns, units)
+def _gallery(images: Images, columns: Integers, rule: Rule) -> Gallery:
+    cmc_units = np.arange(len(images)) if rule == "regdb" else images.identities
+    return Gallery(images, columns, cmc_units)
 
 
 def _tensor(values: Any) -> Tensor:

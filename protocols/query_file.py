@@ -11,7 +11,7 @@ import numpy as np
 from usvi_bench.core.files import write_atomically
 from usvi_bench.protocols.base import QueryScores
 
-_FIELDS = ("average_precision", "ahead", "identities", "paths")
+_FIELDS = ("average_precision", "first_match_rank", "identities", "paths")
 
 
 def save_query_scores(path: Path, folds: Mapping[int, QueryScores]) -> None:
@@ -28,7 +28,7 @@ def load_query_scores(path: Path) -> dict[int, QueryScores]:
         return {
             fold: QueryScores(
                 average_precision=arrays[f"average_precision_{fold}"],
-                ahead=arrays[f"ahead_{fold}"],
+                first_match_rank=arrays[f"first_match_rank_{fold}"],
                 identities=arrays[f"identities_{fold}"],
                 paths=tuple(arrays[f"paths_{fold}"].tolist()),
             )

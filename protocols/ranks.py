@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -28,14 +27,14 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """Images of one side. A query sees no gallery image of its own group; identities are numbered from 0."""
+class Images:
+    """Images of one side: identities, from 0, and groups. A query sees no gallery image of its own group."""
 
     identities: Integers
     groups: Integers
 
-    def __getitem__(self, rows: slice | Integers) -> Side:
-        return Side(self.identities[rows], self.groups[rows])
+    def __getitem__(self, rows: slice | Integers) -> Images:
+        return Images(self.identities[rows], self.groups[rows])
 
     def __len__(self) -> int:
         return len(self.identities)
@@ -48,19 +47,19 @@ class Gallery:
     Attributes:
         images: ``[G]``, in the order that equal similarities keep.
         columns: ``[G]``, which column of a similarity matrix belongs to each image.
-        units: ``[G]``, numbers from 0: what a wrong image costs a rank for, once; its identity, or the image itself.
+        cmc_units: ``[G]``, units that the CMC counts at most once, from 0: identities, or the images themselves.
     """
 
-    images: Side
+    images: Images
     columns: Integers
-    units: Integers
+    cmc_units: Integers
 
     @cached_property
     def by_identity(self) -> Integers:
         """Images in the order of their identities."""
         return np.argsort(self.images.identities, kind="stable")
 
-    def positives(self, queries: Side) -> tuple[Integers, Integers, Integers]:
+    def positives(self, queries: Images) -> tuple[Integers, Integers, Integers]:
         """Images ``[P]`` that are right and seen, query after query; whose they are ``[P]``; ends ``[Q + 1]``."""
         ascending = self.images.identities[self.by_identity]
         starts = np.searchsorted(ascending, queries.identities)
@@ -81,16 +80,16 @@ class Ranks:
         rank: ``[P]``, from 1, among the images that the query sees.
         position: ``[P]``, from 0, among all images.
         ends: ``[Q + 1]``; the positives of query ``q`` are ``ends[q]`` to ``ends[q + 1]``.
-        ahead: ``[Q]`` units with a better image than the best positive; 0 where there is none.
+        first_match_rank: ``[Q]`` units with a better image than the best positive; 0 where there is none.
     """
 
     rank: Integers
     position: Integers
     ends: Integers
-    ahead: Integers
+    first_match_rank: Integers
 
 
-def rank_positives(similarity: Tensor, queries: Side, galleries: Sequence[Gallery]) -> list[Ranks]:
+def rank_positives(similarity: Tensor, queries: Images, galleries: Sequence[Gallery]) -> list[Ranks]:
     """Ranks in each gallery, counted where the similarity is; ``similarity`` is contiguous and holds no NaN.
 
     Args:
@@ -103,72 +102,31 @@ def rank_positives(similarity: Tensor, queries: Side, galleries: Sequence[Galler
     return [torch_ranks(similarity, queries, gallery) for gallery in galleries]
 
 
-def compiled_ranks(similarity: Tensor, queries: Side, galleries: Sequence[Gallery]) -> list[Ranks]:
+def compiled_ranks(similarity: Tensor, queries: Images, galleries: Sequence[Gallery]) -> list[Ranks]:
     """The back-end for the processor: one pass over each row, in as many threads as torch uses."""
+    from usvi_bench.protocols.compiled.ranks import rank_rows  # compiled, long to import
+
     results, tasks = [], []
     for gallery in galleries:
-        own, _, ends = gallery.positives(queries)
-        result = Ranks(np.zeros_like(own), np.zeros_like(own), ends, np.zeros(len(queries), np.int64))
+        positives, _, ends = gallery.positives(queries)
+        result = Ranks(np.zeros_like(positives), np.zeros_like(positives), ends, np.zeros(len(queries), np.int64))
         results.append(result)
-        given = (similarity.numpy(), gallery.columns, gallery.images.groups, gallery.units, queries.groups, own, ends)
-        counts = (result.rank, result.position, result.ahead)
+        given = (
+            similarity.numpy(),
+            gallery.columns,
+            gallery.images.groups,
+            gallery.cmc_units,
+            queries.groups,
+            positives,
+            ends,
+        )
+        counts = (result.rank, result.position, result.first_match_rank)
         tasks += [(*span, *given, *counts) for span in _spans(len(queries))]
-    _in_threads(_rank_rows, tasks)
+    _in_threads(rank_rows, tasks)
     return results
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _rank_rows(
-    start: int,
-    stop: int,
-    similarity: NDArray[Any],
-    columns: Integers,
-    groups: Integers,
-    units: Integers,
-    query_groups: Integers,
-    own: Integers,
-    ends: Integers,
-    rank: Integers,
-    position: Integers,
-    ahead: Integers,
-) -> None:
-    """Fill ``rank``, ``position`` and ``ahead`` of the queries ``start <= i < stop``."""
-    met = np.full(units.max() + 1, -1)  # the last query that met each unit
-    for i in range(start, stop):
-        mine = own[ends[i] : ends[i + 1]]
-        if len(mine) == 0:
-            continue
-        row = similarity[i]
-        values = row[columns[mine]]
-        order = np.argsort(-values, kind="mergesort")
-        mine, values = mine[order], values[order]
-        # Counts of the images behind k positives and before the next, which then add up to ranks.
-        seen, every = rank[ends[i] : ends[i + 1]], position[ends[i] : ends[i + 1]]
-        worst, last, others = values[-1], mine[-1], -1
-        for j in range(len(columns)):
-            value = row[columns[j]]
-            if value < worst or (value == worst and j > last):
-                continue
-            low, length = 0, len(mine)
-            while length > 1:  # no branch on the outcome, which nothing predicts
-                half = length // 2
-                low += half * (values[low + half - 1] > value)
-                length -= half
-            low += values[low] > value
-            while values[low] == value and mine[low] < j:
-                low += 1
-            every[low] += 1
-            if groups[j] != query_groups[i]:
-                seen[low] += 1
-                if low == 0 and met[units[j]] != i:
-                    met[units[j]] = i
-                    others += 1
-        seen[:] = np.cumsum(seen)
-        every[:] = np.cumsum(every) - 1
-        ahead[i] = others
-
-
-def torch_ranks(similarity: Tensor, queries: Side, gallery: Gallery) -> Ranks:
+def torch_ranks(similarity: Tensor, queries: Images, gallery: Gallery) -> Ranks:
     """The back-end for accelerators, in torch throughout: every positive is compared with its query's whole row."""
     device = similarity.device
 
@@ -176,10 +134,14 @@ def torch_ranks(similarity: Tensor, queries: Side, gallery: Gallery) -> Ranks:
         return torch.from_numpy(numbers).to(device)
 
     scores = similarity[:, moved(gallery.columns)]
-    own, owner, ends = map(moved, gallery.positives(queries))
-    groups, query_groups, units = moved(gallery.images.groups), moved(queries.groups), moved(gallery.units)
+    positives, owner, ends = map(moved, gallery.positives(queries))
+    groups, query_groups, cmc_units = moved(gallery.images.groups), moved(queries.groups), moved(gallery.cmc_units)
     everyone, step = torch.arange(scores.shape[1], device=device), max(1, PAIRS // scores.shape[1])
-    rank, position, ahead = torch.zeros_like(own), torch.zeros_like(own), torch.zeros_like(query_groups)
+    rank, position, first_match_rank = (
+        torch.zeros_like(positives),
+        torch.zeros_like(positives),
+        torch.zeros_like(query_groups),
+    )
 
     def before(rows: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Which images rank before the given one of each row ``[R, G]``, and which of these its query sees."""
@@ -188,29 +150,31 @@ def torch_ranks(similarity: Tensor, queries: Side, gallery: Gallery) -> Ranks:
         every = (row > value) | ((row == value) & (everyone < images[:, None]))
         return every, every & (groups != query_groups[rows, None])
 
-    for part in (slice(start, start + step) for start in range(0, len(own), step)):
-        every, seen = before(owner[part], own[part])
+    for part in (slice(start, start + step) for start in range(0, len(positives), step)):
+        every, seen = before(owner[part], positives[part])
         rank[part], position[part] = seen.sum(1) + 1, every.sum(1)
     order = torch.argsort(owner * (scores.shape[1] + 1) + rank)
-    own, rank, position = own[order], rank[order], position[order]
+    positives, rank, position = positives[order], rank[order], position[order]
 
     valid = torch.nonzero(ends[1:] > ends[:-1]).ravel()
     for rows in valid.split(step):
-        _, seen = before(rows, own[ends[rows]])
-        met = torch.zeros(len(rows), int(units.max()) + 1, dtype=torch.int32, device=device)
-        ahead[rows] = (met.index_add_(1, units, seen.int()) > 0).sum(1)
-    return Ranks(*(numbers.cpu().numpy() for numbers in (rank, position, ends, ahead)))
+        _, seen = before(rows, positives[ends[rows]])
+        met = torch.zeros(len(rows), int(cmc_units.max()) + 1, dtype=torch.int32, device=device)
+        first_match_rank[rows] = (met.index_add_(1, cmc_units, seen.int()) > 0).sum(1)
+    return Ranks(*(numbers.cpu().numpy() for numbers in (rank, position, ends, first_match_rank)))
 
 
 def best_images(
-    similarity: Tensor, queries: Side, gallery: Gallery, depth: int
+    similarity: Tensor, queries: Images, gallery: Gallery, depth: int
 ) -> tuple[Integers, NDArray[np.float64]]:
     """The first images ``[Q, min(depth, G)]`` that each query sees, and their similarity; -1 and NaN where it ends."""
     shape = len(queries), min(depth, len(gallery.columns))
     images, values = np.full(shape, -1), np.full(shape, np.nan)
     if depth:
+        from usvi_bench.protocols.compiled.ranks import best_of_rows
+
         arrays = (similarity.cpu().numpy(), gallery.columns, gallery.images.groups, queries.groups, images, values)
-        _in_threads(_best_of_rows, [(*span, *arrays) for span in _spans(len(queries))])
+        _in_threads(best_of_rows, [(*span, *arrays) for span in _spans(len(queries))])
     return images, values
 
 
@@ -222,30 +186,3 @@ def _spans(count: int) -> Iterator[tuple[int, int]]:
 def _in_threads(kernel: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> None:
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(lambda task: kernel(*task), tasks))
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _best_of_rows(
-    start: int,
-    stop: int,
-    similarity: NDArray[Any],
-    columns: Integers,
-    groups: Integers,
-    query_groups: Integers,
-    images: Integers,
-    values: NDArray[np.float64],
-) -> None:
-    """Insert each image of a row among the best so far, behind its equals."""
-    depth = images.shape[1]
-    for i in range(start, stop):
-        kept = 0
-        for j in range(len(columns)):
-            value = similarity[i, columns[j]]
-            if groups[j] == query_groups[i] or (kept == depth and not value > values[i, depth - 1]):
-                continue
-            kept = min(kept + 1, depth)
-            k = kept - 1
-            while k > 0 and value > values[i, k - 1]:
-                images[i, k], values[i, k] = images[i, k - 1], values[i, k - 1]
-                k -= 1
-            images[i, k], values[i, k] = j, value

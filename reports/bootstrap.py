@@ -45,7 +45,7 @@ def query_values(scores: QueryScores, metric: str) -> Values:
     """``[T, Q]`` what each query adds to mAP (its AP) or to R1 (1 if right at Rank-1); NaN where it is invalid."""
     if metric == "mAP":
         return scores.average_precision
-    return np.where(scores.ahead < 0, np.nan, scores.ahead == 0)
+    return np.where(scores.first_match_rank < 0, np.nan, scores.first_match_rank == 0)
 
 
 def paired_difference(

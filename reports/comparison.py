@@ -119,7 +119,7 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
     if not found:
         return
     queries = found[0][0].runs[0].queries or {}
-    count = sum(int(np.any(scores.ahead >= 0, axis=0).sum()) for scores in queries.values())
+    count = sum(int(np.any(scores.first_match_rank >= 0, axis=0).sum()) for scores in queries.values())
     people = sum(len(np.unique(scores.identities)) for scores in queries.values())
     rows: list[list[str | float]] = []
     for worse, better, metric, unit, difference in found:

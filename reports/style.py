@@ -1,29 +1,24 @@
-"""The one look of all figures: a paper's column wide, a quiet grid, colours that colour-blind readers tell apart."""
+"""Figures of reports: a paper's column wide, in the look that all figures share."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-import seaborn
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from usvi_bench.core import figure_style
 from usvi_bench.core.files import write_bytes
 
-PALETTE: list[tuple[float, float, float]] = seaborn.color_palette("colorblind")
+PALETTE, NEUTRAL, styled = figure_style.PALETTE, figure_style.NEUTRAL, figure_style.styled
 VISIBLE, INFRARED = PALETTE[0], PALETTE[3]
-RIGHT, WRONG, NEUTRAL = PALETTE[2], PALETTE[3], (0.4, 0.4, 0.4)
+RIGHT, WRONG = PALETTE[2], PALETTE[3]
 MODALITY_COLOURS = {"visible": VISIBLE, "infrared": INFRARED}
 MARKERS = {"visible": "o", "infrared": "^"}
 LOOKS: list[dict[str, Any]] = [
@@ -40,43 +35,6 @@ SMALL = 5.5
 """Points; the smallest text of a figure."""
 _FOOT = 76
 """Letters that fit into the width at that size."""
-_LOOK: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 7,
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
-    "xtick.labelsize": 6,
-    "ytick.labelsize": 6,
-    "legend.fontsize": 6,
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "0.6",
-    "axes.linewidth": 0.6,
-    "axes.labelpad": 2,
-    "axes.titlepad": 3,
-    "xtick.major.pad": 1.5,
-    "ytick.major.pad": 1.5,
-    "grid.color": "0.9",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.1,
-    "lines.markersize": 2.6,
-    "patch.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "legend.columnspacing": 1.2,
-    "figure.constrained_layout.h_pad": 0.02,
-    "figure.constrained_layout.w_pad": 0.02,
-    "image.composite_image": False,  # pictures keep their own resolution in vector files
-    "svg.hashsalt": "usvi-bench",  # equal figures have equal bytes
-}
-
-
-@contextmanager
-def styled() -> Iterator[None]:
-    """Draw and save figures inside; the settings of the caller come back afterwards."""
-    with matplotlib.rc_context({**seaborn.axes_style("whitegrid"), **_LOOK}):
-        yield
 
 
 def empty_figure(height: float) -> Figure:
@@ -146,10 +104,10 @@ def _lay_out(figure: Figure) -> None:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write ``path`` + ``.svg`` and ``.png`` atomically, without the dates that would make equal figures differ."""
     _lay_out(figure)
-    vector, raster = BytesIO(), BytesIO()
+    raster = BytesIO()
     FigureCanvasAgg(figure).print_png(raster, metadata={"Software": None})
-    FigureCanvasSVG(figure).print_svg(
-        vector, metadata={"Date": None, "Creator": None}
-    )  # last: it changes the resolution
-    for kind, made in (("svg", vector), ("png", raster)):
-        write_bytes(path.with_name(f"{path.name}.{kind}"), made.getvalue())
+    for kind, made in (
+        ("png", raster.getvalue()),
+        ("svg", figure_style.encode_svg(figure)),
+    ):  # last: it changes the resolution
+        write_bytes(path.with_name(f"{path.name}.{kind}"), made)

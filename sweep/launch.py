@@ -15,26 +15,28 @@ from typing import Any
 import submitit
 import torch
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import is_locked, read_json, write_json
+from usvi_bench.core.revision import ROOT, package_folder
 from usvi_bench.sweep.jobs import Job
 from usvi_bench.sweep.worker import Worker
 
+IMPORTED_FROM = str(package_folder(ROOT).parent)
+"""Folder on the search path of jobs, in which they find this package."""
 MINUTES_A_YEAR = 60 * 24 * 365
 SILENCE = 600.0
-"""Seconds for which a cluster's queue may fail to answer before that is told."""
+"""Seconds of squeue failures before a warning."""
 LATENESS = 90.0
-"""Seconds that a file from another machine may take to be seen; NFS remembers for 60 that there is none."""
+"""Grace period before a job counts as failed: NFS caches for 60 seconds that a file does not exist."""
 
 
 class Launcher(ABC):
-    """Starts jobs and knows which are still under way."""
+    """Launcher that starts jobs and reports which still run."""
 
     poll: float
     """Seconds between two looks at the jobs."""
     lateness: float = 0.0
-    """Seconds that what a job has written may take to be seen after its end."""
+    """Seconds after a job's end until its files must be visible."""
     lasting: bool = False
     """Whether jobs outlive an error of the command that started them."""
 
@@ -124,7 +126,7 @@ class SlurmLauncher(Launcher):
             "gpus_per_node": options["gpus"],
             "additional_parameters": dict(more),
             "stderr_to_stdout": True,
-            "setup": [f"export PYTHONPATH={shlex.quote(str(ROOT))}:$PYTHONPATH"],
+            "setup": [f"export PYTHONPATH={shlex.quote(IMPORTED_FROM)}:$PYTHONPATH"],
         }
         self.tell = tell
         self.queue: set[str] = set()
@@ -187,7 +189,7 @@ def _visible_gpus() -> list[str]:
 def _importable() -> Iterator[None]:
     """Processes started inside find this package wherever they are started."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    os.environ["PYTHONPATH"] = os.pathsep.join([IMPORTED_FROM, *([before] if before else [])])
     try:
         yield
     finally:

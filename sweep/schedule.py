@@ -72,17 +72,17 @@ def _ready(waiting: Sequence[Job], running: Sequence[Job], slots: int) -> list[J
 
 
 def _next(job: Job) -> str:
-    """What a job would train next; a job that has only to be scored is in nobody's way."""
+    """Return the key of the next stage to train; the name of the job if only scoring is left."""
     plan = job.next_stage
     return job.name if plan is None else plan.key
 
 
 def _settled(job: Job, seconds: float, launcher: Launcher) -> bool:
-    """Whether all is known of a job whose process is gone for so long: its record or error is there, or not to come."""
+    """Return whether the result of an ended job is known, or can no longer be expected."""
     return job.state in (State.DONE, State.FAILED) or seconds >= launcher.lateness
 
 
 def _close(job: Job) -> None:
-    """A process that is gone has left a record, or an error, or was killed before it could."""
+    """Mark a job as failed whose process left neither a record nor an error."""
     if job.state is State.PENDING:
-        job.fail("its process ended without a word: killed, or out of memory")
+        job.fail("its process exited without a result (killed or out of memory)")

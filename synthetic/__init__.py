@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, parse
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, changed_knobs, parse
 from usvi_bench.synthetic.tree import ensure
 
-__all__ = ["GENERATOR_VERSIONS", "SyntheticSpec", "ensure", "parse"]
+__all__ = ["GENERATOR_VERSIONS", "SyntheticSpec", "changed_knobs", "ensure", "parse"]

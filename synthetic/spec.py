@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from usvi_bench.core.errors import UsageError, did_you_mean
@@ -78,6 +79,17 @@ class SyntheticSpec:
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         name = f"{layout}-v{GENERATOR_VERSIONS[layout]}-{self.size}-{self.height}-seed{self.seed}-{digest}"
         return name if self.device == "cpu" else f"{name}+{self.device}"
+
+
+def changed_knobs(spec: Mapping[str, object]) -> dict[str, float]:
+    """Select the knobs of a described population that differ from their defaults.
+
+    Args:
+        spec: fields of a :class:`SyntheticSpec` by name, as a generated tree states them.
+    """
+    defaults = SyntheticSpec().knobs()
+    stated = {name: value for name, value in spec.items() if isinstance(value, int | float)}
+    return {name: float(stated[name]) for name, usual in defaults.items() if stated.get(name, usual) != usual}
 
 
 def parse(text: str) -> SyntheticSpec:

@@ -6,12 +6,15 @@ import hashlib
 import io
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, repeat
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -75,9 +78,21 @@ def write_images(
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(workers, len(batches)), mp_context=context, initializer=_start_worker) as pool:
-            jobs = [pool.submit(_write_batch, folder, layout, spec, batch) for batch in batches]
+            with _without_main_module():
+                jobs = [pool.submit(_write_batch, folder, layout, spec, batch) for batch in batches]
             for job in as_completed(jobs):
                 yield job.result()
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Keep processes that start in the block from running the caller's script again, which may have no main guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _start_worker() -> None:

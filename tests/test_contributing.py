@@ -26,7 +26,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
     importlib.invalidate_caches()
     yield code
-    sys.modules.pop(f"methods.{EXAMPLE}", None)
+    sys.modules.pop(f"usvi_bench.methods.{EXAMPLE}", None)
     METHODS.forget(EXAMPLE)
 
 

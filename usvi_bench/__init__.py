@@ -1,3 +1,59 @@
-"""USVI-Bench: a comparative benchmark suite for unsupervised visible-infrared person re-identification."""
+"""USVI-Bench: a comparative benchmark suite for unsupervised visible-infrared person re-identification.
+
+>>> import usvi_bench
+>>> record = usvi_bench.run("sclhm", "sysu_all", data="synthetic:size=tiny")  # doctest: +SKIP
+>>> record.means()["mAP"]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from usvi_bench.api import open_data, run
+    from usvi_bench.core.errors import UsageError
+    from usvi_bench.core.record import Record, read_record
+    from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
+    from usvi_bench.engine.experiment import Experiment
+    from usvi_bench.methods.base import Method, MethodConfig
+    from usvi_bench.protocols.metrics import rank_metrics
 
 __version__ = "0.1.0"
+_HOMES = {
+    "usvi_bench.api": ("open_data", "run"),
+    "usvi_bench.core.errors": ("UsageError",),
+    "usvi_bench.core.record": ("Record", "read_record"),
+    "usvi_bench.core.registry": ("DATASETS", "ENCODERS", "LR_SCHEDULES", "METHODS", "PROTOCOLS"),
+    "usvi_bench.engine.experiment": ("Experiment",),
+    "usvi_bench.methods.base": ("Method", "MethodConfig"),
+    "usvi_bench.protocols.metrics": ("rank_metrics",),
+}
+"""Modules of the public names; each is imported on its first use, so that ``import usvi_bench`` is cheap."""
+__all__ = [
+    "DATASETS",
+    "ENCODERS",
+    "LR_SCHEDULES",
+    "METHODS",
+    "PROTOCOLS",
+    "Experiment",
+    "Method",
+    "MethodConfig",
+    "Record",
+    "UsageError",
+    "open_data",
+    "rank_metrics",
+    "read_record",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'usvi_bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.clustering.jaccard import jaccard_distance
 from usvi_bench.components.clustering.neighbours import Search, all_finite
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.measuring import timed
 from usvi_bench.core.types import OUTLIER
 
-__all__ = ["centroids", "dbscan", "jaccard_distance", "pseudo_labels"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.int64]:
@@ -34,6 +34,9 @@ def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.
     Returns:
         ``[N]`` labels.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     n = distance.shape[0]
     row, column = np.repeat(np.arange(n), np.diff(distance.indptr)), distance.indices
     own = np.ones(n, np.bool_)
@@ -58,6 +61,10 @@ def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.
 
 def centroids(features: Tensor, labels: Tensor) -> Tensor:
     """Unit mean of each cluster's features.
+
+    >>> centroids(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [9.0, 9.0]]), torch.tensor([0, 0, 1, -1]))
+    tensor([[1., 0.],
+            [0., 1.]])
 
     Args:
         features: ``[N, D]``, un-normalised.
@@ -111,6 +118,8 @@ def pseudo_labels(
         )
     if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
+    from usvi_bench.components.clustering.jaccard import jaccard_distance  # its kernels take long to import
+
     try:
         distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
     except ValueError as error:

@@ -111,7 +111,11 @@ def cluster_jointly(features: Features, clustering: Clustering, groups: Tensor |
 
 
 def in_both(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-    """The labels of clusters that hold images of both modalities; the images of all others become outliers."""
+    """The labels of clusters that hold images of both modalities; the images of all others become outliers.
+
+    >>> in_both(torch.tensor([0, 1, -1]), torch.tensor([1, 2]))
+    (tensor([-1,  1, -1]), tensor([ 1, -1]))
+    """
     return (
         torch.where(torch.isin(visible, infrared), visible, OUTLIER),
         torch.where(torch.isin(infrared, visible), infrared, OUTLIER),

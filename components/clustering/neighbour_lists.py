@@ -1,8 +1,8 @@
 """Lists of the nearest rows found so far, and the compiled loops that fill them.
 
-A list is a row of ``distances`` and of ``rows``, kept as a heap with the farthest member on top, so that one look tells
-whether another row may enter. At equal distance the smaller row number is nearer, hence the order of visits
-changes no list. The owner of a list is its nearest member, whatever the rounding.
+A list is a row of ``distances`` and of ``rows``, kept as a heap with the farthest member on top, so that one
+comparison decides whether another row may enter. At equal distance the smaller row number is nearer, hence the order of
+visits changes no list. The owner of a list is its nearest member, whatever the rounding.
 
 The kernels live in one file because a compiled function that is kept on disk does not notice a change in another file.
 """
@@ -23,7 +23,7 @@ OWNER = np.float32(-1)
 
 
 def empty_lists(n: int, k: int, owners: NDArray[np.integer[Any]]) -> tuple[Floats, Rows]:
-    """Lists that hold nobody but the row ``[n]`` that each belongs to; anything may enter."""
+    """Make empty lists that contain only their own row ``[n]``."""
     distances, rows = np.full((n, k), np.inf, np.float32), np.full((n, k), np.iinfo(np.int32).max, np.int32)
     distances[:, -1], rows[:, -1] = OWNER, owners  # the last place of a heap has nothing below it
     return distances, rows

@@ -7,8 +7,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from usvi_bench.components.clustering.approximate_search import approximate_search
-from usvi_bench.components.clustering.symmetric_search import symmetric_search
 from usvi_bench.core.measuring import timed
 
 Search = Literal["auto", "exact", "approximate"]
@@ -49,6 +47,10 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
     vectors = features.detach().float().contiguous()
     if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
         raise ValueError("features hold NaN, infinity or lengths beyond float32; the network behind them has diverged")
+    # Here, because compiled kernels take long to import.
+    from usvi_bench.components.clustering.approximate_search import approximate_search
+    from usvi_bench.components.clustering.symmetric_search import symmetric_search
+
     with timed("search"):
         if search == "approximate" or (search == "auto" and _too_many(vectors)):
             found = approximate_search(vectors.cpu().numpy(), k)

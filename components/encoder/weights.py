@@ -59,7 +59,7 @@ def _safetensors(content: bytes, path: Path) -> Mapping[str, Tensor]:
     try:
         return load_safetensors(content)
     except (SafetensorError, ValueError) as error:
-        raise UsageError(f"weights '{path}' are no whole safetensors file ({error}); {_ACCEPTED}") from error
+        raise UsageError(f"weights '{path}': this is not a valid safetensors file ({error}); {_ACCEPTED}") from error
 
 
 def _pickled(path: Path) -> Mapping[str, Tensor]:

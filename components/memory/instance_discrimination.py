@@ -20,7 +20,7 @@ from usvi_bench.core.types import OUTLIER
 
 @dataclass(frozen=True)
 class InstanceSettings:
-    """Hyper-parameters of a method that tells single images apart first and classes later, to be inherited."""
+    """Mixin: hyper-parameters of instance discrimination."""
 
     instances: bool = True
     """Instance discrimination."""
@@ -46,9 +46,12 @@ class InstanceSettings:
     """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
 
     def instance_weights(self, progress: float) -> tuple[float, float]:
-        """Weights of instance discrimination [w_I] and of the contrast [w_C] when so much of the first stage is over.
+        """Return the weights of instance discrimination [w_I] and of the contrast [w_C].
 
-        The one falls and the other rises in a line until ``instance_until``.
+        The first falls and the second rises linearly until ``instance_until``.
+
+        Args:
+            progress: elapsed fraction of the first stage.
         """
         if not self.instances:
             return 0.0, 1.0
@@ -60,7 +63,7 @@ class InstanceSettings:
 
 
 class ImageBank:
-    """What instance discrimination remembers of a modality's images, and tells those of a batch apart by.
+    """Memory bank with one feature per training image of a modality.
 
     Args:
         features: ``[N, D]`` of all images; made unit.

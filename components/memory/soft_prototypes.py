@@ -33,7 +33,7 @@ class Choice:
     valid: Tensor
 
     def weighted(self, centroids: Tensor, bank: Tensor, temperature: float | None) -> SoftPrototypes:
-        """The images as a bank ``[N, D]`` has them now, weighted by the centroids ``[C, D]`` of now, or equally."""
+        """Look up the prototypes in a bank ``[N, D]``; weight by similarity to centroids ``[C, D]``, or uniformly."""
         vectors = bank[self.index]
         if temperature is None:
             return SoftPrototypes(vectors, uniform_weights(self.valid), self.valid)

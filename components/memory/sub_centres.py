@@ -11,9 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -63,6 +60,9 @@ def sub_centres(features: Tensor, labels: Tensor, count: int, blend: float) -> T
         ``[C, S + 1, D]`` float32, un-normalised, a row for every label that occurs, ascending; slot 0 is the mean,
         the order of the others is arbitrary.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
     samples, assigned = features.detach().float().cpu().numpy(), labels.cpu().numpy()
     present = np.unique(assigned[assigned != OUTLIER])
     rows = np.empty((len(present), count + 1, samples.shape[1]), np.float32)
@@ -78,6 +78,8 @@ def sub_centres(features: Tensor, labels: Tensor, count: int, blend: float) -> T
 
 def _parts(members: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Means of k-means parts ``[S, D]``; the mean of all where a part stays empty."""
+    from sklearn.cluster import KMeans
+
     part = KMeans(count, n_init=10, random_state=0).fit(members).labels_
     if len(np.unique(part)) < count:
         return np.broadcast_to(members.mean(axis=0), (count, members.shape[1]))

@@ -1,26 +1,17 @@
-"""What adding a method costs: the lines of each file in ``methods/``, and the parts that it is made of.
-
-``python -m reports.pages.method_cost [--write]`` prints the table, or puts it into ``CONTRIBUTING.md``.
-"""
+"""What adding a method costs: the lines of each file in ``methods/``, and the parts that it is made of."""
 
 from __future__ import annotations
 
-import argparse
 import ast
 import io
-import sys
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-from usvi_bench.core.environment import ROOT
-from usvi_bench.core.files import write_text
-from usvi_bench.core.markdown import fill_block
 from usvi_bench.core.registry import METHODS
-from usvi_bench.core.table import markdown_table
+from usvi_bench.core.revision import ROOT
+from usvi_bench.reports.pages.page_table import PageTable
+from usvi_bench.reports.pages.sources import Sources
 
-PAGE = ROOT / "CONTRIBUTING.md"
-BEGIN, END = "<!-- size: python -m reports.pages.method_cost --write -->", "<!-- end of size -->"
-HEADER = ["method", "made of", "lines", "of them code"]
 FOLDERS = ("methods", "components")
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -45,32 +36,13 @@ def parts(source: str) -> list[str]:
     return [f"`{name}`" for name in sorted(used["methods"] - {"base"})] + sorted(used["components"])
 
 
-def rows() -> list[list[str]]:
-    """Cells of the table, a row a method."""
-    cells = []
-    for name in METHODS.names():
-        source = (ROOT / "methods" / f"{name}.py").read_text()
-        filled = sum(bool(line.strip()) for line in source.splitlines())
-        cells.append([f"`{name}`", ", ".join(parts(source)), str(filled), str(code_lines(source))])
-    return cells
+def method_cost_table(name: str) -> PageTable:
+    """Make a table of the parts and lines of all methods."""
 
+    def rows(_: Sources) -> Iterator[list[str]]:
+        for method in METHODS.names():
+            source = (ROOT / "methods" / f"{method}.py").read_text()
+            filled = sum(bool(line.strip()) for line in source.splitlines())
+            yield [f"`{method}`", ", ".join(parts(source)), str(filled), str(code_lines(source))]
 
-def page() -> str:
-    """``CONTRIBUTING.md`` with the table as it is now."""
-    return fill_block(PAGE.read_text(), markdown_table(HEADER, rows(), words=2), BEGIN, END)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table or write it."""
-    parser = argparse.ArgumentParser(prog="python -m reports.pages.method_cost", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into CONTRIBUTING.md")
-    if parser.parse_args(arguments).write:
-        text = page()
-        write_text(PAGE, text)
-    else:
-        print(markdown_table(HEADER, rows(), words=2))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return PageTable(name, ["method", "made of", "lines", "of them code"], rows, left=["made of"])

@@ -13,7 +13,7 @@ import pandas as pd
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.leaderboard.build import load_records
-from usvi_bench.leaderboard.knobs import Sweep, split, sweep_rows
+from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable, score_tables
 from usvi_bench.reports.ablation_table import Ablation, read_ablation
 from usvi_bench.synthetic.spec import SyntheticSpec
@@ -37,11 +37,18 @@ class Sources:
     @cached_property
     def tables(self) -> tuple[list[ScoreTable], list[Sweep]]:
         """Those of the leaderboard."""
-        return split(score_tables(load_records(self.folder / "records")))
+        return separate_sweeps(score_tables(load_records(self.folder / "records")))
 
     def grid(self, method: str) -> Ablation:
-        """The published grid of a method."""
-        return read_ablation(self.folder / "ablations" / f"{method}-{PROTOCOL}")
+        """Read the published grid of a method.
+
+        Raises:
+            UsageError: there is none.
+        """
+        folder = self.folder / "ablations" / f"{method}-{PROTOCOL}"
+        if not folder.is_dir():
+            raise UsageError(f"grid of {method}: no folder {folder}; publish one with run.py ablation --publish")
+        return read_ablation(folder)
 
     def scores(self, protocol: str, method: str, official: bool = False) -> Seeds:
         """Of a method as it is, or with the defects of the released code.
@@ -53,16 +60,16 @@ class Sources:
             if protocol != PROTOCOL:
                 raise UsageError(f"{CONTROL}: known for {PROTOCOL} only, not for {protocol}")
             lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
-            return 100 * one(lines, f"{CONTROL}, {protocol}").scores["mAP"]
+            return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
         rows = (row for row in self._usual(protocol).rows if _is(row, method, official))
-        return 100 * one(rows, f"{method}, {protocol}").values["mAP"]
+        return 100 * single(rows, f"{method}, {protocol}").values["mAP"]
 
     def levels(self, knob: str, method: str) -> dict[float, Seeds]:
         """By the level of a knob of the people; empty where it was not turned for the method."""
         base = self._usual(PROTOCOL)
         lines = [line for s in self.tables[1] if s.knob == knob and s.base is base for line in sweep_rows(s)]
         mine = [line.rows for line in lines if _is(next(iter(line.rows.values())), method)]
-        rows = one(mine, f"{method} with {knob} turned") if mine else {}
+        rows = single(mine, f"{method} with {knob} turned") if mine else {}
         return {level: 100 * row.values["mAP"] for level, row in rows.items()}
 
     def labels(self, method: str, row: str = "") -> pd.DataFrame:
@@ -83,7 +90,7 @@ class Sources:
         found: pd.DataFrame = pd.read_csv(self.folder / file, keep_default_na=False)
         usual = (found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == PROTOCOL)
         own: pd.DataFrame = found[usual & (found["method"] == method) & (found["row"] == row)]
-        one(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
+        single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own
 
     def _usual(self, protocol: str) -> ScoreTable:
@@ -91,14 +98,14 @@ class Sources:
         alike = (t for t in self.tables[0] if (t.key.protocol, t.key.setting, bool(t.key.synthetic)) == key)
         drawn = (t for t in alike if t.key.shots in (0, 1) and t.key.gallery != "official")
         fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == USUAL)
-        return one(fits, f"table of {protocol}")
+        return single(fits, f"table of {protocol}")
 
 
-def one(found: Iterable[Found], what: str) -> Found:
-    """The only one.
+def single(found: Iterable[Found], what: str) -> Found:
+    """Return the only one.
 
     Raises:
-        UsageError: there are none or several; says of what.
+        UsageError: there are none or several; the message begins with ``what``.
     """
     every = list(found)
     if len(every) != 1:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.errors import StorageError
+from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking, protocol_name
 from usvi_bench.leaderboard.build import DIRTY_RULE, PUBLISHED_RULE, REPORTS, RULES, SYNTHETIC_NOTE, load_records
-from usvi_bench.leaderboard.field import FIELD_RULES, field_tables
+from usvi_bench.leaderboard.field import FIELD_RULES, PLOT, field_tables
+from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
 from usvi_bench.reports.report import write_report
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
 from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
-from usvi_bench.reports.site.field import field_json, field_legend, field_panels
+from usvi_bench.reports.site.field import describe_field, field_json
 from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json
 from usvi_bench.reports.site.methods import MethodPage, read_methods
 from usvi_bench.reports.site.render import HERE, render
@@ -86,6 +88,7 @@ def build_site(
         _write(output / run.address, _run_page(run, output / run.address, with_pictures, say))
     for name, text in _pages(content):
         _write(output / name, text)
+    write_bytes(output / PLOT, draw_field(content.published))
     for ablation in content.ablations:
         for file in (f"{figure}.{kind}" for figure in ablation.figures for kind in ("svg", "png")):
             _copy(ablation.folder / file, output / "methods" / ablation.name / file)
@@ -129,8 +132,8 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
         render(
             "published.html",
             "published.html",
-            legend=field_legend(),
-            panels=field_panels(content.published),
+            plot=PLOT,
+            words=describe_field(content.published),
             tables=field_tables(content.published),
             rules=FIELD_RULES,
         ),

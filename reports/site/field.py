@@ -1,26 +1,30 @@
-"""The published state of the field in the site: its plots, and all its figures as JSON for programs."""
+"""The published state of the field in the site: its figure in words, and all its numbers as JSON for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
-
-from usvi_bench.leaderboard.field_plot import draw_marks, draw_panel
-from usvi_bench.leaderboard.published import Published
+from usvi_bench.leaderboard.field_plot import LOOKS
+from usvi_bench.leaderboard.published import SETTINGS, Figure, Published, ordered
 from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 
-def field_legend() -> dict[str, Markup]:
-    """The marks of the plots, by what they mean."""
-    return {words: Markup(svg) for words, svg in draw_marks().items()}
-
-
-def field_panels(published: Sequence[Published]) -> list[Markup]:
-    """A plot over years for each protocol that has dated figures."""
-    drawn = (draw_panel(published, protocol) for protocol in PROTOCOLS)
-    return [Markup(svg) for svg in drawn if svg]
+def describe_field(published: Sequence[Published]) -> str:
+    """Describe the figure over the years in words: the highest mAP under each protocol, with and without labels."""
+    sentences = []
+    for protocol, name in PROTOCOLS.items():
+        best: dict[str, Figure] = {}
+        for shown in (entry.shown for entry in ordered(published, protocol)):  # by mAP within a setting
+            if shown.year is not None and "mAP" in shown.metrics:
+                best.setdefault(shown.setting, shown)
+        found = [
+            f"{LOOKS[setting][0]} up to {best[setting].metrics['mAP']} ({best[setting].method}, {best[setting].year})"
+            for setting in SETTINGS
+            if setting in best
+        ]
+        sentences += [f"{name}: {', '.join(found)}."] if found else []
+    return " ".join(["Published mAP in percent over the years.", *sentences])
 
 
 def field_json(published: Sequence[Published]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.environment import ROOT
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.core.table import Table, value_rows
 from usvi_bench.engine.load_config import read_file
@@ -53,7 +53,8 @@ class MethodPage:
 
 def read_methods(root: Path = ROOT) -> list[MethodPage]:
     """All registered methods, by name."""
-    sections = _sections((root / "docs/methods.md").read_text(encoding="utf-8"))
+    document = root / "docs/methods.md"  # not part of an installed package
+    sections = _sections(document.read_text(encoding="utf-8") if document.exists() else "")
     found = (_read(path, sections) for path in sorted((root / "methods").glob("*.py")))
     return [page for page in found if page is not None]
 

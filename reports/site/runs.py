@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.record import Record
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell, value_rows
 from usvi_bench.engine.experiment import Experiment

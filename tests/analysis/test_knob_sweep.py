@@ -14,7 +14,7 @@ from PIL import Image
 from tests.leaderboard.records import make_record
 from usvi_bench.analysis.synthetic_knobs import LEVELS, Point, main, points
 from usvi_bench.core.record import write_record
-from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, parse
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec, changed_knobs, parse
 
 ARGUMENTS = ["--size", "tiny", "--seeds", "0", "1"]
 
@@ -39,7 +39,8 @@ class Fake:
         self.asked.append(point)
         spec = asdict(point.people)
         synthetic = {"layout": "sysu", "generator_version": self.version, "spec": spec, "bytes": "", "images": 1}
-        data = {"name": "sysu", "fingerprint": str(spec), "synthetic": synthetic, "description": ""}
+        knobs = changed_knobs(point.people.knobs())
+        data = {"name": "sysu", "fingerprint": str(spec), "synthetic": synthetic, "knobs": knobs, "description": ""}
         score = 0.9 - 0.1 * sum(point.people.knobs().values()) + 0.01 * point.seed
         made = {"overrides": {"settings": dict(self.settings), "schedule": None}}
         record = make_record(point.method, point.seed, [score], dataset=data, provenance=made, **self.changes)

@@ -13,7 +13,7 @@ import pytest
 from tests.leaderboard.records import make_record
 from usvi_bench.analysis.label_quality import main
 from usvi_bench.core.record import write_record
-from usvi_bench.synthetic.spec import parse
+from usvi_bench.synthetic.spec import changed_knobs, parse
 
 
 def epoch(number: int, stage: int, trained: str, ari: float | None, precision: float | None) -> dict[str, Any]:
@@ -41,7 +41,8 @@ def write_run(
     folder: Path, seed: int, first: float = 0.5, made: dict[str, Any] | None = None, people: str = "synthetic"
 ) -> None:
     spec = asdict(parse(people))
-    data = {"name": "sysu", "fingerprint": str(spec), "synthetic": {"spec": spec}, "description": ""}
+    made_from = {"synthetic": {"spec": spec}, "knobs": changed_knobs(spec)}
+    data = {"name": "sysu", "fingerprint": str(spec), **made_from, "description": ""}
     write_record(folder / "record.json", make_record("pgm", seed, dataset=data, provenance=made))
     lines = [epoch(n, 0, "cluster_contrast", first + 0.1 * n, None) for n in range(3)]
     lines += [epoch(n, 1, "pgm", None, 0.25) for n in range(2)]

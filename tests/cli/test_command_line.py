@@ -150,6 +150,16 @@ def test_multi_shot_galleries_are_reached_by_set(tmp_path: Path, tiny_people: di
     assert read_record(the_record(tmp_path, "sysu_all")).result.headline["shots"] == 10
 
 
+def test_the_record_has_the_knobs_of_the_people(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
+    turned = tmp_path / "turned"
+    shutil.copytree(tiny_people["sysu"], turned)
+    note = json.loads((turned / "synthetic.json").read_text())
+    (turned / "synthetic.json").write_text(json.dumps({**note, "spec": {**note["spec"], "mismatch": 0.5}}))
+    for people, knobs in ((tiny_people["sysu"], {}), (turned, {"mismatch": 0.5})):
+        assert main(command(tmp_path / str(len(knobs)), str(people), method="untrained")) == 0
+        assert read_record(the_record(tmp_path / str(len(knobs)), "sysu_all")).result.dataset["knobs"] == knobs
+
+
 def test_the_record_says_that_the_setting_is_the_paper_s(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
     arguments = command(tmp_path, str(tiny_people["sysu"]), "train.epochs=1", "method.eps=0.4", method="pgm")
     assert main([*arguments, "--setting", "paper"]) == 0

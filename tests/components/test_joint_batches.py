@@ -10,7 +10,7 @@ from usvi_bench.core.types import Batch, Samples
 
 NOBODY, SOMEBODY = torch.full((4,), -1), torch.tensor([-1, 0, 0, 1])
 NONE = torch.zeros(0, dtype=torch.int64)
-BATCH = Batch(*[Samples((), NONE, NONE, NONE)] * 2)
+BATCH = Batch(*[Samples((), NONE, NONE)] * 2)
 
 
 def test_batches_are_drawn_by_joint_labels_until_these_are_too_few() -> None:

@@ -86,6 +86,13 @@ def change(content: dict[str, Any], where: str, value: Any) -> None:
         ("result.finished", "now", "result.finished: unknown field"),
         ("result.dataset.fingerprint", "DELETE", "result.dataset.fingerprint: missing"),
         ("result.dataset.synthetic", "small", "result.dataset.synthetic: expected a mapping, found 'small'"),
+        ("result.dataset.knobs", "DELETE", "result.dataset.knobs: missing"),
+        ("result.dataset.knobs", {"pose": "0.5"}, "result.dataset.knobs.pose: expected a number, found '0.5'"),
+        (
+            "result.dataset.knobs",
+            {"pose": 0.5},
+            "result.dataset.knobs.pose: 0.5 is not in result.dataset.synthetic.spec",
+        ),
         ("result.headline.shots", "single", "result.headline.shots: expected a whole number, found 'single'"),
         ("result.start_weights.sha256", 7, "result.start_weights.sha256: expected text, found 7"),
         ("result.uses_identities", 0, "result.uses_identities: expected true or false, found 0"),

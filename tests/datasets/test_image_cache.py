@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from trees import write_noise
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.datasets.cache import BLOCK, cache_folder, decoded
 from usvi_bench.datasets.tree import table_of
 
@@ -113,7 +113,7 @@ def test_a_full_disk_is_reported_and_leaves_no_file(table):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(UsageError, match=r"cannot write .*: File too large; free some space or set USVI_CACHE"):
+        with pytest.raises(StorageError, match=r"cannot write .*: File too large; free some space or set USVI_CACHE"):
             decoded(table, 64, 32, "bicubic", "print")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -122,7 +122,7 @@ def test_a_full_disk_is_reported_and_leaves_no_file(table):
 
 def test_a_cache_below_a_regular_file_is_reported(table, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"cannot write .*set USVI_CACHE"):
+    with pytest.raises(StorageError, match=r"cannot write .*set USVI_CACHE"):
         decoded(table, 16, 8, "bicubic", "print", cache=tmp_path / "file" / "cache")
 
 

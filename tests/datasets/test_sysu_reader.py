@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from trees import write_id_lists, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.sysu import Sysu, read_ids
+from usvi_bench.synthetic.spec import SyntheticSpec
 
 
 @pytest.fixture
@@ -113,6 +115,18 @@ def test_a_generated_tree_says_so_and_has_its_own_counts(root):
     (root / "cam1" / "0001" / "0001.jpg").unlink()
     with pytest.raises(UsageError, match=rf"not the generated .*images {number - 1} of {number} \(1 fewer\)"):
         Sysu(root)
+
+
+def test_the_knobs_of_a_generated_tree_are_those_off_their_defaults(root):
+    assert open_small(root).knobs == {}
+    for note, knobs in (
+        ({}, {}),
+        ({"spec": asdict(SyntheticSpec(size="tiny", seed=3, height=288))}, {}),
+        ({"spec": asdict(SyntheticSpec(pose=0.5, mismatch=1.0))}, {"pose": 0.5, "mismatch": 1.0}),
+        ({"spec": {"occlusion": 1, "unknown": 0.5}}, {"occlusion": 1.0}),
+    ):
+        (root / "synthetic.json").write_text(json.dumps(note))
+        assert open_small(root).knobs == knobs
 
 
 def test_a_broken_note_is_named(root):

@@ -20,7 +20,8 @@ SPEC = SyntheticSpec(size="tiny", mismatch=0.5)
 
 
 def record(**provenance: Any) -> Record:
-    data = {"name": "sysu", "fingerprint": "", "synthetic": {"spec": asdict(SPEC)}, "description": ""}
+    data = {"name": "sysu", "fingerprint": "", "synthetic": {"spec": asdict(SPEC)}, "knobs": {"mismatch": 0.5}}
+    data["description"] = ""
     return make_record("pgm", 3, dataset=data, provenance=provenance)
 
 

@@ -41,6 +41,7 @@ def make_record(
         "name": "sysu",
         "fingerprint": "f" * 16,
         "synthetic": None if real else SYNTHETIC,
+        "knobs": {},
         "description": "SYSU-MM01" if real else "synthetic people, preset small, seed 0",
     }
     result = Result(

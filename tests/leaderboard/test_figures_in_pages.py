@@ -55,7 +55,7 @@ def scores(everything: dict[tuple[str, str, str, str, float], Seeds]) -> Scores:
     return {key[:2]: seeds for key, seeds in everything.items() if key[2:4] == ("repaired", "")}
 
 
-def told(values: list[float], sign: bool = False) -> str:
+def format_mean_sd(values: list[float], sign: bool = False) -> str:
     mean = re.sub(r"^[+-]0\.0$", "0.0", f"{fmean(values):{'+' if sign else ''}.1f}")
     return f"{mean} ± {stdev(values):.1f}" if len(values) > 1 else mean
 
@@ -64,7 +64,7 @@ def paired(ours: Seeds, theirs: Seeds) -> list[float]:
     return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def one_by_one(values: list[float]) -> str:
+def format_each(values: list[float]) -> str:
     return re.sub(r"-(0\.0)\b", r"\1", ", ".join(f"{value:.1f}" for value in values))
 
 
@@ -94,7 +94,7 @@ def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> N
         counts = [str(len(scores[protocol, method])) for protocol in protocols]
         assert counts[0] == counts[1]
         assert counts[2] == counts[3]
-        cells = [told(list(scores[protocol, method].values())) for protocol in protocols]
+        cells = [format_mean_sd(list(scores[protocol, method].values())) for protocol in protocols]
         assert figures == [counts[0], *cells[:2], counts[2], *cells[2:]], method
     assert methods == {method for _, method in scores}
 
@@ -103,9 +103,9 @@ def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores
     for pair, *figures in rows(section("docs/findings.md", "What orders the methods"), r"\| `\w+` - `\w+` \|"):
         first, second = names(pair)
         differences = [paired(scores[p, first], scores[p, second]) for p in ("sysu_all", "sysu_indoor")]
-        assert figures == [cell for values in differences for cell in (told(values, sign=True), one_by_one(values))], (
-            pair
-        )
+        assert figures == [
+            cell for values in differences for cell in (format_mean_sd(values, sign=True), format_each(values))
+        ], pair
 
 
 def control() -> Seeds:
@@ -117,7 +117,7 @@ def control() -> Seeds:
 def test_the_differences_to_the_longer_training_are_those_of_the_records(scores: Scores) -> None:
     for pair, *figures in rows(section("docs/findings.md", "What orders the methods"), r"\| `\w+` - continued \|"):
         values = paired(scores["sysu_all", names(pair)[0]], control())
-        assert figures == [told(values, sign=True), one_by_one(values)], pair
+        assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
 
 
 def regdb_differences(scores: Scores, method: str) -> list[float]:
@@ -129,7 +129,7 @@ def regdb_differences(scores: Scores, method: str) -> list[float]:
 def test_the_differences_in_the_layout_of_regdb_are_those_of_the_records(scores: Scores) -> None:
     for pair, *figures in rows(section("docs/findings.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
         values = regdb_differences(scores, names(pair)[0])
-        assert figures == [told(values, sign=True), one_by_one(values)], pair
+        assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
 
 
 def test_the_cost_of_released_defects_is_that_of_the_records(
@@ -139,9 +139,14 @@ def test_the_cost_of_released_defects_is_that_of_the_records(
         (method,) = names(name)
         ours, theirs = (everything["sysu_all", method, preset, "", 0.0] for preset in ("repaired", "official"))
         shared = sorted(ours.keys() & theirs.keys())
-        means = [told([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
+        means = [format_mean_sd([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
         differences = paired(ours, theirs)
-        assert figures == [str(len(shared)), *means, told(differences, sign=True), one_by_one(differences)], method
+        assert figures == [
+            str(len(shared)),
+            *means,
+            format_mean_sd(differences, sign=True),
+            format_each(differences),
+        ], method
 
 
 def mismatch_rows(
@@ -155,9 +160,9 @@ def mismatch_rows(
             turned = {x: everything["sysu_all", name, "repaired", "mismatch", x] for x in levels if x}
             found[name] = [turned[x] if x else usual for x in levels]
         shared = set.intersection(*(set(seeds) for seeds in [*found[method], *found["cluster_contrast"]]))
-        cells = [told([seeds[s] for s in sorted(shared)]) for seeds in found[method]]
+        cells = [format_mean_sd([seeds[s] for s in sorted(shared)]) for seeds in found[method]]
         leads = [
-            told([a[s] - b[s] for s in sorted(shared)], sign=True)
+            format_mean_sd([a[s] - b[s] for s in sorted(shared)], sign=True)
             for a, b in zip(found[method], found["cluster_contrast"], strict=True)
         ]
         yield method, [str(len(shared)), *cells, *(leads if method != "cluster_contrast" else ["-"] * len(levels))]
@@ -223,7 +228,7 @@ def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
 def test_what_parts_know_is_in_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
     text = section("docs/findings.md", "Do the parts know what is right?")
-    blocks = re.findall(r"<!-- figures: parts (\w+) -->(.*?)<!-- end", text, re.DOTALL)
+    blocks = re.findall(r"<!-- table: parts-(\w+) -->(.*?)<!-- end", text, re.DOTALL)
     assert {method for method, _ in blocks} == set(found["method"])
     for method, block in blocks:
         own = found[(found["method"] == method) & (found["row"] == "")]
@@ -261,7 +266,12 @@ def test_what_a_setting_does_is_its_main_effect() -> None:
         for name, *figures in shown:
             effect = found[name]
             gains = [100 * gain for gain in effect.gains["mAP"]]
-            assert figures == [str(effect.pairs), str(len(gains)), told(gains, sign=True), one_by_one(gains)], name
+            assert figures == [
+                str(effect.pairs),
+                str(len(gains)),
+                format_mean_sd(gains, sign=True),
+                format_each(gains),
+            ], name
 
 
 def test_every_record_that_the_findings_name_is_there() -> None:

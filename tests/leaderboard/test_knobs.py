@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from tests.leaderboard.records import make_record
 from usvi_bench.core.record import Record
-from usvi_bench.leaderboard.build import build
-from usvi_bench.leaderboard.knobs import NO_KNOBS, split
+from usvi_bench.leaderboard.build import FOLDER, build, load_records
+from usvi_bench.leaderboard.knobs import separate_sweeps
 from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -20,8 +19,10 @@ SPEC = {"size": "small", "seed": 0, "height": 128, "device": "cpu", "mismatch": 
 def people(**changes: Any) -> dict[str, Any]:
     """The description of one data set; every change of the people gives it other images."""
     spec = {**SPEC, **changes}
+    knobs = {name: spec[name] for name in ("mismatch", "pose") if spec[name] != SPEC[name]}
     data = {"layout": "sysu", "generator_version": 4, "spec": spec, "bytes": str(spec), "images": len(str(spec))}
-    return {"name": "sysu", "fingerprint": str(spec), "synthetic": data, "description": f"people {spec}"}
+    described = {"synthetic": data, "knobs": knobs, "description": f"people {spec}"}
+    return {"name": "sysu", "fingerprint": str(spec), **described}
 
 
 def records(*made: Record) -> Mapping[str, Record]:
@@ -56,36 +57,57 @@ def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
     assert cells(both, "mismatch")["pgm"][:3] == ["2", "25.4 ± 7.1", "12.9 ± 3.5"]
 
 
-def test_what_is_no_knob_is_what_the_generator_says() -> None:
-    spec = SyntheticSpec()
-    assert set(asdict(spec)) - set(spec.knobs()) == set(NO_KNOBS)
+def test_the_knobs_of_committed_records_are_those_of_their_specification() -> None:
+    usual = SyntheticSpec().knobs()
+    for name, record in load_records(FOLDER / "records").items():
+        data = record.result.dataset
+        spec = (data["synthetic"] or {}).get("spec", {})
+        assert data["knobs"] == {knob: spec[knob] for knob in usual if spec.get(knob, usual[knob]) != usual[knob]}, name
 
 
 def test_only_one_knob_may_differ() -> None:
+    older = people(mismatch=1.0)
+    older["synthetic"] = {**older["synthetic"], "generator_version": 3}
     apart = [
+        make_record("pgm", 0, [0.1], dataset={**older, "fingerprint": "older"}),
+        make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0, height=288)),
         make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0, pose=0.0)),
         make_record("pgm", 0, [0.1], dataset=people(seed=1)),
         make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), setting="paper"),
         make_record("pgm", 0, [0.1], dataset=people(mismatch=1.0), protocol="sysu_indoor"),
         make_record("pgm", 0, [0.1], real=True),
     ]
-    whole, sweeps = split(score_tables(records(*base_level(), *apart)))
-    assert len(whole) == 6
+    whole, sweeps = separate_sweeps(score_tables(records(*base_level(), *apart)))
+    assert len(whole) == 8
     assert not sweeps
 
-    whole, sweeps = split(
+    whole, sweeps = separate_sweeps(
         score_tables(records(*base_level(), *(make_record("pgm", 0, dataset=people(pose=p)) for p in (0, 0.5))))
     )
     assert len(whole) == 1
     assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
 
 
-def test_a_stray_run_does_not_move_the_table_with_the_most_runs() -> None:
+def test_people_with_several_knobs_turned_stand_for_themselves() -> None:
     strays = [{"mismatch": 0.5}, {"mismatch": 1.0}, {"mismatch": 0.5, "pose": 0.0}, {"mismatch": 0.5, "pose": 0.5}]
     made = records(*base_level(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
-    whole, sweeps = split(score_tables(made))
-    assert [table.description for table in whole] == [people(**x)["description"] for x in ({}, strays[2])]
-    assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0]), ("pose", [0, 0.5])]
+    whole, sweeps = separate_sweeps(score_tables(made))
+    assert [table.description for table in whole] == [people(**x)["description"] for x in ({}, strays[2], strays[3])]
+    assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0])]
+
+
+def test_the_default_people_are_the_base_however_few_runs_they_have() -> None:
+    turned = [make_record(method, 0, dataset=people(mismatch=1.0)) for method in ("hil", "pgm", "dmic")]
+    (whole,), (sweep,) = separate_sweeps(score_tables(records(*turned, make_record("pgm", 0, dataset=people()))))
+    assert whole.description == people()["description"]
+    assert (sweep.base_level, list(sweep.levels)) == (0, [0, 1.0])
+
+
+def test_people_without_their_base_stand_for_themselves() -> None:
+    turned = [make_record("pgm", 0, dataset=people(mismatch=level)) for level in (0.5, 1.0)]
+    whole, sweeps = separate_sweeps(score_tables(records(*turned)))
+    assert len(whole) == 2
+    assert not sweeps
 
 
 def test_no_run_is_lost() -> None:
@@ -108,9 +130,13 @@ def test_no_run_is_lost() -> None:
 def test_people_described_otherwise_stand_for_themselves() -> None:
     older = {name: value for name, value in SPEC.items() if name != "mismatch"}
     data = people()["synthetic"]
-    for synthetic in ({**data, "spec": older}, {**data, "spec": {**older, "pose": 0.0}}, {"generator_version": 1}):
-        other = {**people(), "fingerprint": "other", "synthetic": synthetic}
-        whole, sweeps = split(score_tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
+    for synthetic, knobs in (
+        ({**data, "spec": older}, {}),
+        ({**data, "spec": {**older, "pose": 0.0}}, {"pose": 0.0}),
+        ({"generator_version": 1}, {}),
+    ):
+        other = {**people(), "fingerprint": "other", "synthetic": synthetic, "knobs": knobs}
+        whole, sweeps = separate_sweeps(score_tables(records(*base_level(), make_record("pgm", 0, dataset=other))))
         assert len(whole) == 2
         assert not sweeps
 

@@ -8,22 +8,28 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from tests.leaderboard.records import make_figure
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.figure_style import styled
 from usvi_bench.core.registry import METHODS
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.leaderboard.field import build_field
-from usvi_bench.leaderboard.field_plot import draw_field, draw_marks, draw_panel
+from usvi_bench.leaderboard.field_plot import LOOKS, SIZES, digest_in, draw_field, field_figure, figure_digest
 from usvi_bench.leaderboard.published import (
     COLUMNS,
     PAPER_NAMES,
+    Published,
     choose,
     find_published,
     footnote,
     ordered,
     read_figures,
 )
+from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 FILE = FOLDER / "published.csv"
 LINE = "ADCA,ACM MM,2022,unsupervised,no,sysu_all,45.5,,,42.7,,secondary,tables"
@@ -145,22 +151,108 @@ def test_fewest_labels_first_then_by_map() -> None:
     assert values == sorted(values, reverse=True)
 
 
-def test_the_plot_has_a_point_for_every_dated_figure_at_its_height() -> None:
-    chosen = [entry for entry in choose(read_figures(FILE)) if entry.shown.year and "mAP" in entry.shown.metrics]
-    root = ElementTree.fromstring(draw_field(chosen))
-    titles = [node for node in root.iter() if node.tag.endswith("title")]
-    assert len(titles) - 1 == len(chosen)
-    panel = ElementTree.fromstring(draw_panel(choose([make_figure(metrics={"mAP": "50"})]), "sysu_all"))
-    circle = next(node for node in panel.iter() if node.tag.endswith("circle"))
-    lines = [node.get("d", "") for node in panel.iter() if node.get("class") == "grid"]  # at 0, 20, ... 100
-    heights = [float(re.findall(r"[\d.]+", line)[1]) for line in lines]
-    assert float(circle.get("cy", "nan")) == pytest.approx((heights[0] + heights[-1]) / 2, abs=0.1)
-    assert draw_panel([], "sysu_all") == ""
-    assert len(draw_marks()) == 3
+def panels(published: list[Published]) -> dict[str, Axes]:
+    with styled(SIZES):
+        figure = field_figure(published)
+    return {axes.get_title(loc="left"): axes for axes in figure.axes}
 
 
-def test_the_plot_names_the_method_that_led_and_escapes_it() -> None:
-    figures = [make_figure(metrics={"mAP": "40"}), make_figure(method="A<B", metrics={"mAP": "60"}, year=2024)]
-    svg = draw_panel(choose(figures), "sysu_all")
-    names = [node.text for node in ElementTree.fromstring(svg).iter() if node.get("class") == "name"]
-    assert names == ["ADCA", "A<B"]
+def marks(axes: Axes) -> list[tuple[float, float, Line2D]]:
+    """Every point of a panel with the line object that it belongs to."""
+    drawn = [line for line in axes.get_lines() if line.get_marker() != "None"]
+    return [(x, y, line) for line in drawn for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+
+
+def names(axes: Axes) -> list[Text]:
+    return [text for text in axes.texts if text.get_text()]
+
+
+def dated(protocol: str) -> list[Published]:
+    chosen = (entry for entry in choose(read_figures(FILE)) if entry.shown.protocol == protocol)
+    return [entry for entry in chosen if entry.shown.year and "mAP" in entry.shown.metrics]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_plot_has_a_mark_for_every_dated_figure_at_its_height_in_its_year(protocol: str) -> None:
+    axes = panels(choose(read_figures(FILE)))[PROTOCOLS[protocol]]
+    found = sorted(
+        (y, round(x), line.get_marker(), line.get_markerfacecolor() != "white") for x, y, line in marks(axes)
+    )
+    assert found == sorted(
+        (float(f.metrics["mAP"]), f.year, LOOKS[f.setting][1], f.evidence in ("own paper", "own repository"))
+        for f in (entry.shown for entry in dated(protocol))
+    )
+    places = [(x, y) for x, y, _ in marks(axes)]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_plot_names_the_method_that_led_each_year_and_no_name_hides_another_or_a_mark(protocol: str) -> None:
+    axes = panels(choose(read_figures(FILE)))[PROTOCOLS[protocol]]
+    best, leading = 0.0, {}
+    unsupervised = [entry.shown for entry in dated(protocol) if entry.shown.setting == "unsupervised"]
+    for figure in sorted(unsupervised, key=lambda figure: (figure.year, figure.value("mAP"))):
+        if (figure.value("mAP") or 0) > best:
+            best, leading[figure.year] = figure.value("mAP") or 0, figure.method.partition(" (")[0]
+    assert [name.get_text() for name in names(axes)] == list(leading.values())
+    boxes = [name.get_window_extent() for name in names(axes)]
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[:i])
+        assert axes.bbox.contains(*box.min)
+        assert axes.bbox.contains(*box.max)
+        assert not any(box.contains(*axes.transData.transform((x, y))) for x, y, _ in marks(axes))
+
+
+def test_a_name_without_room_is_left_out() -> None:
+    long = "a name as long as the whole panel, or longer, which nothing can place anywhere inside of its four borders"
+    (axes,) = panels(choose([make_figure(method=long)])).values()
+    assert not names(axes)
+    assert len(marks(axes)) == 1
+
+
+def test_lines_follow_the_best_so_far() -> None:
+    values = {2021: "30", 2022: "50", 2023: "40", 2024: "60"}
+    figures = [make_figure(method=f"M{year}", year=year, metrics={"mAP": value}) for year, value in values.items()]
+    (axes,) = panels(choose(figures)).values()
+    (line,) = (line for line in axes.get_lines() if line.get_marker() == "None" and len(line.get_xdata()))
+    assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [
+        (2021, 30),
+        (2022, 50),
+        (2024, 60),
+        (2024.5, 60),
+    ]
+    assert line.get_drawstyle() == "steps-post"
+
+
+def test_the_file_is_drawn_alike_each_time_and_keeps_the_digest_of_its_figures() -> None:
+    chosen = choose([make_figure(method="A<B"), make_figure(protocol="regdb_v2i")])
+    made = draw_field(chosen)
+    assert made == draw_field(chosen)
+    ElementTree.fromstring(made)
+    assert digest_in(made) == figure_digest(chosen)
+    assert digest_in(b"<svg/>") is None
+    assert b"<dc:date>" not in made
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"method": "PGM"}, True),
+        ({"year": 2023}, True),
+        ({"setting": "semi"}, True),
+        ({"evidence": "own paper"}, True),
+        ({"metrics": {"R1": "45.5", "mAP": "42.8"}}, True),
+        ({"protocol": "sysu_indoor"}, True),
+        ({"metrics": {"R1": "45.6", "mAP": "42.7"}}, False),
+        ({"source": "elsewhere"}, False),
+    ],
+)
+def test_the_digest_is_of_what_is_drawn(changes: dict[str, object], shown: bool) -> None:
+    before, after = (figure_digest(choose([make_figure(**each)])) for each in ({}, changes))
+    assert (before != after) is shown
+    assert figure_digest(choose([make_figure(), make_figure(method="none", year=None)])) == before
+
+
+def test_without_dated_figures_there_is_no_panel() -> None:
+    assert panels(choose([make_figure(year=None)])) == {}
+    ElementTree.fromstring(draw_field([]))

@@ -79,8 +79,8 @@ def released_step(preset: str) -> tuple[PCLHD, Tensor, Tensor, Batch]:
     method.partners = {"visible": torch.tensor([1, 2, 3, 0]), "infrared": torch.tensor([3, 0, 1, 2])}
     infrared, visible = wave(12, 16, 1.3, 0.7).requires_grad_(), wave(24, 16, 0.6, 1.7).requires_grad_()
     labels, index = torch.arange(12) % 4, torch.arange(12)
-    samples = Samples((visible[:12], visible[12:]), labels, index, index)
-    return method, visible, infrared, Batch(samples, Samples((infrared,), labels, index, index))
+    samples = Samples((visible[:12], visible[12:]), labels, index)
+    return method, visible, infrared, Batch(samples, Samples((infrared,), labels, index))
 
 
 MOVED = {

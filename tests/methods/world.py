@@ -47,7 +47,7 @@ def batch(
         rows = clustered[torch.randperm(len(clustered), generator=generator)[:count]]
         rows = torch.cat([rows, torch.randint(len(part), (extra,), generator=generator)])
         images = tuple(torch.randn(len(rows), 3, HEIGHT, WIDTH, generator=generator) for _ in range(views))
-        return Samples(images, part[rows], rows, rows % 3)
+        return Samples(images, part[rows], rows)
 
     visible, infrared = labels[name]
     return Batch(

@@ -20,10 +20,10 @@ def made(seed: int, gain: float = 0.0, people: int = 15, each: int = 4, trials: 
     hard = shared.uniform(0, 0.7, people)[identities]
     precision = np.clip(hard + gain + rng.normal(0, 0.1, (trials, len(identities))), 0, 1)
     invalid = np.random.default_rng(5).random((trials, len(identities))) < 0.1
-    ahead = rng.integers(0, 3, precision.shape)
+    first_match_rank = rng.integers(0, 3, precision.shape)
     return QueryScores(
         average_precision=np.where(invalid, np.nan, precision),
-        ahead=np.where(invalid, -1, ahead),
+        first_match_rank=np.where(invalid, -1, first_match_rank),
         identities=identities,
         paths=tuple(f"{row}.png" for row in range(len(identities))),
     )
@@ -67,7 +67,7 @@ def test_difference_is_that_of_the_scores() -> None:
     baseline, other = made(1), made(2, gain=0.1)
     expected = np.mean(np.nanmean(other.average_precision, axis=1) - np.nanmean(baseline.average_precision, axis=1))
     assert paired_difference([{1: baseline}], [{1: other}], "mAP", resamples=10).difference == pytest.approx(expected)
-    hits = [np.mean([np.mean(row[row >= 0] == 0) for row in part.ahead]) for part in (baseline, other)]
+    hits = [np.mean([np.mean(row[row >= 0] == 0) for row in part.first_match_rank]) for part in (baseline, other)]
     found = paired_difference([{1: baseline}], [{1: other}], "R1", resamples=10)
     assert found.difference == pytest.approx(hits[1] - hits[0])
 
@@ -133,6 +133,6 @@ def test_query_scores_come_back(tmp_path: Path) -> None:
     assert list(read) == [1, 3]
     for fold, scores in written.items():
         np.testing.assert_array_equal(read[fold].average_precision, scores.average_precision)
-        np.testing.assert_array_equal(read[fold].ahead, scores.ahead)
+        np.testing.assert_array_equal(read[fold].first_match_rank, scores.first_match_rank)
         np.testing.assert_array_equal(read[fold].identities, scores.identities)
         assert read[fold].paths == scores.paths

@@ -30,8 +30,8 @@ def add(folder: Path, name: str, value: float, *, queries: bool = True, **change
     if queries:
         precision = np.clip(np.random.default_rng(0).uniform(0, 0.5, (2, 88)) + value, 0, 1)
         identities = np.repeat(np.arange(22), 4)
-        ahead = np.where(precision > 0.7, 0, 2)
-        scores = QueryScores(precision, ahead, identities, tuple(map(str, range(88))))
+        first_match_rank = np.where(precision > 0.7, 0, 2)
+        scores = QueryScores(precision, first_match_rank, identities, tuple(map(str, range(88))))
         save_query_scores(run / "queries.npz", {1: scores})
     return run
 

@@ -1,28 +1,46 @@
-"""Tables in pages are filled in from committed results; what they hold is checked in test_figures_in_pages.py."""
+"""Tables in pages are made from committed results; what they hold is checked in test_figures_in_pages.py."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.reports.pages.tables import PAGES, Sources, filled, main
+from usvi_bench.reports.pages.__main__ import PAGES, main
+from usvi_bench.reports.pages.diagnosis_tables import joint_table, label_table, part_table
+from usvi_bench.reports.pages.fill import fill_page
+from usvi_bench.reports.pages.page_table import PageTable, format_each, format_mean_sd
+from usvi_bench.reports.pages.score_tables import (
+    difference_table,
+    grid_table,
+    knob_table,
+    level_table,
+    preset_table,
+    score_table,
+)
+from usvi_bench.reports.pages.sources import CONTROL, Sources
+from usvi_bench.reports.pages.specs import BY_NAME, TABLES
 
-BLOCK = """Text before.
+PAGE = """Text before.
 
-<!-- figures: {kind} -->
+<!-- table: {name} -->
 
 {table}
 
-<!-- end of figures -->
+<!-- end of table -->
 
 | a table | of its own |
 |:--|--:|
 | stays | 1 |
 """
+SCORES = score_table("scores", {"`untrained`": "untrained", "chance": "chance"}, ["sysu_all"])
+MADE = "|  | n | `sysu_all` |\n| :-- | --: | --: |\n| `untrained` | 1 | 27.3 |\n| chance | - | 4.4 |"
 
 
 @pytest.fixture(scope="module")
@@ -31,66 +49,95 @@ def sources() -> Sources:
 
 
 def test_the_committed_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0, capsys.readouterr().out
+    assert main([]) == 0, capsys.readouterr().err
 
 
-def test_every_table_of_figures_in_the_findings_is_made(sources: Sources) -> None:
-    text = re.sub(r"<!-- figures: .*?<!-- end of figures -->", "", PAGES[1].read_text(), flags=re.DOTALL)
+def test_every_specified_table_is_on_one_page() -> None:
+    assert len(BY_NAME) == len(TABLES), "two tables of one name"
+    marks = [name for page in PAGES for name in re.findall(r"<!-- table: (.*?) -->", (ROOT / page).read_text())]
+    assert sorted(marks) == sorted(BY_NAME)
+
+
+def test_every_table_of_figures_in_the_findings_is_made() -> None:
+    text = (ROOT / "docs/findings.md").read_text()
+    text = re.sub(r"<!-- table: .*?<!-- end of table -->", "", text, flags=re.DOTALL)
     assert not re.findall(r"^\|.*$", text, re.MULTILINE)
 
 
-def test_wrong_figures_are_put_right_and_the_rest_of_the_page_stays(sources: Sources) -> None:
-    right = "|  | n | `sysu_all` |\n| :-- | --: | --: |\n| `untrained` | 1 | 27.3 |\n| chance | - | 4.4 |"
-    wrong = "| | n | `sysu_all` |\n|:--|--:|--:|\n| `untrained` | 7 | 99.9 |\n| chance | | |"
-    made = filled(BLOCK.format(kind="scores", table=wrong), sources)
-    assert [cell.split() for cell in made.split("|")] == [
-        cell.split()
-        for cell in BLOCK.format(kind="scores", table=right.replace(" :-- | --: | --: ", ":--|--:|--:")).split("|")
-    ]
-    assert filled(made, sources) == made
+@pytest.mark.parametrize("old", ["", "| |\n|--|\n| other |", MADE.replace("27.3", "99.9"), MADE])
+def test_whatever_stands_between_the_marks_is_replaced_and_the_rest_of_the_page_stays(
+    sources: Sources, old: str
+) -> None:
+    page = PAGE.format(name="scores", table=old)
+    assert fill_page(page, {"scores": SCORES}, sources) == PAGE.format(name="scores", table=MADE)
+    twice = fill_page(page + page, {"scores": SCORES}, sources)
+    assert twice == 2 * PAGE.format(name="scores", table=MADE)
+
+
+def test_figures_are_shown_with_spread_and_sign() -> None:
+    assert format_mean_sd(pd.Series({0: 1.0, 1: 2.0})) == "1.5 ± 0.7"
+    assert format_mean_sd(pd.Series({0: 1.26}), sign=True) == "+1.3"
+    assert format_mean_sd(pd.Series({0: -0.04}), sign=True) == "0.0"
+    assert format_mean_sd(pd.Series(dtype=float)) == format_each(pd.Series(dtype=float)) == "-"
+    assert format_each(pd.Series({1: -0.01, 0: -2.0})) == "-2.0, 0.0"
+
+
+def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
+    table = PageTable("t", ["", "n", "by seed"], lambda _: [["a", "2", "1, 2"]])
+    assert table.markdown(sources) == "|  | n | by seed |\n| :-- | --: | :-- |\n| a | 2 | 1, 2 |"
 
 
 @pytest.mark.parametrize(
-    ("kind", "row", "message"),
+    ("make", "message"),
     [
-        ("score", "`pgm`", "did you mean scores"),
-        ("scores", "`nobody`", "nobody, sysu_all: 0 found"),
-        ("rows pgm", "no such row", "row 'no such row' of the grid of pgm: 0 found"),
-        ("presets", "`hil`", "has 6 cells, the header 2"),
-        ("differences", "`nobody` - `pgm`", "nobody, sysu_all: 0 found"),
-        ("labels", "`nobody`", "settings of nobody in label_quality.csv: 0 found"),
-        ("joint", "`dmic`, no such row", "settings of dmic, no such row in label_quality.csv: 0 found"),
-        ("parts hil", "no such figure", "'no such figure' of hil: not known"),
+        (lambda: score_table("t", {"nobody": "nobody"}, ["sysu_all"]), "nobody, sysu_all: 0 found, not one"),
+        (lambda: difference_table("t", [("nobody", "pgm")], ["sysu_all"]), "nobody, sysu_all: 0 found"),
+        (lambda: difference_table("t", [("pgm", CONTROL)], ["sysu_indoor"]), "continued: known for sysu_all only"),
+        (lambda: preset_table("t", "adca"), "adca, sysu_all: 0 found"),
+        (lambda: level_table("t", "mismatch", [0, 0.123], "pgm"), r"mismatch=0\.123: not run for pgm"),
+        (lambda: knob_table("t", {"pose": [0.123]}, "pgm", "dmic"), r"pose=0\.123: not run for pgm or dmic"),
+        (lambda: label_table("t", "nobody"), r"settings of nobody in label_quality\.csv: 0 found"),
+        (lambda: joint_table("t", ("dmic", "no row")), r"settings of dmic, no row in label_quality\.csv: 0 found"),
+        (lambda: part_table("hil", ["no such figure"]), "'no such figure' of hil: not known"),
+        (lambda: grid_table("nobody"), "grid of nobody: no folder"),
     ],
 )
-def test_what_cannot_be_filled_in_is_told(sources: Sources, kind: str, row: str, message: str) -> None:
-    page = BLOCK.format(kind=kind, table=f"| | `sysu_all` |\n|:--|--:|\n| {row} | |")
+def test_a_figure_that_is_not_there_is_named(sources: Sources, make: Callable[[], PageTable], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        filled(page, sources)
+        make().markdown(sources)
 
 
-def test_what_has_no_control_and_columns_that_are_misspelt_are_told(sources: Sources) -> None:
-    indoor = BLOCK.format(kind="differences", table="| | `sysu_indoor` |\n|:--|--:|\n| `pgm` - continued | |")
-    with pytest.raises(UsageError, match="continued: known for sysu_all only"):
-        filled(indoor, sources)
-    misspelt = BLOCK.format(kind="labels", table="| | n | visible ari |\n|:--|--:|--:|\n| `pgm` | | |")
-    with pytest.raises(UsageError, match="did you mean visible ARI"):
-        filled(misspelt, sources)
-    unrun = BLOCK.format(kind="levels mismatch", table="| | n | 0.123 |\n|:--|--:|--:|\n| `pgm` | | |")
-    with pytest.raises(UsageError, match=r"mismatch=0\.123: not run"):
-        filled(unrun, sources)
-    endless = BLOCK.format(kind="scores", table="| | `sysu_all` |\n|:--|--:|\n| `pgm` | |").replace("end of", "ends")
-    with pytest.raises(UsageError, match="lacks its table"):
-        filled(endless, sources)
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        (PAGE.format(name="score", table=""), "table: score: did you mean scores"),
+        (PAGE.format(name="scores", table="").replace("end of", "ends"), "<!-- table: scores --> lacks its <!-- end"),
+        (
+            "<!-- table: scores -->\n" + PAGE.format(name="scores", table=""),
+            "<!-- table: scores --> lacks its <!-- end",
+        ),
+        (PAGE.format(name="scores", table="") + "<!-- end of table -->", "end of table --> lacks its <!-- table"),
+        ("<!-- end of table -->\n" + PAGE.format(name="scores", table=""), "end of table --> lacks its <!-- table"),
+    ],
+)
+def test_wrong_marks_are_named(sources: Sources, page: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        fill_page(page, {"scores": SCORES}, sources)
 
 
-def test_pages_are_written_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_written_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = tmp_path / "page.md"
-    old = BLOCK.format(kind="scores", table="|  | `sysu_all` |\n| :-- | --: |\n| `untrained` | 0 |")
-    page.write_text(old)
-    monkeypatch.setattr("usvi_bench.reports.pages.tables.PAGES", [page])
-    monkeypatch.setattr("usvi_bench.reports.pages.tables.ROOT", tmp_path)
+    page.write_text(PAGE.format(name="scores", table="old"))
+    monkeypatch.setattr("usvi_bench.reports.pages.__main__.PAGES", [page.name])
+    monkeypatch.setattr("usvi_bench.reports.pages.__main__.ROOT", tmp_path)
+    monkeypatch.setattr("usvi_bench.reports.pages.__main__.BY_NAME", {"scores": SCORES})
     assert main([]) == 1
-    assert page.read_text() == old
+    assert "page.md: out of date: run python -m reports.pages --write" in capsys.readouterr().err
+    assert page.read_text() == PAGE.format(name="scores", table="old")
     assert main(["--write"]) == 0
-    assert page.read_text() == old.replace("| 0 |", "| 27.3 |")
+    assert page.read_text() == PAGE.format(name="scores", table=MADE)
+    page.write_text(PAGE.format(name="score", table=""))
+    assert main(["--write"]) == 2
+    assert "error: page.md: table: score: did you mean scores" in capsys.readouterr().err

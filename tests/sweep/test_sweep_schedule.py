@@ -140,7 +140,7 @@ def test_one_failure_of_each_kind_leaves_the_others_alone(tmp_path: Path) -> Non
     }
     errors = {job.name: job.error or "" for job in jobs}
     assert errors["diverging"] == "it diverged"
-    assert "without a word" in errors["killed"]
+    assert "without a result" in errors["killed"]
     assert errors["refused"] == "the queue is closed"
     again = TickLauncher()
     run_jobs(jobs, again, 2, lambda: None)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from usvi_bench.core.environment import ROOT
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
+from usvi_bench.core.revision import ROOT
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.sweep.grid import Row
 from usvi_bench.sweep.jobs import Job, State

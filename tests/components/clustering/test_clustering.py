@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.cluster import DBSCAN
 
-from usvi_bench.components.clustering.dbscan import centroids, dbscan, jaccard_distance, pseudo_labels
+from usvi_bench.components.clustering.dbscan import centroids, dbscan, pseudo_labels
+from usvi_bench.components.clustering.jaccard import jaccard_distance
 from usvi_bench.core.errors import UsageError
 
 Array = NDArray[np.float32]

@@ -13,8 +13,8 @@ from scipy.sparse import csr_array
 
 from usvi_bench.benchmarks.naive_clustering import naive_jaccard, naive_labels
 from usvi_bench.components.clustering import jaccard_on_device, neighbour_lists, overlap
-from usvi_bench.components.clustering.dbscan import dbscan, jaccard_distance
-from usvi_bench.components.clustering.jaccard import nested_groups
+from usvi_bench.components.clustering.dbscan import dbscan
+from usvi_bench.components.clustering.jaccard import jaccard_distance, nested_groups
 from usvi_bench.components.clustering.neighbours import nearest
 
 Array = NDArray[np.float32]

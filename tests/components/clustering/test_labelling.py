@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from usvi_bench.components.clustering.dbscan import dbscan, jaccard_distance
+from usvi_bench.components.clustering.dbscan import dbscan
+from usvi_bench.components.clustering.jaccard import jaccard_distance
 from usvi_bench.components.clustering.labelling import (
     Clustering,
     cluster_each_modality,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaderboard.records import SYNTHETIC, make_record
+from tests.leaderboard.records import SYNTHETIC, make_figure, make_record
 from tests.reports.site.conftest import Made
 from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds, write_report_folder
 from usvi_bench.cli.site import main
@@ -25,9 +25,11 @@ from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import build as build_page
 from usvi_bench.leaderboard.build import load_records
 from usvi_bench.leaderboard.field import build_field, field_tables
+from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import choose, read_figures
 from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.reports.run_scores import run_scores
+from usvi_bench.reports.site.field import describe_field
 from usvi_bench.reports.site.find_runs import read_json
 from usvi_bench.reports.site.methods import read_methods
 from usvi_bench.reports.site.render import markdown, sentence
@@ -194,7 +196,8 @@ def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> 
 def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_path: Path) -> None:
     def people(pose: float) -> dict[str, object]:
         spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
-        return {"dataset": {**make_record().result.dataset, "fingerprint": str(pose), "synthetic": {"spec": spec}}}
+        made_from = {"synthetic": {"spec": spec}, "knobs": {} if pose == 1 else {"pose": pose}}
+        return {"dataset": {**make_record().result.dataset, "fingerprint": str(pose), **made_from}}
 
     records = {
         f"{p}-{s}.json": make_record("adca", s, [0.2 + p / 10], **people(p)) for p, s in ((1, 0), (1, 1), (0, 1))
@@ -209,6 +212,28 @@ def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_pat
     assert re.findall(r'data-value="(0\.\d+)"', below)[:2] == ["0.204", "0.304"]
     assert 'href="runs/0-1/index.html" aria-label="adca, pose=0, seed 1"' in below
     assert len(json.loads((tmp_path / "site/leaderboard.json").read_text())["tables"]) == 2
+
+
+def test_the_published_figures_are_shown_with_a_text_in_place_of_the_figure(made: Made) -> None:
+    chosen = choose(read_figures(made.leaderboard / "published.csv"))
+    assert (made.site / "published.svg").read_bytes() == draw_field(chosen)
+    assert describe_field(chosen) in Page(made.site / "published.html").alts
+
+
+def test_the_text_in_place_of_the_figure_has_the_best_under_each_protocol() -> None:
+    figures = [
+        make_figure(method="A", metrics={"mAP": "40.0"}),
+        make_figure(method="B", metrics={"mAP": "60.5"}, year=2024),
+        make_figure(method="C", metrics={"mAP": "90.0"}, year=None),
+        make_figure(method="D", metrics={"mAP": "70.0"}, setting="semi"),
+        make_figure(method="E", metrics={"mAP": "50.0"}, protocol="regdb_v2i"),
+    ]
+    assert describe_field(choose(figures)) == (
+        "Published mAP in percent over the years. "
+        "SYSU-MM01, all search: unsupervised (no labels) up to 60.5 (B, 2024), "
+        "semi-supervised (some labels) up to 70.0 (D, 2022). "
+        "RegDB, visible to infrared: unsupervised (no labels) up to 50.0 (E, 2022)."
+    )
 
 
 def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:

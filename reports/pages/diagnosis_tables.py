@@ -1,0 +1,72 @@
+"""Tables in pages of what is compared with true identities: pseudo-labels, joint clusters, parts of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import MISSING
+from usvi_bench.reports.pages.page_table import PageTable, quoted
+from usvi_bench.reports.pages.sources import Sources
+
+QUALITY = {
+    "visible ARI": "visible_ari",
+    "infrared ARI": "infrared_ari",
+    "precision": "match_precision",
+    "recall": "match_recall",
+}
+JOINT = {"precision": "joint_precision", "recall": "joint_recall"}
+"""Columns of ``label_quality.csv`` by the titles they are shown under, of joint clusters too."""
+MODALITIES = ("visible", "infrared")
+
+
+def label_table(name: str, *methods: str) -> PageTable:
+    """Make a table of the first and last epoch of each method's last stage, percent, means over seeds."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for method in methods:
+            own = sources.labels(method)
+            ends = [own[own["epoch"] == epoch] for epoch in (own["epoch"].min(), own["epoch"].max())]
+            cells = []
+            for column in QUALITY.values():
+                values = [end[column] for end in ends]
+                known = all((value != "").all() for value in values)
+                means = (f"{100 * value.astype(float).mean():.0f}" for value in values if known)
+                cells.append(" to ".join(means) or MISSING)
+            yield [quoted(method), str(own["seed"].nunique()), *cells]
+
+    return PageTable(name, ["", "n", *QUALITY], rows)
+
+
+def joint_table(name: str, *lines: tuple[str, str]) -> PageTable:
+    """Make a table of joint clusters, epoch after epoch of the last stage, means over seeds.
+
+    Args:
+        name: of the table.
+        lines: methods, each with a row of its grid; an empty one stands for the method as it is.
+    """
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for method, row in lines:
+            own = sources.labels(method, row)
+            own = own[own["joint_precision"] != ""]
+            means = [own[column].astype(float).groupby(own["epoch"]).mean() for column in JOINT.values()]
+            cells = [", ".join(f"{value:.2f}" for value in mean) for mean in means]
+            yield [f"{quoted(method)}, {row or 'as it is'}", str(own["seed"].nunique()), *cells]
+
+    return PageTable(name, ["", "n", *JOINT], rows, left=JOINT)
+
+
+def part_table(method: str, figures: Sequence[str]) -> PageTable:
+    """Make a table of the figures that ``part_quality.csv`` has of a method's parts, means over seeds."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        found = sources.parts(method)
+        for figure in figures:
+            own = found[found["figure"] == figure]
+            if own.empty or (own["value"] == "").any():
+                raise UsageError(f"'{figure}' of {method}: not known for all runs in part_quality.csv")
+            means = own["value"].astype(float).groupby(own["modality"]).mean()
+            yield [figure, str(own["seed"].nunique()), *(f"{means[modality]:.2f}" for modality in MODALITIES)]
+
+    return PageTable(f"parts-{method}", ["", "n", *MODALITIES], rows)

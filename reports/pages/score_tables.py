@@ -1,0 +1,136 @@
+"""Tables of mAP in pages: of methods, of their differences, over knobs of the people, and of grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import MISSING
+from usvi_bench.reports.ablation_effects import effects
+from usvi_bench.reports.pages.page_table import BY_SEED, PageTable, format_each, format_mean_sd, quoted
+from usvi_bench.reports.pages.sources import CONTROL, PROTOCOL, Seeds, Sources
+
+BASELINE = "cluster_contrast"
+"""Method that leads are counted from."""
+
+
+def score_table(name: str, methods: Mapping[str, str], *groups: Sequence[str]) -> PageTable:
+    """Make a table of mAP over all seeds.
+
+    Args:
+        name: of the table.
+        methods: by what their rows begin with.
+        groups: protocols that share their trainings, hence the number of seeds.
+    """
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for label, method in methods.items():
+            cells = []
+            for group in groups:
+                found = [sources.scores(protocol, method) for protocol in group]
+                cells += [MISSING if method == "chance" else str(len(found[0])), *map(format_mean_sd, found)]
+            yield [label, *cells]
+
+    return PageTable(name, ["", *(title for group in groups for title in ("n", *map(quoted, group)))], rows)
+
+
+def difference_table(name: str, pairs: Sequence[tuple[str, str]], *groups: Sequence[str]) -> PageTable:
+    """Make a table of differences in mAP, paired by seed.
+
+    Args:
+        name: of the table.
+        pairs: a method or the control, minus another one.
+        groups: protocols whose mean is a column, with the differences seed by seed beside it.
+    """
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for first, second in pairs:
+            cells = []
+            for group in groups:
+                gains = [sources.scores(protocol, first) - sources.scores(protocol, second) for protocol in group]
+                mean = pd.concat(gains, axis=1).dropna().mean(axis=1)
+                cells += [format_mean_sd(mean, sign=True), format_each(mean)]
+            yield [f"{quoted(first)} - {second if second == CONTROL else quoted(second)}", *cells]
+
+    titles = (title for group in groups for title in (" and ".join(map(quoted, group)), BY_SEED))
+    return PageTable(name, ["", *titles], rows)
+
+
+def preset_table(name: str, *methods: str) -> PageTable:
+    """Make a table of methods as they are and with the defects of the released code, over the seeds that both have."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for method in methods:
+            both = [sources.scores(PROTOCOL, method, official) for official in (False, True)]
+            ours, theirs = (column for _, column in pd.concat(both, axis=1).dropna().items())
+            gain = ours - theirs
+            means = [format_mean_sd(ours), format_mean_sd(theirs), format_mean_sd(gain, sign=True)]
+            yield [quoted(method), str(len(ours)), *means, format_each(gain)]
+
+    return PageTable(name, ["", "n", "repaired", "official", "repaired - official", BY_SEED], rows)
+
+
+def level_table(name: str, knob: str, levels: Sequence[float], *methods: str) -> PageTable:
+    """Make a table of mAP and of the lead over the baseline by level of a knob, over the seeds that all levels have."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        alone = sources.levels(knob, BASELINE)
+        for method in methods:
+            mine = sources.levels(knob, method)
+            if absent := [level for level in levels for by in (mine, alone) if level not in by]:
+                raise UsageError(f"{knob}={absent[0]:g}: not run for {method} or {BASELINE}")
+            shared = _shared_seeds(by[level] for by in (mine, alone) for level in levels)
+            means = [format_mean_sd(mine[level][shared]) for level in levels]
+            leads = [format_mean_sd((mine[level] - alone[level])[shared], sign=True) for level in levels]
+            yield [quoted(method), str(len(shared)), *means, *([MISSING] * len(leads) if method == BASELINE else leads)]
+
+    return PageTable(name, ["", "n", *(f"{x:g}" for x in levels), *(f"lead at {x:g}" for x in levels)], rows)
+
+
+def knob_table(name: str, levels: Mapping[str, Sequence[float]], *methods: str) -> PageTable:
+    """Make a table of mAP at levels of several knobs, over the seeds that all levels of a knob have."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for knob, shown in levels.items():
+            found = [sources.levels(knob, method) for method in methods]
+            shared = [_shared_seeds(by.values()) for by in found]
+            for level in shown:
+                if not any(level in by for by in found):
+                    raise UsageError(f"{knob}={level:g}: not run for {' or '.join(methods)}")
+                values = [by[level][s] if level in by else Seeds() for by, s in zip(found, shared, strict=True)]
+                yield [quoted(f"{knob}={level:g}"), *map(format_mean_sd, values)]
+
+    return PageTable(name, ["knob", *map(quoted, methods)], rows)
+
+
+def grid_table(method: str) -> PageTable:
+    """Make a table of all rows of a method's grid: number of seeds, mAP, gain over the first row."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        first, *others = sources.grid(method).rows
+        for row in (first, *others):
+            scores = row.scores["mAP"]
+            gain = format_mean_sd(100 * (scores - first.scores["mAP"]).dropna(), sign=True)
+            yield [row.name, str(len(scores)), format_mean_sd(100 * scores), MISSING if row is first else gain]
+
+    return PageTable(f"grid-{method}", ["row", "n", "mAP", "gain"], rows)
+
+
+def effect_table(method: str) -> PageTable:
+    """Make a table of what each setting does, over the pairs of rows of a method's grid that differ in it alone."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for effect in effects(sources.grid(method)):
+            gains = 100 * effect.gains["mAP"]
+            counts = [str(effect.pairs), str(len(gains))]
+            yield [effect.label, *counts, format_mean_sd(gains, sign=True), format_each(gains)]
+
+    return PageTable(f"effects-{method}", ["setting", "pairs", "n", "difference", BY_SEED], rows)
+
+
+def _shared_seeds(found: Iterable[Seeds]) -> list[int]:
+    """Return the seeds that all have; none without any."""
+    every = [set(values.index) for values in found]
+    return sorted(set.intersection(*every)) if every else []

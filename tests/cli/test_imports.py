@@ -1,0 +1,78 @@
+"""What a command imports before it has work to do: listing and helping stay about as quick as importing torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import usvi_bench
+from usvi_bench.core import registry
+from usvi_bench.core.registry import Registry
+
+ROOT = Path(usvi_bench.__file__).resolve().parent.parent
+HEAVY = {"faiss", "jinja2", "matplotlib", "numba", "pandas", "plotly", "scipy", "seaborn", "sklearn", "submitit"}
+LIMIT, ROUNDS = 1.3, 5
+SHOW = "import sys\ntry:\n    {}\nexcept SystemExit:\n    pass\nfinally:\n    print('modules:', *sys.modules)"
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level names of the modules that a fresh process has imported after a statement."""
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW.format(statement)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in done.stdout.rpartition("modules:")[2].split()}
+
+
+def after_command(words: str) -> set[str]:
+    return modules_after(f"from usvi_bench.cli.main import main; sys.exit(main({words.split()}))")
+
+
+def test_a_list_imports_no_module_that_only_work_needs() -> None:
+    imported = after_command("--list")
+    assert {"torch", "mmengine", "numpy"} <= imported, "the list was not made in that process"
+    assert imported & HEAVY == set()
+
+
+@pytest.mark.parametrize("words", ["--help", "ablation --help", "pretrain --help", "report --help", "site --help"])
+def test_help_imports_parsers_only(words: str) -> None:
+    imported = after_command(words)
+    assert "usvi_bench" in imported
+    assert imported & (HEAVY | {"mmengine", "numpy", "rich", "torch"}) == set()
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert modules_after("import usvi_bench") - sys.stdlib_module_names - modules_after("pass") == {"usvi_bench"}
+
+
+def cpu_seconds(*words: str) -> float:
+    """Seconds of processor time that a python process takes, its start included."""
+    before = os.times()
+    subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@pytest.mark.parametrize("words", ["--list", "--help"])
+def test_a_command_costs_little_more_than_importing_torch(words: str) -> None:
+    """Best times are compared, and more rounds are run while they are too far apart: the machine may be busy."""
+    commands, references = [], []
+    for _ in range(ROUNDS):
+        references.append(cpu_seconds("-c", "import torch"))
+        commands.append(cpu_seconds("run.py", words))
+        if min(commands) <= LIMIT * min(references):
+            return
+    pytest.fail(f"run.py {words} took {min(commands):.2f} s, import torch {min(references):.2f} s")
+
+
+def test_a_registry_imports_its_package_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    iter_modules = registry.pkgutil.iter_modules
+    monkeypatch.setattr(registry.pkgutil, "iter_modules", lambda path: looks.append(path) or iter_modules(path))
+    readers = Registry("data set", "usvi_bench.datasets")
+    for _ in range(3):
+        readers.names()
+    assert len(looks) == 1

@@ -1,0 +1,41 @@
+"""The examples run as they stand, as scripts of somebody who has the package and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MINIMAL = ROOT / "examples" / "minimal.py"
+
+
+def script(path: Path, folder: Path, *words: str, cache: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "USVI_CACHE": str(cache)}
+    command = [sys.executable, str(path), *words]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_minimal_example_trains_and_scores(tmp_path: Path, cache: Path, tiny_people: dict[str, Path]) -> None:
+    assert len(MINIMAL.read_text().splitlines()) <= 80
+    out = script(MINIMAL, tmp_path, "1", cache=cache)
+    assert re.search(r"before training: mAP \d+\.\d", out)
+    assert re.search(r"epoch 1: loss \d+\.\d\d, \d+ \+ \d+ clusters, mAP \d+\.\d", out)
+
+
+def test_a_script_without_a_main_guard_may_make_synthetic_people(tmp_path: Path) -> None:
+    """Processes that render must not run the script again: each would wait for the lock that its parent holds."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import usvi_bench\n"
+        "print('begins')\n"
+        "print(len(usvi_bench.open_data('sysu_all', 'synthetic:size=tiny').train(1).visible))\n"
+    )
+    out = script(path, tmp_path, cache=tmp_path / "cache")
+    assert out.count("begins") == 1

@@ -1,0 +1,140 @@
+"""Public functions: what the command line does, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import Record
+from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.core.settings import SHARED
+from usvi_bench.datasets.base import Dataset
+from usvi_bench.datasets.open import open_dataset
+from usvi_bench.engine.display import Display
+from usvi_bench.engine.execute import execute
+from usvi_bench.engine.experiment import Experiment
+
+
+def run(
+    method: str,
+    protocol: str,
+    data: str | Path = "auto",
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    setting: str = SHARED,
+    schedule: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    output: str | Path = "runs",
+    deterministic: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: bool = False,
+    verbose: bool = True,
+) -> Record:
+    """Train and score a method.
+
+    A finished training with the same settings is reused. Everything the run writes is below ``output``, as that of
+    ``run.py`` is.
+
+    Args:
+        method: registered name of the method.
+        protocol: registered name of the protocol.
+        data: folder of the data set, ``"synthetic[:size=small,seed=0,...]"``, or ``"auto"``: the real data set if it is
+            at hand, else synthetic people.
+        seed: seed of the run.
+        settings: values by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
+        setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
+        schedule: named lengths and sizes in place of the setting's.
+        weights: file of starting weights, or ``"random"``; None for the shipped ones on synthetic people.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        output: folder that keeps all runs.
+        deterministic: use only kernels that give equal results each time; slower on a GPU.
+        resume: continue an unfinished training.
+        overwrite: train again from the start.
+        report: draw the figures of the run.
+        verbose: print progress.
+
+    Returns:
+        The record, as it is written to ``record.json``; ``record.means()`` has the headline.
+
+    Raises:
+        UsageError: a mistake in the arguments, before any work is done.
+
+    Example:
+        >>> record = run("untrained", "sysu_all", data="synthetic:size=tiny", verbose=False)  # doctest: +SKIP
+        >>> round(record.means()["mAP"], 3)  # doctest: +SKIP
+        0.371
+    """
+    experiment = Experiment(
+        method=method,
+        protocol=protocol,
+        data=str(data),
+        seed=seed,
+        settings=settings or {},
+        setting=setting,
+        schedule=schedule,
+        weights=None if weights is None else str(weights),
+        device=device,
+        output=Path(output),
+        deterministic=deterministic,
+    )
+    record, _ = run_experiment(
+        experiment, resume=resume, overwrite=overwrite, report=report, display=Display(quiet=not verbose)
+    )
+    assert record is not None, "several processes train through run.py"
+    return record
+
+
+def run_experiment(
+    experiment: Experiment, *, resume: bool, overwrite: bool, report: bool, display: Display
+) -> tuple[Record | None, list[Path]]:
+    """Carry out an experiment; :func:`run` and the command line share it.
+
+    Returns:
+        The record and the files to look at; None and nothing on processes other than rank 0.
+
+    Raises:
+        UsageError: a mistake in the experiment, before any work is done.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
+    with translate_errors():
+        prepared = experiment.prepare(display)
+        if process_info().is_main_process and not (resume or overwrite):
+            prepared.refuse_unfinished()
+        record = execute(prepared, overwrite)
+    destroy_process_group()  # not after an error: the group may be what failed
+    if record is None:
+        return None, []
+    files = [prepared.folder / "record.json"]
+    if report:
+        from usvi_bench.reports.report import write_report
+
+        files.append(write_report(prepared.folder))
+    return record, files
+
+
+def open_data(protocol: str, data: str | Path = "auto", *, check_counts: bool = True, verbose: bool = True) -> Dataset:
+    """Open the data set that a protocol scores on.
+
+    Args:
+        protocol: registered name of the protocol.
+        data: as for :func:`run`.
+        check_counts: refuse images whose counts are not the expected ones.
+        verbose: print which folder is read.
+
+    Returns:
+        A data set, with ``train(fold)`` and ``test(fold)`` as tables of images.
+
+    Raises:
+        UsageError: no such protocol or folder, or another or an incomplete data set.
+    """
+    say = Display(quiet=not verbose).say
+    dataset, _ = open_dataset(PROTOCOLS.get(protocol).dataset, str(data), progress=say, check_counts=check_counts)
+    return dataset
