@@ -91,7 +91,7 @@ class Table:
         title: a few words.
         columns: headings.
         words: number of leading columns that hold words, left-aligned; the others hold figures.
-        left: titles of further columns that are left-aligned.
+        left: headings of further columns that are left-aligned.
         notes: sentences below the table, in Markdown: units, what is averaged.
         footnotes: numbered sentences below the table, from 1; cells refer to them by the tag ``[1]``.
         name: unique on its page.
@@ -110,6 +110,10 @@ class Table:
         for row in self.rows:
             if len(row.cells) != len(self.columns):
                 raise ValueError(f"{self.title}: {len(row.cells)} cells in a row of {len(self.columns)} columns")
+
+    def is_left(self, column: int) -> bool:
+        """Whether a column, counted from 0, is left-aligned."""
+        return column < self.words or self.columns[column] in self.left
 
 
 def value_cell(value: Value, digits: int = 1) -> Cell:
@@ -141,7 +145,7 @@ def no_address(_: Link) -> str:
 
 def to_markdown(table: Table, address: Address = no_address) -> str:
     """Render the columns and rows as a pipe table; title and notes are left to the page."""
-    rule = [":--" if i < table.words or title in table.left else "--:" for i, title in enumerate(table.columns)]
+    rule = [":--" if table.is_left(i) else "--:" for i in range(len(table.columns))]
     cells = [[_markdown_cell(cell, address) for cell in row.cells] for row in table.rows]
     lines = [[text.replace("|", "\\|").replace("\n", " ") for text in line] for line in [table.columns, rule, *cells]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -163,8 +167,8 @@ def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ())
         groups: headings over the last columns, from left to right, each with the number of its columns.
     """
     first = len(table.columns) - sum(width for _, width in groups)
-    figures = len(table.columns) - table.words
-    lines = [f"% {comment}", rf"\begin{{tabular}}{{{'l' * table.words}{'r' * figures}}}", r"\toprule"]
+    sides = "".join("l" if table.is_left(i) else "r" for i in range(len(table.columns)))
+    lines = [f"% {comment}", rf"\begin{{tabular}}{{{sides}}}", r"\toprule"]
     if groups:
         heads = [rf"\multicolumn{{{width}}}{{c}}{{{_latex_text(text)}}}" for text, width in groups]
         starts = [first + 1 + sum(width for _, width in groups[:i]) for i in range(len(groups))]

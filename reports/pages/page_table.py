@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from usvi_bench.core.formatting import MISSING
-from usvi_bench.core.table import markdown_table
+from usvi_bench.core.table import Table, to_markdown, value_rows
 from usvi_bench.reports.pages.sources import Seeds, Sources
 
 BY_SEED = "by seed"
@@ -30,7 +30,7 @@ class PageTable:
 
     def markdown(self, sources: Sources) -> str:
         """Make the whole table."""
-        return markdown_table(self.columns, list(self.rows(sources)), left=self.left)
+        return to_markdown(Table(self.name, self.columns, value_rows([*self.rows(sources)]), left=self.left))
 
 
 def format_mean_sd(values: Seeds, sign: bool = False) -> str:

@@ -110,10 +110,10 @@ def grid_table(method: str) -> PageTable:
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         first, *others = sources.grid(method).rows
-        for line in (first, *others):
-            scores = line.scores["mAP"]
+        for row in (first, *others):
+            scores = row.scores["mAP"]
             gain = format_mean_sd(100 * (scores - first.scores["mAP"]).dropna(), sign=True)
-            yield [line.name, str(len(scores)), format_mean_sd(100 * scores), MISSING if line is first else gain]
+            yield [row.name, str(len(scores)), format_mean_sd(100 * scores), MISSING if row is first else gain]
 
     return PageTable(f"grid-{method}", ["row", "n", "mAP", "gain"], rows)
 

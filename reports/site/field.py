@@ -1,4 +1,4 @@
-"""The published state of the field in the site: its plots, and all its figures as JSON for programs."""
+"""The published state of the field in the site: its figure in words, and all its numbers as JSON for programs."""
 
 from __future__ import annotations
 

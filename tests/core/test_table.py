@@ -49,6 +49,9 @@ def test_markdown_has_links_where_there_is_an_address_and_escapes_bars() -> None
 def test_markdown_keeps_a_row_on_one_line_and_aligns_words_left() -> None:
     text = markdown_table(["a", "b", "c"], [["two\nlines", None, 1.25]], words=2)
     assert text.splitlines() == ["| a | b | c |", "| :-- | :-- | --: |", "| two lines | - | 1.2 |"]
+    last = Table("", ["a", "b", "c"], value_rows([[1, 2, "x"]]), left=["c"])
+    assert to_markdown(last).splitlines()[1] == "| :-- | --: | :-- |"
+    assert r"\begin{tabular}{lrl}" in to_latex(last, "")
 
 
 def test_latex_escapes_words_and_sets_signs_in_mathematics() -> None:

@@ -29,7 +29,7 @@ from usvi_bench.leaderboard.published import (
     ordered,
     read_figures,
 )
-from usvi_bench.leaderboard.table import PROTOCOLS
+from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 FILE = FOLDER / "published.csv"
 LINE = "ADCA,ACM MM,2022,unsupervised,no,sysu_all,45.5,,,42.7,,secondary,tables"
