@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,11 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError(f"unknown command '{words[0]}': {did_you_mean(words[0], COMMANDS)}")
         else:
             import_module("usvi_bench.cli.train").main(words)
+        sys.stdout.flush()
     except UsageError as error:
         print(f"{program()}: {error}", file=sys.stderr)
         return 2
     except (StorageError, LostProcessError) as error:
         print(f"{program()}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ __all__ = [
     "read_record",
     "run",
 ]
+
+
+if Path(__file__).with_name("_build.json").exists():  # installed: pip would leave compiled kernels behind
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "usvi-bench" / "numba"))
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
 from usvi_bench.engine.training import StageTraining
 from usvi_bench.reports.site.runs import command_of
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = [
     "train.epochs=2",
     "train.iterations=3",
@@ -410,3 +413,10 @@ def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         main(["pretrain", "--help"])
     assert "run.py pretrain" in capsys.readouterr().out
+
+
+def test_output_that_nobody_reads_on_is_no_error() -> None:
+    command = f"{sys.executable} run.py --list | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "methods\n"
+    assert done.stderr == ""
