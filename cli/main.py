@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, did_you_mean
 from usvi_bench.core.options import program
-
-COMMANDS = {name: f"usvi_bench.cli.{name}" for name in ("ablation", "pretrain", "report", "site")}
-"""Commands besides training: the word after ``run.py``, and the module whose ``main`` it calls."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usvi_bench.cli.main import COMMANDS
+from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
 from usvi_bench.core.settings import SHARED

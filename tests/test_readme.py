@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from usvi_bench.cli.main import COMMANDS
+from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.cli.train import parser
 from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.engine.load_config import load_config, parse_settings
