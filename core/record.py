@@ -209,7 +209,8 @@ def read_record(path: Path) -> Record:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        json.dumps(content, ensure_ascii=False).encode()  # half of a character cannot be written again
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a readable record ({error}); remove it or write it again") from error
     return _parse_record(content, str(path))
 
@@ -234,6 +235,9 @@ def _check(result: Result) -> None:
     """Check what types cannot state: fractions, expected folds and trials, no trial twice, knobs as described."""
     if not result.folds or result.trials < 1:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
+    for name, group in result.config.items():
+        if name != "evaluate_every" and not isinstance(group, dict):
+            raise ValueError(f"result.config.{name}: expected a mapping, found {group!r:.60}")
     trials: dict[tuple[Any, ...], set[int]] = {}
     for i, score in enumerate(result.scores):
         where = f"result.scores[{i}]"
@@ -251,8 +255,11 @@ def _check(result: Result) -> None:
         done.add(score.trial)
         if len(done) > result.trials:
             raise ValueError(f"{where}.trial: more than the {result.trials} trials of fold {score.fold}")
+    spec = (result.dataset["synthetic"] or {}).get("spec", {})
+    if not isinstance(spec, dict):
+        raise ValueError(f"result.dataset.synthetic.spec: expected a mapping, found {spec!r:.60}")
     for name, level in result.dataset["knobs"].items():
-        if ((result.dataset["synthetic"] or {}).get("spec") or {}).get(name) != level:
+        if spec.get(name) != level:
             raise ValueError(f"result.dataset.knobs.{name}: {level} is not in result.dataset.synthetic.spec")
     for name in result.chance:
         if name not in METRICS:

@@ -86,7 +86,7 @@ def _with_default(kind: Any) -> set[str]:
 def _scalar(kind: type, value: Any, name: str, text: bool) -> Any:
     found = _from_text(kind, value) if text and isinstance(value, str) else value
     if kind is float and type(found) is int:
-        found = float(found)
+        found = float(found) if abs(found) < 2**1023 else math.inf
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         expected = f"expected {_EXPECTED[kind]}"
         raise ValueError(f"{name}={value}: {expected}" if text else f"{name}: {expected}, found {value!r:.60}")

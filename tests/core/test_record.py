@@ -95,6 +95,9 @@ def change(content: dict[str, Any], where: str, value: Any) -> None:
         ),
         ("result.headline.shots", "single", "result.headline.shots: expected a whole number, found 'single'"),
         ("result.start_weights.sha256", 7, "result.start_weights.sha256: expected text, found 7"),
+        ("result.dataset.synthetic.spec", [1], "result.dataset.synthetic.spec: expected a mapping, found [1]"),
+        ("result.config.method", [None], "result.config.method: expected a mapping, found [None]"),
+        ("result.chance.mAP", 10**400, "result.chance.mAP: 1000"),
         ("result.uses_identities", 0, "result.uses_identities: expected true or false, found 0"),
         ("result.folds", 1, "result.folds: expected a list, found 1"),
         ("result.folds", [1, "2"], "result.folds[1]: expected a whole number, found '2'"),
@@ -123,7 +126,7 @@ def test_every_mistake_is_named(tmp_path: Path, where: str, value: Any, message:
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"model": "x"}', "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"model": "x"}', "\xff", "[" * 100_000, '{"schema": "\\ud800"}'])
 def test_not_a_record(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(text.encode("latin-1"))
