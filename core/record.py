@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import write_json
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.settings import config_hash
+from usvi_bench.core.settings import committed_defaults, config_hash
 from usvi_bench.core.typed import convert
 
 SCHEMA = 2
@@ -226,7 +226,8 @@ def _parse_record(content: Any, source: str) -> Record:
     try:
         record: Record = convert(Record, content, "")
         _check(record.result)
-    except ValueError as error:
+        committed_defaults(record.result.format)
+    except (ValueError, UsageError) as error:
         raise UsageError(f"{source}: {error}") from error
     return record
 
@@ -235,6 +236,8 @@ def _check(result: Result) -> None:
     """Check what types cannot state: fractions, expected folds and trials, no trial twice, knobs as described."""
     if not result.folds or result.trials < 1:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
+    if "method" not in result.config:
+        raise ValueError("result.config.method: missing")
     for name, group in result.config.items():
         if name != "evaluate_every" and not isinstance(group, dict):
             raise ValueError(f"result.config.{name}: expected a mapping, found {group!r:.60}")

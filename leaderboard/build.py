@@ -59,6 +59,8 @@ def load_records(folder: Path) -> dict[str, Record]:
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
     for name, record in records.items():
+        if record.expected_hash() != record.result.config_hash:
+            raise UsageError(f"{name}: result.config_hash is not that of result.config; restore the file")
         if made_for := record.provenance.get("ablation"):
             raise UsageError(f"{name}: a row of an ablation ({made_for}); remove it, and run the method on its own")
     return records

@@ -96,6 +96,8 @@ def change(content: dict[str, Any], where: str, value: Any) -> None:
         ("result.headline.shots", "single", "result.headline.shots: expected a whole number, found 'single'"),
         ("result.start_weights.sha256", 7, "result.start_weights.sha256: expected text, found 7"),
         ("result.dataset.synthetic.spec", [1], "result.dataset.synthetic.spec: expected a mapping, found [1]"),
+        ("result.config", {}, "result.config.method: missing"),
+        ("result.format", 99, "settings of format 99 are unknown to this version"),
         ("result.config.method", [None], "result.config.method: expected a mapping, found [None]"),
         ("result.chance.mAP", 10**400, "result.chance.mAP: 1000"),
         ("result.uses_identities", 0, "result.uses_identities: expected true or false, found 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import statistics
@@ -441,3 +442,14 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     assert "Order on" not in few
     real = build({"0.json": make_record("adca", 0, [0.3], real=True)}, published)
     assert "Order on" not in real
+
+
+def test_a_record_whose_settings_were_changed_by_hand_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next((folder / "records").rglob("*.json"))
+    content = json.loads(path.read_text())
+    content["result"]["config"]["method"]["eps"] = 0.123
+    path.write_text(json.dumps(content))
+    assert run(folder) == 2
+    assert f"{path.name}: result.config_hash is not that of result.config" in capsys.readouterr().err
