@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from usvi_bench.core.distributed.batch_norm import check_parts
@@ -60,6 +61,9 @@ class Experiment:
     output: Path = Path("runs")
     deterministic: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", {name: _plain(value) for name, value in self.settings.items()})
+
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
         """Check everything and build the run, before any work is done.
 
@@ -104,7 +108,7 @@ class Experiment:
     @property
     def overrides(self) -> Overrides:
         """Options by which the run departs from its setting, as a record keeps them."""
-        return {"settings": {name: _plain(value) for name, value in self.settings.items()}, "schedule": self.schedule}
+        return {"settings": dict(self.settings), "schedule": self.schedule}
 
     def to_json(self) -> dict[str, Any]:
         """Return the experiment as plain data."""
@@ -172,7 +176,12 @@ def _as_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    """Turn sequences into lists and numbers of numpy or torch into Python's, as JSON needs them."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
 
 
 def _check_output(output: Path) -> None:

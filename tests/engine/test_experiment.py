@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from tests.leaderboard.records import make_record
 from usvi_bench.cli.train import experiment_of, parser
@@ -48,6 +50,13 @@ def test_options_give_the_experiment_again() -> None:
 
 def test_options_at_their_default_are_left_out() -> None:
     assert Experiment("pgm", "sysu_all").words() == ["--method", "pgm", "--protocol", "sysu_all"]
+
+
+def test_numbers_of_numpy_and_torch_are_numbers() -> None:
+    given = {"a": np.int64(3), "b": np.float32(0.5), "c": torch.tensor(2), "d": (np.int64(1), 2), "e": Path("x")}
+    settings = Experiment("pgm", "sysu_all", settings=given).settings
+    assert json.loads(json.dumps(settings)) == {"a": 3, "b": 0.5, "c": 2, "d": [1, 2], "e": "x"}
+    assert [type(value) for value in settings.values()] == [int, float, int, list, str]
 
 
 def test_json_gives_the_experiment_again() -> None:
