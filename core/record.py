@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypedDict
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import write_json
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.settings import committed_defaults, config_hash
+from usvi_bench.core.settings import committed_defaults, config_hash, flatten
 from usvi_bench.core.typed import convert
 
 SCHEMA = 2
@@ -241,6 +242,11 @@ def _check(result: Result) -> None:
     for name, group in result.config.items():
         if name != "evaluate_every" and not isinstance(group, dict):
             raise ValueError(f"result.config.{name}: expected a mapping, found {group!r:.60}")
+    for name, value in flatten(result.config).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"result.config.{name}: {value} is not a finite number")
+    if len(set(result.folds)) < len(result.folds):
+        raise ValueError(f"result.folds: {result.folds} names a fold twice")
     trials: dict[tuple[Any, ...], set[int]] = {}
     for i, score in enumerate(result.scores):
         where = f"result.scores[{i}]"
@@ -253,6 +259,8 @@ def _check(result: Result) -> None:
         if score.fold not in result.folds:
             raise ValueError(f"{where}.fold: {score.fold} is not among result.folds {result.folds}")
         done = trials.setdefault((*(getattr(score, name) for name in KIND), score.fold), set())
+        if score.trial < 0:
+            raise ValueError(f"{where}.trial: {score.trial} is below 0")
         if score.trial in done:
             raise ValueError(f"{where}.trial: a second score of trial {score.trial} of fold {score.fold}")
         done.add(score.trial)

@@ -79,7 +79,15 @@ def _ask_git(root: Path) -> Revision:
     top, commit = _git(root, "rev-parse", "--show-toplevel"), _git(root, "rev-parse", "HEAD")
     if not top or not commit or Path(top).resolve() != root.resolve():
         return None, True
-    return commit, _git(root, "status", "--porcelain", "--untracked-files=no") != ""
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no") != ""
+    return commit, changed or bool(_untracked_code(root))
+
+
+def _untracked_code(root: Path) -> list[str]:
+    """Return the Python files that git neither tracks nor ignores and that a run can import."""
+    found = (_git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "*.py") or "").split("\0")
+    package = package_folder(root)
+    return [name for name in found if name and (package / name.partition("/")[0]).exists()]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

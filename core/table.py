@@ -168,7 +168,7 @@ def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ())
     """
     first = len(table.columns) - sum(width for _, width in groups)
     sides = "".join("l" if table.is_left(i) else "r" for i in range(len(table.columns)))
-    lines = [f"% {comment}", rf"\begin{{tabular}}{{{sides}}}", r"\toprule"]
+    lines = ["% " + " ".join(comment.split()), rf"\begin{{tabular}}{{{sides}}}", r"\toprule"]
     if groups:
         heads = [rf"\multicolumn{{{width}}}{{c}}{{{_latex_text(text)}}}" for text, width in groups]
         starts = [first + 1 + sum(width for _, width in groups[:i]) for i in range(len(groups))]
@@ -209,6 +209,9 @@ _LATEX = str.maketrans(
         "±": r"$\pm$",
         "Δ": r"$\Delta$",
         "†": r"$\dagger$",
+        "[": "{[}",  # at the start of a row it would be an argument of the row end before it, and so would a star
+        "*": "{*}",
+        "\n": " ",
     }
 )
 

@@ -48,6 +48,8 @@ def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
     if origin is tuple:
         parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
         parts = (parts,) if isinstance(parts, (int, float)) else parts
+        if not isinstance(parts, (list, tuple)):
+            raise ValueError(f"{name}={value}: expected a list")
         return tuple(convert(arguments[0], part, name, text=text) for part in parts)
     if origin is list:
         items = _scalar(list, value, name, text)
@@ -90,9 +92,11 @@ def _scalar(kind: type, value: Any, name: str, text: bool) -> Any:
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         expected = f"expected {_EXPECTED[kind]}"
         raise ValueError(f"{name}={value}: {expected}" if text else f"{name}: {expected}, found {value!r:.60}")
-    if not text and isinstance(found, float) and not math.isfinite(found):
-        raise ValueError(f"{name}: {value} is not a finite number")
-    return found
+    if isinstance(found, float) and not math.isfinite(found):
+        raise ValueError(
+            f"{name}={value}: expected a finite number" if text else f"{name}: {value} is not a finite number"
+        )
+    return kind(found) if isinstance(found, (bool, int, float, str)) else found  # numpy's floats are of a sub-class
 
 
 def _from_text(kind: type, value: str) -> Any:

@@ -62,7 +62,11 @@ class Experiment:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "settings", {name: _plain(value) for name, value in self.settings.items()})
+        seed = _plain(self.seed)
+        if type(seed) is not int:
+            raise UsageError(f"seed={self.seed!r}: expected a whole number")
+        object.__setattr__(self, "seed", seed)
+        object.__setattr__(self, "settings", {str(name): _plain(value) for name, value in self.settings.items()})
 
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
         """Check everything and build the run, before any work is done.

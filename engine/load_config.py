@@ -169,7 +169,7 @@ def _name_batch_norm(tree: dict[str, Any]) -> None:
     if not isinstance(encoder, dict) or (policy := encoder.pop("bn", None)) is None:
         return
     groups = {"sync": 1, "per_gpu": process_info().world_size}.get(policy, str(policy).removeprefix("groups="))
-    if not str(groups).isdigit():
+    if not str(groups).isdecimal():
         raise UsageError(f"encoder.bn={policy}: choose sync, per_gpu or groups=g with a whole number g")
     encoder["bn_groups"] = int(groups)
 

@@ -152,7 +152,7 @@ def _training_settings(config: RunConfig, stage: Stage) -> dict[str, Any]:
     settings = config.settings()
     return {
         "method": json.loads(json.dumps(dataclasses.asdict(stage.config))),
-        "data": {name: settings["data"][name] for name in ("height", "width", "filter")},
+        "data": {name: value for name, value in settings["data"].items() if name not in ("folds", "check_counts")},
         "encoder": settings["encoder"],
         "augment": settings["augment"],
         "train": {name: value for name, value in settings["train"].items() if name != "epochs"},

@@ -33,7 +33,8 @@ class MethodConfig:
 
     def reset(self, *names: str) -> Self:
         """The same settings, with the named ones at their defaults: what an earlier stage does not depend on."""
-        return replace(self, **{f.name: f.default for f in fields(self) if f.name in names})
+        defaults = type(self)()
+        return replace(self, **{f.name: getattr(defaults, f.name) for f in fields(self) if f.name in names})
 
 
 @dataclass(frozen=True)

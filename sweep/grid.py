@@ -45,7 +45,11 @@ def read_rows(method: str, file: Path | None = None) -> list[Row]:
         rows = read_file(file).get("rows")
     except Exception as error:  # any mistake that a Python file can hold
         raise UsageError(f"--grid {file}: {type(error).__name__}: {error}") from error
-    if not isinstance(rows, dict) or not rows or not all(isinstance(row, dict) for row in rows.values()):
+    if (
+        not isinstance(rows, dict)
+        or not rows
+        or not all(isinstance(n, str) and isinstance(row, dict) for n, row in rows.items())
+    ):
         raise UsageError(f'--grid {file}: write rows = {{"name of the row": {{"method": {{"eps": 0.4}}}}, ...}}')
     return [Row(name, _row_settings(row)) for name, row in rows.items()]
 

@@ -86,7 +86,7 @@ def _report(grids: Sequence[Grid], console: Console) -> None:
 def _threads(options: Namespace, settings: Mapping[str, str]) -> int:
     """Return the threads of a job: ``engine.threads``, else a share of this machine's, or Slurm's default here."""
     asked = settings.get("engine.threads", "0")
-    if not asked.isdigit():
+    if not asked.isdecimal():
         raise UsageError(f"engine.threads={asked}: expected a whole number")
     if int(asked):
         return int(asked)

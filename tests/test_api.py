@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import usvi_bench
+from usvi_bench import api
 from usvi_bench.core.record import write_record
 
 QUICK = {
@@ -47,6 +49,23 @@ def test_a_mistake_is_a_usage_error(tiny_people: dict[str, Path], tmp_path: Path
     with pytest.raises(usvi_bench.UsageError, match="give one of them"):
         usvi_bench.run("pgm", "sysu_all", tiny_people["sysu"], output=tmp_path, resume=True, overwrite=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_two_runs_at_once_in_a_process_are_refused(tiny_people: dict[str, Path], tmp_path: Path) -> None:
+    """They would draw from one random state: scores would depend on which thread came first."""
+    with api._RUNNING, pytest.raises(usvi_bench.UsageError, match="another run is under way in this process"):
+        usvi_bench.run("pgm", "sysu_all", tiny_people["sysu"], settings=QUICK, output=tmp_path, verbose=False)
+    assert not api._RUNNING.locked()
+
+
+def test_a_float_of_numpy_trains_the_same_stage(tiny_people: dict[str, Path], tmp_path: Path) -> None:
+    for lr in (np.float64(1e-3), 1e-3):
+        settings = {**QUICK, "train.lr": lr}
+        record = usvi_bench.run(
+            "pgm", "sysu_all", tiny_people["sysu"], settings=settings, output=tmp_path, verbose=False
+        )
+        assert record.complete
+    assert len(list(tmp_path.glob("stages/pgm-*"))) == 1
 
 
 def test_a_data_set_is_opened_by_its_protocol(tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
@@ -17,6 +18,8 @@ from usvi_bench.datasets.open import open_dataset
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
+
+_RUNNING = Lock()
 
 
 def run(
@@ -104,6 +107,19 @@ def run_experiment(
     """
     if resume and overwrite:
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
+    if not _RUNNING.acquire(blocking=False):
+        raise UsageError(
+            "another run is under way in this process, and torch's random state is one: start a process each"
+        )
+    try:
+        return _run_experiment(experiment, resume, overwrite, report, display)
+    finally:
+        _RUNNING.release()
+
+
+def _run_experiment(
+    experiment: Experiment, resume: bool, overwrite: bool, report: bool, display: Display
+) -> tuple[Record | None, list[Path]]:
     with translate_errors():
         prepared = experiment.prepare(display)
         if process_info().is_main_process and not (resume or overwrite):

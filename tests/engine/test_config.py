@@ -132,7 +132,7 @@ def test_optional_values_accept_none_and_a_number() -> None:
         ("train.epochs=0", "epochs=0 must be at least 1"),
         ("train.lr=-1", "train.lr=-1.0 must be above 0"),
         ("train.weight_decay=-1", "train.weight_decay=-1.0 must be 0 or more"),
-        ("train.lr=inf", "must be above 0 and finite"),
+        ("train.lr=inf", "train.lr=inf: expected a finite number"),
         ("method.k1=0", "method.k1=0 must be 1 or more"),
         ("method.eps=1.5", "method.eps=1.5 must be from"),
         ("method.temperature=0", "method.temperature=0.0 must be"),

@@ -25,6 +25,15 @@ def test_the_committed_defaults_are_those_of_the_code() -> None:
     assert not new, "add them: python -m usvi_bench.engine.defaults --write"
 
 
+def test_no_setting_is_a_mapping() -> None:
+    """One with an entry less would hash like its default, for settings are compared name by name."""
+    current = current_defaults()
+    groups = {**{k: v for k, v in current["settings"].items() if isinstance(v, dict)}, **current["methods"]}
+    assert not [
+        f"{group}.{name}" for group, values in groups.items() for name, v in values.items() if isinstance(v, dict)
+    ]
+
+
 def test_a_changed_default_needs_a_new_number_and_a_new_setting_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

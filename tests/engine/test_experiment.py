@@ -59,6 +59,19 @@ def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     assert [type(value) for value in settings.values()] == [int, float, int, list, str]
 
 
+@pytest.mark.parametrize("seed", ["0", 0.0, True, None])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(UsageError, match="expected a whole number"):
+        Experiment("pgm", "sysu_all", seed=seed)
+    assert type(Experiment("pgm", "sysu_all", seed=np.int64(3)).seed) is int  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("folds", [None, {1, 2}, range(2), 2.5])
+def test_a_setting_of_another_kind_is_named(folds: Any) -> None:
+    with pytest.raises(UsageError, match=r"data\.folds"):
+        Experiment("pgm", "regdb_v2i", data="synthetic:size=tiny", settings={"data.folds": folds}).prepare()
+
+
 def test_json_gives_the_experiment_again() -> None:
     again = Experiment.from_json(json.loads(json.dumps(FULL.to_json())))
     assert {**asdict(again), "settings": {}} == {**asdict(FULL), "settings": {}}
