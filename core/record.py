@@ -84,8 +84,8 @@ class Result:
         setting: name of the shared configuration that methods are compared under.
         config: all settings, nested and named as ``--set`` names them.
         format: number of the defaults that ``config_hash`` is computed with (:mod:`usvi_bench.core.settings`).
-        config_hash: hash of method, protocol, setting, start weights and of what ``config`` changes; equal hashes are
-            seeds of one experiment.
+        config_hash: hash of method, protocol, setting, start weights and of what ``config`` changes; equal hashes on
+            the same data (``dataset``) are seeds of one experiment.
         folds: folds the protocol asks for, run or not.
         trials: trials the protocol asks for in each fold.
         headline: the kind of score that the table shows.

@@ -1,4 +1,4 @@
-"""Names to classes: one registry a kind, and a look-up that says "did you mean".
+"""Names to classes and functions: one registry a kind, and a look-up that says "did you mean".
 
 A module registers its class by decorating it; the folder's modules are imported on the first look-up, so a new
 method is one new file.

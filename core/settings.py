@@ -88,7 +88,7 @@ def config_hash(
     number: int = FORMAT,
     new_defaults: Mapping[str, Any] | None = None,
 ) -> str:
-    """Hash a configuration; equal hashes are seeds of one experiment.
+    """Hash a configuration; equal hashes on the same data are seeds of one experiment.
 
     Args:
         settings: nested settings, as a record keeps them.

@@ -1,1 +1,1 @@
-"""Readers of the published layouts, image cache, fingerprints, and the embedded synthetic people."""
+"""Readers of the published layouts, one file a data set; image cache and fingerprints."""

@@ -1,1 +1,5 @@
-"""What every run shares: configuration, seeding, the train loop, checkpoints, journal and record."""
+"""A run from settings to record.
+
+``experiment`` (what is asked for) -> ``load_config`` -> ``run`` (everything checked) -> ``execute``: ``stages`` and
+``training`` (the epoch), ``evaluation``, ``output`` (the folder of the run).
+"""

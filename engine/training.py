@@ -34,7 +34,7 @@ Evaluate = Callable[[Method, int], list[dict[str, Any]]]
 
 
 class StageTraining:
-    """One stage in display.
+    """Training of one stage.
 
     Args:
         plan: what to train.
@@ -43,7 +43,7 @@ class StageTraining:
         images: visible and infrared training images.
         identities: true identities, for the journal's diagnosis and for a method that declares that it uses them.
         device: where to train.
-        display: display.
+        display: receives progress.
         evaluate: called after every epoch; writes nothing but its entries.
     """
 

@@ -16,10 +16,10 @@ from usvi_bench.engine.display import make_console
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.reports.ablation import check_publishable, publish_ablation, write_ablation
-from usvi_bench.sweep.board import Board, failure, listing
 from usvi_bench.sweep.grid import read_rows
 from usvi_bench.sweep.jobs import State
 from usvi_bench.sweep.launch import Launcher, LocalLauncher, SlurmLauncher
+from usvi_bench.sweep.live_view import LiveView, failure, listing
 from usvi_bench.sweep.planning import Grid, cached_opener, plan_grid
 from usvi_bench.sweep.schedule import run_jobs
 
@@ -48,8 +48,8 @@ def run_grids(options: Namespace) -> None:
     for grid in grids:
         grid.write()
     try:
-        with Board(grids, console) as board:
-            run_jobs([job for grid in grids for job in grid.every_job], launcher, slots, board.show)
+        with LiveView(grids, console) as view:
+            run_jobs([job for grid in grids for job in grid.every_job], launcher, slots, view.show)
     except KeyboardInterrupt:
         print("interrupted: the same command runs what is missing", file=sys.stderr)
         raise SystemExit(130) from None

@@ -15,11 +15,11 @@ from usvi_bench.core.journal import Journal
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.methods.base import MethodConfig
-from usvi_bench.sweep.board import listing
 from usvi_bench.sweep.estimate import work
 from usvi_bench.sweep.grid import Row
 from usvi_bench.sweep.jobs import Job, State
 from usvi_bench.sweep.launch import Launcher, LocalLauncher
+from usvi_bench.sweep.live_view import listing
 from usvi_bench.sweep.planning import Grid
 from usvi_bench.sweep.schedule import run_jobs
 

@@ -19,7 +19,7 @@ from usvi_bench.sweep.planning import Grid
 COLOURS = {State.PENDING: "dim", State.RUNNING: "yellow", State.DONE: "green", State.FAILED: "red"}
 
 
-class Board:
+class LiveView:
     """Display of some grids while they run; a context manager.
 
     Args:
@@ -33,7 +33,7 @@ class Board:
         self.scores: dict[Job, float] = {}
         self.live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> LiveView:
         if self.live is not None:
             self.live.start()
         self.show()
