@@ -1,1 +1,1 @@
-"""Records of runs, and the table made from them: every figure in it traces to a committed record."""
+"""Committed records and published figures, and the pages made from them: LEADERBOARD.md and PUBLISHED.md."""

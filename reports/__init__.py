@@ -1,1 +1,1 @@
-"""Pictures and pages about a finished run; they read its folder and influence nothing."""
+"""Figures and pages made from finished runs and records: reports, comparisons, ablation tables, README tables, site."""
