@@ -109,14 +109,14 @@ def test_nothing_is_imported_by_a_bare_folder_name() -> None:
             assert name.split(".")[0] not in BELOW, f"{path.relative_to(ROOT)} imports {name}"
 
 
-def test_mmengine_is_imported_by_the_registry_and_the_settings_only() -> None:
+def test_mmengine_is_imported_by_the_settings_only() -> None:
     users = {
         str(path.relative_to(ROOT))
         for folder in BELOW
         for path in judged(folder)
         if any(name.split(".")[0] == "mmengine" for name in imported(path))
     }
-    assert users == {"core/registry.py", "engine/load_config.py"}
+    assert users == {"engine/load_config.py"}
 
 
 def test_the_door_is_small() -> None:
