@@ -53,7 +53,7 @@ def test_a_list_imports_no_module_that_only_work_needs() -> None:
 def test_help_imports_parsers_only(words: str) -> None:
     imported = after_command(words)
     assert "usvi_bench" in imported
-    assert imported & (HEAVY | {"mmengine", "numpy", "rich", "torch"}) == set()
+    assert imported & (HEAVY | {"numpy", "rich", "torch"}) == set()
 
 
 def test_the_package_itself_imports_nothing() -> None:
