@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StorageError, LostProcessError) as error:
         print(f"{program()}: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read the output has enough of it
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0

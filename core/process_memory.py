@@ -78,7 +78,7 @@ def peak_rise(device: torch.device) -> Iterator[list[float]]:
 def _mark(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    if _STATUS.exists():  # what getrusage tells is never below what the parent process had
+    if _STATUS.exists():  # getrusage never reports less than the parent process had
         return float(re.findall(r"VmHWM:\s+(\d+)", _STATUS.read_text())[0]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 

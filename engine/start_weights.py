@@ -94,7 +94,7 @@ def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> No
 
 
 def _trained_on(weights: Path, sha256: str) -> list[str]:
-    """Synthetic trees that a weight file was made from, as the note beside it or a shipped note says."""
+    """Return the synthetic trees that a weight file was made from, by the note beside it or a shipped note."""
     trees: list[str] = []
     for path in (weights.with_suffix(".json"), *SHIPPED.glob("*.json")):
         try:

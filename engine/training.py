@@ -120,9 +120,9 @@ class StageTraining:
         losses = self.optimiser.means()
         sound = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
         if not sound or not all(math.isfinite(value) for value in losses.values()):
-            told = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
             raise UsageError(
-                f"training diverged in epoch {progress.epoch + 1} of stage '{self.plan.method}' (losses: {told}); "
+                f"training diverged in epoch {progress.epoch + 1} of stage '{self.plan.method}' (losses: {shown}); "
                 f"lower --set train.lr (now {self.config.train.lr:g})"
             )
         return losses

@@ -13,18 +13,20 @@ import usvi_bench
 from usvi_bench.components.augment import AugmentConfig, augment, normalise
 from usvi_bench.components.clustering.dbscan import centroids, pseudo_labels
 from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.datasets.cache import decoded
+from usvi_bench.engine.start_weights import shipped_weights
 
 MODALITIES = ("visible", "infrared")
 HEIGHT, WIDTH, CLUSTERS, INSTANCES, STEPS = 128, 64, 4, 4, 10
 
-torch.set_num_threads(1)
 epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 dataset = usvi_bench.open_data("sysu_all", "synthetic:size=tiny")
 protocol = usvi_bench.PROTOCOLS.get("sysu_all")()
-encoder = build_encoder(EncoderConfig(name="small", width=8), seed=0)
+encoder = build_encoder(EncoderConfig(name="small", width=16), seed=0)
+load_weights(encoder, shipped_weights("small", 16))
 optimizer = torch.optim.Adam(encoder.parameters(), lr=3.5e-4, weight_decay=5e-4)
 generator, draws = torch.Generator().manual_seed(0), np.random.default_rng(0)
 
@@ -49,6 +51,7 @@ def score():
 
 
 train = {modality: getattr(dataset.train(1), modality) for modality in MODALITIES}
+pixels = {modality: images_of(table) for modality, table in train.items()}
 print(f"before training: mAP {100 * score():.1f}")
 for epoch in range(epochs):
     memories, samplers = {}, {}
@@ -63,7 +66,7 @@ for epoch in range(epochs):
         for modality, (sampler, labels) in samplers.items():  # 3. draw P clusters x K images
             rows = sampler.draw()
             view = "plain" if modality == "visible" else "infrared"
-            batch[modality] = augment(images_of(train[modality])[rows], view, AugmentConfig(), generator)
+            batch[modality] = augment(pixels[modality][rows], view, AugmentConfig(), generator)
             targets[modality] = labels[rows]
         features = encoder(batch["visible"], batch["infrared"]).split([len(batch[m]) for m in MODALITIES])
         features = dict(zip(MODALITIES, features, strict=True))

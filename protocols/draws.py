@@ -70,7 +70,7 @@ def read_permutations(path: Path) -> Permutations:
     """The official permutations of SYSU-MM01.
 
     Raises:
-        UsageError: the file is absent or is not that file; says where to get it.
+        UsageError: the file is absent or is another one; names where to get it.
     """
     import scipy.io
 

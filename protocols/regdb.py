@@ -26,7 +26,7 @@ class RegDBProtocol(Protocol):
     trials_per_fold: ClassVar[int] = 1
 
     def check(self, dataset: Dataset) -> None:
-        """As the base, and that no drawing of galleries was asked for."""
+        """Check as the base does, and refuse settings that draw galleries."""
         if self.config.shots != 1:
             raise UsageError(f"{self.name} compares with all images: protocol.shots={self.config.shots} must be 1")
         if self.config.gallery != "seeded":

@@ -73,7 +73,7 @@ def paired(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, str, Unit, D
 
 
 def scope(name: str, groups: Sequence[Group]) -> str:
-    """What the foot of a figure says about its runs."""
+    """Name the runs of a figure for its foot."""
     return f"{name}; " + "; ".join(f"{group.label}: seed{_seeds(group)}" for group in groups)
 
 

@@ -24,7 +24,7 @@ class Work:
         missing: of these, those that are not finished.
         users: how many jobs need a training, by its key.
         seconds: for the missing ones, one after another, but for those ``unknown``.
-        unknown: of the missing ones, those on data that no finished training tells the time of.
+        unknown: missing trainings on data without a finished training to estimate from.
     """
 
     named: int

@@ -1,8 +1,8 @@
-"""Jobs of a grid: what each one runs, which trainings it needs, and how far it has come.
+"""Jobs of a grid: what each runs, which trainings it needs, and its state.
 
-Nothing about a job is kept in memory only. Its folder says what it runs (``job.json``), where it was started
-(``submitted.json``), what went wrong (``error.json``) and what came out (``record.json``); whoever runs it holds the
-folder's lock. A grid whose command was stopped or killed therefore continues from what is on the disk.
+All state of a job is on the disk. Its folder holds what it runs (``job.json``), where it was started
+(``submitted.json``), an error (``error.json``) and the result (``record.json``); the process that runs it holds the
+lock of the folder. A grid whose command was stopped or killed therefore continues from what is on the disk.
 """
 
 from __future__ import annotations

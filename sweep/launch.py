@@ -106,7 +106,7 @@ class SlurmLauncher(Launcher):
         cpus: a job.
         options: ``partition``, ``gpus`` and ``time`` (minutes); None for the cluster's default.
         more: further options of sbatch: ``{"account": "me"}``.
-        tell: says what a person should know while jobs run.
+        tell: prints a warning while jobs run.
     """
 
     poll = 3.0
@@ -131,7 +131,7 @@ class SlurmLauncher(Launcher):
         self.tell = tell
         self.queue: set[str] = set()
         self.heard: float | None = None
-        """When the queue last answered, or its silence was last told."""
+        """Time of the queue's last answer, or of the last warning that it does not answer."""
 
     def start(self, job: Job) -> None:
         executor = submitit.SlurmExecutor(folder=job.folder / "submit", max_num_timeout=1000)

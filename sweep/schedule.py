@@ -1,4 +1,4 @@
-"""Which job runs when: as many at once as asked for, and no training twice."""
+"""Scheduling of jobs: a fixed number at once, and no training twice."""
 
 from __future__ import annotations
 

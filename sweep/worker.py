@@ -31,7 +31,7 @@ class Worker:
 
 
 def run_job(folder: Path) -> None:
-    """Train and score what ``job.json`` says; an error is kept in ``error.json`` and raised.
+    """Run the experiment of ``job.json``; an error is kept in ``error.json`` and raised.
 
     Where another process has the job in hand, wait for it; where it is done, do nothing.
     """
@@ -49,6 +49,8 @@ def run_job(folder: Path) -> None:
             run.folder, run.wait_for_lock, run.ablation = folder, True, f"{job['grid']}: {job['row']}"
             execute(run)
         except Exception as error:
-            told = isinstance(error, (UsageError, StorageError))
-            write_json(folder / "error.json", {"message": str(error) if told else f"{type(error).__name__}: {error}"})
+            expected = isinstance(error, (UsageError, StorageError))
+            write_json(
+                folder / "error.json", {"message": str(error) if expected else f"{type(error).__name__}: {error}"}
+            )
             raise
