@@ -1,4 +1,4 @@
-"""The examples run as they stand, as scripts of somebody who has the package and nothing else."""
+"""The examples run as they stand, in a folder that holds nothing of the repository."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
 ROOT = Path(__file__).resolve().parent.parent
 MINIMAL = ROOT / "examples" / "minimal.py"
+NOTEBOOK = ROOT / "examples" / "api.ipynb"
 
 
 def script(path: Path, folder: Path, *words: str, cache: Path) -> str:
@@ -39,3 +44,21 @@ def test_a_script_without_a_main_guard_may_make_synthetic_people(tmp_path: Path)
     )
     out = script(path, tmp_path, cache=tmp_path / "cache")
     assert out.count("begins") == 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_notebook_runs_and_shows_plain_progress(
+    tmp_path: Path, cache: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("USVI_CACHE", str(cache))
+    notebook = nbformat.read(NOTEBOOK, 4)
+    assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    text = "".join(output.get("text", "") or output.data["text/plain"] for output in outputs)
+    assert re.search(r"epoch +6/6 .*clusters \d+\+\d+", text)
+    assert re.search(r"mAP +0\.\d+ +0\.\d+", text)
+    assert re.search(r"chance: rank-1 0\.\d{3}, mAP 0\.\d{3}", text)
+    assert "\x1b" not in text
+    assert "\r" not in text

@@ -8,15 +8,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN = "--method sclhm --protocol sysu_all --data synthetic:size=tiny"
-QUICK = (
-    "train.epochs=1 train.iterations=2 train.visible_clusters=2 train.infrared_clusters=2 method.k1=6 method.eps=0.5"
-)
+RUN = "--method sclhm --protocol sysu_all --data synthetic:size=tiny --schedule quick"
 
 
 def test_from_the_list_of_methods_to_a_site(tmp_path: Path) -> None:
     assert "sclhm" in ask(tmp_path, "--list")
-    told = ask(tmp_path, f"{RUN} --set {QUICK}")
+    told = ask(tmp_path, RUN)
     (run,) = (tmp_path / "runs" / "sysu_all").glob("sclhm-seed0-*")
     assert str(run.relative_to(tmp_path) / "record.json") in told
     shutil.rmtree(run / "report")  # a run draws one already

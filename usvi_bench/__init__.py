@@ -1,7 +1,7 @@
 """USVI-Bench: a comparative benchmark suite for unsupervised visible-infrared person re-identification.
 
 >>> import usvi_bench
->>> record = usvi_bench.run("sclhm", "sysu_all", data="synthetic:size=tiny")  # doctest: +SKIP
+>>> record = usvi_bench.run("sclhm", "sysu_all", data="synthetic:size=tiny", schedule="quick")  # doctest: +SKIP
 >>> record.means()["mAP"]  # doctest: +SKIP
 """
 

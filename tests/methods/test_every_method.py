@@ -10,6 +10,7 @@ import pytest
 import torch
 import world
 
+import usvi_bench
 from usvi_bench.core.registry import METHODS
 from usvi_bench.methods.base import Method
 
@@ -96,3 +97,22 @@ def test_only_networks_are_in_the_checkpoint(name: str) -> None:
     networks = {"encoder": "student"}
     kept = {networks.get(k.split(".")[0], k.split(".")[0]) + "." + k.partition(".")[2] for k in method.state_dict()}
     assert kept == saved
+
+
+@pytest.mark.parametrize("layout", ["sysu", "regdb"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_quick_schedule_serves_every_method(
+    name: str, layout: str, tiny_people: dict[str, Path], tmp_path: Path
+) -> None:
+    protocol = {"sysu": "sysu_all", "regdb": "regdb_v2i"}[layout]
+    record = usvi_bench.run(
+        name,
+        protocol,
+        tiny_people[layout],
+        schedule="quick",
+        settings={"engine.threads": 1},
+        output=tmp_path,
+        verbose=False,
+    )
+    assert record.complete
+    assert record.means()["mAP"] > record.result.chance["mAP"]
