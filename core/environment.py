@@ -1,4 +1,4 @@
-"""Where a run took place: written beside a result, never part of it."""
+"""Environment of a run: versions, hardware and commit. It is recorded beside a result and is not part of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "faiss-gpu",
 
 
 def environment_info(device: torch.device) -> dict[str, Any]:
-    """Versions, processor and threads of this process, and how many of its kind train together."""
+    """Return the versions, the processor and the threads of this process, and the number of training processes."""
     return {
         "cpu": _cpu(),
         "environment": {
@@ -33,18 +33,18 @@ def environment_info(device: torch.device) -> dict[str, Any]:
 
 
 def stage_provenance(device: torch.device) -> dict[str, Any]:
-    """Where, when and with which code a stage was started or resumed."""
+    """Return the environment, time and commit with which a stage starts or resumes."""
     revision, dirty = commit()
     return {"commit": revision, "dirty": dirty, "started": now(), **environment_info(device)}
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
+    """Return the time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def commit() -> Revision:
-    """Return the commit of this code, and whether files differ from it; ``(None, True)`` where neither is known."""
+    """Return the commit of this code, and whether files differ from it; ``(None, True)`` if the commit is unknown."""
     return find_revision()
 
 

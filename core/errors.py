@@ -1,4 +1,4 @@
-"""Errors that end a command with one clear message, and hints for misspelt words."""
+"""Errors that end a command with one message, and hints for misspelt names."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 
 class UsageError(Exception):
-    """Mistake in what was asked for; the message names the value and the remedy."""
+    """Error in the input of the user; the message names the value and the remedy."""
 
 
 class StorageError(Exception):
-    """Write that the disk refused; nothing that was saved before is lost."""
+    """Error of a failed write; files saved before it are intact."""
 
 
 class LostProcessError(Exception):
-    """Loss of another process of the training; what was saved is intact."""
+    """Error of a training process whose peer has ended; saved files are intact."""
 
 
 def closest(word: str, known: Iterable[str]) -> list[str]:
@@ -24,7 +24,7 @@ def closest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint with close matches, or with all known words where none is close.
+    """Return a hint with close matches, or with all known words if none is close.
 
     >>> did_you_mean("pgn", ["adca", "hil", "pgm"])
     'did you mean pgm?'

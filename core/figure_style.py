@@ -1,4 +1,4 @@
-"""The look that all figures share: a quiet grid, colours that colour-blind readers tell apart, files without dates."""
+"""Style of all figures: light grid, colour-blind-safe palette, files without dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Atomic writes and lock files: a reader sees the old content of a file or the new, never a part."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from usvi_bench.core.errors import StorageError
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None) -> None:
-    """Fill a temporary file beside ``path``, then put it in its place.
+    """Write a temporary file beside ``path``, then rename it to ``path``.
 
     Args:
-        path: file to write; its folder is made.
-        write: fills the file that it is given.
-        remedy: ends the message of an error; by default what helps where ``--output`` cannot be written.
+        path: file to write; its folder is created.
+        write: writes the content to the open file that it receives.
+        remedy: end of the error message. The default fits files below ``--output``.
 
     Raises:
-        StorageError: the disk is full or refuses the write; ``path`` is left as it was.
+        StorageError: the write failed, for example on a full disk; ``path`` is unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +71,11 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def locked(path: Path, wait: bool) -> Iterator[None]:
-    """Hold a lock file, alone; the lock goes with the process, so a killed one leaves none behind.
+    """Hold an exclusive lock on a file. The system releases the lock when the process ends.
 
     Raises:
-        BlockingIOError: another process holds it, and ``wait`` is false.
-        StorageError: the file cannot be made.
+        BlockingIOError: another process holds the lock, and ``wait`` is false.
+        StorageError: the file cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock file."""
+    """Return whether a process holds the lock on a file."""
     if not path.exists():
         return False
     with path.open() as file:

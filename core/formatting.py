@@ -1,35 +1,47 @@
-"""Numbers as people read them: percent with one decimal, differences with their sign, counts with their noun."""
+"""Formatting of numbers: percent with one decimal, differences with a sign, counts with a noun."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 MISSING = "-"
-"""Stands where nothing is known."""
+"""Text of a missing value."""
 
 
 def percent(fraction: float) -> str:
-    """Write a fraction as percent."""
+    """Format a fraction as percent.
+
+    >>> percent(0.4512)
+    '45.1'
+    """
     return f"{100 * fraction:.1f}"
 
 
 def signed(difference: float) -> str:
-    """Write a difference of fractions as percent with its sign."""
+    """Format a difference of fractions as percent with a sign.
+
+    >>> signed(0.0123)
+    '+1.2'
+    """
     return f"{100 * difference:+.1f}"
 
 
 def deviation(sd: float | None) -> str:
-    """Write the standard deviation of fractions as percent; nothing for None."""
+    """Format a standard deviation of fractions as percent; empty for None."""
     return "" if sd is None else f"± {100 * sd:.1f}"
 
 
 def over_seeds(values: pd.Series[float] | None) -> tuple[float | None, float | None]:
-    """Return mean and sample standard deviation; None for the mean of no value, and for the deviation of one."""
+    """Return mean and sample standard deviation; a mean needs one value, a deviation two, else they are None."""
     if values is None or values.isna().all():
         return None, None
     return float(values.mean()), float(values.std()) if len(values) > 1 else None
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number with its noun, one or many."""
+    """Format a number with its noun in the singular or plural.
+
+    >>> counted(2, "seed")
+    '2 seeds'
+    """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

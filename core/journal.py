@@ -1,4 +1,4 @@
-"""The journal of a stage: one JSON object a line, appended after every epoch."""
+"""Journal of a stage: one line of JSON for each epoch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from usvi_bench.core.files import write_text
 
 
 class Journal:
-    """Append-only log of a stage.
+    """Journal file of a stage, to which lines are appended.
 
-    A checkpoint stores the journal's length, so that a resumed stage cuts away what was written after it,
-    a torn last line included.
+    A checkpoint stores the length of the journal. A resumed stage cuts the journal to that length, which also removes
+    an incomplete last line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,11 +23,11 @@ class Journal:
 
     @property
     def length(self) -> int:
-        """Bytes written so far."""
+        """Size of the file in bytes; 0 if it does not exist."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Write one line and wait until the disk has it."""
+        """Append one line and flush it to the disk."""
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry, sort_keys=True) + "\n")
@@ -44,10 +44,10 @@ class Journal:
             os.truncate(self.path, length)
 
     def replace(self, entries: list[dict[str, Any]]) -> None:
-        """Write all lines at once in place of the old ones."""
+        """Replace all lines atomically."""
         text = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
         write_text(self.path, text)
 
     def read(self) -> list[dict[str, Any]]:
-        """All entries, oldest first."""
+        """Read all entries, oldest first."""
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]

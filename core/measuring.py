@@ -1,4 +1,4 @@
-"""Context-local metrics: nested code records values, an enclosing :func:`collect_metrics` collects them."""
+"""Context-local measurements: nested code records values, and an enclosing :func:`collect_metrics` returns them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def collect_metrics() -> Iterator[dict[str, float]]:
 
 
 def record_value(name: str, value: float) -> None:
-    """Record a value; a later one of the same name replaces it."""
+    """Record a value; it replaces an earlier value of the same name."""
     if (figures := _FIGURES.get()) is not None:
         figures[name] = value
 
 
 def record_min(name: str, value: float) -> None:
-    """Record a value of which the smallest is kept, such as a recall."""
+    """Record a value; the smallest value of a name is kept."""
     if (figures := _FIGURES.get()) is not None:
         figures[name] = min(value, figures.get(name, value))
 
 
 @contextmanager
 def timed(name: str) -> Iterator[None]:
-    """Record the seconds that the block takes as ``<name>_seconds``; those of several blocks add up."""
+    """Add the duration of the block in seconds to ``<name>_seconds``."""
     started = time.perf_counter()
     try:
         yield

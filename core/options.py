@@ -11,13 +11,13 @@ from usvi_bench.core.errors import UsageError, closest, did_you_mean
 
 
 def program() -> str:
-    """Return the command that started this process: ``run.py``, ``usvi-bench`` or ``python -m usvi_bench``."""
+    """Return the command of this process: ``run.py``, ``usvi-bench`` or ``python -m usvi_bench``."""
     name = Path(sys.argv[0]).name
     return {"__main__.py": "python -m usvi_bench", "usvi-bench": name}.get(name, "run.py")
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser that raises :class:`UsageError`, with the option that may be meant."""
+    """Argument parser that raises :class:`UsageError` and suggests similar options."""
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments:"):
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def explain_missing_path(path: Path) -> str:
-    """Explain why a path cannot be used, with entries of a similar name."""
+    """Explain why a path cannot be used, and suggest entries of a similar name."""
     if path.exists():
         return "this is a folder, not a file" if path.is_dir() else "this is a file, not a folder"
     folder = next(parent for parent in path.parents if parent.is_dir())

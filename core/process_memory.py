@@ -1,4 +1,4 @@
-"""Peak memory of the process or of a block; and freed memory that is kept for reuse (glibc)."""
+"""Peak memory of the process or of a block, and reuse of freed memory (glibc)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import torch
 from usvi_bench.core.measuring import record_value
 
 _RESET = Path("/proc/self/clear_refs")
-"""Linux: writing 5 makes the resident memory's high-water mark what is resident now, see proc(5)."""
+"""Linux: writing 5 resets the peak resident memory to the present value, see proc(5)."""
 
 _STATUS = Path("/proc/self/status")
 
 _MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_TOP_PAD": (-2, 2**28)}
-"""glibc, see mallopt(3): no mapping of its own for a large block, and freed blocks are not handed back."""
+"""glibc, see mallopt(3): large blocks are not mapped separately, and freed blocks are not returned to the system."""
 
 _highest: dict[str, float] = {}
-"""High-water marks before they were reset, by kind of device."""
+"""Peaks before the last reset, by kind of device."""
 
 
 def keep_freed_memory() -> bool:
-    """Keep the memory that this process frees, so that the next step finds its pages in place.
+    """Keep freed memory in the process for reuse by the next step.
 
-    By default every large tensor of a step on a CPU is mapped, zeroed page by page, and given back: a fifth of the
-    step. Results do not change.
+    By default glibc maps, zeroes and unmaps every large tensor of a step on a CPU, which takes a fifth of the step.
+    Results do not change.
 
     Returns:
         True if ``mallopt`` accepted the options (glibc only).
@@ -41,16 +41,16 @@ def keep_freed_memory() -> bool:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Return the highest memory use so far: of the GPU where there is one, else of this process."""
+    """Return the peak memory so far: of the device if it is a GPU, else of this process."""
     return max(_mark(device), _highest.get(device.type, 0.0))
 
 
 @contextmanager
 def extra_memory(device: torch.device) -> Iterator[None]:
-    """Record, as ``memory_mib``, how far memory use rises above where it is when the block begins.
+    """Record as ``memory_mib`` the peak memory of the block minus the memory in use at its start.
 
-    It is the memory of the GPU where there is one, else of this process. Nothing is recorded where the system cannot
-    reset its high-water mark.
+    The memory is that of the device if it is a GPU, else of this process. Nothing is recorded if the system cannot
+    reset its peak.
     """
     with peak_rise(device) as rise:
         yield
@@ -60,14 +60,14 @@ def extra_memory(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def peak_rise(device: torch.device) -> Iterator[list[float]]:
-    """Measure how far memory use rises above where it is when the block begins.
+    """Measure the peak memory of the block minus the memory in use at its start.
 
     Yields:
-        A list that holds the rise in MiB once the block has ended; empty where the system cannot measure it.
+        A list that holds the rise in MiB after the block; it stays empty if the system cannot measure it.
     """
     _highest[device.type] = peak_memory_mib(device)
     if hasattr(library := ctypes.CDLL(None), "malloc_trim"):
-        library.malloc_trim(0)  # freed memory that was kept would hide what the block takes
+        library.malloc_trim(0)  # memory that was freed and kept would hide a rise
     known = _reset(device)
     before, rise = _mark(device), list[float]()
     yield rise

@@ -1,6 +1,6 @@
-"""Which commit this code is: asked of git in a checkout, read from the stamp of the build where it is installed.
+"""Commit of this code: from git in a checkout, from the build stamp in an installed package.
 
-``setup.py`` loads this file by its path while it builds, so it imports the standard library only.
+``setup.py`` loads this file by its path during a build, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ import subprocess
 from pathlib import Path
 
 STAMP = "_build.json"
-"""File in the package, made by the build: ``{"commit": ..., "dirty": ..., "content": ...}``."""
+"""File that the build adds to the package: ``{"commit": ..., "dirty": ..., "content": ...}``."""
 _REDIRECTIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
-"""Variables that point git at another repository than the one it is started in; hooks of git set them."""
+"""Environment variables that redirect git to another repository; git sets them in hooks."""
 
 Revision = tuple[str | None, bool]
-"""A commit, None where it is unknown, and whether the code may differ from it."""
+"""A commit, or None if it is unknown, and whether the code may differ from it."""
 
 ROOT = Path(__file__).resolve().parent.parent
-"""Folder that holds ``core``: a checkout, or the installed package."""
+"""Folder that contains ``core``: a checkout, or the installed package."""
 
 
 def package_folder(root: Path) -> Path:
-    """Return the folder of the package ``usvi_bench``: beside the folders it links to, or the root itself."""
+    """Return the folder of the package ``usvi_bench``: a sub-folder in a checkout, the root itself if installed."""
     linked = root / "usvi_bench"
     return linked if linked.is_dir() else root
 
 
 def is_installed(root: Path = ROOT) -> bool:
-    """Whether the code lies in an installed package, not in a checkout."""
+    """Return whether the code is an installed package and not a checkout."""
     return package_folder(root) == root
 
 
 def find_revision(root: Path = ROOT) -> Revision:
-    """Find the commit of the code below ``root``: of a checkout, of an installed package or of an unpacked sdist.
+    """Find the commit of a checkout, an installed package or an unpacked source distribution.
 
-    A repository that merely surrounds the code, such as one that holds a virtual environment, is never asked.
+    A repository that only contains the folder, for example around a virtual environment, is not considered.
     """
     if (root / ".git").exists() and (root / "pyproject.toml").exists():
         return _ask_git(root)
@@ -45,7 +45,7 @@ def find_revision(root: Path = ROOT) -> Revision:
 
 
 def read_stamp(package: Path) -> Revision:
-    """Read the commit that a build noted; files that have changed since then make it dirty."""
+    """Read the commit from the build stamp; files that have changed since the build make it dirty."""
     try:
         stamp = json.loads((package / STAMP).read_text(encoding="utf-8"))
         return stamp["commit"], stamp["dirty"] or stamp["content"] != hash_files(package)
@@ -54,14 +54,14 @@ def read_stamp(package: Path) -> Revision:
 
 
 def write_stamp(package: Path, revision: Revision) -> None:
-    """Note a commit, and a hash of the files as they are now, in a package that is being built."""
+    """Write the build stamp of a package: the commit and a hash of its files."""
     commit, dirty = revision
     content = {"commit": commit, "dirty": dirty, "content": hash_files(package)}
     (package / STAMP).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def hash_files(package: Path) -> str:
-    """Hash names and contents of all files of a package, but for its stamp and what Python and numba cache."""
+    """Hash the names and contents of all files of a package, except its stamp and the caches of Python and numba."""
     digest = hashlib.sha256()
     files = {path.relative_to(package).as_posix(): path for path in package.rglob("*") if path.is_file()}
     for name, path in sorted(files.items()):
@@ -84,7 +84,7 @@ def _ask_git(root: Path) -> Revision:
 
 
 def _untracked_code(root: Path) -> list[str]:
-    """Return the Python files that git neither tracks nor ignores and that a run can import."""
+    """Return the importable Python files that git neither tracks nor ignores."""
     found = (_git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "*.py") or "").split("\0")
     package = package_folder(root)
     return [name for name in found if name and (package / name.partition("/")[0]).exists()]

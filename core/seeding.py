@@ -1,4 +1,4 @@
-"""Seeds derived per purpose, so that no draw disturbs another."""
+"""Seeds for independent purposes, derived from the seed of a run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import torch
 
 
 def derive(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose, for example ``derive(0, "sampler", "visible", epoch)``.
+    """Derive a 63-bit seed for one purpose.
 
-    Equal arguments give equal seeds on every platform; different purposes give unrelated ones.
+    Equal arguments give equal seeds on every platform. Seeds of different purposes are unrelated.
+
+    >>> derive(0, "sampler", "visible", 3)
+    6623367385225023401
     """
     text = "/".join([str(seed), *map(str, purpose)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def torch_generator(seed: int, *purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
-    """A torch generator of its own for one purpose."""
+    """Return a new torch generator for one purpose."""
     return torch.Generator(device=device).manual_seed(derive(seed, *purpose))
 
 
 def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
-    """A numpy generator of its own for one purpose."""
+    """Return a new numpy generator for one purpose."""
     return np.random.default_rng(derive(seed, *purpose))

@@ -1,8 +1,8 @@
 """Settings as plain data: flat names, and hashes that do not change when a setting is added.
 
-A hash is made from a format number and from what differs from the defaults committed for that number in
+A hash covers a format number and the settings that differ from the defaults of that number, which are committed in
 ``core/formats/<number>.json``. A new setting at its default therefore changes no hash. A changed default needs a new
-number; hashes made with an older number are always computed with the defaults of that number.
+number. A hash of an older number is computed with the defaults of that number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from usvi_bench.core.errors import UsageError
 
 SHARED = "shared"
-"""Setting under which methods are compared; it serves every method."""
+"""Name of the setting under which methods are compared; it is the same for all methods."""
 FORMAT = 1
 """Format number of new hashes. Raise it, and add its file, when the default of a setting changes."""
 FOLDER = Path(__file__).resolve().parent / "formats"
@@ -39,7 +39,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def digest(content: Any) -> str:
-    """Hash plain data; equal content gives equal hashes."""
+    """Hash plain data by its JSON form with sorted keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -64,7 +64,7 @@ def differences(
 
     Args:
         settings: nested settings; hyper-parameters of the method under ``method``.
-        method: registered name of the method. Of a method without committed defaults, all hyper-parameters count.
+        method: registered name of the method. All hyper-parameters of a method without committed defaults count.
         number: format number whose defaults apply.
         new_defaults: flat defaults of settings that are not yet in the committed file.
     """
@@ -88,7 +88,7 @@ def config_hash(
     number: int = FORMAT,
     new_defaults: Mapping[str, Any] | None = None,
 ) -> str:
-    """Hash a configuration; equal hashes on the same data are seeds of one experiment.
+    """Hash a configuration; runs with equal hashes on the same data differ in their seed only.
 
     Args:
         settings: nested settings, as a record keeps them.

@@ -1,7 +1,4 @@
-"""Tables for people: one model, and its text formats Markdown, LaTeX and CSV.
-
-The HTML of the same model is made by ``reports/site/templates/table.html``.
-"""
+"""Tables, and their text formats Markdown, LaTeX and CSV; ``reports/site/templates/table.html`` renders HTML."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ from usvi_bench.core.formatting import MISSING, deviation, percent, signed
 
 
 class Link(NamedTuple):
-    """A link from words to what is shown elsewhere; each format has its own addresses.
+    """Link to the page of a run or a method; each format resolves it to an address.
 
     Attributes:
-        text: the words.
-        kind: what it leads to: ``run`` or ``method``.
-        name: of the run or method.
-        label: read aloud where the words alone are too few.
+        text: text of the link.
+        kind: ``run`` or ``method``.
+        name: name of the run or method.
+        label: text for screen readers, if ``text`` is too short to be clear.
     """
 
     text: str
@@ -32,21 +29,21 @@ class Link(NamedTuple):
 
 
 Address = Callable[[Link], str]
-"""Where a link leads in one format; an empty address leaves the words alone."""
+"""Function that returns the address of a link in one format; without an address only the text is shown."""
 Value = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table.
+    """Cell of a table.
 
     Attributes:
-        content: words, in which backticks enclose code, and links.
-        value: the number behind the words, by which a reader sorts; None for words.
-        spread: standard deviation, with its sign.
-        tag: a remark after all else.
-        drawing: SVG in place of words, in HTML only.
-        bold: whether words and spread are bold.
+        content: text, in which backticks enclose code, and links.
+        value: the number that the text shows, for sorting and CSV; None for text.
+        spread: formatted standard deviation.
+        tag: remark at the end, such as a footnote mark.
+        drawing: SVG that HTML shows in place of the text.
+        bold: whether text and spread are bold.
     """
 
     content: str | Sequence[str | Link] = ""
@@ -58,24 +55,24 @@ class Cell:
 
     @property
     def parts(self) -> Sequence[str | Link]:
-        """Words and links in their order."""
+        """Texts and links in order."""
         return (self.content,) if isinstance(self.content, str) else self.content
 
     @property
     def text(self) -> str:
-        """All words without their links."""
+        """Text of the cell without link addresses."""
         words = "".join(part if isinstance(part, str) else part.text for part in self.parts)
         return " ".join(part for part in (words, self.spread, self.tag) if part)
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row of a table.
+    """Row of a table.
 
     Attributes:
-        cells: one a column.
-        quiet: whether the row is a reference that does not compete; HTML shows it in grey.
-        remark: why it is one; only HTML shows it.
+        cells: one cell for each column.
+        quiet: whether the row is a reference that is not ranked; HTML shows it in grey.
+        remark: reason for ``quiet``; only HTML shows it.
     """
 
     cells: Sequence[Cell]
@@ -85,16 +82,16 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with its title and what has to be said of it.
+    """Table with title, notes and footnotes.
 
     Attributes:
-        title: a few words.
+        title: short title.
         columns: headings.
-        words: number of leading columns that hold words, left-aligned; the others hold figures.
-        left: headings of further columns that are left-aligned.
-        notes: sentences below the table, in Markdown: units, what is averaged.
-        footnotes: numbered sentences below the table, from 1; cells refer to them by the tag ``[1]``.
-        name: unique on its page.
+        words: number of leading columns that hold text and are left-aligned; the others hold numbers.
+        left: headings of further left-aligned columns.
+        notes: sentences below the table in Markdown, such as units and the averaged trials.
+        footnotes: sentences below the table, numbered from 1; cells refer to them by a tag such as ``[1]``.
+        name: identifier that is unique on a page.
     """
 
     title: str
@@ -112,24 +109,24 @@ class Table:
                 raise ValueError(f"{self.title}: {len(row.cells)} cells in a row of {len(self.columns)} columns")
 
     def is_left(self, column: int) -> bool:
-        """Whether a column, counted from 0, is left-aligned."""
+        """Return whether a column, counted from 0, is left-aligned."""
         return column < self.words or self.columns[column] in self.left
 
 
 def value_cell(value: Value, digits: int = 1) -> Cell:
-    """Make a cell of words, a whole number, or a number with some decimals; a dash for None."""
+    """Make a cell of text, an integer, or a float with ``digits`` decimals; a dash for None."""
     if value is None or isinstance(value, str):
         return Cell(MISSING if value is None else value)
     return Cell(f"{value:.{digits}f}" if isinstance(value, float) else str(value), value)
 
 
 def percent_cell(mean: float | None, sd: float | None = None, *, bold: bool = False) -> Cell:
-    """Make a cell of a fraction, shown as percent; a dash for None."""
+    """Make a cell that shows a fraction as percent; a dash for None."""
     return Cell(MISSING) if mean is None else Cell(percent(mean), mean, deviation(sd), bold=bold)
 
 
 def gain_cell(mean: float | None, sd: float | None = None) -> Cell:
-    """Make a cell of a difference of fractions, shown as percent with its sign; a dash for None."""
+    """Make a cell that shows a difference of fractions as percent with a sign; a dash for None."""
     return Cell(MISSING) if mean is None else Cell(signed(mean), mean, deviation(sd))
 
 
@@ -139,12 +136,12 @@ def value_rows(rows: Sequence[Sequence[Value]]) -> list[TableRow]:
 
 
 def no_address(_: Link) -> str:
-    """Leave all links out."""
+    """Return no address, so that links are shown as text."""
     return ""
 
 
 def to_markdown(table: Table, address: Address = no_address) -> str:
-    """Render the columns and rows as a pipe table; title and notes are left to the page."""
+    """Render columns and rows as a pipe table, without title and notes."""
     rule = [":--" if table.is_left(i) else "--:" for i in range(len(table.columns))]
     cells = [[_markdown_cell(cell, address) for cell in row.cells] for row in table.rows]
     lines = [[text.replace("|", "\\|").replace("\n", " ") for text in line] for line in [table.columns, rule, *cells]]
@@ -162,9 +159,9 @@ def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ())
     """Render the table with booktabs.
 
     Args:
-        table: without its title and notes.
-        comment: the first line.
-        groups: headings over the last columns, from left to right, each with the number of its columns.
+        table: table to render; its title and notes are ignored.
+        comment: comment in the first line.
+        groups: headings over the last columns, from left to right, each with its number of columns.
     """
     first = len(table.columns) - sum(width for _, width in groups)
     sides = "".join("l" if table.is_left(i) else "r" for i in range(len(table.columns)))
@@ -181,7 +178,7 @@ def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ())
 
 
 def to_csv(table: Table) -> str:
-    """Render columns and rows as CSV: numbers in full precision, an empty field for what is not known."""
+    """Render columns and rows as CSV, with numbers in full precision and empty fields for missing values."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(table.columns)

@@ -1,4 +1,4 @@
-"""Conversion of plain data to annotated types: records read from JSON, settings given as text."""
+"""Conversion of plain data to annotated types: records from JSON, settings from text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
         kind: dataclass, typed dictionary, ``list``, ``tuple[T, ...]``, ``dict``, ``Literal``, ``T | None`` or a scalar.
         value: plain data.
         name: dotted name of the value, for messages.
-        text: accept text for any scalar (``"0.4"``, ``"true"``, ``"none"``, ``"1,2"``), as a command line gives it.
+        text: accept text for any scalar (``"0.4"``, ``"true"``, ``"none"``, ``"1,2"``), as on a command line.
 
     Raises:
         ValueError: a field is missing, unknown, of the wrong type or not finite; names the field.

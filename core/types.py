@@ -1,8 +1,7 @@
-"""The nouns that methods, components and the engine exchange.
+"""Data types that methods, components and the engine exchange.
 
-None of them carries an identity: a method sees images, cameras and the pseudo-labels it made itself. The one
-exception is a method that declares ``uses_identities``; it receives true identities in the form of
-:class:`PseudoLabels`.
+None of them holds an identity: a method receives images and cameras, and makes its own pseudo-labels. The exception
+is a method with ``uses_identities = True``, which receives true identities as :class:`PseudoLabels`.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ Modality = Literal["visible", "infrared"]
 MODALITIES: tuple[Modality, Modality] = ("visible", "infrared")
 
 OUTLIER = -1
-"""Label of an image that belongs to no cluster; such images are not drawn by cluster in that epoch."""
+"""Label of an image without a cluster; samplers that draw by cluster leave it out in that epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Embedding of every training image, in data-set order, made once an epoch without augmentation.
+    """Features of all training images, in data-set order, computed once an epoch without augmentation.
 
-    A row is the mean of the unit features of an image and of its mirror; the mean itself is not normalised
-    (its norm is at most 1).
+    A row is the mean of the unit features of an image and of its mirror image. The mean is not normalised; its norm is
+    at most 1.
 
     Attributes:
         visible: ``[N, D]`` float32.
         infrared: ``[M, D]`` float32.
-        visible_cameras: ``[N]`` int64 camera numbers (metadata of the recording, not labels).
+        visible_cameras: ``[N]`` int64 camera numbers, which are metadata of the recording and not labels.
         infrared_cameras: ``[M]`` int64.
-        by_model: the same images embedded by the models that a method names in ``embeds``.
+        by_model: features of the same images from each model in the ``embeds`` of a method.
     """
 
     visible: Tensor
@@ -46,24 +45,24 @@ class Features:
     by_model: Mapping[str, Features] = field(default_factory=lambda: MappingProxyType({}))
 
     def normalised(self) -> Features:
-        """The same features with unit rows."""
+        """Return the features with rows of unit length."""
         unit = torch.nn.functional.normalize
         return replace(self, visible=unit(self.visible, dim=1), infrared=unit(self.infrared, dim=1))
 
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabels:
-    """Cluster of every training image for one epoch; ``-1`` marks an outlier.
+    """Pseudo-labels of one epoch: the cluster of every training image; ``-1`` marks an outlier.
 
     Attributes:
         visible: ``[N]`` int64 cluster of each visible image.
         infrared: ``[M]`` int64 cluster of each infrared image.
-        extra: further pairs of vectors, for the visible and the infrared side, by name. By ``joint`` a method draws
-            batches: clusters found over both modalities, as far as they may be drawn; ``joint_clusters`` are all of
-            these, for memories. ``partners`` holds clusters, not images: the partner of each cluster in the other
-            modality, ``[Kv]`` and ``[Ki]`` (-1: none).
-        visible_to_infrared: ``[Kv]`` infrared partner of each visible cluster (-1: none), where the method
-            associates clusters: for the journal's diagnosis, and for the method itself.
+        extra: further (visible, infrared) pairs of vectors by name. ``joint_clusters`` are clusters over both
+            modalities, for memories; ``joint`` are those of them that batches are drawn from. ``partners`` has an
+            entry for each cluster, not for each image: its partner in the other modality, ``[Kv]`` and ``[Ki]``,
+            or -1.
+        visible_to_infrared: ``[Kv]`` infrared partner of each visible cluster, or -1, if the method associates
+            clusters. The journal's diagnosis reads it.
     """
 
     visible: Tensor
@@ -72,22 +71,22 @@ class PseudoLabels:
     visible_to_infrared: Tensor | None = None
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
-        """The (visible, infrared) clusters, or what ``extra`` has by that name."""
+        """Return the (visible, infrared) pair of that name: ``"clusters"``, or a key of ``extra``."""
         return (self.visible, self.infrared) if name == "clusters" else self.extra[name]
 
     def picklable(self) -> PseudoLabels:
-        """The same labels in a form that can be sent to another process."""
+        """Return the labels in a form that can be pickled."""
         return replace(self, extra=dict(self.extra))
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One modality's part of a batch.
+    """Samples of one modality in a batch.
 
     Attributes:
-        views: augmented tensors ``[B, 3, H, W]``, one per view the method asked for, all of the same images.
+        views: augmented tensors ``[B, 3, H, W]`` of the same images, one for each view that the method requests.
         labels: ``[B]`` int64 clusters.
-        index: ``[B]`` int64 rows in :class:`Features` of that modality, which also has the cameras.
+        index: ``[B]`` int64 rows of the images in :class:`Features`.
     """
 
     views: tuple[Tensor, ...]
@@ -96,13 +95,13 @@ class Samples:
 
     @property
     def view_labels(self) -> Tensor:
-        """Labels of all views ``[views * B]``, view after view."""
+        """Labels ``[views * B]`` of all views, one view after another."""
         return self.labels.repeat(len(self.views))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One draw from each modality; the clusters of the two parts are unrelated."""
+    """Batch of both modalities; the clusters of the two modalities are drawn independently."""
 
     visible: Samples
     infrared: Samples
@@ -110,7 +109,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """Where a stage stands, and the seed that draws made at this point derive from.
+    """Progress of a stage, and the seed of random draws at this point.
 
     Attributes:
         epoch: zero-based epoch of the stage.
@@ -128,12 +127,12 @@ class StageProgress:
 
     @property
     def iteration(self) -> int:
-        """Steps of the stage taken so far."""
+        """Number of steps of the stage before this one."""
         return self.epoch * self.steps + self.step
 
     @property
     def iterations(self) -> int:
-        """Steps of the whole stage."""
+        """Number of steps of the whole stage."""
         return self.epochs * self.steps
 
     @property
@@ -142,18 +141,18 @@ class StageProgress:
         return self.epoch / self.epochs
 
     def seed_for(self, *purpose: str | int) -> int:
-        """A seed for one draw at this step, independent of every other purpose and step."""
+        """Derive a seed for one purpose at this step."""
         return derive(self.seed, *purpose, self.iteration)
 
 
 Losses = dict[str, Tensor]
-"""Named scalar losses; their sum is minimised."""
+"""Scalar losses by name; the optimiser minimises their sum."""
 
 NextBatch = Callable[..., Batch]
-"""``draw(labels="clusters", extra=0) -> Batch``: the next batch drawn by the named pair of label vectors.
+"""Function ``draw(labels="clusters", extra=0) -> Batch`` that draws the next batch by the named pair of label vectors.
 
-``extra`` images of each modality follow at the end of every view, drawn from all of them, outliers included.
+Every view ends with ``extra`` images of its modality, which are drawn from all images, outliers included.
 """
 
 Optimise = Callable[[Losses], None]
-"""One optimiser step on the sum of the given losses."""
+"""Function that takes one optimiser step on the sum of the losses."""

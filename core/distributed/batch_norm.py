@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics are taken over several processes."""
+"""Batch normalisation with statistics over several processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usvi_bench.core.errors import UsageError
 
 
 def check_parts(parts: int) -> None:
-    """Refuse a number of batch-norm parts that processes can neither hold whole nor share evenly.
+    """Check that the number of batch-norm parts divides the number of processes, or the reverse.
 
     Raises:
         UsageError: neither number divides the other.
@@ -30,7 +30,7 @@ def check_parts(parts: int) -> None:
 
 
 def parts_fit(sizes: Sequence[int], parts: int) -> bool:
-    """Return whether the rows of every modality fill equal parts that processes hold whole or share evenly."""
+    """Return whether the batch sizes of all modalities are divisible by the parts and by the number of processes."""
     return all(size % parts == 0 and size % world_size() == 0 for size in sizes)
 
 
@@ -52,13 +52,13 @@ class _Sum(torch.autograd.Function):
 
 
 def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tensor:
-    """Normalise a batch in training over the rows of several neighbouring processes.
+    """Normalise a training batch by the statistics over several neighbouring processes.
 
-    On a GPU torch's own kernels are used; on a CPU, where they do not run, the formula.
+    On a GPU this calls torch's ``SyncBatchNorm``. That has no CPU kernel, so a CPU evaluates the formula.
 
     Args:
-        x: ``[B, C, ...]`` this process's rows.
-        norm: weights, running statistics (which are updated) and constants.
+        x: ``[B, C, ...]`` rows of this process.
+        norm: layer with weights and constants; its running statistics are updated.
         processes: number of processes that share the statistics.
     """
     group = _neighbours(processes)
@@ -72,7 +72,7 @@ def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tens
         whole = group or dist.group.WORLD
         normed: Tensor = SyncBatchNorm.apply(x, norm.weight, norm.bias, mean, var, norm.eps, momentum, whole, processes)
         return normed
-    precision, x = x.dtype, x.float()  # counts and running statistics need all digits
+    precision, x = x.dtype, x.float()  # bf16 would round counts and running statistics
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
     number = x.new_tensor([x.numel() / x.shape[1]])
@@ -95,7 +95,7 @@ def _summed(values: Tensor, group: dist.ProcessGroup | None) -> Tensor:
 
 @lru_cache
 def _neighbours(processes: int) -> dist.ProcessGroup | None:
-    """Return the group of ``processes`` neighbours that holds this process; None for all."""
+    """Return the group of ``processes`` consecutive ranks that includes this process; None for all processes."""
     if processes == world_size():
         return None
     group: dist.ProcessGroup = dist.new_subgroups(processes)[0]

@@ -1,4 +1,4 @@
-"""Operations over all processes: shares of rows, gathered features, broadcast objects, summed gradients."""
+"""Collective operations: slices of rows, gathered features, broadcast objects, summed gradients."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """Number of processes that train together; 1 where ``torch.distributed`` was not started."""
+    """Return the number of training processes; 1 if ``torch.distributed`` is not initialised."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait until every process has called this function."""
     if world_size() > 1:
         dist.all_reduce(torch.zeros(1))
 
 
 def local_slice(rows: int) -> slice:
-    """Return this process's part of a number of rows: contiguous, in rank order, as equal as possible.
+    """Return the slice of rows of this process: contiguous, in rank order, as equal as possible.
 
     Raises:
         UsageError: fewer rows than processes.
@@ -45,9 +45,9 @@ def local_slice(rows: int) -> slice:
 
 
 def local_chunks(rows: int, chunk: int) -> slice:
-    """Return this process's part of rows that are computed in chunks.
+    """Return the slice of rows of this process, with borders at multiples of ``chunk``.
 
-    Borders between processes are borders of chunks, so that chunks are the same for any number of processes.
+    The chunks are therefore the same for any number of processes.
     """
     here, chunks = process_info() if world_size() > 1 else ProcessInfo(), -(-rows // chunk)
     borders = [min(rows, chunk * (rank * chunks // here.world_size)) for rank in (here.rank, here.rank + 1)]
@@ -59,12 +59,12 @@ def all_gather_rows(rows: Tensor, own: slice, total: int) -> Tensor:
 
     Args:
         rows: ``[own, D]`` rows of this process.
-        own: their position among all rows.
+        own: position of these rows among all rows.
         total: number of all rows.
 
     Returns:
-        ``[total, D]``. Its gradient reaches this process's own rows only, so that the encoder's gradients of all
-        processes add up to the gradient of the batch.
+        ``[total, D]`` rows. The gradient flows to the rows of this process only, so that the encoder gradients of all
+        processes sum to the gradient of the batch.
     """
     if world_size() == 1:
         return rows
@@ -73,7 +73,7 @@ def all_gather_rows(rows: Tensor, own: slice, total: int) -> Tensor:
 
 
 class _AllGatherRows(torch.autograd.Function):
-    """Every process fills its rows of a zero matrix; the sum works for unequal shares, on every backend."""
+    """Gather by a sum of zero-padded matrices, which permits unequal slices on every backend."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, own: slice, total: int) -> Tensor:
@@ -100,7 +100,7 @@ def broadcast_object(call: Callable[[], T], device: torch.device) -> T:
         return value
     content = [b""]
     dist.broadcast_object_list(content, 0)
-    # weights_only would refuse our own types; rank 0 of this very run wrote it a moment ago
+    # weights_only refuses our own types; the sender is rank 0 of this run
     received: T = torch.load(io.BytesIO(content[0]), map_location=partial(_moved, device), weights_only=False)
     return received
 

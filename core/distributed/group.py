@@ -1,4 +1,4 @@
-"""Life of a process group: choice of the device, start, stop, and clear errors when a process is lost."""
+"""Process group: device selection, initialisation, shutdown and error translation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def select_device(name: str) -> torch.device:
     """Select the device that this process computes on.
 
     Args:
-        name: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
+        name: ``cpu``, ``cuda``, or ``auto``, which is a GPU if one is available.
 
     Raises:
         UsageError: no GPU, or fewer GPUs on this machine than processes.
@@ -32,7 +32,7 @@ def select_device(name: str) -> torch.device:
         return torch.device("cuda")
     if here.local_rank >= torch.cuda.device_count():
         raise UsageError(
-            f"process {here.local_rank + 1} of this machine finds {torch.cuda.device_count()} GPUs; "
+            f"process {here.local_rank + 1} of this machine has no GPU ({torch.cuda.device_count()} available); "
             "start one process a GPU (torchrun --nproc-per-node), or use --device cpu"
         )
     return torch.device("cuda", here.local_rank)
@@ -42,11 +42,11 @@ def init_process_group(device: torch.device, timeout: float) -> None:
     """Initialise the process group; a no-op for a single process.
 
     Args:
-        device: where this process computes: GPUs use NCCL, everything else gloo.
-        timeout: seconds that a process waits for another before it gives up.
+        device: device of this process; a GPU uses NCCL, a CPU gloo.
+        timeout: seconds after which a process stops waiting for another.
 
     Raises:
-        LostProcessError: a process did not come.
+        LostProcessError: a process did not connect.
     """
     here = process_info()
     if here.world_size == 1:
@@ -69,7 +69,7 @@ def translate_errors() -> Iterator[None]:
     """Convert communication errors to :class:`LostProcessError`.
 
     Raises:
-        LostProcessError: in place of the transport's error.
+        LostProcessError: a communication error occurred.
     """
     try:
         yield
@@ -79,14 +79,14 @@ def translate_errors() -> Iterator[None]:
         if here.world_size == 1 or not transport:
             raise
         raise LostProcessError(
-            f"process {here.rank} of {here.world_size} lost another one ({reason[:160]}); see the output of that one. "
-            "What was saved is intact: start all again with --resume"
+            f"process {here.rank} of {here.world_size} lost the connection to another process ({reason[:160]}); "
+            "see the output of that process. Saved files are intact: start all processes again with --resume"
         ) from error
 
 
 @contextmanager
 def main_process_first() -> Iterator[None]:
-    """Run the block on rank 0 before the other processes, which then find the files it made."""
+    """Run the block on rank 0 first, so that the other processes find the files that it writes."""
     if not process_info().is_main_process:
         barrier()
     yield

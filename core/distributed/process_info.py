@@ -19,7 +19,7 @@ class ProcessInfo:
         rank: number among all processes, from 0.
         world_size: number of processes.
         local_rank: number among the processes of this machine: the index of its GPU.
-        local_world_size: number of processes of this machine that share its processors.
+        local_world_size: number of processes that share the processors of this machine.
     """
 
     rank: int = 0
@@ -34,18 +34,19 @@ class ProcessInfo:
 
 
 def process_info() -> ProcessInfo:
-    """Read the rank and the world size of this process; a process started by neither launcher is alone.
+    """Read the rank and the world size of this process; without a launcher it is a single process.
 
     Raises:
-        UsageError: several processes, but no address at which they meet.
+        UsageError: several processes without ``MASTER_ADDR`` or ``MASTER_PORT``.
     """
     for names in (_TORCHRUN, _SLURM):
         if all(name in os.environ for name in names) and int(os.environ[names[1]]) > 1:
-            # Slurm gives every task processors of its own
+            # Slurm assigns separate processors to every task
             rank, world, local = (int(os.environ[name]) for name in names)
             if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
                 raise UsageError(
-                    f"{world} processes were started but {' and '.join(missing)} not set; see docs/training.md"
+                    f"{world} processes were started without {' and '.join(missing)} in the environment; "
+                    "see docs/training.md"
                 )
             return ProcessInfo(rank, world, local, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     return ProcessInfo()

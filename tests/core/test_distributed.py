@@ -99,7 +99,7 @@ def test_a_lost_process_ends_the_run_and_leaves_a_checkpoint(tmp_path: Path, tin
     leader.join(300)
     assert leader.exitcode == 1
     told = (tmp_path / "0.txt").read_text()
-    assert "process 0 of 2 lost another one" in told
+    assert "process 0 of 2 lost the connection" in told
     assert "--resume" in told
     newest = load(max(stage(tmp_path).glob("epoch_*.pt")))
     assert newest.epochs >= 1
