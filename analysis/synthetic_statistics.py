@@ -26,7 +26,7 @@ from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Camera, Layout
 from usvi_bench.synthetic.climate import CLIMATES
 from usvi_bench.synthetic.layout import Shot, plan
-from usvi_bench.synthetic.render import camera_of, picture, seen_by
+from usvi_bench.synthetic.render import camera_of, dressed_person, picture
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 from usvi_bench.synthetic.view import View, draw_view
 
@@ -111,7 +111,7 @@ def collect(layout: Layout, spec: SyntheticSpec, people: int) -> Crops:
 def _measured(
     spec: SyntheticSpec, layout: Layout, camera: Camera, shots: Sequence[Shot], views: Sequence[View]
 ) -> list[dict[str, float]]:
-    worn = [seen_by(spec, layout, shot.person, camera.number) for shot in shots]
+    worn = [dressed_person(spec, layout, shot.person, camera.number) for shot in shots]
     height = reference()["height"]
     seen = picture(spec, camera, worn, views, height)
     rows = [measure(grey_of(image)) | {"person": shot.person} for image, shot in zip(seen.pixels, shots, strict=True)]

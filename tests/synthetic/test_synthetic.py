@@ -63,7 +63,7 @@ def test_parse_reads_every_key() -> None:
         ("synthetic:occlusion=nan", "out of range"),
         ("synthetic:seed=-1", "negative"),
         ("synthetic:seed=1,seed=2", "twice"),
-        ("synthetics", "no synthetic specification"),
+        ("synthetics", "not a synthetic specification"),
     ],
 )
 def test_parse_names_the_mistake(text: str, message: str) -> None:

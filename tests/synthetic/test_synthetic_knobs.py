@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from usvi_bench.synthetic.cameras import Camera, Layout
 from usvi_bench.synthetic.layout import Shot, plan
-from usvi_bench.synthetic.render import Rendered, camera_of, draw, seen_by
+from usvi_bench.synthetic.render import Rendered, camera_of, draw, dressed_person
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.view import draw_view
 
@@ -35,7 +35,7 @@ CHANGES: dict[str, tuple[float, set[str]]] = {
 def drawn(spec: SyntheticSpec, layout: Layout, shot: Shot) -> dict[str, Any]:
     """All that an image is made from, by name."""
     camera = camera_of(spec, layout, shot.camera)
-    parts = {"camera": camera, "person": seen_by(spec, layout, shot.person, shot.camera)}
+    parts = {"camera": camera, "person": dressed_person(spec, layout, shot.person, shot.camera)}
     parts |= {"view": draw_view(spec, layout, camera, shot)}
     return {f"{name}.{field.name}": getattr(part, field.name) for name, part in parts.items() for field in fields(part)}
 
@@ -107,7 +107,10 @@ def test_clothing_similarity_leaves_who_keeps_own_clothes_and_every_background()
     for camera in (1, 5):
         before, after = pictures(USUAL, "sysu", camera), pictures(spec, "sysu", camera)
         shots = [shot for shot in plan("sysu", USUAL).shots if shot.camera == camera][::7]
-        changed = [seen_by(USUAL, "sysu", s.person, camera) != seen_by(spec, "sysu", s.person, camera) for s in shots]
+        changed = [
+            dressed_person(USUAL, "sysu", s.person, camera) != dressed_person(spec, "sysu", s.person, camera)
+            for s in shots
+        ]
         assert 0 < sum(changed) < len(shots)
         assert apart(before, after).tolist() == changed
         far = background(before, after)
@@ -170,7 +173,9 @@ def test_recolour_changes_that_share_of_visible_cameras_and_no_infrared_image() 
     for layout, camera in (("sysu", 3), ("regdb", 2)):
         assert not apart(pictures(USUAL, layout, camera), pictures(whole, layout, camera)).any()  # type: ignore[arg-type]
     seen = [(person, camera) for person in range(1, 60) for camera in (1, 2, 4, 5)]
-    changed = [seen_by(half, "sysu", *each).materials != seen_by(USUAL, "sysu", *each).materials for each in seen]
+    changed = [
+        dressed_person(half, "sysu", *each).materials != dressed_person(USUAL, "sysu", *each).materials for each in seen
+    ]
     assert 0.4 < np.mean(changed) < 0.6
     assert (pictures(USUAL, "sysu", 2).coverage == pictures(whole, "sysu", 2).coverage).all()
 

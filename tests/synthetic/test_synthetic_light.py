@@ -11,7 +11,7 @@ import torch
 
 from usvi_bench.synthetic.cameras import REGDB, SYSU, cameras
 from usvi_bench.synthetic.climate import CLIMATES, draw_climate
-from usvi_bench.synthetic.clothing import Pattern, fabric, luma, through
+from usvi_bench.synthetic.clothing import Pattern, fabric, luma, transmitted_warmth
 from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.occluder import cover
@@ -77,7 +77,7 @@ def test_near_infrared_is_bright_and_keeps_a_part_of_the_pattern() -> None:
 
 
 def test_thick_garments_let_less_warmth_through() -> None:
-    levels = [through(thickness) for thickness in np.linspace(0, 0.04, 9)]
+    levels = [transmitted_warmth(thickness) for thickness in np.linspace(0, 0.04, 9)]
     assert levels == sorted(levels, reverse=True)
     assert 0 < levels[-1] < levels[0] < 1
 

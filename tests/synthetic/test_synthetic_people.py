@@ -17,7 +17,7 @@ from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import Shot
 from usvi_bench.synthetic.raycast import Hits, cast
 from usvi_bench.synthetic.relief import relief
-from usvi_bench.synthetic.render import picture, seen_by
+from usvi_bench.synthetic.render import dressed_person, picture
 from usvi_bench.synthetic.skeleton import SIDES, Pose, joints_of
 from usvi_bench.synthetic.solids import Primitives
 from usvi_bench.synthetic.surface import Surface
@@ -121,7 +121,7 @@ def test_some_people_change_for_one_camera() -> None:
     for number in range(1, 301):
         person = draw_person(spec, "sysu", number)
         outfits = [worn(spec, "sysu", person, camera) for camera in range(1, 7)]
-        assert outfits == [seen_by(spec, "sysu", number, camera).outfit for camera in range(1, 7)]
+        assert outfits == [dressed_person(spec, "sysu", number, camera).outfit for camera in range(1, 7)]
         different = sum(outfit != person.outfit for outfit in outfits)
         assert different <= 1
         changed += different

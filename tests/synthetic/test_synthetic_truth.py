@@ -14,7 +14,7 @@ from usvi_bench.cli.main import main
 from usvi_bench.synthetic import parse
 from usvi_bench.synthetic.identity import draw_person
 from usvi_bench.synthetic.layout import plan
-from usvi_bench.synthetic.render import camera_of, seen_by
+from usvi_bench.synthetic.render import camera_of, dressed_person
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.view import draw_view
 
@@ -41,7 +41,7 @@ def test_every_image_has_a_row_that_says_what_was_drawn(layout: str, tiny_people
     for row, shot in list(zip(rows, shots, strict=True))[::7]:
         camera = camera_of(TINY, layout, shot.camera)  # type: ignore[arg-type]
         view = draw_view(TINY, layout, camera, shot)  # type: ignore[arg-type]
-        outfit = seen_by(TINY, layout, shot.person, shot.camera).outfit  # type: ignore[arg-type]
+        outfit = dressed_person(TINY, layout, shot.person, shot.camera).outfit  # type: ignore[arg-type]
         assert (int(row["identity"]), int(row["camera"])) == (shot.person, shot.camera)
         assert (row["modality"], row["place"]) == (camera.modality, camera.place)
         assert float(row["azimuth"]) == pytest.approx(view.azimuth % (2 * np.pi), rel=1e-3, abs=1e-3)
@@ -71,7 +71,7 @@ def test_some_people_change_a_bag_or_a_jacket_between_cameras() -> None:
     worn: dict[int, set[tuple[str, bool]]] = defaultdict(set)
     for person in range(1, 200):
         for camera in range(1, 7):
-            outfit = seen_by(SyntheticSpec(), "sysu", person, camera).outfit
+            outfit = dressed_person(SyntheticSpec(), "sysu", person, camera).outfit
             worn[person].add((outfit.bag, outfit.opening > 0))
     changed = np.mean([len(states) > 1 for states in worn.values()])
     assert 0.05 < changed < 0.6
