@@ -84,7 +84,7 @@ def test_a_folder_without_data_says_what_was_looked_for(tmp_path):
     text = describe_folder(tmp_path)
     assert "holds no known data set" in text
     assert "SYSU-MM01: cam1" in text
-    assert f"there is a folder {tmp_path / 'RegDB'}" in text
+    assert f"found a folder {tmp_path / 'RegDB'}" in text
 
 
 def test_a_wrong_path_is_refused(tmp_path):
