@@ -1,4 +1,4 @@
-"""Examples in docstrings are run, of every module of the package."""
+"""Doctests of all modules of the package."""
 
 from __future__ import annotations
 

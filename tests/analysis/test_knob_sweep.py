@@ -53,7 +53,7 @@ class Fake:
         )
 
 
-def test_one_knob_is_turned_at_a_time_and_its_default_is_shared() -> None:
+def test_one_knob_changes_at_a_time_and_its_default_is_shared() -> None:
     usual = SyntheticSpec(size="tiny")
     assert set(LEVELS) == set(usual.knobs())
     found = points(["pgm", "hil"], "tiny", list(LEVELS), [0])

@@ -74,7 +74,7 @@ def test_figures_of_two_machines_never_share_a_table(tmp_path: Path, monkeypatch
 
 
 def test_the_definition_gives_the_values_of_the_public_codes() -> None:
-    """yangbincv/ADCA @8d0a8cb; balanced, shijiangming1/PCLHD @c1f7b24."""
+    """Sources: yangbincv/ADCA @8d0a8cb; balanced: shijiangming1/PCLHD @c1f7b24."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(12, 16))[np.arange(120) % 12] + 0.7 * rng.normal(size=(120, 16))
     distance = naive_jaccard(np.float32(x / np.linalg.norm(x, axis=1, keepdims=True)), 20, 6)

@@ -99,7 +99,7 @@ def test_background_is_that_of_the_climate() -> None:
         assert levels.mean() == pytest.approx(warmth, abs=0.1)
 
 
-def test_occluders_change_what_they_hide_and_nothing_else() -> None:
+def test_occluders_change_only_hidden_pixels() -> None:
     views = _views(occluded=True) + _views(camera=1, occluded=True)
     image = torch.full((len(views), 3, 64, 32), 2.0)
     covered, hidden = cover(image, NEAR, views, 1.0)

@@ -1,4 +1,4 @@
-"""People as solids and as surfaces: bones, garments, what changes between cameras, light."""
+"""People as solids and surfaces: bones, garments, changes between cameras, light."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BARE = {"hat": "none", "bag": "none", "hood": 0.0, "scarf": 0.0, "glasses": 0.0,
 
 
 def plain(**changes: object) -> Person:
-    """One person without anything that is not needed, and with what is asked for."""
+    """Make a person without accessories, with some attributes changed."""
     person = draw_person(SPEC, "sysu", 1)
     body = replace(person.body, style="short", beard=0.0, gaze=0.1)
     return replace(person, body=body, outfit=replace(person.outfit, **{**BARE, **changes}))  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ def test_arms_swing_against_the_legs() -> None:
         ({"tucked": 1.0}, Region.BELT),
     ],
 )
-def test_what_is_worn_shows(change: dict[str, object], region: Region) -> None:
+def test_worn_items_are_visible(change: dict[str, object], region: Region) -> None:
     assert region not in regions_of(plain())
     assert region in regions_of(plain(**change))
 
@@ -128,7 +128,7 @@ def test_some_people_change_for_one_camera() -> None:
     assert abs(changed / 300 - CHANGING) < 0.08
 
 
-def test_nobody_changes_between_two_cameras_that_see_the_same_moment() -> None:
+def test_outfits_are_equal_in_two_cameras_that_see_the_same_moment() -> None:
     spec = SyntheticSpec()
     for number in range(1, 61):
         person = draw_person(spec, "regdb", number)

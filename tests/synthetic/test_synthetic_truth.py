@@ -1,4 +1,4 @@
-"""The ground truth beside synthetic images: what it says is so, and nothing that trains or scores reads it."""
+"""Ground truth of synthetic images: it is correct, and neither training nor scoring reads it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def table(tree: Path, name: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("layout", ["sysu", "regdb"])
-def test_every_image_has_a_row_that_says_what_was_drawn(layout: str, tiny_people: dict[str, Path]) -> None:
+def test_every_image_has_a_row_with_its_draws(layout: str, tiny_people: dict[str, Path]) -> None:
     rows, shots = table(tiny_people[layout], FILES[0]), plan(layout, TINY).shots  # type: ignore[arg-type]
     assert [row["path"] for row in rows] == [shot.path for shot in shots]
     for row, shot in list(zip(rows, shots, strict=True))[::7]:
@@ -85,7 +85,7 @@ def test_no_code_that_trains_or_scores_names_the_ground_truth() -> None:
 
 
 def test_a_training_opens_no_ground_truth(tiny_people: dict[str, Path], tmp_path: Path) -> None:
-    """Without the report, which shows causes of errors after the scores are there."""
+    """The run draws no report, because a report reads the ground truth after scoring."""
     global _watched
     settings = ["train.epochs=1", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
     settings += [
