@@ -136,7 +136,12 @@ def _draws(gallery: ImageTable) -> list[NDArray[np.int64]]:
 def mean_average_precision(
     distance: NDArray[np.float32], right: NDArray[np.bool_], excluded: NDArray[np.bool_]
 ) -> float:
-    """Compute the mean average precision over queries with a right gallery image; all arguments are ``[Q, G]``."""
+    """Compute the mean average precision over queries with a right gallery image; all arguments are ``[Q, G]``.
+
+    >>> distance, right = np.array([[0.1, 0.2, 0.3]], np.float32), np.array([[True, False, True]])
+    >>> round(mean_average_precision(distance, right, excluded=np.array([[False, False, False]])), 4)
+    0.8333
+    """
     precisions = []
     for row, matches, gone in zip(distance, right, excluded, strict=True):
         kept = np.flatnonzero(~gone)

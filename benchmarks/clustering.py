@@ -125,11 +125,11 @@ def both_lists(case: Case, device: str) -> tuple[Integers, Integers]:
 def list_differences(features: NDArray[np.float32], found: Integers, expected: Integers) -> Row:
     """Count the differing entries of two neighbour lists, separately for ties and errors."""
     rows, places = np.nonzero(found != expected)
-    apart = [
+    gaps = [
         abs(float(np.square(own - features[a], dtype=float).sum() - np.square(own - features[b], dtype=float).sum()))
         for own, a, b in zip(features[rows], found[rows, places], expected[rows, places], strict=True)
     ]
-    return {"list_ties_swapped": sum(d <= TIE for d in apart), "list_errors": sum(d > TIE for d in apart)}
+    return {"list_ties_swapped": sum(d <= TIE for d in gaps), "list_errors": sum(d > TIE for d in gaps)}
 
 
 def label_agreement(labels: Integers, expected: Integers) -> Row:

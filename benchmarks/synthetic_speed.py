@@ -63,11 +63,11 @@ def measure(layout: Layout, spec: SyntheticSpec, images: int, workers: int) -> S
         UsageError: all images fit into one batch.
     """
     batches = batches_of(plan(layout, spec).shots, spec)
-    apart = max(1, sum(map(len, batches)) // images)
+    stride = max(1, sum(map(len, batches)) // images)
     with tempfile.TemporaryDirectory() as folder:
         begin, first = time.perf_counter(), 0.0
         done = skipped = 0
-        for batch in write_images(Path(folder), layout, spec, batches[::apart], workers):
+        for batch in write_images(Path(folder), layout, spec, batches[::stride], workers):
             done += len(batch)
             if not first:
                 first, skipped = time.perf_counter(), done

@@ -157,7 +157,7 @@ def _plain(colour: Colour, near: float, heat: float) -> Material:
 
 
 def _draw_body(rng: np.random.Generator) -> Body:
-    # From broad shoulders (0) to broad hips (1): proportions, hair and beard go together, loosely.
+    # 0 is broad shoulders, 1 broad hips; proportions, hair and beard correlate with it.
     slender = float(rng.uniform(0, 1))
     girth = float(np.clip(rng.lognormal(0.0, 0.2), 0.72, 1.55))
     styles = ["bald", "shaven", "short", "curls", "bob", "long", "bun", "tail"]

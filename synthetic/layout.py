@@ -185,6 +185,9 @@ def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
     """Distribute a person's frames from one camera over walks of at most ``LONGEST_WALK`` frames.
 
     Up to two frames come from one walk, more from at least two.
+
+    >>> [(shot.walk, shot.step) for shot in _walks(person=1, camera=2, frames=3, path="{}.jpg")]
+    [(0, 0), (0, 1), (1, 0)]
     """
     walks = max(1 if frames < 3 else 2, -(-frames // LONGEST_WALK))
     length = -(-frames // walks)

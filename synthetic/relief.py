@@ -20,12 +20,12 @@ _RING = 0.013
 _CORNERS = ((0.025, 0.5), (0.07, 0.7))
 """Radii in metres at which neighbours may block ambient light, and the weight of each."""
 _WAY = (0.02, 0.045, 0.08, 0.13, 0.2, 0.28)
-"""Distances in metres along the ray to the lamp at which a blocker is looked for."""
+"""Distances in metres along the ray to the lamp at which blockers are tested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """Light on the ``P`` visible points.
+    """Relief: normals and light of the ``P`` visible points.
 
     Attributes:
         normal: ``[3, P]`` normals, smooth where solids meet.

@@ -43,7 +43,7 @@ class Part(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Primitives:
-    """Solids in camera axes (x right, y up, z towards the camera), for ``B`` images and ``K`` slots.
+    """Primitives: solids in camera axes (x right, y up, z towards the camera), for ``B`` images and ``K`` slots.
 
     Attributes:
         start: ``[B, K, 3]`` first end.

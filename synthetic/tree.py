@@ -1,4 +1,4 @@
-"""Generation of a tree, once and atomically."""
+"""Generation of a tree: atomic, and only if the tree does not exist."""
 
 from __future__ import annotations
 
