@@ -1,4 +1,4 @@
-# Every target works on a fresh checkout: `setup` makes the virtual environment first.
+# Every target works on a fresh checkout: `setup` creates the virtual environment first.
 PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 0
@@ -12,7 +12,7 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 
-run: setup  ## train and score SCLHM on the embedded synthetic people
+run: setup  ## train and score SCLHM on synthetic people
 	$(BIN)/python run.py --method sclhm --protocol sysu_all --data synthetic --seed $(SEED) --resume
 
 test: setup
@@ -25,11 +25,11 @@ lint: setup
 type: setup
 	$(BIN)/mypy
 
-leaderboard: setup  ## rebuild the tables, of README and docs/findings.md too, from what is in leaderboard/
+leaderboard: setup  ## rebuild the tables of leaderboard/, README.md and docs/findings.md from committed records
 	$(BIN)/python -m leaderboard
 	$(BIN)/python -m reports.pages --write
 
-check: lint type test  ## all that CI checks
+check: lint type test  ## run all checks of CI
 	$(BIN)/python -m leaderboard --check
 
 clean:

@@ -1,1 +1,1 @@
-"""Analyses of records, finished runs and synthetic people; none of them measures speed."""
+"""Analyses of records, finished runs and synthetic people, without measurements of speed."""

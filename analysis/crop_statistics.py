@@ -1,4 +1,4 @@
-"""What a crop of a person looks like in numbers: levels in fixed boxes, texture, and how crisp the outline is."""
+"""Statistics of a crop of a person: levels in fixed boxes, texture, sharpness of the outline."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 REFERENCE = Path(__file__).with_name("infrared_reference.json")
-"""Boxes, and the figures of real crops, with their sources."""
+"""File with the boxes, and with statistics of real crops and their sources."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 REACH = 6
 """Pixels on either side of the outline that an edge profile covers."""
-FAINT = 20.0
-"""Levels between inside and outside below which an outline has no width to speak of."""
+MIN_CONTRAST = 20.0
+"""Minimum difference of levels between inside and outside for which the width of an outline is measured."""
 
 Grey = NDArray[np.float32]
 
 
 @cache
 def reference() -> dict[str, Any]:
-    """The content of ``REFERENCE``."""
+    """Read ``REFERENCE``."""
     return dict(json.loads(REFERENCE.read_text()))
 
 
 @cache
 def regions(height: int, width: int) -> dict[str, NDArray[np.bool_]]:
-    """Masks ``[height, width]`` of head, torso, legs and background."""
+    """Make the masks ``[height, width]`` of head, torso, legs and background."""
     rows, columns = np.mgrid[:height, :width]
     y, x = (rows + 0.5) / height, np.abs((columns + 0.5) / width - 0.5)
 
@@ -42,25 +42,25 @@ def regions(height: int, width: int) -> dict[str, NDArray[np.bool_]]:
 
 
 def grey_of(pixels: NDArray[np.uint8]) -> Grey:
-    """``[H, W]`` luma of ``[H, W, 3]`` pixels."""
+    """Convert pixels ``[H, W, 3]`` to luma ``[H, W]``."""
     return np.asarray(pixels.astype(np.float32) @ LUMA, np.float32)
 
 
 def gradient(grey: Grey) -> Grey:
-    """Levels a pixel after a slight blur (Sobel)."""
+    """Compute the gradient ``[H, W]`` in levels per pixel after a slight blur (Sobel)."""
     soft = ndimage.gaussian_filter(grey, reference()["edge"]["sigma"], mode="mirror")
     down, right = (ndimage.sobel(soft, axis, mode="mirror") / 8 for axis in (0, 1))
     return np.asarray(np.hypot(down, right), np.float32)
 
 
 def measure(grey: Grey) -> dict[str, float]:
-    """The figures of one crop.
+    """Compute the statistics of one crop ``[H, W]``.
 
     Raises:
-        ValueError: a crop of another height than the reference's.
+        ValueError: the height differs from that of the reference.
     """
     if grey.shape[0] != reference()["height"]:
-        raise ValueError(f"a crop of {grey.shape[0]} pixels height; resize it to {reference()['height']}")
+        raise ValueError(f"the crop is {grey.shape[0]} pixels high; resize it to {reference()['height']}")
     masks, steep = regions(*grey.shape), gradient(grey) > reference()["edge"]["gradient"]
     figures = {name: float(grey[mask].mean()) for name, mask in masks.items()}
     fine = grey - ndimage.gaussian_filter(grey, 2.0, mode="mirror")
@@ -78,11 +78,15 @@ def measure(grey: Grey) -> dict[str, float]:
 
 
 def outline(grey: Grey, coverage: Grey) -> dict[str, float]:
-    """Edge share and blur of the silhouette; ``coverage`` is the share of each pixel that the person fills.
+    """Measure the edge share and the width of the outline.
 
-    ``outline width`` is the median distance in pixels over which the level goes from 10 to 90 % of the way between
-    outside and inside, over the outline points that have contrast; nan if there is none. A Gaussian blur of sigma
-    gives 2.56 sigma.
+    ``outline edge share`` is the fraction of outline pixels with a steep gradient. ``outline width`` is the median
+    distance in pixels over which the level rises from 10 to 90 % of the way from outside to inside, over outline points
+    with contrast; nan without such points. A Gaussian blur of sigma gives 2.56 sigma.
+
+    Args:
+        grey: ``[H, W]`` levels.
+        coverage: ``[H, W]`` share of each pixel that the person fills.
     """
     border = (coverage > 0.5) & (ndimage.grey_erosion(coverage, 3) <= 0.5)
     border[[0, -1], :] = border[:, [0, -1]] = False
@@ -94,7 +98,7 @@ def outline(grey: Grey, coverage: Grey) -> dict[str, float]:
     places = np.stack([rows, columns])[:, :, None] + normal[:, :, None] * steps
     profile = ndimage.map_coordinates(grey, places, order=1, mode="nearest")
     outer, inner = profile[:, :12].mean(1, keepdims=True), profile[:, -12:].mean(1, keepdims=True)
-    clear = np.abs(inner - outer)[:, 0] > FAINT
+    clear = np.abs(inner - outer)[:, 0] > MIN_CONTRAST
     rise = ((profile - outer) / np.where(inner == outer, 1.0, inner - outer))[clear]
     widths = (np.argmax(rise > 0.9, axis=1) - np.argmax(rise > 0.1, axis=1)) * 0.25
     widths = widths[widths > 0]
@@ -105,7 +109,10 @@ def outline(grey: Grey, coverage: Grey) -> dict[str, float]:
 
 
 def correlation_inside(visible: Grey, infrared: Grey, coverage: Grey) -> float:
-    """Correlation of the two levels over the clothing of one person: the torso and legs boxes, within the outline."""
+    """Correlate visible and infrared levels over one person's clothing: torso and legs boxes within the outline.
+
+    Returns nan for fewer than 20 pixels.
+    """
     masks = regions(*visible.shape)
     cloth = (masks["torso"] | masks["legs"]) & (ndimage.grey_erosion(coverage, 7) > 0.99)
     if cloth.sum() < 20:

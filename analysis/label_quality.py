@@ -1,11 +1,11 @@
-"""How good the pseudo-labels of finished runs were, against true identities, in one table.
+"""Quality of the pseudo-labels of finished runs, compared with true identities, as a table.
 
-``python -m analysis.label_quality RUN... --csv leaderboard/label_quality.csv`` takes the folders of runs, or a folder
-of them, and writes a row for every epoch: clusters, images left out, agreement with identities of either modality, and
-of matched or joint clusters the precision and recall of the pairs they declare one person. Taken from journals: true
-identities are for diagnosis only, no training sees them. A record has no journal, so the table can be kept beside
-records: protocol, method, configuration, data and seed tell whose row it is, ``row`` which row of an ablation. With
-``--add`` rows that are in the file already stay.
+``python -m analysis.label_quality RUN... --csv leaderboard/label_quality.csv`` reads folders of runs, or folders that
+contain such folders, and writes a row per epoch: clusters, share of outliers, agreement with identities in each
+modality, and, for matched or joint clusters, precision and recall of the pairs of images that they assign to one
+person. The values come from journals; true identities are for diagnosis only, training never sees them. Records have
+no journal, so this table is kept next to them: protocol, method, configuration, data and seed identify the run of a
+row, ``row`` the row of an ablation. ``--add`` keeps the rows that are already in the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ KEY = [*RUN_KEY, "stage", "epoch"]
 
 
 def label_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Of every epoch of a run; empty fields where a method has no association or a modality no clusters."""
+    """Make a row for every epoch of a run.
+
+    Fields are empty if the method associates no clusters or a modality has none.
+    """
     if not (folder / "journal.jsonl").exists():
         return
     record = read_record(folder / "record.json")
@@ -44,7 +47,7 @@ def _quality(line: dict[str, Any]) -> dict[str, Any]:
         for metric in ("ari", "purity"):
             cells[f"{name}_{metric}"] = _rounded(quality[name][metric])
     for metric in ("match_precision", "match_recall", "match_accuracy", "joint_precision", "joint_recall"):
-        cells[metric] = _rounded(quality.get(metric))  # older journals know no joint ones
+        cells[metric] = _rounded(quality.get(metric))  # older journals lack the joint metrics
     return cells
 
 
@@ -53,7 +56,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the table, or print it without ``--csv``."""
+    """Write the table to ``--csv``, or print it."""
     return write_table(arguments, "usvi_bench.analysis.label_quality", __doc__, KEY, label_rows)
 
 

@@ -1,16 +1,16 @@
-"""Do the parts of trained methods know what is right? Soft weights, a teacher's trust and a gate against identities.
+"""Quality of soft weights, teacher probabilities and gates in trained methods, compared with true identities.
 
-``python -m analysis.part_quality RUN... --csv leaderboard/part_quality.csv`` takes folders of finished runs on
-synthetic people whose trainings still lie beside them in ``stages/``. Training images are labelled once more by the
-weights at the end of training, the method makes its memories, and what it goes by in the augmented batches of another
-epoch is compared with true identities: a diagnosis after training, in which memories and weights stay. In training,
-memories move with every step.
+``python -m analysis.part_quality RUN... --csv leaderboard/part_quality.csv`` reads folders of finished runs on
+synthetic people whose trainings are still in ``stages/``. The final weights label the training images again, the method
+initialises its memories, and its weights, probabilities or gates in the augmented batches of another epoch are compared
+with true identities. Memories and weights do not change during this diagnosis; in training, memories change with every
+step.
 
-A label is *right* where the image's person is the most frequent one of its cluster.
+A label is *right* if the image shows the most frequent person of its cluster.
 
-``soft_prototype``: are prototypes, and those with large weights, more often right than other images of their cluster?
-``sclhm``: does the teacher trust right labels more than wrong ones, and does its soft assignment lie on the person?
-``hil``: are labels that pass the gate of multi-centre contrast more often right than those that do not?
+``soft_prototype``: are prototypes, and those with large weights, right more often than other images of their cluster?
+``sclhm``: does the teacher give right labels more probability than wrong ones, and how much goes to the right person?
+``hil``: are labels that pass the gate of multi-centre contrast right more often than the others?
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ from usvi_bench.methods.base import Method
 
 KEY = [*RUN_KEY, "modality", "figure"]
 Figures = Iterator[tuple[Modality, dict[str, float]]]
-Seen = tuple[Tensor, Tensor, Tensor]
-"""Features, clusters and identities of samples, row by row."""
+Samples = tuple[Tensor, Tensor, Tensor]
+"""Features ``[N, D]``, clusters ``[N]`` and identities ``[N]`` of samples."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Batches of an epoch, with the clusters and identities of all images by modality."""
+    """Epoch: batches, and the clusters and identities of all images by modality."""
 
     labels: dict[Modality, Tensor]
     identities: dict[Modality, Tensor]
     draw: NextBatch
     steps: int
 
-    def gather(self, embed: Callable[[Batch], dict[Modality, Tensor]]) -> dict[Modality, Seen]:
-        """Embed every batch; of a modality, all views that are embedded follow each other as in a batch."""
-        found: dict[Modality, list[Seen]] = {modality: [] for modality in MODALITIES}
+    def gather(self, embed: Callable[[Batch], dict[Modality, Tensor]]) -> dict[Modality, Samples]:
+        """Embed every batch; views of an image keep their order within the batch."""
+        found: dict[Modality, list[Samples]] = {modality: [] for modality in MODALITIES}
         for _ in range(self.steps):
             batch = self.draw()
             samples = by_modality((batch.visible, batch.infrared))
@@ -76,24 +76,24 @@ class Epoch:
         }
 
 
-def majority(labels: Tensor, identities: Tensor) -> Tensor:
-    """The most frequent identity of every cluster ``[K]``."""
+def majority_identities(labels: Tensor, identities: Tensor) -> Tensor:
+    """Return the most frequent identity of every cluster, ``[K]``."""
     return torch.from_numpy(majority_identity(labels.numpy(), identities.numpy()))
 
 
 def prototype_purity(
     index: Tensor, counts: Tensor, weights: Tensor, labels: Tensor, identities: Tensor
 ) -> dict[str, float]:
-    """Share of images that are of a cluster's person, among its prototypes and others; each the mean over clusters.
+    """Compute the share of images that show their cluster's person, among prototypes and others; mean over clusters.
 
     Args:
-        index: ``[C, K]`` images that are a cluster's prototypes.
-        counts: ``[C, K]`` False for slots that repeat one.
-        weights: ``[C, K]``, rows sum to 1.
+        index: ``[C, K]`` indices of the images that are a cluster's prototypes.
+        counts: ``[C, K]`` False for slots that repeat a prototype.
+        weights: ``[C, K]`` weights of the prototypes; rows sum to 1.
         labels: ``[N]`` clusters of all images.
-        identities: ``[N]``.
+        identities: ``[N]`` identities of all images.
     """
-    owners = majority(labels, identities)
+    owners = majority_identities(labels, identities)
     hit = (identities[index] == owners[:, None]).double()
     chosen = torch.zeros(len(owners), len(labels), dtype=torch.bool).scatter(1, index, True)
     members, own = labels == torch.arange(len(owners))[:, None], identities == owners[:, None]
@@ -107,14 +107,14 @@ def prototype_purity(
     }
 
 
-def trust(soft: Tensor, labels: Tensor, owners: Tensor, identities: Tensor) -> dict[str, float]:
-    """What a soft assignment knows of the labels it softens.
+def teacher_quality(soft: Tensor, labels: Tensor, owners: Tensor, identities: Tensor) -> dict[str, float]:
+    """Compare a teacher's probabilities with the correctness of the labels.
 
     Args:
-        soft: ``[B, K]`` a teacher's probabilities.
+        soft: ``[B, K]`` probabilities of the teacher.
         labels: ``[B]`` clusters.
         owners: ``[K]`` majority identity of each cluster.
-        identities: ``[B]``.
+        identities: ``[B]`` identities.
     """
     own = soft.gather(1, labels[:, None]).squeeze(1)
     right = owners[labels] == identities
@@ -126,7 +126,7 @@ def trust(soft: Tensor, labels: Tensor, owners: Tensor, identities: Tensor) -> d
         "teacher's mass on the label, where wrong": float(own[~right].mean()),
         "a right label has more mass than a wrong one": _auc(right, own),
         "teacher's mass on clusters of the person": float(person.mean()),
-        "wrong labels run_key person has a cluster": float(same[~right].any(1).double().mean()),
+        "wrong labels whose person has a cluster": float(same[~right].any(1).double().mean()),
         "teacher's mass on it, for these": float(person[~right & same.any(1)].mean()),
     }
 
@@ -136,8 +136,13 @@ def _auc(right: Tensor, own: Tensor) -> float:
     return float(roc_auc_score(right.numpy(), own.numpy())) if both else math.nan
 
 
-def gate(passes: Tensor, right: Tensor) -> dict[str, float]:
-    """How many labels pass a gate, and how many are right on either side; both ``[B]`` bool."""
+def gate_quality(passes: Tensor, right: Tensor) -> dict[str, float]:
+    """Compute the share of labels that pass a gate, and of right labels on either side.
+
+    Args:
+        passes: ``[B]`` bool, True for labels that pass.
+        right: ``[B]`` bool, True for right labels.
+    """
     return {
         "labels that pass the gate": float(passes.double().mean()),
         "right among them": float(right[passes].double().mean()),
@@ -160,8 +165,8 @@ def _sclhm(method: Any, epoch: Epoch) -> Figures:
     taught = epoch.gather(lambda batch: method.embed_pair(batch)[1])
     for modality, (features, labels, identities) in taught.items():
         soft = (features @ method.memories[modality].T / method.config.temperature).softmax(1)
-        owners = majority(epoch.labels[modality], epoch.identities[modality])
-        yield modality, trust(soft, labels, owners, identities)
+        owners = majority_identities(epoch.labels[modality], epoch.identities[modality])
+        yield modality, teacher_quality(soft, labels, owners, identities)
 
 
 def _hil(method: Any, epoch: Epoch) -> Figures:
@@ -169,22 +174,24 @@ def _hil(method: Any, epoch: Epoch) -> Figures:
     if (c.mccl, c.gate, c.mccl_memory, c.transfer) != (True, "agree", "shared", "ir_to_rgb"):
         return
     (centres,) = method.centres
-    owners = majority(epoch.labels["infrared"], epoch.identities["infrared"])  # clusters are those of infrared images
+    owners = majority_identities(
+        epoch.labels["infrared"], epoch.identities["infrared"]
+    )  # clusters are those of infrared images
     seen = epoch.gather(lambda batch: by_modality(method.embed_batch(batch)))
     for modality, (features, labels, identities) in seen.items():
         nearest = centres.clusters[multi_centre_loss(features, centres.rows)[1]]
-        yield modality, gate(nearest == labels, owners[labels] == identities)
+        yield modality, gate_quality(nearest == labels, owners[labels] == identities)
 
 
-QUESTIONS: dict[str, Callable[[Any, Epoch], Figures]] = {
+ANALYSES: dict[str, Callable[[Any, Epoch], Figures]] = {
     "soft_prototype": _soft_prototype,
     "sclhm": _sclhm,
     "hil": _hil,
 }
 
 
-def after_training(run: Run, plan: StagePlan) -> tuple[Method, Epoch]:
-    """Return a stage's method with memories made by its last weights, and another epoch like its last one."""
+def replay_epoch(run: Run, plan: StagePlan) -> tuple[Method, Epoch]:
+    """Restore a stage's method with its last weights and fresh memories; draw another epoch like its last one."""
     training = stage_training(run, plan, None, lambda method, epoch: [])
     method, saved = training.method, last_checkpoint(run, plan)
     for name, model in method.models().items():
@@ -203,43 +210,43 @@ def after_training(run: Run, plan: StagePlan) -> tuple[Method, Epoch]:
     return method, Epoch(clusters, identities, draw, progress.steps)
 
 
-def found_again(folder: Path) -> Run:
-    """The run of a folder, prepared once more, its trainings finished.
+def reload_run(folder: Path) -> Run:
+    """Prepare the finished run of a folder again.
 
     Raises:
-        UsageError: it is of real images, its trainings are gone, or code and settings are no longer those it had.
+        UsageError: the run used real images, its trainings are missing, or code or settings have changed since.
     """
     record = read_record(folder / "record.json")
     if record.result.dataset["synthetic"] is None:
-        raise UsageError(f"{folder}: runs on real images cannot be asked")
+        raise UsageError(f"{folder}: runs on real images cannot be analysed; choose runs on synthetic people")
     output = next((parent for parent in folder.parents if (parent / "stages").is_dir()), None)
     if output is None:
-        raise UsageError(f"{folder}: there is no folder stages/ with its trainings above it")
+        raise UsageError(f"{folder}: no parent folder contains stages/ with its trainings; run it again")
     run = replace(Experiment.from_record(record), output=output, device="cpu").prepare()
     if run.folder.name != folder.name:
-        raise UsageError(f"{folder}: with today's code and settings this would be {run.folder.name}; run it again")
+        raise UsageError(f"{folder}: with the current code and settings this is {run.folder.name}; run it again")
     if unfinished := [plan.folder for plan in run.every_plan if not plan.finished]:
-        raise UsageError(f"{folder}: its training {unfinished[0]} is not there; run it again")
+        raise UsageError(f"{folder}: its training {unfinished[0]} is missing; run it again")
     return run
 
 
 def part_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """A row for every figure of a run; none where its method is not asked, or was trained without the part."""
+    """Make a row for every figure of a run; none if its method is not analysed or was trained without the part."""
     record = read_record(folder / "record.json")
-    if record.result.method not in QUESTIONS:
+    if record.result.method not in ANALYSES:
         return
-    run = found_again(folder)
+    run = reload_run(folder)
     for fold, plans in run.plans.items():
         with torch.no_grad():
-            told = list(QUESTIONS[record.result.method](*after_training(run, plans[-1])))
-        for modality, figures in told:
+            found = list(ANALYSES[record.result.method](*replay_epoch(run, plans[-1])))
+        for modality, figures in found:
             for name, value in figures.items():
                 shown = None if math.isnan(value) else round(value, DIGITS)
                 yield {**run_key(record, fold), "modality": modality, "figure": name, "value": shown}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the table, or print it without ``--csv``."""
+    """Write the table to ``--csv``, or print it."""
     return write_table(arguments, "usvi_bench.analysis.part_quality", __doc__, KEY, part_rows)
 
 

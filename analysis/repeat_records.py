@@ -1,9 +1,9 @@
-"""Do committed records repeat? Runs that are drawn at random are made again from nothing, and compared bit for bit.
+"""Repetition of committed records: randomly selected runs are trained again and compared bit for bit.
 
 ``python -m analysis.repeat_records [--count 3] [--seed 0] [--records leaderboard/records] [--output runs/repeated]``
-draws complete runs on synthetic people and trains each in a folder of its own, so no finished training is taken over.
-Exit status 1 where a score, or anything else that a record's ``result`` holds, differs. A result depends on the type of
-processor and the number of threads, both of which the record states; the number of threads is taken from it.
+selects complete runs on synthetic people and trains each in an empty folder, so that no finished training is reused.
+The exit status is 1 if a score, or any other part of a record's ``result``, differs. A result depends on the type of
+processor and on the number of threads. The record states both; the repetition uses its number of threads.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.build import FOLDER, load_records
 
 Repeat = Callable[[Record, Path], Record]
-"""From a record and an empty folder to the record of the same run."""
+"""Function that repeats the run of a record in an empty folder and returns the new record."""
 
 
 def repeat(record: Record, folder: Path) -> Record:
-    """Make a run again with today's code, in a process of its own.
+    """Repeat a run with the current code, in a separate process.
 
     Raises:
         RuntimeError: the run failed.
@@ -43,7 +43,7 @@ def repeat(record: Record, folder: Path) -> Record:
 
 
 def differences(old: Record, new: Record) -> Iterator[str]:
-    """Fields of the results that are not equal, and the scores that are not, with both values."""
+    """Describe the fields and the scores of two results that differ, with both values."""
     mine, theirs = asdict(old.result), asdict(new.result)
     for name in mine:
         if name != "scores" and mine[name] != theirs[name]:
@@ -59,15 +59,15 @@ def differences(old: Record, new: Record) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
-    """Draw, repeat, compare; ``again`` takes the place of training."""
+    """Select, repeat and compare records; ``again`` repeats one run."""
     parser = argparse.ArgumentParser(prog="python -m analysis.repeat_records", description=__doc__)
-    parser.add_argument("--count", type=int, default=3, help="how many records")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--count", type=int, default=3, help="number of records")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the selection")
     parser.add_argument("--records", type=Path, default=FOLDER / "records")
-    parser.add_argument("--output", type=Path, default=Path("runs/repeated"), help="a folder that does not exist yet")
+    parser.add_argument("--output", type=Path, default=Path("runs/repeated"), help="new folder for the runs")
     options = parser.parse_args(arguments)
     if options.output.exists():
-        raise SystemExit(f"--output {options.output} is there already: its trainings would be taken over; name another")
+        raise SystemExit(f"--output {options.output} exists: its trainings would be reused; choose a new folder")
     records = {name: r for name, r in load_records(options.records).items() if r.result.dataset["synthetic"]}
     records = {name: record for name, record in records.items() if record.complete}
     if not 1 <= options.count <= len(records):

@@ -1,4 +1,4 @@
-"""Tables made from the folders of finished runs and kept beside records: whose a row is, and which rows stay."""
+"""Tables made from folders of finished runs: columns that identify a run, command line, merging with earlier rows."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from usvi_bench.core.record import Record
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 RUN_KEY = ["protocol", "method", "preset", "config", "row", "people", "data", "seed", "fold"]
-"""Columns that tell a run and its fold; ``row`` is that of an ablation, ``people`` the knobs that are turned."""
+"""Columns that identify a run and its fold; ``row`` is the row of an ablation, ``people`` lists the changed knobs."""
 NUMBERS = ("seed", "fold", "stage", "epoch")
 
 Rows = Callable[[Path], Iterable[dict[str, Any]]]
-"""From a run's folder to its rows; none where the run has nothing to tell."""
+"""Function that makes the rows of a run from its folder; empty if the analysis does not apply to the run."""
 
 
 def run_key(record: Record, fold: int) -> dict[str, Any]:
-    """The columns :data:`RUN_KEY` of a run."""
+    """Return the columns :data:`RUN_KEY` of a run."""
     result, usual = record.result, SyntheticSpec()
     spec = (result.dataset["synthetic"] or {}).get("spec", {})
     population = {name: spec[name] for name in asdict(usual).keys() - usual.knobs().keys() if name in spec}
@@ -46,30 +46,30 @@ def run_key(record: Record, fold: int) -> dict[str, Any]:
 
 
 def write_table(arguments: Sequence[str] | None, name: str, about: str | None, key: Sequence[str], rows: Rows) -> int:
-    """The command of a table: ``RUN... [--csv FILE [--add]]``.
+    """Run the command line of a table: ``RUN... [--csv FILE [--add]]``.
 
     Args:
-        arguments: of the command.
-        name: of the module.
-        about: its docstring.
-        key: columns that tell rows apart, sorted by.
+        arguments: arguments of the command.
+        name: name of the module.
+        about: docstring of the module.
+        key: columns that identify a row, in sorting order.
         rows: makes the rows of a run.
 
     Raises:
-        SystemExit: there is nothing to write, or two runs differ that should be equal.
+        SystemExit: there are no rows, or two rows have equal keys but different values.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {name}", description=about)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or of several")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write there instead of printing")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="file to write; default: print")
     parser.add_argument("--add", action="store_true", help="keep the rows that are in FILE")
     options = parser.parse_args(arguments)
     if options.add and (options.csv is None or not options.csv.exists()):
-        parser.error("--add: --csv must name a table that is there")
+        parser.error("--add: --csv must name an existing table")
     folders = sorted({path.resolve().parent for run in options.runs for path in run.rglob("record.json")})
     try:
         found = pd.DataFrame([row for folder in folders for row in rows(folder)], dtype=object)
         if found.empty:
-            raise UsageError(f"nothing to tell of finished runs below {', '.join(map(str, options.runs))}")
+            raise UsageError(f"no finished runs with results for this table below {', '.join(map(str, options.runs))}")
         found = _ordered(
             pd.concat([_read(options.csv), _read(io.StringIO(_text(found)))]) if options.add else found, key
         )
@@ -83,17 +83,17 @@ def write_table(arguments: Sequence[str] | None, name: str, about: str | None, k
 
 
 def _ordered(found: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
-    """Equal rows once, in the order of the key; refuses two that differ in the rest."""
+    """Sort rows by the key without duplicates; refuse rows with equal keys but different values."""
     found = found.drop_duplicates().sort_values(list(key)).reset_index(drop=True)
     twice = found[found.duplicated(list(key), keep=False)]
     if len(twice):
         run = ", ".join(f"{name} {value}" for name, value in twice.iloc[0][list(key)].items() if value != "")
-        raise UsageError(f"two runs differ that should be equal: {run}; leave one of them out")
+        raise UsageError(f"two runs should be equal but differ: {run}; leave one of them out")
     return found
 
 
 def _read(source: Path | io.StringIO) -> pd.DataFrame:
-    """Metrics as they are written; numbers of the key as numbers."""
+    """Read a table; numbers of the key become integers, everything else stays text."""
     written = pd.read_csv(source, dtype=str, keep_default_na=False)
     return written.astype({name: int for name in NUMBERS if name in written})
 

@@ -1,9 +1,9 @@
-"""Does each cause of difficulty do what it should? Scores of methods against each knob, the others left alone.
+"""Scores of methods against each difficulty knob of the synthetic people, one knob at a time.
 
 ``python -m analysis.synthetic_knobs --method cluster_contrast [--protocol sysu_all] [--seeds 0 1] [--output DIR]``
-trains on data that differ in one knob at a time, an ordinary run each, and draws ``knobs.svg`` and ``knobs.png``. Runs
-whose record is below ``DIR`` already are not made again. ``--plot`` only draws, from runs or from a folder of nothing
-but records, such as ``leaderboard/records``.
+trains an ordinary run at each level of each knob, with the other knobs at their defaults, and draws ``knobs.svg`` and
+``knobs.png``. Runs with a record below ``DIR`` are not repeated. ``--plot`` trains nothing and draws the records of
+runs, or of a folder that holds only records, such as ``leaderboard/records``.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "boxes": (0.0, 0.5, 1.0),
     "mismatch": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
-"""Levels of each knob; the default of a knob is among them, so that every panel shares that point."""
+"""Levels of each knob; they include its default, so that all panels share that point."""
 COLUMNS = 2
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run: a method under a seed, on people with at most one knob off its default."""
+    """Point of a sweep: a method under a seed, on people with at most one changed knob."""
 
     method: str
     people: SyntheticSpec
@@ -55,7 +55,7 @@ class Point:
 
     @property
     def data(self) -> str:
-        """As ``--data`` takes it."""
+        """Value of ``--data``."""
         changed = [f",{name}={value}" for name, value in changed_knobs(self.people.knobs()).items()]
         return f"synthetic:size={self.people.size}{''.join(changed)}"
 
@@ -64,25 +64,26 @@ Runner = Callable[[Point], None]
 
 
 def points(methods: Sequence[str], size: str, knobs: Sequence[str], seeds: Sequence[int]) -> list[Point]:
-    """Every method on every knob at every level, under every seed; people that two knobs share are named once."""
+    """Combine all methods, knobs, levels and seeds; populations that several knobs share occur once."""
     people = [SyntheticSpec(size=size, **{knob: level}) for knob in knobs for level in LEVELS[knob]]  # type: ignore[arg-type]
     return [Point(m, one, seed) for one in dict.fromkeys(people) for m in methods for seed in seeds]
 
 
 def read_records(folder: Path, protocol: str, settings: Sequence[str] = (), bare: bool = False) -> dict[str, Record]:
-    """Complete records of ordinary runs on people of today's generator under these settings, by path.
+    """Read the complete records of ordinary runs with the given settings and the current generator, by path.
 
     Args:
-        folder: of finished runs, each with its ``record.json``.
-        settings: as after ``--set``; the number of threads does not count.
-        bare: whether a folder without any ``record.json`` holds nothing but records.
+        folder: folder of finished runs, each with its ``record.json``.
+        protocol: name of the protocol.
+        settings: settings as after ``--set``; the number of threads is ignored.
+        bare: whether to read all JSON files as records if no ``record.json`` exists.
     """
     paths = sorted(folder.rglob("record.json")) or (sorted(folder.rglob("*.json")) if bare else [])
     found = {str(path.relative_to(folder)): read_record(path) for path in paths}
-    return {name: record for name, record in found.items() if _counts(record, protocol, settings)}
+    return {name: record for name, record in found.items() if _is_wanted(record, protocol, settings)}
 
 
-def _counts(record: Record, protocol: str, settings: Sequence[str]) -> bool:
+def _is_wanted(record: Record, protocol: str, settings: Sequence[str]) -> bool:
     result, made = record.result, record.provenance
     synthetic = result.dataset["synthetic"] or {}
     ordinary = (
@@ -105,19 +106,19 @@ def _version(protocol: str) -> int:
     return GENERATOR_VERSIONS[layout]
 
 
-def done(records: dict[str, Record]) -> set[tuple[str, str, int]]:
-    """Method, people and seed of every record."""
+def finished_points(records: dict[str, Record]) -> set[tuple[str, str, int]]:
+    """Return method, people and seed of every record."""
     results = [record.result for record in records.values()]
     return {(r.method, json.dumps((r.dataset["synthetic"] or {})["spec"], sort_keys=True), r.seed) for r in results}
 
 
-def key(point: Point) -> tuple[str, str, int]:
-    """How :func:`done` names a point."""
+def point_key(point: Point) -> tuple[str, str, int]:
+    """Return method, people and seed of a point, as :func:`finished_points` does."""
     return point.method, json.dumps(asdict(point.people), sort_keys=True), point.seed
 
 
-def run(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
-    """Runs ``run.py`` in a process of its own."""
+def make_runner(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
+    """Make a runner that trains a point with ``run.py`` in a separate process."""
 
     def runner(point: Point) -> None:
         command = [sys.executable, str(ROOT / "run.py"), "--method", point.method, "--protocol", protocol]
@@ -130,8 +131,8 @@ def run(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
     return runner
 
 
-def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
-    """Select those around the default people of a size, in the order of the knobs."""
+def select_sweeps(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
+    """Select the sweeps around the default people of a size, in the order of the knobs."""
     defaults = asdict(SyntheticSpec(size=size))
     mine: dict[str, Sweep] = {}
     for sweep in separate_sweeps(score_tables(records))[1]:
@@ -140,8 +141,8 @@ def sweeps_of(records: dict[str, Record], size: str, knobs: Sequence[str]) -> li
     return [mine[knob] for knob in knobs if knob in mine]
 
 
-def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure:
-    """A panel a knob: mAP against its level, a dot a seed, a line through the means; dashed, chance."""
+def draw_sweeps(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure:
+    """Draw mAP against the level of each knob: a panel per knob, a dot per seed, a line of means, dashed chance."""
     columns = min(len(sweeps), COLUMNS)
     rows = -(-len(sweeps) // columns)
     figure, panels = new_figure(columns, height=1.15 * rows + (0.35 if columns > 1 else 1.25), rows=rows)
@@ -170,14 +171,14 @@ def drawn(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> Figure
 
 
 def _line(sweep: Sweep, method: str) -> dict[float, pd.Series[float]]:
-    """A method's mAP in percent by level: of its configurations the one with the most levels, then the most seeds."""
+    """Return a method's mAP in percent by level, of its configuration with the most levels, then the most seeds."""
     rows = [row for row in sweep_rows(sweep) if next(iter(row.rows.values())).method == method]
     rows.sort(key=lambda row: (-len(row.values), -row.seeds, row.label))
     return {level: 100 * values for level, values in rows[0].values.items()} if rows else {}
 
 
 def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -> int:
-    """Train what is missing and draw; ``runner`` takes the place of training."""
+    """Train the missing points and draw the figure; ``runner`` trains one point."""
     parser = argparse.ArgumentParser(prog="python -m analysis.synthetic_knobs", description=__doc__)
     parser.add_argument("--method", nargs="+", default=["cluster_contrast"])
     parser.add_argument("--protocol", default="sysu_all")
@@ -186,15 +187,15 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of every run")
     parser.add_argument("--output", type=Path, default=Path("runs/knobs"), metavar="DIR", help="folder of the runs")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="figure, without ending (default: DIR/knobs)")
-    parser.add_argument("--plot", action="store_true", help="draw what is there and train nothing")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="figure, without suffix (default: DIR/knobs)")
+    parser.add_argument("--plot", action="store_true", help="draw existing records, train nothing")
     options = parser.parse_args(arguments)
     for knob in options.knobs:
         if knob not in LEVELS:
             raise SystemExit(f"unknown knob '{knob}': {did_you_mean(knob, LEVELS)}")
     if len(options.method) > len(LOOKS):
-        raise SystemExit(f"{len(options.method)} methods: a figure tells {len(LOOKS)} apart; draw them in several")
-    go = runner or run(options.protocol, options.output, options.set)
+        raise SystemExit(f"{len(options.method)} methods: a figure has styles for {len(LOOKS)}; draw several figures")
+    go = runner or make_runner(options.protocol, options.output, options.set)
 
     def read() -> dict[str, Record]:
         return read_records(options.output, options.protocol, options.set, bare=options.plot)
@@ -202,11 +203,11 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
     try:
         _version(options.protocol)
         wanted = points(options.method, options.size, options.knobs, options.seeds)
-        there = done(read())
+        there = finished_points(read())
         for point in wanted if not options.plot else ():
-            if key(point) not in there:
+            if point_key(point) not in there:
                 go(point)
-        sweeps = sweeps_of(read(), options.size, options.knobs)
+        sweeps = select_sweeps(read(), options.size, options.knobs)
     except UsageError as error:
         raise SystemExit(str(error)) from error
     if not sweeps:
@@ -215,8 +216,8 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
         if not any(_line(sweep, method) for sweep in sweeps):
             raise SystemExit(f"--method {method}: no record of it below {options.output} at two levels of a knob")
     with styled():
-        title = f"{options.protocol}, size={options.size}, a dot a seed; grey bar: default; dashed: chance"
-        save_figure(drawn(sweeps, options.method, title), options.figure or options.output / "knobs")
+        title = f"{options.protocol}, size={options.size}; dots: seeds; grey bar: default; dashed: chance"
+        save_figure(draw_sweeps(sweeps, options.method, title), options.figure or options.output / "knobs")
     return 0
 
 

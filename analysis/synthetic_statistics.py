@@ -1,8 +1,8 @@
-"""How near the synthetic infrared pictures come to measured ones, figure by figure.
+"""Comparison of synthetic infrared images with real ones.
 
-``python -m analysis.synthetic_statistics`` renders people of both layouts, measures their crops as the real crops
-of ``infrared_reference.json`` were measured, and prints ours beside theirs. ``--write`` puts the tables into the data
-card, between its marks.
+``python -m analysis.synthetic_statistics`` renders people of both layouts, measures their crops in the same way as the
+real crops of ``infrared_reference.json``, and prints both. ``--write`` writes the table into the data card, between its
+marks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Camera, Layout
 from usvi_bench.synthetic.climate import CLIMATES
 from usvi_bench.synthetic.layout import Shot, plan
-from usvi_bench.synthetic.render import camera_of, picture, seen_by
+from usvi_bench.synthetic.render import camera_of, dressed_person, picture
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 from usvi_bench.synthetic.view import View, draw_view
 
@@ -40,13 +40,13 @@ JUDGED = (
     "head - torso",
     "edges in clothing",
 )
-"""Figures that must hold: the mean within ``NEAR`` measured standard deviations, the spread within ``WIDE``."""
+"""Judged figures: the mean must lie within ``NEAR`` measured standard deviations, the ratio of spreads in ``WIDE``."""
 NEAR, WIDE = 0.5, (0.67, 1.5)
-TOLD = ("torso high-pass", "crop mean", "crop std", "saturated")
+REPORTED = ("torso high-pass", "crop mean", "crop std", "saturated")
 INFRARED = ("SYSU NIR cam 3", "SYSU NIR cam 6", "LLVIP 01", "LLVIP 19/20", "RoadScene")
 BATCH = 16
-LEAST = 20
-"""Pixels of a region that must lie within the outline."""
+MIN_PIXELS = 20
+"""Minimum number of pixels of a region within the outline."""
 CARD = ROOT / "synthetic" / "README.md"
 MARKS = ("<!-- statistics: python -m analysis.synthetic_statistics --write -->", "<!-- end of statistics -->")
 
@@ -55,7 +55,7 @@ Crops = dict[str, list[dict[str, float]]]
 
 @dataclass(frozen=True)
 class CropFigure:
-    """A figure of the crops of one column: mean and spread, theirs (``None``: not known) and ours."""
+    """Crop figure of one column: measured and rendered mean and spread; an unknown measured spread is None."""
 
     column: str
     figure: str
@@ -66,7 +66,7 @@ class CropFigure:
 
     @property
     def verdict(self) -> str:
-        """``ok``, or what is off; empty for a figure that is only told."""
+        """``ok``, or a description of the deviation; empty for figures that are not judged."""
         if self.figure not in JUDGED or not self.measured_spread:
             return ""
         off = []
@@ -78,7 +78,7 @@ class CropFigure:
 
 
 def sample(layout: Layout, spec: SyntheticSpec, people: int) -> dict[int, list[Shot]]:
-    """The first frame of every walk of the first people, by camera."""
+    """Select the first frame of every walk of the first people, by camera."""
     shots: dict[int, list[Shot]] = defaultdict(list)
     for shot in plan(layout, spec).shots:
         if shot.step == 0 and shot.person <= people:
@@ -87,7 +87,7 @@ def sample(layout: Layout, spec: SyntheticSpec, people: int) -> dict[int, list[S
 
 
 def column_of(layout: Layout, camera: Camera, view: View) -> str:
-    """The column of real crops that a picture is held against."""
+    """Return the column of real crops that an image is compared with."""
     if camera.band == "thermal":
         return CLIMATES[view.climate].like
     if layout == "regdb":
@@ -96,7 +96,7 @@ def column_of(layout: Layout, camera: Camera, view: View) -> str:
 
 
 def collect(layout: Layout, spec: SyntheticSpec, people: int) -> Crops:
-    """Figures of every sampled crop by column; infrared ones with those of the same moment in visible light."""
+    """Measure every sampled crop, by column; infrared crops together with the same view in visible light."""
     crops: Crops = defaultdict(list)
     for number, shots in sorted(sample(layout, spec, people).items()):
         camera = camera_of(spec, layout, number)
@@ -111,7 +111,7 @@ def collect(layout: Layout, spec: SyntheticSpec, people: int) -> Crops:
 def _measured(
     spec: SyntheticSpec, layout: Layout, camera: Camera, shots: Sequence[Shot], views: Sequence[View]
 ) -> list[dict[str, float]]:
-    worn = [seen_by(spec, layout, shot.person, camera.number) for shot in shots]
+    worn = [dressed_person(spec, layout, shot.person, camera.number) for shot in shots]
     height = reference()["height"]
     seen = picture(spec, camera, worn, views, height)
     rows = [measure(grey_of(image)) | {"person": shot.person} for image, shot in zip(seen.pixels, shots, strict=True)]
@@ -125,7 +125,7 @@ def _measured(
         row["correlation in clothing"] = correlation_inside(visible, grey, mask)
         for region, box in regions(*grey.shape).items():
             inside = box & (mask > 0.99)
-            if inside.sum() >= LEAST:
+            if inside.sum() >= MIN_PIXELS:
                 row |= {f"visible {region}": float(visible[inside].mean()), f"own {region}": float(grey[inside].mean())}
     return rows
 
@@ -135,10 +135,10 @@ def _values(crops: list[dict[str, float]], figure: str) -> NDArray[np.float64]:
 
 
 def crop_figures(crops: Crops) -> list[CropFigure]:
-    """Every figure that the reference knows, ours beside it."""
+    """Compare every figure of the reference with the rendered crops."""
     rows = []
     for column, known in reference()["columns"].items():
-        figures = {name: known["figures"][name] for name in (*JUDGED, *TOLD)}
+        figures = {name: known["figures"][name] for name in (*JUDGED, *REPORTED)}
         figures |= {name: value for name, value in known.get("outline", {}).items() if name != "crops"}
         for figure, (mean, spread) in figures.items():
             if own := crops.get(column):
@@ -148,7 +148,7 @@ def crop_figures(crops: Crops) -> list[CropFigure]:
 
 
 def correlations(crops: Crops) -> list[CropFigure]:
-    """Across people: the visible level of a region against its infrared level, within the outline."""
+    """Correlate, across people, the visible and infrared levels of a region within the outline."""
     rows = []
     for column, known in reference()["correlations"].items():
         if not (own := crops.get(column)):
@@ -164,7 +164,7 @@ def correlations(crops: Crops) -> list[CropFigure]:
 
 
 def figures_table(rows: Sequence[CropFigure]) -> str:
-    """Markdown: one line a figure."""
+    """Format figures as a Markdown table, a line per figure."""
     lines = []
     for row in rows:
         digits = 0 if abs(row.measured) >= 12 else 2
@@ -177,7 +177,11 @@ def figures_table(rows: Sequence[CropFigure]) -> str:
 
 
 def write_card(card: Path, text: str) -> None:
-    """Replace what stands between the marks of the data card, atomically."""
+    """Replace the text between the marks of the data card, atomically.
+
+    Raises:
+        UsageError: a mark is missing or repeated.
+    """
     whole = card.read_text() if card.is_file() else ""
     if any(whole.count(mark) != 1 for mark in MARKS):
         raise UsageError(f"{card} needs the lines {MARKS[0]} and {MARKS[1]}, once each, for --write")
@@ -188,13 +192,13 @@ def write_card(card: Path, text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; the exit code is 2 for a mistake in the arguments."""
+    """Run the command and return its exit code, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m analysis.synthetic_statistics", description=__doc__)
     parser.add_argument("--data", default="synthetic", help="synthetic[:key=value,...]")
-    parser.add_argument("--people", type=int, default=60, help="identities rendered of each layout")
+    parser.add_argument("--people", type=int, default=60, help="number of identities per layout")
     parser.add_argument("--columns", default=",".join(INFRARED), help="columns to show")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--write", action="store_true", help="put the table into the data card")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--write", action="store_true", help="write the table into the data card")
     given = parser.parse_args(arguments)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,9 +1,10 @@
-"""How far matchers that never trained on a data set get, across modalities and within one.
+"""Scores of matchers that were not trained on a data set, across modalities and within one.
 
-``python -m analysis.training_free [--layout sysu] [--data synthetic] [--weights FILE]`` prints the mAP of chance,
-mean colour, grey bands, HOG and an encoder with its starting weights: infrared queries against visible images, as the
-data set's protocol compares them, and, to show that the matchers do see people, visible queries against visible
-images of other cameras (in RegDB's layout, which has one: the second half of each person's images).
+``python -m analysis.training_free [--layout sysu] [--data synthetic] [--weights FILE]`` prints the mAP of chance, mean
+colour, grey bands, HOG and an encoder with its starting weights. One column compares infrared queries with visible
+images, as in the data set's protocol. The other column compares visible queries with visible images of other cameras
+(in RegDB's layout, which has one visible camera: with the second half of each person's images), which shows that the
+matchers recognise people at all.
 """
 
 from __future__ import annotations
@@ -37,27 +38,30 @@ HEADER = ["matcher", "infrared to visible", "visible to visible"]
 Features = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Matcher = Callable[[Pixels, Modality], Features]
-"""From ``[N, 128, 64, 3]`` images to ``[N, D]`` features, near ones by Euclidean distance."""
+"""Function from images ``[N, 128, 64, 3]`` to features ``[N, D]``, which are compared by Euclidean distance."""
 
 
-def each(describe: Callable[[Features], Features]) -> Matcher:
-    """A matcher that looks at one image at a time."""
+def per_image(describe: Callable[[Features], Features]) -> Matcher:
+    """Make a matcher that describes each image independently."""
     return lambda pixels, _: np.stack([describe(image.astype(np.float32)) for image in pixels])
 
 
 def mean_colour(image: Features) -> Features:
-    """Mean red, green and blue."""
+    """Compute mean red, green and blue."""
     return np.asarray(image.mean((0, 1)), np.float32)
 
 
 def bands(image: Features) -> Features:
-    """Grey level of eight horizontal bands, standardised within the image."""
+    """Compute the grey levels of eight horizontal bands, standardised within the image."""
     levels = np.array([band.mean() for band in np.array_split(image, 8)])
     return np.asarray((levels - levels.mean()) / (levels.std() + 1e-6), np.float32)
 
 
 def hog(image: Features) -> Features:
-    """Histograms of oriented gradients: 9 of them, cells of 8 x 8 pixels, blocks of 2 x 2 cells (Dalal, Triggs)."""
+    """Compute histograms of oriented gradients: 9 orientations, cells of 8 x 8 pixels, blocks of 2 x 2 cells.
+
+    Source: Dalal and Triggs, CVPR 2005.
+    """
     down, right = np.gradient(image.mean(2))
     angle = np.arctan2(down, right) % np.pi / np.pi * 9
     strength = np.hypot(down, right)
@@ -69,8 +73,8 @@ def hog(image: Features) -> Features:
     return np.asarray(blocks / np.sqrt((blocks**2).sum(0, keepdims=True) + 1.0), np.float32).ravel()
 
 
-def encoder_of(weights: Path) -> Matcher:
-    """The small encoder with weights from a file."""
+def encoder_matcher(weights: Path) -> Matcher:
+    """Make a matcher from the small encoder with weights from a file."""
     encoder = build_encoder(EncoderConfig("small", 16), 0)
     load_weights(encoder, weights)
     return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"))
@@ -78,12 +82,12 @@ def encoder_of(weights: Path) -> Matcher:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Who is compared with whom.
+    """Comparison of query and gallery images.
 
     Attributes:
         query: rows of the query table, ``[Q]``.
-        galleries: rows of the gallery table, an array a draw.
-        excluded: ``[Q, N]`` pairs of query and gallery image that do not count.
+        galleries: rows of the gallery table, an array per draw.
+        excluded: ``[Q, N]`` True for pairs of query and gallery image that do not count.
     """
 
     query: NDArray[np.int64]
@@ -91,18 +95,23 @@ class Comparison:
     excluded: NDArray[np.bool_]
 
 
-def across(layout: str, query: ImageTable, gallery: ImageTable) -> Comparison:
-    """Infrared against visible: one drawn image of each person and camera (RegDB: all), camera 3 without camera 2."""
+def across_modalities(layout: str, query: ImageTable, gallery: ImageTable) -> Comparison:
+    """Compare infrared queries with visible galleries.
+
+    A gallery has one drawn image of each person and camera; queries of camera 3 exclude camera 2. In RegDB's layout the
+    gallery has all images.
+    """
     rows = np.arange(len(query))
     if layout == "regdb":
         return Comparison(rows, [np.arange(len(gallery))], np.zeros((len(query), len(gallery)), bool))
     return Comparison(rows, _draws(gallery), (query.cameras == 3)[:, None] & (gallery.cameras == 2)[None])
 
 
-def within(layout: str, seen: ImageTable) -> Comparison:
-    """One modality against itself: other cameras; with one camera, the second half of each person's one walk.
+def within_modality(layout: str, seen: ImageTable) -> Comparison:
+    """Compare images of one modality with those of other cameras.
 
-    The latter is easy: moments before and after, in one place and one light.
+    In RegDB's layout, with one camera per modality, the first half of each person's walk is compared with the second
+    half. This is easy, because both halves share the place and the light.
     """
     if layout == "regdb":
         late = np.array([_place(seen, row) for row in range(len(seen))]) >= 0.5
@@ -127,7 +136,12 @@ def _draws(gallery: ImageTable) -> list[NDArray[np.int64]]:
 def mean_average_precision(
     distance: NDArray[np.float32], right: NDArray[np.bool_], excluded: NDArray[np.bool_]
 ) -> float:
-    """Mean over the queries that have a right answer; ``[Q, G]`` each."""
+    """Compute the mean average precision over queries with a right gallery image; all arguments are ``[Q, G]``.
+
+    >>> distance, right = np.array([[0.1, 0.2, 0.3]], np.float32), np.array([[True, False, True]])
+    >>> round(mean_average_precision(distance, right, excluded=np.array([[False, False, False]])), 4)
+    0.8333
+    """
     precisions = []
     for row, matches, gone in zip(distance, right, excluded, strict=True):
         kept = np.flatnonzero(~gone)
@@ -140,7 +154,7 @@ def mean_average_precision(
 def score(
     compared: Comparison, first: ImageTable, second: ImageTable, queries: Features | None, gallery: Features | None
 ) -> float:
-    """MAP in percent over all draws; random distances where there are no features."""
+    """Compute the mAP in percent over all draws; distances are random if features are None."""
     rng, found = numpy_generator(0, "chance"), []
     for rows in compared.galleries:
         right = first.identities[compared.query][:, None] == second.identities[rows][None]
@@ -154,15 +168,15 @@ def score(
 
 
 def measure(layout: str, dataset: Dataset, weights: Path | None) -> dict[str, tuple[float, float]]:
-    """MAP in percent across modalities and within the visible one, by matcher, on the first fold's test people."""
+    """Compute the mAP in percent across modalities and within the visible one, by matcher, on the first fold."""
     split = dataset.test(dataset.folds[0])
     visible, infrared = split.visible, split.infrared
     pixels = {t.modality: decoded(t, HEIGHT, WIDTH, Protocol.resize, dataset.fingerprint) for t in (visible, infrared)}
-    matchers: dict[str, Matcher | None] = {"chance": None, "mean colour": each(mean_colour)}
-    matchers |= {"grey bands": each(bands), "HOG": each(hog)}
+    matchers: dict[str, Matcher | None] = {"chance": None, "mean colour": per_image(mean_colour)}
+    matchers |= {"grey bands": per_image(bands), "HOG": per_image(hog)}
     if weights is not None:
-        matchers[weights.stem] = encoder_of(weights)
-    between, inside = across(layout, infrared, visible), within(layout, visible)
+        matchers[weights.stem] = encoder_matcher(weights)
+    between, inside = across_modalities(layout, infrared, visible), within_modality(layout, visible)
     scores = {}
     for name, matcher in matchers.items():
         seen = matcher(pixels["visible"], "visible") if matcher else None
@@ -175,11 +189,13 @@ def measure(layout: str, dataset: Dataset, weights: Path | None) -> dict[str, tu
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table."""
+    """Print the table of scores."""
     parser = argparse.ArgumentParser(prog="python -m analysis.training_free", description=__doc__)
     parser.add_argument("--layout", choices=("sysu", "regdb"), default="sysu")
-    parser.add_argument("--data", default="synthetic", help="as run.py takes it")
-    parser.add_argument("--weights", type=Path, default=shipped_weights("small", 16), help="of the small encoder")
+    parser.add_argument("--data", default="synthetic", help="data as for run.py")
+    parser.add_argument(
+        "--weights", type=Path, default=shipped_weights("small", 16), help="weights of the small encoder"
+    )
     options = parser.parse_args(arguments)
     dataset, sentence = open_dataset(options.layout, options.data, progress=print)
     scores = measure(options.layout, dataset, options.weights)

@@ -1,1 +1,1 @@
-"""Benchmarks of speed and memory, each beside a reference in one run."""
+"""Benchmarks of speed and memory, each compared with a reference in the same run."""

@@ -1,4 +1,4 @@
-"""What a device can do at best: large matrix products, and the encoder with nothing around it."""
+"""Upper bounds of a device's speed: large matrix products, and the encoder alone."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def matmul_tflops(device: torch.device, precision: torch.dtype | None) -> float:
-    """Best rate of square products in the precision of training, under torch's present settings."""
+    """Measure the best rate of square matrix products in TFLOP/s, with torch's current settings.
+
+    Args:
+        device: device to measure.
+        precision: type of the operands; None for float32.
+    """
     size = 8192 if device.type == "cuda" else 1024
     left = torch.randn(size, size, device=device, dtype=precision or torch.float32)
     return 2 * size**3 / min(_seconds(lambda: left @ left, device, 10)) / 1e12
 
 
 def pass_flops(config: EncoderConfig, height: int, width: int) -> tuple[float, float]:
-    """Floating-point operations for one image of a pass forward alone, and of one forward and backward."""
+    """Count the floating-point operations per image of a forward pass, and of a forward and backward pass."""
     encoder = build_encoder(replace(config, bn_groups=1), 0)
     images = torch.zeros(2, 3, height, width)
     with FlopCounterMode(display=False) as counted:
@@ -43,7 +48,17 @@ def encoder_seconds(
     device: torch.device,
     repeats: int = 5,
 ) -> float:
-    """Median seconds of one step's convolutions and batch norms, forward and backward: no data, loss, optimiser."""
+    """Measure the median seconds of the encoder in one step, forward and backward, without data, loss and optimiser.
+
+    Args:
+        config: encoder.
+        height: height of the images in pixels.
+        width: width of the images in pixels.
+        batch: number of visible and infrared images.
+        amp: key of ``PRECISION``.
+        device: device to measure.
+        repeats: number of measured steps.
+    """
     encoder: TwoStreamEncoder = build_encoder(config, 0).to(device).train()
     encoder.precision = PRECISION[amp]
     visible, infrared = (torch.randn(count, 3, height, width, device=device) for count in batch)
@@ -57,7 +72,7 @@ def encoder_seconds(
 
 
 def _seconds(call: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    """Seconds of each repeat, the first two left out: kernels are chosen then."""
+    """Measure the seconds of each repeat, after two warm-up calls in which kernels are selected."""
     taken = []
     for _ in range(repeats + 2):
         started = synchronized_time(device)

@@ -1,4 +1,4 @@
-"""Seconds and memory of labelling against the number of images."""
+"""Plot of the time and memory of labelling against the number of images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERIES: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
         {"color": PALETTE[2], "marker": "^", "linestyle": ":", "markerfacecolor": "white"},
     ),
 }
-"""Of each kind of row and path: its name and look."""
+"""Name and style of each series, by kind of row and implementation."""
 PANELS = {"wall": "seconds", "extra_mib": "extra memory, MiB"}
 
 

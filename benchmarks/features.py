@@ -1,4 +1,4 @@
-"""Synthetic features whose neighbourhoods are as mixed as those of people in front of cameras."""
+"""Synthetic features with mixed neighbourhoods, similar to those of people in several cameras."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from usvi_bench.core.seeding import numpy_generator
 
 LATENT = 48
+"""Dimension of the latent space."""
 IMAGES = 25
-"""Of each identity."""
+"""Number of images per identity."""
 CAMERAS = 4
 
 _CHUNK_ENTRIES = 1 << 23
@@ -19,7 +20,7 @@ _CHUNK_ENTRIES = 1 << 23
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """Features ``[N, D]`` of unit length and, of each row, who it shows ``[N]`` and which camera saw it ``[N]``."""
+    """People: features ``[N, D]`` of unit length, identities ``[N]`` and cameras ``[N]``."""
 
     features: NDArray[np.float32]
     identities: NDArray[np.int64]
@@ -27,17 +28,17 @@ class People:
 
 
 def people(size: int, dimension: int, noise: float = 0.9, offset: float = 0.4, seed: int = 0) -> People:
-    """Images of ``size / 25`` identities, as pooled features of a network are: not negative, of unit length.
+    """Draw features of ``size / 25`` identities that resemble pooled features of a network: non-negative, unit length.
 
-    An image is a latent point of 48 numbers: its identity's, a shift of its camera and noise of its own; a random
-    projection and ReLU make it a feature. Needs little more memory than its result.
+    The latent point of an image (48 dimensions) is the sum of a point of its identity, a shift of its camera and noise.
+    A random projection and ReLU make it a feature. Memory use is little more than that of the result.
 
     Args:
-        size: images; row ``i`` shows identity ``i % identities``.
-        dimension: length of a feature.
-        noise: standard deviation of an image's own part; that of identities is 1.
+        size: number of images; row ``i`` shows identity ``i % identities``.
+        dimension: number of features.
+        noise: standard deviation of the noise of an image; that of identities is 1.
         offset: standard deviation of the cameras' shifts.
-        seed: of a private generator.
+        seed: seed of a private generator.
     """
     generator = numpy_generator(seed, "people", size)
     count = max(2, size // IMAGES)
@@ -59,13 +60,13 @@ def people(size: int, dimension: int, noise: float = 0.9, offset: float = 0.4, s
 
 
 def purity(features: NDArray[np.float32], identities: NDArray[np.int64], sample: int = 500, k: int = 30) -> float:
-    """Share of the same identity among the ``k`` nearest images, the image itself included, on a sample of images.
+    """Estimate the share of the same identity among the ``k`` nearest images, the image itself included.
 
     Args:
-        features: ``[N, D]`` of unit length.
-        identities: ``[N]``.
-        sample: images asked for their neighbours.
-        k: neighbours of each.
+        features: ``[N, D]`` features of unit length.
+        identities: ``[N]`` identities.
+        sample: number of images over which the share is averaged.
+        k: number of neighbours of each image.
     """
     n = len(features)
     asked = numpy_generator(0, "purity").choice(n, min(sample, n), replace=False)

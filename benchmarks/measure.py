@@ -1,4 +1,4 @@
-"""Time and memory of one computation, taken in a child process so that two of them never blur each other's figures."""
+"""Time and memory of one computation, measured in a separate child process."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a computation cost.
+    """Measurement of a computation.
 
     Attributes:
-        wall: median seconds over the repeats.
-        cpu: median seconds of all threads together.
-        extra_mib: peak resident memory above what was resident before the first repeat: inputs do not count.
-        gpu_mib: the same of the GPU's allocator; 0 without a GPU.
-        best: least wall seconds of the repeats; on a busy machine nearer to the truth than the median.
+        wall: median wall-clock seconds over the repeats.
+        cpu: median CPU seconds of all threads together.
+        extra_mib: peak resident memory in MiB above that before the first repeat; inputs do not count.
+        gpu_mib: the same increase in the GPU's allocator; 0 without a GPU.
+        best: minimum wall-clock seconds over the repeats, more robust than the median on a busy machine.
     """
 
     wall: float
@@ -48,19 +48,19 @@ def measured(
     repeats: int = 1,
     threads: int | None = None,
 ) -> tuple[T, Measurement]:
-    """Run a computation in a forked child, which sees the caller's arrays without a copy.
+    """Run a computation in a forked child, which shares the caller's arrays without a copy.
 
-    Linux only. The calling process must not have computed with OpenMP threads before (torch with more than one
-    thread, faiss) nor touched CUDA: neither survives a fork. Make inputs with numpy.
+    Linux only. The calling process must not have used OpenMP threads (torch with more than one thread, faiss) or CUDA
+    before, because neither survives a fork. Make inputs with numpy.
 
     Args:
-        call: what is measured; its first result is sent back pickled.
-        prepare: run in the child before measuring starts: compile kernels on a small input, move inputs to the GPU.
-        repeats: how often ``call`` runs; memory is the peak over all of them.
-        threads: what torch and our own kernels use in the child; default: one a core this process may use.
+        call: computation to measure; its first result is sent back pickled.
+        prepare: runs in the child before the measurement, to compile kernels or move inputs to the GPU.
+        repeats: number of calls; memory is the peak over all of them.
+        threads: number of threads of torch and of our kernels in the child; default: the cores this process may use.
 
     Raises:
-        RuntimeError: the computation failed; holds the child's traceback.
+        RuntimeError: the computation failed; the message holds the child's traceback.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -82,9 +82,9 @@ def measured(
 
 
 def machine(device: torch.device | None = None) -> dict[str, Any]:
-    """Processor, cores, memory, versions and commit, to stand beside figures; never a host's name."""
+    """Describe processor, cores, memory, versions and commit, without the host name."""
     described = environment.environment_info(device or torch.device("cpu"))
-    described.pop("threads")  # the parent's own; a measurement says what its child used
+    described.pop("threads")  # threads of the parent; the child may use others
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     revision, dirty = environment.commit()
     cores = len(os.sched_getaffinity(0))

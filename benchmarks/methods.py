@@ -1,9 +1,9 @@
-"""What a step of each method costs, beside dual cluster contrast, which they all build on.
+"""Cost of a step of each method, compared with dual cluster contrast, on which all methods are based.
 
 ``python -m benchmarks.methods [--methods pgm hil] [--json FILE] [--write]`` trains every method for a few steps on the
-small synthetic people, each in a process of its own, and reads the journal: step time and clustering time of the last
-epoch, peak memory of the process. A method's first stage is trained before it is measured. ``--write`` puts the table
-into ``docs/methods.md``.
+small synthetic people, each in a separate process, and reads the journal: step time and clustering time of the last
+epoch, peak memory of the process. Only the last stage is measured. ``--write`` writes the table into
+``docs/methods.md``.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ HEADER = ["method", "ms a step", "ratio", "clustering, s an epoch", "peak memory
 
 
 def trained_methods() -> list[str]:
-    """Methods with a stage to measure, the parent first."""
+    """List the methods that are trained, the parent first."""
     names = [name for name in METHODS.names() if METHODS.get(name).stages(METHODS.get(name).Config())]
     return sorted(names, key=lambda name: (name != PARENT, name))
 
 
 def measure(name: str, output: Path, steps: int) -> dict[str, float]:
-    """Step milliseconds, clustering seconds and peak MiB of a method's last stage, from its journal."""
+    """Measure a method's last stage: milliseconds per step, seconds of clustering, peak memory in MiB."""
     command = [sys.executable, str(ROOT / "run.py"), "--method", name, "--protocol", "sysu_all", "--data", "synthetic"]
     settings = ["--set", f"train.epochs={EPOCHS}", f"train.iterations={steps}", "--output", str(output)]
     done = subprocess.run([*command, *settings, "--overwrite", "--no-report"], cwd=ROOT, capture_output=True, text=True)
@@ -55,7 +55,7 @@ def measure(name: str, output: Path, steps: int) -> dict[str, float]:
 
 
 def cost_cells(figures: dict[str, dict[str, float]]) -> list[list[str]]:
-    """Cells of the table, a row a method."""
+    """Return the cells of the table, a row per method."""
     parent = figures[PARENT]
     return [
         [
@@ -71,12 +71,14 @@ def cost_cells(figures: dict[str, dict[str, float]]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and keep."""
+    """Measure the methods, print and store the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
-    parser.add_argument("--methods", nargs="+", choices=trained_methods(), help="beside the parent; default: all")
-    parser.add_argument("--steps", type=int, default=40, help="steps an epoch")
-    parser.add_argument("--json", type=Path, help="keep the figures")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/methods.md")
+    parser.add_argument(
+        "--methods", nargs="+", choices=trained_methods(), help="methods besides the parent; default: all"
+    )
+    parser.add_argument("--steps", type=int, default=40, help="steps per epoch")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/methods.md")
     options = parser.parse_args(arguments)
     names = dict.fromkeys([PARENT, *(options.methods or trained_methods())])
     with tempfile.TemporaryDirectory() as folder:

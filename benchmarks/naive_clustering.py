@@ -1,8 +1,9 @@
-"""The k-reciprocal Jaccard distance and its clusters written from the definition: dense, one image at a time.
+"""Dense reference implementation of the k-reciprocal Jaccard distance and its clusters, one image at a time.
 
-What the public codes do (alibaba/cluster-contrast-reid @57b62e9, ``utils/faiss_rerank.py``; balanced expansion of
-shijiangming1/MMM @7e57d50), at about their speed and in their memory, two float32 matrices of N x N. Tests hold ours to
-it, benchmarks measure ours beside it. Steps report their seconds to :func:`usvi_bench.core.measuring.collect_metrics`.
+It does the same as the public codes (alibaba/cluster-contrast-reid @57b62e9, ``utils/faiss_rerank.py``; balanced
+expansion of shijiangming1/MMM @7e57d50), at about their speed, and with their memory of two float32 matrices of N x N.
+Tests and benchmarks compare the project's implementation with it. Steps report their seconds to
+:func:`usvi_bench.core.measuring.collect_metrics`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Integers = NDArray[np.int64]
 
 
 def naive_lists(features: Floats, k: int) -> Integers:
-    """The ``k`` nearest images of every image ``[N, k]``, nearest first, found by faiss' exhaustive search."""
-    import faiss  # an extra of the installation; whoever brings lists of their own does without
+    """Find the ``k`` nearest images of every image with faiss' exhaustive search, ``[N, k]``, nearest first."""
+    import faiss  # optional dependency; callers with their own lists do not need it
 
     with timed("search"):
         faiss.omp_set_num_threads(torch.get_num_threads())
@@ -35,14 +36,14 @@ def naive_lists(features: Floats, k: int) -> Integers:
 def naive_jaccard(
     features: Floats, k1: int, k2: int, groups: ArrayLike | None = None, lists: NDArray[np.integer[Any]] | None = None
 ) -> Floats:
-    """k-reciprocal Jaccard distance ``[N, N]``.
+    """Compute the k-reciprocal Jaccard distance ``[N, N]``.
 
     Args:
-        features: ``[N, D]``.
+        features: ``[N, D]`` features.
         k1: length of the neighbour lists, at most ``N``.
-        k2: neighbours whose codes are averaged; 1 for none.
-        groups: modality ``[N]``, or modality and camera ``[N, 2]``, to balance the expansion over.
-        lists: neighbour lists ``[N, k1]`` to use; default: :func:`naive_lists`.
+        k2: number of neighbours whose codes are averaged; 1 for no averaging.
+        groups: modality ``[N]``, or modality and camera ``[N, 2]``, over which the average is balanced.
+        lists: neighbour lists ``[N, k1]``; default: :func:`naive_lists`.
     """
     lists = naive_lists(features, k1) if lists is None else lists
     with timed("distance"):
@@ -54,7 +55,7 @@ def naive_jaccard(
 
 
 def naive_labels(distance: Floats, eps: float, min_samples: int = 4) -> Integers:
-    """Cluster of every image by scikit-learn's DBSCAN on the full matrix ``[N, N]``; -1 marks an outlier."""
+    """Cluster the images with scikit-learn's DBSCAN on the full matrix ``[N, N]``; -1 marks an outlier."""
     with timed("dbscan"):
         estimator = DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed", n_jobs=-1)
         labels: Integers = estimator.fit_predict(distance)
@@ -62,13 +63,13 @@ def naive_labels(distance: Floats, eps: float, min_samples: int = 4) -> Integers
 
 
 def _mutual(lists: NDArray[np.integer[Any]], k: int) -> list[set[int]]:
-    """``{j in R_i[:k+1] : i in R_j[:k+1]}`` for every i; no list is longer than ``k1``."""
+    """Compute ``{j in R_i[:k+1] : i in R_j[:k+1]}`` for every i; lists have at most ``k1`` entries."""
     near = [set(row) for row in lists[:, : k + 1].tolist()]
     return [{j for j in row if i in near[j]} for i, row in enumerate(near)]
 
 
 def _encoded(features: Floats, lists: NDArray[np.integer[Any]], k1: int) -> Floats:
-    """Softmax similarity of each image to its expanded set of mutual neighbours, zero elsewhere."""
+    """Compute the softmax similarity of each image to its expanded set of mutual neighbours, zero elsewhere."""
     mutual, half = _mutual(lists, k1), _mutual(lists, round(k1 / 2))
     codes = np.zeros((len(features), len(features)), np.float32)
     for i, own in enumerate(mutual):
@@ -80,7 +81,7 @@ def _encoded(features: Floats, lists: NDArray[np.integer[Any]], k1: int) -> Floa
 
 
 def _expanded(codes: Floats, lists: NDArray[np.integer[Any]], groups: NDArray[Any]) -> Floats:
-    """Each code becomes the mean code of the image's neighbours."""
+    """Replace each code by the mean code of the image's neighbours."""
     result = np.empty_like(codes)
     for i, neighbours in enumerate(lists):
         result[i] = _balanced_mean(codes[neighbours], groups[neighbours])
@@ -88,7 +89,7 @@ def _expanded(codes: Floats, lists: NDArray[np.integer[Any]], groups: NDArray[An
 
 
 def _balanced_mean(codes: Floats, groups: NDArray[Any]) -> Floats:
-    """The mean over modalities of the mean over their cameras of the mean of what such a camera saw."""
+    """Average codes within each camera, then over the cameras of a modality, then over modalities."""
     if not groups.shape[1]:
         return np.asarray(codes.mean(axis=0))
     inside = [groups[:, 0] == group for group in np.unique(groups[:, 0])]
@@ -96,7 +97,7 @@ def _balanced_mean(codes: Floats, groups: NDArray[Any]) -> Floats:
 
 
 def _distances(codes: Floats) -> Floats:
-    """``1 - m / (2 - m)`` with ``m`` the sum of the smaller entries of two codes, in ascending column."""
+    """Compute ``1 - m / (2 - m)``, where ``m`` sums the smaller entries of two codes in ascending column."""
     holders = [np.flatnonzero(column) for column in codes.T]
     distance = np.empty_like(codes)
     for i, code in enumerate(codes):

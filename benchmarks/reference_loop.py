@@ -1,10 +1,9 @@
-"""An epoch of dual cluster contrast as the field's released code goes about it, to measure ours beside.
+"""Reference loop: an epoch of dual cluster contrast in the style of released code, as a baseline for speed.
 
-Our own expression of what that code does (Cluster-Contrast, alibaba/cluster-contrast-reid @57b62e9; ADCA,
-yangbincv/ADCA @8d0a8cb): images are opened, resized and augmented one by one by Pillow in worker processes; the
-training set is embedded twice, for image and mirror; distances are dense; memories move sample by sample; everything is
-float32.
-The network, the losses and the optimiser are the suite's own, so that what differs is how the work is done.
+It reimplements how that code works (Cluster-Contrast, alibaba/cluster-contrast-reid @57b62e9; ADCA, yangbincv/ADCA
+@8d0a8cb): Pillow opens, resizes and augments images one by one in worker processes; the training set is embedded twice,
+for image and mirror image; distances are dense; memories are updated sample by sample; everything is float32. Network,
+losses and optimiser are those of this project, so only the organisation of the work differs.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ View = Callable[[Image.Image, np.random.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Size:
-    """What an image is resized to, and the border that a crop may take from."""
+    """Size of the images, and width of the border that random crops use."""
 
     height: int
     width: int
     pad: int
 
     def plain(self, image: Image.Image, _: np.random.Generator | None = None) -> Tensor:
-        """An image as it is embedded."""
+        """Resize and normalise an image without augmentation."""
         pixels = np.asarray(image.convert("RGB").resize((self.width, self.height), Image.Resampling.BICUBIC))
         planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
         return (planes - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
     def varied(self, image: Image.Image, draws: np.random.Generator) -> Tensor:
-        """Border, crop, mirror, erased box."""
+        """Augment an image: border, random crop, mirror, erased box."""
         image = image.convert("RGB").resize((self.width, self.height), Image.Resampling.BICUBIC)
         image = ImageOps.expand(image, self.pad)
         left, top = draws.integers(0, 2 * self.pad + 1, 2)
@@ -64,13 +63,13 @@ class Size:
         return planes
 
     def colourless(self, image: Image.Image, draws: np.random.Generator) -> Tensor:
-        """A varied image of which one channel is left."""
+        """Augment an image and keep one channel."""
         planes = self.varied(image, draws)
         return planes[draws.integers(3)].expand(3, -1, -1)
 
 
 class Pictures(Dataset[tuple[Tensor, ...]]):
-    """Images of a table, opened when they are asked for."""
+    """Pictures of a table, opened on access."""
 
     def __init__(self, table: ImageTable, views: tuple[View, ...], rows: Tensor) -> None:
         self.table, self.views, self.rows = table, views, rows
@@ -86,18 +85,18 @@ class Pictures(Dataset[tuple[Tensor, ...]]):
 
 
 class SampleMemory:
-    """Rows that move sample by sample."""
+    """Sample memory, whose rows are updated sample by sample."""
 
     def __init__(self, rows: Tensor, config: ClusterContrastConfig) -> None:
         self.rows, self.config = normalize(rows), config
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy against all rows."""
+        """Compute the cross-entropy against all rows."""
         return cross_entropy(normalize(features) @ self.rows.T / self.config.temperature, labels)
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
-        """One sample after the other."""
+        """Update the rows with one sample after the other."""
         self.rows, momentum = self.rows.clone(), self.config.momentum
         for feature, label in zip(normalize(features), labels, strict=True):
             self.rows[label] = momentum * self.rows[label] + (1 - momentum) * feature
@@ -111,7 +110,7 @@ def epoch(
     workers: int,
     device: torch.device,
 ) -> dict[str, float]:
-    """Seconds of each part of one epoch: embed, cluster, step (all steps)."""
+    """Run one epoch and return the seconds of each part: embed, cluster, step (all steps)."""
     hyper = config.method_config
     assert isinstance(hyper, ClusterContrastConfig)
     size = Size(config.data.height, config.data.width, config.augment.pad)
@@ -182,4 +181,4 @@ def _steps(
         adam.step()
         for memory, rows, mark in zip(memories, features, marks, strict=True):
             memory.update(rows.detach(), mark)
-        loss.item()  # printed every step in that code
+        loss.item()  # released code prints the loss in every step

@@ -1,10 +1,10 @@
-"""How fast and in how much memory retrieval is scored, beside a loop over queries written from the definition.
+"""Time and memory of scoring, compared with a loop over queries written from the definition.
 
 ``python -m benchmarks.scoring [--device cuda] [--sizes 10000 100000 1000000] [--json FILE]`` scores random features of
 people in the shape of the published test sets (SYSU-MM01 all-search with its ten galleries, RegDB in one direction) and
-in galleries of growing size. Products are included on both sides; the loop multiplies in double precision, as the
-public evaluation codes do. ``float64`` is what the protocols use. Differences are the largest of any metric: of a row
-from the loop's figures, and, under ``same matrix``, where both score one and the same similarity matrix.
+in galleries of growing size. Times include the matrix products; the loop multiplies in double precision, as the public
+evaluation codes do. Protocols use ``float64``. A difference is the largest absolute difference of any metric from the
+loop; for ``same matrix``, both score the same similarity matrix.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from usvi_bench.protocols.metrics import RankMetrics, Rule, rank_metrics, score_
 Integers = NDArray[np.int64]
 SIZES = (10_000, 100_000)
 LOOP_PAIRS = 10_000_000
-"""Pairs of the growth table that the loop scores: of a long gallery it gets fewer queries."""
+"""Maximum number of query-gallery pairs that the loop scores; it gets fewer queries for larger galleries."""
 AGREEMENT = 1e-9
 COLUMNS = {
     "case": ("case", "15"),
@@ -49,7 +49,7 @@ COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A scoring task: features and people of both sides, and rows of the candidates for each gallery."""
+    """Case of the benchmark: features, identities and cameras of both sides, and candidate rows of each gallery."""
 
     name: str
     rule: Rule
@@ -62,14 +62,14 @@ class Case:
     candidate_cams: Integers
 
     def first(self, count: int) -> Case:
-        """The same with fewer queries."""
+        """Return the case with the first ``count`` queries."""
         return replace(
             self, queries=self.queries[:count], query_ids=self.query_ids[:count], query_cams=self.query_cams[:count]
         )
 
 
 def sysu(width: int = 2048, people: int | None = None) -> Case:
-    """All-search of SYSU-MM01: its test people and cameras, its ten seeded galleries."""
+    """Make a case like SYSU-MM01 all-search: its test people, cameras and ten seeded galleries."""
     with (ROOT / "protocols" / "data" / "sysu_test_counts.csv").open() as file:
         counts = [{key: int(value) for key, value in row.items()} for row in csv.DictReader(file)][:people]
     sides = []
@@ -84,14 +84,14 @@ def sysu(width: int = 2048, people: int | None = None) -> Case:
 
 
 def regdb(width: int = 2048, people: int | None = None) -> Case:
-    """One direction of RegDB: ten images of each of 206 people on either side."""
+    """Make a case like one direction of RegDB: ten images of each of 206 people on either side."""
     ids = np.repeat(np.arange(people or 206), 10)
     cams = np.zeros_like(ids)
     return Case("regdb", "regdb", *_features(width, ids, ids), (np.arange(len(ids)),), ids, ids, cams, cams)
 
 
 def growth(size: int, queries: int = 1000, width: int = 64) -> Case:
-    """A gallery of the given size: fifty images of each person before eight cameras."""
+    """Make a case with a gallery of the given size: fifty images of each person from eight cameras."""
     generator = numpy_generator(0, "growth", size)
     ids, cams = np.arange(size) // 50, generator.integers(1, 9, size)
     query_ids, query_cams = generator.choice(ids, queries), generator.integers(1, 9, queries)
@@ -100,13 +100,13 @@ def growth(size: int, queries: int = 1000, width: int = 64) -> Case:
 
 
 def _features(width: int, query_ids: Integers, ids: Integers) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Unit vectors around one centre a person."""
+    """Draw unit vectors around one centre per person."""
     generator = numpy_generator(0, "features", width)
     centres = generator.standard_normal((ids.max() + 1, width), dtype=np.float32)
 
     def side(ids: Integers) -> NDArray[np.float32]:
         features = generator.standard_normal((len(ids), width), dtype=np.float32)
-        features *= 0.6 * width**0.25  # overlapping people, in any width
+        features *= 0.6 * width**0.25  # people overlap for any width
         for start in range(0, len(ids), 4096):
             features[start : start + 4096] += centres[ids[start : start + 4096]]
         features /= np.sqrt(np.einsum("nd,nd->n", features, features))[:, None]
@@ -116,16 +116,16 @@ def _features(width: int, query_ids: Integers, ids: Integers) -> tuple[NDArray[n
 
 
 Scores = list[dict[str, Any]]
-"""One entry a gallery."""
+"""Metrics of each gallery."""
 
 
 def summary(metrics: RankMetrics) -> dict[str, Any]:
-    """What is compared."""
+    """Return the metrics to compare."""
     return {"cmc": metrics.cmc[:20], "mAP": metrics.mAP, "mINP": metrics.mINP, "AP": metrics.average_precision}
 
 
 def ours(case: Case, device: str, kind: torch.dtype) -> Scores:
-    """Our path, from features in the memory of the host on."""
+    """Score a case with this project's implementation, from features in host memory."""
     queries, candidates = (torch.from_numpy(side).to(device, kind) for side in (case.queries, case.candidates))
     people = (case.query_ids, case.candidate_ids, case.query_cams, case.candidate_cams)
     scored = score_galleries(queries, candidates, case.galleries, *people, case.rule)
@@ -133,7 +133,7 @@ def ours(case: Case, device: str, kind: torch.dtype) -> Scores:
 
 
 def loop(case: Case) -> Scores:
-    """The definition, a query at a time, as the public evaluation codes are built."""
+    """Score a case query by query, as the public evaluation codes do."""
     queries, candidates = case.queries.astype(np.float64), case.candidates.astype(np.float64)
     return [_loop(case, rows, queries @ candidates[rows].T) for rows in case.galleries]
 
@@ -160,7 +160,7 @@ def _loop(case: Case, rows: Integers, similarity: NDArray[np.float64]) -> dict[s
 
 
 def same_matrix(case: Case) -> float:
-    """Largest difference of any metric where the loop and we score one similarity matrix."""
+    """Return the largest difference of any metric between both implementations on the same similarity matrix."""
     queries, candidates = case.queries.astype(np.float64), case.candidates.astype(np.float64)
     worst = 0.0
     for rows in case.galleries:
@@ -172,7 +172,7 @@ def same_matrix(case: Case) -> float:
 
 
 def difference(found: Scores, expected: Scores) -> float:
-    """Largest absolute difference of any metric of any gallery; a curve shorter than 20 keeps its last value."""
+    """Return the largest absolute difference of any metric; curves shorter than 20 are padded with their last value."""
     worst = 0.0
     for one, other in zip(found, expected, strict=True):
         for key, value in one.items():
@@ -183,7 +183,7 @@ def difference(found: Scores, expected: Scores) -> float:
 
 
 def compare(case: Case, device: str, repeats: int) -> list[dict[str, Any]]:
-    """Measure both sides of one case; prints as it goes."""
+    """Measure and print all implementations on one case."""
     tiny = regdb(width=8, people=2)
     rows, results = [], {}
     short = case.first(max(1, min(len(case.queries), LOOP_PAIRS // max(map(len, case.galleries)))))
@@ -204,8 +204,8 @@ def compare(case: Case, device: str, repeats: int) -> list[dict[str, Any]]:
         row["ratio"] = loop_wall / row["wall"]
         if len(short.queries) == len(case.queries):
             row["difference"] = difference(results[row["path"]], results["loop"])
-    told = ", ".join(f"{row['path']} {row['ratio']:.0f} times faster" for row in rows[:-1])
-    print(f"{case.name:>14} {told}; largest difference on the same matrix {agreement:.1e}", flush=True)
+    ratios = ", ".join(f"{row['path']} {row['ratio']:.0f} times faster" for row in rows[:-1])
+    print(f"{case.name:>14} {ratios}; largest difference on the same matrix {agreement:.1e}", flush=True)
     if agreement > AGREEMENT:
         raise SystemExit(f"{case.name}: metrics differ by {agreement:.1e} from the loop, more than {AGREEMENT}")
     rows[-1]["same_matrix_difference"] = agreement
@@ -213,12 +213,12 @@ def compare(case: Case, device: str, repeats: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run all cases."""
-    parser = argparse.ArgumentParser(description="Scoring against a loop written from the definition.")
+    """Measure all cases."""
+    parser = argparse.ArgumentParser(description="Scoring compared with a loop over queries.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="galleries of the growth table")
-    parser.add_argument("--repeats", type=int, default=7, help="runs of our paths; the median is told")
-    parser.add_argument("--people", type=int, help="fewer people in the published shapes, for a quick look")
+    parser.add_argument("--repeats", type=int, default=7, help="runs of our implementation; the median is reported")
+    parser.add_argument("--people", type=int, help="number of people in the published shapes, for a quick test")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
     print("".join(f"{heading:>{form.partition('.')[0]}}" for heading, form in COLUMNS.values()))

@@ -1,10 +1,10 @@
 #!/bin/bash
-# A Slurm of one node from Debian's packages, and a grid of two rows run through it: on demand, as root, not in CI.
+# Start a single-node Slurm from Debian's packages and run a grid of two rows on it. Run it by hand as root; CI does not.
 #
 #   sudo PYTHON=.venv/bin/python benchmarks/slurm_single_node.sh
 #
-# Installs munge and slurm-wlm where they are missing. Configuration, state and logs are kept in a folder of its own,
-# named at the end; the daemons are stopped when the script ends.
+# Installs munge and slurm-wlm if they are missing. Configuration, state and logs are in a new folder, which is printed at
+# the end. The daemons are stopped when the script ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
@@ -21,7 +21,7 @@ trap stop EXIT
 command -v slurmctld munged >/dev/null ||
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends munge slurm-wlm
 
-# the daemons authenticate by munge, whose key the package makes
+# the daemons authenticate with munge; its package creates the key
 if ! munge -n >/dev/null 2>&1; then
     install -d -o munge -g munge /run/munge /var/lib/munge /var/log/munge
     runuser -u munge -- munged --foreground >"$folder/munged.log" 2>&1 &
@@ -79,7 +79,7 @@ while kill -0 "$command_pid" 2>/dev/null; do squeue -h -o "squeue: %i %j %T %P %
 wait "$command_pid"
 cat "$folder"/runs/ablations/*/table.md
 test "$(find "$folder/runs/ablations" -name record.json | wc -l)" -eq 2
-test "$(find "$folder/runs/stages" -name finished.json | wc -l)" -eq 3 # the first stage once, for both rows
+test "$(find "$folder/runs/stages" -name finished.json | wc -l)" -eq 3 # both rows share the first stage
 
 submitted=$(cat "$folder"/runs/ablations/*/jobs/*/submitted.json)
 grid

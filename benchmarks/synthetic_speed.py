@@ -1,8 +1,8 @@
-"""How fast synthetic people are made, and how long each size takes at that rate.
+"""Speed of the generator of synthetic people, and projected time for each size.
 
 ``python -m benchmarks.synthetic_speed [--images 384] [--workers N] [--device cpu] [--json FILE]`` writes a sample of
-each layout and height to a temporary folder, as a data set is written: rendered, compressed, with ground truth. The
-start of the processes is timed apart from the rate.
+each layout and height to a temporary folder, in the same way as a data set: rendered, compressed, with ground truth.
+The start of the processes is timed separately from the rate.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ HEADER = ["layout", "height", "images a second", "start, s", *(f"{size}, s" for 
 
 @dataclass(frozen=True)
 class Speed:
-    """What writing a sample took.
+    """Speed of writing a sample.
 
     Attributes:
-        images: how many images the rate was taken over.
-        rate: images a second, all workers together, once they are running.
+        layout: layout of the sample.
+        height: height of the images in pixels.
+        images: number of images over which the rate was measured.
+        rate: images per second of all running workers together.
         start: seconds until the first batch was done.
     """
 
@@ -50,29 +52,33 @@ class Speed:
     start: float
 
     def seconds(self, size: str) -> float:
-        """Time for a whole tree of that size at this layout and height."""
+        """Project the seconds for a whole tree of a size."""
         return self.start + len(plan(self.layout, SyntheticSpec(size=size)).shots) / self.rate
 
 
 def measure(layout: Layout, spec: SyntheticSpec, images: int, workers: int) -> Speed:
-    """Write about so many images, spread over all cameras of the tree."""
+    """Measure the writing of about ``images`` images, spread over all cameras of the tree.
+
+    Raises:
+        UsageError: all images fit into one batch.
+    """
     batches = batches_of(plan(layout, spec).shots, spec)
-    apart = max(1, sum(map(len, batches)) // images)
+    stride = max(1, sum(map(len, batches)) // images)
     with tempfile.TemporaryDirectory() as folder:
         begin, first = time.perf_counter(), 0.0
         done = skipped = 0
-        for batch in write_images(Path(folder), layout, spec, batches[::apart], workers):
+        for batch in write_images(Path(folder), layout, spec, batches[::stride], workers):
             done += len(batch)
             if not first:
                 first, skipped = time.perf_counter(), done
         end = time.perf_counter()
     if done == skipped:
-        raise UsageError(f"--images {images} makes a single batch: give more, to tell the rate from the start")
+        raise UsageError(f"--images {images} makes a single batch; give more to separate the rate from the start")
     return Speed(layout, spec.height, done - skipped, (done - skipped) / (end - first), first - begin)
 
 
 def rate_cells(speeds: Sequence[Speed]) -> list[list[str]]:
-    """Cells of the table."""
+    """Return the cells of the table."""
     return [
         [s.layout, str(s.height), f"{s.rate:.1f}", f"{s.start:.1f}", *(f"{s.seconds(size):.0f}" for size in SIZES)]
         for s in speeds
@@ -80,13 +86,13 @@ def rate_cells(speeds: Sequence[Speed]) -> list[list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, keep."""
+    """Measure the speeds, print and store the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_speed", description=__doc__)
-    parser.add_argument("--images", type=int, default=384, help="in each sample")
+    parser.add_argument("--images", type=int, default=384, help="number of images in each sample")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--device", choices=DEVICES, default="cpu")
-    parser.add_argument("--size", choices=SIZES, default="small", help="the tree that samples are taken from")
-    parser.add_argument("--json", type=Path, help="keep the figures")
+    parser.add_argument("--size", choices=SIZES, default="small", help="size of the tree that is sampled")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args(arguments)
     speeds = []
     for layout in LAYOUTS:

@@ -1,10 +1,10 @@
-"""The training path of each method, beside the device's ceilings and beside a loop in the manner of the released code.
+"""Speed of training, compared with upper bounds of the device and with a loop in the style of released code.
 
-``python -m benchmarks.training [--schedule full_short] [--methods pgm sclhm] [--json FILE]`` trains, reads the
-journal and prints, for the last stage of each method without its first epoch: steps and images a second, the share of
-time in each part, peak memory, and the rate of floating-point operations. The reference-style loop runs two epochs, of
-which the second counts, so that ratios compare warm epochs on both sides. ``--profile FILE`` writes a trace of a few
-steps instead, for https://ui.perfetto.dev.
+``python -m benchmarks.training [--schedule full_short] [--methods pgm sclhm] [--json FILE]`` trains, reads the journal
+and prints, for the last stage of each method without its first epoch: steps and images per second, the share of time in
+each part, peak memory, and the rate of floating-point operations. The reference loop runs two epochs, of which the
+second counts, so ratios compare warm epochs. ``--profile FILE`` instead writes a trace of a few steps for
+https://ui.perfetto.dev.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 
 FULL = {"epochs": 100, "steps": 20_000}
-"""A published training: two stages of 50 epochs of 200 steps."""
+"""Size of a published training: two stages of 50 epochs of 200 steps."""
 PARTS = ("embed", "cluster", "train")
-"""Of an epoch."""
+"""Timed parts of an epoch."""
 HEADER = ["method", "ms a step", "steps/s", "images/s", "embed", "cluster", "step", "evaluate", "peak MiB", "TFLOP/s"]
 
 
 class Watch(Display):
-    """A silent display that counts the images that each stage puts through a network, by kind of pass."""
+    """Watch: a silent display that counts the images that pass a network in each stage, by kind of pass."""
 
     def __init__(self) -> None:
         super().__init__(quiet=True)
@@ -57,7 +57,7 @@ class Watch(Display):
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count within the block."""
+        """Count the passes within the block."""
         forward = TwoStreamEncoder.forward
 
         def counted(encoder: TwoStreamEncoder, visible: Any, infrared: Any) -> Any:
@@ -73,7 +73,7 @@ class Watch(Display):
 
 
 def prepared(method: str, options: argparse.Namespace, output: str, watch: Watch, settings: Sequence[str] = ()) -> Run:
-    """Prepare a run of a method as ``run.py`` would."""
+    """Prepare a run of a method as ``run.py`` does."""
     experiment = Experiment(
         method,
         "sysu_all",
@@ -88,11 +88,15 @@ def prepared(method: str, options: argparse.Namespace, output: str, watch: Watch
 
 
 def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
-    """Figures of a method's last stage."""
+    """Measure a method's last stage.
+
+    Raises:
+        UsageError: a stage has a single epoch.
+    """
     with tempfile.TemporaryDirectory() as folder:
         run = prepared(method, options, folder, watch)
         if any(plan.epochs < 2 for plan in run.every_plan):
-            raise UsageError("the first epoch is not measured: give train.epochs=2 or more")
+            raise UsageError("the first epoch is not measured: set train.epochs=2 or more")
         with watch.counting():
             passed, evaluate = _trained(run, watch)
         lines = Journal(run.every_plan[-1].folder / "journal.jsonl").read()
@@ -116,12 +120,12 @@ def measure(method: str, options: argparse.Namespace, watch: Watch) -> dict[str,
 
 
 def warm_seconds(epochs: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean seconds of each part of an epoch but the first, in which caches fill and kernels are chosen."""
+    """Average the seconds of each part over all epochs but the first, in which caches fill and kernels are selected."""
     return {part: statistics.mean(line["seconds"][part] for line in epochs[1:]) for part in PARTS}
 
 
 def _trained(run: Run, watch: Watch) -> tuple[Counter[str], float]:
-    """Train; return the images of the last stage by kind of pass, and the seconds of the evaluation."""
+    """Train a run; return the images of the last stage by kind of pass, and the seconds of the evaluation."""
     passed: Counter[str] = Counter()
     end = watch.end_stage
 
@@ -137,8 +141,8 @@ def _trained(run: Run, watch: Watch) -> tuple[Counter[str], float]:
     return passed, record.provenance["seconds"]["evaluate"]
 
 
-def beside(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
-    """Ceilings of the device, and the reference-style loop beside the parent method."""
+def compare(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -> dict[str, Any]:
+    """Measure upper bounds of the device, and compare the parent method with the reference loop."""
     with tempfile.TemporaryDirectory() as folder:
         run = prepared(PARENT, options, folder, watch)
         config, device, split = run.config, run.device, run.dataset.train(1)
@@ -156,7 +160,7 @@ def beside(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -
             return {"ceilings": ceilings}
         encoder = run.start.encoder(config).to(device)
         tables = (split.visible, split.infrared)
-        for _ in range(2):  # the first warms up, as that of ours does
+        for _ in range(2):  # the first epoch is the warm-up, as in our measurement
             loop: dict[str, Any] = reference_loop.epoch(config, encoder, tables, options.workers, device)
     steps, ours = train.iterations, figures[PARENT]
     loop["step_s"] = loop["step"] / steps
@@ -174,7 +178,7 @@ def beside(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) -
 
 
 def speed_cells(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """Cells of the table, a row a method; shares are of an epoch and, for scoring, of the run's seconds beside one."""
+    """Return the cells of the table, a row per method; shares are those of an epoch, evaluation is in seconds."""
     cells = []
     for name, f in figures.items():
         parts = [f["epoch_s"][part] for part in PARTS]
@@ -186,7 +190,7 @@ def speed_cells(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 
 def profile(method: str, options: argparse.Namespace, path: Path) -> None:
-    """Trace of one short epoch: embedding, clustering, four steps."""
+    """Write a trace of one short epoch: embedding, clustering, four steps."""
     kinds = [torch.profiler.ProfilerActivity.CPU]
     kinds += [torch.profiler.ProfilerActivity.CUDA] if torch.cuda.is_available() else []
     with tempfile.TemporaryDirectory() as folder:
@@ -199,17 +203,17 @@ def profile(method: str, options: argparse.Namespace, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and keep."""
+    """Measure the methods, print and store the table."""
     words = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    words.add_argument("--methods", nargs="+", choices=trained_methods(), default=[], help="beside the parent")
+    words.add_argument("--methods", nargs="+", choices=trained_methods(), default=[], help="methods besides the parent")
     words.add_argument("--data", default="synthetic", metavar="SPEC", help="as for run.py")
     words.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    words.add_argument("--schedule", metavar="NAME", help="as for run.py; full_short for a large GPU")
+    words.add_argument("--schedule", metavar="NAME", help="as for run.py; full_short suits a large GPU")
     words.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as for run.py")
-    words.add_argument("--workers", type=int, default=8, help="processes that load images in the reference-style loop")
-    words.add_argument("--no-reference", dest="reference", action="store_false", help="leave that loop out")
+    words.add_argument("--workers", type=int, default=8, help="processes that load images in the reference loop")
+    words.add_argument("--no-reference", dest="reference", action="store_false", help="skip the reference loop")
     words.add_argument("--profile", type=Path, metavar="FILE", help="write a trace of a short epoch, measure nothing")
-    words.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
+    words.add_argument("--json", type=Path, metavar="FILE", help="file to write the figures to")
     options = words.parse_args(arguments)
     keep_freed_memory()
     try:
@@ -226,7 +230,7 @@ def _run(options: argparse.Namespace) -> None:
         return
     watch = Watch()
     figures = {name: measure(name, options, watch) for name in dict.fromkeys([PARENT, *options.methods])}
-    compared = beside(figures, options, watch)
+    compared = compare(figures, options, watch)
     print(markdown_table(HEADER, speed_cells(figures)))
     for part, values in compared.items():
         print(

@@ -1,1 +1,1 @@
-"""Readers of the published layouts, one file a data set; image cache and fingerprints."""
+"""Readers of the published data sets (one file each), image cache and fingerprints."""

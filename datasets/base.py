@@ -1,4 +1,4 @@
-"""What a reader hands out: tables of images, split into training and test, visible and infrared."""
+"""Interface of data sets: tables of images by split (training, test) and modality."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from usvi_bench.core.types import Modality
 
 @dataclass(frozen=True, slots=True)
 class ImageTable:
-    """Images of one modality of one split, sorted by path.
+    """Image table of one modality of one split, sorted by path.
 
     Attributes:
-        modality: which stem of the encoder reads them.
+        modality: modality of all images.
         root: folder that ``paths`` are relative to.
-        paths: posix paths relative to ``root``, one an image.
-        identities: ``[N]`` int64. For evaluation and diagnosis; training never receives them.
-        cameras: ``[N]`` int64 camera numbers as the data set writes them.
+        paths: posix path of each image, relative to ``root``.
+        identities: ``[N]`` int64, for evaluation and diagnosis only; training never receives them.
+        cameras: ``[N]`` int64 camera numbers of the data set.
     """
 
     modality: Modality
@@ -36,21 +36,21 @@ class ImageTable:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The two modalities of a training or a test set."""
+    """Split: the visible and the infrared images of a training or test set."""
 
     visible: ImageTable
     infrared: ImageTable
 
 
 class Dataset(ABC):
-    """A data set on disk in its published layout.
+    """Data set on disk in its published layout.
 
     Attributes:
         name: registered name (``sysu``, ``regdb``).
         root: folder of the tree.
-        folds: numbers of the training/test splits; ``(1,)`` where there is only one.
-        fingerprint: hash of the content, which keys trainings and is written into every record.
-        synthetic: generator version, preset, seed and knobs if the tree was generated, else None.
+        folds: numbers of the training/test splits; ``(1,)`` for a single split.
+        fingerprint: hash of the content; part of the key of every training and of every record.
+        synthetic: content of ``synthetic.json`` (generator version, specification) for a generated tree, else None.
     """
 
     name: str
@@ -61,16 +61,16 @@ class Dataset(ABC):
 
     @property
     def knobs(self) -> dict[str, float]:
-        """Knobs of the generator that are off their defaults, by name; empty for real images."""
-        from usvi_bench.synthetic import changed_knobs  # here, because a real data set does not need the generator
+        """Knobs of the generator that differ from their defaults, by name; empty for real images."""
+        from usvi_bench.synthetic import changed_knobs  # imported here: real data sets do not need the generator
 
         spec = (self.synthetic or {}).get("spec")
         return changed_knobs(spec) if isinstance(spec, dict) else {}
 
     @abstractmethod
     def train(self, fold: int = 1) -> Split:
-        """The images of a fold that a method may learn from."""
+        """Return the training images of a fold."""
 
     @abstractmethod
     def test(self, fold: int = 1) -> Split:
-        """The images of a fold that a protocol scores on."""
+        """Return the test images of a fold, which a protocol scores."""

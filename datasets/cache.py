@@ -1,4 +1,4 @@
-"""Images decoded once: a uint8 array on disk that later runs map into memory."""
+"""Cache of decoded images: a uint8 array on disk that later runs map into memory."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ FILTERS: dict[Filter, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 BLOCK = 512
-"""Images decoded between two writes; bounds the memory in use."""
+"""Number of images decoded between two writes; bounds the memory in use."""
 
 
 def cache_folder() -> Path:
-    """Where everything that can be made again is kept: ``USVI_CACHE``, else ``~/.cache/usvi-bench``."""
+    """Return the folder of all reproducible files: ``USVI_CACHE``, else ``~/.cache/usvi-bench``."""
     chosen = os.environ.get("USVI_CACHE")
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "usvi-bench"
 
 
 def write_to_cache(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file of the cache atomically.
+    """Write a file to the cache atomically.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
@@ -50,20 +50,20 @@ def decoded(
     fingerprint: str,
     cache: Path | None = None,
 ) -> NDArray[np.uint8]:
-    """Pixels of a table, resized with Pillow on the first call and memory-mapped on later ones.
+    """Decode and resize the images of a table, or map the array of an earlier call into memory.
 
-    Several processes may ask for the same table at once: each makes it, the last one's file stays.
+    Concurrent calls for one table each write it; the last file stays.
 
     Args:
         table: images to decode, in this order.
-        height: of the result, in pixels.
-        width: of the result, in pixels.
-        filter: ``bicubic``, or ``lanczos`` as the AGW family's test code.
-        fingerprint: content hash of the data set, so that changed images are decoded anew.
-        cache: folder to keep the array in; :func:`cache_folder` if None.
+        height: height of the result in pixels.
+        width: width of the result in pixels.
+        filter: ``bicubic``, or ``lanczos`` as in the test code of AGW and methods based on it.
+        fingerprint: content hash of the data set; changed images are decoded again.
+        cache: folder of the array; :func:`cache_folder` if None.
 
     Returns:
-        Read-only ``[N, height, width, 3]`` RGB.
+        Read-only RGB array ``[N, height, width, 3]``.
 
     Raises:
         UsageError: an image is missing or cannot be decoded completely.
@@ -85,7 +85,7 @@ def decoded(
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """The array stored at ``path``, or None where it is absent or not a whole array of this shape."""
+    """Map the array at ``path``, or return None if it is absent, incomplete or of another shape."""
     try:
         pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     except (OSError, EOFError, ValueError):
@@ -94,7 +94,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 
 def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
-    # Plain writes: a disk that fills up under a writable memory map kills the process instead of raising.
+    # Plain writes raise on a full disk; a writable memory map would kill the process.
     def decode(name: str) -> bytes:
         return _decode(table.root / name, (shape[2], shape[1]), FILTERS[filter])
 
@@ -111,6 +111,6 @@ def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> 
     try:
         with Image.open(path) as image:
             return image.convert("RGB").resize(size, resampling).tobytes()
-    except Exception as error:  # Pillow's decoders raise many types; each of them means this image
+    except Exception as error:  # Pillow's decoders raise many types
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
         raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error

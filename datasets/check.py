@@ -1,4 +1,4 @@
-"""What a folder holds, for ``run.py --check-data``: data set, counts, and what is missing."""
+"""Description of a data folder for ``run.py --check-data``: data set, counts and missing files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 LINES = 20
-"""Missing things listed before the rest is only counted."""
+"""Number of missing items that are listed; further ones are only counted."""
 
 
 def readers() -> list[type[TreeDataset]]:
-    """Readers of published layouts."""
+    """List the registered readers of published layouts."""
     classes = [DATASETS.get(name) for name in DATASETS.names()]
     return [cls for cls in classes if issubclass(cls, TreeDataset)]
 
 
 def describe_folder(path: Path) -> str:
-    """Which data set a folder holds, people and images of each split, and what is missing.
+    """Describe a folder: data set, people and images of each split, missing files.
 
-    Counts are of listed people and images only. No image is decoded.
+    Only listed people and images are counted. No image is decoded.
 
     Raises:
         UsageError: the path is not a folder.
@@ -40,7 +40,7 @@ def _nothing(path: Path) -> str:
     for reader in readers():
         lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
         if (path / reader.title).is_dir():
-            lines.append(f"    there is a folder {path / reader.title}: check that one")
+            lines.append(f"    found a folder {path / reader.title}: check that one")
     return "\n".join(lines)
 
 
@@ -67,7 +67,7 @@ def _report(reader: type[TreeDataset], path: Path) -> str:
 
 def _table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     if not counts:
-        return ["no split: no list of people was found"]
+        return ["no split: no id list was found"]
     columns = list(next(iter(counts.values())))
     width = max(len(name) for name in [*counts, "split"])
     header = "split".ljust(width) + "".join(f"{column:>10}" for column in columns)

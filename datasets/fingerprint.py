@@ -1,4 +1,4 @@
-"""Content hash of a data set, kept in the cache so that only the first run reads all images."""
+"""Content hash of a data set, cached so that only the first run reads all images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from usvi_bench.datasets.cache import cache_folder, write_to_cache
 def content_hash(root: Path, paths: Sequence[str]) -> str:
     """Hash names, sizes and bytes of files below ``root`` with SHA-256, in path order.
 
-    The hash is kept under the files' sizes and modification times, so that only the first call reads them.
+    The hash is cached by the sizes and modification times of the files, so only the first call reads them.
 
     Raises:
         UsageError: a file is absent.
-        StorageError: the hash cannot be kept.
+        StorageError: the cache cannot be written.
     """
     names = sorted(set(paths))
     try:

@@ -1,4 +1,4 @@
-"""From ``--data`` to a data set: a folder, synthetic people, or whichever of the two is at hand."""
+"""Opening of the data set named by ``--data``: a folder, synthetic people, or automatic choice."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from usvi_bench.datasets.check import readers
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 Progress = Callable[[str], None]
-"""Receives messages about what is being done."""
+"""Receiver of progress messages."""
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """Source of a run's images, found but not read yet.
+    """Data source of a run, located but not read yet.
 
     Attributes:
         reader: class that reads the layout.
         root: folder of the images; None for synthetic people that are generated on opening.
-        spec: ``synthetic[:size=...,seed=...]``; used where ``root`` is None.
+        spec: ``synthetic[:size=...,seed=...]``; used if ``root`` is None.
     """
 
     reader: type[TreeDataset]
@@ -35,9 +35,9 @@ class DataSource:
 
     @property
     def synthetic_spec(self) -> dict[str, Any] | None:
-        """Settings of the generator; empty where a generated tree does not state them, None for real images."""
+        """Settings of the generator; empty if a generated tree does not state them, None for real images."""
         if self.root is None:
-            from usvi_bench.synthetic import parse  # here, because a real data set does not need the generator
+            from usvi_bench.synthetic import parse  # imported here: real data sets do not need the generator
 
             return asdict(parse(self.spec))
         note = synthetic_note(self.root)
@@ -47,29 +47,29 @@ class DataSource:
         return spec if isinstance(spec, dict) else {}
 
     def open(self, *, progress: Progress | None = None, check_counts: bool = True) -> tuple[Dataset, str]:
-        """Open the data set, and describe it in a sentence.
+        """Open the data set and describe it in a sentence.
 
-        The sentence names no folder, so that a record that quotes it is equal wherever the images lie.
+        The sentence names no folder, so records that quote it do not depend on the location of the images.
 
         Args:
-            progress: receives the folder that is read, and the progress of the generator.
-            check_counts: refuse images whose counts are not the expected ones.
+            progress: receives the folder that is read and the progress of the generator.
+            check_counts: whether to refuse images whose counts are not the expected ones.
 
         Raises:
-            UsageError: an incomplete data set; generated images cannot be written.
+            UsageError: the data set is incomplete, or generated images cannot be written.
         """
-        say = progress or (lambda text: None)
-        root = self.root or self._generated(say)
+        report = progress or (lambda text: None)
+        root = self.root or self._generated(report)
         dataset = self.reader(root, expect_counts=check_counts)
-        say(f"reading {root}")
+        report(f"reading {root}")
         return dataset, _sentence(dataset, check_counts)
 
-    def _generated(self, say: Progress) -> Path:
+    def _generated(self, report: Progress) -> Path:
         from usvi_bench.synthetic import ensure, parse
 
         folder = cache_folder() / "synthetic"
         try:
-            root: Path = ensure(self.reader.name, parse(self.spec), folder, say)  # type: ignore[arg-type]  # it refuses other layouts
+            root: Path = ensure(self.reader.name, parse(self.spec), folder, report)  # type: ignore[arg-type]  # refuses other layouts
         except OSError as error:
             raise UsageError(f"cannot write {folder}: {error.strerror}; free some space or set USVI_CACHE") from error
         return root
@@ -81,21 +81,21 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     Args:
         kind: registered name of the data set a protocol needs (``sysu``, ``regdb``).
         spec: ``auto`` (``USVI_DATA``, then ``data/<title>``, then synthetic people), ``synthetic[:size=...,seed=...]``,
-            or the folder of the data set (or one that holds it under its usual name).
-        progress: receives a message where ``auto`` falls back to synthetic people.
+            or the folder of the data set (or its parent, if the folder has the usual name).
+        progress: receives a message if ``auto`` falls back to synthetic people.
 
     Raises:
-        UsageError: a path is wrong or holds another data set; a misspelt setting of the generator.
+        UsageError: a path is wrong or holds another data set, or a setting of the generator is misspelt.
     """
     reader: type[TreeDataset] = DATASETS.get(kind)
-    say = progress or (lambda text: None)
+    report = progress or (lambda text: None)
     if spec == "auto":
-        return DataSource(reader, _at_hand(reader, say), "synthetic")
+        return DataSource(reader, _find_real_data(reader, report), "synthetic")
     if spec.partition(":")[0] == "synthetic":
         source = DataSource(reader, None, spec)
-        _ = source.synthetic_spec  # a misspelt setting is found now
+        _ = source.synthetic_spec  # raises on a misspelt setting
         return source
-    return DataSource(reader, _explicit(reader, Path(spec).expanduser(), f"--data {spec}"), spec)
+    return DataSource(reader, _find_given_data(reader, Path(spec).expanduser(), f"--data {spec}"), spec)
 
 
 def open_dataset(
@@ -119,8 +119,8 @@ def _sentence(dataset: TreeDataset, check_counts: bool) -> str:
     return f"images in the layout of {dataset.title}, not checked against the published counts"
 
 
-def _at_hand(reader: type[TreeDataset], say: Progress) -> Path | None:
-    """Return the folder of the real data set, or None where there is none."""
+def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
+    """Return the folder of the real data set, or None if it is not found."""
     usual = Path("data") / reader.title
     chosen = os.environ.get("USVI_DATA")
     if chosen:
@@ -132,21 +132,21 @@ def _at_hand(reader: type[TreeDataset], say: Progress) -> Path | None:
             return root
     if reader.recognises(usual):
         return usual
-    say(f"using synthetic people: no {reader.title} in {usual} or in USVI_DATA ({chosen or 'not set'})")
+    report(f"using synthetic people: no {reader.title} in {usual} or in USVI_DATA ({chosen or 'not set'})")
     return None
 
 
-def _explicit(reader: type[TreeDataset], folder: Path, said: str) -> Path:
+def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Path:
     if not folder.is_dir():
-        raise UsageError(f"{said}: no such folder; give the folder of {reader.title}, or 'synthetic'")
+        raise UsageError(f"{option}: no such folder; give the folder of {reader.title}, or 'synthetic'")
     root = _below(reader, folder)
     if root is not None:
         return root
     other = [known.title for known in readers() if _below(known, folder) is not None]
     found = f"it holds {other[0]}, not {reader.title}" if other else f"no {reader.title} there"
-    raise UsageError(f"{said}: {found} (looked for {', '.join(reader.landmarks)}); see --check-data {folder}")
+    raise UsageError(f"{option}: {found} (looked for {', '.join(reader.landmarks)}); see --check-data {folder}")
 
 
 def _below(reader: type[TreeDataset], folder: Path) -> Path | None:
-    """Return the folder itself, or the one inside it with the data set's name, whichever holds the layout."""
+    """Return the folder itself or its subfolder with the data set's name, whichever holds the layout, else None."""
     return next((root for root in (folder, folder / reader.title) if reader.recognises(root)), None)

@@ -22,15 +22,15 @@ LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")
 PEOPLE = 206
 IMAGES_EACH = 10
 CAMERA = 1
-"""Both modalities carry camera 1, as in the files that yangbincv/ADCA @8d0a8cb converts RegDB to."""
+"""Camera number of both modalities, as in the converted files of yangbincv/ADCA @8d0a8cb."""
 
 
 @DATASETS.register("regdb")
 class RegDB(TreeDataset):
-    """RegDB: each fold is another half of the 412 people, and needs a model of its own.
+    """RegDB data set; each fold trains on another half of the 412 people and needs its own model.
 
-    Identities are the labels of the lists; they start anew in every list, so equal numbers of a training and a test
-    table are different people. Tables are in path order, not in the order of the labels.
+    Identities are the labels of the lists, which restart in every list: equal numbers in a training and a test table
+    are different people. Tables are in path order, not in the order of the labels.
     """
 
     name = "regdb"
@@ -45,11 +45,11 @@ class RegDB(TreeDataset):
         self.folds = folds_of(root)
 
     def train(self, fold: int = 1) -> Split:
-        """Training images of a fold."""
+        """Return the training images of a fold."""
         return self._part(fold, "train")
 
     def test(self, fold: int = 1) -> Split:
-        """Test images of a fold."""
+        """Return the test images of a fold."""
         return self._part(fold, "test")
 
     def _part(self, fold: int, split: str) -> Split:
@@ -59,7 +59,7 @@ class RegDB(TreeDataset):
 
     @classmethod
     def load(cls, root: Path) -> Tree:
-        """Read the lists of all folds without giving up at the first thing that is missing."""
+        """Read the lists of all folds; collect everything that is missing."""
         missing = [f"no folder {folder}" for folder in FOLDERS if not (root / folder).is_dir()]
         folds = folds_of(root)
         if not folds:
@@ -82,12 +82,12 @@ class RegDB(TreeDataset):
 
     @classmethod
     def published(cls, part: str) -> Mapping[str, int]:
-        """Published counts of a fold, equal for training and test."""
+        """Return the published counts of a fold, equal for training and test."""
         return {"people": PEOPLE, "visible": PEOPLE * IMAGES_EACH, "infrared": PEOPLE * IMAGES_EACH}
 
     @classmethod
     def lacking(cls, part: Part) -> str:
-        """The labels that do not have ten images, as text."""
+        """Describe the labels that do not have ten images; empty if all have."""
         texts = []
         for table in (part.split.visible, part.split.infrared):
             images = Counter(table.identities.tolist())
@@ -98,22 +98,22 @@ class RegDB(TreeDataset):
 
 
 def folds_of(root: Path) -> tuple[int, ...]:
-    """Numbers of the folds that any list in ``idx`` names, ascending."""
+    """Return the numbers of the folds that have any list in ``idx``, ascending."""
     names = (path.name for path in (root / "idx").glob("*.txt"))
     matches = (re.fullmatch(rf"(?:{'|'.join(LISTS)})_(\d+)\.txt", name) for name in names)
     return tuple(sorted({int(match[1]) for match in matches if match}))
 
 
 def list_of(name: str) -> str:
-    """Path of a list below the root."""
+    """Return the path of a list below the root."""
     return f"idx/{name}.txt"
 
 
 def read_list(path: Path) -> list[Row]:
-    """Images of a list: ``relative/path label`` on each line.
+    """Read the images of a list, whose lines are ``relative/path label``.
 
     Raises:
-        UsageError: the file is absent, empty, or a line is malformed or repeated.
+        UsageError: the file is absent or empty, or a line is malformed or repeated.
     """
     rows: list[Row] = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -140,7 +140,7 @@ def _part(root: Path, rows: Mapping[str, list[Row]], fold: int, split: str) -> P
 
 
 def _leaks(rows: Mapping[str, list[Row]], fold: int) -> list[str]:
-    """People, that is folders, on a training and on a test list of the same fold."""
+    """Find people (folders) that are both on a training and on a test list of a fold; report one per modality."""
     leaks = []
     for modality in ("visible", "thermal"):
         train, test = (

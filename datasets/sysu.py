@@ -26,14 +26,14 @@ COUNTS = {
     "train+val": (395, 4721, 5753, 7909, 5811, 5973, 4000),
     "test": (96, 1374, 1565, 1883, 1918, 1918, 1920),
 }
-"""People, then images of the listed people by camera; agrees with the permutation file of the official evaluation."""
+"""People, then images of these people by camera; agrees with the permutation file of the official evaluation."""
 
 
 @DATASETS.register("sysu")
 class Sysu(TreeDataset):
-    """SYSU-MM01: trained on the people of the train and val lists together, as the whole field does.
+    """SYSU-MM01 data set; its training set joins the train and val lists, as is usual in the field.
 
-    Images of people on no list are ignored. Tables are in path order: camera, identity, frame.
+    Images of unlisted people are ignored. Tables are in path order: camera, identity, frame.
     """
 
     name = "sysu"
@@ -43,16 +43,16 @@ class Sysu(TreeDataset):
     folds = (1,)
 
     def train(self, fold: int = 1) -> Split:
-        """Images of the train and val lists."""
+        """Return the images of the train and val lists."""
         return self.tree.parts["train+val"].split
 
     def test(self, fold: int = 1) -> Split:
-        """All images of the test list; a protocol draws its galleries from them."""
+        """Return all images of the test list, from which a protocol draws its galleries."""
         return self.tree.parts["test"].split
 
     @classmethod
     def load(cls, root: Path) -> Tree:
-        """Read id lists and folders without giving up at the first thing that is missing."""
+        """Read id lists and folders; collect everything that is missing."""
         missing = [f"no folder cam{camera}" for camera in CAMERAS if not (root / f"cam{camera}").is_dir()]
         identities: dict[str, tuple[int, ...]] = {}
         for name in LISTS:
@@ -77,13 +77,13 @@ class Sysu(TreeDataset):
 
     @classmethod
     def counts(cls, part: Part) -> dict[str, int]:
-        """People seen in both modalities, images by modality and by camera."""
+        """Count people seen in both modalities, and images by modality and by camera."""
         cameras = np.concatenate([part.split.visible.cameras, part.split.infrared.cameras])
         return super().counts(part) | {f"cam{camera}": int((cameras == camera).sum()) for camera in CAMERAS}
 
     @classmethod
     def published(cls, part: str) -> Mapping[str, int]:
-        """Published counts of what is trained and tested on."""
+        """Return the published counts of the training and the test set; empty for other parts."""
         if part not in ("train+val", "test"):
             return {}
         people, *images = COUNTS[part]
@@ -97,15 +97,15 @@ class Sysu(TreeDataset):
 
 
 def list_of(name: str) -> str:
-    """Path of an id list below the root."""
+    """Return the path of an id list below the root."""
     return f"exp/{name}_id.txt"
 
 
 def read_ids(path: Path) -> tuple[int, ...]:
-    """Identities of a list, ascending: the first line of the file, numbers separated by commas.
+    """Read the identities of a list, ascending; the first line holds numbers separated by commas.
 
     Raises:
-        UsageError: the file is absent, empty, or holds something else.
+        UsageError: the file is absent, empty or malformed.
     """
     line = next(iter(read_lines(path)), "")
     words = [word.strip() for word in line.split(",") if word.strip()]
@@ -124,7 +124,7 @@ def _split(root: Path, identities: Sequence[int]) -> Split:
 
 
 def _rows(root: Path, identities: Sequence[int], cameras: Sequence[int]) -> list[Row]:
-    """Images of the given people; a person whom a camera never saw has no folder there."""
+    """List the images of the given people; a person has no folder in cameras that never saw them."""
     rows: list[Row] = []
     for camera in cameras:
         for identity in identities:

@@ -1,4 +1,4 @@
-"""What the readers of published layouts share: clear errors, counts, the content hash."""
+"""Base class of the readers of published layouts: errors, counts, content hash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.fingerprint import content_hash
 
 SYNTHETIC_NOTE = "synthetic.json"
-"""File in the root of a generated tree that says how it was generated."""
+"""File in the root of a generated tree with the settings of the generator."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 Row = tuple[str, int, int]
@@ -29,7 +29,12 @@ Row = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One split as its lists describe it and as the folders hold it."""
+    """Part of a tree: a split and the identities on its lists.
+
+    Attributes:
+        split: images found in the folders.
+        listed: identities on the lists, ascending.
+    """
 
     split: Split
     listed: tuple[int, ...]
@@ -37,12 +42,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Everything found below a root, complete or not.
+    """Tree of images and lists below a root, complete or not.
 
     Attributes:
         parts: splits by name (``test``, ``fold 3 train``).
-        lists: id lists, relative to the root.
-        missing: what keeps the tree from being read, one sentence each.
+        lists: paths of the id lists, relative to the root.
+        missing: reasons why the tree cannot be read, one sentence each.
     """
 
     parts: Mapping[str, Part]
@@ -57,22 +62,23 @@ class Tree:
 
 
 class TreeDataset(Dataset):
-    """A reader of one published layout.
+    """Tree data set: reader of one published layout.
 
     Args:
         root: folder of the tree.
-        expect_counts: refuse images whose counts are not the published ones (of a generated tree: the generated ones).
+        expect_counts: whether to refuse images whose counts differ from the published ones, or from the generated ones
+            for a generated tree.
 
     Raises:
         UsageError: folders, lists or listed images are missing or unreadable, or the counts differ.
     """
 
     title: ClassVar[str]
-    """Name of the data set, and of the folder it is usually kept in."""
+    """Name of the data set and of its usual folder."""
     summary: ClassVar[str]
     """One line for ``run.py --list``."""
     landmarks: ClassVar[tuple[str, ...]]
-    """Entries of the root by which the layout is recognised."""
+    """Entries of the root that identify the layout."""
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         self.root = root
@@ -94,23 +100,23 @@ class TreeDataset(Dataset):
     @classmethod
     @abstractmethod
     def load(cls, root: Path) -> Tree:
-        """Read lists and folders without giving up at the first thing that is missing."""
+        """Read lists and folders; collect everything that is missing."""
 
     @classmethod
     @abstractmethod
     def published(cls, part: str) -> Mapping[str, int]:
-        """The published counts of a part, by the columns of :meth:`counts`; empty where none are known."""
+        """Return the published counts of a part, by the columns of :meth:`counts`; empty if none are known."""
 
     @classmethod
     def counts(cls, part: Part) -> dict[str, int]:
-        """People seen in both modalities, and images by modality."""
+        """Count people seen in both modalities, and images by modality."""
         visible, infrared = part.split.visible, part.split.infrared
         people = np.intersect1d(visible.identities, infrared.identities).size
         return {"people": people, "visible": len(visible), "infrared": len(infrared)}
 
     @classmethod
     def lacking(cls, part: Part) -> str:
-        """The listed people who lack images, as text; empty where there are none."""
+        """Describe the listed people who lack images; empty if none do."""
         texts = []
         for table in (part.split.visible, part.split.infrared):
             absent = sorted(set(part.listed) - set(table.identities.tolist()))
@@ -120,7 +126,7 @@ class TreeDataset(Dataset):
 
     @classmethod
     def differences(cls, tree: Tree, synthetic: Mapping[str, object] | None) -> tuple[str, ...]:
-        """How the counts differ from the published ones, or from those of the generator; one line a part."""
+        """Describe deviations from the published or generated counts, one line per part."""
         lines = []
         if synthetic is not None:
             generated = synthetic.get("images")
@@ -135,12 +141,12 @@ class TreeDataset(Dataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Whether anything of this layout lies in a folder."""
+        """Return True if a folder holds any landmark of this layout."""
         return any((root / landmark).exists() for landmark in cls.landmarks)
 
     @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]  # computed when first asked for, then kept
-        """Hash of the id lists and of every listed image; of a generated tree, also of how it was generated."""
+    def fingerprint(self) -> str:  # type: ignore[override]  # computed on first access
+        """Hash of the id lists and all listed images, and of ``synthetic.json`` in a generated tree."""
         content = content_hash(self.root, [*self.tree.lists, *self.tree.images])
         if self.synthetic is None:
             return content[:16]
@@ -156,7 +162,7 @@ def _difference(column: str, found: int, published: int) -> str:
 
 
 def table_of(rows: Iterable[Row], modality: Modality, root: Path) -> ImageTable:
-    """A table in path order, the one order that every reader hands out."""
+    """Make a table in path order, the order of all readers."""
     ordered = sorted(rows)
     return ImageTable(
         modality=modality,
@@ -168,14 +174,18 @@ def table_of(rows: Iterable[Row], modality: Modality, root: Path) -> ImageTable:
 
 
 def shortened(items: Iterable[str], limit: int, between: str = "; ") -> str:
-    """The first items of a list, and how many more there are."""
+    """Join the first items of a list; count the others.
+
+    >>> shortened(["a", "b", "c"], 2)
+    'a; b; and 1 more'
+    """
     texts = list(items)
     rest = [f"and {len(texts) - limit} more"] if len(texts) > limit else []
     return between.join(texts[:limit] + rest)
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the images in a folder, hidden files left out; none where there is no such folder."""
+    """List the names of the images in a folder, without hidden files; empty if the folder does not exist."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - a Path for each of 45,000 names takes seconds
     except (FileNotFoundError, NotADirectoryError):
@@ -184,10 +194,10 @@ def image_names(folder: Path) -> list[str]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a small text file.
+    """Read the lines of a small text file.
 
     Raises:
-        UsageError: it is absent or not a text file.
+        UsageError: the file is absent or not text.
     """
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
@@ -198,7 +208,11 @@ def read_lines(path: Path) -> list[str]:
 
 
 def synthetic_note(root: Path) -> dict[str, object] | None:
-    """How a tree was generated, or None for a tree of real images."""
+    """Read ``synthetic.json``, or return None for a tree of real images.
+
+    Raises:
+        UsageError: the file is not a JSON object.
+    """
     path = root / SYNTHETIC_NOTE
     if not path.exists():
         return None

@@ -1,1 +1,1 @@
-"""Ablation grids: rows of settings, run as resumable jobs here or on a cluster, and gathered in one table."""
+"""Ablation grids: rows of settings, run as resumable jobs on this machine or a cluster, and collected in a table."""

@@ -1,4 +1,4 @@
-"""How much work a grid is, before it starts."""
+"""Estimate of the work of a grid before it starts."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from usvi_bench.sweep.jobs import Job
 
 @dataclass(frozen=True)
 class Work:
-    """Trainings that unfinished jobs need.
+    """Work of unfinished jobs, in trainings.
 
     Attributes:
-        named: as often as jobs name them.
-        distinct: each once.
-        missing: of these, those that are not finished.
-        users: how many jobs need a training, by its key.
-        seconds: for the missing ones, one after another, but for those ``unknown``.
-        unknown: missing trainings on data without a finished training to estimate from.
+        named: number of trainings, counted once for every job that needs them.
+        distinct: number of different trainings.
+        missing: different trainings that are not finished.
+        users: number of jobs that need a training, by its key.
+        seconds: estimated sequential time of the missing trainings, without the ``unknown`` ones.
+        unknown: missing trainings without an estimate, because no training on the same data is finished.
     """
 
     named: int
@@ -41,7 +41,7 @@ class Work:
 
 
 def work(jobs: Iterable[Job]) -> Work:
-    """Count what the unfinished ones among some jobs have to train."""
+    """Count the trainings that the unfinished jobs need."""
     plans = [plan for job in jobs if not job.done for plan in job.plans]
     users = Counter(plan.key for plan in plans)
     distinct = {plan.key: plan for plan in plans}
@@ -51,7 +51,7 @@ def work(jobs: Iterable[Job]) -> Work:
 
 
 def _seconds(missing: Sequence[StagePlan]) -> tuple[float, list[StagePlan]]:
-    """From finished trainings on the same data: of the same method where there is one, else the mean of all."""
+    """Estimate seconds from finished trainings on the same data: of the same method, else the mean over methods."""
     rates = {
         (stages, data): _seconds_per_step(stages, data)
         for stages, data in {(plan.folder.parent, plan.description["data"]) for plan in missing}
@@ -67,7 +67,7 @@ def _seconds(missing: Sequence[StagePlan]) -> tuple[float, list[StagePlan]]:
 
 
 def _seconds_per_step(stages: Path, data: str) -> dict[str, float]:
-    """By method, over the finished trainings on a data set; embedding and clustering included."""
+    """Return seconds per step by method, over the finished trainings on a data set; embedding and clustering count."""
     seconds: dict[str, float] = {}
     steps: dict[str, int] = {}
     for path in sorted(stages.glob("*/finished.json")):

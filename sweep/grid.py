@@ -1,4 +1,4 @@
-"""The rows of a grid: named settings of one method, read from a file."""
+"""Rows of a grid: named settings of one method, read from a file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Scalar = bool | int | float | str | None
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an ablation table.
+    """Row of an ablation table.
 
     Attributes:
-        name: as the table shows it.
-        settings: what the row changes, by its full name: ``{"method.tau": 0.5}``; empty for the full method.
+        name: name in the table.
+        settings: settings that the row changes, by full name: ``{"method.tau": 0.5}``; empty for the full method.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Row:
 
 
 def read_rows(method: str, file: Path | None = None) -> list[Row]:
-    """The rows of a grid file, in its order; by default the method's own in ``configs/ablations``.
+    """Read the rows of a grid file, in its order; default: the method's file in ``configs/ablations``.
 
     Raises:
-        UsageError: there is no such file, or it holds no rows.
+        UsageError: the file does not exist, or holds no rows.
     """
     if file is None:
         file = CONFIGS / "ablations" / f"{method}.py"

@@ -1,8 +1,8 @@
-"""Jobs of a grid: what each runs, which trainings it needs, and its state.
+"""Jobs of a grid: experiment, trainings and state of each.
 
-All state of a job is on the disk. Its folder holds what it runs (``job.json``), where it was started
-(``submitted.json``), an error (``error.json``) and the result (``record.json``); the process that runs it holds the
-lock of the folder. A grid whose command was stopped or killed therefore continues from what is on the disk.
+The whole state of a job is on disk. Its folder holds the experiment (``job.json``), the submission
+(``submitted.json``), an error (``error.json``) and the result (``record.json``). The process that runs the job holds
+the lock of the folder. A grid whose command was stopped or killed therefore continues from the disk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from usvi_bench.sweep.grid import Row
 
 
 class State(Enum):
-    """How far a job has come."""
+    """State of a job."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -33,11 +33,11 @@ class Job:
     """Job of a grid: a row under one seed. Rows with equal settings share their jobs.
 
     Attributes:
-        folder: what it writes goes here; its name ends in a hash of all that the result depends on.
-        row: first row that it belongs to.
-        seed: of the run.
-        experiment: what it runs.
-        plans: its trainings, in order.
+        folder: output folder, whose name ends in a hash of everything that the result depends on.
+        row: first row that the job belongs to.
+        seed: seed of the run.
+        experiment: experiment that the job runs.
+        plans: trainings of the job, in order.
         grid: name of the grid.
     """
 
@@ -50,29 +50,29 @@ class Job:
 
     @cached_property
     def name(self) -> str:
-        """Name of its folder."""
+        """Name of the folder."""
         return self.folder.name
 
     @property
     def done(self) -> bool:
-        """True once its record is written."""
+        """True once the record is written."""
         return (self.folder / "record.json").exists()
 
     @property
     def error(self) -> str | None:
-        """What went wrong in the last attempt."""
+        """Error message of the last attempt, or None."""
         path = self.folder / "error.json"
         return str(read_json(path)["message"]) if path.exists() and not self.done else None
 
     @property
     def log(self) -> str | None:
-        """Path of what the last attempt printed."""
+        """Path of the log of the last attempt, or None."""
         path = self.folder / "submitted.json"
         return str(read_json(path)["log"]) if path.exists() else None
 
     @property
     def state(self) -> State:
-        """From what is on the disk; a job that waits in a cluster's queue is pending."""
+        """State, read from disk; a job in a cluster's queue is pending."""
         if self.done:
             return State.DONE
         if is_locked(self.lock):
@@ -81,17 +81,17 @@ class Job:
 
     @property
     def lock(self) -> Path:
-        """File that is locked while somebody runs the job."""
+        """File that is locked while the job runs."""
         return self.folder / ".lock"
 
     @property
     def next_stage(self) -> StagePlan | None:
-        """The first training that is not finished yet."""
+        """First training that is not finished, or None."""
         return next((plan for plan in self.plans if not plan.finished), None)
 
     @property
     def progress(self) -> str:
-        """Where it is: ``stage 2/2, epoch 3/6``."""
+        """Position of the job, such as ``stage 2/2, epoch 3/6``."""
         plan = self.next_stage
         if plan is None:
             return "scoring"
@@ -100,11 +100,11 @@ class Job:
         return f"stage {self.plans.index(plan) + 1}/{len(self.plans)}, epoch {epochs}/{plan.epochs}"
 
     def prepare(self) -> None:
-        """Write what the job runs, and forget how the last attempt ended."""
+        """Write ``job.json`` and remove the error of the last attempt."""
         content = {"experiment": self.experiment.to_json(), "grid": self.grid, "row": self.row.name, "seed": self.seed}
         write_json(self.folder / "job.json", content)
         (self.folder / "error.json").unlink(missing_ok=True)
 
     def fail(self, message: str) -> None:
-        """Keep what went wrong."""
+        """Write an error message to ``error.json``."""
         write_json(self.folder / "error.json", {"message": message})

@@ -1,4 +1,4 @@
-"""Starting jobs: as processes of this machine, or in a Slurm cluster's queue; submitit does both."""
+"""Launchers of jobs, based on submitit: local processes, or a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from usvi_bench.sweep.jobs import Job
 from usvi_bench.sweep.worker import Worker
 
 IMPORTED_FROM = str(package_folder(ROOT).parent)
-"""Folder on the search path of jobs, in which they find this package."""
+"""Folder that contains this package; jobs have it on their search path."""
 MINUTES_A_YEAR = 60 * 24 * 365
 SILENCE = 600.0
 """Seconds of squeue failures before a warning."""
@@ -34,39 +34,39 @@ class Launcher(ABC):
     """Launcher that starts jobs and reports which still run."""
 
     poll: float
-    """Seconds between two looks at the jobs."""
+    """Seconds between two updates of the jobs' states."""
     lateness: float = 0.0
-    """Seconds after a job's end until its files must be visible."""
+    """Seconds after a job's end within which its files must become visible."""
     lasting: bool = False
-    """Whether jobs outlive an error of the command that started them."""
+    """Whether jobs continue when the command that started them fails."""
 
     @abstractmethod
     def start(self, job: Job) -> None:
-        """Begin a job.
+        """Start a job.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: the job cannot be started.
         """
 
     @abstractmethod
     def alive(self, job: Job) -> bool:
-        """Whether the job runs or waits in a queue, whoever started it."""
+        """Return True if the job runs or waits in a queue, also if an earlier command started it."""
 
     @abstractmethod
     def stop(self, job: Job) -> None:
-        """End a job; what it has saved stays. Processes of this machine that another call started are left alone."""
+        """Stop a job; saved files stay. Local processes of other commands are not stopped."""
 
     @abstractmethod
-    def look(self) -> None:
-        """Ask once for the states of all jobs."""
+    def refresh(self) -> None:
+        """Query the states of all jobs once."""
 
 
 class LocalLauncher(Launcher):
-    """Each job is a process; where there are GPUs, jobs take them in turn.
+    """Local launcher: each job is a process; several GPUs are assigned round robin.
 
     Args:
-        slots: jobs at once.
-        use_gpu: False keeps jobs off the GPUs.
+        slots: number of concurrent jobs.
+        use_gpu: whether jobs use the GPUs.
     """
 
     poll = 0.2
@@ -95,18 +95,18 @@ class LocalLauncher(Launcher):
         if job in self.started:
             self.started[job].cancel()
 
-    def look(self) -> None:  # processes are asked one by one
+    def refresh(self) -> None:  # `alive` checks each process
         return
 
 
 class SlurmLauncher(Launcher):
-    """Each job is a job of the cluster; at its time limit it is queued again and goes on from its last epoch.
+    """Slurm launcher: each job is a Slurm job; at its time limit it is requeued and resumes from its last epoch.
 
     Args:
-        cpus: a job.
-        options: ``partition``, ``gpus`` and ``time`` (minutes); None for the cluster's default.
-        more: further options of sbatch: ``{"account": "me"}``.
-        tell: prints a warning while jobs run.
+        cpus: number of CPUs per job.
+        options: ``partition``, ``gpus`` and ``time`` (minutes); None selects the cluster's default.
+        more: further options of sbatch, such as ``{"account": "me"}``.
+        warn: prints a warning while jobs run.
     """
 
     poll = 3.0
@@ -114,11 +114,11 @@ class SlurmLauncher(Launcher):
     lasting = True
 
     def __init__(
-        self, cpus: int, options: Mapping[str, Any], more: Mapping[str, str], tell: Callable[[str], None]
+        self, cpus: int, options: Mapping[str, Any], more: Mapping[str, str], warn: Callable[[str], None]
     ) -> None:
         for program in ("sbatch", "srun", "squeue"):
             if shutil.which(program) is None:
-                raise UsageError(f"--launcher slurm: no {program} on PATH; start it where Slurm is, or use local")
+                raise UsageError(f"--launcher slurm: no {program} on PATH; run it where Slurm is, or use local")
         self.parameters: dict[str, Any] = {
             "cpus_per_task": cpus,
             "time": options["time"],
@@ -128,10 +128,10 @@ class SlurmLauncher(Launcher):
             "stderr_to_stdout": True,
             "setup": [f"export PYTHONPATH={shlex.quote(IMPORTED_FROM)}:$PYTHONPATH"],
         }
-        self.tell = tell
+        self.warn = warn
         self.queue: set[str] = set()
-        self.heard: float | None = None
-        """Time of the queue's last answer, or of the last warning that it does not answer."""
+        self.last_answer: float | None = None
+        """Time of the last answer of squeue, or of the last warning about missing answers."""
 
     def start(self, job: Job) -> None:
         executor = submitit.SlurmExecutor(folder=job.folder / "submit", max_num_timeout=1000)
@@ -152,17 +152,17 @@ class SlurmLauncher(Launcher):
         if number is not None:
             subprocess.run(["scancel", number], check=False, capture_output=True)
 
-    def look(self) -> None:
-        # not sacct, which needs an accounting data base
+    def refresh(self) -> None:
+        # not sacct, which needs an accounting database
         asked = subprocess.run(["squeue", "--me", "-h", "-o", "%i"], check=False, capture_output=True, text=True)
         if asked.returncode == 0:
-            self.queue, self.heard = set(asked.stdout.split()), time.monotonic()
-        elif self.heard is None:  # which jobs an earlier command left there is unknown: start none twice
-            raise UsageError(f"squeue does not answer ({asked.stderr.strip()}); try again later, queued jobs go on")
-        elif time.monotonic() > self.heard + SILENCE:
-            self.heard = time.monotonic()
-            self.tell(
-                f"squeue has not answered for {SILENCE:.0f} s ({asked.stderr.strip()}): waiting; queued jobs go on, "
+            self.queue, self.last_answer = set(asked.stdout.split()), time.monotonic()
+        elif self.last_answer is None:  # jobs of an earlier command may be queued; do not start them twice
+            raise UsageError(f"squeue does not answer ({asked.stderr.strip()}); try again later, queued jobs continue")
+        elif time.monotonic() > self.last_answer + SILENCE:
+            self.last_answer = time.monotonic()
+            self.warn(
+                f"squeue has not answered for {SILENCE:.0f} s ({asked.stderr.strip()}): waiting; queued jobs continue, "
                 "and the same command finds them again"
             )
 
@@ -187,7 +187,7 @@ def _visible_gpus() -> list[str]:
 
 @contextmanager
 def _importable() -> Iterator[None]:
-    """Processes started inside find this package wherever they are started."""
+    """Add this package to the search path of processes that start in the block."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([IMPORTED_FROM, *([before] if before else [])])
     try:

@@ -1,4 +1,4 @@
-"""What a person sees of a grid: a live table on a terminal, a line for every change elsewhere."""
+"""Display of running grids: a live table on a terminal, else a line for every change."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ COLOURS = {State.PENDING: "dim", State.RUNNING: "yellow", State.DONE: "green", S
 
 
 class LiveView:
-    """Display of some grids while they run; a context manager.
+    """Live view of grids while they run; a context manager.
 
     Args:
-        grids: what is run.
-        console: where to show it.
+        grids: grids to show.
+        console: console to show them on.
     """
 
     def __init__(self, grids: Sequence[Grid], console: Console) -> None:
@@ -45,7 +45,7 @@ class LiveView:
             self.live.stop()
 
     def show(self) -> None:
-        """Bring the display up to date."""
+        """Update the display."""
         for job, before in self.states.items():
             self.states[job] = state = job.state
             if state is not before and self.live is None:
@@ -83,12 +83,12 @@ class LiveView:
 
 
 def failure(job: Job) -> str:
-    """What went wrong with a job, and where to read more."""
+    """Describe the error of a job, with the path of its log."""
     return f"{_title(job)}: {job.error}\n  log: {job.log}"
 
 
 def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
-    """Print what would run: every job, the trainings it shares with others, and how much there is to do."""
+    """Print a dry run: every job, its trainings, and an estimate of the work."""
     jobs = [job for grid in grids for job in grid.every_job]
     todo = work(jobs)
     table = Table("job", "row", "seed", "state", "trainings (number of jobs that share one)")
@@ -104,11 +104,11 @@ def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
     if len(todo.unknown) < len(todo.missing) or not todo.missing:
         minutes = todo.seconds / 60 / min(slots, max(left, 1))
         console.print(
-            f"training time: about {minutes:.0f} min with {slots} at once, if they are as fast as those finished before"
+            f"training time: about {minutes:.0f} min with {slots} at once, at the speed of the finished trainings"
         )
     if todo.unknown:
         console.print(
-            f"training time: no estimate for {len(todo.unknown)} trainings: none on these images is finished yet"
+            f"training time: no estimate for {len(todo.unknown)} trainings: no training on these images is finished yet"
         )
 
 

@@ -1,4 +1,4 @@
-"""From a grid's rows and seeds to its jobs. Every mistake in a row is found here, before any work is done."""
+"""Planning of a grid's jobs from its rows and seeds. All rows are checked here, before any training."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from usvi_bench.sweep.grid import Row, Scalar
 from usvi_bench.sweep.jobs import Job
 
 FOLDER = "ablations"
-"""Below the output folder."""
+"""Folder of all grids below the output folder."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The rows of one method under one protocol, and a job for each row and seed.
+    """Grid of one method under one protocol, with a job for each row and seed.
 
     Attributes:
-        folder: jobs, tables and figures go here.
-        jobs: by row, then by seed; rows with equal settings have the same jobs.
+        method: name of the method.
+        protocol: name of the protocol.
+        folder: folder of jobs, tables and figures.
+        rows: rows in the order of the grid file.
+        jobs: jobs by row name, then by seed; rows with equal settings have the same jobs.
+        content: content of ``grid.json``.
     """
 
     method: str
@@ -41,12 +45,12 @@ class Grid:
 
     @property
     def every_job(self) -> list[Job]:
-        """Each job once, seed after seed, so that seeds fill up evenly and early rows come first."""
+        """All jobs without repetition, ordered by seed, then by row."""
         seeds = sorted({seed for jobs in self.jobs.values() for seed in jobs})
         return list(dict.fromkeys(self.jobs[row.name][seed] for seed in seeds for row in self.rows))
 
     def write(self) -> None:
-        """``grid.json``: which run belongs to which cell of the table."""
+        """Write ``grid.json``, which maps each cell of the table to its run."""
         write_json(self.folder / "grid.json", self.content)
 
 
@@ -67,12 +71,12 @@ def plan_grid(
         rows: rows of the grid.
         seeds: number of seeds of each row, from 0.
         threads: CPU threads of a job.
-        opener: opens a data source; :func:`cached_opener`, for every row asks for the same one.
-        name: name of a grid that is not the method's own.
-        reuse: take results of equal runs made outside the grid.
+        opener: opens a data source; use :func:`cached_opener`, because every row opens the same one.
+        name: name of the grid; None for the method's own grid.
+        reuse: whether to take results of equal runs made outside the grid.
 
     Raises:
-        UsageError: a row cannot run; names the row.
+        UsageError: a row cannot run; the message names the row.
     """
     experiments = [replace(base, settings={**base.settings, **row.settings, "engine.threads": threads}) for row in rows]
     runs = [_prepared(row, experiment, opener) for row, experiment in zip(rows, experiments, strict=True)]
@@ -131,7 +135,7 @@ def _prepared(row: Row, experiment: Experiment, opener: Opener) -> Run:
 
 
 def _name(base: Experiment, run: Run, grid: str | None) -> str:
-    """Name the grid's folder: equal for more seeds and for other rows in the same file, so that these add to it."""
+    """Name the grid's folder; independent of seeds and rows, so that further ones are added to the same folder."""
     content = [base.overrides["settings"], base.setting, run.dataset.fingerprint, run.start.identity]
     parts = [base.method, base.protocol, *([grid] if grid else [])]
     return "-".join([*parts, digest(content)[:8]])
@@ -140,6 +144,6 @@ def _name(base: Experiment, run: Run, grid: str | None) -> str:
 def _value(config: RunConfig, key: str) -> Scalar:
     """Return the value of a setting in a run, by its name on the command line."""
     if key.partition(".")[0] == "engine":
-        raise UsageError(f"{key} changes no result: give it to the whole grid with --set, not to a row")
+        raise UsageError(f"{key} does not change results: set it for the whole grid with --set, not in a row")
     value = flatten(config.settings())["encoder.bn_groups" if key == "encoder.bn" else key]
     return ",".join(map(str, value)) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Plan, run and gather ablation grids: what ``run.py ablation`` does once its options are checked."""
+"""Ablation grids from checked options of ``run.py ablation``: planning, running, collecting results."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from usvi_bench.sweep.planning import Grid, cached_opener, plan_grid
 from usvi_bench.sweep.schedule import run_jobs
 
 SLURM_CPUS, SLURM_JOBS = 4, 100
-"""CPU threads of a job, and jobs in the queue at once, where nothing else is asked for."""
+"""Default CPU threads of a job, and default number of queued jobs, on Slurm."""
 
 
 def run_grids(options: Namespace) -> None:
-    """Plan, run and gather the grids that checked options describe.
+    """Plan and run the grids of checked options, and write their tables.
 
     Raises:
-        UsageError: a wrong setting or row, before any work is done.
-        SystemExit: with 1 where jobs failed, with 130 where the command was interrupted.
+        UsageError: a setting or row is wrong; raised before any training.
+        SystemExit: with status 1 if jobs failed, with 130 if the command was interrupted.
     """
     console = make_console()
     settings = parse_settings(options.settings)
@@ -51,7 +51,7 @@ def run_grids(options: Namespace) -> None:
         with LiveView(grids, console) as view:
             run_jobs([job for grid in grids for job in grid.every_job], launcher, slots, view.show)
     except KeyboardInterrupt:
-        print("interrupted: the same command runs what is missing", file=sys.stderr)
+        print("interrupted: repeat the command to run the missing jobs", file=sys.stderr)
         raise SystemExit(130) from None
     finally:
         for grid in grids:
@@ -77,14 +77,14 @@ def _report(grids: Sequence[Grid], console: Console) -> None:
         console.print(str(grid.folder / "table.md"), markup=False)
     failed = [job for grid in grids for job in grid.every_job if job.state is State.FAILED]
     if failed:
-        print(f"{len(failed)} jobs failed; the same command tries them again:", file=sys.stderr)
+        print(f"{len(failed)} jobs failed; repeat the command to try them again:", file=sys.stderr)
         for job in failed:
             print(failure(job), file=sys.stderr)
         raise SystemExit(1)
 
 
 def _threads(options: Namespace, settings: Mapping[str, str]) -> int:
-    """Return the threads of a job: ``engine.threads``, else a share of this machine's, or Slurm's default here."""
+    """Return the threads of a job: ``engine.threads``, else ``SLURM_CPUS`` or a share of this machine's processors."""
     asked = settings.get("engine.threads", "0")
     if not asked.isdecimal():
         raise UsageError(f"engine.threads={asked}: expected a whole number")
@@ -100,4 +100,4 @@ def _launcher(options: Namespace, slots: int, threads: int, console: Console) ->
         return LocalLauncher(slots, use_gpu=options.device != "cpu")
     limits = {"partition": options.partition, "gpus": options.gpus, "time": options.time or 60}
     more = dict(item.split("=", 1) for item in options.sbatch)
-    return SlurmLauncher(threads, limits, more, tell=partial(console.print, markup=False))
+    return SlurmLauncher(threads, limits, more, warn=partial(console.print, markup=False))

@@ -1,4 +1,4 @@
-"""Scheduling of jobs: a fixed number at once, and no training twice."""
+"""Scheduling of jobs: a fixed number runs concurrently, and no training runs twice."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ Show = Callable[[], None]
 
 
 def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) -> None:
-    """Bring every job to its end; one that fails leaves the others alone.
+    """Run every job to its end; a failed job does not affect the others.
 
-    A job starts only if no running job is at the training it would begin with: rows with the same first stage wait
-    for the one that trains it, then share it. Jobs that an earlier call has left running are waited for. Jobs are
-    stopped where a person interrupts; any other error leaves those that outlive this process running, for a later call
-    to find.
+    A job starts only if no running job is at the training that it would begin with: rows with the same first stage wait
+    for the job that trains it, then share it. Jobs left running by an earlier call are waited for. An interruption
+    (Ctrl-C) stops all jobs. After any other error, jobs that outlive this process continue; a later call finds them.
 
     Args:
-        jobs: in the order they should start.
-        launcher: starts them.
-        slots: how many at once.
-        show: called after every look at them.
+        jobs: jobs in starting order.
+        launcher: starts the jobs.
+        slots: number of concurrent jobs.
+        show: called after every update of the jobs' states.
     """
-    launcher.look()
+    launcher.refresh()
     running = [job for job in jobs if not job.done and launcher.alive(job)]
     waiting = [job for job in jobs if not job.done and job not in running]
     gone: dict[Job, float] = {}
     try:
         while waiting or running:
-            launcher.look()
+            launcher.refresh()
             now = time.monotonic()
             gone = {job: gone.get(job, now) for job in running if not launcher.alive(job)}
             ended = [job for job, since in gone.items() if _settled(job, now - since, launcher)]
@@ -41,7 +40,7 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
             for job in _ready(waiting, running, slots):
                 waiting.remove(job)
                 job.prepare()
-                running.append(job)  # before it starts: an interruption in between stops it too
+                running.append(job)  # before the start, so that an interruption in between stops the job too
                 try:
                     launcher.start(job)
                 except OSError as error:
@@ -57,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, slots: int, show: Show) ->
         deadline = time.monotonic() + 10
         while any(launcher.alive(job) for job in running) and time.monotonic() < deadline:
             time.sleep(launcher.poll)
-            launcher.look()
+            launcher.refresh()
         raise
 
 
@@ -72,17 +71,17 @@ def _ready(waiting: Sequence[Job], running: Sequence[Job], slots: int) -> list[J
 
 
 def _next(job: Job) -> str:
-    """Return the key of the next stage to train; the name of the job if only scoring is left."""
+    """Return the key of the next stage to train, or the name of the job if only scoring is left."""
     plan = job.next_stage
     return job.name if plan is None else plan.key
 
 
 def _settled(job: Job, seconds: float, launcher: Launcher) -> bool:
-    """Return whether the result of an ended job is known, or can no longer be expected."""
+    """Return True if the result of an ended job is on disk, or can no longer be expected."""
     return job.state in (State.DONE, State.FAILED) or seconds >= launcher.lateness
 
 
 def _close(job: Job) -> None:
-    """Mark a job as failed whose process left neither a record nor an error."""
+    """Mark a job as failed if its process left neither a record nor an error."""
     if job.state is State.PENDING:
         job.fail("its process exited without a result (killed or out of memory)")

@@ -1,4 +1,4 @@
-"""What a job's process does."""
+"""Worker: the process of a job."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from usvi_bench.engine.experiment import Experiment
 
 
 class Worker:
-    """Runs one job; where a cluster stops it at its time limit, it is queued again and goes on."""
+    """Worker that runs one job; a job that reaches the cluster's time limit is requeued and resumes."""
 
     def __call__(self, folder: str, gpu: str | None = None) -> None:
-        """Run the job of a folder, on one GPU only where ``gpu`` names it as CUDA_VISIBLE_DEVICES does."""
+        """Run the job of a folder; ``gpu`` restricts it to one GPU, as in CUDA_VISIBLE_DEVICES."""
         keep_freed_memory()
         if gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         run_job(Path(folder))
 
     def checkpoint(self, folder: str, gpu: str | None = None) -> DelayedSubmission:
-        """What submitit queues in place of a job that met its time limit: the same, for trainings resume."""
+        """Return the same submission, which submitit requeues at the time limit; trainings resume."""
         return DelayedSubmission(self, folder, gpu)
 
 
 def run_job(folder: Path) -> None:
-    """Run the experiment of ``job.json``; an error is kept in ``error.json`` and raised.
+    """Run the experiment of ``job.json``; write an error to ``error.json`` and raise it.
 
-    Where another process has the job in hand, wait for it; where it is done, do nothing.
+    If another process runs the job, wait for it. If the job is done, do nothing.
     """
     with locked(folder / ".lock", wait=True):
         if (folder / "record.json").exists():
@@ -44,7 +44,7 @@ def run_job(folder: Path) -> None:
             if run.folder.name != folder.name:
                 raise UsageError(
                     f"the code or the data has changed since the job was planned (it is now {run.folder.name}); "
-                    "give the ablation command again"
+                    "repeat the ablation command"
                 )
             run.folder, run.wait_for_lock, run.ablation = folder, True, f"{job['grid']}: {job['row']}"
             execute(run)

@@ -1,4 +1,4 @@
-"""Synthetic visible-infrared people: image trees in the layouts of SYSU-MM01 and RegDB, free of any licence."""
+"""Synthetic visible-infrared people: image trees in the layouts of SYSU-MM01 and RegDB."""
 
 from __future__ import annotations
 

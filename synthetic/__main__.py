@@ -1,4 +1,7 @@
-"""``python -m usvi_bench.synthetic preview OUT.png [--layout sysu] [--data synthetic:size=small]``."""
+"""Command line of the generator.
+
+``python -m usvi_bench.synthetic preview OUT.png [--layout sysu] [--data synthetic:size=small]`` draws a contact sheet.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from usvi_bench.synthetic.spec import parse
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; the exit code is 2 for a mistake in the arguments."""
+    """Run the command and return its exit code, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m usvi_bench.synthetic")
     preview = parser.add_subparsers(required=True).add_parser("preview", help="draw a contact sheet")
     preview.add_argument("output", type=Path, help="PNG file to write")

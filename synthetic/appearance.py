@@ -1,4 +1,4 @@
-"""How the visible surface of a person looks to a sensor: material, pattern, creases and light."""
+"""Shading of the visible surface points: material, pattern, creases and light."""
 
 from __future__ import annotations
 
@@ -31,7 +31,20 @@ def shade(
     gap: float,
     light: Relief,
 ) -> Tensor:
-    """``[C, P]`` levels of the visible points, fractions of full scale; infrared has one channel."""
+    """Shade the visible points.
+
+    Args:
+        hits: the visible points.
+        solids: primitives that they lie on.
+        people: person of each image.
+        views: view of each image.
+        camera: camera of all images.
+        gap: 0 gives infrared the grey visible level, 1 the infrared level of the material.
+        light: light on the points.
+
+    Returns:
+        ``[C, P]`` levels as fractions of full scale; three channels in visible light, one in infrared.
+    """
     surface = Surface(hits, solids, people)
     paint_clothes(surface)
     paint_face(surface)
@@ -40,7 +53,7 @@ def shade(
     level = _woven(surface, palette, material)
     normal, fold = creases(surface, views, light.normal, camera.relief * pick(palette.crease.flatten(), material))
     fold = fold * pick(palette.fold, hits.image)
-    # A lamp beside the lens hides the shading that folds, seams and corners show in other light.
+    # A lamp beside the lens hides the shading of folds, seams and corners.
     soft = replace(light, open=torch.lerp(torch.ones_like(light.open), light.open, camera.relief))
     marks = torch.lerp(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
     reflected = level * (marks * (1 + 0.5 * fold))
@@ -52,18 +65,18 @@ def shade(
 
 
 def _woven(surface: Surface, palette: Palette, material: Tensor) -> Tensor:
-    """Levels of the materials and of the patterns on them."""
+    """Compute the levels ``[C, P]`` of the materials with their patterns."""
     level = pick_across(palette.base.flatten(0, 1), material)
     patterned = torch.nonzero(pick(palette.pattern.flatten(), material) != Pattern.PLAIN).flatten()
     own = pick(material, patterned)
     kind, period = (pick(table.flatten(), own) for table in (palette.pattern, palette.period))
-    mask = pattern(surface.at(patterned), kind, period)
+    mask = pattern(surface.select(patterned), kind, period)
     base, second = (pick_across(table.flatten(0, 1), own) for table in (palette.base, palette.second))
     return level.scatter_(1, patterned.expand(len(level), -1), base + (second - base) * mask)
 
 
 def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, light: Relief) -> Tensor:
-    """Thermal infrared: warmth, a little less at the rim, more in creases and where limbs warm one another."""
+    """Compute thermal levels: warmth, slightly lower at the rim, higher in creases and between limbs."""
     cloth = (
         (surface.region == Region.TOP) | (surface.region == Region.BOTTOM) | (surface.region == Region.INNER)
     ).float()
@@ -73,13 +86,13 @@ def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, li
 
 
 def _drift(surface: Surface) -> Tensor:
-    """Slow differences of warmth over a garment, -1 to 1; they stay with the person."""
-    own = surface.own(lambda p: 2.4 * p.number % 6.28)
+    """Compute slow variations of warmth over a garment, -1 to 1; they are equal in all images of a person."""
+    own = surface.per_person(lambda p: 2.4 * p.number % 6.28)
     return torch.sin(6 * surface.length + surface.around + 1.7 * surface.part.float() + own)
 
 
 def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
-    """Light of the sky and of the ground, and of the lamp where it reaches."""
+    """Compute the diffuse light of the sky, the ground and the lamp."""
     x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
     direct = (normal[0] * x + normal[1] * y + normal[2] * z).clamp_min(0) * light.lit
     sky = (0.74 + 0.3 * camera.relief * normal[1]) * light.open
@@ -88,7 +101,7 @@ def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
 
 
 def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> Tensor:
-    """Highlights: sharp on leather and glasses, soft on skin, a band on hair."""
+    """Compute highlights: sharp on leather and glasses, soft on skin, a band on hair."""
     lamp = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0)
     half = torch.nn.functional.normalize(lamp + torch.tensor([0.0, 0.0, 1.0]), dim=0).tolist()
     facing = (normal[0] * half[0] + normal[1] * half[1] + normal[2] * half[2]).clamp_min(0)
@@ -105,7 +118,7 @@ def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> T
 
 
 def _texture(surface: Surface) -> Tensor:
-    """Strands of hair."""
+    """Compute the factor of hair strands on the level; 1 elsewhere."""
     hair = torch.nonzero((surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)).flatten()
     x, y, z = surface.hits.body.index_select(1, hair)
     wave = 60 * torch.sin(9 * y)

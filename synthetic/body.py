@@ -1,4 +1,4 @@
-"""From people and moments of their walk to solid primitives: trunk, limbs, and the garments on them."""
+"""Body of a walking person as solid primitives: trunk, limbs and garments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDEWAYS = (1.0, 0.0, 0.0)
 
 
 def build(people: Sequence[Person], pose: Pose) -> Primitives:
-    """Primitives of each person at the given moment, as the camera sees them."""
+    """Build the primitives of each person at the given moment, in camera axes."""
     builder = Builder(len(people))
     joints = joints_of(people, pose)
     _trunk(builder, people, joints)
@@ -69,7 +69,7 @@ def _trunk(builder: Builder, people: Sequence[Person], joints: dict[str, Array])
 
 
 def _hems(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    """What hangs open below the waist: the end of a shirt or jacket, a coat, dress or skirt."""
+    """Add garments that hang open below the waist: the end of a shirt or jacket, a coat, dress or skirt."""
     stature, legs, bulk = joints["stature"], joints["legs"], columns(people, lambda p: p.outfit.bulk)
     hem, flare = columns(people, lambda p: p.outfit.hem), columns(people, lambda p: p.outfit.flare)
     deep, waist = joints["depth"], joints["waist_width"]
@@ -167,7 +167,7 @@ def _foot(builder: Builder, people: Sequence[Person], joints: dict[str, Array], 
     stature = joints["stature"]
     heel, ball, toe, ankle, knee = (joints[f"{name} {part}"] for part in ("heel", "ball", "toe", "ankle", "knee"))
     rise = vector(0.0, 0.004 * stature, 0.0)
-    # The sole is flat: its solids are wide and low.
+    # Wide and low solids make a flat sole.
     builder.chain(Part.FOOT, [heel + rise, ball + rise, toe + rise],
                   [0.0225 * stature, 0.029 * stature, 0.021 * stature], Region.SHOES, squeeze=0.66,
                   axis=(0.0, 1.0, 0.0))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The cameras of the two layouts: where they hang, how they see, how their light falls."""
+"""Cameras of the two layouts: position, optics, tone and light."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Layout = Literal["sysu", "regdb"]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """One camera.
+    """Camera of a layout.
 
     Attributes:
-        number: camera number as the layout writes it.
-        band: what its sensor is sensitive to.
+        number: camera number in the layout.
+        band: spectral band of the sensor.
         place: name of the scene behind the person.
-        elevation: degrees it looks down.
+        elevation: downward tilt in degrees.
         light: direction towards the lamp or the sky in camera axes.
         ambient: fraction of light without direction.
         gain: factor on the levels.
@@ -29,12 +29,12 @@ class Camera:
         gamma: exponent of the tone curve; above 1 darkens the middle.
         blur: standard deviation in pixels of a 128-pixel-high image.
         noise: standard deviation, fraction of full scale.
-        place_level: factor on the levels of the place (a lamp or the sun reaches the person better than the wall).
-        relief: how much of the shading of folds, seams and corners the light shows; 0 for a lamp around the lens.
-        swing: exponent on the exposure of a view: how much the light differs from walk to walk.
-        falloff: share of the light lost towards the lower end of a picture, where a lamp does not reach.
-        shutter: blur of a person who walks across the view, pixels of a 128-pixel-high image.
-        vignette: share of the light lost from one side of a picture to the other, at the edge of the field.
+        place_level: factor on the levels of the place (a lamp or the sun lights the person more than the wall).
+        relief: visibility of the shading of folds, seams and corners; 0 for a lamp around the lens.
+        swing: exponent on the exposure of a view; larger values make the light vary more between walks.
+        falloff: fraction of light lost towards the lower edge of an image, which a lamp does not reach.
+        shutter: motion blur of a person who walks across the view, in pixels of a 128-pixel-high image.
+        vignette: fraction of light lost from one side of an image to the other, at the edge of the field.
     """
 
     number: int
@@ -59,7 +59,7 @@ class Camera:
 
     @property
     def modality(self) -> Modality:
-        """Which stem of an encoder reads its images."""
+        """Modality of the camera's images."""
         return "visible" if self.band == "visible" else "infrared"
 
 
@@ -89,7 +89,7 @@ _PASSAGE = Camera(
 )  # fmt: skip
 
 SYSU = (_ROOM_1, _ROOM_2, _ROOM_2_DARK, _GATE, _GARDEN, _PASSAGE)
-"""SYSU-MM01: cameras 1, 2, 4, 5 visible, 3 and 6 near infrared; 2 and 3 hang in the same room."""
+"""SYSU-MM01: cameras 1, 2, 4 and 5 are visible, 3 and 6 near-infrared; 2 and 3 are in the same room."""
 
 _STREET = Camera(
     1, "visible", "street", 8, (0.4, 0.8, 0.3), 0.65, 1.5, 0.02, (1.0, 1.0, 1.02), 0.8, 0.9, 0.8, 0.008,
@@ -104,7 +104,11 @@ REGDB = (_STREET, _STREET_WARM)
 
 
 def cameras(layout: Layout, gap: float) -> tuple[Camera, ...]:
-    """The cameras of a layout; ``gap`` scales how far they lie from a common neutral one."""
+    """Return the cameras of a layout; ``gap`` scales their differences from a neutral camera.
+
+    >>> len(cameras("sysu", 1.0)), {camera.gain for camera in cameras("sysu", 0.0)}
+    (6, {1.0})
+    """
     return tuple(_towards_neutral(camera, gap) for camera in (SYSU if layout == "sysu" else REGDB))
 
 

@@ -1,4 +1,4 @@
-"""Bags; the straps over the trunk are painted on it."""
+"""Bags as solid primitives. Straps over the trunk are painted on its surface instead, see ``details``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIDEWAYS = (1.0, 0.0, 0.0)
 
 
 def add_bags(builder: Builder, people: Sequence[Person], joints: dict[str, Array]) -> None:
-    """What each person carries."""
+    """Add the bag of each person."""
     _backpack(builder, people, joints)
     _shoulder_bag(builder, people, joints)
     _hand_bag(builder, people, joints)

@@ -1,4 +1,4 @@
-"""Kinds of thermal scenes: how warm the surroundings and the people look on a cold night, a mild night and by day."""
+"""Climates of thermal scenes: levels of surroundings and people on a cold night, a mild night and by day."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Climate:
-    """A kind of thermal scene; levels are fractions of full scale.
+    """Climate of a thermal scene; levels are fractions of full scale.
 
     Attributes:
-        like: real crops of that kind (LLVIP, Jia et al. 2021; RoadScene, Xu et al. 2020).
-        share: of the walks.
+        like: name of the real crops that it imitates (LLVIP, Jia et al. 2021; RoadScene, Xu et al. 2020).
+        share: fraction of walks with this climate.
         around: mean and standard deviation of the level of the surroundings.
         skin: level of bare skin.
         insulation: exponent on the warmth of a surface; above 1, clothes look far colder than skin.
-        chill: how far a surface that lets no warmth through lies below the surroundings, fraction of the span.
+        chill: how far a fully insulating surface lies below the surroundings, as a fraction of the span between
+            surroundings and skin.
         fold: depth of creases.
-        drift: depth of slow differences over a garment.
-        clutter: how far the warmth of things in the background lies apart.
+        drift: depth of slow variations over a garment.
+        clutter: spread of warmth between background objects.
         blur: factor on the blur of the camera.
     """
 
@@ -44,6 +45,6 @@ CLIMATES = (
 
 
 def draw_climate(rng: np.random.Generator) -> tuple[int, float]:
-    """A kind of scene, as its place in ``CLIMATES``, and the level of its surroundings."""
+    """Draw a climate (its index in ``CLIMATES``) and the level of the surroundings."""
     kind = int(rng.choice(len(CLIMATES), p=[climate.share for climate in CLIMATES]))
     return kind, float(np.clip(rng.normal(*CLIMATES[kind].around), 0.02, 0.7))

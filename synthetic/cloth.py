@@ -1,4 +1,4 @@
-"""How cloth lies: patterns woven into it, creases bent into it."""
+"""Patterns and creases of cloth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usvi_bench.synthetic.view import View
 
 _CLOTH = (Region.TOP, Region.BOTTOM, Region.INNER, Region.SCARF)
 _GIRTH = {Part.TRUNK: 0.15, Part.HEM: 0.15, Part.ARM: 0.05, Part.LEG: 0.08}
-"""Metres to the radian, so that a pattern keeps its size when the shape swells."""
+"""Metres per radian around each part; a constant keeps a pattern's size on parts of varying width."""
 
 
 def _step(wave: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def _step(wave: Tensor) -> Tensor:
 
 
 def _around(surface: Surface) -> Tensor:
-    """``[P]`` metres around the body from the front."""
+    """Compute the distance ``[P]`` in metres around the body from the front."""
     girth = torch.full((len(Part),), 0.06)
     for part, metres in _GIRTH.items():
         girth[part] = metres
@@ -32,7 +32,7 @@ def _around(surface: Surface) -> Tensor:
 
 
 def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
-    """How much of the second colour shows, 0 to 1; the pattern lies in the cloth, whatever the view."""
+    """Compute the share ``[P]`` of the second colour, 0 to 1; the pattern is fixed to the cloth in all views."""
     turn = 2 * math.pi / period
     down, around = torch.sin(surface.length * turn), torch.sin(_around(surface) * turn)
     front = surface.on(Part.TRUNK, Part.HEM) & (surface.facing[2] > 0.2)
@@ -54,14 +54,23 @@ def pattern(surface: Surface, kind: Tensor, period: Tensor) -> Tensor:
 
 
 def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
-    """``[3, P]`` normals of creased cloth, and ``[P]`` the creases themselves, -1 to 1; ``depth`` is ``[P]``.
+    """Compute the normals of creased cloth.
 
-    Sleeves and trousers crease round elbows and knees, trunks slantwise at the waist, skirts hang in pleats; all of
-    it moves with the walk.
+    Sleeves and trousers crease around elbows and knees, trunks slantwise at the waist; skirts hang in pleats. Creases
+    change with the phase of the walk.
+
+    Args:
+        surface: the visible points.
+        views: view of each image.
+        normal: ``[3, P]`` normals without creases.
+        depth: ``[P]`` depth of the creases.
+
+    Returns:
+        ``[3, P]`` normals, and ``[P]`` signed height of the creases, -1 to 1.
     """
     hits, slot = surface.hits, surface.hits.slot.float()
     phase = pick(torch.tensor([view.phase for view in views], device=slot.device, dtype=torch.float32), hits.image)
-    own = surface.own(lambda p: p.number * 1.7 % 6.28) + 0.6 * torch.sin(phase + slot)
+    own = surface.per_person(lambda p: p.number * 1.7 % 6.28) + 0.6 * torch.sin(phase + slot)
     around, length = _around(surface), surface.length
     limb, hem = surface.on(Part.ARM, Part.LEG).float(), surface.on(Part.HEM).float()
     trunk = surface.on(Part.TRUNK).float()
@@ -70,7 +79,7 @@ def creases(surface: Surface, views: Sequence[View], normal: Tensor, depth: Tens
     rings = torch.cos(length * 105 + around * 26 * torch.sin(own + 3 * slot) + 2.2 * warp + 2.1 * slot)
     slant = torch.cos(length * 47 + around * 52 * torch.sin(own + slot) + 1.7 * warp + own)
     pleats = torch.cos(around * 80 + 0.8 * warp + own)
-    # Creases come in patches, and sharper on one side than on the other.
+    # Creases occur in patches and are sharper on one side.
     patch = (0.35 + 0.65 * torch.sin(length * 21 + around * 33 + 1.2 * warp + 2 * own)).clamp_min(0.0)
     rings, slant = rings * rings.abs() * patch, slant * (0.4 + 0.6 * patch)
     waist = torch.exp(-(((surface.down - 0.21) / 0.08) ** 2)) + 0.3

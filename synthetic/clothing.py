@@ -1,9 +1,10 @@
-"""Materials: what a surface looks like in visible light, in near infrared and in thermal infrared.
+"""Materials: levels of a surface in visible light, near infrared and thermal infrared.
 
-Near infrared sees cloth brighter and without hue: its level and the contrast of its pattern follow the visible ones by
-a factor that each material draws for itself ("Exploring Invariant Representation for Visible-Infrared Person
-Re-Identification", Tan et al.: the same surface in two wavelengths is linearly related, with a factor that varies from
-surface to surface). Thermal shows how warm the surface is, drawn apart from both, and no pattern at all.
+In near infrared, cloth is brighter and has no hue. Its level and the contrast of its pattern are linear in the visible
+ones, with a factor drawn for each material ("Exploring Invariant Representation for Visible-Infrared Person
+Re-Identification", Tan et al.: levels of one surface in two wavelengths are linearly related, with a factor that varies
+between surfaces). Thermal infrared shows the warmth of the surface without any pattern. Warmth is drawn independently
+of the visible and near-infrared levels.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Colour = tuple[float, float, float]
 
 
 class Pattern(IntEnum):
-    """Where the second colour of a material shows."""
+    """Pattern in which the second colour of a material appears."""
 
     PLAIN = 0
     RINGS = 1
@@ -31,17 +32,18 @@ class Pattern(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The surface of one region of a person; levels are fractions of full scale.
+    """Material of one region of a person; levels are fractions of full scale.
 
     Attributes:
         colour: visible base colour.
         second: visible colour of the pattern.
-        pattern: where ``second`` shows.
-        period: repeat of the pattern in metres.
-        near: near-infrared level of the base colour; above 1 it is brighter than a sensor can tell.
-        kept: fraction of the pattern's visible contrast that survives in near infrared; the level follows by it too.
-        heat: temperature of the surface; 0 is the surroundings, 1 bare skin.
-        crease: how deeply it creases; 1 is average, less for stiff cloth.
+        pattern: pattern in which ``second`` appears.
+        period: period of the pattern in metres.
+        near: near-infrared level of the base colour; values above 1 saturate the sensor.
+        kept: fraction of the pattern's visible contrast kept in near infrared; also scales how far ``near`` follows the
+            visible level.
+        heat: warmth of the surface; 0 is the surroundings, 1 bare skin.
+        crease: depth of creases; 1 is average, stiff cloth has less.
     """
 
     colour: Colour
@@ -55,21 +57,36 @@ class Material:
 
 
 def luma(colour: Colour) -> float:
-    """Grey level of a visible colour."""
+    """Return the grey level of a visible colour.
+
+    >>> luma((0.0, 1.0, 0.0))
+    0.587
+    """
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
-def through(thickness: float) -> float:
-    """Warmth that a garment lets through, 1 for none at all; ``thickness`` is a fraction of the stature."""
+def transmitted_warmth(thickness: float) -> float:
+    """Return the warmth that a garment transmits; 1 would be bare skin.
+
+    Args:
+        thickness: of the garment, fraction of the stature.
+    """
     return 0.22 + 0.5 * float(np.exp(-45 * thickness))
 
 
 def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: float = 1.0) -> Material:
-    """A dyed textile; ``patterned`` is the probability of a pattern, ``heat`` its mean warmth."""
+    """Draw a dyed textile.
+
+    Args:
+        rng: source of the draw.
+        patterned: probability of a pattern.
+        heat: mean warmth.
+        darkness: larger values give darker dyes; 1 is average.
+    """
     colour = _dye(rng, darkness)
     pattern = Pattern(int(rng.integers(1, len(Pattern)))) if rng.random() < patterned else Pattern.PLAIN
     kept = 0.6 + 0.4 * float(rng.beta(1.5, 1.0))
-    # by more than the pattern does, for torsos that differ from person to person as much as measured ones
+    # 1.7: the level follows the visible one more strongly than the pattern does, to reach the measured spread of torsos
     near = 0.74 + 1.7 * kept * (luma(colour) - 0.3)
     return Material(
         colour=colour,
@@ -84,7 +101,7 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
 
 
 def leather(rng: np.random.Generator, heat: float) -> Material:
-    """Shoes, bags, caps: plain, often dark, cool; in near infrared most of it is as bright as cloth."""
+    """Draw the material of shoes, bags or caps: plain, cool, often dark; in near infrared often as bright as cloth."""
     level = float(rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.85)]))
     colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), level)
     near = float(np.clip(0.55 + 0.3 * luma(colour) + rng.normal(0, 0.12), 0.15, 0.95))
@@ -92,21 +109,21 @@ def leather(rng: np.random.Generator, heat: float) -> Material:
 
 
 def skin(rng: np.random.Generator) -> Material:
-    """Skin: near infrared reflects it strongly whatever its tone."""
+    """Draw skin; its near-infrared level is high and independent of its tone."""
     tone = float(rng.uniform(0.3, 0.8))
     colour = (tone, tone * 0.74, tone * 0.6)
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.6, 0.76)), 1.0, 1.0)
 
 
 def hair(rng: np.random.Generator) -> Material:
-    """Hair: dark in near infrared too, and about as warm as clothing."""
+    """Draw hair: dark in near infrared too, about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
     colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.1, 0.3)), 1.0, 0.84)
 
 
-def dyed(material: Material, rng: np.random.Generator) -> Material:
-    """The same cloth in other visible colours."""
+def recoloured(material: Material, rng: np.random.Generator) -> Material:
+    """Return the same cloth with other visible colours."""
     colour = _dye(rng, 1.0)
     second = _contrasting(rng, colour) if material.pattern else colour
     return replace(material, colour=colour, second=second)

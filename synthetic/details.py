@@ -1,4 +1,4 @@
-"""What tailors and cobblers add: openings, buttons, zips, pockets, belts, cuffs, soles."""
+"""Painted details of clothes: openings, buttons, zips, pockets, belts, cuffs, soles, straps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from usvi_bench.synthetic.surface import Surface
 
 
 def paint_clothes(surface: Surface) -> None:
-    """Details on every garment, in the order in which they cover one another."""
+    """Paint the details of every garment; later ones cover earlier ones."""
     for parts, painters in (
         ((Part.TRUNK, Part.HEM, Part.COLLAR), (_front, _pockets, _edges, _straps)),
         ((Part.ARM,), (_cuffs,)),
@@ -19,38 +19,41 @@ def paint_clothes(surface: Surface) -> None:
         ((Part.BAG, Part.STRAP), (_bag,)),
     ):
         points = torch.nonzero(surface.on(*parts)).flatten()
-        painted = surface.at(points)
+        painted = surface.select(points)
         for paint in painters:
             paint(painted)
-        surface.lay(points, painted)
+        surface.update(points, painted)
 
 
 def _cover(s: Surface) -> None:
-    """What hangs over the hips gives way to the thighs instead of being pierced by them."""
+    """Paint thighs that pierce a garment over the hips with that garment's material."""
     above = s.on(Part.LEG, Part.BARE_LEG) & (s.hits.body[1] > pick(s.solids.marks[:, 1], s.hits.image))
-    above &= s.own(lambda p: p.outfit.hem > 0 or not p.outfit.tucked) > 0
-    skirt = s.own(lambda p: p.outfit.hem > 0 and not p.outfit.hem_is_top) > 0
+    above &= s.per_person(lambda p: p.outfit.hem > 0 or not p.outfit.tucked) > 0
+    skirt = s.per_person(lambda p: p.outfit.hem > 0 and not p.outfit.hem_is_top) > 0
     s.paint(above & skirt, Region.BOTTOM)
     s.paint(above & ~skirt, Region.TOP)
 
 
 def _front(s: Surface) -> None:
-    """An open jacket shows what is under it; a closed one its zip; a shirt its buttons."""
+    """Paint the front: the inner garment under an open jacket, the zip of a closed one, the buttons of a shirt."""
     front = s.on(Part.TRUNK, Part.HEM) & (s.facing[2] > 0.15) & (s.region == Region.TOP)
-    opening, jacket = s.own(lambda p: p.outfit.opening), s.own(lambda p: p.outfit.top in ("jacket", "coat"))
-    shirt = s.own(lambda p: p.outfit.top == "shirt") > 0
+    opening, jacket = (
+        s.per_person(lambda p: p.outfit.opening),
+        s.per_person(lambda p: p.outfit.top in ("jacket", "coat")),
+    )
+    shirt = s.per_person(lambda p: p.outfit.top == "shirt") > 0
     gap = opening * 0.09 * (0.45 + 2.2 * (s.down - 0.02).clamp_min(0))
     inner = front & (s.across.abs() < gap) & (opening > 0)
-    under = s.own(lambda p: p.outfit.hem > 0 and p.outfit.hem_is_top) > 0
+    under = s.per_person(lambda p: p.outfit.hem > 0 and p.outfit.hem_is_top) > 0
     s.paint(inner, Region.INNER)
     s.paint(inner & (s.down > 0.33) & under, Region.BOTTOM)
     s.darken(front & ((s.across.abs() - gap).abs() < 0.005) & (opening > 0), 0.6)
-    # Lapels and the v of a collar.
+    # Lapels and the V of a collar.
     lapel = front & (s.down < 0.13) & ((s.across.abs() - gap - 0.5 * (0.13 - s.down) * 0.35).abs() < 0.004)
     s.darken(lapel & ((opening > 0) | shirt), 0.72)
     middle = front & (opening == 0) & (s.across.abs() < 0.0035)
     s.darken(front & shirt & ~under & ((s.across - 0.008).abs() < 0.0035), 0.82)
-    zipped = (jacket > 0) & (s.own(lambda p: p.outfit.pockets) > 0)
+    zipped = (jacket > 0) & (s.per_person(lambda p: p.outfit.pockets) > 0)
     s.paint(middle & zipped, Region.TRIM)
     s.darken(middle & ~zipped & (jacket > 0), 0.6)
     buttons = front & (s.across.abs() < 0.004) & ((s.down * 100 % 5.0 - 2.5).abs() < 0.4) & (opening == 0)
@@ -58,12 +61,12 @@ def _front(s: Surface) -> None:
 
 
 def _pockets(s: Surface) -> None:
-    worn = (s.own(lambda p: p.outfit.pockets) > 0) & (s.region == Region.TOP) & (s.facing[2] > 0)
+    worn = (s.per_person(lambda p: p.outfit.pockets) > 0) & (s.region == Region.TOP) & (s.facing[2] > 0)
     worn &= s.on(Part.TRUNK, Part.HEM)
     x, y = s.across.abs(), s.down
-    shirt = s.own(lambda p: p.outfit.top in ("shirt", "t-shirt"))
-    hoodie = s.own(lambda p: p.outfit.top == "hoodie")
-    coat = s.own(lambda p: p.outfit.top in ("jacket", "coat"))
+    shirt = s.per_person(lambda p: p.outfit.top in ("shirt", "t-shirt"))
+    hoodie = s.per_person(lambda p: p.outfit.top == "hoodie")
+    coat = s.per_person(lambda p: p.outfit.top in ("jacket", "coat"))
     box = ((s.across - 0.042).abs() < 0.024) & ((y - 0.1).abs() < 0.026)
     rim = box & (((s.across - 0.042).abs() > 0.019) | ((y - 0.1).abs() > 0.021))
     s.darken(worn & rim & (shirt > 0), 0.78)
@@ -77,30 +80,30 @@ def _pockets(s: Surface) -> None:
 
 
 def _edges(s: Surface) -> None:
-    """Hems and the belt."""
+    """Paint hems and the belt."""
     along = s.hits.along
-    knit = s.own(lambda p: p.outfit.top in ("hoodie", "jacket")) > 0
+    knit = s.per_person(lambda p: p.outfit.top in ("hoodie", "jacket")) > 0
     hem = s.on(Part.HEM) & (along > 0.86) & (s.region == Region.TOP)
     s.darken(hem & knit & (along < 0.89), 0.7)
     s.darken(s.on(Part.HEM) & (along > 0.97), 0.75)
-    tucked = s.own(lambda p: p.outfit.tucked) > 0
+    tucked = s.per_person(lambda p: p.outfit.tucked) > 0
     belt = tucked & s.on(Part.TRUNK) & (s.region == Region.BOTTOM)
-    belt &= along < s.of(s.solids.cut) + 0.26
+    belt &= along < s.per_solid(s.solids.cut) + 0.26
     s.paint(belt, Region.BELT)
     s.paint(belt & (s.across.abs() < 0.012) & (s.facing[2] > 0), Region.TRIM)
-    coat = s.own(lambda p: p.outfit.top == "coat" and p.outfit.opening == 0 and p.outfit.tucked) > 0
+    coat = s.per_person(lambda p: p.outfit.top == "coat" and p.outfit.opening == 0 and p.outfit.tucked) > 0
     s.paint(coat & ((s.down - 0.2).abs() < 0.011) & s.on(Part.TRUNK), Region.BELT)
 
 
 def _cuffs(s: Surface) -> None:
     cuff, along = pick(s.solids.open_end, s.hits.slot), s.hits.along
-    knit = s.own(lambda p: p.outfit.top in ("hoodie", "jacket")) > 0
+    knit = s.per_person(lambda p: p.outfit.top in ("hoodie", "jacket")) > 0
     s.darken(cuff & (along > 0.96), 0.78)
     s.darken(cuff & knit & (along > 0.86) & (along < 0.9), 0.72)
 
 
 def _trousers(s: Surface) -> None:
-    """Fly, seams, back pockets, the hems at the ankles."""
+    """Paint the fly, seams, back pockets and ankle hems of trousers."""
     legs = s.on(Part.LEG) & (s.region == Region.BOTTOM)
     behind = legs & (s.facing[2] < -0.3)
     box = ((s.across.abs() - 0.045).abs() < 0.024) & ((s.down - 0.34).abs() < 0.024)
@@ -112,12 +115,12 @@ def _trousers(s: Surface) -> None:
 
 
 def _shoes(s: Surface) -> None:
-    """Soles, and laces on sneakers."""
+    """Paint soles, and laces of sneakers."""
     shoe = s.region == Region.SHOES
     stature = pick(s.solids.marks[:, 3], s.hits.image)
-    boots = s.own(lambda p: p.outfit.shoes == "boots") > 0
-    sneakers = s.own(lambda p: p.outfit.shoes == "sneakers") > 0
-    flat = s.of(s.solids.axis[..., 1]) > 0.7
+    boots = s.per_person(lambda p: p.outfit.shoes == "boots") > 0
+    sneakers = s.per_person(lambda p: p.outfit.shoes == "sneakers") > 0
+    flat = s.per_solid(s.solids.axis[..., 1]) > 0.7
     s.paint(shoe & flat & (s.facing[1] < -0.15), Region.SOLE)
     laces = shoe & ~flat & sneakers & (s.facing[1] > 0.2) & (s.hits.length / stature * 100 % 0.9 < 0.4)
     s.paint(laces, Region.SOLE)
@@ -125,14 +128,14 @@ def _shoes(s: Surface) -> None:
 
 
 def _straps(s: Surface) -> None:
-    """Bands over the trunk that hold a backpack or a shoulder bag."""
+    """Paint the straps of a backpack or a shoulder bag on the trunk."""
     trunk, front = s.on(Part.TRUNK, Part.HEM, Part.COLLAR) & (s.region != Region.SKIN), s.facing[2] > -0.25
-    pack = s.own(lambda p: p.outfit.bag == "backpack") > 0
+    pack = s.per_person(lambda p: p.outfit.bag == "backpack") > 0
     curve = 0.052 + 0.9 * (s.down - 0.08).clamp_min(0) ** 1.25
     beside = (s.across.abs() - curve).abs()
     over = trunk & pack & front & (s.down < 0.2)
-    bag = s.own(lambda p: p.outfit.bag == "shoulder") > 0
-    slung = (s.across * s.own(lambda p: p.outfit.side) + 0.058 - 0.5 * (s.down + 0.02)).abs()
+    bag = s.per_person(lambda p: p.outfit.bag == "shoulder") > 0
+    slung = (s.across * s.per_person(lambda p: p.outfit.side) + 0.058 - 0.5 * (s.down + 0.02)).abs()
     across = trunk & bag & (s.down < 0.3)
     s.darken((over & (beside < 0.017)) | (across & (slung < 0.016)), 0.72)
     band = (over & (beside < 0.012)) | (across & (slung < 0.0115))
@@ -141,7 +144,7 @@ def _straps(s: Surface) -> None:
 
 
 def _bag(s: Surface) -> None:
-    """A zip along the top, a seam round it."""
+    """Paint the zip along the top of a bag and the seam around it."""
     bag = s.on(Part.BAG) & (s.region == Region.BAG)
     s.darken(bag & (s.facing[1] > 0.55) & (s.facing[1] < 0.75), 0.62)
     s.darken(bag & (s.facing[2].abs() < 0.12), 0.75)

@@ -1,4 +1,4 @@
-"""What every image shows, for analysis only: nothing that trains, labels or scores reads these files."""
+"""Ground truth of every image and person, for analysis only; training, labelling and scoring never read it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.view import View
 
 IMAGES = "ground_truth.csv"
-"""One row an image: when, where and how it was taken, and what the person wears in it."""
+"""Table with a row per image: view, place, and what the person wears in it."""
 PEOPLE = "people.csv"
-"""One row an identity: body, wardrobe and materials."""
+"""Table with a row per identity: body, outfit and materials."""
 
 Row = dict[str, str]
 
 
 def image_row(shot: Shot, camera: Camera, view: View, person: Person, occlusion: float) -> Row:
-    """Columns of an image; the data card explains them.
+    """Make the row of an image; the data card describes its columns.
 
     Args:
-        person: in what is worn before this camera.
-        occlusion: covered share of the person's pixels.
+        shot: the image.
+        camera: its camera.
+        view: its view.
+        person: the person, dressed as in front of this camera.
+        occlusion: occluded share of the person's pixels.
     """
     outfit, top, bottom = person.outfit, person.materials[Region.TOP], person.materials[Region.BOTTOM]
     jacket = ("open" if outfit.opening > 0 else "closed") if outfit.top in ("jacket", "coat") else "none"
@@ -67,7 +70,10 @@ def image_row(shot: Shot, camera: Camera, view: View, person: Person, occlusion:
 
 
 def person_row(spec: SyntheticSpec, layout: Layout, number: int) -> Row:
-    """Columns of an identity: ``body.*``, ``outfit.*`` as it leaves home, and ``<region>.*`` of each material."""
+    """Make the row of an identity.
+
+    Its columns are ``body.*``, ``outfit.*`` (before changes for a camera) and ``<region>.*`` of each material.
+    """
     person = draw_person(spec, layout, number)
     parts = {"body": asdict(person.body), "outfit": asdict(person.outfit)}
     parts |= {region.name.lower(): asdict(person.materials[region]) for region in Region}
@@ -76,7 +82,7 @@ def person_row(spec: SyntheticSpec, layout: Layout, number: int) -> Row:
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
-    """Comma-separated values, the keys of the first row as header."""
+    """Write rows as comma-separated values, with the keys of the first row as header."""
     with path.open("w", newline="") as file:
         writer: csv.DictWriter[str] | None = None
         for row in rows:
@@ -91,7 +97,7 @@ def _as_text(values: Mapping[str, object]) -> Row:
 
 
 def _text(value: object) -> str:
-    """Names in small letters, colours as ``#rrggbb``, numbers in four digits."""
+    """Format names in lower case, colours as ``#rrggbb``, numbers with four digits."""
     if isinstance(value, Enum):
         return value.name.lower()
     if isinstance(value, tuple):

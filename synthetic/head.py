@@ -1,4 +1,4 @@
-"""The head and what is on it: skull, face, hair, hats, hoods, scarves."""
+"""Head as solid primitives: skull, face, hair, hats, hoods, scarves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from usvi_bench.synthetic.solids import Builder, Part
 
 
 class _Head:
-    """Puts solids down in units of half the height of the head, in its own axes (left, up, forward)."""
+    """Head builder: adds solids in head axes (left, up, forward), in units of half the head's height."""
 
     def __init__(self, builder: Builder, joints: dict[str, Array]) -> None:
         self.builder, self.axes = builder, joints["head axes"]
@@ -21,7 +21,7 @@ class _Head:
         self.upright = self.axes[:, 1]
 
     def at(self, x: Array | float, y: Array | float, z: Array | float) -> Array:
-        """A point of the head in body axes."""
+        """Convert a point of the head to body axes."""
         local = vector(x, y, z) * np.ones((len(self.unit), 1))
         turned: Array = np.asarray(sum(self.axes[:, i] * local[:, i : i + 1] for i in range(3)))
         return np.asarray(self.centre + self.unit[:, None] * turned)
@@ -30,13 +30,13 @@ class _Head:
         self, part: Part, start: Array, end: Array, radii: tuple[Array | float, Array | float], region: Region,
         **more: object,
     ) -> None:  # fmt: skip
-        """A solid whose radii are in units of the head."""
+        """Add a solid whose radii are in units of half the head's height."""
         scaled = (radii[0] * self.unit, radii[1] * self.unit)
         self.builder.add(part, start, end, scaled, region, **more)  # type: ignore[arg-type]
 
 
 def add_head(builder: Builder, people: Sequence[Person], joints: dict[str, Array], pose: Pose) -> None:
-    """Everything above the shoulders."""
+    """Add all solids above the shoulders."""
     head = _Head(builder, joints)
     girth, stature = columns(people, lambda p: p.body.girth), joints["stature"]
     thick = (0.0265 + 0.008 * girth) * stature

@@ -1,4 +1,4 @@
-"""Who somebody is: body, hair, clothes and what they carry, stable over all images of the person."""
+"""Identity of a synthetic person: body, hair, clothes and bag, equal in all images of the person."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.wardrobe import Outfit, draw_outfit
 
 SHARED_OUTFITS = 4
-"""Number of outfits that people with shared clothes choose from."""
+"""Number of different outfits among people with shared clothes."""
 
 
 class Region(IntEnum):
-    """Parts of the surface with a material of their own."""
+    """Region of a person's surface that has its own material."""
 
     SKIN = 0
     HAIR = 1
@@ -36,7 +36,7 @@ class Region(IntEnum):
     LIPS = 12
     EYES = 13
     WHITE = 14
-    """Of the eyes."""
+    """White of the eyes."""
     GLASSES = 15
     MASK = 16
 
@@ -46,10 +46,10 @@ _DYED = (Region.TOP, Region.INNER, Region.BOTTOM, Region.SHOES, Region.BAG, Regi
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Proportions; lengths are fractions of the stature unless said otherwise.
+    """Body proportions; lengths are fractions of the stature unless stated otherwise.
 
     Attributes:
-        stature: metres.
+        stature: height in metres.
         girth: thickness of trunk and limbs; 1 is average.
         shoulders: half the shoulder width.
         hips: half the hip width.
@@ -59,15 +59,15 @@ class Body:
         stride: amplitude of the hip angle in radians.
         swing: amplitude of the shoulder angle in radians.
         elbow: bend of the elbow in radians while the arm hangs.
-        carry: how far the arms are held from the trunk, radians.
-        toes: how far the feet turn outwards, radians.
+        carry: angle between arms and trunk in radians.
+        toes: outward turn of the feet in radians.
         lean: forward tilt of the trunk in radians.
-        gaze: how far the head looks down, radians.
+        gaze: downward tilt of the head in radians.
         style: "bald", "shaven", "short", "curls", "bob", "long", "bun" or "tail".
         hair: length of the hair: 0 shaven, 1 short, up to 2 for hair down the back.
         volume: thickness of the hair; 1 is average.
-        fringe: how far the hair reaches down the forehead, 0 to 1.
-        beard: 0 for none, 1 for a full one.
+        fringe: length of the fringe on the forehead, 0 to 1.
+        beard: 0 for none, 1 for a full beard.
     """
 
     stature: float
@@ -93,11 +93,13 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One identity.
+    """Person with one identity.
 
     Attributes:
         number: identity number, from 1.
-        materials: one for every :class:`Region`, in its order.
+        body: proportions and hair.
+        outfit: shapes of clothes and bag.
+        materials: material of every :class:`Region`, in its order.
     """
 
     number: int
@@ -107,7 +109,7 @@ class Person:
 
 
 def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
-    """The person of that number; the same whatever else is drawn."""
+    """Draw a person; depends only on seed, layout and number, not on other draws."""
     own = numpy_generator(spec.seed, "body", layout, number)
     wardrobe = numpy_generator(spec.seed, "outfit", layout, number)
     shared = wardrobe.random() < spec.clothing_similarity
@@ -115,14 +117,14 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
         wardrobe = numpy_generator(spec.seed, "shared outfit", layout, int(wardrobe.integers(SHARED_OUTFITS)))
     body = _draw_body(own)
     skin, hair = clothing.skin(own), clothing.hair(own)
-    # A shared outfit has to suit everybody.
+    # Shared outfits contain no skirts or dresses, so that they suit every body.
     outfit = draw_outfit(wardrobe, skirts=body.bust > 0.25 and not shared)
     white = wardrobe.random() < (0.8 if outfit.shoes == "sneakers" else 0.15)
     trim, cover = float(wardrobe.choice([0.1, 0.5, 0.8])), float(wardrobe.choice([0.1, 0.75, 0.85]))
     materials = {
         Region.SKIN: skin,
         Region.HAIR: hair,
-        Region.TOP: clothing.fabric(wardrobe, 0.4, clothing.through(outfit.bulk)),
+        Region.TOP: clothing.fabric(wardrobe, 0.4, clothing.transmitted_warmth(outfit.bulk)),
         Region.INNER: clothing.fabric(wardrobe, 0.2, 0.8),
         Region.BOTTOM: clothing.fabric(wardrobe, 0.15, 0.8, darkness=1.8),
         Region.SHOES: clothing.leather(wardrobe, 0.4),
@@ -141,13 +143,13 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
     return Person(number, body, outfit, tuple(materials[region] for region in Region))
 
 
-def coloured(spec: SyntheticSpec, layout: str, person: Person, camera: int) -> tuple[Material, ...]:
-    """Materials of the person before a visible camera; some see them in other colours (``recolour``)."""
+def camera_materials(spec: SyntheticSpec, layout: str, person: Person, camera: int) -> tuple[Material, ...]:
+    """Return the materials of a person in front of a visible camera, some of them with other colours (``recolour``)."""
     rng = numpy_generator(spec.seed, "colours", layout, person.number, camera)
     if rng.random() >= spec.recolour:
         return person.materials
     regions = zip(Region, person.materials, strict=True)
-    return tuple(clothing.dyed(material, rng) if region in _DYED else material for region, material in regions)
+    return tuple(clothing.recoloured(material, rng) if region in _DYED else material for region, material in regions)
 
 
 def _plain(colour: Colour, near: float, heat: float) -> Material:
@@ -155,7 +157,7 @@ def _plain(colour: Colour, near: float, heat: float) -> Material:
 
 
 def _draw_body(rng: np.random.Generator) -> Body:
-    # From broad shoulders (0) to broad hips (1): proportions, hair and beard go together, loosely.
+    # 0 is broad shoulders, 1 broad hips; proportions, hair and beard correlate with it.
     slender = float(rng.uniform(0, 1))
     girth = float(np.clip(rng.lognormal(0.0, 0.2), 0.72, 1.55))
     styles = ["bald", "shaven", "short", "curls", "bob", "long", "bun", "tail"]

@@ -1,4 +1,4 @@
-"""Who is seen where: sizes, the images of a tree, and the lists beside them."""
+"""Images and id lists of a tree, by size: which camera sees which person how often."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 LONGEST_WALK = 6
-"""Frames that follow one another at most in SYSU-MM01's layout; more images of a person come from more walks."""
+"""Maximum number of frames of a walk in SYSU-MM01's layout; more images of a person need more walks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One image of a tree.
+    """Shot: one image of a tree.
 
     Attributes:
         path: posix path in the tree.
         person: identity number, from 1.
         camera: camera number.
-        walk: which walk of the person past that camera.
-        step: frame within the walk.
+        walk: number of the person's walk past that camera, from 0.
+        step: frame within the walk, from 0.
     """
 
     path: str
@@ -38,11 +38,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A tree before it is rendered.
+    """Plan of a tree before it is rendered.
 
     Attributes:
-        shots: every image, in path order.
-        lists: text files by posix path.
+        shots: all images, in path order.
+        lists: contents of the id lists by posix path.
     """
 
     shots: tuple[Shot, ...]
@@ -51,12 +51,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """One of the three id lists.
+    """Split of the people: one of the three id lists.
 
     Attributes:
         people: number of identities.
-        seen: how many of them each of the six cameras sees.
-        images: how many images each camera takes of them together.
+        seen: number of identities that each of the six cameras sees.
+        images: total number of images that each camera takes of them.
     """
 
     people: int
@@ -65,7 +65,7 @@ class _Split:
 
 
 def _even(people: int, seen: tuple[int, ...], each: tuple[int, ...]) -> _Split:
-    """A split with the same number of images of everyone a camera sees."""
+    """Make a split whose cameras take the same number of images, ``each``, of every person that they see."""
     return _Split(people, seen, tuple(count * frames for count, frames in zip(seen, each, strict=True)))
 
 
@@ -91,12 +91,19 @@ _SYSU = {
         "test": _Split(96, (56, 56, 93, 94, 95, 96), (1374, 1565, 1883, 1918, 1918, 1920)),
     },
 }
-"""``full`` has the people and images that the official permutation file of SYSU-MM01 lists, camera by camera."""
+"""``full`` has the numbers of people and images per camera of the official permutation file of SYSU-MM01."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Halves:
-    """Folds in RegDB's manner; ``frames`` is the number of images of a person in each modality."""
+    """Halves of the people, drawn anew for each fold as in RegDB.
+
+    Attributes:
+        people: number of identities.
+        test: number of test identities of each fold.
+        folds: number of folds.
+        frames: number of images of a person in each modality.
+    """
 
     people: int
     test: int
@@ -111,22 +118,22 @@ _REGDB = {
     "full": _Halves(412, 206, 10, 10),
 }
 _CAMERAS: dict[Modality, frozenset[int]] = {"visible": frozenset({1, 2, 4, 5}), "infrared": frozenset({3, 6})}
-"""SYSU-MM01's cameras."""
+"""Cameras of SYSU-MM01's layout by modality."""
 
 _REGDB_WORDS: dict[Modality, str] = {"visible": "visible", "infrared": "thermal"}
-"""How RegDB's lists call the modalities."""
+"""Names of the modalities in RegDB's lists."""
 
 
 def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
-    """Everything the tree will hold."""
+    """Plan the images and lists of a tree."""
     return _plan_sysu(spec) if layout == "sysu" else _plan_regdb(spec)
 
 
-def unseen(spec: SyntheticSpec, people: Iterable[int], fold: int = 1) -> dict[int, Modality]:
-    """Training people whom only one modality sees, with the one that never does.
+def missing_modalities(spec: SyntheticSpec, people: Iterable[int], fold: int = 1) -> dict[int, Modality]:
+    """Select the training people that lose one modality, and that modality.
 
-    Half of them lack infrared images and half visible ones. More mismatch adds people and changes nobody: those of a
-    smaller fraction are among those of a larger one.
+    Half of them lose their infrared images, half their visible ones. A larger ``spec.mismatch`` selects the people of a
+    smaller one and more.
     """
     order = numpy_generator(spec.seed, "mismatch", fold).permutation(sorted(people))
     lost: tuple[Modality, Modality] = ("infrared", "visible")
@@ -138,7 +145,7 @@ def _plan_sysu(spec: SyntheticSpec) -> Plan:
     order = numpy_generator(spec.seed, "sysu", "splits").permutation(sum(split.people for split in splits.values())) + 1
     train, val = splits["train"].people, splits["val"].people
     people = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
-    lost = unseen(spec, order[: train + val].tolist())
+    lost = missing_modalities(spec, order[: train + val].tolist())
     shots = [
         shot
         for name, split in splits.items()
@@ -160,9 +167,10 @@ def _walk_past_cameras(split: _Split, people: NDArray[np.int64]) -> Iterator[Sho
 
 
 def _ranks(camera: int, seen: int, split: _Split) -> list[int]:
-    """Who passes a camera, so that both modalities see everybody: where one camera misses somebody, another does not.
+    """Select the people that a camera sees, by position in the split, so that each modality sees every person.
 
-    Cameras 4 and 5 miss some of the first, whom 1 and 2 see; camera 3 misses some of the last, whom 6 sees.
+    Cameras 4 and 5 miss some of the first people, who pass cameras 1 and 2; camera 3 misses some of the last, who pass
+    camera 6.
     """
     missed = split.people - seen
     start = {4: 0, 5: split.people - split.seen[3], 6: 0}.get(camera, seen)
@@ -174,14 +182,20 @@ def _comma_line(people: NDArray[np.int64]) -> str:
 
 
 def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
-    """Frames of one camera: one walk where they are two, else as few walks as their length allows, at least two."""
+    """Distribute a person's frames from one camera over walks of at most ``LONGEST_WALK`` frames.
+
+    Up to two frames come from one walk, more from at least two.
+
+    >>> [(shot.walk, shot.step) for shot in _walks(person=1, camera=2, frames=3, path="{}.jpg")]
+    [(0, 0), (0, 1), (1, 0)]
+    """
     walks = max(1 if frames < 3 else 2, -(-frames // LONGEST_WALK))
     length = -(-frames // walks)
     return [Shot(path.format(i + 1), person, camera, i // length, i % length) for i in range(frames)]
 
 
 def _plan_regdb(spec: SyntheticSpec) -> Plan:
-    """One walk a person: RegDB's file names tell one direction of everybody, front or back."""
+    """Plan RegDB's layout; each person walks once, because RegDB's file names give one direction per person."""
     size = _REGDB[spec.size]
     shots: dict[Modality, list[Shot]] = {"visible": [], "infrared": []}
     for person in range(1, size.people + 1):
@@ -194,7 +208,7 @@ def _plan_regdb(spec: SyntheticSpec) -> Plan:
     for fold in range(1, size.folds + 1):
         order = (numpy_generator(spec.seed, "regdb", "split", fold).permutation(size.people) + 1).tolist()
         train, test = order[: size.people - size.test], order[size.people - size.test :]
-        for name, people, lost in (("train", train, unseen(spec, train, fold)), ("test", test, {})):
+        for name, people, lost in (("train", train, missing_modalities(spec, train, fold)), ("test", test, {})):
             label = {person: rank for rank, person in enumerate(sorted(people))}
             for modality, taken in shots.items():
                 kept = [s for s in taken if s.person in label and lost.get(s.person) != modality]

@@ -1,4 +1,4 @@
-"""Things between the camera and the person: a desk, a pole, a bush, somebody's shoulder, a rail, a chair."""
+"""Occluders between camera and person: a desk, a pole, a bush, another person's shoulder, a rail, a chair."""
 
 from __future__ import annotations
 
@@ -14,19 +14,29 @@ from usvi_bench.synthetic.view import View
 
 
 def cover(image: Tensor, camera: Camera, views: Sequence[View], gap: float) -> tuple[Tensor, Tensor]:
-    """``[B, C, H, W]`` images with an occluder where the view has one, and ``[B, H, W]`` where it is seen."""
+    """Draw an occluder into the images of occluded views.
+
+    Args:
+        image: ``[B, C, H, W]`` levels.
+        camera: camera of all images.
+        views: view of each image.
+        gap: 0 gives infrared the grey visible level, 1 the infrared level of the occluder.
+
+    Returns:
+        ``[B, C, H, W]`` levels, and the mask ``[B, H, W]`` of the occluders.
+    """
     hidden = torch.zeros(image.shape[0], *image.shape[2:], dtype=torch.bool, device=image.device)
     image = image.clone()
     for index, view in enumerate(views):
         if view.occluded:
-            mask, levels = _thing(image.shape[2], image.shape[3], camera, view, gap)
+            mask, levels = _draw_occluder(image.shape[2], image.shape[3], camera, view, gap)
             hidden[index] = mask.to(image.device)
             image[index] = torch.where(hidden[index], levels.to(image.device), image[index])
     return image, hidden
 
 
-def _thing(height: int, width: int, camera: Camera, view: View, gap: float) -> tuple[Tensor, Tensor]:
-    """``[H, W]`` mask and levels of one occluder, ``[3, H, W]`` in visible light and ``[1, H, W]`` in infrared."""
+def _draw_occluder(height: int, width: int, camera: Camera, view: View, gap: float) -> tuple[Tensor, Tensor]:
+    """Draw one occluder: mask ``[H, W]``, and levels ``[3, H, W]`` in visible light or ``[1, H, W]`` in infrared."""
     rng = numpy_generator(view.seed, "occluder")
     y = ((torch.arange(height) + 0.5) / height)[:, None].expand(height, width)
     x = ((torch.arange(width) + 0.5) / width)[None, :].expand(height, width)
@@ -44,7 +54,7 @@ def _thing(height: int, width: int, camera: Camera, view: View, gap: float) -> t
 
 
 _Shape = tuple[Tensor, Tensor]
-"""``[H, W]`` mask and shading around 1; at least half of the image stays free."""
+"""Mask ``[H, W]``, which leaves at least half of the image free, and shading ``[H, W]`` around 1."""
 
 
 def _desk(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
@@ -69,7 +79,7 @@ def _bush(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
 
 
 def _shoulder(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
-    """Somebody nearer to the camera, from the shoulder down."""
+    """Draw a person close to the camera: part of the head, the shoulder and what is below it."""
     side, size = float(rng.integers(2)), float(rng.uniform(0.2, 0.38))
     across = (x - side).abs() / size
     top = float(rng.uniform(0.3, 0.5)) + 0.12 * across**2
@@ -80,7 +90,7 @@ def _shoulder(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
 
 
 def _rail(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
-    """A railing: two bars and posts."""
+    """Draw a railing: two bars and posts."""
     top, gap = 1 - float(rng.uniform(0.3, 0.45)), float(rng.uniform(0.2, 0.34))
     bars = ((y - top).abs() < 0.014) | ((y - top - 0.16).abs() < 0.01)
     posts = ((x + float(rng.uniform(0, 1))) % gap < 0.045) & (y > top)
@@ -88,7 +98,7 @@ def _rail(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
 
 
 def _chair(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
-    """The back and the seat of a chair."""
+    """Draw the back, the seat and the legs of a chair."""
     centre, top = float(rng.uniform(0.2, 0.8)), 1 - float(rng.uniform(0.28, 0.42))
     across = (x - centre).abs()
     back = (across < 0.24) & (y > top) & (y < top + 0.17)

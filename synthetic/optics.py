@@ -1,4 +1,4 @@
-"""From light to the pixels of a file: blur, lamps, exposure, colour, tone, noise."""
+"""Conversion of light to pixels: blur, illumination, exposure, colour, tone, noise."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _LUMA = (0.299, 0.587, 0.114)
 _REFERENCE_HEIGHT = 128
 
 
-def smear(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
-    """Motion blur of ``[B, C + 1, H, W]`` levels and coverage of people who walk across the view."""
+def motion_blur(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """Blur people who walk across the view; ``person`` is ``[B, C + 1, H, W]``, levels and coverage."""
     sharp = person.shape[2] / _REFERENCE_HEIGHT
     return _blur(person, [0.05 + camera.shutter * sharp * abs(math.sin(view.azimuth)) for view in views], axes=(3,))
 
 
 def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
-    """``[B, C, H, W]`` levels to ``[B, H, W, 3]`` uint8, as the camera writes them."""
+    """Convert levels ``[B, C, H, W]`` to the camera's pixels ``[B, H, W, 3]`` uint8."""
     sharp, device = light.shape[2] / _REFERENCE_HEIGHT, light.device
 
     def column(values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None, None]
 
-    image = _blur(light, [view.blur * _sigma(camera, view) * sharp for view in views])
-    image = image * _lamp(image, camera, views)
+    image = _blur(light, [view.blur * _lens_blur(camera, view) * sharp for view in views])
+    image = image * _illumination(image, camera, views)
     if camera.band == "visible":
         factors = np.array([view.tint for view in views]) * np.array(camera.balance)
         image = image * torch.from_numpy(factors).float().to(device)[:, :, None, None]
@@ -48,13 +48,13 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     return pixels.expand(-1, -1, -1, 3).contiguous()
 
 
-def _sigma(camera: Camera, view: View) -> float:
-    """Blur of the lens; thermal lenses are as sharp as the kind of scene they were measured in."""
+def _lens_blur(camera: Camera, view: View) -> float:
+    """Return the blur of the lens; of a thermal camera it depends on the climate, as measured."""
     return camera.blur * (CLIMATES[view.climate].blur if camera.band == "thermal" else 1.0)
 
 
-def _lamp(image: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
-    """``[B, 1, H, W]`` share of the light that reaches each place."""
+def _illumination(image: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
+    """Compute the share ``[B, 1, H, W]`` of light that reaches each pixel."""
     height, width = image.shape[2:]
     y = (torch.arange(height, device=image.device) + 0.5) / height
     x = (torch.arange(width, device=image.device) + 0.5) / width - 0.5
@@ -68,8 +68,8 @@ def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArra
 
 
 def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3)) -> Tensor:
-    """Separable Gaussian blur with a width of its own for every image, whatever the others in the batch."""
-    kernels = [_taps(width) for width in sigma]
+    """Apply a separable Gaussian blur with one width per image; images do not depend on others in the batch."""
+    kernels = [_half_kernel(width) for width in sigma]
     reach = max(len(kernel) for kernel in kernels)
     padded = [kernel + [0.0] * (reach - len(kernel)) for kernel in kernels]
     taps = torch.tensor(padded, dtype=torch.float32, device=image.device)[:, :, None, None, None]
@@ -85,7 +85,7 @@ def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3))
     return image
 
 
-def _taps(sigma: float) -> list[float]:
-    """Half of a Gaussian kernel, from its middle on."""
+def _half_kernel(sigma: float) -> list[float]:
+    """Return one half of a normalised Gaussian kernel, starting at its centre."""
     half = [math.exp(-0.5 * (shift / sigma) ** 2) for shift in range(math.ceil(2.5 * sigma) + 1)]
     return [tap / (2 * sum(half) - half[0]) for tap in half]

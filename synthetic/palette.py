@@ -1,4 +1,4 @@
-"""What the materials of a person are to one sensor: levels of base and pattern, depth of creases."""
+"""Palette of a sensor: levels of base colour and pattern, and depth of creases, of each person's materials."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ FOLD = {"visible": 0.14, "near": 0.03}
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Materials of ``B`` people as one sensor sees them; ``R`` regions.
+    """Palette of ``B`` people and ``R`` regions in the band of one sensor.
 
     Attributes:
         base: ``[B, R, C]`` levels of the material; three channels in visible light, one in infrared.
         second: ``[B, R, C]`` levels of its pattern.
         pattern: ``[B, R]`` kind of the pattern.
-        period: ``[B, R]`` its repeat in metres.
-        crease: ``[B, R]`` how deeply the material creases; 1 is average.
-        fold: ``[B]`` depth of creases: of reflected light a fraction of the level, of emitted heat a level.
-        drift: ``[B]`` depth of slow differences of warmth over a garment, a level; 0 in reflected light.
+        period: ``[B, R]`` period of the pattern in metres.
+        crease: ``[B, R]`` depth of creases of the material; 1 is average.
+        fold: ``[B]`` depth of creases: a fraction of the level in reflected light, a level in thermal infrared.
+        drift: ``[B]`` depth of slow variations of warmth over a garment, a level; 0 in reflected light.
     """
 
     base: Tensor
@@ -46,7 +46,15 @@ class Palette:
 def palette_of(
     people: Sequence[Person], camera: Camera, views: Sequence[View], gap: float, device: torch.device | str = "cpu"
 ) -> Palette:
-    """Levels of base and pattern; ``gap`` leads from grey visible (0) to the infrared of the material (1)."""
+    """Make the palette of people in front of a camera.
+
+    Args:
+        people: person of each image.
+        camera: camera of all images.
+        views: view of each image.
+        gap: 0 gives infrared the grey visible level, 1 the infrared level of the material.
+        device: device of the tensors.
+    """
 
     def table(read: Callable[[Material], float | Sequence[float]]) -> Tensor:
         rows = [[read(material) for material in person.materials] for person in people]
@@ -79,12 +87,12 @@ def palette_of(
 
 
 def _emitted(people: Sequence[Person], camera: Camera, views: Sequence[View]) -> NDArray[np.float64]:
-    """``[B, R]`` levels of warm surfaces: how much clothes let through depends on how cold it is."""
+    """Compute the thermal levels ``[B, R]`` of the materials; insulation by clothes depends on the climate."""
     heat = np.array([[material.heat for material in person.materials] for person in people])
     climates = [CLIMATES[view.climate] for view in views]
     around, skin, insulation, chill = np.array(
         [
-            # The gain of a thermal camera follows the scene, much less than the exposure of a visible one does.
+            # A thermal camera's gain follows the scene, much less than a visible camera's exposure does.
             (view.warmth, climate.skin * view.exposure**camera.swing, climate.insulation, climate.chill)
             for view, climate in zip(views, climates, strict=True)
         ]

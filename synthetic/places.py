@@ -1,4 +1,4 @@
-"""The places: two rooms, a gate, a garden, a cluttered passage, a street, each with things of its own."""
+"""Places behind the people: two rooms, a gate, a garden, a cluttered passage and a street."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from usvi_bench.synthetic.things import FURNITURE, GREEN, WOOD, bicycle, car, cr
 
 
 def room(paint: Painter) -> None:
-    """Walls with skirting, doors, windows, shelves, desks, boards; tiles or planks on the floor."""
+    """Paint a room: walls, doors, windows, shelves, desks, boards and a tiled floor."""
     rng = paint.rng
     ground = float(rng.uniform(0.58, 0.64))
     paint.box(0, 0, SPAN, ground, paint.surface(0.56, 0.04, (0.62, 0.68), (1.03, 1.0, 0.94)), relief=0.1)
@@ -31,7 +31,7 @@ def room(paint: Painter) -> None:
 
 
 def gate(paint: Painter) -> None:
-    """A paved forecourt before columns, iron bars and the street beyond."""
+    """Paint a paved forecourt in front of columns, iron bars and houses."""
     rng = paint.rng
     ground = float(rng.uniform(0.5, 0.56))
     paint.box(0, 0, SPAN, 0.4, paint.surface(0.72, 0.04, (0.6, 0.7), (0.95, 1.0, 1.06)), relief=-0.1)
@@ -67,7 +67,7 @@ def gate(paint: Painter) -> None:
 
 
 def garden(paint: Painter) -> None:
-    """Trees in depth, a hedge, grass and a path."""
+    """Paint a garden: trees at several depths, a hedge, grass, a path and benches."""
     rng = paint.rng
     paint.box(0, 0, SPAN, 0.6, paint.surface(0.34, 0.05, (0.6, 0.7), (0.85, 1.0, 0.75)), relief=0)
     crowns(paint, 110, (0.0, 0.5), (0.07, 0.13), (0.12, 0.26))
@@ -98,7 +98,7 @@ def garden(paint: Painter) -> None:
 
 
 def passage(paint: Painter) -> None:
-    """A covered passage: bricks, shutters, pipes, and what people leave there."""
+    """Paint a covered passage: bricks, shutters, pipes, bicycles, bins and crates."""
     rng = paint.rng
     ground = float(rng.uniform(0.58, 0.63))
     paint.bricks(0, ground, paint.surface(0.42, 0.1, (0.46, 0.54), (1.15, 0.95, 0.85)), paint.surface(0.5, 0.05))
@@ -124,7 +124,7 @@ def passage(paint: Painter) -> None:
 
 
 def street(paint: Painter) -> None:
-    """Fronts of houses and shops, parked cars, trees, a kerb and a pavement."""
+    """Paint a street: fronts of houses and shops, parked cars, trees, a kerb and a pavement."""
     rng, x = paint.rng, 0.0
     while x < SPAN:
         width = float(rng.uniform(0.5, 1.1))

@@ -1,4 +1,4 @@
-"""A contact sheet: one row an identity, a few columns a camera."""
+"""Contact sheet of a tree: a row per identity, a few columns per camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _GAP = 2
 
 
 def draw(path: Path, layout: Layout, spec: SyntheticSpec, identities: int = 10, per_camera: int = 3) -> None:
-    """Save a sheet of the first identities; a grey cell means that the camera does not see the person."""
+    """Save a contact sheet of the identities with the most images.
+
+    A grey cell means that the camera does not see the person.
+    """
     planned = plan(layout, spec)
     seen: dict[int, dict[int, list[Shot]]] = defaultdict(lambda: defaultdict(list))
     for shot in planned.shots:
@@ -41,5 +44,5 @@ def draw(path: Path, layout: Layout, spec: SyntheticSpec, identities: int = 10, 
 
 
 def _spread(shots: list[Shot], count: int) -> list[Shot]:
-    """Shots at even distances, so that walks and moments show."""
+    """Select ``count`` evenly spaced shots."""
     return [shots[i * len(shots) // count] for i in range(min(count, len(shots)))]

@@ -1,7 +1,7 @@
-"""Which primitive each pixel sees: rays against squeezed, ball-ended cones, with a depth test.
+"""Ray casting of squeezed, ball-ended cones with a depth test.
 
-A cone and each of its balls is a quadric, whose intersection with the rays of one pixel row is a quadratic in the
-column. So the work is done once per row: the columns that a quadric covers there, and the coefficients of its depth.
+A cone and each of its balls is a quadric. Its intersection with the rays of one pixel row is a quadratic in the column,
+so the covered columns and the coefficients of the depth are computed once per row.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor
 from usvi_bench.synthetic.solids import DISTANCE, Primitives, pick, pick_across, unit_vectors
 
 _FAR, _STEPS = 8.0, 2.0**26
-"""Depths are compared as integers: steps to the metre, after a shift that makes them positive."""
+"""Depths are compared as integers: shifted by ``_FAR`` metres to be positive, then ``_STEPS`` steps per metre."""
 _BLOCK = 1 << 19
-"""Candidate pixels tested together."""
+"""Number of candidate pixels tested together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What the ``P`` pixels that see a primitive see; vectors have their three coordinates along the first axis.
+    """Hits: the nearest surface points of the ``P`` pixels that see a primitive; vectors are ``[3, P]``.
 
     Attributes:
         pixel: ``[P]`` position in the flattened ``[B, H, W]`` frame.
@@ -34,8 +34,8 @@ class Hits:
         unit: ``[3, P]`` direction of the primitive's axis in camera axes.
         along: ``[P]`` fraction of the way from the primitive's start to its end.
         length: ``[P]`` metres along the cloth.
-        angle: ``[P]`` radians around it from the person's front, positive to the person's left.
-        body: ``[3, P]`` place in body axes, metres.
+        angle: ``[P]`` radians around the axis from the person's front, positive to the person's left.
+        body: ``[3, P]`` position in body axes, metres.
     """
 
     pixel: Tensor
@@ -51,14 +51,14 @@ class Hits:
     angle: Tensor
     body: Tensor
 
-    def at(self, points: Tensor) -> Hits:
-        """Some of them."""
+    def select(self, points: Tensor) -> Hits:
+        """Select some of the hits."""
         return Hits(**{entry.name: getattr(self, entry.name).index_select(-1, points) for entry in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
 class _Squeezed:
-    """Primitives in their own squeezed spaces, where they are round: ``[3, B, K]`` vectors and ``[B, K]`` numbers."""
+    """Primitives in their squeezed spaces, where they are round: ``[3, B, K]`` vectors and ``[B, K]`` numbers."""
 
     origin: Tensor
     unit: Tensor
@@ -68,10 +68,11 @@ class _Squeezed:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Pixel rows of quadrics: columns ``first`` to ``first + count``, what gives their depth, if they have ends.
+    """Pixel rows that quadrics cover.
 
-    With t metres right of a place that suits the row, the depth is -(c3 + c4 t) + sqrt(c0 + c1 t + c2 t^2), the
-    fraction of the way along the cone c5 + c6 t + c7 depth; column i lies at t = c8 + c9 i.
+    A row covers ``count`` columns from ``first`` on; ``ends`` is True for cones, which end at their balls. With t in
+    metres to the right of the middle of the covered part, the depth is -(c3 + c4 t) + sqrt(c0 + c1 t + c2 t^2), the
+    fraction of the way along the cone is c5 + c6 t + c7 depth, and column i lies at t = c8 + c9 i.
     """
 
     image: Tensor
@@ -101,26 +102,27 @@ def _prepare(solids: Primitives) -> _Squeezed:
 
 
 def column_places(x: Tensor, image: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Metres to the right of pixels: even rows look a quarter of a pixel to the left of ``x``, odd ones to the right.
+    """Compute the horizontal position of pixels in metres.
 
-    Two such rows make one row of an image: with few samples, ones that are set off hide the steps of outlines.
+    Rays of even rows are a quarter of a pixel left of ``x``, those of odd rows a quarter right. Two such rows are
+    averaged to one image row; the offset smooths outlines.
     """
     return pick(x, image, column) + pick(x[:, 1] - x[:, 0], image) * 0.25 * (2 * (row & 1) - 1)
 
 
 def cast(solids: Primitives, x: Tensor, y: Tensor) -> Hits:
-    """Cast one ray through every pixel, see :func:`column_places`.
+    """Cast one ray through every pixel; :func:`column_places` gives the horizontal positions.
 
     Args:
         solids: primitives of ``B`` images.
-        x: ``[B, W]`` metres to the right of the image columns, evenly spaced and rising.
-        y: ``[B, H]`` metres upwards of the image rows, evenly spaced and falling.
+        x: ``[B, W]`` horizontal positions of the columns in metres, evenly spaced and ascending.
+        y: ``[B, H]`` vertical positions of the rows in metres, evenly spaced and descending.
     """
     batch, height, width = y.shape[0], y.shape[1], x.shape[1]
     prepared = _prepare(solids)
     best = torch.full((batch * height * width,), -1, dtype=torch.int64, device=x.device)
     for rows in _quadrics(solids, prepared, x, y):
-        _test(rows, height, width, best)
+        _depth_test(rows, height, width, best)
     pixel = torch.nonzero(best >= 0).flatten()
     line = pixel // width
     image = line // height
@@ -128,22 +130,25 @@ def cast(solids: Primitives, x: Tensor, y: Tensor) -> Hits:
     key = pick(best, pixel)
     depth = ((key >> 16).double() / _STEPS - _FAR).float()
     point = torch.stack([column_places(x, image, row, column), pick(y, image, row), depth])
-    return _surface(solids, prepared, pixel, image, row, column, key & 0xFFFF, point)
+    return _surface_points(solids, prepared, pixel, image, row, column, key & 0xFFFF, point)
 
 
 def _quadrics(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor) -> list[_Rows]:
-    """The cones, the balls at the first ends and the balls at the second ends."""
+    """Compute the pixel rows of the cones, of the balls at the first ends, and of the balls at the second ends."""
     present = solids.start_radius > 0
     real = solids.start_radius + solids.end_radius > 0
     return [
-        _rows(solids, own, x, y, 0, present & (own.length > 1e-3)),
-        _rows(solids, own, x, y, 1, present & ~solids.open_start),
-        _rows(solids, own, x, y, 2, real & ~solids.open_end & (own.length > 1e-3)),
+        _pixel_rows(solids, own, x, y, 0, present & (own.length > 1e-3)),
+        _pixel_rows(solids, own, x, y, 1, present & ~solids.open_start),
+        _pixel_rows(solids, own, x, y, 2, real & ~solids.open_end & (own.length > 1e-3)),
     ]
 
 
-def _rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, chosen: Tensor) -> _Rows:
-    """Every pixel row that a chosen quadric may cover; ``kind`` is 0 for cones, 1 and 2 for the balls."""
+def _pixel_rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, chosen: Tensor) -> _Rows:
+    """Compute every pixel row that a chosen quadric may cover.
+
+    ``kind`` is 0 for cones, 1 for balls at the first ends and 2 for balls at the second ends.
+    """
     image, slot = torch.nonzero(chosen, as_tuple=True)
     start, end = solids.start[image, slot], solids.end[image, slot]
     reach, far = solids.start_radius[image, slot], solids.end_radius[image, slot]
@@ -162,20 +167,20 @@ def _rows(solids: Primitives, own: _Squeezed, x: Tensor, y: Tensor, kind: int, c
     row = torch.arange(len(each), device=x.device) + pick(top - sizes.cumsum(0) + sizes, each)
     image, slot = pick(image, each), pick(slot, each)
     left, right, middle, around = _coefficients(quadric, pick(y, image, row))
-    # The clip by the box around the quadric serves cones that are cut by the row lengthwise.
+    # Clip to the bounding box: cones that the row cuts lengthwise are unbounded.
     left = torch.maximum(left, pick(low[:, 0], each).double())
     right = torch.minimum(right, pick(high[:, 0], each).double())
     origin = column_places(x, image, row, torch.zeros_like(row)).double()
     pitch = pick(x[:, 1] - x[:, 0], image).double()
     first = ((left - origin) / pitch).ceil().clamp(0, x.shape[1]).long()
     last = ((right - origin) / pitch).floor().clamp(-1, x.shape[1] - 1).long()
-    # From columns to metres off the middle: the quadratics are well conditioned there.
+    # Measure columns in metres from the middle, where the quadratics are well conditioned.
     coefficients = torch.stack([*around, origin - middle, pitch]).float()
     return _Rows(image, slot, row, first, (last - first + 1).clamp_min(0), coefficients, ends=kind == 0)
 
 
 def _quadric(solids: Primitives, own: _Squeezed, image: Tensor, slot: Tensor, kind: int) -> Tensor:
-    """``[29, Q]`` what the rows of each quadric share; :func:`_coefficients` names it."""
+    """Compute the numbers ``[29, Q]`` that all rows of a quadric share; :func:`_coefficients` unpacks them."""
     axis, unit, origin = (
         vectors[:, image, slot].double() for vectors in (solids.axis.movedim(-1, 0), own.unit, own.origin)
     )
@@ -203,7 +208,7 @@ def _quadric(solids: Primitives, own: _Squeezed, image: Tensor, slot: Tensor, ki
 
 
 def _coefficients(quadric: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    """Left and right border on each row, their middle, and c0 to c7 of :class:`_Rows` around it."""
+    """Compute the left and right border on each row, their middle, and c0 to c7 of :class:`_Rows`."""
     across, up, ray, unit, origin = quadric[:15].unflatten(0, (5, 3))
     (
         widen, ray_unit, across_unit, a, b1, q2, constant_b0, constant_c0, squared, constant_c1, start, length,
@@ -228,8 +233,8 @@ def _coefficients(quadric: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, l
     return middle - half, middle + half, middle, [q0, q1, q2, b0, b1, base_unit / length, clip_across, clip_ray]
 
 
-def _test(rows: _Rows, height: int, width: int, best: Tensor) -> None:
-    """Keep the nearest surface of every pixel, in place."""
+def _depth_test(rows: _Rows, height: int, width: int, best: Tensor) -> None:
+    """Update ``best`` in place with the nearest surface of every pixel."""
     covered = torch.nonzero(rows.count > 0).flatten()
     ends = rows.count[covered].cumsum(0)
     block = 0
@@ -253,17 +258,17 @@ def _test(rows: _Rows, height: int, width: int, best: Tensor) -> None:
         key |= pick(rows.slot[part], each)
         if rows.ends:
             along = c(5) + t * c(6) + depth * c(7)
-            # Less than any key: cheaper than to leave these pixels out.
+            # -1 is less than any key, and cheaper than removing these pixels.
             key.masked_fill_(~((along >= 0) & (along <= 1)), -1)
         best.scatter_reduce_(0, frame, key, "amax")
         block = stop
 
 
-def _surface(
+def _surface_points(
     solids: Primitives, own: _Squeezed, pixel: Tensor, image: Tensor, row: Tensor, column: Tensor, slot: Tensor,
     point: Tensor,
 ) -> Hits:  # fmt: skip
-    """Normals and surface coordinates of the visible points."""
+    """Compute normals and surface coordinates of the visible points."""
     place = image * solids.part.shape[0] + slot
     factor, slope, length, radius, offset = (
         pick(table.flatten(), place)

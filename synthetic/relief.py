@@ -1,4 +1,4 @@
-"""What the depths of a picture tell of its light: soft joints, corners that get less light, shadows on the body."""
+"""Relief computed from the depth map: rounded joints, ambient occlusion in corners, shadows on the body."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from usvi_bench.synthetic.solids import pick, unit_vectors
 
 _EMPTY = -1e4
 _TALL = 1.95
-"""Metres that an image shows from top to bottom, about: radii below are whole numbers of pixels, the same for all."""
+"""Approximate height of an image in metres; it converts the radii below to whole pixels, equal for all images."""
 _RING = 0.013
-"""Metres over which the meeting of two solids is rounded."""
+"""Metres over which joints between solids are rounded."""
 _CORNERS = ((0.025, 0.5), (0.07, 0.7))
-"""Radii in metres at which neighbours are asked whether they stand in the light, and the weight of the answer."""
+"""Radii in metres at which neighbours may block ambient light, and the weight of each."""
 _WAY = (0.02, 0.045, 0.08, 0.13, 0.2, 0.28)
-"""Metres on the way to the lamp at which something may stand in it."""
+"""Distances in metres along the ray to the lamp at which blockers are tested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """Light on the ``P`` visible points.
+    """Relief: normals and light of the ``P`` visible points.
 
     Attributes:
         normal: ``[3, P]`` normals, smooth where solids meet.
-        open: ``[P]`` how much of the surroundings a point sees, 0 to 1.
-        lit: ``[P]`` how much of the lamp it sees, 0 to 1.
+        open: ``[P]`` visible fraction of the surroundings, 0 to 1.
+        lit: ``[P]`` visible fraction of the lamp, 0 to 1.
     """
 
     normal: Tensor
@@ -39,11 +39,11 @@ class Relief:
 
 
 def relief(hits: Hits, shape: tuple[int, int, int], pitch: Tensor, lamp: tuple[float, float, float]) -> Relief:
-    """Read the depths.
+    """Compute normals and light of the visible points from their depths.
 
     Args:
-        hits: of a cast.
-        shape: images, height and width of the cast, whose pixels are twice as wide as high.
+        hits: result of a cast.
+        shape: number of images, height and width of the cast, whose pixels are twice as wide as high.
         pitch: ``[B]`` width of a pixel in metres.
         lamp: direction towards the light in camera axes.
     """
@@ -59,7 +59,7 @@ def relief(hits: Hits, shape: tuple[int, int, int], pitch: Tensor, lamp: tuple[f
 
 
 class _Coarse:
-    """``[B, H, W]`` depths of square pixels, ``scale`` metres wide."""
+    """Coarse depth map ``[B, H, W]`` with square pixels, ``scale`` metres wide."""
 
     def __init__(self, depth: Tensor, scale: float) -> None:
         self.depth, self.scale = depth, scale
@@ -67,7 +67,7 @@ class _Coarse:
         self.wide = pad(depth, (self.rim,) * 4, value=_EMPTY)
 
     def rise(self, right: float, up: float) -> Tensor:
-        """How much nearer it is that many metres to the right and up."""
+        """Compute the depth difference ``[B, H, W]`` to the point that lies ``right`` and ``up`` metres away."""
         _, height, width = self.depth.shape
         x, y = self.rim + round(right / self.scale), self.rim - round(up / self.scale)
         return self.wide[:, y : y + height, x : x + width] - self.depth
@@ -98,7 +98,7 @@ def _lit(coarse: _Coarse, lamp: tuple[float, float, float]) -> Tensor:
 
 
 def _round(hits: Hits, depth: Tensor, shape: tuple[int, int, int], pitch: Tensor) -> Tensor:
-    """Mean of the normals around, of surfaces about as deep."""
+    """Average each normal with its neighbours of similar depth."""
     _, height, width = shape
     frame = torch.zeros(3, len(depth), device=depth.device)
     frame.scatter_(1, hits.pixel.expand(3, -1), hits.normal)

@@ -1,4 +1,4 @@
-"""Shots of one camera to images."""
+"""Rendering of the shots of one camera."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from usvi_bench.synthetic import scene
 from usvi_bench.synthetic.appearance import shade
 from usvi_bench.synthetic.body import build
 from usvi_bench.synthetic.cameras import Camera, Layout, cameras
-from usvi_bench.synthetic.identity import Person, coloured, draw_person
+from usvi_bench.synthetic.identity import Person, camera_materials, draw_person
 from usvi_bench.synthetic.layout import Shot
 from usvi_bench.synthetic.occluder import cover
-from usvi_bench.synthetic.optics import develop, smear
+from usvi_bench.synthetic.optics import develop, motion_blur
 from usvi_bench.synthetic.raycast import cast
 from usvi_bench.synthetic.relief import relief
 from usvi_bench.synthetic.shadow import ground_shadow
@@ -33,12 +33,12 @@ person_of = lru_cache(maxsize=4096)(draw_person)
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Images of one camera, and what of each the person takes.
+    """Rendered images of one camera.
 
     Attributes:
         pixels: ``[B, height, height // 2, 3]`` as written to files.
-        coverage: ``[B, height, height // 2]`` share of each pixel that the person fills, whatever stands in front.
-        occlusion: ``[B]`` share of the person that something in front hides.
+        coverage: ``[B, height, height // 2]`` share of each pixel that the person fills, ignoring occluders.
+        occlusion: ``[B]`` share of the person that an occluder hides.
     """
 
     pixels: NDArray[np.uint8]
@@ -47,30 +47,30 @@ class Rendered:
 
 
 def camera_of(spec: SyntheticSpec, layout: Layout, number: int) -> Camera:
-    """The camera of that number as the specification sets it."""
+    """Return a camera by its number, with the camera gap of the specification."""
     return cameras(layout, spec.camera_gap)[number - 1]
 
 
 @lru_cache(maxsize=8192)
-def seen_by(spec: SyntheticSpec, layout: Layout, number: int, camera: int) -> Person:
-    """The person of that number in what is worn in front of that camera."""
+def dressed_person(spec: SyntheticSpec, layout: Layout, number: int, camera: int) -> Person:
+    """Return a person with the outfit and colours worn in front of a camera."""
     person = person_of(spec, layout, number)
     visible = camera_of(spec, layout, camera).band == "visible"
-    materials = coloured(spec, layout, person, camera) if visible else person.materials
+    materials = camera_materials(spec, layout, person, camera) if visible else person.materials
     return replace(person, outfit=worn(spec, layout, person, camera), materials=materials)
 
 
 def render(spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: int) -> NDArray[np.uint8]:
-    """``[B, height, height // 2, 3]`` images of shots that share a camera."""
+    """Render shots that share a camera to images ``[B, height, height // 2, 3]``."""
     return draw(spec, layout, shots, height).pixels
 
 
 def draw(
     spec: SyntheticSpec, layout: Layout, shots: Sequence[Shot], height: int, device: str | torch.device = "cpu"
 ) -> Rendered:
-    """Images of shots that share a camera, and what of them the person takes."""
+    """Render shots that share a camera to images, with coverage and occlusion."""
     camera = camera_of(spec, layout, shots[0].camera)
-    people = [seen_by(spec, layout, shot.person, shot.camera) for shot in shots]
+    people = [dressed_person(spec, layout, shot.person, shot.camera) for shot in shots]
     views = [draw_view(spec, layout, camera, shot) for shot in shots]
     return picture(spec, camera, people, views, height, device)
 
@@ -83,7 +83,7 @@ def picture(
     height: int,
     device: str | torch.device = "cpu",
 ) -> Rendered:
-    """Images of people at given moments."""
+    """Render people at given views."""
     solids = build(people, _pose(views)).to(device)
     left, right, bottom, top = _boxes(solids, views)
     rows, width = 2 * height, height // 2
@@ -100,7 +100,7 @@ def picture(
     pairs = levels.view(-1, len(views), height, 2, width).transpose(0, 1)
     levels = (pairs[:, :, :, 0] + pairs[:, :, :, 1]) / 2
     coverage = levels[:, -1].cpu().numpy()
-    levels = smear(levels, camera, views)
+    levels = motion_blur(levels, camera, views)
     background = scene.background(spec.seed, camera, views, height, spec.modality_gap).to(device)
     background = background * ground_shadow(solids, camera, views, x, (y[:, ::2] + y[:, 1::2]) / 2)
     image = levels[:, :-1] + (1 - levels[:, -1:]) * background
@@ -120,7 +120,7 @@ def _pose(views: Sequence[View]) -> Pose:
 
 
 def _boxes(solids: Primitives, views: Sequence[View]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Left, right, bottom and top of each loose box in metres, around what is seen of the person."""
+    """Compute left, right, bottom and top of each person's loose bounding box in metres."""
     present = solids.start_radius > 0
 
     def extreme(axis: int, sign: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What stands behind a person: a window of a place that was painted once as a wide plate."""
+"""Background of an image: a window of a place, which is painted once as a wide plate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from usvi_bench.synthetic.view import View
 
 @lru_cache(maxsize=8)
 def plate(seed: int, place: str) -> Tensor:
-    """``[5, HEIGHT, WIDTH]`` picture of a place: red, green, blue, near infrared, warmth."""
+    """Paint a place as ``[5, HEIGHT, WIDTH]``: red, green, blue, near infrared, warmth."""
     paint = Painter(numpy_generator(seed, "place", place))
     PLACES[place](paint)
     return torch.from_numpy(paint.plate)
@@ -27,14 +27,23 @@ def plate(seed: int, place: str) -> Tensor:
 def background(
     seed: int, camera: Camera, views: Sequence[View], height: int, gap: float, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """``[B, C, height, height // 2]`` levels of the place; ``gap`` leads from grey visible (0) to infrared (1)."""
+    """Compute the background levels ``[B, C, height, height // 2]``.
+
+    Args:
+        seed: seed of the place.
+        camera: camera of all images.
+        views: view of each image.
+        height: of the images in pixels.
+        gap: 0 gives infrared the grey visible level, 1 the infrared level of the place.
+        device: device of the result.
+    """
     picture = plate(seed, camera.place).to(device)
     if camera.band == "visible":
         return windows(picture[:3], views, height) * camera.place_level
     seen = windows(picture, views, height)
     grey = camera.place_level * sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
     if camera.band == "near":
-        # Who is near the lamp is bright, and the exposure follows: the place behind changes less.
+        # A person near the lamp is bright and the exposure adapts to it, so the place behind varies less.
         lamp = [camera.place_level * view.exposure ** (-0.7 * camera.swing) for view in views]
         own = seen[:, 3] * torch.tensor(lamp, dtype=torch.float32, device=device)[:, None, None]
     else:
@@ -45,7 +54,7 @@ def background(
 
 
 def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
-    """``[B, C, height, height // 2]`` what each view shows of a place, from ``[C, HEIGHT, WIDTH]``."""
+    """Cut each view's window ``[B, C, height, height // 2]`` out of a plate ``[C, HEIGHT, WIDTH]``."""
     width = height // 2
     rows = (torch.arange(height, device=picture.device) + 0.5) / height - 0.5
     columns = (torch.arange(width, device=picture.device) + 0.5) / width - 0.5

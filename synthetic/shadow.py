@@ -1,4 +1,4 @@
-"""The shadow of a person on the ground."""
+"""Shadow of a person on the ground."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from usvi_bench.synthetic.solids import Part, Primitives
 from usvi_bench.synthetic.view import View
 
 _DEPTH = {"visible": 1.0, "near": 0.6, "thermal": 0.0}
-"""How much light a shadow takes; warm feet cast none."""
+"""Strength of shadows by band; thermal images have none."""
 _LENGTH = 1.1
-"""Longest shadow that is drawn, metres."""
+"""Maximum length of a shadow in metres."""
 
 
 def ground_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: Tensor, y: Tensor) -> Tensor:
-    """``[B, 1, H, W]`` factor on the ground: dark under each foot, soft where the body takes the light of the lamp."""
+    """Compute the factor ``[B, 1, H, W]`` on the ground: dark under each foot, soft where the body blocks the lamp."""
     tilt = torch.tensor([np.sin(view.elevation) for view in views], dtype=torch.float32, device=x.device)
     feet = torch.nonzero((solids.part == Part.FOOT) & (solids.axis[0, :, 1] > 0.7)).flatten().tolist()
     light = torch.ones(x.shape[0], y.shape[1], x.shape[1], device=x.device)
@@ -28,7 +28,7 @@ def ground_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: 
         foot = (solids.start[:, slot] + solids.end[:, slot]) / 2
         low = torch.minimum(foot[:, 1] - 0.025, ground + 0.25 * tilt)
         light = light * (1 - 0.42 * _DEPTH[camera.band] * _blot(x, y, foot[:, 0], low, 0.1, 0.018 + 0.1 * tilt))
-    # On the ground the shadow points away from the lamp; seen from the camera, depth turns to height by the tilt.
+    # The shadow points away from the lamp; the camera's tilt maps depth on the ground to height in the image.
     right, up, near = camera.light
     reach = min(_LENGTH, 1.5 * float(np.hypot(right, near)) / max(up, 0.1))
     size = max(float(np.hypot(right, near)), 1e-3)

@@ -1,4 +1,4 @@
-"""The skeleton of a walking person.
+"""Skeleton of a walking person.
 
 Lengths are metres. Body axes: x to the person's left, y up from the ground, z forward. Proportions follow the
 segment lengths of Winter, "Biomechanics and Motor Control of Human Movement", figure 4.1; joint angles over the gait
@@ -22,11 +22,11 @@ SIDES = {"left": 1.0, "right": -1.0}
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """The moment, one entry an image.
+    """Pose of the person in each of ``B`` images.
 
     Attributes:
-        azimuth: ``[B]`` heading in radians; 0 walks towards the camera.
-        elevation: ``[B]`` how far the camera looks down, radians.
+        azimuth: ``[B]`` heading in radians; 0 is towards the camera.
+        elevation: ``[B]`` downward tilt of the camera in radians.
         phase: ``[B]`` phase of the gait cycle, radians.
         amplitude: ``[B]`` factor on stride and arm swing.
     """
@@ -38,23 +38,23 @@ class Pose:
 
 
 def columns(people: Sequence[Person], read: Callable[[Person], float]) -> Array:
-    """One attribute of every person."""
+    """Read one attribute of every person, ``[B]``."""
     return np.array([read(person) for person in people], dtype=np.float64)
 
 
 def vector(x: Array | float, y: Array | float, z: Array | float) -> Array:
-    """Points ``[B, 3]`` from their coordinates."""
+    """Make points ``[B, 3]`` from their coordinates."""
     points = np.empty((max(np.size(v) for v in (x, y, z)), 3))
-    # Several times as fast as to broadcast and stack.
+    # Several times faster than broadcasting and stacking.
     points[:, 0], points[:, 1], points[:, 2] = x, y, z
     return points
 
 
 def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
-    """Positions of the joints by name, ``[B, 3]``, with the lower foot on the ground.
+    """Compute the positions ``[B, 3]`` of the joints by name, with the lower foot on the ground.
 
-    ``stature``, ``legs`` and ``skull`` (half the height of the head) are lengths, ``[B]``; ``head axes`` are
-    ``[B, 3, 3]``, rows left, up and forward.
+    The result also holds the lengths ``stature``, ``legs`` and ``skull`` (half the height of the head), ``[B]``, and
+    ``head axes``, ``[B, 3, 3]`` with rows left, up and forward.
     """
     stature = columns(people, lambda p: p.body.stature)
     legs = columns(people, lambda p: p.body.legs) * stature
@@ -64,7 +64,7 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
     pelvis, torso = vector(0.0, legs, 0.0), 0.826 * stature - legs
 
     def up(share: float, across: Array | float = 0.0, ahead: Array | float = 0.0) -> Array:
-        # The back bends: upper parts lean more than lower ones.
+        # The back bends: upper parts lean further than lower ones.
         tilt = lean * (0.4 + 0.8 * share)
         return pelvis + vector(across, np.cos(tilt) * torso * share, np.sin(tilt) * torso * share + ahead)
 
@@ -85,7 +85,7 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
 
 
 def _head_axes(people: Sequence[Person], pose: Pose) -> Array:
-    """People look about a little while they walk."""
+    """Compute the axes of the head, which turns and nods slightly during the walk."""
     number, gaze = columns(people, lambda p: p.number), columns(people, lambda p: p.body.gaze)
     yaw = 0.3 * np.sin(0.45 * pose.phase + 2.4 * number)
     nod = gaze + 0.05 * np.sin(2 * pose.phase)
@@ -104,7 +104,10 @@ def _leg(
     stature: Array,
     legs: Array,
 ) -> None:
-    """Hip swings, the knee bends while the leg comes forward, the heel strikes first and rises before the toes."""
+    """Add the joints of a leg.
+
+    The hip swings, the knee bends while the leg moves forward, the heel strikes first and rises before the toes.
+    """
     side, hips = SIDES[name], columns(people, lambda p: p.body.hips) * stature
     # A long hem shortens the step.
     narrow = columns(people, lambda p: 1 - 0.45 * p.outfit.hem)
@@ -133,7 +136,10 @@ def _leg(
 
 
 def _arm(joints: dict[str, Array], people: Sequence[Person], swing: Array, name: str, stature: Array) -> None:
-    """The arm swings against the leg of its side and bends as it comes forward; a loaded one hangs."""
+    """Add the joints of an arm.
+
+    The arm swings opposite to the leg of its side and bends when it moves forward; an arm with a bag hangs.
+    """
     side = SIDES[name]
     loaded = columns(people, lambda p: p.outfit.bag == "hand" and p.outfit.side == side)
     free = 1 - 0.75 * loaded
@@ -149,7 +155,14 @@ def _arm(joints: dict[str, Array], people: Sequence[Person], swing: Array, name:
 
 
 def hang(origin: Array, angle: Array, length: Array, out: Array | float = 0.0) -> Array:
-    """The lower end of a bone that hangs at an angle, positive forwards; ``out`` is its angle to the left."""
+    """Compute the lower end of a hanging bone.
+
+    Args:
+        origin: ``[B, 3]`` upper end.
+        angle: ``[B]`` forward angle in radians.
+        length: ``[B]`` length in metres.
+        out: angle to the person's left in radians.
+    """
     return origin + vector(
         np.sin(out) * length, -np.cos(out) * np.cos(angle) * length, np.cos(out) * np.sin(angle) * length
     )

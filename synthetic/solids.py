@@ -1,8 +1,7 @@
-"""The one primitive everything is made of.
+"""Solid primitive of all bodies, clothes and bags.
 
-Every part of the body, of the clothes and of the things carried is a cone between two points with balls at its
-ends, in a space squeezed along one axis. Balls, capsules, ellipsoids, trunks and skirts are special cases, so that
-one intersection formula serves all.
+A solid is a cone between two points with balls at its ends, in a space squeezed along one axis. Balls, capsules,
+ellipsoids, trunks and skirts are special cases, so one intersection formula covers all of them.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from usvi_bench.synthetic.identity import Region
 from usvi_bench.synthetic.skeleton import Array, Pose
 
 DISTANCE = 6.0
-"""Metres from the camera to the person; what is nearer looks larger."""
+"""Distance from the camera to the person in metres; it sets the perspective."""
 
 
 class Part(IntEnum):
-    """What a solid is, for the details that lie on it."""
+    """Part of a person that a solid belongs to; selects the details painted on it."""
 
     TRUNK = 0
     HEM = 1
@@ -44,7 +43,7 @@ class Part(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Primitives:
-    """Solids in camera axes (x right, y up, z towards the camera), for ``B`` images and ``K`` slots.
+    """Primitives: solids in camera axes (x right, y up, z towards the camera), for ``B`` images and ``K`` slots.
 
     Attributes:
         start: ``[B, K, 3]`` first end.
@@ -52,18 +51,18 @@ class Primitives:
         start_radius: ``[B, K]``; 0 where the slot is empty.
         end_radius: ``[B, K]``.
         axis: ``[B, K, 3]`` unit vector along which the solid is squeezed.
-        squeeze: ``[B, K]`` its thickness along ``axis``, relative to the others.
+        squeeze: ``[B, K]`` thickness along ``axis``, relative to the other directions.
         offset: ``[B, K]`` metres of the same cloth before the first end.
         near: ``[B, K]`` region before ``cut``.
-        far: ``[B, K]`` region beyond it.
-        cut: ``[B, K]`` where the region changes, as a fraction of the way from start to end.
-        open_start: ``[K]`` no ball at the first end.
-        open_end: ``[K]`` no ball at the second end.
+        far: ``[B, K]`` region after ``cut``.
+        cut: ``[B, K]`` fraction of the way from start to end at which the region changes.
+        open_start: ``[K]`` True without a ball at the first end.
+        open_end: ``[K]`` True without a ball at the second end.
         part: ``[K]`` a :class:`Part`.
-        rotate: ``[B, 3, 3]`` from body axes to camera axes.
-        head: ``[B, 3, 3]`` from body axes to those of the head.
-        marks: ``[B, 4]`` metres: heights of the neck and of the end of what hangs over the hips, half the height of the
-            head, stature.
+        rotate: ``[B, 3, 3]`` rotation from body axes to camera axes.
+        head: ``[B, 3, 3]`` rotation from body axes to head axes.
+        marks: ``[B, 4]`` metres: height of the neck, height of the lower end of a garment over the hips, half the
+            height of the head, stature.
         skull: ``[B, 3]`` centre of the head in body axes.
     """
 
@@ -86,7 +85,7 @@ class Primitives:
     skull: Tensor
 
     def to(self, device: str | torch.device) -> Primitives:
-        """The same solids on another device."""
+        """Copy the solids to another device."""
         return Primitives(**{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)})
 
 
@@ -95,7 +94,7 @@ Amount = Array | NDArray[np.bool_] | float | bool | Region
 
 @dataclass
 class Builder:
-    """Collects slots in body axes."""
+    """Builder that collects solids for ``count`` images in body axes, one slot at a time."""
 
     count: int
     slots: list[tuple[Array, ...]] = field(default_factory=list)
@@ -128,7 +127,7 @@ class Builder:
         open_start: bool = False,
         open_end: bool = False,
     ) -> None:
-        """One slot for all images; empty where ``when`` is false."""
+        """Add one slot to all images; it is empty where ``when`` is False."""
         present = self._row(when) > 0
         start, end, direction = (self._points(value) for value in (start, end, axis))
         first, last = self._row(radii[0]) * present, self._row(radii[1]) * present
@@ -150,7 +149,7 @@ class Builder:
         open_start: bool = False,
         open_end: bool = False,
     ) -> None:
-        """Solids end to end, of one cloth."""
+        """Add solids end to end that share one cloth."""
         for i in range(len(points) - 1):
             last = i == len(points) - 2
             self.add(
@@ -161,14 +160,14 @@ class Builder:
 
 
 def to_camera(builder: Builder, pose: Pose, joints: dict[str, Array]) -> Primitives:
-    """Turn the collected slots to the camera's axes, larger where they are nearer."""
+    """Convert the collected slots to camera axes, with perspective."""
     start, end, axis, ra, rb, squeeze, near, far, cut, offset = (
         np.stack(column, axis=1) for column in zip(*builder.slots, strict=True)
     )
-    rotate = turns(pose.azimuth, pose.elevation)
+    rotate = rotations(pose.azimuth, pose.elevation)
 
     def view(points: Array) -> Array:
-        # One product after the other: a matrix product may sum in another order elsewhere.
+        # Explicit sum: the order in which a matrix product sums differs between machines.
         turned = sum(rotate[:, None, :, j] * points[:, :, None, j] for j in range(3))
         return np.asarray(turned)
 
@@ -190,7 +189,7 @@ def to_camera(builder: Builder, pose: Pose, joints: dict[str, Array]) -> Primiti
 
 
 def pick(table: Tensor, *index: Tensor) -> Tensor:
-    """``table[index]`` for indices of one length into the first axes; ``index_select`` is several times as fast."""
+    """Return ``table[index]`` for equally long indices of the first axes; ``index_select`` is several times faster."""
     place = index[0]
     for size, own in zip(table.shape[1:], index[1:], strict=False):
         place = place * size + own
@@ -198,21 +197,24 @@ def pick(table: Tensor, *index: Tensor) -> Tensor:
 
 
 def pick_across(table: Tensor, place: Tensor) -> Tensor:
-    """``[..., P]``: rows of a ``[N, ...]`` table laid along the last axis, where work on each coordinate is fast."""
+    """Select rows of a table ``[N, ...]`` and lay them along the last axis, ``[..., P]``.
+
+    Operations on single coordinates are fast in this order.
+    """
     columns: Tensor = table.flatten(1).t().contiguous().index_select(1, place).unflatten(0, table.shape[1:])
     return columns
 
 
 def unit_vectors(vectors: Tensor) -> Tensor:
-    """``[3, P]`` vectors over their lengths."""
-    # Lengths of rows of memory: summed along the first axis they would differ in the last bit.
+    """Normalise vectors ``[3, P]``."""
+    # Sum over contiguous rows: a sum along the first axis may differ in the last bit.
     length = torch.linalg.vector_norm(vectors.t().contiguous(), dim=1)
     units: Tensor = vectors / length.clamp_min(1e-12)
     return units
 
 
-def turns(azimuth: Array, elevation: Array) -> Array:
-    """``[B, 3, 3]`` rotations: about the vertical, then down towards the camera."""
+def rotations(azimuth: Array, elevation: Array) -> Array:
+    """Make rotations ``[B, 3, 3]``: by ``azimuth`` about the vertical, then by the camera's tilt ``elevation``."""
     ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)
     zero = np.zeros_like(ca)
     rows = [[ca, zero, sa], [se * sa, ce, -se * ca], [-ce * sa, se, ce * ca]]

@@ -1,4 +1,4 @@
-"""What to generate: one line of text to a frozen, hashable description."""
+"""Specification of synthetic people, parsed from one line of text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from usvi_bench.core.errors import UsageError, did_you_mean
 
 GENERATOR_VERSIONS = {"sysu": 4, "regdb": 4}
-"""A number for each layout, raised whenever the same specification would give other bytes."""
+"""Version of each layout, raised whenever the same specification gives different bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
-"""``tiny`` is meant for tests."""
+"""Sizes of a population; ``tiny`` is meant for tests."""
 HEIGHTS = (128, 288)
 DEVICES = ("cpu", "cuda")
 
@@ -22,22 +22,22 @@ _NO_KNOBS = ("size", "seed", "height", "device")
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """A population and the causes of difficulty in its images; every knob lies in ``[0, 1]``.
+    """Specification of synthetic people: a population and knobs for the difficulty of its images.
 
     Attributes:
-        size: number of people and images, one of ``SIZES``.
-        seed: another seed gives other people, clothes, places and walks.
-        height: of the images in pixels, twice the width, one of ``HEIGHTS``; 0 stands for the size's own.
-        device: what renders. Devices round differently, so each makes a data set of its own.
-        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 that of their material; creases and
-            ground shadows stay those of the band.
-        camera_gap: how far optics, tone and height of the cameras lie apart; their lamps and places stay.
+        size: one of ``SIZES``; sets the number of people and images.
+        seed: seed of people, clothes, places and walks.
+        height: of the images in pixels, one of ``HEIGHTS``; the width is half of it. 0 selects the default of the size.
+        device: device that renders. Devices round differently, so each gives its own data set.
+        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 the infrared level of their material.
+            Creases and ground shadows keep those of the band.
+        camera_gap: scale of the differences in optics, tone and tilt between cameras; lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
-        recolour: fraction of visible cameras before which a person wears the same clothes in other colours.
-        occlusion: fraction of images with something in the foreground, nearly always before the person.
-        pose: share of walks headed elsewhere than towards the camera; spread of directions, strides and arm
-            swings.
-        boxes: how loosely boxes are drawn, in margin, shift and stretch: 0 exactly, 0.5 as measured, 1 twice as loose.
+        recolour: fraction of pairs of person and visible camera with other colours of the same clothes.
+        occlusion: fraction of images with an occluder, which nearly always hides part of the person.
+        pose: fraction of walks that may head elsewhere than towards the camera; also scales the spread of directions,
+            strides and arm swings.
+        boxes: looseness of boxes in margin, shift and stretch: 0 exact, 0.5 as measured, 1 twice as loose.
         mismatch: fraction of training identities seen by one modality only.
     """
 
@@ -70,11 +70,15 @@ class SyntheticSpec:
                 raise UsageError(f"synthetic: {name}={value} is out of range; use a number from 0 to 1")
 
     def knobs(self) -> dict[str, float]:
-        """The causes of difficulty by name."""
+        """Return the knobs by name; every value lies in [0, 1]."""
         return {name: value for name, value in asdict(self).items() if name not in _NO_KNOBS}
 
     def folder(self, layout: str) -> str:
-        """Name of the tree: layout, its version, size, height, seed, a short hash of the knobs, the device."""
+        """Return the name of the tree's folder: layout, version, size, height, seed, a hash of the knobs, the device.
+
+        >>> SyntheticSpec().folder("sysu")
+        'sysu-v4-small-128-seed0-cfd38d21'
+        """
         text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items())
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         name = f"{layout}-v{GENERATOR_VERSIONS[layout]}-{self.size}-{self.height}-seed{self.seed}-{digest}"
@@ -82,10 +86,13 @@ class SyntheticSpec:
 
 
 def changed_knobs(spec: Mapping[str, object]) -> dict[str, float]:
-    """Select the knobs of a described population that differ from their defaults.
+    """Select the knobs that differ from their defaults.
 
     Args:
-        spec: fields of a :class:`SyntheticSpec` by name, as a generated tree states them.
+        spec: fields of a :class:`SyntheticSpec` by name.
+
+    >>> changed_knobs({"size": "tiny", "occlusion": 0.5, "boxes": 0.5})
+    {'occlusion': 0.5}
     """
     defaults = SyntheticSpec().knobs()
     stated = {name: value for name, value in spec.items() if isinstance(value, int | float)}
@@ -93,14 +100,17 @@ def changed_knobs(spec: Mapping[str, object]) -> dict[str, float]:
 
 
 def parse(text: str) -> SyntheticSpec:
-    """Read ``synthetic`` or ``synthetic:size=small,seed=0,occlusion=0.5``.
+    """Parse ``synthetic`` or ``synthetic:size=small,seed=0,occlusion=0.5``.
 
     Raises:
         UsageError: an unknown key, a value of the wrong type or out of range, a repeated key.
+
+    >>> parse("synthetic:size=tiny,occlusion=0.5").occlusion
+    0.5
     """
     head, _, tail = text.partition(":")
     if head != "synthetic":
-        raise UsageError(f"'{text}' is no synthetic specification; write synthetic or synthetic:size=small,seed=0")
+        raise UsageError(f"'{text}' is not a synthetic specification; write synthetic or synthetic:size=small,seed=0")
     kinds: dict[str, type[str | int | float]] = {name: type(value) for name, value in asdict(SyntheticSpec()).items()}
     values: dict[str, str | int | float] = {}
     for item in filter(None, (part.strip() for part in tail.split(","))):
@@ -112,5 +122,5 @@ def parse(text: str) -> SyntheticSpec:
         try:
             values[key] = kinds[key](value)
         except ValueError:
-            raise UsageError(f"synthetic: {item!r} is wrong; '{key}' takes {_TAKES[kinds[key]]}") from None
+            raise UsageError(f"synthetic: {item!r} is invalid; '{key}' takes {_TAKES[kinds[key]]}") from None
     return SyntheticSpec(**values)  # type: ignore[arg-type]

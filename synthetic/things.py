@@ -1,4 +1,4 @@
-"""Things that stand about in the places: furniture, foliage, houses, bicycles, bins, cars."""
+"""Things in the places: furniture, foliage, houses, bicycles, bins, cars."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WOOD = (1.15, 0.95, 0.7)
 
 
 def door(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A door in its frame."""
+    """Paint a door with its frame."""
     width, leaf = min(width, 0.3), paint.surface(0.4, 0.15, (0.45, 0.65), WOOD)
     paint.box(x, 0.03, width, ground - 0.03, paint.surface(0.6, 0.1, (0.5, 0.7)))
     paint.box(x + 0.02, 0.05, width - 0.04, ground - 0.05, leaf, relief=0.2)
@@ -21,7 +21,7 @@ def door(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def window(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A window with blinds, and the radiator below."""
+    """Paint a window with blinds and a radiator below."""
     frame = paint.surface(0.7, 0.05, (0.6, 0.75))
     paint.box(x, 0.0, width, 0.36, frame)
     paint.box(
@@ -36,7 +36,7 @@ def window(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def desk(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A desk with drawers, a screen and a chair."""
+    """Paint a desk with drawers, a screen and a chair."""
     width, wood = width + 0.12, paint.surface(0.42, 0.1, (0.5, 0.7), WOOD)
     paint.shadow(x, ground + 0.1, width, 0.05)
     paint.box(x, ground - 0.12, width, 0.022, wood)
@@ -57,7 +57,7 @@ def desk(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def shelf(paint: Painter, x: float, width: float, ground: float) -> None:
-    """Shelves full of books."""
+    """Paint shelves full of books."""
     rng, wood = paint.rng, paint.surface(0.38, 0.1, (0.45, 0.65), WOOD)
     top = float(rng.uniform(0.04, 0.2))
     paint.shadow(x, ground, width, 0.04)
@@ -75,7 +75,7 @@ def shelf(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def board(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A notice board."""
+    """Paint a notice board."""
     paint.box(x, 0.13, width, 0.24, paint.surface(0.3, 0.1, (0.4, 0.6), WOOD))
     paint.box(x + 0.012, 0.142, width - 0.024, 0.216, paint.surface(0.45, 0.4, (0.5, 0.7)), relief=0.05)
     for _ in range(int(width * 22)):
@@ -84,7 +84,7 @@ def board(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def plant(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A plant in a pot."""
+    """Paint a plant in a pot."""
     paint.shadow(x, ground + 0.08, 0.14, 0.04)
     for _ in range(26):
         leaf = paint.surface(paint.rng.uniform(0.12, 0.32), 0.2, (0.6, 0.85), GREEN)
@@ -96,7 +96,7 @@ FURNITURE = (door, window, desk, shelf, board, plant, desk)
 
 
 def facade(paint: Painter, x: float, width: float, top: float, ground: float, level: float) -> None:
-    """A house far off: a wall with rows of windows."""
+    """Paint a distant house: a wall with rows of windows."""
     paint.box(x, top, width, ground - top, paint.surface(level, 0.1, (0.4, 0.7), (1.08, 1.0, 0.9)))
     for row in np.arange(top + 0.03, ground - 0.06, 0.085):
         for column in np.arange(x + 0.025, x + width - 0.05, 0.075):
@@ -106,7 +106,7 @@ def facade(paint: Painter, x: float, width: float, top: float, ground: float, le
 def crowns(
     paint: Painter, count: int, y: tuple[float, float], size: tuple[float, float], level: tuple[float, float]
 ) -> None:
-    """Foliage in depth: what is painted later is nearer, larger and brighter."""
+    """Paint foliage from far to near; nearer leaves are larger and brighter."""
     for index in range(count):
         near = index / count
         green = (level[0] + near * (level[1] - level[0])) * paint.rng.uniform(0.7, 1.3)
@@ -116,7 +116,7 @@ def crowns(
 
 
 def bicycle(paint: Painter, x: float, y: float, radius: float = 0.068) -> None:
-    """A parked bicycle; ``x`` and ``y`` are the hub of its left wheel."""
+    """Paint a parked bicycle; ``x`` and ``y`` are the hub of its left wheel."""
     tyre, frame = paint.surface(0.1, 0.05, (0.15, 0.35)), paint.surface(paint.rng.uniform(0.15, 0.5), 0.5)
     wire = paint.surface(0.4, 0.05)
     left, right, crank = (x, y), (x + 2.7 * radius, y), (x + 1.2 * radius, y)
@@ -133,7 +133,7 @@ def bicycle(paint: Painter, x: float, y: float, radius: float = 0.068) -> None:
 
 
 def shutter(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A roller shutter."""
+    """Paint a roller shutter."""
     metal = paint.surface(paint.rng.uniform(0.25, 0.6), 0.25, (0.15, 0.85))
     paint.box(x - 0.015, 0.13, width + 0.03, ground - 0.13, metal * np.float32(0.6))
     for slat in np.arange(0.15, ground, 0.024):
@@ -141,7 +141,7 @@ def shutter(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def waste_bin(paint: Painter, x: float, ground: float) -> None:
-    """A bin on wheels."""
+    """Paint a bin on wheels."""
     plastic = paint.surface(paint.rng.uniform(0.12, 0.4), 0.6, (0.15, 0.7))
     paint.shadow(x, ground, 0.14, 0.05)
     paint.box(x, ground - 0.24, 0.14, 0.23, plastic, relief=0.35)
@@ -151,7 +151,7 @@ def waste_bin(paint: Painter, x: float, ground: float) -> None:
 
 
 def crates(paint: Painter, x: float, width: float, ground: float) -> None:
-    """A stack of boxes, taped or slatted."""
+    """Paint a stack of taped boxes."""
     rng, bottom = paint.rng, ground
     paint.shadow(x, ground, width, 0.05)
     for _ in range(int(rng.integers(1, 4))):
@@ -164,7 +164,7 @@ def crates(paint: Painter, x: float, width: float, ground: float) -> None:
 
 
 def car(paint: Painter, x: float) -> None:
-    """A parked car, from its left end on."""
+    """Paint a parked car whose left end is at ``x``."""
     rng, length = paint.rng, 0.62
     body = paint.surface(rng.uniform(0.12, 0.75), 0.4, warm=rng.uniform(0.3, 0.8))
     dark = paint.surface(0.08, 0.05, (0.1, 0.3), warm=0.75)

@@ -1,4 +1,4 @@
-"""Write a tree once, whole or not at all."""
+"""Generation of a tree: atomic, and only if the tree does not exist."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
 from usvi_bench.synthetic.writing import Written, batches_of, write_images
 
 MANIFEST = "synthetic.json"
-REPORTS = 5
-"""Times that the progress of a render is told."""
+PROGRESS_MESSAGES = 5
+"""Number of progress messages of a render."""
 
 Progress = Callable[[str], None]
 
@@ -32,19 +32,19 @@ Progress = Callable[[str], None]
 def ensure(
     layout: Layout, spec: SyntheticSpec, cache: Path, progress: Progress | None = None, workers: int | None = None
 ) -> Path:
-    """The folder of the tree, rendered first if it is not there yet.
+    """Return the folder of a tree; render it first if it does not exist.
 
-    A killed call leaves no tree; a call that finds another process rendering the same tree waits for it.
+    A killed call leaves no tree. A call that finds another process rendering the same tree waits for it.
 
     Args:
         layout: published layout to write.
-        spec: what to generate.
+        spec: specification of the people.
         cache: folder that holds the trees.
-        progress: told what goes on, in words.
-        workers: processes; None for one a processor. The bytes do not depend on it.
+        progress: receives progress messages.
+        workers: number of processes; None for one per processor. The bytes do not depend on it.
 
     Raises:
-        UsageError: an unknown layout, or a tree to be rendered on a GPU where there is none.
+        UsageError: an unknown layout, or ``device=cuda`` without a GPU.
     """
     if layout not in ("sysu", "regdb"):
         raise UsageError(f"unknown synthetic layout '{layout}': {did_you_mean(layout, ('sysu', 'regdb'))}")
@@ -52,7 +52,7 @@ def ensure(
     if (tree / MANIFEST).is_file():
         return tree
     if spec.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"synthetic: device=cuda, but torch sees no GPU and {tree} is not there; use device=cpu")
+        raise UsageError(f"synthetic: device=cuda, but torch finds no GPU and {tree} does not exist; use device=cpu")
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / f".{tree.name}.lock"):
         if (tree / MANIFEST).is_file():
@@ -71,7 +71,7 @@ def ensure(
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock; the system lets go of it when the holder dies."""
+    """Hold an advisory lock; the system releases it when the process ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -82,12 +82,12 @@ def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, 
     for name, text in planned.lists.items():
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         (part / name).write_text(text)
-    total, told = len(planned.shots), 0
+    total, reported = len(planned.shots), 0
     written: list[Written] = []
     for batch in write_images(part, layout, spec, batches_of(planned.shots, spec), workers):
         written += batch
-        if len(written) * REPORTS // total > told:
-            told = len(written) * REPORTS // total
+        if len(written) * PROGRESS_MESSAGES // total > reported:
+            reported = len(written) * PROGRESS_MESSAGES // total
             progress(f"rendering synthetic people ({layout}, {spec.size}): {len(written)} of {total} images")
     written.sort(key=lambda file: file.path)
     write_table(part / IMAGES, (file.row for file in written))

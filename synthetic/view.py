@@ -1,4 +1,4 @@
-"""What changes from image to image: the walk past a camera, and the moment within it."""
+"""View of an image: the walk past a camera and the moment within it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from usvi_bench.synthetic.layout import Shot
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 _WIDTH = 0.72
-"""Width of a box over half its height; measured boxes are narrower than the images they are stretched to."""
+"""Mean width of a box over half its height; measured boxes are narrower than the images they are stretched to."""
 
 
 _HEADINGS = (0.0, np.pi, np.pi / 2, -np.pi / 2)
-_OFTEN: dict[Layout, tuple[float, ...]] = {"sysu": (0.4, 0.3, 0.15, 0.15), "regdb": (0.5, 0.5, 0.0, 0.0)}
-"""Where people are headed, and how often: cameras mostly look along the way; RegDB's file names tell front or back."""
+_HEADING_SHARES: dict[Layout, tuple[float, ...]] = {"sysu": (0.4, 0.3, 0.15, 0.15), "regdb": (0.5, 0.5, 0.0, 0.0)}
+"""Probability of each heading: most cameras look along the path, and RegDB's file names distinguish front and back."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One moment.
+    """View of a person at one moment.
 
     Attributes:
-        azimuth: heading in radians; 0 walks towards the camera.
-        elevation: radians the camera looks down.
-        phase: of the gait cycle, radians.
+        azimuth: heading in radians; 0 is towards the camera.
+        elevation: downward tilt of the camera in radians.
+        phase: phase of the gait cycle in radians.
         amplitude: factor on stride and arm swing.
         margin: box height over person height.
         stretch: box width over half its height.
@@ -37,14 +37,14 @@ class View:
         place_x: position along the scene, 0 to 1.
         place_y: vertical jitter in the scene, fraction of the box.
         place_zoom: magnification of the scene.
-        mirrored: whether the scene is seen from the other end.
+        mirrored: whether the scene is mirrored.
         exposure: factor on the levels.
         tint: factors on red, green and blue.
         blur: factor on the camera's blur.
-        climate: kind of the scene in thermal infrared, a place in ``CLIMATES``.
+        climate: climate in thermal infrared, an index in ``CLIMATES``.
         warmth: level of the surroundings in thermal infrared.
-        occluded: whether something is in the foreground.
-        seed: of the pixel noise and of the occluder.
+        occluded: whether an occluder is in the foreground.
+        seed: seed of the pixel noise and of the occluder.
     """
 
     azimuth: float
@@ -69,13 +69,13 @@ class View:
 
 
 def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -> View:
-    """The moment of a shot; frames of one walk follow one another, walks are unrelated."""
+    """Draw the view of a shot; frames of one walk are consecutive moments, walks are independent."""
     key = (layout, shot.person, shot.camera, shot.walk)
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
-    # the cameras of RegDB hang side by side and see the same walk
+    # the two cameras of RegDB are mounted side by side and see the same walk
     gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", *_gait_key(layout, shot))
-    turned = numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))
-    heading, loose = _heading(spec, layout, gait, turned), 2 * spec.boxes
+    turn_rng = numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))
+    heading, loose = _heading(spec, layout, gait, turn_rng), 2 * spec.boxes
     turn, pace = gait.normal(0, 0.06), gait.uniform(0.7, 1.6)
     start, speed = walk.uniform(0, 1), walk.normal(0, 0.02)
     slack, first = loose * walk.uniform(0.01, 0.13), gait.uniform(0, 2 * np.pi)
@@ -106,11 +106,11 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
 
 
 def _gait_key(layout: Layout, shot: Shot) -> tuple[str | int, ...]:
-    """What a walk is drawn by, as far as all cameras that see it have it in common."""
+    """Return the seed key of a walk's gait, shared by all cameras that see the walk."""
     return (layout, shot.person, shot.camera, shot.walk) if layout == "sysu" else (layout, shot.person, shot.walk)
 
 
-def _heading(spec: SyntheticSpec, layout: Layout, gait: np.random.Generator, turned: np.random.Generator) -> float:
-    """Where a walk is headed; ``pose`` is the share of walks that may be headed elsewhere than towards the camera."""
-    usual, spread = gait.choice(_HEADINGS, p=_OFTEN[layout]), gait.normal(0, 0.4)
-    return float((usual if turned.random() < spec.pose else 0.0) + spec.pose * spread)
+def _heading(spec: SyntheticSpec, layout: Layout, gait: np.random.Generator, turn_rng: np.random.Generator) -> float:
+    """Draw the heading of a walk; ``pose`` is the fraction of walks that may head away from the camera."""
+    usual, spread = gait.choice(_HEADINGS, p=_HEADING_SHARES[layout]), gait.normal(0, 0.4)
+    return float((usual if turn_rng.random() < spec.pose else 0.0) + spec.pose * spread)

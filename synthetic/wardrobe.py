@@ -1,4 +1,4 @@
-"""Outfit of a person: clothes that go together, and things carried."""
+"""Outfit of a person: matching clothes, accessories and a bag."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """Clothes and things carried, as shapes; lengths are fractions of what they cover.
+    """Outfit: shapes of clothes, accessories and bag; lengths are fractions of the covered part.
 
     Attributes:
         top: "t-shirt", "shirt", "hoodie", "jacket", "coat" or "dress".
         bottom: "trousers", "wide trousers", "shorts", "skirt" or "leggings".
         sleeves: covered part of the arm, 0 to 2 (1: to the elbow).
         trousers: covered part of the leg, 0 to 2 (1: to the knee).
-        hem: how far a coat, dress or skirt hangs down the leg, 0 to 1; 0 if there is none.
+        hem: length of a coat, dress or skirt down the leg, 0 to 1; 0 without one.
         hem_is_top: 1 if that hem belongs to the upper garment.
-        flare: how much the hem widens.
+        flare: widening of the hem.
         bulk: thickness of the upper garment, fraction of the stature.
         loose: widening of the trouser legs.
         tucked: 1 if the upper garment ends at the belt.
         opening: half-angle in radians of an open front; 0 if closed.
-        hood: 0 for none, 1 for a hood on the back, 2 for one on the head.
+        hood: 0 for none, 1 for a hood on the back, 2 for a hood on the head.
         pockets: 1 if the upper garment shows pockets.
         hat: "none", "beanie", "cap" or "brim".
         scarf: 1 for a scarf.
@@ -59,7 +59,7 @@ class Outfit:
 
 
 def draw_outfit(rng: np.random.Generator, skirts: bool) -> Outfit:
-    """Clothes that go together; with dresses and skirts among them or without."""
+    """Draw an outfit of matching clothes; ``skirts`` allows dresses and skirts."""
     tops = np.array([0.23, 0.19, 0.17, 0.2, 0.13, 0.16 * skirts])
     top = str(rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=tops / tops.sum()))
     bottoms = np.array([0.54, 0.18, 0.16, 0.28 * skirts])

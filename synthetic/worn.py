@@ -1,4 +1,4 @@
-"""Outfit that a person wears in front of a camera; some people change something on the way."""
+"""Outfit of a person in front of a camera; some people change part of it between cameras."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.wardrobe import Outfit
 
 CHANGING = 0.3
-"""Fraction of people who look different to one of SYSU-MM01's cameras."""
+"""Fraction of people who may look different in front of one of SYSU-MM01's cameras."""
 _SYSU_CAMERAS = 6
 
 
 def worn(spec: SyntheticSpec, layout: Layout, person: Person, camera: int) -> Outfit:
     """Return the outfit that a person wears in front of a camera.
 
-    Most people wear the same everywhere; ``CHANGING`` of them have left or swapped the bag, opened or closed the
-    jacket, or put the hood or the hat on or off in front of one camera. Nobody has in RegDB's layout, whose two cameras
-    see the same walk.
+    Most people wear the same outfit everywhere. A fraction ``CHANGING`` changes the bag, opens or closes the jacket,
+    moves the hood or takes off the hat in front of one camera. In RegDB's layout both cameras see the same walk, so
+    outfits never change.
     """
     own = person.outfit
     if layout == "regdb":

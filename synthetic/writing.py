@@ -1,4 +1,4 @@
-"""Batches of shots to files: one process a processor, or one GPU and threads that compress."""
+"""Writing of images in batches: one process per processor, or one GPU with threads that compress."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.ground_truth import Row, image_row
 from usvi_bench.synthetic.layout import Shot
-from usvi_bench.synthetic.render import camera_of, picture, seen_by
+from usvi_bench.synthetic.render import camera_of, dressed_person, picture
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.view import draw_view
 
 BATCH_ROWS = {"cpu": 8192, "cuda": 32768}
-"""Pixel rows rendered together; pictures do not depend on it."""
+"""Pixel rows rendered together, by device; images do not depend on it."""
 JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that was written: its path in the tree, the SHA-256 of its bytes, its row of the ground truth."""
+    """Written file: path in the tree, SHA-256 of its bytes, and row of the ground truth."""
 
     path: str
     sha256: str
@@ -44,7 +44,7 @@ class Written:
 
 
 def batches_of(shots: Sequence[Shot], spec: SyntheticSpec) -> list[list[Shot]]:
-    """Shots in batches that share a camera."""
+    """Split shots into batches that share a camera."""
     ordered, size = sorted(shots, key=lambda shot: (shot.camera, shot.path)), BATCH_ROWS[spec.device] // spec.height
     batches: list[list[Shot]] = []
     for _, group in groupby(ordered, key=lambda shot: shot.camera):
@@ -56,10 +56,14 @@ def batches_of(shots: Sequence[Shot], spec: SyntheticSpec) -> list[list[Shot]]:
 def write_images(
     folder: Path, layout: Layout, spec: SyntheticSpec, batches: Sequence[Sequence[Shot]], workers: int
 ) -> Iterator[list[Written]]:
-    """Render every batch and yield what was written, in the order in which batches are done.
+    """Render every batch and yield its written files, in order of completion.
 
     Args:
-        workers: processes, or threads beside a GPU; 1 stays in this process. The bytes do not depend on it.
+        folder: root of the tree.
+        layout: layout of the tree.
+        spec: specification of the people.
+        batches: shots of each batch, which share a camera.
+        workers: number of processes, or of threads with a GPU; 1 uses this process. The bytes do not depend on it.
     """
     for parent in sorted({(folder / shot.path).parent for batch in batches for shot in batch}):
         parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,7 @@ def write_images(
 
 @contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Keep processes that start in the block from running the caller's script again, which may have no main guard."""
+    """Keep processes started in the block from importing the caller's script, which may lack a main guard."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -96,7 +100,7 @@ def _without_main_module() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """One thread each, which keeps the memory it frees; a worker whose parent was killed ends with it."""
+    """Initialise a worker: one thread, freed memory kept for reuse, exit when the parent process ends."""
     torch.set_num_threads(1)
     keep_freed_memory()
     parent = multiprocessing.parent_process()
@@ -113,7 +117,7 @@ def _write_batch(
     folder: Path, layout: Layout, spec: SyntheticSpec, shots: Sequence[Shot], each: Callable[..., Iterator[str]] = map
 ) -> list[Written]:
     camera = camera_of(spec, layout, shots[0].camera)
-    people = [seen_by(spec, layout, shot.person, shot.camera) for shot in shots]
+    people = [dressed_person(spec, layout, shot.person, shot.camera) for shot in shots]
     views = [draw_view(spec, layout, camera, shot) for shot in shots]
     rendered = picture(spec, camera, people, views, spec.height, spec.device)
     hashes = each(_save, [folder / shot.path for shot in shots], rendered.pixels)
@@ -122,7 +126,7 @@ def _write_batch(
 
 
 def _save(path: Path, pixels: NDArray[np.uint8]) -> str:
-    """Compress, write, and say what the bytes hash to."""
+    """Compress and write an image; return the SHA-256 of the file."""
     buffer = io.BytesIO()
     if path.suffix == ".jpg":
         Image.fromarray(pixels).save(buffer, "jpeg", quality=JPEG_QUALITY)

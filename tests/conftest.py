@@ -1,4 +1,4 @@
-"""Fixtures that more than one folder of tests uses."""
+"""Fixtures shared by several test folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TINY = "synthetic:size=tiny"
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One cache for all test processes of a session, apart from the user's own."""
+    """Set one cache for all test processes of a session, separate from the user's cache."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "usvi-cache"
     folder.mkdir(exist_ok=True)
@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def tiny_people(cache: Path) -> dict[str, Path]:
-    """Folders of the tiny synthetic data sets by layout, rendered once for all test processes."""
+    """Render the tiny synthetic data sets once for all test processes; return their folders by layout."""
     with (cache / "render.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return {layout: ensure(layout, parse(TINY), cache) for layout in ("sysu", "regdb")}
@@ -38,5 +38,5 @@ def tiny_people(cache: Path) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Tests share the machine; what a run sets does not leak into the next test."""
+    """Reset torch to one thread before every test, because tests run in parallel."""
     torch.set_num_threads(1)

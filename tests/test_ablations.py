@@ -1,4 +1,4 @@
-"""Every row of every ablation grid is a setting of its method."""
+"""Ablation grids: every row is a valid setting of its method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python interface: three lines from images to a score."""
+"""Python interface: three lines from images to a score."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_mistake_is_a_usage_error(tiny_people: dict[str, Path], tmp_path: Path
 
 
 def test_two_runs_at_once_in_a_process_are_refused(tiny_people: dict[str, Path], tmp_path: Path) -> None:
-    """They would draw from one random state: scores would depend on which thread came first."""
+    """They would share one random state, and scores would depend on the order of threads."""
     with api._RUNNING, pytest.raises(usvi_bench.UsageError, match="another run is under way in this process"):
         usvi_bench.run("pgm", "sysu_all", tiny_people["sysu"], settings=QUICK, output=tmp_path, verbose=False)
     assert not api._RUNNING.locked()

@@ -1,4 +1,4 @@
-"""The example of CONTRIBUTING.md is a method that runs."""
+"""Example method of CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLE = "cross_contrast"
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The example's text, importable as a module of ``methods`` for one test."""
+    """Make the example importable as a module of ``methods`` for one test."""
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     (tmp_path / f"{EXAMPLE}.py").write_text(code)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])

@@ -1,4 +1,4 @@
-"""Examples in docstrings are run, of every module of the package."""
+"""Doctests of all modules of the package."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def test_every_example_in_a_docstring_holds() -> None:
         assert not failed, f"{module.name}: {failed} examples fail; see the output"
         examples[module.name] = attempted
     assert len(examples) > 200, f"modules were not found: {sorted(examples)}"
-    for folder in ("core", "components", "protocols"):
+    for folder in ("core", "components", "datasets", "protocols", "synthetic"):
         found = [name for name, count in examples.items() if count and name.startswith(f"usvi_bench.{folder}.")]
         assert found, f"no module of {folder} has an example"

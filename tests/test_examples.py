@@ -1,4 +1,4 @@
-"""The examples run as they stand, in a folder that holds nothing of the repository."""
+"""Examples, run in an empty folder with nothing but the package installed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_minimal_example_trains_and_scores(tmp_path: Path, cache: Path, tiny
 
 
 def test_a_script_without_a_main_guard_may_make_synthetic_people(tmp_path: Path) -> None:
-    """Processes that render must not run the script again: each would wait for the lock that its parent holds."""
+    """Rendering processes must not run the script again; each would wait for the lock of its parent."""
     path = tmp_path / "mine.py"
     path.write_text(
         "import usvi_bench\n"

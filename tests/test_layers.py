@@ -1,4 +1,4 @@
-"""Who may import whom: the layout explains itself only while this holds."""
+"""Import rules between the folders of the project."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def judged(folder: str) -> list[Path]:
 
 
 def imported(path: Path) -> set[str]:
-    """Dotted names of all modules that a file imports, wherever in it; ``from a import b`` counts as ``a.b``."""
+    """Return the dotted names of all modules that a file imports anywhere; ``from a import b`` counts as ``a.b``."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -52,7 +52,7 @@ def _file(parts: list[str]) -> Path | None:
 
 @cache
 def files_of(path: Path) -> frozenset[Path]:
-    """Files of the project that a file imports."""
+    """Return the files of the project that a file imports."""
     found = set()
     for name in imported(path):
         parts = name.split(".")
@@ -102,7 +102,7 @@ def test_no_file_imports_itself_through_others() -> None:
 
 
 def test_nothing_is_imported_by_a_bare_folder_name() -> None:
-    """A bare name would load a module twice, and in place of another library's of that name."""
+    """A bare name would load a module twice, and could hide another library of the same name."""
     files = [path for folder in (*BELOW, "tests", PACKAGE) for path in judged(folder)]
     for path in [*files, ROOT / "run.py"]:
         for name in imported(path):

@@ -1,4 +1,4 @@
-"""The path of somebody new, in four commands: what there is, a run, its report, a site."""
+"""First steps in four commands: list, run, report, site."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_from_the_list_of_methods_to_a_site(tmp_path: Path) -> None:
 
 
 def ask(folder: Path, words: str) -> str:
-    """What ``python run.py`` prints; it must succeed."""
+    """Run ``python run.py`` and return its output; it must succeed."""
     done = subprocess.run([sys.executable, ROOT / "run.py", *words.split()], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

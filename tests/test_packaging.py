@@ -1,4 +1,4 @@
-"""The built package: what is in it, that it works elsewhere, and which commit it says it is."""
+"""Built package: contents, use outside the checkout, recorded commit."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def build_sdist(source: Path, output: Path) -> Path:
 
 
 def unpacked(wheel: Path, folder: Path) -> Path:
-    """Unpack a wheel as an installer does where there is nothing to compile, and return the package."""
+    """Unpack a wheel as an installer does, and return the package."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder / "usvi_bench"
@@ -95,7 +95,7 @@ def python(site: Path, cwd: Path, *words: str, status: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A clean checkout with the files as they are now, and its commit; leave it as it is."""
+    """Make a clean checkout of the current files and its commit; tests must not change it."""
     folder = tmp_path_factory.mktemp("clone") / "project"
     shutil.copytree(ROOT, folder, symlinks=True, ignore=LEFT_OUT)
     return folder, repository(folder)
@@ -191,10 +191,10 @@ def test_a_package_without_a_sound_stamp_has_no_commit(package: Path, content: s
     assert revision.find_revision(package) == (None, True)
 
 
-def test_a_repository_around_an_installed_package_is_not_asked(
+def test_a_repository_around_an_installed_package_is_ignored(
     package: Path, checkout: tuple[Path, str], tmp_path: Path
 ) -> None:
-    """As in a virtual environment within another project."""
+    """This is the case in a virtual environment inside another project."""
     (tmp_path / "pyproject.toml").touch()
     other = repository(tmp_path)
     assert git(package, "rev-parse", "HEAD") == other != checkout[1]
@@ -205,7 +205,7 @@ def test_a_repository_around_an_installed_package_is_not_asked(
 
 @pytest.fixture
 def changing(checkout: tuple[Path, str], tmp_path: Path) -> Path:
-    """A clone that a test may change."""
+    """Make a clone that a test may change."""
     folder = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(checkout[0]), str(folder))
     return folder

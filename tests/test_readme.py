@@ -1,4 +1,4 @@
-"""What README says exists, exists."""
+"""Names and commands in README and docs exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting a function in several processes of one group, over gloo, as ``torchrun`` would."""
+"""Start of a function in several processes of one gloo group, as with ``torchrun``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def launch(world: int, call: Callable[..., Any], *arguments: Any) -> list[BasePr
 
 
 def together(world: int, call: Callable[..., Any], *arguments: Any) -> None:
-    """Run ``call(rank, *arguments)`` on every rank to the end; all must succeed."""
+    """Run ``call(rank, *arguments)`` on every rank and wait; all must succeed."""
     for process in launch(world, call, *arguments):
         process.join(600)
         assert process.exitcode == 0
@@ -48,7 +48,7 @@ def _begin(rank: int, world: int, port: int, call: Callable[..., Any], *argument
 
 
 def normalise_exactly(norm: GroupedBatchNorm, x: Tensor) -> Tensor:
-    """Normalisation of a batch in one part, in float64; a forward pass for :class:`GroupedBatchNorm`."""
+    """Normalise a batch as one part in float64; a replacement of :class:`GroupedBatchNorm`'s forward pass."""
     assert norm.groups == 1
     assert norm.momentum is not None
     assert norm.running_mean is not None

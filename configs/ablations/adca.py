@@ -1,4 +1,4 @@
-"""ADCA without and with aggregation, then what the released code leaves as it is: our rows."""
+"""ADCA without and with aggregation, then variations of the released code's fixed values; the rows are ours."""
 
 rows = {
     "dual contrast, continued": {"method": {"aggregate": False}},

@@ -1,4 +1,4 @@
-"""Controls of other methods: longer training without any tie between the modalities, other rules of the memory."""
+"""Controls for other methods: longer training without matching of the modalities, other updates of the memory."""
 
 rows = {
     "cluster contrast": {},

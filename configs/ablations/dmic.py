@@ -1,4 +1,4 @@
-"""Tables III and IV of DMIC's paper; neighbour counts of the data set are kept in all rows."""
+"""Rows of Tables III and IV of the DMIC paper; all rows use the data set's neighbour counts."""
 
 rows = {
     # Table III: cluster (CC) and instance (IC) contrast in the first and in the second phase
@@ -9,6 +9,6 @@ rows = {
     "VC": {"method": {"mie": False, "dnc": False}},
     "VC, DNC": {"method": {"mie": False}},
     "MIE": {"method": {"dnc": False}},
-    # the last row of both
+    # last row of both tables
     "DMIC": {"method": {}},
 }

@@ -1,4 +1,4 @@
-"""Rows of HIL's ablations, each beside the full method; the paper's own tables were not available."""
+"""Ablations of HIL and variations of its settings; the paper's tables were not available."""
 
 rows = {
     "first stage, continued": {"method": {"transfer": "none", "mccl": False, "neighbours": False}},

@@ -1,4 +1,4 @@
-"""Prototypes and stages of PCLHD, one by one; which rows the paper's table has is not known to us."""
+"""Ablations of PCLHD's prototypes and stages; the rows are ours, because the paper's table was not available."""
 
 BASE = {"hard": False, "dynamic": False, "joint": False}
 
@@ -11,9 +11,9 @@ rows = {
     "hard, joint": {"method": {"dynamic": False}},
     "dynamic, joint": {"method": {"hard": False}},
     "PCLHD": {"method": {}},
-    # hard prototypes also change how centroids move, from the farthest sample to the mean
+    # hard prototypes also change the update of centroids, from the farthest sample to the mean
     "baseline, centroids moved by means": {"method": {**BASE, "update": "mean"}},
-    # first stage, and readings of the paper
+    # first stage, and interpretations of the paper
     "hard prototypes from the first stage on": {"method": {"stage1_memory": "hybrid"}},
     "without cross contrast": {"method": {"cross_weight": 0.0}},
     "one random slot": {"method": {"dyn_select": "random_one"}},

@@ -1,4 +1,4 @@
-"""PGM from dual contrast to the whole method, then its parts varied one at a time: our rows."""
+"""PGM from dual contrast to the full method, then variations of its parts; the rows are ours."""
 
 rows = {
     "dual contrast, continued": {"method": {"cross_weight": 0.0}},

@@ -1,6 +1,6 @@
-"""SCLHM: its three modules, one by one and in pairs, then another tie in place of the hybrid memory.
+"""SCLHM: its three modules, alone and in pairs, then another cross-modality term in place of the hybrid memory.
 
-The paper's table was not available to us.
+The rows are ours, because the paper's table was not available.
 """
 
 OFF = {"sscl": False, "hml": False, "amu": False}
@@ -14,6 +14,6 @@ rows = {
     "soft targets, adaptive updates": {"method": OFF | {"sscl": True, "amu": True}},
     "hybrid memory, adaptive updates": {"method": OFF | {"hml": True, "amu": True}},
     "SCLHM": {"method": {}},
-    # is it the hybrid memory, or any term across the modalities?
+    # control: does the hybrid memory matter, or any cross-modality term?
     "PGM's cross contrast alone": {"method": OFF | {"cross_weight": 0.25}},
 }

@@ -1,8 +1,8 @@
-"""The factors that the abstract of SPCL-ID names, one by one; which rows its table has is not public.
+"""Ablations of the components named in the abstract of SPCL-ID; the paper's table is not public.
 
-A0 has PGM's losses, but moves centroids by means in both stages. Without schedule the losses of a row have constant
-weights in both stages. A6 is closest to SWPCL, the related paper; A7 exchanges the nearest prototypes of A1 for random
-ones and PCLHD's contrast.
+A0 has PGM's losses, but updates centroids with means in both stages. Without a schedule, losses have constant weights
+in both stages. A6 is closest to SWPCL, the related paper. A7 replaces the nearest prototypes of A1 by random ones and
+PCLHD's contrast.
 """
 
 BASE = {"prototypes": "none", "soft_weights": False, "instances": False, "scheduled": False}

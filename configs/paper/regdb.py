@@ -1,3 +1,3 @@
-"""What the papers' own settings for RegDB start from: the shared one."""
+"""Base of the papers' settings for RegDB: the shared setting."""
 
 _base_ = "../shared/regdb.py"

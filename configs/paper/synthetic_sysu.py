@@ -1,3 +1,3 @@
-"""What the papers' own settings for synthetic people in SYSU-MM01's layout start from: the shared one."""
+"""Base of the papers' settings for synthetic people in SYSU-MM01's layout: the shared setting."""
 
 _base_ = "../shared/synthetic_sysu.py"

@@ -1,3 +1,3 @@
-"""What the papers' own settings for SYSU-MM01 start from: the shared one."""
+"""Base of the papers' settings for SYSU-MM01: the shared setting."""
 
 _base_ = "../shared/sysu.py"

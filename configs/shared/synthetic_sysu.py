@@ -1,8 +1,8 @@
-"""Shared setting for synthetic people in SYSU-MM01's layout: minutes on two cores."""
+"""Shared setting for synthetic people in SYSU-MM01's layout; a training takes minutes on two cores."""
 
 data = {"height": 128, "width": 64}
 encoder = {"name": "small", "width": 16}
-# the rate, how long it lasts and the share of erased boxes were chosen for `supervised`, 300 steps of a small encoder
+# learning rate, its step and the probability of erasing were tuned for `supervised`: 300 steps of a small encoder
 augment = {"pad": 5, "erase": 0.25}
 train = {
     "epochs": 6,
@@ -13,5 +13,5 @@ train = {
     "lr": 2e-3,
     "lr_step": 0.67,
 }
-# half the neighbours, for 10 visible and 6.5 infrared images of a person where SYSU-MM01 has 56 and 30
+# half the neighbours, because a person has 10 visible and 6.5 infrared images (SYSU-MM01: 56 and 30)
 method = {"k1": 15, "k2": 4}

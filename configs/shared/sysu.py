@@ -1,4 +1,4 @@
-"""Shared setting for SYSU-MM01: the schedule that ADCA, PGM and PCLHD have in common, on one backbone."""
+"""Shared setting for SYSU-MM01: the common schedule of ADCA, PGM and PCLHD, with one backbone for all methods."""
 
 data = {"height": 288, "width": 144}
 encoder = {"name": "resnet50"}

@@ -1,4 +1,4 @@
-"""The sweep over knobs, with scores that are made up."""
+"""Sweep over knobs, with invented scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARGUMENTS = ["--size", "tiny", "--seeds", "0", "1"]
 
 
 class Fake:
-    """Every cause costs its own share; remembers what it was asked, and gives up after ``limit`` trainings."""
+    """Runner whose scores fall by a fixed share per knob; records its points, and stops after ``limit`` trainings."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Fake:
         )
 
 
-def test_one_knob_is_turned_at_a_time_and_its_default_is_shared() -> None:
+def test_one_knob_changes_at_a_time_and_its_default_is_shared() -> None:
     usual = SyntheticSpec(size="tiny")
     assert set(LEVELS) == set(usual.knobs())
     found = points(["pgm", "hil"], "tiny", list(LEVELS), [0])
@@ -66,7 +66,7 @@ def test_one_knob_is_turned_at_a_time_and_its_default_is_shared() -> None:
         assert {point.people.knobs()[knob] for point in found} == set(levels)
 
 
-def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_stopped_sweep_resumes(tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--knobs", "pose", "occlusion", "--output", str(tmp_path)]
     stopped, rest = Fake(tmp_path, limit=3), Fake(tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -76,7 +76,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert main(arguments, Fake(tmp_path, limit=0)) == 0
 
 
-def test_a_sweep_stopped_in_its_first_training_goes_on(tmp_path: Path) -> None:
+def test_a_sweep_stopped_in_its_first_training_resumes(tmp_path: Path) -> None:
     (tmp_path / "stages" / "a").mkdir(parents=True)
     (tmp_path / "stages" / "a" / "config.json").write_text("{}")
     assert main([*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)], Fake(tmp_path)) == 0
@@ -91,7 +91,7 @@ def test_a_sweep_stopped_in_its_first_training_goes_on(tmp_path: Path) -> None:
         {"protocol": "sysu_indoor"},
     ],
 )
-def test_runs_that_are_made_otherwise_do_not_count(tmp_path: Path, other: dict[str, Any]) -> None:
+def test_runs_with_other_settings_do_not_count(tmp_path: Path, other: dict[str, Any]) -> None:
     arguments = [*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)]
     before = Fake(tmp_path / "before", **other)
     with pytest.raises(SystemExit, match="no knob has records at two levels"):
@@ -101,7 +101,7 @@ def test_runs_that_are_made_otherwise_do_not_count(tmp_path: Path, other: dict[s
     assert again.asked == before.asked
 
 
-def test_it_draws_what_is_there(tmp_path: Path) -> None:
+def test_plot_draws_existing_records(tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--output", str(tmp_path), "--method", "pgm", "hil"]
     assert main(arguments, Fake(tmp_path)) == 0
     first = (tmp_path / "knobs.png").read_bytes()
@@ -132,7 +132,7 @@ def test_people_of_another_generator_do_not_count(tmp_path: Path) -> None:
     assert new.asked == old.asked
 
 
-def test_what_cannot_be_is_told(tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="did you mean pose"):
         main([*ARGUMENTS, "--knobs", "poses", "--output", str(tmp_path)], Fake(tmp_path))
     with pytest.raises(SystemExit, match="unknown size 'huge'"):

@@ -1,4 +1,4 @@
-"""The table of label quality: whose run, and values as the journal has them."""
+"""Table of label quality: columns that identify the run, and values of the journal."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_epoch_of_every_stage(tmp_path: Path) -> None:
     assert file.read_bytes() == first
 
 
-def test_other_people_and_rows_of_ablations_are_told(tmp_path: Path) -> None:
+def test_columns_name_other_people_and_rows_of_ablations(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a", 0)
     write_run(tmp_path / "runs" / "b", 0, 0.1, people="synthetic:size=tiny,seed=1")
     write_run(tmp_path / "runs" / "c", 0, 0.2, {"ablation": "pgm-sysu_all-1: a row: of its own"})
@@ -89,7 +89,7 @@ def test_other_people_and_rows_of_ablations_are_told(tmp_path: Path) -> None:
     ]
     assert set(found[found["row"] != ""]["visible_ari"]) == {"0.2", "0.3", "0.4", ""}
     write_run(tmp_path / "runs" / "d", 0, 0.3)
-    with pytest.raises(SystemExit, match=r"two runs differ .* method pgm.* seed 0"):
+    with pytest.raises(SystemExit, match=r"two runs should be equal but differ: .* method pgm.* seed 0"):
         main([str(tmp_path / "runs")])
 
 
@@ -104,17 +104,17 @@ def test_rows_in_the_file_stay_when_others_are_added(tmp_path: Path) -> None:
     main([str(tmp_path / "runs" / "a"), "--csv", str(file), "--add"])  # once more: nothing new
     assert file.read_bytes() == whole.read_bytes()
     write_run(tmp_path / "runs" / "a", 10, first=0.2)
-    with pytest.raises(SystemExit, match=r"two runs differ .* seed 10"):
+    with pytest.raises(SystemExit, match=r"two runs should be equal but differ: .* seed 10"):
         main([str(tmp_path / "runs" / "a"), "--csv", str(file), "--add"])
     with pytest.raises(SystemExit):
         main([str(tmp_path / "runs" / "a"), "--add"])
     assert file.read_bytes() == whole.read_bytes()
 
 
-def test_nothing_to_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="nothing to tell of finished runs"):
+def test_folders_without_results_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no finished runs with results"):
         main([str(tmp_path)])
     write_record(tmp_path / "record.json", make_record("untrained"))
     (tmp_path / "journal.jsonl").write_text("")
-    with pytest.raises(SystemExit, match="nothing to tell"):
+    with pytest.raises(SystemExit, match="no finished runs with results"):
         main([str(tmp_path)])

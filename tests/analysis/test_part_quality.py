@@ -1,4 +1,4 @@
-"""Whether parts of methods know what is right: against naive loops, and asked of real runs."""
+"""Quality of parts of methods: compared with naive loops, and measured in real runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import pandas as pd
 import pytest
 import torch
 
-from usvi_bench.analysis.part_quality import after_training, found_again, gate, main, majority, prototype_purity, trust
+from usvi_bench.analysis.part_quality import (
+    gate_quality,
+    main,
+    majority_identities,
+    prototype_purity,
+    reload_run,
+    replay_epoch,
+    teacher_quality,
+)
 from usvi_bench.cli.main import main as run
+from usvi_bench.core.revision import ROOT
 from usvi_bench.core.types import StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
 
@@ -21,7 +30,7 @@ METHODS = ("soft_prototype", "sclhm", "hil")
 
 
 def draws(seed: int = 0, images: int = 40, clusters: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clusters, all present and some images in none, and identities that mostly agree with them."""
+    """Draw clusters, all non-empty and with some outliers, and identities that mostly agree with them."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(-1, clusters, (images,), generator=generator)
     labels[:clusters] = torch.arange(clusters)
@@ -52,13 +61,13 @@ def test_purity_of_prototypes_is_that_of_a_loop() -> None:
     assert found == pytest.approx({name: sum(values) / 4 for name, values in shares.items()})
 
 
-def test_trust_is_that_of_a_loop() -> None:
+def test_teacher_quality_is_that_of_a_loop() -> None:
     labels, identities = draws(2)
-    owners = majority(labels, identities)
+    owners = majority_identities(labels, identities)
     labels, identities = labels[labels >= 0], identities[labels >= 0]
     owners[3] = owners[0]  # two clusters of one person
     soft = torch.rand(len(labels), 4, generator=torch.Generator().manual_seed(3)).softmax(1)
-    found = trust(soft, labels, owners, identities)
+    found = teacher_quality(soft, labels, owners, identities)
     own = {True: [], False: []}
     person = {True: [], False: []}
     there, found_mass = [], []
@@ -84,7 +93,7 @@ def test_trust_is_that_of_a_loop() -> None:
 def test_the_gate_counts_right_labels_on_both_sides() -> None:
     passes = torch.tensor([True, True, True, False, False])
     right = torch.tensor([True, False, True, True, False])
-    assert list(gate(passes, right).values()) == pytest.approx([3 / 5, 2 / 3, 1 / 2])
+    assert list(gate_quality(passes, right).values()) == pytest.approx([3 / 5, 2 / 3, 1 / 2])
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +108,9 @@ def runs(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_a_method_has_the_weights_of_the_end_of_training(runs: dict[str, Path]) -> None:
-    found = found_again(runs["sclhm"])
+    found = reload_run(runs["sclhm"])
     (plan,) = found.every_plan[-1:]
-    method, epoch = after_training(found, plan)
+    method, epoch = replay_epoch(found, plan)
     saved = checkpoints.load(plan.folder / "epoch_0001.pt")
     for name, model in method.models().items():
         for key, value in model.state_dict().items():
@@ -115,9 +124,9 @@ def test_a_method_has_the_weights_of_the_end_of_training(runs: dict[str, Path]) 
 
 
 def journal_of_another_epoch(folder: Path) -> dict[str, float]:
-    """What the method itself reports of the batches that are asked about."""
-    found = found_again(folder)
-    method, epoch = after_training(found, found.every_plan[-1])
+    """Return the diagnostics that the method itself reports for the same batches."""
+    found = reload_run(folder)
+    method, epoch = replay_epoch(found, found.every_plan[-1])
     progress = StageProgress(0, 1, 0, epoch.steps, 0)
     with torch.no_grad():
         for _ in range(epoch.steps):
@@ -160,18 +169,24 @@ def test_figures_repeat_and_others_stay(runs: dict[str, Path], tmp_path: Path) -
     assert file.read_bytes() == first
 
 
-def test_what_cannot_be_asked_is_told(runs: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="nothing to tell"):
+def test_the_figures_are_those_of_the_committed_table(runs: dict[str, Path], tmp_path: Path) -> None:
+    main([str(runs["hil"].parent), "--csv", str(tmp_path / "table.csv")])
+    committed = pd.read_csv(ROOT / "leaderboard" / "part_quality.csv")
+    assert set(pd.read_csv(tmp_path / "table.csv")["figure"]) == set(committed["figure"])
+
+
+def test_runs_that_cannot_be_analysed_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no finished runs with results"):
         main([str(runs["untrained"])])
     shutil.copytree(runs["hil"].parent.parent, tmp_path / "runs")
     lonely = tmp_path / "runs" / "sysu_all" / runs["hil"].name
     shutil.copytree(lonely, renamed := lonely.with_name("hil-seed0-00000000"))
-    with pytest.raises(SystemExit, match=f"this would be {lonely.name}"):
+    with pytest.raises(SystemExit, match=f"settings this is {lonely.name}"):
         main([str(renamed)])
     (stage,) = (tmp_path / "runs" / "stages").glob("hil-*")
     shutil.rmtree(stage)
-    with pytest.raises(SystemExit, match="is not there; run it again"):
+    with pytest.raises(SystemExit, match="is missing; run it again"):
         main([str(lonely)])
     shutil.rmtree(stage.parent)
-    with pytest.raises(SystemExit, match="no folder stages/"):
+    with pytest.raises(SystemExit, match="contains stages/"):
         main([str(lonely)])

@@ -1,4 +1,4 @@
-"""Which records are made again, and what counts as a difference."""
+"""Selection of the records to repeat, and differences between results."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def test_other_data_count_and_so_do_missing_scores(arguments: list[str], capsys:
     assert out.count("dataset: ") == out.count("scores: 2 became 1") == 5
 
 
-def test_no_finished_training_is_taken_over(arguments: list[str], tmp_path: Path) -> None:
+def test_no_finished_training_is_reused(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
-    with pytest.raises(SystemExit, match="name another"):
+    with pytest.raises(SystemExit, match="choose a new folder"):
         main(arguments)
     write_record(tmp_path / "records" / "real.json", make_record("pgm", 0, real=True))
     write_record(tmp_path / "records" / "incomplete.json", make_record("pgm", 9, trials=5))

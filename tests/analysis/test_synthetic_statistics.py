@@ -1,4 +1,4 @@
-"""The figures of a crop, and of the synthetic people beside measured ones."""
+"""Statistics of a crop, and comparison of synthetic people with measured ones."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_correlation_across_people_is_of_their_means() -> None:
     assert rows["r of legs across people"] == pytest.approx(1)
 
 
-def test_reference_is_complete_and_says_where_from() -> None:
+def test_reference_is_complete_and_names_its_sources() -> None:
     for column in reference()["columns"].values():
         assert set(statistics.JUDGED) <= set(column["figures"])
     assert all(len(source) > 40 for source in reference()["sources"].values())

@@ -1,4 +1,4 @@
-"""Matchers without training, on features and images whose answer is known."""
+"""Matchers without training, on features and images with known scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usvi_bench.analysis.training_free import Comparison, across, main, mean_average_precision, score, within
+from usvi_bench.analysis.training_free import (
+    Comparison,
+    across_modalities,
+    main,
+    mean_average_precision,
+    score,
+    within_modality,
+)
 from usvi_bench.datasets.base import ImageTable
 
 ROOT = Path("nowhere")
@@ -38,17 +45,17 @@ def test_average_precision_is_that_of_a_loop() -> None:
 def test_sysu_draws_one_image_of_each_person_and_camera_and_camera_3_skips_camera_2() -> None:
     seen = table("visible", [1, 1, 1, 1, 2, 2], [1, 1, 2, 2, 1, 4])
     dark = table("infrared", [1, 2], [3, 6])
-    compared = across("sysu", dark, seen)
+    compared = across_modalities("sysu", dark, seen)
     assert len(compared.galleries) == 10
     for rows in compared.galleries:
         pairs = list(zip(seen.identities[rows].tolist(), seen.cameras[rows].tolist(), strict=True))
         assert pairs == [(1, 1), (1, 2), (2, 1), (2, 4)]
     assert compared.excluded.tolist() == [[False, False, True, True, False, False], [False] * 6]
-    assert within("sysu", seen).excluded[0].tolist() == [True, True, False, False, True, False]
+    assert within_modality("sysu", seen).excluded[0].tolist() == [True, True, False, False, True, False]
 
 
 def test_regdb_compares_halves_of_a_person_within_a_modality() -> None:
-    compared = within("regdb", table("visible", [5] * 4 + [6] * 3, [1] * 7))
+    compared = within_modality("regdb", table("visible", [5] * 4 + [6] * 3, [1] * 7))
     assert compared.query.tolist() == [0, 1, 4, 5]
     assert [rows.tolist() for rows in compared.galleries] == [[2, 3, 6]]
 

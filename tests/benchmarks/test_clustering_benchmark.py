@@ -28,7 +28,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=patient, capture_output=True, text=True, timeout=300)
 
 
-def test_a_table_is_made_in_pieces_and_labels_agree(tmp_path: Path) -> None:
+def test_a_table_grows_over_several_runs_and_labels_agree(tmp_path: Path) -> None:
     file, picture = tmp_path / "clustering.json", tmp_path / "clustering.png"
     first = run("--sizes", "100", "300", "--dim", "64", "--naive-up-to", "200", "--json", str(file))
     assert first.returncode == 0, first.stderr
@@ -63,18 +63,18 @@ def test_a_table_is_made_in_pieces_and_labels_agree(tmp_path: Path) -> None:
 def test_figures_of_two_machines_never_share_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustering, "measured", lambda call: (call(), None))  # without a child
     file = tmp_path / "clustering.json"
-    held = clustering.merged(file, "cpu")
+    held = clustering.load_table(file, "cpu")
     assert held["rows"] == []
     file.write_text(json.dumps(held))
-    assert clustering.merged(file, "cpu")["rows"] == []
+    assert clustering.load_table(file, "cpu")["rows"] == []
     held["machine"]["cores"] += 1
     file.write_text(json.dumps(held))
     with pytest.raises(SystemExit, match="another machine"):
-        clustering.merged(file, "cpu")
+        clustering.load_table(file, "cpu")
 
 
 def test_the_definition_gives_the_values_of_the_public_codes() -> None:
-    """yangbincv/ADCA @8d0a8cb; balanced, shijiangming1/PCLHD @c1f7b24."""
+    """Sources: yangbincv/ADCA @8d0a8cb; balanced: shijiangming1/PCLHD @c1f7b24."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(12, 16))[np.arange(120) % 12] + 0.7 * rng.normal(size=(120, 16))
     distance = naive_jaccard(np.float32(x / np.linalg.norm(x, axis=1, keepdims=True)), 20, 6)
@@ -112,7 +112,7 @@ def test_people_are_reproducible_and_their_neighbourhoods_mixed() -> None:
     assert purity(people(1000, 256, noise=0.01, offset=0).features, made.identities) == pytest.approx(25 / 30)
 
 
-def test_differences_are_told_from_ties() -> None:
+def test_ties_are_not_counted_as_errors() -> None:
     features = np.float32([[0, 0], [1, 0], [0, 1], [0.5, 0]])
     lists = np.array([[0, 3, 1], [1, 3, 0], [2, 0, 3], [3, 0, 1]])
     other = np.array([[0, 3, 2], [1, 0, 3], [2, 0, 3], [3, 0, 1]])  # a tie; two neighbours in the wrong order

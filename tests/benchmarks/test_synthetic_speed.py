@@ -1,4 +1,4 @@
-"""The rate of the generator, on a few images in this process."""
+"""Speed of the generator, measured on a few images in this process."""
 
 from __future__ import annotations
 

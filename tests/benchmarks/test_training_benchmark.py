@@ -1,4 +1,4 @@
-"""What the training benchmark computes beside the progress."""
+"""Figures of the training benchmark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from usvi_bench.benchmarks import reference_loop, training
 from usvi_bench.benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_flops
 from usvi_bench.benchmarks.methods import PARENT
 from usvi_bench.benchmarks.reference_loop import Pictures, SampleMemory, Size
-from usvi_bench.benchmarks.training import HEADER, Watch, beside, speed_cells, warm_seconds
+from usvi_bench.benchmarks.training import HEADER, Watch, compare, speed_cells, warm_seconds
 from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.datasets.base import ImageTable
@@ -78,7 +78,7 @@ def test_the_first_epoch_is_not_measured(capsys: pytest.CaptureFixture[str], tin
     epochs = [{"seconds": {"embed": e, "cluster": 2 * e, "train": 3 * e}} for e in (100.0, 1.0, 3.0)]
     assert warm_seconds(epochs) == {"embed": 2.0, "cluster": 4.0, "train": 6.0}
     command = [*("--data", "synthetic:size=tiny", "--device", "cpu", "--set", "train.epochs=1")]
-    assert training.main(command) == 2, "told before anything is trained"
+    assert training.main(command) == 2, "refused before any training"
     assert "train.epochs=2" in capsys.readouterr().err
 
 
@@ -98,7 +98,7 @@ def test_the_loop_s_first_epoch_is_not_measured_either(
         set=["train.iterations=2", "method.k1=6", "encoder.width=8"],
     )
     ours = {"epoch_s": {"embed": 1.0, "cluster": 1.0, "train": 1.0}, "step_s": 0.5}
-    found = beside({PARENT: ours}, options, Watch())
+    found = compare({PARENT: ours}, options, Watch())
     assert found["ratios"]["epoch"] == pytest.approx(6.0 / 3.0)
     assert found["ratios"]["step"] == pytest.approx(1.5 / 0.5)
 

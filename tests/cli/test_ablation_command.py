@@ -1,4 +1,4 @@
-"""``run.py ablation`` as a person meets it."""
+"""Command ``run.py ablation``: output and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what it prints, what it writes, how it answers mistakes."""
+"""Command line: output, files, and messages for mistakes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def the_record(output: Path, protocol: str) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_people: dict[str, Path]) -> Path:
-    """Output of one quick run of the baseline on sysu_all; leave it as it is."""
+    """Return the output of one quick run of the baseline on sysu_all; tests must not change it."""
     output = tmp_path_factory.mktemp("runs")
     assert main([word for word in command(output, str(tiny_people["sysu"])) if word != "--no-report"]) == 0
     return output
@@ -93,7 +93,7 @@ def test_the_record_is_complete_and_traceable(finished: Path, tiny_people: dict[
 
 
 def test_the_command_on_a_run_s_page_repeats_it(finished: Path, tiny_people: dict[str, Path]) -> None:
-    """A run's folder is named by a hash of its settings, data, starting weights and trainings."""
+    """The name of a run's folder contains a hash of settings, data, starting weights and trainings."""
     path = the_record(finished, "sysu_all")
     program, script, *words = shlex.split(command_of(read_record(path)))
     assert (program, script) == ("python", "run.py")
@@ -396,15 +396,13 @@ def test_scoring_leaves_global_random_state_alone(finished: Path, tiny_people: d
     assert all(np.array_equal(a, b) for a, b in zip(numpy_state, np.random.get_state(), strict=True))
 
 
-def test_an_unknown_command_is_told_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pretrian"]) == 2
     assert "pretrain" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["report runs", "site", "pretrain"])
-def test_a_misspelt_option_of_a_command_is_told_with_the_nearest(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_misspelt_option_of_a_command_gets_a_suggestion(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "--ouptut=x"]) == 2
     assert "did you mean --out" in capsys.readouterr().err
 
@@ -415,7 +413,7 @@ def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> 
     assert "run.py pretrain" in capsys.readouterr().out
 
 
-def test_output_that_nobody_reads_on_is_no_error() -> None:
+def test_a_closed_output_pipe_is_no_error() -> None:
     command = f"{sys.executable} run.py --list | head -n 1"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "methods\n"

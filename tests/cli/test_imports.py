@@ -1,4 +1,4 @@
-"""What a command imports before it has work to do: listing and helping stay about as quick as importing torch."""
+"""Imports of commands without work: ``--list`` and ``--help`` take about as long as importing torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHOW = "import sys\ntry:\n    {}\nexcept SystemExit:\n    pass\nfinally:\n    pr
 
 
 def modules_after(statement: str) -> set[str]:
-    """Top-level names of the modules that a fresh process has imported after a statement."""
+    """Return the top-level names of the modules that a new process has imported after a statement."""
     done = subprocess.run(
         [sys.executable, "-c", SHOW.format(statement)], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -61,7 +61,7 @@ def test_the_package_itself_imports_nothing() -> None:
 
 
 def cpu_seconds(*words: str) -> float:
-    """Seconds of processor time that a python process takes, its start included."""
+    """Measure the CPU seconds of a Python process, including its start."""
     before = os.times()
     subprocess.run([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
     after = os.times()
@@ -70,7 +70,7 @@ def cpu_seconds(*words: str) -> float:
 
 @pytest.mark.parametrize("words", ["--list", "--help"])
 def test_a_command_costs_little_more_than_importing_torch(words: str) -> None:
-    """Best times are compared, and more rounds are run while they are too far apart: the machine may be busy."""
+    """The minimum times are compared, with more rounds if they differ too much, because the machine may be busy."""
     commands, references = [], []
     for _ in range(ROUNDS):
         references.append(cpu_seconds("-c", "import torch"))

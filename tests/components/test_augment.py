@@ -117,7 +117,7 @@ def test_draws_are_independent_of_each_other():
 
 
 def released_box(random: np.random.Generator, height: int, width: int) -> tuple[int, int, int, int]:
-    """The released rule, one try after another."""
+    """Draw a box by the released rule, one try after another."""
     for _ in range(100):
         area, aspect = random.uniform(0.02, 0.4) * height * width, random.uniform(0.3, 1 / 0.3)
         tall, wide = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))

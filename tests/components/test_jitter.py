@@ -13,7 +13,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def naive(image: np.ndarray, amounts: list[float], order: list[int]) -> np.ndarray:
-    """One image, one operation after another; hue through the standard library."""
+    """Jitter one image, one operation after another, with hue from the standard library."""
     pixels = image.astype(np.float64) / 255
     for operation in order:
         amount = amounts[operation]

@@ -35,7 +35,7 @@ def test_without_clusters_in_a_modality_nothing_is_drawn(labels: tuple[torch.Ten
     assert JointBatches(labels).next(draw) is None
 
 
-def test_another_error_of_a_draw_is_told() -> None:
+def test_another_error_of_a_draw_is_raised() -> None:
     def draw(labels: str) -> Batch:
         raise UsageError("something else")
 

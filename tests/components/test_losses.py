@@ -32,7 +32,7 @@ def test_smoothed_contrast_values():
 
 
 def test_smoothing_per_sample_values():
-    """Each sample smoothed in proportion to the teacher's doubt about its label."""
+    """Each sample is smoothed in proportion to the probability that the teacher gives to other labels."""
     soft = (unit(TEACHER) / 0.05).softmax(1)
     smoothing = 0.3 * (1 - soft.gather(1, LABELS[:, None]).squeeze(1))
     assert smoothing[1].item() == pytest.approx(0.241610, abs=1e-6)

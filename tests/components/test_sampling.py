@@ -41,7 +41,7 @@ def test_every_batch_is_p_distinct_clusters_of_k(labels, cameras, instances, see
 
 
 def check_companions(rows, labels, cameras, instances) -> None:
-    """The rule of the released sampler, read off a drawn group."""
+    """Check a drawn group against the rule of the released sampler."""
     anchor, companions = rows[0], rows[1:]
     cluster = [i for i, label in enumerate(labels) if label == labels[anchor]]
     others = [i for i in cluster if cameras[i] != cameras[anchor]] or [i for i in cluster if i != anchor] or [anchor]
@@ -96,7 +96,7 @@ def test_draws_depend_on_the_generator_alone():
     assert np.array_equal(np.random.get_state()[1], state)
 
 
-def test_too_few_clusters_are_told_with_the_remedy():
+def test_too_few_clusters_raise_with_the_remedy():
     with pytest.raises(UsageError, match=r"2 clusters in 5 images, but a batch draws 3.*train\..*method\.eps"):
         sampler([0, 0, 1, 1, -1], [0] * 5, clusters=3, instances=2)
     with pytest.raises(UsageError, match="0 clusters"):

@@ -61,7 +61,7 @@ def test_an_outlier_still_sets_the_measure_of_a_prototype() -> None:
     assert transfer_labels(features[1:], torch.tensor([0, 0]), prototypes, 0.9).tolist() == [0, 1]
 
 
-def test_a_prototype_may_be_nobodys() -> None:
+def test_a_prototype_may_match_no_sample() -> None:
     prototypes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
     assert transfer_labels(torch.eye(2), torch.tensor([0, 1]), prototypes, 0.5).tolist() == [0, 1]
 

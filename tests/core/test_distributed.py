@@ -1,4 +1,4 @@
-"""A training shared by processes is the training of one; a lost process ends it and leaves a checkpoint."""
+"""Distributed training equals training in one process; a lost process ends it and leaves a checkpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def words(output: Path, data: Path, *settings: str) -> list[str]:
 
 
 def train(rank: int, arguments: list[str], log: Path | None = None) -> None:
-    """``run.py`` in a process of its own; its exit status is the process's."""
+    """Run ``run.py`` in a separate process and exit with its status."""
     if log is None:
         raise SystemExit(main(arguments))
     with (log / f"{rank}.txt").open("w") as file, contextlib.redirect_stderr(file):
@@ -54,7 +54,7 @@ def lines(output: Path) -> list[dict[str, Any]]:
 
 
 def train_exactly(rank: int, arguments: list[str]) -> None:
-    """A training that normalises batches in float64: torch's CPU kernel alone is 3e-3 off in a gradient."""
+    """Train with batch norm in float64; torch's CPU kernel alone causes gradient errors of 3e-3."""
     GroupedBatchNorm.forward = normalise_exactly  # type: ignore[method-assign]
     train(rank, arguments)
 
@@ -106,7 +106,7 @@ def test_a_lost_process_ends_the_run_and_leaves_a_checkpoint(tmp_path: Path, tin
     assert newest.journal == (stage(tmp_path) / "journal.jsonl").stat().st_size
 
 
-def test_where_a_process_stands_is_told_by_torchrun_or_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rank_and_world_size_come_from_torchrun_or_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
     assert process_info() == ProcessInfo()

@@ -17,7 +17,7 @@ from usvi_bench.engine.checkpoint import Checkpoint
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 2 KiB, which is what a full disk looks like to a writer."""
+    """Limit files to 2 KiB, which has the effect of a full disk."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, former[1]))
     yield
@@ -99,7 +99,7 @@ def test_a_torn_journal_is_cut_back(tmp_path: Path) -> None:
     assert journal.read() == [{"epoch": 0}]
 
 
-def test_a_journal_on_a_full_disk_says_so(tmp_path: Path, small_files: None) -> None:
+def test_a_journal_on_a_full_disk_raises(tmp_path: Path, small_files: None) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     with pytest.raises(StorageError, match=r"journal\.jsonl"):
         journal.append({"text": "x" * 5000})

@@ -30,7 +30,7 @@ PAGES = 20 * 4 * (16 << 20) // resource.getpagesize()
 
 
 def test_freed_memory_is_found_in_place_again() -> None:
-    """Without, glibc gives most of it back each time, or keeps it by luck: no two runs fault alike."""
+    """Without the option, glibc usually returns freed memory, and page faults vary between runs."""
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True)
     if done.returncode == 77:
         pytest.skip("the C library is not glibc")

@@ -16,7 +16,7 @@ from usvi_bench.core.process_memory import extra_memory, peak_memory_mib
 CPU = torch.device("cpu")
 
 
-def test_figures_reach_the_innermost_block_that_asked() -> None:
+def test_metrics_reach_the_innermost_collecting_block() -> None:
     with collect_metrics() as outer:
         record_value("a", 1)
         with collect_metrics() as inner:

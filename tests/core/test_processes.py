@@ -1,4 +1,4 @@
-"""Processes that share a batch compute what one process computes."""
+"""Several processes that share a batch compute the same as one process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def encoder(groups: int) -> TwoStreamEncoder:
 
 
 def step(network: TwoStreamEncoder) -> dict[str, Tensor]:
-    """Features, gradients and statistics after a loss that ties every feature to every other."""
+    """Compute features, gradients and statistics with a loss that depends on all pairs of features."""
     generator = torch.Generator().manual_seed(2)
     images = [torch.randn(size, 3, 32, 16, generator=generator) for size in (VISIBLE, INFRARED)]
     target = torch.randn(VISIBLE + INFRARED, network.feature_dim, generator=generator)
@@ -60,9 +60,10 @@ def shared_step(rank: int, folder: Path, groups: int) -> None:
 
 
 def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, float]:
-    """Largest difference of each tensor over its largest entry; of a small gradient, over a tenth of the largest one's.
+    """Compute the largest difference of each tensor relative to its largest entry.
 
-    A bias before a normalisation has a gradient of nothing but noise, which all others make.
+    A tenth of the largest gradient is added to the denominator of gradients, because the gradient of a bias before a
+    normalisation is pure rounding noise.
     """
     largest = max(float(value.abs().max()) for name, value in expected.items() if "weight" in name)
     floors = {name: 0.1 * largest if name.endswith(("weight", "bias")) else 1e-9 for name in expected}
@@ -111,7 +112,7 @@ def exchange(rank: int, folder: Path) -> None:
     destroy_process_group()
 
 
-def test_what_one_process_knows_all_know(tmp_path: Path) -> None:
+def test_broadcast_reaches_all_processes(tmp_path: Path) -> None:
     together(2, exchange, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The schema of a record: round trips exactly, and every mistake is named with its file and field."""
+"""Schema of a record: exact round trips, and errors that name file and field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names are taken once and misspelt ones get a suggestion."""
+"""Registry: unique names, and suggestions for misspelt ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes of settings: equal where nothing differs from the committed defaults, whatever settings came later."""
+"""Hashes of settings: equal if nothing differs from the committed defaults, also after new settings were added."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST = {
 
 @pytest.fixture
 def formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """A folder of committed defaults of the test's own, in which number 1 holds ``FIRST``."""
+    """Make a folder of committed defaults for the test, with ``FIRST`` as number 1."""
 
     def write(number: int, content: dict[str, Any]) -> None:
         (tmp_path / f"{number}.json").write_text(json.dumps(content))

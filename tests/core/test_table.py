@@ -1,4 +1,4 @@
-"""One table in Markdown, LaTeX and CSV: what each format shows, escapes and leaves out."""
+"""Tables in Markdown, LaTeX and CSV: contents, escapes and omissions of each format."""
 
 from __future__ import annotations
 

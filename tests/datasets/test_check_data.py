@@ -11,7 +11,7 @@ from usvi_bench.datasets.check import describe_folder
 
 
 def row(text, name):
-    """Numbers of a table row."""
+    """Read the numbers of a table row."""
     line = next(line for line in text.splitlines() if line.startswith(f"{name} "))
     return [int(word) for word in line.removeprefix(name).split()]
 
@@ -79,12 +79,12 @@ def test_a_generated_tree_is_called_synthetic(tmp_path):
     assert "images 57 of 58 (1 fewer)" in describe_folder(root)
 
 
-def test_a_folder_without_data_says_what_was_looked_for(tmp_path):
+def test_a_folder_without_data_lists_the_landmarks(tmp_path):
     write_regdb(tmp_path / "RegDB")
     text = describe_folder(tmp_path)
     assert "holds no known data set" in text
     assert "SYSU-MM01: cam1" in text
-    assert f"there is a folder {tmp_path / 'RegDB'}" in text
+    assert f"found a folder {tmp_path / 'RegDB'}" in text
 
 
 def test_a_wrong_path_is_refused(tmp_path):

@@ -22,7 +22,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def generator(tmp_path, monkeypatch):
-    """A generator in place of the real one; remembers what it was asked for."""
+    """Replace the generator by a fake that records its calls."""
     module = types.ModuleType("usvi_bench.synthetic")
     module.calls = []
 
@@ -60,7 +60,7 @@ def test_a_folder_that_holds_the_data_set_will_do(tmp_path):
     assert opened("regdb", str(tmp_path))[0].root == root
 
 
-def test_counts_are_checked_unless_told_otherwise(tmp_path):
+def test_counts_are_checked_by_default(tmp_path):
     root = write_sysu(tmp_path / "mine")
     with pytest.raises(UsageError, match="is not the published SYSU-MM01"):
         open_dataset("sysu", str(root))
@@ -109,7 +109,7 @@ def test_auto_reads_the_usual_folder_next(here, generator, monkeypatch, tmp_path
     assert generator.calls == []
 
 
-def test_auto_ends_with_synthetic_people_and_says_so(here, tmp_path, monkeypatch, generator):
+def test_auto_falls_back_to_synthetic_people_with_a_message(here, tmp_path, monkeypatch, generator):
     data, sentence, said = opened("sysu", "auto")
     assert data.synthetic is not None
     assert sentence == "synthetic people in the layout of SYSU-MM01 (size=small, seed=0)"

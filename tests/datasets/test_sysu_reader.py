@@ -105,7 +105,7 @@ def test_own_images_need_the_flag(root):
     assert open_small(root).synthetic is None
 
 
-def test_a_generated_tree_says_so_and_has_its_own_counts(root):
+def test_a_generated_tree_is_marked_and_has_its_own_counts(root):
     note = {"generator_version": 1, "spec": {"size": "tiny"}, "bytes": "ab"}
     (root / "synthetic.json").write_text(json.dumps(note))
     assert Sysu(root).synthetic == note

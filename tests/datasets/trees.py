@@ -1,4 +1,4 @@
-"""Small trees in the published layouts, with noise for images."""
+"""Small trees in the published layouts, with noise as images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_id_lists(root: Path, ids: Mapping[str, Sequence[int]] = SYSU_IDS) -> N
 
 
 def write_sysu(root: Path, images: int = 2) -> Path:
-    """Every listed person before every camera but person 25, whom camera 1 never saw; person 99 is on no list."""
+    """Write a tree in which every camera sees every listed person, but camera 1 misses person 25; 99 is unlisted."""
     write_id_lists(root)
     for camera in range(1, 7):
         for identity in (1, 2, 3, 10, 25, 99):
@@ -37,7 +37,7 @@ def write_sysu(root: Path, images: int = 2) -> Path:
 
 
 def write_regdb(root: Path, people: int = 4, folds: int = 2, images: int = 2) -> Path:
-    """``people`` folders; fold k trains on the odd or the even ones."""
+    """Write a tree of ``people`` folders; fold k trains on the odd or the even ones."""
     for folder, letter in (("Visible", "v"), ("Thermal", "t")):
         for person in range(1, people + 1):
             for frame in range(images):
@@ -59,7 +59,7 @@ def write_regdb(root: Path, people: int = 4, folds: int = 2, images: int = 2) ->
 
 
 def write_published_sysu(root: Path) -> Path:
-    """Empty files in the published numbers, spread evenly over as many people as each camera saw."""
+    """Write empty files in the published numbers, spread evenly over the people that each camera saw."""
     seen = {
         "train": (range(1, 297), (4721, 5753, 5929, 4821, 4989, 4000)),
         "val": (range(334, 433), (0, 0, 1980, 990, 984, 0)),

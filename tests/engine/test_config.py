@@ -71,7 +71,7 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
     assert (first.config.momentum, first.config.update) == (0.2, "sequential")
 
 
-def test_a_method_without_a_setting_of_its_own_is_told_who_has_one() -> None:
+def test_a_method_without_a_paper_setting_names_those_with_one() -> None:
     with pytest.raises(UsageError, match=r"'untrained' has none for sysu, only adca, .*pgm.* has; leave --setting out"):
         load_config("untrained", "sysu_all", profile="sysu", setting="paper")
     with pytest.raises(UsageError, match="unknown setting 'papers': did you mean paper"):

@@ -1,4 +1,4 @@
-"""Committed defaults are those of the code, and a new setting moves no key."""
+"""Committed defaults: equal to those of the code, and unchanged hashes after a new setting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_committed_defaults_are_those_of_the_code() -> None:
 
 
 def test_no_setting_is_a_mapping() -> None:
-    """One with an entry less would hash like its default, for settings are compared name by name."""
+    """A mapping without one entry would hash like its default, because settings are compared name by name."""
     current = current_defaults()
     groups = {**{k: v for k, v in current["settings"].items() if isinstance(v, dict)}, **current["methods"]}
     assert not [

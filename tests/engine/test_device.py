@@ -27,7 +27,7 @@ def test_rows_arrive_as_they_are() -> None:
     assert synchronized_time(CPU) <= synchronized_time(CPU)
 
 
-def test_deterministic_kernels_are_asked_for_and_left_again() -> None:
+def test_deterministic_kernels_are_enabled_and_disabled_again() -> None:
     set_up(CPU, deterministic=True)
     assert torch.are_deterministic_algorithms_enabled()
     set_up(CPU, deterministic=False)

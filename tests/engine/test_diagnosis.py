@@ -1,4 +1,4 @@
-"""Label quality against loops over images and over pairs of images."""
+"""Label quality, compared with loops over images and over pairs of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An experiment in its three forms: values, options of ``run.py``, and a record that is to be repeated."""
+"""Experiments in three forms: values, options of ``run.py``, and records to repeat."""
 
 from __future__ import annotations
 

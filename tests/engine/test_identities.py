@@ -1,4 +1,4 @@
-"""No method but the supervised bound can learn from identities: other identities, same weights."""
+"""Identities reach no method except the supervised bound: other identities give the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as they are trained on and as they are tested on."""
+"""Training and test images of the image store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning rates epoch by epoch, against the formulas; a resumed stage goes on where it was."""
+"""Learning rates per epoch, compared with the formulas; a resumed stage continues its schedule."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_the_command_writes_weights_and_recipe(
         (["--out", "weights.pth"], "safetensors"),
     ],
 )
-def test_mistakes_are_told_before_any_work(
+def test_mistakes_are_found_before_any_work(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["pretrain", *arguments]) == 2

@@ -1,4 +1,4 @@
-"""A killed run, resumed, ends where an uninterrupted one ends, bit for bit."""
+"""Resuming: a killed and resumed run equals an uninterrupted one bit for bit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> None:
 
 
 def kill_during_epoch(arguments: list[str], output: Path, epochs: int, delay: float) -> None:
-    """Start a run and kill it ``delay`` seconds after the last stage has saved ``epochs`` epochs."""
+    """Start a run and kill it ``delay`` seconds after its last stage has saved ``epochs`` epochs."""
     process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(output.glob(f"stages/sclhm-*/epoch_{epochs:04d}.pt")):

@@ -1,4 +1,4 @@
-"""Hand-made records for the tests of the leaderboard and the reports."""
+"""Records for the tests of the leaderboard and the reports."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SYNTHETIC = {"generator_version": 1, "spec": {"size": "small", "seed": 0, "pose"
 
 
 def make_score(mean: float, fold: int = 1, trial: int = 0, **kind: Any) -> Score:
-    """A score whose six metrics are ``mean`` plus 0, 1, ... 5 thousandths."""
+    """Make a score whose six metrics are ``mean`` plus 0, 1, ... 5 thousandths."""
     return Score(
         **{**HEADLINE, **kind}, fold=fold, trial=trial, metrics={m: mean + 0.001 * i for i, m in enumerate(METRICS)}
     )
 
 
 def with_metric(score: Score, **metrics: float) -> Score:
-    """The score with some metrics replaced."""
+    """Copy a score with some metrics replaced."""
     return replace(score, metrics={**score.metrics, **metrics})
 
 
@@ -35,7 +35,7 @@ def make_record(
     provenance: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Record:
-    """A complete record of one fold with a trial for each of ``means``; ``changes`` go to the result."""
+    """Make a complete record of one fold with a trial for each of ``means``; ``changes`` replace result fields."""
     config = {"method": {"eps": 0.6}, "train": {"epochs": 12}, **(config or {})}
     data = {
         "name": "sysu",
@@ -80,7 +80,7 @@ def make_record(
 
 
 def make_figure(*, at_odds: bool = False, **changes: Any) -> Figure:
-    """A published figure; ``at_odds`` with the table of its paper."""
+    """Make a published figure; ``at_odds`` marks a contradiction to the table of its paper."""
     given: dict[str, Any] = {
         "method": "ADCA",
         "venue": "ACM MM",

@@ -1,4 +1,4 @@
-"""The tables below leaderboard/ablations are those of the records beside them."""
+"""Tables in leaderboard/ablations agree with the records next to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seconds, hours and memory of the runs, against sums written out here."""
+"""Seconds, hours and memory of runs, compared with explicit sums."""
 
 from __future__ import annotations
 

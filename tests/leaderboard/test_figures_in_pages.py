@@ -225,7 +225,7 @@ def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
         assert figures == expected, name
 
 
-def test_what_parts_know_is_in_the_table() -> None:
+def test_quality_of_parts_is_in_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
     text = section("docs/findings.md", "Do the parts know what is right?")
     blocks = re.findall(r"<!-- table: parts-(\w+) -->(.*?)<!-- end", text, re.DOTALL)
@@ -243,7 +243,7 @@ def test_what_parts_know_is_in_the_table() -> None:
             assert figures == [str(len(values[0])), *(f"{fmean(value):.2f}" for value in values)], name
 
 
-def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
+def test_gains_of_parts_are_in_the_tables_of_the_grids() -> None:
     text = section("docs/findings.md", "Which parts pay")
     parts = re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
     assert parts

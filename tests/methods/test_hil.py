@@ -426,7 +426,7 @@ def test_every_switch_trains(settings: dict[str, Any]) -> None:
     assert all(np.isfinite(value) for losses in history for value in losses.values())
 
 
-def test_bad_settings_are_told() -> None:
+def test_bad_settings_are_refused() -> None:
     with pytest.raises(UsageError, match=r"no shared clusters for MCCL: add --set method.mccl=false"):
         HILConfig(transfer="none")
     with pytest.raises(UsageError, match=r"method.tau=1.5"):

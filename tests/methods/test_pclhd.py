@@ -302,7 +302,7 @@ def test_the_teacher_averages_parameters_only_and_keeps_statistics_of_its_own() 
     assert all(torch.equal(buffer, moved[name]) for name, buffer in method.teacher.named_buffers())
 
 
-def test_the_teacher_sees_every_batch_even_if_nobody_asks_it() -> None:
+def test_the_teacher_sees_every_batch_even_if_unused() -> None:
     method, labels = started(dynamic=False, joint=False)
     before = [buffer.clone() for buffer in method.teacher.buffers()]
     method.loss(world.batch(labels, method), world.progress())

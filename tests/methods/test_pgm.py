@@ -159,7 +159,7 @@ def test_one_to_one_leaves_clusters_out_of_the_cross_contrast() -> None:
     torch.testing.assert_close(loss, 0.25 * expected)
 
 
-def test_a_batch_in_which_nobody_has_a_partner_has_no_cross_contrast() -> None:
+def test_a_batch_without_partners_has_no_cross_contrast() -> None:
     method, batch = started(progressive=False)
     method.partners = {m: torch.full((world.PEOPLE,), -1) for m in MODALITIES}
     before = rows_of(method)["infrared"]

@@ -439,7 +439,7 @@ def test_the_other_modality_moves_a_centroid_first_and_its_own_last(cross_update
         torch.testing.assert_close(method.memories[m].rows, rows)
 
 
-def test_the_bank_is_left_alone_where_nobody_reads_it() -> None:
+def test_an_unused_bank_does_not_change() -> None:
     method = started(world.progress(epoch=0))
     before = {m: bank.rows.clone() for m, bank in method.banks.items()}
     method.loss(a_batch(method), world.progress())

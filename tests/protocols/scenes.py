@@ -1,4 +1,4 @@
-"""Data sets that exist in memory only."""
+"""Data sets in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VISIBLE, INFRARED = (1, 2, 4, 5), (3, 6)
 
 
 def table(modality, rows: Iterable[tuple[int, int, int]], root=Path("nowhere")) -> ImageTable:
-    """Rows are (camera, identity, frame)."""
+    """Make a table from rows (camera, identity, frame)."""
     ordered = sorted(
         (f"cam{camera}/{identity:04d}/{frame:04d}.jpg", identity, camera) for camera, identity, frame in rows
     )
@@ -30,7 +30,7 @@ def table(modality, rows: Iterable[tuple[int, int, int]], root=Path("nowhere")) 
 
 
 def published_counts() -> dict[tuple[int, int], int]:
-    """Test images of SYSU-MM01 by (identity, camera)."""
+    """Read the number of SYSU-MM01's test images by (identity, camera)."""
     path = Path(protocols.__file__).parent / "data" / "sysu_test_counts.csv"
     with path.open() as file:
         rows = list(csv.DictReader(file))
@@ -38,7 +38,7 @@ def published_counts() -> dict[tuple[int, int], int]:
 
 
 class Scene(Dataset):
-    """Test images in the given numbers; there is nothing to train on."""
+    """Scene with the given numbers of test images and no training images."""
 
     fingerprint = "none"
     synthetic = None
@@ -60,7 +60,7 @@ class Scene(Dataset):
 
 
 def small_scene(**options) -> Scene:
-    """Six people; person 4 is not seen indoors, person 5 not by camera 3."""
+    """Make a scene of six people; indoor cameras miss person 4, camera 3 misses person 5."""
     counts = {(i, c): 2 + (i + c) % 3 for i in range(1, 7) for c in range(1, 7)}
     for absent in ((4, 1), (4, 2), (5, 3)):
         del counts[absent]
@@ -68,7 +68,7 @@ def small_scene(**options) -> Scene:
 
 
 class Embedder:
-    """Random unit features that lean to a person's own direction; counts its calls."""
+    """Embedder of random unit features around one direction per person; counts its calls."""
 
     def __init__(self, lean: float = 1.0) -> None:
         self.lean, self.calls = lean, []
@@ -82,7 +82,7 @@ class Embedder:
 
 
 def write_permutations(path, table, trials=10):
-    """The structure of the official file: cameras x 1 cells of people x 1 cells of trials x images."""
+    """Write permutations like the official file: cameras x 1 cells of people x 1 cells of trials x images."""
     generator = np.random.default_rng(5)
     cameras = np.empty((6, 1), dtype=object)
     orders = {}

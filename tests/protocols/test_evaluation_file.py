@@ -1,4 +1,4 @@
-"""The evaluation file gives back what the protocol ranked."""
+"""Evaluation file: it restores the ranking of the protocol."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def published():
 
 
 def named(table, rows):
-    """(identity, camera, zero-based frame) of each row."""
+    """Return (identity, camera, zero-based frame) of each row."""
     frames = [int(table.paths[row].rpartition("/")[2].removesuffix(".jpg")) - 1 for row in rows]
     return list(zip(table.identities[rows].tolist(), table.cameras[rows].tolist(), frames, strict=True))
 

@@ -158,7 +158,7 @@ def test_chance_is_the_score_of_a_blind_model(name):
 
 
 def test_chance_of_one_image_each_is_known():
-    """Six people, one image each before one camera: the first hit lies anywhere with equal probability."""
+    """With six people and one image each from one camera, all ranks of the first hit are equally likely."""
     data = Scene({(i, c): 40 if c == 6 else 1 for i in range(1, 7) for c in (1, 6)})
     chance = make("sysu_all").chance(data, 1)
     assert chance["R1"] == pytest.approx(1 / 6, abs=0.03)

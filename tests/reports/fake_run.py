@@ -1,4 +1,4 @@
-"""A made-up run directory: everything the report reads, with known numbers."""
+"""Fake run directory with all inputs of a report and known numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PEOPLE, EACH, DIMENSIONS = 22, 4, 16
 def epoch_line(
     epoch: int, stage: str = "cluster_contrast", stage_index: int = 0, fold: int = 1, **changes: Any
 ) -> dict[str, Any]:
-    """A journal line whose figures follow from the epoch's number."""
+    """Make a journal line whose figures depend on the epoch's number."""
     share = (epoch + 1) / 10
     return {
         "kind": "epoch",
@@ -60,7 +60,7 @@ def epoch_line(
 
 
 def two_stages() -> list[dict[str, Any]]:
-    """Four epochs of a first stage, four of a second, two of them scored."""
+    """Make four epochs of a first stage and four of a second, two of them scored."""
     lines = [epoch_line(epoch) for epoch in range(4)]
     for epoch in range(4):
         lines.append(epoch_line(epoch, "sclhm", 1))
@@ -80,7 +80,7 @@ def two_stages() -> list[dict[str, Any]]:
 
 
 def make_table(root: Path, modality: Modality, people: int) -> ImageTable:
-    """Four images of every person, from two cameras of the modality."""
+    """Make a table with four images of every person, from two cameras of the modality."""
     cameras = {"visible": (1, 2), "infrared": (3, 6)}[modality]
     rows = [(person, i) for person in range(people) for i in range(EACH)]
     return ImageTable(
@@ -93,7 +93,7 @@ def make_table(root: Path, modality: Modality, people: int) -> ImageTable:
 
 
 def make_split(root: Path, pictures: bool = False, people: int = PEOPLE) -> Split:
-    """Test images of both modalities; ``pictures`` also draws them."""
+    """Make test images of both modalities; ``pictures`` also draws them."""
     split = Split(make_table(root, "visible", people), make_table(root, "infrared", people))
     for table in (split.visible, split.infrared) if pictures else ():
         for path, person in zip(table.paths, table.identities, strict=True):
@@ -104,7 +104,7 @@ def make_split(root: Path, pictures: bool = False, people: int = PEOPLE) -> Spli
 
 
 def write_truth(root: Path, split: Split) -> None:
-    """What a generator would say: people 0 and 1, 2 and 3, ... dress alike; every third image is turned."""
+    """Write ground truth: people 0 and 1, 2 and 3, ... have equal clothes; every third image is seen from behind."""
     lines = ["path,identity,camera,modality,azimuth,occlusion,top,bottom,pattern,hat,bag"]
     for table in (split.visible, split.infrared):
         for row, (path, person) in enumerate(zip(table.paths, table.identities.tolist(), strict=True)):
@@ -115,14 +115,14 @@ def write_truth(root: Path, split: Split) -> None:
 
 
 def make_features(table: ImageTable, noise: float, seed: int) -> np.ndarray:
-    """Unit features: a direction a person, the same in both modalities, and noise."""
+    """Make unit features: one direction per person, equal in both modalities, and noise."""
     centres = np.random.default_rng(7).normal(size=(int(table.identities.max()) + 1, DIMENSIONS))
     features = centres[table.identities] + noise * np.random.default_rng(seed).normal(size=(len(table), DIMENSIONS))
     return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
 
 
 def make_ranking(split: Split, gallery: np.ndarray, depth: int = 20) -> Ranking:
-    """Infrared queries against the given visible rows, by the made-up features, nothing excluded."""
+    """Rank the given visible rows for all infrared queries by the fake features, without exclusions."""
     query, pool = split.infrared, split.visible
     similarity = make_features(query, 1.0, 1).astype(float) @ make_features(pool, 1.0, 2)[gallery].T.astype(float)
     columns = np.argsort(-similarity, axis=1, kind="stable")
@@ -144,7 +144,7 @@ def make_ranking(split: Split, gallery: np.ndarray, depth: int = 20) -> Ranking:
 
 
 def make_run(folder: Path, *, pictures: bool = True, lean: bool = False, real: bool = False, **changes: Any) -> Path:
-    """A finished run of a two-stage method with a teacher; a ``lean`` one has no journal and few people."""
+    """Make a finished run of a two-stage method with a teacher; a ``lean`` run has no journal and few people."""
     run, data = folder / "run", folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     scores = [

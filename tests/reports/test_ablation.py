@@ -1,4 +1,4 @@
-"""Tables and figures of an ablation against sums written out here."""
+"""Tables and figures of an ablation, compared with explicit sums."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_latex_and_csv_hold_the_same(folder: Path) -> None:
 
 
 def naive_effects(folder: Path, metric: str) -> dict[tuple[str, Any, Any], tuple[int, dict[int, float]]]:
-    """By setting, value of the method and other value: pairs of rows, and gain by seed."""
+    """Compute, by setting and pair of values, the pairs of rows and the gain by seed."""
     rows = read_ablation(folder).rows
     usual = {"method.part": True, "method.tau": 0.3}
     found: dict[tuple[str, Any, Any], list[dict[int, float]]] = {}

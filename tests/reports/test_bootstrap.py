@@ -1,4 +1,4 @@
-"""The bootstrap against a loop that draws queries one by one, and against what must hold for any data."""
+"""Bootstrap, compared with a loop that draws queries one by one, and tested for laws that hold for any data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usvi_bench.reports.bootstrap import mean_interval, paired_difference, query
 
 
 def made(seed: int, gain: float = 0.0, people: int = 15, each: int = 4, trials: int = 3) -> QueryScores:
-    """Queries whose person decides most of the score; some are invalid in some trials, the same for every model."""
+    """Make queries whose score depends mostly on the person; some trials exclude some queries for every model."""
     rng, shared = np.random.default_rng(seed), np.random.default_rng(99)
     identities = np.repeat(np.arange(people), each)
     hard = shared.uniform(0, 0.7, people)[identities]
@@ -30,7 +30,7 @@ def made(seed: int, gain: float = 0.0, people: int = 15, each: int = 4, trials: 
 
 
 def naive(baseline: QueryScores, other: QueryScores, metric: str, unit: str, resamples: int) -> np.ndarray:
-    """Differences of the mean over trials, queries drawn one by one."""
+    """Compute differences of the mean over trials, with queries drawn one by one."""
     rng = np.random.default_rng(0)
     first, second = query_values(baseline, metric), query_values(other, metric)
     people = np.unique(baseline.identities)

@@ -1,4 +1,4 @@
-"""Runs side by side: who is compared with whom, and that the numbers are those of the records."""
+"""Comparison of runs: selection of the pairs, and numbers equal to those of the records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from usvi_bench.reports.side_by_side import overlay_figure
 
 
 def add(folder: Path, name: str, value: float, *, queries: bool = True, **changes: object) -> Path:
-    """A run of its own folder; its query scores rise with ``value``."""
+    """Make a run folder whose query scores rise with ``value``."""
     made = make_run(folder / f"{name}.made", pictures=False)
     run = folder / name
     made.rename(run)
@@ -47,7 +47,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that got a report of one run; drawing those is tested elsewhere."""
+    """Return the folders that got a report of one run; drawing is tested elsewhere."""
     folders: list[Path] = []
     monkeypatch.setattr("usvi_bench.reports.comparison.report_on", lambda source, folder, shown: folders.append(folder))
     return folders

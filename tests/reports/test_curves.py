@@ -1,4 +1,4 @@
-"""Curves show the journal's numbers, tested by the lines' data."""
+"""Curves of the journal's numbers, tested by the data of their lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EPOCHS = epochs_of(LINES, fold=1)
 
 
 def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
-    """The data of the one line with a label."""
+    """Return the data of the line with a label."""
     (found,) = [item for item in axes.get_lines() if item.get_label() == label]
     return list(found.get_xdata()), list(found.get_ydata())
 

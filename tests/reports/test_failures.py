@@ -1,4 +1,4 @@
-"""Distances and causes against loops over pairs and over queries."""
+"""Distances and causes of errors, compared with loops over pairs and over queries."""
 
 from __future__ import annotations
 

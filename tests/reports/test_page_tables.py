@@ -1,4 +1,4 @@
-"""Tables in pages are made from committed results; what they hold is checked in test_figures_in_pages.py."""
+"""Tables in pages, made from committed results; test_figures_in_pages.py checks their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""t-SNE and ranked lists, tested by what is drawn rather than by pixels."""
+"""t-SNE and ranked lists, tested by their drawn elements instead of pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: whole on a whole run, and plain about whatever is missing."""
+"""Report of a run: complete for a complete run, with notes about missing parts."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_not_a_run(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_misspelt_run_or_option_is_told_with_the_nearest(tmp_path: Path) -> None:
+def test_a_misspelt_run_or_option_gets_a_suggestion(tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs" / "sclhm-seed0", lean=True).parent
     with pytest.raises(UsageError, match=rf"shclm-seed0: no such file or folder; did you mean {run}\?"):
         main([str(run.with_name("shclm-seed0"))])

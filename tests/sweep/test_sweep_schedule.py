@@ -1,4 +1,4 @@
-"""Jobs of a grid: no training twice, no job lost to another's failure, nothing in memory only."""
+"""Jobs of a grid: no repeated training, no effect of a failure on other jobs, all state on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make_job(folder: Path, name: str, *stages: str, data: str = "d") -> Job:
 
 
 class TickLauncher(Launcher):
-    """Each look trains one stage of every job that runs, as real jobs would: in order, on the disk."""
+    """Launcher whose every refresh trains one stage of each running job, in order and on disk, as real jobs do."""
 
     poll = 0.0
 
@@ -55,7 +55,7 @@ class TickLauncher(Launcher):
     def stop(self, job: Job) -> None:
         self.running.remove(job)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         self.most = max(self.most, len(self.running))
         stages = [job.next_stage.key for job in self.running if job.next_stage is not None]
         assert len(stages) == len(set(stages)), "two jobs train the same stage at the same time"
@@ -74,7 +74,7 @@ class TickLauncher(Launcher):
 
 
 def finish(folder: Path, name: str, data: str, method: str, seconds: float) -> None:
-    """Leave a finished training of two steps an epoch behind."""
+    """Write a finished training with two steps per epoch."""
     stage = folder / "stages" / name
     write_json(stage / "finished.json", {})
     write_json(stage / "config.json", {"data": data, "method": method})
@@ -96,7 +96,7 @@ def test_time_is_estimated_from_trainings_on_the_same_images(tmp_path: Path) -> 
     assert todo.unknown == []
 
 
-def test_the_listing_says_for_which_trainings_there_is_no_estimate(tmp_path: Path) -> None:
+def test_the_dry_run_counts_trainings_without_an_estimate(tmp_path: Path) -> None:
     jobs = [make_job(tmp_path, "a", "one", data="small"), make_job(tmp_path, "b", "two", "three", data="large")]
     finish(tmp_path, "x", "small", "m", 30.0)
     grid = Grid("m", "p", tmp_path, [job.row for job in jobs], {job.row.name: {0: job} for job in jobs}, {})

@@ -1,4 +1,4 @@
-"""What the cluster is asked for, against programs that stand in for Slurm's."""
+"""Slurm launcher, tested with fake sbatch, srun, squeue and scancel programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from usvi_bench.sweep.schedule import run_jobs
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with sbatch, srun, squeue and scancel that note how they are called."""
+    """Make a folder with fake sbatch, srun, squeue and scancel that log their arguments."""
     folder = tmp_path / "bin"
     folder.mkdir()
     programs = {
@@ -41,14 +41,14 @@ def make_job(folder: Path) -> Job:
     return Job(folder / "jobs" / "sclhm-seed0-abc", Row("full", {}), 0, Experiment("sclhm", "sysu_all"), [], "grid")
 
 
-def make_launcher(told: list[str] | None = None, **more: str) -> SlurmLauncher:
-    tell = [].append if told is None else told.append
-    launcher = SlurmLauncher(8, {"partition": "gpu", "gpus": 1, "time": 90}, more, tell)
+def make_launcher(warnings: list[str] | None = None, **more: str) -> SlurmLauncher:
+    warn = [].append if warnings is None else warnings.append
+    launcher = SlurmLauncher(8, {"partition": "gpu", "gpus": 1, "time": 90}, more, warn)
     launcher.poll, launcher.lateness = 0.01, 0.0
     return launcher
 
 
-def test_the_script_asks_for_what_was_said(slurm: Path, tmp_path: Path) -> None:
+def test_the_script_requests_the_given_resources(slurm: Path, tmp_path: Path) -> None:
     job = make_job(tmp_path)
     job.prepare()
     launcher = make_launcher(account="me", mem="16G")
@@ -67,17 +67,17 @@ def test_the_script_asks_for_what_was_said(slurm: Path, tmp_path: Path) -> None:
     ):
         assert wanted in script
     assert json.loads((job.folder / "submitted.json").read_text())["id"] == "7"
-    launcher.look()
+    launcher.refresh()
     assert (slurm / "squeue.arguments").read_text().split() == ["--me", "-h", "-o", "%i"]
     assert launcher.alive(job)
     assert job.state is State.PENDING, "it waits in the queue"
     assert make_launcher().alive(job) is False, "nobody has asked the queue yet"
     another = make_launcher()
-    another.look()
+    another.refresh()
     assert another.alive(job), "a later command finds it in the queue"
     launcher.stop(job)
     assert (slurm / "cancelled").read_text().split() == ["7"]
-    launcher.look()
+    launcher.refresh()
     assert not launcher.alive(job)
 
 
@@ -103,7 +103,7 @@ def test_a_refusal_of_sbatch_fails_the_job_only(slurm: Path, tmp_path: Path) -> 
 
 
 def test_a_job_may_leave_the_queue_before_its_record_is_seen(slurm: Path, tmp_path: Path) -> None:
-    """As on a disk that machines share: what one has written, another sees later."""
+    """On a shared disk, files of one machine become visible on another with a delay."""
     job = make_job(tmp_path)
     launcher = make_launcher()
     launcher.lateness = 60.0
@@ -120,10 +120,10 @@ def test_a_job_may_leave_the_queue_before_its_record_is_seen(slurm: Path, tmp_pa
     assert not (job.folder / "error.json").exists()
 
 
-def test_a_queue_that_does_not_answer_keeps_its_jobs_and_that_is_told(slurm: Path, tmp_path: Path) -> None:
+def test_a_queue_that_does_not_answer_keeps_its_jobs_and_gives_a_warning(slurm: Path, tmp_path: Path) -> None:
     job = make_job(tmp_path)
-    told: list[str] = []
-    launcher = make_launcher(told)
+    warnings: list[str] = []
+    launcher = make_launcher(warnings)
     working = (slurm / "squeue").read_text()
     looks = 0
 
@@ -133,8 +133,8 @@ def test_a_queue_that_does_not_answer_keeps_its_jobs_and_that_is_told(slurm: Pat
         if looks == 2:
             (slurm / "squeue").write_text("#!/bin/sh\necho no route >&2\nexit 1\n")
         if looks in (4, 6):
-            assert launcher.heard is not None
-            launcher.heard -= 1000
+            assert launcher.last_answer is not None
+            launcher.last_answer -= 1000
         if looks == 8:
             write_json(job.folder / "record.json", {})
             (slurm / "squeue").write_text(working)
@@ -143,9 +143,9 @@ def test_a_queue_that_does_not_answer_keeps_its_jobs_and_that_is_told(slurm: Pat
     run_jobs([job], launcher, 1, show)
     assert job.state is State.DONE
     assert not (slurm / "cancelled").exists()
-    assert len(told) == 2, "once for each such while"
-    assert "no route" in told[0]
-    assert "same command" in told[0]
+    assert len(warnings) == 2, "one warning per silent period"
+    assert "no route" in warnings[0]
+    assert "same command" in warnings[0]
 
 
 def test_a_queue_that_never_answered_ends_the_command_before_anything_is_started(slurm: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The generator of synthetic people: specification, layout on disk, determinism, and the signs of infrared."""
+"""Generator of synthetic people: specification, layout on disk, determinism, and properties of infrared images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def images_of(layout: str, spec: SyntheticSpec, camera: int, count: int) -> np.ndarray:
-    """Images of as many people as possible from one camera."""
+    """Render images of as many people as possible from one camera."""
     shots = [shot for shot in plan(layout, spec).shots if shot.camera == camera]
     step = max(1, len(shots) // count)
     return render(spec, layout, shots[::step][:count], 128)
@@ -63,7 +63,7 @@ def test_parse_reads_every_key() -> None:
         ("synthetic:occlusion=nan", "out of range"),
         ("synthetic:seed=-1", "negative"),
         ("synthetic:seed=1,seed=2", "twice"),
-        ("synthetics", "no synthetic specification"),
+        ("synthetics", "not a synthetic specification"),
     ],
 )
 def test_parse_names_the_mistake(text: str, message: str) -> None:
@@ -71,7 +71,7 @@ def test_parse_names_the_mistake(text: str, message: str) -> None:
         parse(text)
 
 
-def test_folder_tells_specifications_apart() -> None:
+def test_folders_differ_between_specifications() -> None:
     specs = [TINY, replace(TINY, seed=1), replace(TINY, pose=0.5), replace(TINY, size="small")]
     assert len({spec.folder("sysu") for spec in specs} | {TINY.folder("regdb")}) == 5
     assert TINY.folder("sysu").startswith(f"sysu-v{GENERATOR_VERSIONS['sysu']}-tiny-128-seed0-")
@@ -85,7 +85,7 @@ def test_integer_and_real_knobs_name_the_same_tree() -> None:
 
 
 def test_cast_finds_the_surface_that_marching_finds() -> None:
-    """Depth against a march along the ray through the implicit solids."""
+    """Depths are compared with ray marching through the implicit solids."""
     pose = Pose(np.array([0.7]), np.array([0.2]), np.array([1.1]), np.array([1.0]))
     solids = build([draw_person(TINY, "sysu", 1)], pose)
     x, y = torch.linspace(-0.4, 0.4, 12)[None], torch.linspace(1.7, 0.0, 24)[None]
@@ -187,7 +187,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(trees: dict[str, Path], tm
 
 @pytest.fixture
 def set_threads() -> Iterator[Callable[[int], None]]:
-    """Changes the number of torch's threads, for one test."""
+    """Return a function that sets torch's number of threads for one test."""
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
@@ -225,7 +225,7 @@ def test_a_present_tree_is_not_rendered_again(trees: dict[str, Path]) -> None:
     assert not messages
 
 
-def test_a_killed_render_leaves_no_tree_and_hinders_nobody(trees: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_render_leaves_no_tree_and_blocks_no_other(trees: dict[str, Path], tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from usvi_bench.synthetic import ensure, parse\n"
         "ensure('regdb', parse('synthetic:size=tiny'), Path(sys.argv[1]), lambda text: os._exit(9), workers=1)"
@@ -292,7 +292,7 @@ def test_occlusion_covers_that_share(tmp_path: Path) -> None:
 
 
 def regions(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean luma in fixed boxes of each image."""
+    """Compute the mean luma in fixed boxes of each image."""
     grey = images.astype(np.float64) @ [0.299, 0.587, 0.114]
     y, x = (np.arange(128) + 0.5)[:, None] / 128, np.abs((np.arange(64) + 0.5) / 64 - 0.5)[None]
     boxes = {

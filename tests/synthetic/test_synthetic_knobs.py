@@ -1,4 +1,4 @@
-"""Every knob changes its own cause and nothing else: what is drawn for each image, and what its pixels show."""
+"""Knobs: each changes only its own cause, in the draws of each image and in its pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from usvi_bench.synthetic.cameras import Camera, Layout
 from usvi_bench.synthetic.layout import Shot, plan
-from usvi_bench.synthetic.render import Rendered, camera_of, draw, seen_by
+from usvi_bench.synthetic.render import Rendered, camera_of, draw, dressed_person
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.view import draw_view
 
@@ -33,9 +33,9 @@ CHANGES: dict[str, tuple[float, set[str]]] = {
 
 
 def drawn(spec: SyntheticSpec, layout: Layout, shot: Shot) -> dict[str, Any]:
-    """All that an image is made from, by name."""
+    """Return all draws of an image, by name."""
     camera = camera_of(spec, layout, shot.camera)
-    parts = {"camera": camera, "person": seen_by(spec, layout, shot.person, shot.camera)}
+    parts = {"camera": camera, "person": dressed_person(spec, layout, shot.person, shot.camera)}
     parts |= {"view": draw_view(spec, layout, camera, shot)}
     return {f"{name}.{field.name}": getattr(part, field.name) for name, part in parts.items() for field in fields(part)}
 
@@ -55,7 +55,7 @@ def turned(knob: str) -> SyntheticSpec:
 
 
 @pytest.mark.parametrize("knob", CHANGES)
-def test_a_knob_changes_what_it_names_and_nothing_else(knob: str) -> None:
+def test_a_knob_changes_only_its_own_cause(knob: str) -> None:
     assert set(CHANGES) == set(USUAL.knobs())
     changed = set()
     for layout in ("sysu", "regdb"):
@@ -73,12 +73,12 @@ def test_a_knob_changes_what_it_names_and_nothing_else(knob: str) -> None:
 
 
 def apart(first: Rendered, second: Rendered) -> NDArray[np.bool_]:
-    """``[B]``: images that differ."""
+    """Return True for images that differ, ``[B]``."""
     return np.asarray((first.pixels != second.pixels).any(axis=(1, 2, 3)))
 
 
 def background(*rendered: Rendered) -> NDArray[np.bool_]:
-    """Pixels of the upper half, where no shadow falls, that are ten pixels or more from any person."""
+    """Select pixels of the upper half, where no shadow falls, at least ten pixels away from any person."""
     covered = torch.from_numpy(np.maximum.reduce([found.coverage for found in rendered])) > 0
     near = torch.nn.functional.max_pool2d(covered[:, None].float(), 21, 1, 10)[:, 0] > 0
     near[:, 64:] = True
@@ -107,7 +107,10 @@ def test_clothing_similarity_leaves_who_keeps_own_clothes_and_every_background()
     for camera in (1, 5):
         before, after = pictures(USUAL, "sysu", camera), pictures(spec, "sysu", camera)
         shots = [shot for shot in plan("sysu", USUAL).shots if shot.camera == camera][::7]
-        changed = [seen_by(USUAL, "sysu", s.person, camera) != seen_by(spec, "sysu", s.person, camera) for s in shots]
+        changed = [
+            dressed_person(USUAL, "sysu", s.person, camera) != dressed_person(spec, "sysu", s.person, camera)
+            for s in shots
+        ]
         assert 0 < sum(changed) < len(shots)
         assert apart(before, after).tolist() == changed
         far = background(before, after)
@@ -170,13 +173,15 @@ def test_recolour_changes_that_share_of_visible_cameras_and_no_infrared_image() 
     for layout, camera in (("sysu", 3), ("regdb", 2)):
         assert not apart(pictures(USUAL, layout, camera), pictures(whole, layout, camera)).any()  # type: ignore[arg-type]
     seen = [(person, camera) for person in range(1, 60) for camera in (1, 2, 4, 5)]
-    changed = [seen_by(half, "sysu", *each).materials != seen_by(USUAL, "sysu", *each).materials for each in seen]
+    changed = [
+        dressed_person(half, "sysu", *each).materials != dressed_person(USUAL, "sysu", *each).materials for each in seen
+    ]
     assert 0.4 < np.mean(changed) < 0.6
     assert (pictures(USUAL, "sysu", 2).coverage == pictures(whole, "sysu", 2).coverage).all()
 
 
 def test_looser_boxes_show_less_of_the_person() -> None:
-    """Of the same person at the same moment; the scene is seen through the box, hence it changes with it."""
+    """Person and moment are the same; the background changes because it moves with the box."""
     tight, usual, loose = (replace(USUAL, boxes=level) for level in (0.0, 0.5, 1.0))
     for camera in (2, 4):
         filled = [pictures(spec, "sysu", camera).coverage.mean() for spec in (tight, usual, loose)]

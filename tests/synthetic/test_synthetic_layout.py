@@ -1,4 +1,4 @@
-"""Sizes and lists of synthetic trees, before anything is rendered."""
+"""Sizes and lists of synthetic trees, without rendering."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def seen_by(planned: Plan, cameras: tuple[int, ...]) -> set[int]:
 
 
 def listed(planned: Plan, fold: int, split: str) -> dict[str, set[str]]:
-    """Labels by modality of a RegDB fold."""
+    """Read the labels of a RegDB fold, by modality."""
     names = {"visible": "visible", "infrared": "thermal"}
     lines = {m: planned.lists[f"idx/{split}_{word}_{fold}.txt"].splitlines() for m, word in names.items()}
     return {modality: {line.split()[1] for line in found} for modality, found in lines.items()}
 
 
 def empty_tree(layout: str, spec: SyntheticSpec, root: Path) -> Path:
-    """The tree with images of no byte: enough for a reader that only counts."""
+    """Write the tree with empty images, which is enough for a reader that only counts."""
     planned = plan(layout, spec)  # type: ignore[arg-type]
     for name, text in {**planned.lists, **dict.fromkeys((shot.path for shot in planned.shots), "")}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +178,7 @@ def test_heights() -> None:
         SyntheticSpec(height=256)
 
 
-def test_what_a_gpu_renders_is_a_data_set_of_its_own() -> None:
+def test_gpu_renders_are_a_separate_data_set() -> None:
     assert SyntheticSpec(device="cuda").folder("sysu") == SyntheticSpec().folder("sysu") + "+cuda"
     with pytest.raises(UsageError, match="did you mean cuda"):
         SyntheticSpec(device="cud")

@@ -11,7 +11,7 @@ import torch
 
 from usvi_bench.synthetic.cameras import REGDB, SYSU, cameras
 from usvi_bench.synthetic.climate import CLIMATES, draw_climate
-from usvi_bench.synthetic.clothing import Pattern, fabric, luma, through
+from usvi_bench.synthetic.clothing import Pattern, fabric, luma, transmitted_warmth
 from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.occluder import cover
@@ -77,7 +77,7 @@ def test_near_infrared_is_bright_and_keeps_a_part_of_the_pattern() -> None:
 
 
 def test_thick_garments_let_less_warmth_through() -> None:
-    levels = [through(thickness) for thickness in np.linspace(0, 0.04, 9)]
+    levels = [transmitted_warmth(thickness) for thickness in np.linspace(0, 0.04, 9)]
     assert levels == sorted(levels, reverse=True)
     assert 0 < levels[-1] < levels[0] < 1
 
@@ -99,7 +99,7 @@ def test_background_is_that_of_the_climate() -> None:
         assert levels.mean() == pytest.approx(warmth, abs=0.1)
 
 
-def test_occluders_change_what_they_hide_and_nothing_else() -> None:
+def test_occluders_change_only_hidden_pixels() -> None:
     views = _views(occluded=True) + _views(camera=1, occluded=True)
     image = torch.full((len(views), 3, 64, 32), 2.0)
     covered, hidden = cover(image, NEAR, views, 1.0)

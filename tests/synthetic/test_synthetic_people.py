@@ -1,4 +1,4 @@
-"""People as solids and as surfaces: bones, garments, what changes between cameras, light."""
+"""People as solids and surfaces: bones, garments, changes between cameras, light."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import Shot
 from usvi_bench.synthetic.raycast import Hits, cast
 from usvi_bench.synthetic.relief import relief
-from usvi_bench.synthetic.render import picture, seen_by
+from usvi_bench.synthetic.render import dressed_person, picture
 from usvi_bench.synthetic.skeleton import SIDES, Pose, joints_of
 from usvi_bench.synthetic.solids import Primitives
 from usvi_bench.synthetic.surface import Surface
@@ -32,7 +32,7 @@ BARE = {"hat": "none", "bag": "none", "hood": 0.0, "scarf": 0.0, "glasses": 0.0,
 
 
 def plain(**changes: object) -> Person:
-    """One person without anything that is not needed, and with what is asked for."""
+    """Make a person without accessories, with some attributes changed."""
     person = draw_person(SPEC, "sysu", 1)
     body = replace(person.body, style="short", beard=0.0, gaze=0.1)
     return replace(person, body=body, outfit=replace(person.outfit, **{**BARE, **changes}))  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ def test_arms_swing_against_the_legs() -> None:
         ({"tucked": 1.0}, Region.BELT),
     ],
 )
-def test_what_is_worn_shows(change: dict[str, object], region: Region) -> None:
+def test_worn_items_are_visible(change: dict[str, object], region: Region) -> None:
     assert region not in regions_of(plain())
     assert region in regions_of(plain(**change))
 
@@ -121,14 +121,14 @@ def test_some_people_change_for_one_camera() -> None:
     for number in range(1, 301):
         person = draw_person(spec, "sysu", number)
         outfits = [worn(spec, "sysu", person, camera) for camera in range(1, 7)]
-        assert outfits == [seen_by(spec, "sysu", number, camera).outfit for camera in range(1, 7)]
+        assert outfits == [dressed_person(spec, "sysu", number, camera).outfit for camera in range(1, 7)]
         different = sum(outfit != person.outfit for outfit in outfits)
         assert different <= 1
         changed += different
     assert abs(changed / 300 - CHANGING) < 0.08
 
 
-def test_nobody_changes_between_two_cameras_that_see_the_same_moment() -> None:
+def test_outfits_are_equal_in_two_cameras_that_see_the_same_moment() -> None:
     spec = SyntheticSpec()
     for number in range(1, 61):
         person = draw_person(spec, "regdb", number)

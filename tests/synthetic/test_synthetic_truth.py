@@ -1,4 +1,4 @@
-"""The ground truth beside synthetic images: what it says is so, and nothing that trains or scores reads it."""
+"""Ground truth of synthetic images: it is correct, and neither training nor scoring reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usvi_bench.cli.main import main
 from usvi_bench.synthetic import parse
 from usvi_bench.synthetic.identity import draw_person
 from usvi_bench.synthetic.layout import plan
-from usvi_bench.synthetic.render import camera_of, seen_by
+from usvi_bench.synthetic.render import camera_of, dressed_person
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.view import draw_view
 
@@ -35,13 +35,13 @@ def table(tree: Path, name: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("layout", ["sysu", "regdb"])
-def test_every_image_has_a_row_that_says_what_was_drawn(layout: str, tiny_people: dict[str, Path]) -> None:
+def test_every_image_has_a_row_with_its_draws(layout: str, tiny_people: dict[str, Path]) -> None:
     rows, shots = table(tiny_people[layout], FILES[0]), plan(layout, TINY).shots  # type: ignore[arg-type]
     assert [row["path"] for row in rows] == [shot.path for shot in shots]
     for row, shot in list(zip(rows, shots, strict=True))[::7]:
         camera = camera_of(TINY, layout, shot.camera)  # type: ignore[arg-type]
         view = draw_view(TINY, layout, camera, shot)  # type: ignore[arg-type]
-        outfit = seen_by(TINY, layout, shot.person, shot.camera).outfit  # type: ignore[arg-type]
+        outfit = dressed_person(TINY, layout, shot.person, shot.camera).outfit  # type: ignore[arg-type]
         assert (int(row["identity"]), int(row["camera"])) == (shot.person, shot.camera)
         assert (row["modality"], row["place"]) == (camera.modality, camera.place)
         assert float(row["azimuth"]) == pytest.approx(view.azimuth % (2 * np.pi), rel=1e-3, abs=1e-3)
@@ -71,7 +71,7 @@ def test_some_people_change_a_bag_or_a_jacket_between_cameras() -> None:
     worn: dict[int, set[tuple[str, bool]]] = defaultdict(set)
     for person in range(1, 200):
         for camera in range(1, 7):
-            outfit = seen_by(SyntheticSpec(), "sysu", person, camera).outfit
+            outfit = dressed_person(SyntheticSpec(), "sysu", person, camera).outfit
             worn[person].add((outfit.bag, outfit.opening > 0))
     changed = np.mean([len(states) > 1 for states in worn.values()])
     assert 0.05 < changed < 0.6
@@ -85,7 +85,7 @@ def test_no_code_that_trains_or_scores_names_the_ground_truth() -> None:
 
 
 def test_a_training_opens_no_ground_truth(tiny_people: dict[str, Path], tmp_path: Path) -> None:
-    """Without the report, which shows causes of errors after the scores are there."""
+    """The run draws no report, because a report reads the ground truth after scoring."""
     global _watched
     settings = ["train.epochs=1", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
     settings += [

@@ -1,4 +1,4 @@
-"""Rows of HIL's grid that one seed leaves open: labels transferred one way, as in the code, or both ways."""
+"""HIL with more seeds: labels transferred one way, as in the released code, or both ways."""
 
 rows = {
     "HIL": {"method": {}},

@@ -1,4 +1,4 @@
-"""Rows of PGM's grid that one seed leaves open: by which rule a batch moves the memories in the second stage."""
+"""PGM with more seeds: rules by which a batch updates the memories in the second stage."""
 
 rows = {
     "PGM": {"method": {}},

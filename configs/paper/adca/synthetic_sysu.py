@@ -1,3 +1,3 @@
-"""ADCA's own batches, at the size of synthetic people."""
+"""ADCA's batches for SYSU-MM01, for synthetic people."""
 
 _base_ = "sysu.py"

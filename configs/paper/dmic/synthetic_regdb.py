@@ -1,4 +1,4 @@
-"""DMIC's own number of clusters in a batch, at the size of synthetic people; neighbours as in the shared setting."""
+"""DMIC on synthetic people with the paper's number of clusters per batch; neighbours as in the shared setting."""
 
 _base_ = "../../shared/dmic/synthetic_regdb.py"
 train = {"visible_clusters": 4, "infrared_clusters": 4}

@@ -1,4 +1,4 @@
-"""HIL on RegDB as released (haonanshi0125/HIL @09c857a): 30 + 30 epochs of 50 steps, fewer parts, a stricter gate."""
+"""HIL on RegDB as released (haonanshi0125/HIL @09c857a): 30 + 30 epochs of 50 steps, fewer centres, a stricter gate."""
 
 _base_ = "sysu.py"
 train = {"iterations": 50, "visible_clusters": 8}

@@ -1,4 +1,4 @@
-"""HIL's own rate, jitter and batch normalisation at the size of synthetic people; parts as in the shared setting."""
+"""HIL on synthetic people with the released learning rate, jitter and batch norm; sub-centres of the shared setting."""
 
 _base_ = "../../shared/hil/synthetic_sysu.py"
 train = {"lr_step": 2 / 3}

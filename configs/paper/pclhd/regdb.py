@@ -1,4 +1,4 @@
-"""PCLHD on RegDB as published (shijiangming1/PCLHD @c1f7b24): the second stage's batches in both stages."""
+"""PCLHD on RegDB as published (shijiangming1/PCLHD @c1f7b24), with the second stage's batches in both stages."""
 
 _base_ = "sysu.py"
-train = {"visible_clusters": 8}  # there, 4 in the first stage
+train = {"visible_clusters": 8}  # the released code uses 4 in the first stage

@@ -1,3 +1,3 @@
-"""PCLHD's own first stage, at the size of synthetic people."""
+"""PCLHD on synthetic people with the published first stage."""
 
 _base_ = "synthetic_sysu.py"

@@ -1,4 +1,4 @@
 """PCLHD on SYSU-MM01 as published (shijiangming1/PCLHD @c1f7b24): two GPUs; its defects are ``method.preset``."""
 
-encoder = {"bn_groups": 2, "non_local": True}  # batch normalisation had one part on each GPU
+encoder = {"bn_groups": 2, "non_local": True}  # each of the two GPUs had its own batch-norm statistics
 method = {"stage1_memory": "hybrid", "normalise_features": False}

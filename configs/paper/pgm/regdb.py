@@ -1,6 +1,6 @@
-"""PGM on RegDB as published (zesenwu23/USL-VI-ReID @ed4a7df): 30 epochs a stage, the rate drops every 10.
+"""PGM on RegDB as published (zesenwu23/USL-VI-ReID @ed4a7df): 30 epochs per stage, the rate drops every 10.
 
-Jitter, which SYSU-MM01's settings bring, falls on infrared images too; in the released code it does not on RegDB.
+The inherited settings for SYSU-MM01 also jitter infrared images; the released code does not on RegDB.
 """
 
 _base_ = "sysu.py"

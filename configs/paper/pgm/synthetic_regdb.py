@@ -1,4 +1,4 @@
-"""PGM's own batches, momentum and update rule for RegDB, at the size of synthetic people."""
+"""PGM on synthetic people with the published batches, momentum and update rule for RegDB."""
 
 _base_ = "sysu.py"
 method = {"update": "sequential"}

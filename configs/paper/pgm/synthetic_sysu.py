@@ -1,3 +1,3 @@
-"""PGM's own batches and momentum, at the size of synthetic people."""
+"""PGM on synthetic people with the published batches and momentum."""
 
 _base_ = "sysu.py"

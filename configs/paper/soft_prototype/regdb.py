@@ -1,4 +1,4 @@
-"""SPCL-ID on RegDB on PCLHD's network, with the batches of PCLHD's second stage in both; none of its own are public."""
+"""SPCL-ID on RegDB with PCLHD's network and the batches of its second stage; SPCL-ID's own are not public."""
 
 _base_ = "sysu.py"
-train = {"visible_clusters": 8}  # there, 4 in the first stage
+train = {"visible_clusters": 8}  # PCLHD's code uses 4 in the first stage

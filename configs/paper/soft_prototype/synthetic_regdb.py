@@ -1,3 +1,3 @@
-"""SPCL-ID on PCLHD's network, at the size of synthetic people."""
+"""SPCL-ID on synthetic people with PCLHD's network."""
 
 _base_ = "synthetic_sysu.py"

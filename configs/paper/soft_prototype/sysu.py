@@ -1,4 +1,4 @@
-"""SPCL-ID on SYSU-MM01 on the network of PCLHD (shijiangming1/PCLHD @c1f7b24); no setting of its paper is public."""
+"""SPCL-ID on SYSU-MM01 with PCLHD's network (shijiangming1/PCLHD @c1f7b24); SPCL-ID's own settings are not public."""
 
-encoder = {"bn_groups": 2, "non_local": True}  # batch normalisation had one part on each GPU
+encoder = {"bn_groups": 2, "non_local": True}  # each of the two GPUs had its own batch-norm statistics
 method = {"normalise_features": False}

@@ -1,3 +1,3 @@
-"""HIL on synthetic people in RegDB's layout: RegDB's parts and gate."""
+"""HIL on synthetic people in RegDB's layout: sub-centres and gate as on RegDB."""
 
 method = {"sub_centres": 2, "tau": 0.8}

@@ -1,3 +1,3 @@
-"""Where PCLHD has no hard prototypes, its memories move as those of PGM on RegDB."""
+"""PCLHD on RegDB: without hard prototypes, memories are updated as in PGM on RegDB."""
 
 method = {"update": "sequential"}

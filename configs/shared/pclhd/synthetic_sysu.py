@@ -1,5 +1,5 @@
 """PCLHD on synthetic people in SYSU-MM01's layout."""
 
-# as k1 and k2: half the neighbours, for fewer images of a person than SYSU-MM01 has (10 visible, 6.5 infrared);
-# as many slots as a batch has images of a cluster
+# half the neighbours, as for k1 and k2, because a person has fewer images than in SYSU-MM01 (10 visible, 6.5 infrared);
+# as many slots as a batch has images per cluster
 method = {"joint_k1": 20, "joint_k2": 16, "dynamic_slots": 4}

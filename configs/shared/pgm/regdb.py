@@ -1,3 +1,3 @@
-"""PGM's memories on RegDB move by every sample in turn (zesenwu23/USL-VI-ReID @ed4a7df)."""
+"""PGM on RegDB: memories are updated by one sample after the other (zesenwu23/USL-VI-ReID @ed4a7df)."""
 
 method = {"update": "sequential"}

@@ -1,3 +1,3 @@
-"""As on RegDB."""
+"""PGM on synthetic people in RegDB's layout: as on RegDB."""
 
 _base_ = "regdb.py"

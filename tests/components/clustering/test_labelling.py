@@ -22,7 +22,7 @@ CLUSTERING = Clustering(eps=0.6, k1=8, k2=3)
 
 
 def some_features() -> Features:
-    """Six people, eight images in each modality, three cameras."""
+    """Make features of six people, with eight images in each modality and three cameras."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(6, 32, generator=generator).repeat_interleave(8, 0)
     visible, infrared = (

@@ -67,7 +67,7 @@ def test_an_image_is_first_in_its_own_list_among_many_duplicates(find: Find) -> 
 
 
 def test_copies_in_other_blocks_do_not_push_an_image_out_of_its_own_list() -> None:
-    """A diagonal block's products may round otherwise than those of the blocks before it."""
+    """Products of a diagonal block may round differently from those of earlier blocks."""
     n = symmetric_search.BLOCK + 300
     x = features(n, 64, seed=3)
     copies = torch.cat([torch.arange(60), torch.arange(n - 20, n)])
@@ -95,7 +95,7 @@ def test_features_are_left_as_they_were(find: Find) -> None:
 def test_ties_go_by_row_whatever_the_blocks_and_threads(
     n: int, levels: int, block: int, threads: int, data: st.DataObject
 ) -> None:
-    """On a grid distances are exact and many are equal."""
+    """On a grid, distances are exact and many are equal."""
     k = data.draw(st.integers(1, n))
     x = np.random.default_rng(n).integers(0, levels, (n, 3)).astype(np.float32)
     full = np.square(x[:, None] - x[None]).sum(2)
@@ -121,7 +121,7 @@ def people(n: int, d: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dimension", [64, 37])
-def test_approximate_search_finds_what_it_says(dimension: int) -> None:
+def test_approximate_search_reaches_its_reported_recall(dimension: int) -> None:
     pytest.importorskip("faiss")
     x = people(4000, dimension)
     distances, rows = nearest(x, 20, "exact")

@@ -22,7 +22,7 @@ def codes(n: int, width: int, density: float, skew: float, seed: int) -> Array:
 
 
 def dense_distance(rows: Array) -> Array:
-    """The definition: the smaller entries added one by one, in ascending column and in float32."""
+    """Compute the definition: add the smaller entries one by one, in ascending column and in float32."""
     shared = np.stack([np.minimum(row, rows).cumsum(1)[:, -1] for row in rows])
     return np.maximum(1 - shared / (2 - shared), 0)
 

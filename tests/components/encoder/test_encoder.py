@@ -20,7 +20,7 @@ def images(count: int, seed: int = 0) -> torch.Tensor:
 
 
 def torchvision_names(depths: tuple[int, ...], convolutions: int) -> set[str]:
-    """Names of the parameters in torchvision's ResNet files, spelt out."""
+    """List the parameter names in torchvision's ResNet files."""
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     names = {"conv1.weight", "fc.weight", "fc.bias", *(f"bn1.{part}" for part in norm)}
     for stage, depth in enumerate(depths, start=1):
@@ -38,7 +38,7 @@ def resnet50() -> TwoStreamEncoder:
 
 
 def torchvision_file(encoder: TwoStreamEncoder, path) -> dict[str, torch.Tensor]:
-    """A file with torchvision's names, in the shapes of an encoder, with values of its own."""
+    """Write a file with torchvision's names, an encoder's shapes and random values."""
     shapes = {f"{k.removeprefix('trunk.')}": v for k, v in encoder.state_dict().items() if k.startswith("trunk.layer")}
     shapes |= {k.removeprefix("visible."): v for k, v in encoder.state_dict().items() if k.startswith("visible.")}
     draw = generator(7)
@@ -127,7 +127,7 @@ def test_training_mixes_both_modalities_in_the_shared_statistics():
 
 @pytest.mark.parametrize("non_local", [False, True])
 def test_bn_groups_are_replicas_on_contiguous_parts(non_local):
-    """One encoder per part, each fed part j of both modalities; the first one's statistics survive."""
+    """Reference: one encoder per part, each with part j of both modalities; the first one's statistics are kept."""
     config = EncoderConfig("small", width=8, non_local=non_local, bn_groups=2)
     grouped, visible, infrared = build_encoder(config, 0), images(8), images(4, 1)
     replicas = []

@@ -11,7 +11,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def shake(module: nn.Module) -> None:
-    """Give every parameter and statistic a value of its own, so that no term is hidden by a zero or a one."""
+    """Set every parameter and statistic to a random value, so that no zero or one hides a term."""
     draw = generator()
     with torch.no_grad():
         for tensor in [*module.parameters(), *module.buffers()]:

@@ -1,4 +1,4 @@
-"""Weights in safetensors files; torchvision's and pickled ones are tested with the encoder."""
+"""Weights in safetensors files; torchvision's and pickled files are tested with the encoder."""
 
 from __future__ import annotations
 

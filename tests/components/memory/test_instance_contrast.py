@@ -26,7 +26,7 @@ def seeded(seed: int = 0) -> Generator:
 
 
 def case(seed: int, images: int = 14, batch: int = 9) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Stored features, labels with outliers, features of a batch, and the clustered images they belong to."""
+    """Make stored features, labels with outliers, features of a batch, and the indices of their clustered images."""
     rng = seeded(seed)
     stored = torch.randn(images, 5, generator=rng)
     labels = torch.arange(images) % 5 - 1  # clusters 0 to 3, and outliers
@@ -36,7 +36,7 @@ def case(seed: int, images: int = 14, batch: int = 9) -> tuple[Tensor, Tensor, T
 
 
 def naive(form: str, stored: Tensor, labels: Tensor, features: Tensor, index: Tensor, tau: float, seed: int) -> Tensor:
-    """The definition, image by image, over images that have a label."""
+    """Compute the definition image by image, over images with a label."""
     kept = [j for j in range(len(labels)) if labels[j] >= 0]
     clusters = sorted({int(labels[j]) for j in kept})
     members = {k: [j for j in kept if labels[j] == k] for k in clusters}

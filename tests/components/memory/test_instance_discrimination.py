@@ -77,7 +77,7 @@ def test_loss_and_gradient_equal_the_definition(masked: bool) -> None:
     torch.testing.assert_close(ours, expected)
 
 
-def test_an_outlier_spares_nobody() -> None:
+def test_an_outlier_has_all_others_as_negatives() -> None:
     query, own = at(190), torch.tensor([6])
     assert torch.equal(instance_logits(query, own, BANK, TAU, LABELS), instance_logits(query, own, BANK, TAU))
     two = torch.where(LABELS == 1, -1, LABELS)

@@ -43,7 +43,7 @@ def naive_one_step(rows: Tensor, features: Tensor, labels: Tensor, momentum: flo
 
 
 def released_case() -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs of the values taken from ADCA's models/cm.py (yangbincv/ADCA @8d0a8cb)."""
+    """Make the inputs of the reference values from ADCA's models/cm.py (yangbincv/ADCA @8d0a8cb)."""
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32))
     rows = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32))
     return F.normalize(rows, dim=1), 3 * F.normalize(features, dim=1), torch.tensor([0, 0, 1, 1, 1, 2])

@@ -10,7 +10,7 @@ from usvi_bench.components.memory.shared_update import Seen, adaptive_update, pl
 
 
 def two_modalities() -> tuple[torch.Tensor, list[Seen]]:
-    """Four rows: the first has samples of both modalities, the next two of one, the last of none."""
+    """Make four rows: the first has samples of both modalities, the next two of one, the last of none."""
     generator = torch.Generator().manual_seed(2)
     rows = normalize(torch.randn(4, 5, generator=generator), dim=1)
     parts = []

@@ -76,7 +76,7 @@ def test_soft_weights() -> None:
 )
 @pytest.mark.parametrize("slots", [2, 3])
 def test_losses(form: str, soft: bool, expected: float, slots: int) -> None:
-    """With three slots the third only repeats the first, and no loss changes."""
+    """With three slots, the third repeats the first and no loss changes."""
     loss = LOSSES[form](QUERIES, prototypes(slots, soft), OF, TAU)
     assert float(loss) == pytest.approx(expected, abs=1e-6)
 
@@ -99,7 +99,7 @@ def test_slots_beyond_the_limit_repeat_and_do_not_count() -> None:
 
 
 def random_case(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, bank and labels of five clusters, of 2 to 12 images, and five outliers."""
+    """Draw rows, bank and labels of five clusters with 2 to 12 images, and five outliers."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.cat([torch.arange(5).repeat_interleave(torch.tensor([2, 3, 12, 7, 5])), torch.full((5,), -1)])
     labels = labels[torch.randperm(len(labels), generator=generator)]
@@ -144,7 +144,7 @@ def test_random_prototypes_are_different_members_of_the_cluster() -> None:
 
 
 def naive(form: str, q: Tensor, p: SoftPrototypes, y: int, tau: float) -> Tensor:
-    """Loss of one feature; scalars and loops only, but differentiable."""
+    """Compute the loss of one feature with scalars and loops, differentiably."""
     clusters, slots = range(len(p.vectors)), range(p.vectors.shape[1])
     score = [[torch.dot(q, p.vectors[c, k]) / tau for k in slots] for c in clusters]
     w = p.weights[y]
@@ -239,7 +239,7 @@ def test_renumbering_clusters_changes_nothing(form: str) -> None:
 
 
 def test_the_joint_loss_is_never_below_the_entropy_of_the_weights() -> None:
-    """Positives compete; the least is met where a query sees its prototypes as they are weighted, and no others."""
+    """Positives compete; the minimum is reached if the query's probabilities equal the weights of its prototypes."""
     p = prototypes()
     alone = SoftPrototypes(p.vectors[:1], p.weights[:1], p.valid[:1])
     entropy = float(torch.special.entr(p.weights[0]).sum())

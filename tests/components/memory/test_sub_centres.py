@@ -13,7 +13,7 @@ from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, mul
 
 
 def waves(rows: int, width: int, shift: float) -> Tensor:
-    """Deterministic samples that every platform makes alike."""
+    """Make deterministic samples that are equal on every platform."""
     i, j = np.arange(rows)[:, None], np.arange(width)[None]
     return torch.from_numpy(np.sin(0.7 * i + 1.3 * j + shift + 0.31 * i * j)).float()
 
@@ -57,7 +57,7 @@ def test_clusters_that_are_no_larger_than_the_number_of_parts_have_their_mean_ev
     torch.testing.assert_close(rows, rows[:, :1].expand_as(rows))
 
 
-def test_samples_that_coincide_cannot_be_split_and_nothing_is_said() -> None:
+def test_identical_samples_cannot_be_split_and_give_no_warning() -> None:
     same = torch.ones(7, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""A headless Chromium of the tests' own."""
+"""Headless Chromium for the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLAGS = [
 
 @contextmanager
 def chromium(profile: Path, width: int = 1280, height: int = 1000) -> Iterator[webdriver.Chrome]:
-    """A browser whose profile is new and whose console is recorded."""
+    """Start a browser with a new profile and a recorded console."""
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER or ""
     for flag in [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]:
@@ -35,11 +35,11 @@ def chromium(profile: Path, width: int = 1280, height: int = 1000) -> Iterator[w
 
 
 def problems(driver: webdriver.Chrome) -> list[str]:
-    """What the console has said since the last call, beside mere information."""
+    """Return the warnings and errors of the console since the last call."""
     return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
 def requested(driver: webdriver.Chrome) -> list[str]:
-    """Addresses that were asked for since the last call."""
+    """Return the addresses requested since the last call."""
     messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
     return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]

@@ -1,4 +1,4 @@
-"""One made-up site for all tests of the folder."""
+"""Fake site for all tests of the folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usvi_bench.cli.site import main
 
 @dataclass(frozen=True)
 class Made:
-    """Where the sources lie, and the site."""
+    """Made site: paths of its sources and of the site."""
 
     leaderboard: Path
     runs: Path

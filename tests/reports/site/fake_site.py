@@ -1,4 +1,4 @@
-"""A made-up leaderboard folder and run folders with reports, small but whole, for the tests of the site."""
+"""Fake leaderboard folder and run folders with reports, small but complete, for the tests of the site."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 60"><path d="M
 
 
 def make_leaderboard(folder: Path, records: dict[str, Record]) -> Path:
-    """``records`` and ``published.csv``, as in the folder of the leaderboard."""
+    """Write ``records`` and ``published.csv`` as in the leaderboard folder."""
     for name, record in records.items():
         write_record(folder / "records" / name, record)
     (folder / "records").mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def make_leaderboard(folder: Path, records: dict[str, Record]) -> Path:
 
 
 def three_seeds() -> dict[str, Record]:
-    """Two methods of which one leads in every seed, the two references, and an incomplete run."""
+    """Make records of two methods, one leading in every seed, of the two references, and of an incomplete run."""
     found = {}
     for seed in range(3):
         found[f"sysu_all/adca-seed{seed}.json"] = make_record("adca", seed, [0.30 + 0.010 * seed])
@@ -47,14 +47,14 @@ def three_seeds() -> dict[str, Record]:
 
 
 def make_run(folder: Path, record: Record, *, shown: bool = True) -> Path:
-    """A finished run with a report; ``shown`` is whether it has pictures of people."""
+    """Make a finished run with a report; ``shown`` adds pictures of people."""
     write_record(folder / "record.json", record)
     write_report_folder(folder / "report", shown=shown)
     return folder
 
 
 def write_report_folder(folder: Path, *, shown: bool) -> None:
-    """``report.json`` and the files that it names."""
+    """Write ``report.json`` and the files that it names."""
     (folder / "pictures").mkdir(parents=True)
     images = []
     for i in range(PEOPLE * EACH * 2):
@@ -80,7 +80,7 @@ def write_report_folder(folder: Path, *, shown: bool) -> None:
 
 
 def report_content(images: list[dict[str, Any]], shown: bool) -> dict[str, Any]:
-    """A report with every part that the site shows."""
+    """Make a report with every part that the site shows."""
     draw = np.random.default_rng(0)
     people = np.array([image["identity"] for image in images])
     panels = []
@@ -153,7 +153,7 @@ GRID: dict[str, tuple[dict[str, bool], list[float]]] = {
 
 
 def make_ablation(folder: Path) -> None:
-    """A finished grid of four rows: two settings in all combinations."""
+    """Make a finished grid of four rows: two settings in all combinations."""
     rows = []
     for i, (name, (settings, scores)) in enumerate(GRID.items()):
         runs = {str(seed): f"jobs/{i}-{seed}" for seed in range(len(scores))}

@@ -1,4 +1,4 @@
-"""The site in a real browser, from ``file://``: nothing fails, and all that moves can be moved by keyboard too."""
+"""The site in a real browser, from ``file://``: no errors, and all interactive elements work with the keyboard."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_page_loads_without_a_word_in_the_console(page: webdriver.Chrome, 
             assert overflow <= 0, f"{name} is {overflow} pixels wider than a window of {width}"
 
 
-def test_nothing_is_asked_of_the_network(page: webdriver.Chrome, made: Made) -> None:
+def test_no_network_request_is_made(page: webdriver.Chrome, made: Made) -> None:
     requested(page)
     open_page(page, made, RUN)
     wait(page, "document.getElementById('features').dataset.ready")

@@ -1,4 +1,4 @@
-"""The site's files: same bytes each time, nothing from elsewhere, real people not shown unless asked for."""
+"""Files of the site: reproducible bytes, no external resources, pictures of real people only on request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VOID = {"meta", "link", "img", "input", "br", "hr"}
 
 
 class Page(HTMLParser):
-    """What is checked of a page: tags in balance, addresses, ids, images, headings."""
+    """Page parser that collects what tests check: balanced tags, addresses, ids, images, headings."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def test_the_board_names_leads_references_and_incomplete_runs(made: Made) -> Non
 
 
 def rows_of(page: Path) -> list[list[str]]:
-    """Words of every body row of a page, cell by cell."""
+    """Return the words of every body row of a page, cell by cell."""
     rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page.read_text(), re.DOTALL)
     cells = [
         [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows
@@ -151,7 +151,7 @@ def rows_of(page: Path) -> list[list[str]]:
 
 
 def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Made) -> None:
-    """The site draws a column more, and says which rows are references."""
+    """The site has one column more and marks the rows of references."""
     published = choose(read_figures(made.leaderboard / "published.csv"))
     fields = field_tables(published)
     shown = rows_of(made.site / "published.html")
@@ -303,7 +303,7 @@ def test_real_people_are_not_shown_and_the_page_says_why(made: Made) -> None:
 def test_a_report_of_real_people_is_drawn_again_as_was_asked(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], asked: bool
 ) -> None:
-    """A report with pictures must not slip into a site without, nor the reverse."""
+    """A report with pictures must not be used for a site without pictures, and vice versa."""
     drawn = []
 
     def draw(run: Path, output: Path, with_pictures: bool) -> Path:
@@ -320,7 +320,7 @@ def test_a_report_of_real_people_is_drawn_again_as_was_asked(
     assert bool(list(page.parent.glob("pictures/*.jpg"))) is asked
 
 
-def test_a_report_is_drawn_once_and_said(
+def test_a_report_is_drawn_once_with_a_message(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second site of the same runs finds the report in the run's folder."""
