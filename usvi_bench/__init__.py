@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
     from usvi_bench.engine.experiment import Experiment
     from usvi_bench.methods.base import Method, MethodConfig
-    from usvi_bench.protocols.metrics import rank_metrics
+    from usvi_bench.protocols.metrics import retrieval_metrics
+    from usvi_bench.protocols.rules import rank_metrics
 
 __version__ = "0.1.0"
 _HOMES = {
@@ -29,7 +30,8 @@ _HOMES = {
     "usvi_bench.core.registry": ("DATASETS", "ENCODERS", "LR_SCHEDULES", "METHODS", "PROTOCOLS"),
     "usvi_bench.engine.experiment": ("Experiment",),
     "usvi_bench.methods.base": ("Method", "MethodConfig"),
-    "usvi_bench.protocols.metrics": ("rank_metrics",),
+    "usvi_bench.protocols.metrics": ("retrieval_metrics",),
+    "usvi_bench.protocols.rules": ("rank_metrics",),
 }
 """Modules of the public names; each is imported on its first use, so that ``import usvi_bench`` is cheap."""
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "open_data",
     "rank_metrics",
     "read_record",
+    "retrieval_metrics",
     "run",
 ]
 
