@@ -1,9 +1,10 @@
-"""Do committed records repeat? Runs that are drawn at random are made again from nothing, and compared bit for bit.
+"""Do committed records repeat? Runs that are drawn at random are made again from nothing, and compared.
 
 ``python -m analysis.repeat_records [--count 3] [--seed 0] [--records leaderboard/records] [--output runs/repeated]``
 draws complete runs on synthetic people and trains each in a folder of its own, so no finished training is taken over.
-Exit status 1 where a score, or anything else that a record's ``result`` holds, differs. A result depends on the type of
-processor and the number of threads, both of which the record states; the number of threads is taken from it.
+Exit status 1 where anything that a record's ``result`` holds differs, a score by more than 1e-9: older records hold
+averages that were summed in another order. A result depends on the type of processor and the number of threads, both of
+which the record states; the number of threads is taken from it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.build import FOLDER, load_records
+
+TOLERANCE = 1e-9
+"""Largest difference of a score that counts as none."""
 
 Repeat = Callable[[Record, Path], Record]
 """From a record and an empty folder to the record of the same run."""
@@ -46,16 +51,27 @@ def differences(old: Record, new: Record) -> Iterator[str]:
     """Fields of the results that are not equal, and the scores that are not, with both values."""
     mine, theirs = asdict(old.result), asdict(new.result)
     for name in mine:
-        if name != "scores" and mine[name] != theirs[name]:
+        if name not in ("scores", "chance") and mine[name] != theirs[name]:
             yield f"{name}: {mine[name]} became {theirs[name]}"
+    yield from (f"chance: {change}" for change in _changes(mine["chance"], theirs["chance"]))
     if len(mine["scores"]) != len(theirs["scores"]):
         yield f"scores: {len(mine['scores'])} became {len(theirs['scores'])}"
     for before, after in zip(mine["scores"], theirs["scores"], strict=False):
-        old, new = flatten(before), flatten(after)
-        changed = [f"{name} {old[name]!r} became {new[name]!r}" for name in old if old[name] != new[name]]
+        changed = _changes(flatten(before), flatten(after))
         if changed:
             where = f"{before['model']}, fold {before['fold']}, trial {before['trial']}"
             yield f"scores of {where}: {', '.join(changed)}"
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    def differ(one: object, other: object) -> bool:
+        if isinstance(one, float) and isinstance(other, float):
+            return not abs(one - other) <= TOLERANCE
+        return one != other
+
+    names = [*old, *(name for name in new if name not in old)]
+    pairs = [(name, old.get(name), new.get(name)) for name in names]
+    return [f"{name} {one!r} became {other!r}" for name, one, other in pairs if differ(one, other)]
 
 
 def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
