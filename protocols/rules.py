@@ -38,8 +38,9 @@ def regdb_masks(query_ids: Vector, gallery_ids: Vector, *_: Vector) -> Retrieval
 
 def llcm_masks(query_ids: Vector, gallery_ids: Vector, query_cams: Vector, gallery_cams: Vector) -> RetrievalMasks:
     """Ignore images of the query's identity that its own camera took. The CMC counts identities."""
-    positives = _equal(query_ids, gallery_ids)
-    return RetrievalMasks(positives, positives & _equal(query_cams, gallery_cams), gallery_ids)
+    positives, ignored = _equal(query_ids, gallery_ids), _equal(query_cams, gallery_cams)
+    ignored &= positives
+    return RetrievalMasks(positives, ignored, gallery_ids)
 
 
 RULES: dict[str, Callable[..., RetrievalMasks]] = {"sysu": sysu_masks, "regdb": regdb_masks, "llcm": llcm_masks}
