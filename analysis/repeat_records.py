@@ -51,9 +51,12 @@ def differences(old: Record, new: Record) -> Iterator[str]:
     """Fields of the results that are not equal, and the scores that are not, with both values."""
     mine, theirs = asdict(old.result), asdict(new.result)
     for name in mine:
-        if name not in ("scores", "chance") and mine[name] != theirs[name]:
+        if name not in ("scores", "chance", "config") and mine[name] != theirs[name]:
             yield f"{name}: {mine[name]} became {theirs[name]}"
     yield from (f"chance: {change}" for change in _changes(mine["chance"], theirs["chance"]))
+    settings, now = flatten(mine["config"]), flatten(theirs["config"])
+    now = {name: value for name, value in now.items() if name in settings}  # config_hash covers newer settings
+    yield from (f"config: {change}" for change in _changes(settings, now))
     if len(mine["scores"]) != len(theirs["scores"]):
         yield f"scores: {len(mine['scores'])} became {len(theirs['scores'])}"
     for before, after in zip(mine["scores"], theirs["scores"], strict=False):

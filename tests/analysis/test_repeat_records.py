@@ -63,6 +63,15 @@ def test_chance_counts_too(arguments: list[str], chance: float | None, status: i
     assert main([*arguments, "--count", "1"], again) == status
 
 
+@pytest.mark.parametrize(("setting", "status"), [("newer", 0), ("epochs", 1)])
+def test_settings_newer_than_a_record_are_left_to_its_hash(arguments: list[str], setting: str, status: int) -> None:
+    def again(record: Record, folder: Path) -> Record:
+        config = {**record.result.config, "train": {**record.result.config["train"], setting: 99}}
+        return replace(record, result=replace(record.result, config=config))
+
+    assert main([*arguments, "--count", "1"], again) == status
+
+
 def test_other_data_count_and_so_do_missing_scores(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def again(record: Record, folder: Path) -> Record:
         data = {**record.result.dataset, "fingerprint": "other"}
