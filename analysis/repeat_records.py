@@ -1,9 +1,10 @@
-"""Repetition of committed records: randomly selected runs are trained again and compared bit for bit.
+"""Repetition of committed records: randomly selected runs are trained again and compared.
 
 ``python -m analysis.repeat_records [--count 3] [--seed 0] [--records leaderboard/records] [--output runs/repeated]``
 selects complete runs on synthetic people and trains each in an empty folder, so that no finished training is reused.
-The exit status is 1 if a score, or any other part of a record's ``result``, differs. A result depends on the type of
-processor and on the number of threads. The record states both; the repetition uses its number of threads.
+The exit status is 1 if a score differs by more than 1e-9, or if another part of a record's ``result`` differs. Older
+records were averaged in another order, which changes their last digits. A result depends on the type of processor and
+on the number of threads. The record states both; the repetition uses its number of threads.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.build import FOLDER, load_records
+
+TOLERANCE = 1e-9
+"""Largest difference of a score that counts as none."""
 
 Repeat = Callable[[Record, Path], Record]
 """Function that repeats the run of a record in an empty folder and returns the new record."""
@@ -46,16 +51,30 @@ def differences(old: Record, new: Record) -> Iterator[str]:
     """Describe the fields and the scores of two results that differ, with both values."""
     mine, theirs = asdict(old.result), asdict(new.result)
     for name in mine:
-        if name != "scores" and mine[name] != theirs[name]:
+        if name not in ("scores", "chance", "config") and mine[name] != theirs[name]:
             yield f"{name}: {mine[name]} became {theirs[name]}"
+    yield from (f"chance: {change}" for change in _changes(mine["chance"], theirs["chance"]))
+    settings, now = flatten(mine["config"]), flatten(theirs["config"])
+    now = {name: value for name, value in now.items() if name in settings}  # config_hash covers newer settings
+    yield from (f"config: {change}" for change in _changes(settings, now))
     if len(mine["scores"]) != len(theirs["scores"]):
         yield f"scores: {len(mine['scores'])} became {len(theirs['scores'])}"
     for before, after in zip(mine["scores"], theirs["scores"], strict=False):
-        old, new = flatten(before), flatten(after)
-        changed = [f"{name} {old[name]!r} became {new[name]!r}" for name in old if old[name] != new[name]]
+        changed = _changes(flatten(before), flatten(after))
         if changed:
             where = f"{before['model']}, fold {before['fold']}, trial {before['trial']}"
             yield f"scores of {where}: {', '.join(changed)}"
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    def differ(one: object, other: object) -> bool:
+        if isinstance(one, float) and isinstance(other, float):
+            return not abs(one - other) <= TOLERANCE
+        return one != other
+
+    names = [*old, *(name for name in new if name not in old)]
+    pairs = [(name, old.get(name), new.get(name)) for name in names]
+    return [f"{name} {one!r} became {other!r}" for name, one, other in pairs if differ(one, other)]
 
 
 def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:

@@ -27,7 +27,9 @@ from usvi_bench.core.revision import ROOT
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.draws import seeded_gallery
-from usvi_bench.protocols.metrics import RankMetrics, Rule, rank_metrics, score_galleries
+from usvi_bench.protocols.masks import RetrievalMasks
+from usvi_bench.protocols.metrics import RankMetrics, score_galleries
+from usvi_bench.protocols.rules import RULES, Rule, rank_metrics
 
 Integers = NDArray[np.int64]
 SIZES = (10_000, 100_000)
@@ -60,6 +62,12 @@ class Case:
     candidate_ids: Integers
     query_cams: Integers
     candidate_cams: Integers
+
+    def masks(self, rows: slice, gallery: int) -> RetrievalMasks:
+        """Masks of some queries and a gallery."""
+        columns = self.galleries[gallery]
+        ids, cams = self.candidate_ids[columns], self.candidate_cams[columns]
+        return RULES[self.rule](self.query_ids[rows], ids, self.query_cams[rows], cams)
 
     def first(self, count: int) -> Case:
         """Return the case with the first ``count`` queries."""
@@ -127,8 +135,7 @@ def summary(metrics: RankMetrics) -> dict[str, Any]:
 def ours(case: Case, device: str, kind: torch.dtype) -> Scores:
     """Score a case with this project's implementation, from features in host memory."""
     queries, candidates = (torch.from_numpy(side).to(device, kind) for side in (case.queries, case.candidates))
-    people = (case.query_ids, case.candidate_ids, case.query_cams, case.candidate_cams)
-    scored = score_galleries(queries, candidates, case.galleries, *people, case.rule)
+    scored = score_galleries(queries, candidates, case.galleries, case.masks)
     return [summary(metrics) for metrics in scored.metrics]
 
 

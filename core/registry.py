@@ -78,6 +78,7 @@ class Registry:
 
 METHODS = Registry("method", "usvi_bench.methods")
 PROTOCOLS = Registry("protocol", "usvi_bench.protocols")
+SCORE_METRICS = Registry("metric", "usvi_bench.protocols")
 DATASETS = Registry("data set", "usvi_bench.datasets")
 LR_SCHEDULES = Registry("learning-rate schedule", "usvi_bench.engine.lr_schedules")
 ENCODERS = Registry("encoder", "usvi_bench.components.encoder")

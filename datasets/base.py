@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,11 @@ class ImageTable:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def take(self, rows: slice | NDArray[np.int64]) -> ImageTable:
+        """Return the table of some rows, in their order."""
+        paths = tuple(self.paths[row] for row in np.arange(len(self))[rows].tolist())
+        return replace(self, paths=paths, identities=self.identities[rows], cameras=self.cameras[rows])
 
 
 @dataclass(frozen=True, slots=True)

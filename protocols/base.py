@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usvi_bench.core.errors import UsageError, did_you_mean
-from usvi_bench.core.metrics import RANKS
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import Filter
-from usvi_bench.protocols.metrics import GalleryScores, RankMetrics, Rule, rank_metrics, score_galleries
+from usvi_bench.protocols.masks import RetrievalMasks
+from usvi_bench.protocols.metrics import GalleryScores, retrieval_metrics, score_galleries
+from usvi_bench.protocols.score_metrics import score_metrics
 
 SHOTS = (1, 10)
 GALLERIES = ("seeded", "official")
@@ -45,7 +46,7 @@ class ProtocolConfig:
 
 @dataclass(frozen=True)
 class TrialScore:
-    """Scores of one gallery: ``R1 R5 R10 R20 mAP mINP`` as fractions in full precision."""
+    """Scores of one gallery: ``R1 R5 R10 R20 mAP mINP`` and further registered metrics, in full precision."""
 
     fold: int
     trial: int
@@ -61,7 +62,7 @@ class Ranking:
         gallery: ``[G]`` rows of the test table of the gallery modality.
         order: ``[Q, K]`` rows of the gallery modality's test table, best first; -1 where a query sees fewer images.
         scores: ``[Q, K]`` similarity; NaN where ``order`` is -1.
-        matches: ``[Q, K]`` whether it is the person of the query.
+        matches: ``[Q, K]`` whether it is a positive of the query.
         average_precision: ``[Q]``; NaN where a query is invalid.
     """
 
@@ -100,7 +101,7 @@ class Evaluation:
 
 
 class Protocol(ABC):
-    """A way to score a model on a data set's test images: who queries, what is in the gallery, which rule ranks.
+    """A way to score a model on a data set's test images: who queries, what is in the gallery, what counts.
 
     No global random state is read or written.
     """
@@ -112,7 +113,6 @@ class Protocol(ABC):
     """One line for ``run.py --list``."""
     query: ClassVar[Modality]
     gallery: ClassVar[Modality]
-    rule: ClassVar[Rule]
     trials_per_fold: ClassVar[int]
     resize: ClassVar[Filter] = "lanczos"
     """How Pillow brings test images to the encoder's size, as in the AGW family's test code; where they have that size
@@ -125,6 +125,17 @@ class Protocol(ABC):
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
         """Rows of the gallery modality's test table, one array a trial."""
 
+    def masks(self, query: ImageTable, gallery: ImageTable) -> RetrievalMasks:
+        """Which images match, which are ignored, and what the CMC counts; a protocol with another rule overrides it.
+
+        Here images of one identity match, none is ignored, and the CMC counts images.
+
+        Args:
+            query: some of the query images; queries are scored in blocks, and the masks of a block are made for it.
+            gallery: all images of one trial's gallery.
+        """
+        return RetrievalMasks(query.identities[:, None] == gallery.identities)
+
     def check(self, dataset: Dataset) -> None:
         """Make sure, before any training, that every trial of every fold can be scored.
 
@@ -136,7 +147,9 @@ class Protocol(ABC):
         for fold in self.folds(dataset):
             query, pool = self.tables(dataset, fold)
             for trial, rows in enumerate(self.galleries(dataset, fold)):
-                if not len(rows) or not self._scorable(query, pool, rows):
+                masks = self.masks(query, pool.take(rows))
+                positives, ignored = masks.arrays((len(query), len(rows)))
+                if not (positives > ignored).any():
                     raise UsageError(
                         f"{self.name}: fold {fold}, trial {trial}: no person of the {len(query)} {self.query} queries "
                         f"has a {self.gallery} gallery image to be found; test on more people or cameras"
@@ -180,64 +193,43 @@ class Protocol(ABC):
             )
         query, pool = self.tables(dataset, fold)
         galleries = self.galleries(dataset, fold)
+        tables = [pool.take(rows) for rows in galleries]
         result = score_galleries(
             _embedded(embed, query),
             _embedded(embed, pool),
             galleries,
-            query.identities,
-            pool.identities,
-            query.cameras,
-            pool.cameras,
-            self.rule,
+            lambda rows, trial: self.masks(query.take(rows), tables[trial]),
             depth=RANKING_DEPTH,
         )
-        scores = [TrialScore(fold, trial, summarised(metrics)) for trial, metrics in enumerate(result.metrics)]
+        scores = [TrialScore(fold, trial, score_metrics(metrics)) for trial, metrics in enumerate(result.metrics)]
         queries = QueryScores(
             average_precision=np.stack([metrics.average_precision for metrics in result.metrics]),
             first_match_rank=np.stack([metrics.first_match_rank for metrics in result.metrics]),
             identities=query.identities,
             paths=query.paths,
         )
-        return Evaluation(tuple(scores), queries, _ranking(result, galleries[0], query, pool))
+        return Evaluation(tuple(scores), queries, _ranking(result, galleries[0]))
 
     def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
-        """Scores of a model that guesses: random similarities under the same rule, averaged over all trials."""
+        """Scores of a model that guesses: random similarities under the same masks, averaged over all trials."""
         query, pool = self.tables(dataset, fold)
         results = []
         for trial, rows in enumerate(self.galleries(dataset, fold)):
             generator = numpy_generator(seed, "chance", self.name, fold, trial)
             similarity = generator.random((len(query), len(rows)))
-            identities, cameras = pool.identities[rows], pool.cameras[rows]
-            metrics = rank_metrics(similarity, query.identities, identities, query.cameras, cameras, self.rule)
-            results.append(summarised(metrics))
+            masks = self.masks(query, pool.take(rows))
+            metrics = retrieval_metrics(similarity, masks.positives, masks.ignored, masks.cmc_units)
+            results.append(score_metrics(metrics))
         return {key: float(np.mean([result[key] for result in results])) for key in results[0]}
 
-    def _scorable(self, query: ImageTable, pool: ImageTable, rows: NDArray[np.int64]) -> bool:
-        """Whether some query is valid; decided on one image of each (identity, camera)."""
-        queries = np.unique(np.stack([query.identities, query.cameras]), axis=1)
-        gallery = np.unique(np.stack([pool.identities[rows], pool.cameras[rows]]), axis=1)
-        nothing = np.zeros((queries.shape[1], gallery.shape[1]))
-        try:
-            rank_metrics(nothing, queries[0], gallery[0], queries[1], gallery[1], self.rule)
-        except ValueError:
-            return False
-        return True
 
-
-def summarised(metrics: RankMetrics) -> dict[str, float]:
-    """The figures of a table row, as fractions."""
-    return {**{f"R{k}": metrics.rank(k) for k in RANKS}, "mAP": metrics.mAP, "mINP": metrics.mINP}
-
-
-def _ranking(result: GalleryScores, gallery: NDArray[np.int64], query: ImageTable, pool: ImageTable) -> Ranking:
-    seen = result.columns >= 0
-    order = np.where(seen, gallery[result.columns], -1)
+def _ranking(result: GalleryScores, gallery: NDArray[np.int64]) -> Ranking:
     return Ranking(
-        query=np.arange(len(query)),
+        query=np.arange(len(result.columns)),
         gallery=gallery,
-        order=order,
+        order=np.where(result.columns >= 0, gallery[result.columns], -1),
         scores=result.similarity,
-        matches=seen & (pool.identities[order] == query.identities[:, None]),
+        matches=result.matches,
         average_precision=result.metrics[0].average_precision,
     )
 

@@ -1,30 +1,25 @@
-"""Ranked retrieval scored as visible-infrared re-identification does: CMC, mAP, mINP under three rules.
+"""Ranked retrieval scored by masks: CMC, mAP, mINP.
 
-| rule | gallery images a query does not see | CMC counts | CMC length |
-|---|---|---|---|
-| ``sysu`` | same place (camera 3 stands where camera 2 does) | identities | distinct gallery identities |
-| ``llcm`` | same identity and same camera | identities | distinct gallery identities |
-| ``regdb`` | none | images | gallery images |
-
-A CMC that counts identities keeps only the best image of each: a wrong person costs one rank however many images
-there are. AP and INP always count images. Sources: wuancong/SYSU-MM01 @0499112 and mangye16/Cross-Modal-Re-ID-baseline
-@e817a26 (``sysu``, ``regdb``), ZYK100/LLCM @886e27c (``llcm``); INP: Ye et al., TPAMI 2021.
+A metric reads three things beside the similarity: which gallery images match a query (positives), which it does not see
+(ignored), and which unit each gallery image belongs to. It depends on no data set. The CMC counts a unit at most once:
+where units are identities, a wrong person costs one rank however many images there are. AP and INP always count images.
+INP: Ye et al., TPAMI 2021. The masks are those of open-metric-learning's ``calc_retrieval_metrics``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usvi_bench.protocols.ranks import Gallery, Images, Integers, Ranks, best_images, rank_positives
+from usvi_bench.protocols.masks import RetrievalMasks, as_array
+from usvi_bench.protocols.ranks import QueryScores, best_images, score_queries
 
-Rule = Literal["sysu", "regdb", "llcm"]
 BLOCK = 1 << 24
 """Query-gallery pairs compared at once; fewer queries than ``ROWS`` are not, however long the gallery."""
 ROWS = 32
@@ -35,7 +30,7 @@ class RankMetrics:
     """Scores of one ranking, all of them fractions.
 
     Attributes:
-        cmc: share of valid queries that find their person within the first ranks; index 0 is Rank-1.
+        cmc: share of valid queries that find their match within the first ranks; index 0 is Rank-1.
         mAP: mean average precision of the valid queries.
         mINP: mean inverse negative penalty of the valid queries.
         average_precision: ``[Q]`` of each query, NaN where it is invalid.
@@ -46,7 +41,7 @@ class RankMetrics:
     mAP: float  # noqa: N815 - the field's own spelling
     mINP: float  # noqa: N815
     average_precision: NDArray[np.float64]
-    first_match_rank: Integers
+    first_match_rank: NDArray[np.int64]
 
     def rank(self, k: int) -> float:
         """Rank-k; beyond the end of a short CMC, its last value."""
@@ -63,59 +58,62 @@ class GalleryScores:
         metrics: one entry a gallery.
         columns: ``[Q, min(depth, G)]`` first gallery images of a query, best first; -1 where it sees fewer.
         similarity: of those columns; NaN where there is none.
+        matches: of those columns, whether they are positives of the query; False where there is none.
     """
 
     metrics: tuple[RankMetrics, ...]
-    columns: Integers
+    columns: NDArray[np.int64]
     similarity: NDArray[Any]
+    matches: NDArray[np.bool_]
 
 
-def rank_metrics(
-    similarity: Any,
-    query_ids: Any,
-    gallery_ids: Any,
-    query_cams: Any = None,
-    gallery_cams: Any = None,
-    rule: Rule = "sysu",
-) -> RankMetrics:
-    """Score a similarity matrix, where it is; equal similarities keep the order of the gallery.
+def retrieval_metrics(similarity: Any, positives: Any, ignored: Any = None, cmc_units: Any = None) -> RankMetrics:
+    """Score a similarity matrix by masks; equal similarities keep the order of the gallery.
 
-    One query of person 5. The right images rank third and fourth: AP is the mean of 1/3 and 2/4, INP is 2/4. The two
-    images before them show one person, so the CMC of ``sysu`` reaches person 5 at rank 2, that of ``regdb`` at rank 3.
+    A positive that is ignored is not counted. A query that sees no positive is invalid and counts nowhere. The rank of
+    the first match in the CMC is the number of units, beside its own, with a better image that the query sees.
 
-    >>> gallery = {"query_ids": [5], "gallery_ids": [6, 6, 5, 5], "query_cams": [3], "gallery_cams": [1, 4, 1, 4]}
-    >>> scores = rank_metrics([[0.9, 0.8, 0.7, 0.6]], **gallery)
-    >>> round(scores.mAP, 4), scores.mINP, scores.rank(1), scores.rank(2)
-    (0.4167, 0.5, 0.0, 1.0)
-    >>> rank_metrics([[0.9, 0.8, 0.7, 0.6]], **gallery, rule="regdb").rank(2)
-    0.0
+    One query; its positives are the third and the fourth of five images. They rank third and fourth: AP is the mean of
+    1/3 and 2/4, INP is 2/4. When the best image is ignored, they rank second and third: AP is the mean of 1/2 and 2/3,
+    INP is 2/3. When the two best images are one unit, the first match has rank 2 of the CMC.
+
+    >>> similarity, positives = [[0.9, 0.8, 0.7, 0.6, 0.5]], [[False, False, True, True, False]]
+    >>> scores = retrieval_metrics(similarity, positives)
+    >>> round(scores.mAP, 4), scores.mINP, scores.cmc.tolist()
+    (0.4167, 0.5, [0.0, 0.0, 1.0, 1.0, 1.0])
+    >>> scores = retrieval_metrics(similarity, positives, ignored=[[True, False, False, False, False]])
+    >>> round(scores.mAP, 4), round(scores.mINP, 4)
+    (0.5833, 0.6667)
+    >>> retrieval_metrics(similarity, positives, cmc_units=[6, 6, 5, 5, 7]).cmc.tolist()
+    [0.0, 1.0, 1.0]
 
     Args:
         similarity: ``[Q, G]``, higher is better; numpy or torch, like all arguments.
-        query_ids: ``[Q]`` identities.
-        gallery_ids: ``[G]`` identities.
-        query_cams: ``[Q]`` camera numbers; not read by ``regdb``.
-        gallery_cams: ``[G]`` camera numbers; not read by ``regdb``.
-        rule: see the module.
+        positives: see :class:`~usvi_bench.protocols.masks.RetrievalMasks`.
+        ignored: the same.
+        cmc_units: the same.
 
     Raises:
-        ValueError: shapes do not fit, cameras are missing, a similarity is NaN, or no query is valid.
+        ValueError: shapes or types do not fit, a similarity is NaN, or no query is valid.
     """
-    blocks, queries, gallery = _task(similarity, query_ids, gallery_ids, query_cams, gallery_cams, rule)
-    return _scored(blocks, queries, (gallery,), depth=0).metrics[0]
+    scores = similarity if isinstance(similarity, Tensor) else np.asarray(similarity)
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {tuple(scores.shape)}")
+    size = scores.shape[0], scores.shape[1]
+    everything = RetrievalMasks(*RetrievalMasks(positives, ignored).arrays(size), cmc_units)
+
+    def masks(rows: slice, _: int) -> RetrievalMasks:
+        return RetrievalMasks(everything.positives[rows], everything.ignored[rows], cmc_units)
+
+    return _scored(_blocks(size, lambda rows: _tensor(scores[rows])), [np.arange(size[1])], masks, depth=0).metrics[0]
+
+
+MasksOf = Callable[[slice, int], RetrievalMasks]
+"""Masks of some queries and all images of a gallery, from the queries' rows and the number of the gallery."""
 
 
 def score_galleries(
-    queries: Any,
-    candidates: Any,
-    galleries: Sequence[Any],
-    query_ids: Any,
-    candidate_ids: Any,
-    query_cams: Any = None,
-    candidate_cams: Any = None,
-    rule: Rule = "sysu",
-    *,
-    depth: int = 0,
+    queries: Any, candidates: Any, galleries: Sequence[Any], masks: MasksOf, *, depth: int = 0
 ) -> GalleryScores:
     """Score features by their dot product against several galleries, each of some of the same candidates.
 
@@ -126,90 +124,61 @@ def score_galleries(
         queries: ``[Q, D]`` features.
         candidates: ``[N, D]`` features.
         galleries: rows of ``candidates``, one array a gallery, in the order that equal similarities keep.
-        query_ids: ``[Q]`` identities.
-        candidate_ids: ``[N]`` identities.
-        query_cams: ``[Q]`` camera numbers; not read by ``regdb``.
-        candidate_cams: ``[N]`` camera numbers; not read by ``regdb``.
-        rule: see the module.
+        masks: called for some queries at a time. The units of the CMC are read in the first call for a gallery.
         depth: images in the ranked lists of the first gallery.
 
     Raises:
-        ValueError: as :func:`rank_metrics`, or no gallery is given.
+        ValueError: as :func:`retrieval_metrics`, or no gallery is given.
     """
     probes, pool = _tensor(queries), _tensor(candidates)
     if probes.ndim != 2 or pool.ndim != 2 or probes.shape[1] != pool.shape[1] or probes.dtype != pool.dtype:
         sides = " and ".join(f"{tuple(side.shape)} {side.dtype}" for side in (probes, pool))
         raise ValueError(f"features must be [queries, D] and [candidates, D] of one type; they are {sides}")
-    rows = [_array(gallery) for gallery in galleries]
+    rows = [as_array(gallery) for gallery in galleries]
     if not rows or not all(map(len, rows)) or not len(probes):
         raise ValueError(f"{len(probes)} queries and galleries of {list(map(len, rows))} images: give some of each")
-    size = len(probes), len(pool)
-    people, images = _sides(size, query_ids, candidate_ids, query_cams, candidate_cams, rule)
     used, place = np.unique(np.concatenate(rows), return_inverse=True)
     used = np.pad(used, (0, -len(used) % 16), mode="edge")  # products of odd widths take half as long again
     if not np.array_equal(used, np.arange(len(pool))):
         pool = pool[torch.from_numpy(used).to(pool.device)]
     places = np.split(place, np.cumsum([len(gallery) for gallery in rows])[:-1])
     blocks = _blocks((len(probes), len(pool)), lambda part: probes[part] @ pool.T)
-    drawn = [_gallery(images[own], columns, rule) for own, columns in zip(rows, places, strict=True)]
-    return _scored(blocks, people, drawn, depth)
+    return _scored(blocks, places, masks, depth)
 
 
 Blocks = Iterator[tuple[slice, Tensor]]
 """Some queries, and their similarity to everything, contiguous."""
 
 
-def _scored(blocks: Blocks, queries: Images, galleries: Sequence[Gallery], depth: int) -> GalleryScores:
-    best, parts = [], []
+def _scored(blocks: Blocks, galleries: Sequence[NDArray[np.int64]], masks: MasksOf, depth: int) -> GalleryScores:
+    """Score galleries, each given as columns of the similarity."""
+    lists, parts = [], [list[QueryScores]() for _ in galleries]
+    units: list[NDArray[np.int64]] = []
     for rows, block in blocks:
-        best.append(best_images(block, queries[rows], galleries[0], depth))
-        ranked = rank_positives(block, queries[rows], galleries)
-        parts.append([_query_scores(ranks, gallery) for ranks, gallery in zip(ranked, galleries, strict=True)])
-    columns, similarity = map(np.concatenate, zip(*best, strict=True))
-    metrics = [_summary(part, gallery) for part, gallery in zip(zip(*parts, strict=True), galleries, strict=True)]
-    return GalleryScores(tuple(metrics), columns, similarity)
+        for number, columns in enumerate(galleries):
+            given = masks(rows, number)
+            if len(units) == number:
+                units.append(given.units(len(columns)))
+            positives, ignored = given.arrays((len(block), len(columns)))
+            if number == 0:
+                lists.append(best_images(block, columns, positives, ignored, depth))
+            parts[number].append(score_queries(block, columns, positives, ignored, units[number]))
+    metrics = [_summary(part, int(own.max()) + 1) for part, own in zip(parts, units, strict=True)]
+    return GalleryScores(tuple(metrics), *map(np.concatenate, zip(*lists, strict=True)))
 
 
-_QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
-"""AP and INP (NaN: invalid) of some queries, and the rank of their first match."""
-
-
-def _query_scores(ranks: Ranks, gallery: Gallery) -> _QueryScores:
-    from usvi_bench.protocols.compiled.precision import average_precisions  # compiled, long to import
-
-    number = np.diff(ranks.ends)
-    penalty = np.full(len(number), np.nan)
-    valid = number > 0
-    penalty[valid] = number[valid] / ranks.rank[ranks.ends[1:][valid] - 1]
-    precision = average_precisions(ranks.rank, ranks.position, ranks.ends, len(gallery.columns))
-    return precision, penalty, ranks.first_match_rank
-
-
-def _summary(parts: Sequence[_QueryScores], gallery: Gallery) -> RankMetrics:
+def _summary(parts: Sequence[QueryScores], length: int) -> RankMetrics:
     precision, penalty, first_match_rank = map(np.concatenate, zip(*parts, strict=True))
-    valid = ~np.isnan(precision)
+    valid = first_match_rank >= 0
     if not valid.any():
-        raise ValueError("no valid query: no query has a gallery image of its identity that it is allowed to see")
-    hits = np.bincount(first_match_rank[valid], minlength=len(np.unique(gallery.cmc_units)))
+        raise ValueError("no valid query: no query has a matching gallery image that it sees")
     return RankMetrics(
-        cmc=np.cumsum(hits) / valid.sum(),
+        cmc=np.cumsum(np.bincount(first_match_rank[valid], minlength=length)) / valid.sum(),
         mAP=float(precision[valid].mean()),
         mINP=float(penalty[valid].mean()),
         average_precision=precision,
-        first_match_rank=np.where(valid, first_match_rank, -1),
+        first_match_rank=first_match_rank,
     )
-
-
-def _task(
-    similarity: Any, query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule
-) -> tuple[Blocks, Images, Gallery]:
-    scores = similarity if isinstance(similarity, Tensor) else np.asarray(similarity)
-    if scores.ndim != 2 or 0 in scores.shape:
-        raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {tuple(scores.shape)}")
-    size = scores.shape[0], scores.shape[1]
-    queries, images = _sides(size, query_ids, gallery_ids, query_cams, gallery_cams, rule)
-    gallery = _gallery(images, np.arange(len(images)), rule)
-    return _blocks(size, lambda rows: _tensor(scores[rows])), queries, gallery
 
 
 def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blocks:
@@ -223,38 +192,6 @@ def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blo
         yield rows, block
 
 
-def _sides(
-    size: tuple[int, int], query_ids: Any, gallery_ids: Any, query_cams: Any, gallery_cams: Any, rule: Rule
-) -> tuple[Images, Images]:
-    """Identities and cameras as numbers from 0, and who does not see whom as groups; see :class:`Images`."""
-    if rule not in get_args(Rule):
-        raise ValueError(f"unknown rule '{rule}': choose one of {', '.join(get_args(Rule))}")
-    if rule == "regdb":
-        query_cams, gallery_cams = np.zeros(size[0]), np.ones(size[1])
-    vectors: dict[str, NDArray[Any]] = {}
-    sides = {"query_ids": query_ids, "gallery_ids": gallery_ids, "query_cams": query_cams, "gallery_cams": gallery_cams}
-    for (name, given), length in zip(sides.items(), size * 2, strict=True):
-        if given is None:
-            raise ValueError(f"{name} is missing: rule '{rule}' leaves out gallery images by camera")
-        vectors[name] = _array(given)
-        if vectors[name].shape != (length,):
-            raise ValueError(f"{name} must be [{length}] for a similarity of {size}; it is {vectors[name].shape}")
-    ids = np.concatenate([vectors["query_ids"], vectors["gallery_ids"]])
-    cams = np.concatenate([vectors["query_cams"], vectors["gallery_cams"]])
-    if rule == "sysu":
-        cams = np.where(cams == 3, 2, cams)
-    identities, groups = (np.unique(values, return_inverse=True)[1] for values in (ids, cams))
-    if rule == "llcm":
-        groups = identities * (groups.max() + 1) + groups
-    everyone = Images(identities, groups)
-    return everyone[: size[0]], everyone[size[0] :]
-
-
-def _gallery(images: Images, columns: Integers, rule: Rule) -> Gallery:
-    cmc_units = np.arange(len(images)) if rule == "regdb" else images.identities
-    return Gallery(images, columns, cmc_units)
-
-
 def _tensor(values: Any) -> Tensor:
     """Contiguous, in single precision if it is given so, else in double; no copy where none is needed."""
     if not isinstance(values, Tensor):
@@ -263,7 +200,3 @@ def _tensor(values: Any) -> Tensor:
         values = torch.from_numpy(np.require(array, kind, ["C", "W"]))  # torch has no read-only tensors
     tensor: Tensor = values.detach()
     return (tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()).contiguous()
-
-
-def _array(values: Any) -> NDArray[Any]:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

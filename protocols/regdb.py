@@ -15,14 +15,12 @@ from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.protocols.base import Protocol
-from usvi_bench.protocols.metrics import Rule
 
 
 class RegDBProtocol(Protocol):
-    """Nothing is drawn and no camera is left out: one trial a fold."""
+    """Nothing is drawn and no image is ignored; the CMC counts images. One trial a fold."""
 
     dataset: ClassVar[str] = "regdb"
-    rule: ClassVar[Rule] = "regdb"
     trials_per_fold: ClassVar[int] = 1
 
     def check(self, dataset: Dataset) -> None:

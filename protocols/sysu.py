@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.types import Modality
-from usvi_bench.datasets.base import Dataset
+from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.protocols.base import Protocol
 from usvi_bench.protocols.draws import official_gallery, read_permutations, seeded_gallery
-from usvi_bench.protocols.metrics import Rule
+from usvi_bench.protocols.masks import RetrievalMasks
+from usvi_bench.protocols.rules import sysu_masks
 
 
 class SysuProtocol(Protocol):
@@ -24,7 +25,6 @@ class SysuProtocol(Protocol):
     dataset: ClassVar[str] = "sysu"
     query: ClassVar[Modality] = "infrared"
     gallery: ClassVar[Modality] = "visible"
-    rule: ClassVar[Rule] = "sysu"
     trials_per_fold: ClassVar[int] = 10
     gallery_cameras: ClassVar[tuple[int, ...]]
 
@@ -36,6 +36,10 @@ class SysuProtocol(Protocol):
             permutations = read_permutations(dataset.root / "exp" / "rand_perm_cam.mat")
             return tuple(official_gallery(table, self.gallery_cameras, permutations, t, shots) for t in trials)
         return tuple(seeded_gallery(table, self.gallery_cameras, t, shots) for t in trials)
+
+    def masks(self, query: ImageTable, gallery: ImageTable) -> RetrievalMasks:
+        """Ignore images from the query's place; the CMC counts identities."""
+        return sysu_masks(query.identities, gallery.identities, query.cameras, gallery.cameras)
 
 
 @PROTOCOLS.register("sysu_all")

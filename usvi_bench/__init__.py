@@ -16,20 +16,22 @@ if TYPE_CHECKING:
     from usvi_bench.api import open_data, run
     from usvi_bench.core.errors import UsageError
     from usvi_bench.core.record import Record, read_record
-    from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
+    from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, SCORE_METRICS
     from usvi_bench.engine.experiment import Experiment
     from usvi_bench.methods.base import Method, MethodConfig
-    from usvi_bench.protocols.metrics import rank_metrics
+    from usvi_bench.protocols.metrics import retrieval_metrics
+    from usvi_bench.protocols.rules import rank_metrics
 
 __version__ = "0.1.0"
 _HOMES = {
     "usvi_bench.api": ("open_data", "run"),
     "usvi_bench.core.errors": ("UsageError",),
     "usvi_bench.core.record": ("Record", "read_record"),
-    "usvi_bench.core.registry": ("DATASETS", "ENCODERS", "LR_SCHEDULES", "METHODS", "PROTOCOLS"),
+    "usvi_bench.core.registry": ("DATASETS", "ENCODERS", "LR_SCHEDULES", "METHODS", "PROTOCOLS", "SCORE_METRICS"),
     "usvi_bench.engine.experiment": ("Experiment",),
     "usvi_bench.methods.base": ("Method", "MethodConfig"),
-    "usvi_bench.protocols.metrics": ("rank_metrics",),
+    "usvi_bench.protocols.metrics": ("retrieval_metrics",),
+    "usvi_bench.protocols.rules": ("rank_metrics",),
 }
 """Modules of the public names; each is imported on its first use, so that ``import usvi_bench`` is cheap."""
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "LR_SCHEDULES",
     "METHODS",
     "PROTOCOLS",
+    "SCORE_METRICS",
     "Experiment",
     "Method",
     "MethodConfig",
@@ -46,6 +49,7 @@ __all__ = [
     "open_data",
     "rank_metrics",
     "read_record",
+    "retrieval_metrics",
     "run",
 ]
 

@@ -9,39 +9,42 @@ from numba import njit
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def rank_rows(
+def score_rows(
     start: int,
     stop: int,
     similarity: NDArray[Any],
     columns: Integers,
-    groups: Integers,
+    positives: Mask,
+    ignored: Mask,
     cmc_units: Integers,
-    query_groups: Integers,
-    positives: Integers,
-    ends: Integers,
-    rank: Integers,
-    position: Integers,
+    precision: NDArray[np.float64],
+    penalty: NDArray[np.float64],
     first_match_rank: Integers,
 ) -> None:
-    """Fill ``rank``, ``position`` and ``first_match_rank`` of the queries ``start <= i < stop``."""
+    """Fill the last three for the queries ``start <= i < stop`` that see a positive."""
     met = np.full(cmc_units.max() + 1, -1)  # the last query that met each unit
+    room = np.empty(len(columns), np.int64)
     for i in range(start, stop):
-        mine = positives[ends[i] : ends[i + 1]]
-        if len(mine) == 0:
+        row, hidden, number = similarity[i], ignored[i], 0
+        for j in range(len(columns)):
+            room[number] = j  # kept where it counts
+            number += positives[i, j] > hidden[j]
+        if number == 0:
             continue
-        row = similarity[i]
+        mine = room[:number]
         values = row[columns[mine]]
         order = np.argsort(-values, kind="mergesort")
         mine, values = mine[order], values[order]
-        # Counts of the images behind k positives and before the next, which then add up to ranks.
-        seen, every = rank[ends[i] : ends[i + 1]], position[ends[i] : ends[i + 1]]
+        # Counts of the images behind k positives and not behind the next, which then add up to ranks.
+        counts = np.zeros(len(mine), np.int64)
         worst, last, others = values[-1], mine[-1], -1
         for j in range(len(columns)):
             value = row[columns[j]]
-            if value < worst or (value == worst and j > last):
+            if value < worst or hidden[j] or (value == worst and j > last):
                 continue
             low, length = 0, len(mine)
             while length > 1:  # no branch on the outcome, which nothing predicts
@@ -51,15 +54,15 @@ def rank_rows(
             low += values[low] > value
             while values[low] == value and mine[low] < j:
                 low += 1
-            every[low] += 1
-            if groups[j] != query_groups[i]:
-                seen[low] += 1
-                if low == 0 and met[cmc_units[j]] != i:
-                    met[cmc_units[j]] = i
-                    others += 1
-        seen[:] = np.cumsum(seen)
-        every[:] = np.cumsum(every) - 1
-        first_match_rank[i] = others
+            counts[low] += 1
+            if low == 0 and met[cmc_units[j]] != i:
+                met[cmc_units[j]] = i
+                others += 1
+        rank, total = 0, 0.0
+        for k in range(len(mine)):
+            rank += counts[k]
+            total += (k + 1) / rank
+        precision[i], penalty[i], first_match_rank[i] = total / len(mine), len(mine) / rank, others
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -68,8 +71,7 @@ def best_of_rows(
     stop: int,
     similarity: NDArray[Any],
     columns: Integers,
-    groups: Integers,
-    query_groups: Integers,
+    ignored: Mask,
     images: Integers,
     values: NDArray[np.float64],
 ) -> None:
@@ -79,7 +81,7 @@ def best_of_rows(
         kept = 0
         for j in range(len(columns)):
             value = similarity[i, columns[j]]
-            if groups[j] == query_groups[i] or (kept == depth and not value > values[i, depth - 1]):
+            if ignored[i, j] or (kept == depth and not value > values[i, depth - 1]):
                 continue
             kept = min(kept + 1, depth)
             k = kept - 1

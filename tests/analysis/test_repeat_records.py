@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.leaderboard.records import make_record
-from usvi_bench.analysis.repeat_records import main
+from usvi_bench.analysis.repeat_records import Repeat, main
 from usvi_bench.core.record import Record, write_record
 
 
@@ -39,14 +39,37 @@ def test_equal_results_are_equal_wherever_they_were_made(
     assert drawn[6:] != first
 
 
-def test_the_last_bit_of_one_score_counts(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def one_score_moved_by(step: float) -> Repeat:
     def again(record: Record, folder: Path) -> Record:
         scores = [*record.result.scores]
-        scores[1] = replace(scores[1], metrics={**scores[1].metrics, "R5": scores[1].metrics["R5"] + 2**-54})
+        scores[1] = replace(scores[1], metrics={**scores[1].metrics, "R5": scores[1].metrics["R5"] + step})
         return replace(record, result=replace(record.result, scores=scores))
 
-    assert main([*arguments, "--count", "1"], again) == 1
+    return again
+
+
+def test_one_score_counts_from_the_tolerance_on(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--count", "1"], one_score_moved_by(1.1e-9)) == 1
     assert "student, fold 1, trial 1: metrics.R5 " in capsys.readouterr().out
+    assert main([*arguments, "--count", "1"], one_score_moved_by(-0.9e-9)) == 0
+
+
+@pytest.mark.parametrize(("chance", "status"), [(0.05 + 0.9e-9, 0), (0.05 + 1.1e-9, 1), (None, 1)])
+def test_chance_counts_too(arguments: list[str], chance: float | None, status: int) -> None:
+    def again(record: Record, folder: Path) -> Record:
+        figures = {name: value for name, value in {**record.result.chance, "mAP": chance}.items() if value is not None}
+        return replace(record, result=replace(record.result, chance=figures))
+
+    assert main([*arguments, "--count", "1"], again) == status
+
+
+@pytest.mark.parametrize(("setting", "status"), [("newer", 0), ("epochs", 1)])
+def test_settings_newer_than_a_record_are_left_to_its_hash(arguments: list[str], setting: str, status: int) -> None:
+    def again(record: Record, folder: Path) -> Record:
+        config = {**record.result.config, "train": {**record.result.config["train"], setting: 99}}
+        return replace(record, result=replace(record.result, config=config))
+
+    assert main([*arguments, "--count", "1"], again) == status
 
 
 def test_other_data_count_and_so_do_missing_scores(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ from usvi_bench.engine.optimiser import Optimiser
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.pclhd import PCLHD, PCLHDConfig
 from usvi_bench.methods.pgm import PGM, PGMConfig
-from usvi_bench.protocols.metrics import rank_metrics
+from usvi_bench.protocols.rules import rank_metrics
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16, "dynamic_slots": 4}
 OFF: dict[str, Any] = {"hard": False, "dynamic": False, "joint": False}

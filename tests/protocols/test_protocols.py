@@ -11,7 +11,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols.base import ProtocolConfig
 from usvi_bench.protocols.draws import seeded_gallery
-from usvi_bench.protocols.metrics import rank_metrics
+from usvi_bench.protocols.rules import rank_metrics
 
 NAMES = ("sysu_all", "sysu_indoor", "regdb_v2i", "regdb_i2v")
 KEYS = ["R1", "R5", "R10", "R20", "mAP", "mINP"]

@@ -1,0 +1,62 @@
+"""Masks of a retrieval: which gallery images match a query, and which of them it does not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalMasks:
+    """Masks of some queries and a gallery: all that a metric reads beside the similarity.
+
+    Arrays are numpy or torch.
+
+    Attributes:
+        positives: ``[Q, G]`` bool, true where a gallery image matches the query.
+        ignored: ``[Q, G]`` bool, true where a query does not see a gallery image, be it a match or not; None: nowhere.
+        cmc_units: ``[G]`` ids of the units that the CMC counts at most once each, such as identities; None: each image
+            is a unit of its own.
+    """
+
+    positives: Any
+    ignored: Any = None
+    cmc_units: Any = None
+
+    def arrays(self, size: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return ``positives`` and ``ignored`` as contiguous arrays.
+
+        Raises:
+            ValueError: their shape is not ``size``, or they are not bool.
+        """
+        positives = _mask("positives", self.positives, size)
+        return positives, np.zeros(size, bool) if self.ignored is None else _mask("ignored", self.ignored, size)
+
+    def units(self, length: int) -> NDArray[np.int64]:
+        """Return ``cmc_units`` numbered from 0 without a gap.
+
+        Raises:
+            ValueError: their shape is not ``[length]``.
+        """
+        if self.cmc_units is None:
+            return np.arange(length)
+        units = as_array(self.cmc_units)
+        if units.shape != (length,):
+            raise ValueError(f"cmc_units must have shape {(length,)}, one id per gallery image; it has {units.shape}")
+        return np.unique(units, return_inverse=True)[1]
+
+
+def as_array(values: Any) -> NDArray[Any]:
+    """Return a list, an array or a tensor on any device as a numpy array."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _mask(name: str, values: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    mask = as_array(values)
+    if mask.shape != size or mask.dtype != np.bool_:
+        raise ValueError(f"{name} must be bool of the similarity's shape {size}; it is {mask.dtype} of {mask.shape}")
+    return np.require(mask, np.bool_, ["C", "W"])  # compiled loops take no other layout

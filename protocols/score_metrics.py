@@ -1,0 +1,44 @@
+"""Registered metrics of a score: functions of :class:`~usvi_bench.protocols.metrics.RankMetrics` with values in [0, 1].
+
+The six metrics of every table are registered here. A further one is a function in a module of this folder, or in any
+module that is imported before scoring. Each score of a record holds it among its ``metrics``; no table shows it::
+
+    @SCORE_METRICS.register("R15")
+    def rank_15(metrics: RankMetrics) -> float:
+        return metrics.rank(15)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.metrics import METRICS, RANKS
+from usvi_bench.core.registry import SCORE_METRICS
+from usvi_bench.protocols.metrics import RankMetrics
+
+ScoreMetric = Callable[[RankMetrics], float]
+
+
+def score_metrics(metrics: RankMetrics) -> dict[str, float]:
+    """Compute all registered metrics: those of a table row in their order, then the others by name.
+
+    Raises:
+        UsageError: a value is not between 0 and 1.
+    """
+    values = {}
+    for name in (*METRICS, *(name for name in SCORE_METRICS.names() if name not in METRICS)):
+        values[name] = float(SCORE_METRICS.get(name)(metrics))
+        if not 0 <= values[name] <= 1:
+            raise UsageError(f"metric '{name}' is {values[name]}; a record holds numbers from 0 to 1")
+    return values
+
+
+def _rank(k: int) -> ScoreMetric:
+    return lambda metrics: metrics.rank(k)
+
+
+for _k in RANKS:
+    SCORE_METRICS.register(f"R{_k}")(_rank(_k))
+SCORE_METRICS.register("mAP")(lambda metrics: metrics.mAP)
+SCORE_METRICS.register("mINP")(lambda metrics: metrics.mINP)
