@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Dataset(ABC):
         synthetic: generator version, preset, seed and knobs if the tree was generated, else None.
     """
 
-    name: str
+    name: ClassVar[str]
     root: Path
     folds: tuple[int, ...]
     fingerprint: str

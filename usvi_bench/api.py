@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -35,6 +35,7 @@ def run(
     device: str = "auto",
     output: str | Path = "runs",
     deterministic: bool = False,
+    imports: Sequence[str | Path] = (),
     resume: bool = False,
     overwrite: bool = False,
     report: bool = False,
@@ -58,6 +59,7 @@ def run(
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         output: folder that keeps all runs.
         deterministic: use only kernels that give equal results each time; slower on a GPU.
+        imports: plug-ins to import first: names of modules, or paths of ``.py`` files; see ``docs/add_a_method.md``.
         resume: continue an unfinished training.
         overwrite: train again from the start.
         report: draw the figures of the run.
@@ -86,6 +88,7 @@ def run(
         device=device,
         output=Path(output),
         deterministic=deterministic,
+        imports=imports,  # type: ignore[arg-type]  # it makes text of paths
     )
     record, _ = run_experiment(
         experiment, resume=resume, overwrite=overwrite, report=report, display=Display(quiet=not verbose)

@@ -40,6 +40,7 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
         ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),
         ("Made on", f"{made['gpu'] or made['cpu']}, {counted(made['threads'], 'thread')}"),
         ("Code", f"commit {commit}, finished {made['finished'][:10]}"),
+        *(("Plug-in", f"`{words}`") for words in plugin_words(record)),
     ]
 
 
@@ -74,7 +75,7 @@ def _run_row(run: RunPage) -> TableRow:
     name = Link(run.name.removeprefix("local/"), "run", run.name)
     cells = [
         Cell([name], tag="(incomplete)" if lacking(run.record) else ""),
-        Cell([Link(result.method, "method", result.method)]),
+        Cell(result.method if record.plugins else [Link(result.method, "method", result.method)]),
         Cell(result.protocol),
         value_cell(result.seed),
         *(percent_cell(means.get(metric)) for metric in ("R1", "mAP", "mINP")),
