@@ -110,7 +110,9 @@ def build(
     for section in board_sections(score_tables(records), published):
         (synthetic if section.scores.key.synthetic else real).extend(_section_blocks(section, address))
     cost = cost_table(records)
-    plugin_rule = [PLUGIN_RULE] if any(record.plugins for record in records.values()) else []
+    rules = [RULES, RUNS_RULE, DIRTY_RULE]
+    rules += [PLUGIN_RULE] if any(record.plugins for record in records.values()) else []
+    rules += [PUBLISHED_RULE.format("PUBLISHED.md")] if real else []
     return page(
         HEAD,
         REAL,
@@ -119,9 +121,7 @@ def build(
         *_incomplete(records),
         *(f"## {cost.title}", to_markdown(cost), *cost.notes),
         "## How to read the tables",
-        "\n".join(
-            [RULES, RUNS_RULE, DIRTY_RULE, *plugin_rule, *([PUBLISHED_RULE.format("PUBLISHED.md")] if real else [])]
-        ),
+        "\n".join(rules),
         *("## Records", to_markdown(_records_table(records))),
     )
 
