@@ -15,6 +15,7 @@ import pkgutil
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any, TypeVar
 
 from usvi_bench.core.entry_points import import_entry_points
@@ -64,6 +65,8 @@ class Registry:
             )
 
         def add(entry: T) -> T:
+            if not isinstance(entry, (type, FunctionType)):
+                raise UsageError(f"the {self.kind} '{name}' is neither a class nor a function: {entry!r:.60}")
             sources = sources_of(entry)
             if sources:
                 self._import_package()  # so that names of the suite are taken
@@ -141,11 +144,9 @@ class Registry:
 
     def _refuse_incomplete(self, name: str, entry: Any) -> None:
         if self._base is None:
-            lacks = [] if callable(entry) else ["it cannot be called"]
-        else:
-            module, _, cls = self._base.partition(":")
-            lacks = missing_parts(entry, name, getattr(importlib.import_module(module), cls))
-        if lacks:
+            return
+        module, _, cls = self._base.partition(":")
+        if lacks := missing_parts(entry, name, getattr(importlib.import_module(module), cls)):
             raise UsageError(f"the {self.kind} '{name}' of {_home(entry)} is not complete: {'; '.join(lacks)}")
 
 

@@ -210,8 +210,10 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     """The method's name, with the settings that tell this row from the method's other rows."""
     record = next(iter(group.values()))
     firsts = [next(iter(other.values())) for other in groups.values()]
-    variants = [_settings(first) for first in firsts if first.result.method == record.result.method]
-    keys = sorted({key for variant in variants for key in variant} - {"plug-ins"})  # named anyway
+    plugins = plugin_words(record)
+    same = [f for f in firsts if f.result.method == record.result.method and plugin_words(f) == plugins]
+    variants = [_settings(first) for first in same]
+    keys = sorted({key for variant in variants for key in variant})
     keys = [key for key in keys if len({variant.get(key) for variant in variants}) > 1]
     last = [key.rpartition(".")[2] for key in keys]
     mine = [_settings(record).get(key, "unset") for key in keys]
@@ -219,7 +221,7 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     if [[variant.get(key, "unset") for key in keys] for variant in variants].count(mine) > 1:
         named.append(f"config={record.result.config_hash[:8]}")
     notes = [f"({', '.join(named)})"] if named else []
-    notes += [f"(plug-in {words})" for words in plugin_words(record)]
+    notes += [f"(plug-in {words})" for words in plugins]
     return " ".join([record.result.method, *notes, *([IDENTITY_MARK] if record.result.uses_identities else [])])
 
 

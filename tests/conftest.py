@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from usvi_bench.core import plugins
+from usvi_bench.core import entry_points, plugins
 from usvi_bench.core.registry import REGISTRIES
 from usvi_bench.synthetic import ensure, parse
 
@@ -53,6 +53,8 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_sources", dict(registry._sources))
     monkeypatch.setattr(plugins, "_MODULES", {})
+    monkeypatch.setattr(entry_points, "_IMPORTED", [])
+    monkeypatch.setattr(entry_points, "_BEGUN", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
