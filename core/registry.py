@@ -71,7 +71,8 @@ class Registry:
             if sources:
                 self._import_package()  # so that names of the suite are taken
                 self._refuse_incomplete(name, entry)
-            if name in self._entries and not (sources and _same(self._entries[name], entry)):
+            again = bool(sources and self._sources.get(name)) and _same(self._entries[name], entry)
+            if name in self._entries and not again:
                 raise UsageError(
                     f"the {self.kind} '{name}' is already registered, by {_home(self._entries[name])}; "
                     f"choose another name for that of {_home(entry)}"

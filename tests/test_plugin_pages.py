@@ -99,6 +99,8 @@ def test_the_data_set_and_the_protocol_of_the_pages(outside: Path, capsys: pytes
     assert main(listing) == 0
     assert "people of my own: visible cameras 1 and 2" in capsys.readouterr().out
 
+    imports = ["my_people.py", "my_protocol.py"]
+    assert len(usvi_bench.open_data("my_people_i2v", "pictures", imports=imports, verbose=False).test().visible) == 48
     record, folder = train(training, OWN)
     assert record.complete
     assert len(record.scores()) == 3

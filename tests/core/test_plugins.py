@@ -22,6 +22,7 @@ from usvi_bench.datasets.tree import TreeDataset
 from usvi_bench.methods.base import Method
 from usvi_bench.protocols.base import Protocol
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 HEAD = """
 from dataclasses import dataclass
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
@@ -118,6 +119,29 @@ def test_a_wrong_plugin_is_refused_in_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert "mine" not in METHODS.names(), "nothing of it is left"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--check-data", "."],
+        ["--method", "mine", "--protocol", "sysu_all"],
+        ["pretrain", "--encoder", "mine", "--out", "weights.safetensors"],
+        ["ablation", "--method", "mine", "--protocol", "sysu_all"],
+    ],
+)
+def test_every_command_that_looks_up_names_imports_plugins(
+    words: list[str], outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--import", "os", "--import", "absent.py"]) == 2
+    assert "--import os: it registers no method" in capsys.readouterr().err
+
+
+def test_a_part_of_the_suite_is_never_replaced(outside: Path) -> None:
+    own = METHODS.get("pgm")
+    with pytest.raises(UsageError, match=r"the method 'pgm' is already registered, by usvi_bench\.methods\.pgm"):
+        import_plugins([str(ROOT / "methods" / "pgm.py")])
+    assert METHODS.get("pgm") is own
 
 
 def test_the_parts_of_the_suite_are_complete() -> None:
