@@ -100,7 +100,7 @@ def used_plugins(specs: Sequence[str], parts: Iterable[Part]) -> list[Plugin]:
         specs: plug-ins that the run names.
         parts: parts that the run uses.
     """
-    plugins: dict[str, Plugin] = {}
+    plugins: dict[tuple[str, str], Plugin] = {}
     for spec in specs:
         module = _file_module(Path(spec).expanduser().resolve()) if is_file(spec) else spec
         if module in _MODULES:
@@ -115,11 +115,12 @@ def used_plugins(specs: Sequence[str], parts: Iterable[Part]) -> list[Plugin]:
     return list(plugins.values())
 
 
-def _add(plugins: dict[str, Plugin], source: Source, origin: Origin, name: str | None) -> Plugin:
+def _add(plugins: dict[tuple[str, str], Plugin], source: Source, origin: Origin, name: str | None) -> Plugin:
     if name is None:
         by_path = source.path is not None and (source.module == "__main__" or source.module.startswith(_PREFIX))
         name = source.path.name if by_path and source.path else source.module
-    return plugins.setdefault(source.place, Plugin(name=name, sha256=source.sha256, origin=origin, parts=[]))
+    found = Plugin(name=name, sha256=source.sha256, origin=origin, parts=[])
+    return plugins.setdefault((source.place, source.key), found)
 
 
 def _words(part: Part) -> str:

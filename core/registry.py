@@ -103,6 +103,10 @@ class Registry:
         import_entry_points()
         return sorted(self._entries)
 
+    def own_names(self) -> list[str]:
+        """Return the names of the parts of the suite, without those of plug-ins, sorted."""
+        return [name for name in self.names() if not self._sources[name]]
+
     def get(self, name: str) -> Any:
         """Return the class or function registered under ``name``.
 

@@ -52,12 +52,12 @@ class Source:
 
 def sources_of(part: Any) -> tuple[Source, ...]:
     """Return the sources of a class, those of its bases included, or of a function; none for parts of this package."""
-    found: dict[str, Source] = {}
+    found: dict[tuple[str, str], Source] = {}
     for each in part.__mro__ if isinstance(part, type) else (part,):
         module = each.__module__
         if module.partition(".")[0] not in _LIBRARIES and not is_ours(module):
             source = source_of(module, each)
-            found.setdefault(source.place, source)
+            found.setdefault((source.place, source.sha256 or each.__qualname__), source)
     return tuple(found.values())
 
 

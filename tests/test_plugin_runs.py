@@ -155,6 +155,19 @@ def test_jobs_of_a_grid_import_the_plugin(outside: Path, tiny_people: dict[str, 
     assert Experiment.from_json(job["experiment"]).imports == (str(outside / "mine.py"),)
 
 
+def test_all_processes_of_a_training_import_the_plugin(outside: Path, tiny_people: dict[str, Path]) -> None:
+    (outside / "mine.py").write_text(TRAINED)
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words += [str(ROOT / "run.py"), "--import", "mine.py", "--method", "mine", "--protocol", "sysu_indoor"]
+    words += ["--data", str(tiny_people["sysu"]), "--weights", "random", "--device", "cpu", "--no-report", "--set"]
+    done = subprocess.run([*words, *(f"{n}={v}" for n, v in QUICK.items())], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = Path("runs/sysu_indoor").glob("*/record.json")
+    record = read_record(path)
+    assert record.provenance["processes"] == 2  # type: ignore[typeddict-item]  # a further key
+    assert [plugin["name"] for plugin in record.plugins] == ["mine.py"]
+
+
 def test_an_interrupted_run_prints_the_command_that_goes_on(
     outside: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

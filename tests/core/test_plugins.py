@@ -262,6 +262,20 @@ def test_a_notebook_registers_again_and_keeps_the_source_of_its_cell(
     assert part_keys([(METHODS, "mine")]) != keys, "what unknown source has trained is not reused"
 
 
+def test_cells_of_a_notebook_are_sources_of_their_own(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    child = '@METHODS.register("child")\nclass Child(Mine):\n    def models(self):\n        return super().models()\n'
+    run_cell(MINE, "<cell 1>", keep=True)
+    run_cell(child, "<cell 2>", keep=True)
+    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (child, MINE)]
+    assert part_keys([(METHODS, "child")]) == {"method child": hashes}
+    found = used_plugins([], [(METHODS, "child"), (METHODS, "mine")])
+    assert [(plugin["sha256"], plugin["parts"]) for plugin in found] == [
+        (hashes[0], ["method child"]),
+        (hashes[1], ["method child", "method mine"]),
+    ]
+
+
 def install(folder: Path, text: str) -> None:
     """Put an installed package with an entry point on the path."""
     write(folder, "installed_plugin.py", text)
@@ -279,6 +293,8 @@ def test_an_entry_point_is_imported_on_the_first_look_up(outside: Path, capsys: 
     (plugin,) = used_plugins([], [(METHODS, "mine"), (METHODS, "pgm")])
     assert (plugin["name"], plugin["origin"], plugin["parts"]) == ("installed_plugin", "entry point", ["method mine"])
     assert used_plugins([], [(METHODS, "pgm")])[0]["parts"] == [], "it was imported all the same"
+    assert "mine" in METHODS.names()
+    assert "mine" not in METHODS.own_names(), "tables and defaults of the suite leave it out"
 
 
 def test_an_entry_point_that_fails_names_its_package(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
