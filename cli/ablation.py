@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, program
+from usvi_bench.core.options import Parser, add_import_option, program
 from usvi_bench.core.settings import SHARED
 
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``ablation``."""
     parser = Parser(prog=f"{program()} ablation", description=__doc__)
+    add_import_option(parser)
     parser.add_argument("--method", nargs="+", required=True, metavar="M", help="methods, each with its own rows")
     parser.add_argument("--protocol", nargs="+", required=True, metavar="P", help="protocols to score by")
     parser.add_argument("--grid", type=Path, metavar="FILE", help="rows; default: configs/ablations/<method>.py")
@@ -61,8 +62,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(options: Namespace) -> None:
+    from usvi_bench.core.plugins import import_plugins
     from usvi_bench.core.registry import METHODS, PROTOCOLS
 
+    import_plugins(options.imports)
     for name, registry in (("method", METHODS), ("protocol", PROTOCOLS)):
         for word in getattr(options, name):
             registry.get(word)

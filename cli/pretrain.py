@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, program
+from usvi_bench.core.options import Parser, add_import_option, program
 from usvi_bench.core.revision import is_installed
 
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``pretrain``."""
     parser = Parser(prog=f"{program()} pretrain", description=__doc__)
+    add_import_option(parser)
     parser.add_argument("--encoder", metavar="NAME", help="its name (default: small)")
     parser.add_argument("--width", type=int, help="channels of its first stage (default: 16)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: the one that the suite ships")
@@ -32,9 +33,11 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     if options.out is None and is_installed():
         raise UsageError("--out is missing: the weights of an installed package stay as they are; name a file")
+    from usvi_bench.core.plugins import import_plugins
     from usvi_bench.engine.pretrain import Recipe, make_weights
     from usvi_bench.engine.start_weights import shipped_weights
 
+    import_plugins(options.imports)
     given = {name: getattr(options, name) for name in ("encoder", "width") if getattr(options, name) is not None}
     recipe = Recipe(**given)
     output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)

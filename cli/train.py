@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, program
+from usvi_bench.core.options import Parser, add_import_option, program
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"example: {program()} --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
         f"other commands: {', '.join(COMMANDS)} ({program()} COMMAND --help)",
     )
+    add_import_option(parser)
     parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
     parser.add_argument("--protocol", metavar="P", help="how to score; --list shows all")
     parser.add_argument(
@@ -83,6 +85,10 @@ def main(words: Sequence[str]) -> None:
         UsageError: a wrong option or setting, before any work is done.
     """
     options = parser().parse_args(words)
+    if options.list or options.check_data is not None:
+        from usvi_bench.core.plugins import import_plugins
+
+        import_plugins(options.imports)
     if options.list:
         print(_listing())
     elif options.check_data is not None:
@@ -117,13 +123,19 @@ def _run(options: argparse.Namespace) -> None:
 
     keep_freed_memory()
     display = Display(quiet=not process_info().is_main_process)
-    record, files = run_experiment(
-        experiment_of(options),
-        resume=options.resume,
-        overwrite=options.overwrite,
-        report=not options.no_report,
-        display=display,
-    )
+    experiment = experiment_of(options)
+    try:
+        record, files = run_experiment(
+            experiment,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            report=not options.no_report,
+            display=display,
+        )
+    except KeyboardInterrupt:
+        command = shlex.join([program(), *experiment.words(), "--resume"])
+        display.say(f"interrupted; to go on: {command}")
+        raise SystemExit(130) from None
     if record is None:
         return
     title = f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)"

@@ -27,6 +27,19 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
+def add_import_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--import``, which names plug-ins."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE|FILE.py",
+        help="plug-in to import first: a module or file that registers methods, encoders, data sets or protocols; "
+        "may be given several times",
+    )
+
+
 def explain_missing_path(path: Path) -> str:
     """Explain why a path cannot be used, and suggest entries of a similar name."""
     if path.exists():

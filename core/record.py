@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import write_json
 from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.plugins import Plugin
 from usvi_bench.core.settings import committed_defaults, config_hash, flatten
 from usvi_bench.core.typed import convert
 
@@ -135,10 +136,12 @@ class Provenance(_Required, total=False):
 
     ``seconds`` has one entry a phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` has the options by
     which the run departs from its setting. ``ablation`` names the grid and the row that the run was made for.
+    ``plugins`` has the plug-ins that were imported or whose parts were used; it is absent where there are none.
     """
 
     overrides: Overrides
     ablation: str
+    plugins: list[Plugin]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,11 @@ class Record:
         """Select the headline scores, or those of the kind that differs from it, such as ``model="teacher"``."""
         wanted: dict[str, Any] = {**self.result.headline, **other}
         return [score for score in self.result.scores if all(getattr(score, name) == wanted[name] for name in KIND)]
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        """Plug-ins that were imported or whose parts were used."""
+        return self.provenance.get("plugins", [])
 
     @property
     def models(self) -> list[str]:

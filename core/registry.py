@@ -3,18 +3,29 @@
 A module registers its class by decorating it. The modules of the folder are imported on the first look-up, so a new
 method is one new file. A plain mapping does the work: importing mmengine for its registry would add a fifth to the
 processor time of ``--list``.
+
+Modules from outside register in the same way (:mod:`usvi_bench.core.plugins`). Of their parts the source is kept, and a
+part that lacks something is refused. Installed plug-ins, named by entry points, are imported on the first look-up.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable
+from importlib.util import find_spec
+from types import FunctionType
 from typing import Any, TypeVar
 
+from usvi_bench.core.entry_points import import_entry_points
 from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.missing_parts import missing_parts
+from usvi_bench.core.sources import Source, module_file, sources_of
 
 T = TypeVar("T")
+VALID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""Valid names of parts: they are words of commands, and parts of folder and file names."""
 
 
 class Registry:
@@ -23,26 +34,51 @@ class Registry:
     Args:
         kind: what it holds, in the singular; used in messages.
         package: module or folder of modules that register their classes when imported.
+        base: class that parts from outside derive from, as ``module:class``; None for any function or class.
+
+    Attributes:
+        registered: number of registrations so far.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, base: str | None = None) -> None:
         self.kind = kind
+        self.registered = 0
         self._package = package
+        self._base = base
         self._imported: list[str] = []  # folders whose modules have been imported
         self._entries: dict[str, Any] = {}
+        self._sources: dict[str, tuple[Source, ...]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorate a class or function to register it under ``name``.
 
+        A part from outside may be registered again by the same file or notebook, as when a cell is run twice.
+
         Raises:
-            UsageError: the name is taken.
+            UsageError: the name is taken or not valid, or a part from outside lacks something.
         """
+        if not VALID.fullmatch(name):
+            suggestion = re.sub(r"\W", "_", name.lower())
+            hint = f", such as {suggestion}" if VALID.fullmatch(suggestion) else ""
+            raise UsageError(
+                f"'{name}' is no valid name of a {self.kind}: use letters, digits and _, with a letter first{hint}"
+            )
 
         def add(entry: T) -> T:
-            if name in self._entries:
-                home = self._entries[name].__module__
-                raise UsageError(f"the {self.kind} '{name}' is already registered, by {home}; choose another name")
-            self._entries[name] = entry
+            if not isinstance(entry, (type, FunctionType)):
+                raise UsageError(f"the {self.kind} '{name}' is neither a class nor a function: {entry!r:.60}")
+            sources = sources_of(entry)
+            if sources:
+                self._import_package()  # so that names of the suite are taken
+                self._refuse_incomplete(name, entry)
+            again = bool(sources and self._sources.get(name)) and _same(self._entries[name], entry)
+            if name in self._entries and not again:
+                raise UsageError(
+                    f"the {self.kind} '{name}' is already registered, by {_home(self._entries[name])}; "
+                    f"choose another name for that of {_home(entry)}"
+                )
+            self._entries[name], self._sources[name] = entry, sources
+            self.registered += 1
             return entry
 
         return add
@@ -50,11 +86,26 @@ class Registry:
     def forget(self, name: str) -> None:
         """Remove a name, for code that registers a class for a while."""
         self._entries.pop(name, None)
+        self._sources.pop(name, None)
+
+    def forget_module(self, module: str) -> None:
+        """Remove what a module has registered."""
+        for name in [name for name, entry in self._entries.items() if entry.__module__ == module]:
+            self.forget(name)
+
+    def has_module(self, package: str) -> bool:
+        """Whether a module, or one below it, has registered anything."""
+        return any(f"{entry.__module__}.".startswith(f"{package}.") for entry in self._entries.values())
 
     def names(self) -> list[str]:
         """Return all registered names, sorted."""
         self._import_package()
+        import_entry_points()
         return sorted(self._entries)
+
+    def own_names(self) -> list[str]:
+        """Return the names of the parts of the suite, without those of plug-ins, sorted."""
+        return [name for name in self.names() if not self._sources[name]]
 
     def get(self, name: str) -> Any:
         """Return the class or function registered under ``name``.
@@ -66,6 +117,27 @@ class Registry:
             raise UsageError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
         return self._entries[name]
 
+    def name_of(self, entry: Any) -> str:
+        """Return the name that a class is registered under; of a class that is not, that of its closest base.
+
+        Raises:
+            UsageError: neither is registered.
+        """
+        names = {id(known): name for name, known in self._entries.items()}
+        for cls in entry.__mro__:
+            if id(cls) in names:
+                return names[id(cls)]
+        raise UsageError(f"{_home(entry)}: {entry.__qualname__} is not registered as a {self.kind}")
+
+    def sources(self, name: str) -> tuple[Source, ...]:
+        """Return the sources of a part from outside; none for a part of the suite."""
+        self.get(name)
+        return self._sources[name]
+
+    def owns(self, name: str) -> bool:
+        """Whether a part of the suite is in a file of this name, found without importing it."""
+        return bool(VALID.fullmatch(name)) and find_spec(f"{self._package}.{name}") is not None
+
     def _import_package(self) -> None:
         package = importlib.import_module(self._package)
         folders = list(getattr(package, "__path__", ()))
@@ -75,10 +147,29 @@ class Registry:
             importlib.import_module(f"{self._package}.{module.name}")
         self._imported = folders
 
+    def _refuse_incomplete(self, name: str, entry: Any) -> None:
+        if self._base is None:
+            return
+        module, _, cls = self._base.partition(":")
+        if lacks := missing_parts(entry, name, getattr(importlib.import_module(module), cls)):
+            raise UsageError(f"the {self.kind} '{name}' of {_home(entry)} is not complete: {'; '.join(lacks)}")
 
-METHODS = Registry("method", "usvi_bench.methods")
-PROTOCOLS = Registry("protocol", "usvi_bench.protocols")
+
+def _same(old: Any, new: Any) -> bool:
+    """Whether two classes come from the same lines: of the same name, in the same file or notebook."""
+    files = [module_file(each.__module__) or each.__module__ for each in (old, new)]
+    return files[0] == files[1] and old.__qualname__ == new.__qualname__ and old is not new
+
+
+def _home(entry: Any) -> str:
+    file = module_file(entry.__module__)
+    return f"{entry.__module__} ({file})" if file else str(entry.__module__)
+
+
+METHODS = Registry("method", "usvi_bench.methods", "usvi_bench.methods.base:Method")
+PROTOCOLS = Registry("protocol", "usvi_bench.protocols", "usvi_bench.protocols.base:Protocol")
 SCORE_METRICS = Registry("metric", "usvi_bench.protocols")
-DATASETS = Registry("data set", "usvi_bench.datasets")
+DATASETS = Registry("data set", "usvi_bench.datasets", "usvi_bench.datasets.tree:TreeDataset")
 LR_SCHEDULES = Registry("learning-rate schedule", "usvi_bench.engine.lr_schedules")
 ENCODERS = Registry("encoder", "usvi_bench.components.encoder")
+REGISTRIES = (METHODS, PROTOCOLS, DATASETS, LR_SCHEDULES, ENCODERS, SCORE_METRICS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Dataset(ABC):
         synthetic: content of ``synthetic.json`` (generator version, specification) for a generated tree, else None.
     """
 
-    name: str
+    name: ClassVar[str]
     root: Path
     folds: tuple[int, ...]
     fingerprint: str

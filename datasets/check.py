@@ -60,7 +60,9 @@ def _report(reader: type[TreeDataset], path: Path) -> str:
         lines += ["", "cannot be read:", *_list(missing)]
     if differences:
         lines += ["", f"differs from the {'published' if real else 'generated'} counts:", *_list(differences)]
-    if not missing and not differences:
+    if not missing and not any(reader.published(part) for part in tree.parts):
+        lines += ["", "complete: nothing is missing, no counts are published"]
+    elif not missing and not differences:
         lines += ["", f"complete: all counts are the {'published' if real else 'generated'} ones"]
     return "\n".join(lines)
 

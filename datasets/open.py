@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
@@ -92,6 +92,7 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     if spec == "auto":
         return DataSource(reader, _find_real_data(reader, report), "synthetic")
     if spec.partition(":")[0] == "synthetic":
+        _refuse_layout(reader)
         source = DataSource(reader, None, spec)
         _ = source.synthetic_spec  # raises on a misspelt setting
         return source
@@ -114,6 +115,8 @@ def _sentence(dataset: TreeDataset, check_counts: bool) -> str:
             else "of unknown kind"
         )
         return f"synthetic people in the layout of {dataset.title} ({knobs})"
+    if not any(dataset.published(part) for part in dataset.tree.parts):
+        return f"{dataset.title}, no published counts"
     if check_counts:
         return f"{dataset.title}, the published images"
     return f"images in the layout of {dataset.title}, not checked against the published counts"
@@ -132,8 +135,16 @@ def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
             return root
     if reader.recognises(usual):
         return usual
+    _refuse_layout(reader)
     report(f"using synthetic people: no {reader.title} in {usual} or in USVI_DATA ({chosen or 'not set'})")
     return None
+
+
+def _refuse_layout(reader: type[TreeDataset]) -> None:
+    from usvi_bench.synthetic.cameras import Layout  # here, because a real data set does not need the generator
+
+    if reader.name not in get_args(Layout):
+        raise UsageError(f"there are no synthetic people in the layout of {reader.title}: give its folder with --data")
 
 
 def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Path:

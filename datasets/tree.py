@@ -79,6 +79,9 @@ class TreeDataset(Dataset):
     """One line for ``run.py --list``."""
     landmarks: ClassVar[tuple[str, ...]]
     """Entries of the root that identify the layout."""
+    profile: ClassVar[str] = ""
+    """Data set of the suite whose settings are the defaults for this one; empty for those of its own name."""
+    folds: tuple[int, ...] = (1,)
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         self.root = root
@@ -103,9 +106,9 @@ class TreeDataset(Dataset):
         """Read lists and folders; collect everything that is missing."""
 
     @classmethod
-    @abstractmethod
     def published(cls, part: str) -> Mapping[str, int]:
         """Return the published counts of a part, by the columns of :meth:`counts`; empty if none are known."""
+        return {}
 
     @classmethod
     def counts(cls, part: Part) -> dict[str, int]:

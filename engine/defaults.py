@@ -20,7 +20,7 @@ from usvi_bench.engine.config import default_settings
 def current_defaults() -> dict[str, Any]:
     """Collect the defaults of the code: of all groups of settings, and of every method of the suite."""
     groups = default_settings("untrained")
-    methods = {name: default_settings(name)["method"] for name in METHODS.names()}
+    methods = {name: default_settings(name)["method"] for name in METHODS.own_names()}
     return {"settings": {name: group for name, group in groups.items() if name != "method"}, "methods": methods}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.group import init_process_group, main_process_first, select_device
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.plugins import check_unchanged, import_plugins
 from usvi_bench.core.record import Overrides, Record
 from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
@@ -24,6 +25,7 @@ from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.load_config import load_config, profile_of
+from usvi_bench.engine.plan import parts_of
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.start_weights import find_weights, open_start
 
@@ -47,6 +49,7 @@ class Experiment:
         device: ``auto``, ``cpu`` or ``cuda``.
         output: folder that keeps all runs.
         deterministic: use only kernels that give equal results each time.
+        imports: plug-ins to import first: names of modules, or paths of ``.py`` files.
     """
 
     method: str
@@ -60,12 +63,16 @@ class Experiment:
     device: str = "auto"
     output: Path = Path("runs")
     deterministic: bool = False
+    imports: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         seed = _plain(self.seed)
         if type(seed) is not int:
             raise UsageError(f"seed={self.seed!r}: expected a whole number")
         object.__setattr__(self, "seed", seed)
+        if isinstance(self.imports, (str, Path)):
+            raise UsageError(f"imports={str(self.imports)!r}: give a list of modules or files")
+        object.__setattr__(self, "imports", tuple(map(str, self.imports)))
         object.__setattr__(self, "settings", {str(name): _plain(value) for name, value in self.settings.items()})
 
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
@@ -79,11 +86,12 @@ class Experiment:
             UsageError: whatever is wrong with the method, the protocol, the settings, the data or the weights.
         """
         display = display or Display(quiet=True)
+        import_plugins(self.imports)
         METHODS.get(self.method)
         kind = PROTOCOLS.get(self.protocol).dataset
         _check_output(self.output)
         source = find_data(kind, self.data, progress=display.say)
-        config = self._config(profile_of(kind, source.synthetic_spec))
+        config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
         device = select_device(self.device)
         set_up(device, config.engine.deterministic or self.deterministic)
         init_process_group(device, config.engine.timeout)
@@ -97,7 +105,7 @@ class Experiment:
         display.log_every = config.engine.log_every
         start = open_start(self.weights, dataset, config)
         display.say(f"starting weights: {start.source}")
-        return Run(
+        run = Run(
             config=config,
             dataset=dataset,
             data_sentence=sentence,
@@ -107,7 +115,10 @@ class Experiment:
             device=device,
             display=display,
             overrides=self.overrides,
+            imports=tuple(self.imports),
         )
+        check_unchanged(parts_of(config, run.every_plan))
+        return run
 
     @property
     def overrides(self) -> Overrides:
@@ -118,7 +129,7 @@ class Experiment:
         """Return the experiment as plain data."""
         content = asdict(self)
         content["output"] = str(self.output)
-        content["settings"] = self.overrides["settings"]
+        content["settings"], content["imports"] = self.overrides["settings"], list(self.imports)
         return content
 
     @classmethod
@@ -143,6 +154,7 @@ class Experiment:
             weights=find_weights(result.start_weights["source"]),
             device="cuda" if made["gpu"] else "cpu",
             deterministic=bool(made.get("deterministic", False)),
+            imports=[plugin["name"] for plugin in record.plugins if plugin["origin"] == "import"],
         )
 
     def words(self) -> list[str]:
@@ -150,10 +162,11 @@ class Experiment:
         words = []
         for option in fields(self):
             value = getattr(self, option.name)
-            if option.name in ("settings", "deterministic") or value in (option.default, None):
+            if option.name in ("settings", "deterministic", "imports") or value in (option.default, None):
                 continue
             words += [f"--{option.name}", str(value)]
         words += ["--deterministic"] if self.deterministic else []
+        words = [word for spec in self.imports for word in ("--import", spec)] + words
         settings = [f"{name}={_as_text(value)}" for name, value in self.overrides["settings"].items()]
         return [*words, "--set", *settings] if settings else words
 

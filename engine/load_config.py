@@ -62,7 +62,10 @@ def load_config(
         UsageError: unknown key or setting, value of the wrong type or out of range.
     """
     known = sorted(path.parent.name for path in CONFIGS.glob(f"*/{profile}.py"))
-    if known and setting not in known:
+    if not known:
+        profiles = sorted({path.stem for path in (CONFIGS / SHARED).glob("*.py")})
+        raise UsageError(f"no settings for data of the profile '{profile}': {did_you_mean(profile, profiles)}")
+    if setting not in known:
         raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
     tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
     override = CONFIGS / setting / method / f"{profile}.py"

@@ -12,12 +12,13 @@ from usvi_bench.core.environment import commit, environment_info, now
 from usvi_bench.core.files import read_json, write_bytes, write_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
 from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import FORMAT
 from usvi_bench.engine.evaluation import FEATURE, Embedder
-from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.plan import StagePlan, parts_of
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
 from usvi_bench.protocols.evaluation_file import save_evaluation
@@ -114,6 +115,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Pro
     seconds = {phase: sum(line["seconds"][phase] for line in epochs) for phase in ("embed", "cluster", "train")}
     train = run.config.train
     memory = [line["peak_memory_mib"] for line in epochs] + [peak_memory_mib(run.device)]
+    plugins = used_plugins(run.imports, parts_of(run.config, run.every_plan))
     content = {
         **environment_info(run.device),
         "commit": revision,
@@ -126,6 +128,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Pro
         "finished": now(),
         "overrides": run.overrides,
         **({"ablation": run.ablation} if run.ablation else {}),
+        **({"plugins": plugins} if plugins else {}),
     }
     return cast(Provenance, content)
 

@@ -1,8 +1,8 @@
 """Stages of a run: what each trains, the key that identifies it, and the folder that keeps it.
 
 A stage's key is a hash of all that its weights depend on (data, fold, seed, method, hyper-parameters, training
-settings, and what it starts from), and of how it is scored during training, if it is. Equal stages of different methods
-or protocols are therefore trained once.
+settings, what it starts from, the source of plug-ins), and of how it is scored during training, if it is. Equal stages
+of different methods or protocols are therefore trained once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import locked
-from usvi_bench.core.registry import METHODS
+from usvi_bench.core.plugins import Part, part_keys
+from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.settings import FORMAT, digest
 from usvi_bench.engine.config import RunConfig, changed_settings
@@ -99,6 +100,9 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
         if config.evaluate_every and position == len(stages) - 1:  # its journal then holds scores
             changed = {n: v for n, v in changed_settings(config.settings(), stage.method).items() if _scores(n)}
             description["evaluate"] = {"protocol": config.protocol, "settings": changed}
+        scored = "evaluate" in description
+        if plugins := part_keys([(METHODS, stage.method), *_shared_parts(config, scored)]):
+            description["plugins"] = plugins  # absent where all are the suite's own
         key = digest({**description, "settings": changed_settings(description["settings"], stage.method)})[:12]
         plans.append(
             StagePlan(
@@ -119,7 +123,15 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
 def run_folder(config: RunConfig, plans: Sequence[StagePlan], output: Path, data: str, start: str) -> Path:
     """Name the folder of a run's results by its method, its seed and a hash of all that its results depend on."""
     content = {"config": config.hash(start), "seed": config.seed, "stages": [plan.key for plan in plans], "data": data}
+    if plugins := part_keys(parts_of(config, plans)):
+        content["plugins"] = plugins
     return output / config.protocol / f"{config.method}-seed{config.seed}-{digest(content)[:8]}"
+
+
+def parts_of(config: RunConfig, plans: Sequence[StagePlan]) -> list[Part]:
+    """Return the registered parts that a run uses: methods, data set, protocol, encoder, learning-rate schedule."""
+    methods = dict.fromkeys([config.method, *(plan.method for plan in plans)])
+    return [*((METHODS, method) for method in methods), *_shared_parts(config, scored=True)]
 
 
 @contextmanager
@@ -145,6 +157,16 @@ def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
 def clear_stage(plan: StagePlan) -> None:
     """Remove what an earlier attempt at the stage left."""
     shutil.rmtree(plan.folder, ignore_errors=True)
+
+
+def _shared_parts(config: RunConfig, scored: bool) -> list[Part]:
+    """Return the parts that all stages have in common; the protocol only where they are scored."""
+    parts = [
+        (DATASETS, PROTOCOLS.get(config.protocol).dataset),
+        (ENCODERS, config.encoder.name),
+        (LR_SCHEDULES, config.train.lr_schedule),
+    ]
+    return [*parts, (PROTOCOLS, config.protocol)] if scored else parts
 
 
 def _training_settings(config: RunConfig, stage: Stage) -> dict[str, Any]:

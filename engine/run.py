@@ -34,6 +34,7 @@ class Run:
         overrides: options by which the run departs from its setting; its record keeps them.
         wait_for_lock: wait for a stage that another run is training, instead of refusing.
         ablation: grid and row that the run belongs to, if any; its record keeps it.
+        imports: plug-ins that were imported for it.
         plans: stages of each fold.
         folder: folder of the results.
     """
@@ -49,6 +50,7 @@ class Run:
     overrides: Overrides = field(default_factory=lambda: Overrides(settings={}, schedule=None))
     wait_for_lock: bool = False
     ablation: str | None = None
+    imports: tuple[str, ...] = ()
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     images: ImageStore = field(init=False)

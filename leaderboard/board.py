@@ -105,7 +105,7 @@ def _score_cells(row: ScoreRow, lead: Mapping[str, str]) -> list[Cell]:
     tags = [IDENTITY_MARK] if row.label != name else []
     tags += ["†"] if row.dirty else []
     return [
-        Cell([Link(name, "method", row.method)] if row.method else name, tag=" ".join(tags)),
+        Cell([Link(name, "method", row.method)] if row.method and not row.plugins else name, tag=" ".join(tags)),
         value_cell(row.seeds or None),
         *(percent_cell(*over_seeds(row.values[metric]), bold=lead.get(metric) == row.label) for metric in METRICS),
         value_cell(row.minutes),

@@ -8,6 +8,7 @@ from pathlib import Path
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.registry import METHODS
 from usvi_bench.core.table import Address, Link, Table, Value, to_markdown, value_rows
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
 from usvi_bench.leaderboard.cost import cost_table
@@ -40,6 +41,7 @@ RULES = f"""\
 * chance: expected score of a random ranking. minutes: all phases of a run, mean over seeds.
   memory: highest peak, of the GPU where one was used, else of the process."""
 RUNS_RULE = "* runs: a link for each seed, to its report where there is one, else to its record."
+PLUGIN_RULE = "* plug-in: made with parts from outside this suite, whose source is named by its hash."
 DIRTY_RULE = "* †: at least one of the runs was made from a tree with uncommitted changes."
 PUBLISHED_RULE = """* published: the figure of the method's paper, or what stands for it, with the level of evidence
   ([{0}]({0}) says how it is chosen); difference: our mean minus it, in points. It was got with other
@@ -55,12 +57,18 @@ def load_records(folder: Path) -> dict[str, Record]:
     """All records below a folder by their path relative to it, sorted.
 
     Raises:
-        UsageError: a file is not a valid record, or is that of an ablation's row.
+        UsageError: a file is not a valid record, is that of an ablation's row, or is of an unknown method and names no
+            plug-in.
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
     for name, record in records.items():
         if record.expected_hash() != record.result.config_hash:
             raise UsageError(f"{name}: result.config_hash is not that of result.config; restore the file")
+        if not METHODS.owns(record.result.method) and not record.plugins:
+            raise UsageError(
+                f"{name}: the method '{record.result.method}' is none of the suite's, and the record names no plug-in "
+                "that registers it; remove it, or run the method again with --import"
+            )
         if made_for := record.provenance.get("ablation"):
             raise UsageError(f"{name}: a row of an ablation ({made_for}); remove it, and run the method on its own")
     return records
@@ -102,6 +110,9 @@ def build(
     for section in board_sections(score_tables(records), published):
         (synthetic if section.scores.key.synthetic else real).extend(_section_blocks(section, address))
     cost = cost_table(records)
+    rules = [RULES, RUNS_RULE, DIRTY_RULE]
+    rules += [PLUGIN_RULE] if any(record.plugins for record in records.values()) else []
+    rules += [PUBLISHED_RULE.format("PUBLISHED.md")] if real else []
     return page(
         HEAD,
         REAL,
@@ -110,7 +121,7 @@ def build(
         *_incomplete(records),
         *(f"## {cost.title}", to_markdown(cost), *cost.notes),
         "## How to read the tables",
-        "\n".join([RULES, RUNS_RULE, DIRTY_RULE, *([PUBLISHED_RULE.format("PUBLISHED.md")] if real else [])]),
+        "\n".join(rules),
         *("## Records", to_markdown(_records_table(records))),
     )
 

@@ -46,11 +46,11 @@ def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | N
 
 
 def _one_a_method(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """Of a method's rows one without the released code's defects, that with the most seeds, the first by its label.
+    """Choose a row for each method: without plug-ins, without the released code's defects, with the most seeds.
 
-    No score has a say in it.
+    Of equal ones the first by its label; no score has a say in it.
     """
-    preferred = sorted(rows, key=lambda row: (row.official, -row.seeds, row.label))
+    preferred = sorted(rows, key=lambda row: (len(row.plugins), row.official, -row.seeds, row.label))
     chosen = {row.method: row for row in reversed(preferred)}
     return [row for row in rows if chosen[row.method] is row]
 

@@ -13,6 +13,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.settings import committed_defaults, flatten
+from usvi_bench.leaderboard.plugin_words import plugin_words
 
 PROTOCOLS = {
     "sysu_all": "SYSU-MM01, all search",
@@ -45,6 +46,7 @@ class ScoreRow:
 
     Attributes:
         method: registered name; empty for chance.
+        plugins: plug-ins of its runs, as ``my_method.py@1f6a09c2``.
         configuration: equal for rows of other tables that were trained and scored by the same settings.
         official: whether the defects of the released code were switched on (``method.preset=official``).
         records: file name of each seed's record, in the order of ``values``.
@@ -66,6 +68,7 @@ class ScoreRow:
     memory: float | None
     dirty: bool
     competes: bool
+    plugins: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -179,6 +182,7 @@ def _row(records: Mapping[str, Record], label: str) -> ScoreRow:
         memory=max(memory, default=None),
         dirty=any(record.provenance["dirty"] for record in ordered),
         competes=not first.uses_identities and first.method != "untrained",
+        plugins=tuple(plugin_words(ordered[0])),
     )
 
 
@@ -206,7 +210,9 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     """The method's name, with the settings that tell this row from the method's other rows."""
     record = next(iter(group.values()))
     firsts = [next(iter(other.values())) for other in groups.values()]
-    variants = [_settings(first) for first in firsts if first.result.method == record.result.method]
+    plugins = plugin_words(record)
+    same = [f for f in firsts if f.result.method == record.result.method and plugin_words(f) == plugins]
+    variants = [_settings(first) for first in same]
     keys = sorted({key for variant in variants for key in variant})
     keys = [key for key in keys if len({variant.get(key) for variant in variants}) > 1]
     last = [key.rpartition(".")[2] for key in keys]
@@ -215,6 +221,7 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     if [[variant.get(key, "unset") for key in keys] for variant in variants].count(mine) > 1:
         named.append(f"config={record.result.config_hash[:8]}")
     notes = [f"({', '.join(named)})"] if named else []
+    notes += [f"(plug-in {words})" for words in plugins]
     return " ".join([record.result.method, *notes, *([IDENTITY_MARK] if record.result.uses_identities else [])])
 
 
@@ -230,6 +237,7 @@ def _settings(record: Record, config: bool = True) -> dict[str, str]:
     digest = f"@{weights['sha256'][:8]}" if weights["sha256"] else ""
     flat = {
         "weights": weights["source"] + digest,
+        **({"plug-ins": " ".join(plugin_words(record))} if record.plugins else {}),
         **{name: str(headline[name]) for name in ("model", "selection", "feature")},
     }
     if config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
 
 
@@ -84,7 +85,27 @@ class Method(nn.Module):
     @classmethod
     def stages(cls, config: Any) -> tuple[Stage, ...]:
         """The phases of a training, in order; the last one is the method itself."""
-        return (Stage(cls.__module__.rpartition(".")[2], config),)
+        return (Stage(METHODS.name_of(cls), config),)
+
+    @classmethod
+    def missing_parts(cls) -> list[str]:
+        """List what the class lacks to be trained and shown, in words."""
+        lacks = [] if cls.summary else ["no attribute 'summary', the line that --list shows"]
+        kind = cls.Config
+        frozen = is_dataclass(kind) and issubclass(kind, MethodConfig) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        if not frozen:
+            return [*lacks, "'Config' must be a frozen dataclass that derives from MethodConfig"]
+        try:
+            config = kind()
+        except TypeError:
+            return [*lacks, "'Config' has a field without a default"]
+        try:
+            trained = bool(cls.stages(config))
+        except UsageError:  # its name, which is not registered yet, is asked for
+            trained = True
+        needed = [("begin_epoch",), ("loss", "step"), *([] if cls.uses_identities else [("label",)])]
+        absent = [names[0] for names in needed if all(getattr(cls, name) is getattr(Method, name) for name in names)]
+        return lacks + [f"no method '{name}'" for name in absent if trained]
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Cluster the training images.

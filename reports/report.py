@@ -9,6 +9,7 @@ from typing import Any
 from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.markdown import bullets
 from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports.page import Report, Section, write
 from usvi_bench.reports.pictures import Album, may_be_shown
@@ -95,6 +96,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "setting": result.setting,
         "config_hash": result.config_hash,
         "uses_identities": result.uses_identities,
+        "plugins": [dict(plugin) for plugin in record.plugins],
         "commit": made["commit"],
         "dirty": made["dirty"],
         "finished": made["finished"],
@@ -113,5 +115,6 @@ def _made(record: Record) -> Section:
         f"commit {commit}, finished {facts['finished']}",
         facts["device"],
         f"time: {seconds}; peak memory: {memory}",
+        *(f"plug-in {words}" for words in plugin_words(record)),
     ]
     return Section("made", "Made by", bullets(lines))

@@ -10,6 +10,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
+from usvi_bench.core.plugins import absolute
 from usvi_bench.core.settings import digest, flatten
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource
@@ -90,8 +91,10 @@ def plan_grid(
             run = replace(first, config=replace(first.config, seed=seed))
             ordinary = reuse and (run.folder / "record.json").exists()
             target = run.folder if ordinary else folder / "jobs" / run.folder.name
-            absolute = replace(experiment, seed=seed, output=base.output.absolute())
-            job = Job(target, row, seed, absolute, run.every_plan, grid)
+            anywhere = replace(
+                experiment, seed=seed, output=base.output.absolute(), imports=absolute(experiment.imports)
+            )
+            job = Job(target, row, seed, anywhere, run.every_plan, grid)
             jobs[row.name][seed] = found.setdefault(run.folder.name, job)
     varied = list(dict.fromkeys(key for row in rows for key in row.settings))
     content = {

@@ -25,6 +25,8 @@ from usvi_bench.sweep.schedule import run_jobs
 
 SLURM_CPUS, SLURM_JOBS = 4, 100
 """Default CPU threads of a job, and default number of queued jobs, on Slurm."""
+VALUES = ("data", "setting", "weights", "device", "output", "imports")
+"""Options that all rows share."""
 
 
 def run_grids(options: Namespace) -> None:
@@ -65,7 +67,7 @@ def _grids(options: Namespace, settings: Mapping[str, Any], threads: int) -> Ite
     opener = cached_opener()
     for protocol in options.protocol:
         for method in options.method:
-            values = {name: getattr(options, name) for name in ("data", "setting", "weights", "device", "output")}
+            values = {name: getattr(options, name) for name in VALUES}
             base = Experiment(method, protocol, settings=settings, **values)
             rows = read_rows(method, options.grid)
             name = options.grid.stem if options.grid else None

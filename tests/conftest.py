@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from usvi_bench.core import entry_points, plugins
+from usvi_bench.core.registry import REGISTRIES
 from usvi_bench.synthetic import ensure, parse
 
 TINY = "synthetic:size=tiny"
@@ -40,3 +43,21 @@ def tiny_people(cache: Path) -> dict[str, Path]:
 def one_thread() -> None:
     """Reset torch to one thread before every test, because tests run in parallel."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder outside the project; what its plug-ins register is forgotten after the test."""
+    for registry in REGISTRIES:
+        registry.names()
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_sources", dict(registry._sources))
+    monkeypatch.setattr(plugins, "_MODULES", {})
+    monkeypatch.setattr(entry_points, "_IMPORTED", [])
+    monkeypatch.setattr(entry_points, "_BEGUN", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]

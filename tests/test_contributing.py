@@ -1,4 +1,4 @@
-"""Example method of CONTRIBUTING.md."""
+"""Example method of docs/add_a_method.md as a method of the suite."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLE = "cross_contrast"
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Make the example importable as a module of ``methods`` for one test."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs/add_a_method.md").read_text(), re.DOTALL)[0]
     (tmp_path / f"{EXAMPLE}.py").write_text(code)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
     importlib.invalidate_caches()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.plugins import import_plugins
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.settings import SHARED
@@ -35,6 +36,7 @@ def run(
     device: str = "auto",
     output: str | Path = "runs",
     deterministic: bool = False,
+    imports: Sequence[str | Path] = (),
     resume: bool = False,
     overwrite: bool = False,
     report: bool = False,
@@ -58,6 +60,7 @@ def run(
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         output: folder that keeps all runs.
         deterministic: use only kernels that give equal results each time; slower on a GPU.
+        imports: plug-ins to import first: names of modules, or paths of ``.py`` files; see ``docs/add_a_method.md``.
         resume: continue an unfinished training.
         overwrite: train again from the start.
         report: draw the figures of the run.
@@ -86,6 +89,7 @@ def run(
         device=device,
         output=Path(output),
         deterministic=deterministic,
+        imports=imports,  # type: ignore[arg-type]  # it makes text of paths
     )
     record, _ = run_experiment(
         experiment, resume=resume, overwrite=overwrite, report=report, display=Display(quiet=not verbose)
@@ -136,13 +140,21 @@ def _run_experiment(
     return record, files
 
 
-def open_data(protocol: str, data: str | Path = "auto", *, check_counts: bool = True, verbose: bool = True) -> Dataset:
+def open_data(
+    protocol: str,
+    data: str | Path = "auto",
+    *,
+    check_counts: bool = True,
+    imports: Sequence[str | Path] = (),
+    verbose: bool = True,
+) -> Dataset:
     """Open the data set that a protocol scores on.
 
     Args:
         protocol: registered name of the protocol.
         data: as for :func:`run`.
         check_counts: refuse images whose counts are not the expected ones.
+        imports: as for :func:`run`.
         verbose: print which folder is read.
 
     Returns:
@@ -151,6 +163,7 @@ def open_data(protocol: str, data: str | Path = "auto", *, check_counts: bool = 
     Raises:
         UsageError: no such protocol or folder, or another or an incomplete data set.
     """
+    import_plugins(map(str, imports))
     say = Display(quiet=not verbose).say
     dataset, _ = open_dataset(PROTOCOLS.get(protocol).dataset, str(data), progress=say, check_counts=check_counts)
     return dataset

@@ -15,6 +15,7 @@ from usvi_bench.core.settings import flatten
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell, value_rows
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.board import lacking, protocol_name
+from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports.page import table_from_json
 from usvi_bench.reports.site.find_runs import RunPage
@@ -40,6 +41,7 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
         ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),
         ("Made on", f"{made['gpu'] or made['cpu']}, {counted(made['threads'], 'thread')}"),
         ("Code", f"commit {commit}, finished {made['finished'][:10]}"),
+        *(("Plug-in", f"`{words}`") for words in plugin_words(record)),
     ]
 
 
@@ -74,7 +76,7 @@ def _run_row(run: RunPage) -> TableRow:
     name = Link(run.name.removeprefix("local/"), "run", run.name)
     cells = [
         Cell([name], tag="(incomplete)" if lacking(run.record) else ""),
-        Cell([Link(result.method, "method", result.method)]),
+        Cell(result.method if run.record.plugins else [Link(result.method, "method", result.method)]),
         Cell(result.protocol),
         value_cell(result.seed),
         *(percent_cell(means.get(metric)) for metric in ("R1", "mAP", "mINP")),

@@ -15,7 +15,9 @@ def test_a_name_is_taken_once() -> None:
     class One:
         pass
 
-    with pytest.raises(UsageError, match=r"the thing 'one' is already registered, by .*test_registry; choose another"):
+    with pytest.raises(
+        UsageError, match=r"the thing 'one' is already registered, by .*test_registry.*; choose another name"
+    ):
         registry.register("one")(One)
     registry.forget("one")
     registry.register("one")(One)

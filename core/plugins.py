@@ -1,0 +1,211 @@
+"""Import of plug-ins: modules from outside the suite that register methods, encoders, data sets, protocols, schedules.
+
+A plug-in is named by ``--import``, by an entry point of an installed package, or is the user's own script or notebook.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from usvi_bench.core.entry_points import entry_point_sources
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.options import explain_missing_path
+from usvi_bench.core.registry import REGISTRIES, Registry
+from usvi_bench.core.sources import Source, explain_failure, find_source, hash_source, is_ours, root_of, source_of
+
+Origin = Literal["import", "entry point", "script", "notebook"]
+Part = tuple[Registry, str]
+"""A registered class or function: its registry and its name."""
+
+_MODULES: dict[str, Source] = {}
+"""Source of each imported module or file, by the name of its module, as it was when it was imported."""
+_PREFIX = "plugin_"
+"""Of the modules of imported files."""
+NOTHING = "it registers no method, encoder, data set, protocol or learning-rate schedule"
+
+
+class Plugin(TypedDict):
+    """Plug-in of a run, as its record names it.
+
+    ``name`` is a module, or a file without its folders. ``sha256`` is the hash of its source
+    (:mod:`usvi_bench.core.sources`), None where a notebook keeps no source. ``parts`` has the parts that the run used,
+    as ``"method my_method"``.
+    """
+
+    name: str
+    sha256: str | None
+    origin: Origin
+    parts: list[str]
+
+
+def import_plugins(specs: Iterable[str]) -> None:
+    """Import modules or files that register parts; a file that has changed since is imported anew.
+
+    Args:
+        specs: names of modules, which are looked for in the working directory too, or paths of ``.py`` files.
+
+    Raises:
+        UsageError: there is no such module or file, it fails, registers nothing, or is a module that has changed.
+    """
+    for spec in specs:
+        if is_file(spec):
+            _import_file(spec, Path(spec).expanduser().resolve())
+        else:
+            _import_module(spec)
+
+
+def is_file(spec: str) -> bool:
+    """Whether a plug-in is named by a path, not as a module."""
+    return spec.endswith(".py") or os.sep in spec or Path(spec).is_file()
+
+
+def absolute(specs: Iterable[str]) -> tuple[str, ...]:
+    """Make paths absolute, for processes that work in other folders."""
+    return tuple(str(Path(spec).expanduser().absolute()) if is_file(spec) else spec for spec in specs)
+
+
+def part_keys(parts: Iterable[Part]) -> dict[str, list[str]]:
+    """Return the hashes of the source of each part from outside; empty where all are of the suite."""
+    keys = {_words(part): [source.key for source in part[0].sources(part[1])] for part in parts}
+    return {words: sources for words, sources in keys.items() if sources}
+
+
+def check_unchanged(parts: Iterable[Part]) -> None:
+    """Make sure that the parts in use are what their files hold now; a script that has begun may be edited.
+
+    Raises:
+        UsageError: names the file.
+    """
+    for registry, name in parts:
+        for source in registry.sources(name):
+            if source.path and source.module != "__main__" and _changed(source):
+                raise UsageError(
+                    f"{source.path} has changed since it was imported: name the file in --import (imports=[...]), or "
+                    "start Python again"
+                )
+
+
+def used_plugins(specs: Sequence[str], parts: Iterable[Part]) -> list[Plugin]:
+    """List the plug-ins of a run: those that were imported for it, those of entry points, those of its parts.
+
+    Args:
+        specs: plug-ins that the run names.
+        parts: parts that the run uses.
+    """
+    plugins: dict[tuple[str, str], Plugin] = {}
+    for spec in specs:
+        module = _file_module(Path(spec).expanduser().resolve()) if is_file(spec) else spec
+        if module in _MODULES:
+            _add(plugins, _MODULES[module], "import", None if is_file(spec) else spec)
+    for source in entry_point_sources():
+        _add(plugins, source, "entry point", source.module)
+    for part in parts:
+        for source in part[0].sources(part[1]):
+            origin: Origin = "import" if source.module != "__main__" else "script" if source.path else "notebook"
+            plugin = _add(plugins, source, origin, "notebook" if origin == "notebook" else None)
+            plugin["parts"].append(_words(part))
+    return list(plugins.values())
+
+
+def _add(plugins: dict[tuple[str, str], Plugin], source: Source, origin: Origin, name: str | None) -> Plugin:
+    if name is None:
+        by_path = source.path is not None and (source.module == "__main__" or source.module.startswith(_PREFIX))
+        name = source.path.name if by_path and source.path else source.module
+    found = Plugin(name=name, sha256=source.sha256, origin=origin, parts=[])
+    return plugins.setdefault((source.place, source.key), found)
+
+
+def _words(part: Part) -> str:
+    return f"{part[0].kind} {part[1]}"
+
+
+def _changed(source: Source) -> bool:
+    return source.path is not None and (not source.path.exists() or hash_source(source.path) != source.sha256)
+
+
+def _file_module(path: Path) -> str:
+    """Name the module of a file; files of one name in several folders have modules of their own."""
+    return f"{_PREFIX}{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+
+
+def _import_file(spec: str, path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"--import {spec}: {explain_missing_path(path)}")
+    if path.suffix != ".py":
+        raise UsageError(f"--import {spec}: this is no Python file; its name must end in .py")
+    name, root = _file_module(path), root_of(path)
+    if name in _MODULES and not _changed(_MODULES[name]):
+        return
+    _forget(name)
+    module_spec = spec_from_file_location(name, path)
+    assert module_spec is not None
+    module = module_from_spec(module_spec)
+    sys.modules[name] = module
+    before = _registrations()
+    try:
+        # not by the loader: it would take an older file of bytecode for one that was edited within a second
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        if _registrations() == before:
+            raise UsageError(NOTHING)
+    except (Exception, SystemExit) as error:
+        _forget(name)
+        raise _failure(spec, error, root) from error
+    _MODULES[name] = source_of(name)
+
+
+def _import_module(spec: str) -> None:
+    if not all(word.isidentifier() for word in spec.split(".")):
+        raise UsageError(f"--import {spec}: neither the name of a module nor the path of a .py file")
+    if spec in _MODULES:
+        if _changed(_MODULES[spec]):
+            raise UsageError(
+                f"--import {spec}: {_MODULES[spec].place} has changed since it was imported; start Python again"
+            )
+        return
+    if "" not in sys.path and os.getcwd() not in sys.path:  # noqa: PTH109 - an entry of the path is text
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    before = _registrations()
+    try:
+        importlib.import_module(spec)
+        if _registrations() == before and not _has_registered(spec.partition(".")[0]):
+            raise UsageError(NOTHING)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{spec}.".startswith(f"{error.name}."):
+            raise _failure(spec, error, find_source(spec)) from error
+        raise UsageError(
+            f"--import {spec}: there is no module '{error.name}'; name one that Python finds from here, or the path of "
+            "a .py file"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise _failure(spec, error, find_source(spec)) from error
+    if not is_ours(spec):
+        _MODULES[spec] = source_of(spec)
+
+
+def _failure(spec: str, error: BaseException, root: Path | None) -> UsageError:
+    if isinstance(error, UsageError):  # a refused registration
+        return UsageError(f"--import {spec}: {error}")
+    return UsageError(f"--import {spec}: {explain_failure(error, root)}")
+
+
+def _registrations() -> int:
+    return sum(registry.registered for registry in REGISTRIES)
+
+
+def _has_registered(package: str) -> bool:
+    return any(registry.has_module(package) for registry in REGISTRIES)
+
+
+def _forget(module: str) -> None:
+    sys.modules.pop(module, None)
+    for registry in REGISTRIES:
+        registry.forget_module(module)
+    _MODULES.pop(module, None)
