@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.table import markdown_table
@@ -71,7 +72,7 @@ def hog(image: Features) -> Features:
 
 def encoder_of(weights: Path) -> Matcher:
     """The small encoder with weights from a file."""
-    encoder = build_encoder(EncoderConfig("small", 16), 0)
+    encoder = build_encoder(SmallConfig(), 0)
     load_weights(encoder, weights)
     return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"))
 
@@ -179,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.training_free", description=__doc__)
     parser.add_argument("--layout", choices=("sysu", "regdb"), default="sysu")
     parser.add_argument("--data", default="synthetic", help="as run.py takes it")
-    parser.add_argument("--weights", type=Path, default=shipped_weights("small", 16), help="of the small encoder")
+    parser.add_argument("--weights", type=Path, default=shipped_weights(SmallConfig()), help="of the small encoder")
     options = parser.parse_args(arguments)
     dataset, sentence = open_dataset(options.layout, options.data, progress=print)
     scores = measure(options.layout, dataset, options.weights)

@@ -12,7 +12,7 @@ import pandas as pd
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
-from usvi_bench.core.settings import committed_defaults, flatten
+from usvi_bench.core.settings import default_values, flatten
 
 PROTOCOLS = {
     "sysu_all": "SYSU-MM01, all search",
@@ -233,8 +233,7 @@ def _settings(record: Record, config: bool = True) -> dict[str, str]:
         **{name: str(headline[name]) for name in ("model", "selection", "feature")},
     }
     if config:
-        committed = committed_defaults(result.format)  # for settings that are newer than the record
-        defaults = {**committed["settings"], "method": committed["methods"].get(result.method, {})}
-        settings = {**flatten(defaults), **flatten(result.config)}
+        defaults = default_values(result.format, result.method, result.config)  # for settings newer than the record
+        settings = {**defaults, **flatten(result.config)}
         flat |= {name: str(value) for name, value in settings.items()}
     return flat

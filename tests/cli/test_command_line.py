@@ -17,7 +17,8 @@ import torch
 
 from usvi_bench.cli.main import main
 from usvi_bench.cli.train import experiment_of, parser
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.core.record import read_record
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
 from usvi_bench.engine.training import StageTraining
@@ -271,7 +272,7 @@ def test_weights_of_another_network(
     tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "wide.pth"
-    torch.save(build_encoder(EncoderConfig("small", width=16), 0).state_dict(), path)
+    torch.save(build_encoder(SmallConfig(width=16), 0).state_dict(), path)
     arguments = command(tmp_path / "out", str(tiny_people["sysu"]), method="untrained")
     assert "do not fit" in mistake([*arguments, "--weights", str(path)], capsys)
     assert "no such file" in mistake([*arguments, "--weights", "nowhere.pth"], capsys)

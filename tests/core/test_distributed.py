@@ -14,7 +14,7 @@ import torch
 
 from tests.together import launch, normalise_exactly, together
 from usvi_bench.cli.main import main
-from usvi_bench.components.encoder.resnet import GroupedBatchNorm
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
 from usvi_bench.core.distributed.process_info import ProcessInfo, process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.checkpoint import load

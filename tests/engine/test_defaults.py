@@ -75,8 +75,8 @@ def test_a_new_setting_at_its_default_moves_no_key(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(config_module, "TrainConfig", wider)
     default_settings = config_module.default_settings
 
-    def widened(method: str) -> dict[str, Any]:
-        found = default_settings(method)
+    def widened(method: str, encoder: str = "resnet50") -> dict[str, Any]:
+        found = default_settings(method, encoder)
         return {**found, "train": {**found["train"], "warmup": 0}}
 
     monkeypatch.setattr(config_module, "default_settings", widened)
