@@ -140,6 +140,6 @@ def _listing() -> str:
     kinds = {"methods": METHODS, "encoders": ENCODERS, "protocols": PROTOCOLS, "data sets": DATASETS}
     for title, registry in kinds.items():
         parts.append(title)
-        parts += [f"  {name:<18} {registry.get(name).summary}" for name in registry.names()]
+        parts += [f"  {name:<18} {getattr(registry.get(name), 'summary', '')}" for name in registry.names()]
     parts.append("  synthetic          embedded synthetic people in the layout the protocol needs")
     return "\n".join(parts)

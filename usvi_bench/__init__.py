@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from usvi_bench.api import open_data, run
+    from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
     from usvi_bench.core.errors import UsageError
     from usvi_bench.core.record import Record, read_record
     from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _HOMES = {
     "usvi_bench.api": ("open_data", "run"),
+    "usvi_bench.components.encoder.network": ("EmbeddingNetwork", "EncoderConfig"),
     "usvi_bench.core.errors": ("UsageError",),
     "usvi_bench.core.record": ("Record", "read_record"),
     "usvi_bench.core.registry": ("DATASETS", "ENCODERS", "LR_SCHEDULES", "METHODS", "PROTOCOLS"),
@@ -38,6 +40,8 @@ __all__ = [
     "LR_SCHEDULES",
     "METHODS",
     "PROTOCOLS",
+    "EmbeddingNetwork",
+    "EncoderConfig",
     "Experiment",
     "Method",
     "MethodConfig",

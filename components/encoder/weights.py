@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
@@ -58,13 +55,18 @@ def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
 
 def weights_as_bytes(encoder: nn.Module) -> bytes:
     """Content of a ``.safetensors`` file; equal weights give equal bytes."""
+    from safetensors.torch import save
+
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    return save_safetensors(state)
+    return save(state)
 
 
 def _safetensors(content: bytes, path: Path) -> Mapping[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     try:
-        return load_safetensors(content)
+        return load(content)
     except (SafetensorError, ValueError) as error:
         raise UsageError(f"weights '{path}': this is not a valid safetensors file ({error}); {_ACCEPTED}") from error
 

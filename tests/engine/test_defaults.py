@@ -23,6 +23,7 @@ def test_the_committed_defaults_are_those_of_the_code() -> None:
     changed, new = compare_defaults(committed_defaults(FORMAT), current_defaults())
     assert not changed, "raise FORMAT in core/settings.py, then: python -m usvi_bench.engine.defaults --write"
     assert not new, "add them: python -m usvi_bench.engine.defaults --write"
+    assert current_defaults()["encoders"]["small"] == {"bn_groups": 1, "non_local": False, "width": 16}
 
 
 def test_no_setting_is_a_mapping() -> None:

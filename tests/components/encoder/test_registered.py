@@ -82,11 +82,11 @@ def variant(**members: Any) -> type[Any]:
 
 
 def built_with(change: Callable[[Any], None]) -> type[Any]:
-    def __init__(self: Any, config: MineConfig, height: int, width: int) -> None:
+    def build(self: Any, config: MineConfig, height: int, width: int) -> None:
         Mine.__init__(self, config, height, width)
         change(self)
 
-    return variant(__init__=__init__)
+    return variant(__init__=build)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
-from usvi_bench.components.encoder.vit import Block, ViTBase, VisionTransformer, ViTSmall, resize_positions
+from usvi_bench.components.encoder.vit import Block, VisionTransformer, ViTBase, ViTSmall, resize_positions
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import ENCODERS
