@@ -23,7 +23,6 @@ from usvi_bench.engine.start_weights import shipped_weights
 MODALITIES = ("visible", "infrared")
 HEIGHT, WIDTH, CLUSTERS, INSTANCES, STEPS = 128, 64, 4, 4, 10
 
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 dataset = usvi_bench.open_data("sysu_all", "synthetic:size=tiny")
 protocol = usvi_bench.PROTOCOLS.get("sysu_all")()
 encoder = build_encoder(SmallConfig(), seed=0)
@@ -54,7 +53,7 @@ def score():
 train = {modality: getattr(dataset.train(1), modality) for modality in MODALITIES}
 pixels = {modality: images_of(table) for modality, table in train.items()}
 print(f"before training: mAP {100 * score():.1f}")
-for epoch in range(epochs):
+for epoch in range(int(sys.argv[1]) if len(sys.argv) > 1 else 2):
     memories, samplers = {}, {}
     for modality, table in train.items():  # 1. label: cluster each modality on its own
         features = embed(table)

@@ -211,7 +211,11 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     keys = [key for key in keys if len({variant.get(key) for variant in variants}) > 1]
     last = [key.rpartition(".")[2] for key in keys]
     mine = [_settings(record).get(key, "unset") for key in keys]
-    named = [f"{key if last.count(end) > 1 else end}={value}" for key, end, value in zip(keys, last, mine, strict=True)]
+    named = [
+        f"{key if last.count(end) > 1 else end}={value}"
+        for key, end, value in zip(keys, last, mine, strict=True)
+        if value != "unset" or not key.startswith("encoder.")  # an encoder has no settings of another one
+    ]
     if [[variant.get(key, "unset") for key in keys] for variant in variants].count(mine) > 1:
         named.append(f"config={record.result.config_hash[:8]}")
     notes = [f"({', '.join(named)})"] if named else []

@@ -59,23 +59,23 @@ def new_network(config: EncoderConfig, height: int, width: int) -> EmbeddingNetw
 
 
 def check_network(config: EncoderConfig, height: int, width: int) -> None:
-    """Build a network and embed an image of each modality, so that a faulty one stops a run before any work.
+    """Embed an image of each modality by a new network, so that a faulty one stops a run before any work.
 
     Raises:
-        UsageError: see :func:`new_network`, and features of another shape than ``[B, feature_dim]``.
+        UsageError: see :func:`new_network`; or features of another shape than ``[B, feature_dim]``.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network = new_network(config, height, width).eval()
         image = torch.zeros(1, 3, height, width)
         maps = [network.visible(image), network.infrared(image)]
-        pooled = network.pool(torch.cat(maps)) if maps[0].shape == maps[1].shape else None
-    where = _where(config.name, type(network))
-    if pooled is None:
-        shapes = " and ".join(str(list(each.shape)) for each in maps)
-        raise UsageError(f"{where}: its visible and infrared parts give {shapes}; make the shapes equal")
-    if pooled.shape != (2, network.feature_dim):
+        where = _where(config.name, type(network))
+        if maps[0].shape != maps[1].shape:
+            shapes = " and ".join(str(list(each.shape)) for each in maps)
+            raise UsageError(f"{where}: its visible and infrared parts give {shapes}; make the shapes equal")
+        shape = list(network.pool(torch.cat(maps)).shape)
+    if shape != [2, network.feature_dim]:
         raise UsageError(
-            f"{where}: pool() gives {list(pooled.shape)} for 2 images; "
+            f"{where}: pool() gives {shape} for 2 images; "
             f"return one feature of length feature_dim={network.feature_dim} an image, [2, {network.feature_dim}]"
         )
 
