@@ -256,15 +256,19 @@ def test_a_fold_that_does_not_exist(
     assert "data.folds=3" in mistake(arguments, capsys)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "file"), [("resnet50", "resnet50-19c8e357.pth"), ("vit_s16", "timm's, DINO's or DeiT's")]
+)
 def test_real_data_needs_starting_weights(
-    tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    encoder: str, file: str, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = tmp_path / "real"
     shutil.copytree(tiny_people["sysu"], real)
     (real / "synthetic.json").unlink()
-    arguments = command(tmp_path / "out", str(real), "data.check_counts=false", method="untrained")
-    error = mistake(arguments, capsys)
-    assert "resnet50-19c8e357.pth" in error
+    settings = ("data.check_counts=false", f"encoder.name={encoder}", "data.width=128")
+    arguments = command(tmp_path / "out", str(real), *settings, method="untrained")
+    error = mistake([word for word in arguments if word != "encoder.width=8"], capsys)
+    assert file in error
     assert "'random'" in error
 
 

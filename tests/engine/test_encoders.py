@@ -62,10 +62,3 @@ def test_a_vit_with_a_teacher_trains_from_a_file(tiny_vit: str, tiny_people: dic
 def test_images_that_an_encoder_cannot_take_are_refused_before_data_is_read(tmp_path: Path) -> None:
     with pytest.raises(usvi_bench.UsageError, match=r"data\.height=100 x data\.width=64.*data\.height=96"):
         run("pgm", Path("synthetic:size=tiny,seed=99"), tmp_path, encoder__name="vit_s16", data__height=100)
-
-
-def test_real_images_need_weights_of_the_chosen_encoder(tiny_vit: str) -> None:
-    from usvi_bench.components.encoder.registered import network_class
-
-    assert "resnet50-19c8e357.pth" in network_class("resnet50").public_weights
-    assert "timm" in network_class(tiny_vit).public_weights

@@ -12,7 +12,8 @@ import torch
 import usvi_bench.engine.pretrain
 from usvi_bench.cli.main import main
 from usvi_bench.components.augment import MEAN, STD, AugmentConfig, augment
-from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.resnet_networks import ResNet50Config, SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
@@ -69,6 +70,13 @@ def test_the_share_without_colour_and_the_share_of_other_tone_are_those_asked_fo
         replace(TINY, clusters=4, steps=1, colourless=0.5, toned=0.75), *visible_people([str(tiny_people["sysu"])])
     )
     assert seen == [3]
+
+
+def test_an_encoder_is_pretrained_with_the_settings_that_it_has() -> None:
+    assert Recipe(width=8).encoder_config() == SmallConfig(width=8)
+    assert Recipe(encoder="resnet50").encoder_config() == ResNet50Config()
+    assert shipped_weights(SmallConfig(width=8)).name == "small8.safetensors"
+    assert shipped_weights(EncoderConfig("vit_s16")).name == "vit_s16.safetensors"
 
 
 def test_the_shipped_weights_fit_and_say_how_they_were_made() -> None:
