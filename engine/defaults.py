@@ -25,6 +25,7 @@ def current_defaults() -> dict[str, Any]:
     encoders = {name: default_settings("untrained", name)["encoder"] for name in ENCODERS.names()}
     for own in encoders.values():
         del own["name"]
+    encoders["resnet50"]["width"] = 16  # older records hold it, though it changed nothing: their hashes leave it out
     groups["encoder"] = {"name": groups["encoder"]["name"]}
     return {"settings": groups, "methods": methods, "encoders": encoders}
 

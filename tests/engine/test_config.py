@@ -199,6 +199,9 @@ def test_an_encoder_s_own_settings_count_in_hashes_where_they_differ_from_its_de
     assert changed(name="resnet50", non_local=True) == {"encoder.non_local": True}
     assert changed(name="small") == {"encoder.name": "small"}
     assert changed(name="small", width=8) == {"encoder.name": "small", "encoder.width": 8}
+    settings = load_config("pgm", "sysu_all", profile="sysu").settings()
+    older = {**settings, "encoder": {**settings["encoder"], "width": 16}}
+    assert changed_settings(older, "pgm") == changed_settings(settings, "pgm"), "as records of resnet50 once had it"
     assert changed(name="vit_s16", bn_groups=2) == {"encoder.name": "vit_s16", "encoder.bn_groups": 2}
 
 
