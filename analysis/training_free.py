@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.table import markdown_table
@@ -75,7 +76,7 @@ def hog(image: Features) -> Features:
 
 def encoder_matcher(weights: Path) -> Matcher:
     """Make a matcher from the small encoder with weights from a file."""
-    encoder = build_encoder(EncoderConfig("small", 16), 0)
+    encoder = build_encoder(SmallConfig(), 0)
     load_weights(encoder, weights)
     return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"))
 
@@ -193,9 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.training_free", description=__doc__)
     parser.add_argument("--layout", choices=("sysu", "regdb"), default="sysu")
     parser.add_argument("--data", default="synthetic", help="data as for run.py")
-    parser.add_argument(
-        "--weights", type=Path, default=shipped_weights("small", 16), help="weights of the small encoder"
-    )
+    weights = shipped_weights(SmallConfig())
+    parser.add_argument("--weights", type=Path, default=weights, help="weights of the small encoder")
     options = parser.parse_args(arguments)
     dataset, sentence = open_dataset(options.layout, options.data, progress=print)
     scores = measure(options.layout, dataset, options.weights)

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.engine.device import synchronized_time
 
 PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,7 +30,7 @@ def matmul_tflops(device: torch.device, precision: torch.dtype | None) -> float:
 
 def pass_flops(config: EncoderConfig, height: int, width: int) -> tuple[float, float]:
     """Count the floating-point operations per image of a forward pass, and of a forward and backward pass."""
-    encoder = build_encoder(replace(config, bn_groups=1), 0)
+    encoder = build_encoder(replace(config, bn_groups=1), 0, height, width)
     images = torch.zeros(2, 3, height, width)
     with FlopCounterMode(display=False) as counted:
         features = encoder(images, None)
@@ -59,7 +60,7 @@ def encoder_seconds(
         device: device to measure.
         repeats: number of measured steps.
     """
-    encoder: TwoStreamEncoder = build_encoder(config, 0).to(device).train()
+    encoder: TwoStreamEncoder = build_encoder(config, 0, height, width).to(device).train()
     encoder.precision = PRECISION[amp]
     visible, infrared = (torch.randn(count, 3, height, width, device=device) for count in batch)
     direction = torch.randn(sum(batch), encoder.feature_dim, device=device)

@@ -40,6 +40,6 @@ def main(arguments: Sequence[str]) -> None:
     import_plugins(options.imports)
     given = {name: getattr(options, name) for name in ("encoder", "width") if getattr(options, name) is not None}
     recipe = Recipe(**given)
-    output: Path = options.out or shipped_weights(recipe.encoder, recipe.width)
+    output: Path = options.out or shipped_weights(recipe.encoder_config())
     note = make_weights(recipe, output)
     print(f"{output}: {output.stat().st_size / 2**20:.1f} MiB, sha256 {note['sha256']}")

@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
     parser.add_argument("--no-report", action="store_true", help="draw no figures; the command report draws them later")
-    parser.add_argument("--list", action="store_true", help="show methods, protocols and data sets")
+    parser.add_argument("--list", action="store_true", help="show methods, encoders, protocols and data sets")
     parser.add_argument("--check-data", type=Path, metavar="PATH", help="list what a data folder holds and lacks")
     return parser
 
@@ -146,11 +146,12 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _listing() -> str:
-    from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+    from usvi_bench.core.registry import DATASETS, ENCODERS, METHODS, PROTOCOLS
 
     parts = []
-    for title, registry in (("methods", METHODS), ("protocols", PROTOCOLS), ("data sets", DATASETS)):
+    kinds = {"methods": METHODS, "encoders": ENCODERS, "protocols": PROTOCOLS, "data sets": DATASETS}
+    for title, registry in kinds.items():
         parts.append(title)
-        parts += [f"  {name:<18} {registry.get(name).summary}" for name in registry.names()]
+        parts += [f"  {name:<18} {getattr(registry.get(name), 'summary', '')}" for name in registry.names()]
     parts.append("  synthetic          embedded synthetic people in the layout the protocol needs")
     return "\n".join(parts)

@@ -45,7 +45,7 @@ def digest(content: Any) -> str:
 
 @cache
 def committed_defaults(number: int) -> dict[str, Any]:
-    """Read the defaults of a format number: ``{"settings": {...}, "methods": {name: {...}}}``.
+    """Read the defaults of a format number: ``{"settings": {...}, "methods": {name: {...}}, "encoders": {...}}``.
 
     Raises:
         UsageError: no such number.
@@ -57,6 +57,21 @@ def committed_defaults(number: int) -> dict[str, Any]:
     return content
 
 
+def default_values(number: int, method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the committed defaults of a method and of the encoder that some settings name, by dotted name.
+
+    Of a method or an encoder that is not in the file, only the settings that all have are there.
+    """
+    committed = committed_defaults(number)
+    defaults = {**committed["settings"], "method": committed["methods"].get(method, {})}
+    encoder = {**defaults.get("encoder", {}), **committed.get("encoders", {}).get(_encoder(settings), {})}
+    return flatten({**defaults, "encoder": encoder})
+
+
+def _encoder(settings: Mapping[str, Any]) -> str | None:
+    return settings.get("encoder", {}).get("name")  # type: ignore[no-any-return]
+
+
 def differences(
     settings: Mapping[str, Any], method: str, number: int = FORMAT, new_defaults: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -65,14 +80,15 @@ def differences(
     Args:
         settings: nested settings; hyper-parameters of the method under ``method``.
         method: registered name of the method. All hyper-parameters of a method without committed defaults count.
+            The same holds for an encoder.
         number: format number whose defaults apply.
         new_defaults: flat defaults of settings that are not yet in the committed file.
     """
     committed = committed_defaults(number)
-    known = method in committed["methods"]
-    defaults = flatten({**committed["settings"], "method": committed["methods"].get(method, {})})
+    known = {"method": method in committed["methods"], "encoder": _encoder(settings) in committed.get("encoders", {})}
+    defaults = default_values(number, method, settings)
     for name, value in (new_defaults or {}).items():
-        if known or not name.startswith("method."):
+        if known.get(name.partition(".")[0], True):
             defaults.setdefault(name, value)
     plain = flatten(json.loads(json.dumps(settings)))
     return {name: value for name, value in plain.items() if name not in defaults or defaults[name] != value}

@@ -16,12 +16,16 @@ import torch
 
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.clustering.neighbours import EXACT_UP_TO
-from usvi_bench.components.encoder.two_stream import EncoderConfig
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.registered import encoder_config
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import LR_SCHEDULES, METHODS
 from usvi_bench.core.settings import FORMAT, config_hash, differences, flatten
 from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
+
+DEFAULT_ENCODER = "resnet50"
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class EngineConfig:
     deterministic: bool = False
     """On a GPU, use only kernels that give equal results each time; slower."""
     compile: bool = False
-    """Compile the encoder's trunk with ``torch.compile``: minutes at the start, fewer and larger kernels afterwards."""
+    """Compile the encoder's shared part with ``torch.compile``: minutes at the start, fewer, larger kernels later."""
     timeout: int = 1800
     """Seconds that a process waits for the others of its training, who wait while rank 0 clusters and scores."""
 
@@ -127,7 +131,8 @@ class RunConfig:
     method_config: MethodConfig
     """Hyper-parameters of the method: ``--set method.NAME=VALUE``."""
     data: DataConfig = field(default_factory=DataConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: EncoderConfig = field(default_factory=lambda: encoder_config(DEFAULT_ENCODER))
+    """Settings of the encoder that ``encoder.name`` selects, by a class of its own: ``--set encoder.NAME=VALUE``."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     protocol_config: ProtocolConfig = field(default_factory=ProtocolConfig)
@@ -148,6 +153,10 @@ class RunConfig:
         plain: dict[str, Any] = json.loads(json.dumps(content))
         return plain
 
+    def new_encoder(self, seed: int) -> TwoStreamEncoder:
+        """Build the encoder of the run for its images, with random weights drawn from ``seed``."""
+        return build_encoder(self.encoder, seed, self.data.height, self.data.width)
+
     def hash(self, start: str) -> str:
         """Hash the configuration; see :func:`usvi_bench.core.settings.config_hash`.
 
@@ -160,7 +169,7 @@ class RunConfig:
             protocol=self.protocol,
             setting=self.setting,
             start=start,
-            new_defaults=flatten(default_settings(self.method)),
+            new_defaults=flatten(default_settings(self.method, self.encoder.name)),
         )
 
     def resolve(self, images: int, device: torch.device) -> RunConfig:
@@ -176,15 +185,15 @@ class RunConfig:
         return replace(self, method_config=replace(self.method_config, search=search))  # type: ignore[call-arg]
 
 
-def default_settings(method: str) -> dict[str, Any]:
-    """Return the defaults of a method's settings, as :meth:`RunConfig.settings` does."""
-    defaults = RunConfig(method, "", "", 0, METHODS.get(method).Config())
+def default_settings(method: str, encoder: str = DEFAULT_ENCODER) -> dict[str, Any]:
+    """Return the defaults of the settings of a method and an encoder, as :meth:`RunConfig.settings` does."""
+    defaults = RunConfig(method, "", "", 0, METHODS.get(method).Config(), encoder=encoder_config(encoder))
     return defaults.resolve(0, torch.device("cpu")).settings()
 
 
 def changed_settings(settings: Mapping[str, Any], method: str) -> dict[str, Any]:
     """Return the settings of a method that differ from the committed defaults, by dotted name."""
-    return differences(settings, method, FORMAT, flatten(default_settings(method)))
+    return differences(settings, method, FORMAT, flatten(default_settings(method, settings["encoder"]["name"])))
 
 
 def _at_least(bound: int, config: Any, *names: str) -> None:

@@ -12,16 +12,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from usvi_bench.core.files import write_json
-from usvi_bench.core.registry import METHODS
+from usvi_bench.core.registry import ENCODERS, METHODS
 from usvi_bench.core.settings import FOLDER, FORMAT, committed_defaults, flatten
 from usvi_bench.engine.config import default_settings
 
 
 def current_defaults() -> dict[str, Any]:
-    """Collect the defaults of the code: of all groups of settings, and of every method of the suite."""
+    """Collect the defaults of the code: of all groups of settings, and of every method and encoder of the suite."""
     groups = default_settings("untrained")
+    del groups["method"]
     methods = {name: default_settings(name)["method"] for name in METHODS.own_names()}
-    return {"settings": {name: group for name, group in groups.items() if name != "method"}, "methods": methods}
+    encoders = {name: default_settings("untrained", name)["encoder"] for name in ENCODERS.own_names()}
+    for own in encoders.values():
+        del own["name"]
+    encoders["resnet50"]["width"] = 16  # older records hold it without effect, so their hashes leave it out
+    groups["encoder"] = {"name": groups["encoder"]["name"]}
+    return {"settings": groups, "methods": methods, "encoders": encoders}
 
 
 def compare_defaults(committed: dict[str, Any], current: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.record import Score, mean_metrics
 from usvi_bench.datasets.base import ImageTable
@@ -47,7 +47,7 @@ def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncod
         return {"student": starting_encoder(run, None)}
     models: dict[str, TwoStreamEncoder] = {}
     for name, state in last_checkpoint(run, plans[-1]).models.items():
-        encoder = build_encoder(run.config.encoder, 0)
+        encoder = run.config.new_encoder(0)
         encoder.load_state_dict(state)
         models[name] = encoder.to(run.device)
     return models

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from usvi_bench.components.encoder.registered import check_network
 from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.group import init_process_group, main_process_first, select_device
 from usvi_bench.core.distributed.process_info import process_info
@@ -92,6 +93,7 @@ class Experiment:
         _check_output(self.output)
         source = find_data(kind, self.data, progress=display.say)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
+        check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
         set_up(device, config.engine.deterministic or self.deterministic)
         init_process_group(device, config.engine.timeout)

@@ -1,7 +1,8 @@
 """Settings files and ``--set`` overrides in, :class:`~usvi_bench.engine.config.RunConfig` out.
 
 Files under ``configs/`` are read with mmengine's ``Config`` (so ``_base_`` works). Every key must be a field of a
-dataclass of :mod:`usvi_bench.engine.config` or of the method's own ``Config``; every value must have the field's type.
+dataclass of :mod:`usvi_bench.engine.config` or of the ``Config`` of the method or the encoder; every value must have
+the field's type.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any, TypeVar
 from mmengine.config import Config as _File
 
 from usvi_bench.components.augment import AugmentConfig
-from usvi_bench.components.encoder.two_stream import EncoderConfig
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError, did_you_mean
-from usvi_bench.core.registry import ENCODERS, METHODS, PROTOCOLS
+from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 from usvi_bench.core.typed import convert
-from usvi_bench.engine.config import DataConfig, EngineConfig, RunConfig, TrainConfig
-from usvi_bench.methods.base import MethodConfig
+from usvi_bench.engine.config import DEFAULT_ENCODER, DataConfig, EngineConfig, RunConfig, TrainConfig
 from usvi_bench.protocols.base import ProtocolConfig
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -67,7 +68,8 @@ def load_config(
         raise UsageError(f"no settings for data of the profile '{profile}': {did_you_mean(profile, profiles)}")
     if setting not in known:
         raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
-    tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), METHODS.get(method).Config)
+    hyper_parameters = METHODS.get(method).Config
+    tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), hyper_parameters)
     override = CONFIGS / setting / method / f"{profile}.py"
     if override.exists():
         _merge(tree, read_file(override))
@@ -78,13 +80,14 @@ def load_config(
             f"leave --setting out for the {SHARED} one"
         )
     if schedule is not None:
-        _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), METHODS.get(method).Config))
-    _merge(tree, _nested(settings))
-    _name_batch_norm(tree)
+        _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), hyper_parameters))
+    asked = _nested(settings)
+    encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
+    _merge(tree, asked)
     sections: dict[str, type[Any]] = {
-        "method": METHODS.get(method).Config,
+        "method": hyper_parameters,
         "data": DataConfig,
-        "encoder": EncoderConfig,
+        "encoder": encoder,
         "augment": AugmentConfig,
         "train": TrainConfig,
         "protocol": ProtocolConfig,
@@ -94,7 +97,6 @@ def load_config(
     for key in tree:
         if key not in sections:
             raise UsageError(f"unknown setting '{key}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
-    ENCODERS.get(str(tree.get("encoder", {}).get("name", EncoderConfig.name)))
     parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
@@ -159,22 +161,42 @@ def read_file(path: Path) -> dict[str, Any]:
     return typing.cast(dict[str, Any], _File.fromfile(str(path), lazy_import=False).to_dict())
 
 
-def _for_method(tree: dict[str, Any], cls: type[MethodConfig]) -> dict[str, Any]:
+def _for_method(tree: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
     """Drop hyper-parameters that this method has no field for; profiles and schedules serve all methods."""
-    names = {item.name for item in fields(cls)}
-    tree["method"] = {name: value for name, value in tree.get("method", {}).items() if name in names}
+    tree["method"] = _fields_of(cls, tree.get("method", {}))
     return tree
 
 
-def _name_batch_norm(tree: dict[str, Any]) -> None:
-    """Replace ``encoder.bn``, a policy by name, by the ``encoder.bn_groups`` it stands for with these processes."""
-    encoder = tree.get("encoder")
-    if not isinstance(encoder, dict) or (policy := encoder.pop("bn", None)) is None:
-        return
-    groups = {"sync": 1, "per_gpu": process_info().world_size}.get(policy, str(policy).removeprefix("groups="))
+def _encoder(files: Mapping[str, Any], asked: Any) -> tuple[type[EncoderConfig], dict[str, Any]]:
+    """Merge the encoder's settings from files and from ``--set``, and find the class that holds them.
+
+    Files are written for the encoder that they name; another encoder takes those of their settings that it has.
+    """
+    if not isinstance(asked, Mapping):
+        raise UsageError("'encoder' is a group of settings: set one of encoder.<name>")
+    if "bn" in asked and "bn_groups" in asked:
+        raise UsageError(f"encoder.bn={asked['bn']} and encoder.bn_groups={asked['bn_groups']}: give one of them only")
+    files, asked = _number_parts(files), _number_parts(asked)
+    usual = files.get("name", DEFAULT_ENCODER)
+    name = str(asked.get("name", usual))
+    cls = network_class(name).Config
+    return cls, {**(files if name == usual else _fields_of(cls, files)), **asked, "name": name}
+
+
+def _fields_of(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(cls)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _number_parts(encoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace ``bn``, a policy by name, by the ``bn_groups`` that it stands for with these processes."""
+    encoder = dict(encoder)
+    if (policy := encoder.pop("bn", None)) is None:
+        return encoder
+    groups = {"sync": 1, "per_gpu": process_info().world_size}.get(str(policy), str(policy).removeprefix("groups="))
     if not str(groups).isdecimal():
         raise UsageError(f"encoder.bn={policy}: choose sync, per_gpu or groups=g with a whole number g")
-    encoder["bn_groups"] = int(groups)
+    return {**encoder, "bn_groups": int(groups)}
 
 
 def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import locked
 from usvi_bench.core.plugins import Part, part_keys
-from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS
+from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, SCORE_METRICS
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.settings import FORMAT, digest
 from usvi_bench.engine.config import RunConfig, changed_settings
@@ -129,9 +129,10 @@ def run_folder(config: RunConfig, plans: Sequence[StagePlan], output: Path, data
 
 
 def parts_of(config: RunConfig, plans: Sequence[StagePlan]) -> list[Part]:
-    """Return the registered parts that a run uses: methods, data set, protocol, encoder, learning-rate schedule."""
+    """Return the registered parts that a run uses: methods, metrics, data set, protocol, encoder, schedule."""
     methods = dict.fromkeys([config.method, *(plan.method for plan in plans)])
-    return [*((METHODS, method) for method in methods), *_shared_parts(config, scored=True)]
+    metrics = [(SCORE_METRICS, name) for name in SCORE_METRICS.names()]
+    return [*((METHODS, method) for method in methods), *metrics, *_shared_parts(config, scored=True)]
 
 
 @contextmanager

@@ -4,14 +4,14 @@ The encoder learns to tell apart **visible** pictures of synthetic people whom n
 seeds), with their identities, as ImageNet weights come from labelled pictures of something else. Most cameras see them
 in clothes of other colours, so that shape and pattern count. It sees no infrared picture; half of a batch loses its
 colour, and most of that half gets another exposure, tone and grain, so that the weights serve a modality without colour
-too. The infrared stem starts as a copy of the visible one.
+too. The infrared part starts as a copy of the visible one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.augment import MEAN, STD, AugmentConfig, augment
-from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.registered import check_network, encoder_config, network_class
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.components.encoder.weights import weights_as_bytes
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.errors import UsageError
@@ -43,6 +45,7 @@ class Recipe:
     """Trees whose visible pictures are learned from; benchmarks must use other seeds."""
     encoder: str = "small"
     width: int = 16
+    """Channels of the first stage; an encoder without that setting has no use for it."""
     steps: int = 6000
     clusters: int = 16
     instances: int = 4
@@ -56,6 +59,11 @@ class Recipe:
     """Of the cosine to an identity's weight vector."""
     smoothing: float = 0.1
     seed: int = 0
+
+    def encoder_config(self) -> EncoderConfig:
+        """Return the settings of the encoder."""
+        names = [field.name for field in fields(network_class(self.encoder).Config)]
+        return encoder_config(self.encoder, **({"width": self.width} if "width" in names else {}))
 
 
 def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,7 +84,7 @@ def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
 
 def pretrain(recipe: Recipe, pixels: Tensor, identities: Tensor, cameras: Tensor) -> TwoStreamEncoder:
     """Train an encoder to classify visible people by the cosine to a weight vector of each."""
-    encoder = build_encoder(EncoderConfig(recipe.encoder, recipe.width), derive(recipe.seed, "pretrain", "encoder"))
+    encoder = build_encoder(recipe.encoder_config(), derive(recipe.seed, "pretrain", "encoder"), HEIGHT, WIDTH)
     encoder.train()
     people = int(identities.max()) + 1
     start = torch.randn(people, encoder.feature_dim, generator=torch_generator(recipe.seed, "pretrain", "classes"))
@@ -98,7 +106,7 @@ def pretrain(recipe: Recipe, pixels: Tensor, identities: Tensor, cameras: Tensor
         schedule.step()
         if (step + 1) % 250 == 0:
             print(f"step {step + 1}/{recipe.steps}  loss {loss.item():.3f}", flush=True)
-    encoder.infrared.load_state_dict(encoder.visible.state_dict())
+    encoder.network.infrared.load_state_dict(encoder.network.visible.state_dict())
     return encoder.eval()
 
 
@@ -143,7 +151,7 @@ def make_weights(recipe: Recipe, output: Path) -> dict[str, Any]:
     """
     if output.suffix != ".safetensors":
         raise UsageError(f"--out {output}: weights are written as .safetensors; give the file that ending")
-    build_encoder(EncoderConfig(recipe.encoder, recipe.width), 0)
+    check_network(recipe.encoder_config(), HEIGHT, WIDTH)
     pixels, identities, cameras = visible_people(recipe.people)
     content = weights_as_bytes(pretrain(recipe, pixels, identities, cameras))
     write_bytes(output, content)

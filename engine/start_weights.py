@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.registered import network_class
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
@@ -15,7 +17,6 @@ from usvi_bench.core.seeding import derive
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 
-IMAGENET = "resnet50-19c8e357.pth"
 SHIPPED = Path(__file__).resolve().parent.parent / "components" / "encoder" / "pretrained"
 """Starting weights that the suite ships, made by :mod:`usvi_bench.engine.pretrain`; a note beside each names how."""
 
@@ -35,7 +36,7 @@ class Start:
 
     def encoder(self, config: RunConfig) -> TwoStreamEncoder:
         """A network with these weights."""
-        encoder = build_encoder(config.encoder, derive(config.seed, "encoder"))
+        encoder = config.new_encoder(derive(config.seed, "encoder"))
         if self.path is not None:
             load_weights(encoder, self.path)
         return encoder
@@ -48,32 +49,33 @@ class Start:
 def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Start:
     """Resolve ``--weights`` and check that the file fits the encoder.
 
-    Without ``--weights``, synthetic people start from the shipped weights of the small encoder where its width has
-    some, else at random.
+    Without ``--weights``, synthetic people start from the shipped weights of the encoder where there are some, else at
+    random.
 
     Raises:
         UsageError: nothing given for real data, no such file, a file of another network, or shipped weights that
             have seen the people of this data set.
     """
+    known = f"give {network_class(config.encoder.name).public_weights} (its path), or 'random'"
     if weights is None:
         if dataset.synthetic is None:
-            raise UsageError(f"real data needs --weights: give torchvision's {IMAGENET} (its path), or 'random'")
-        shipped = shipped_weights(config.encoder.name, config.encoder.width)
+            raise UsageError(f"real data needs --weights: {known}")
+        shipped = shipped_weights(config.encoder)
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":
         return Start("random", None, None)
     path = Path(weights)
     if not path.is_file():
-        raise UsageError(f"--weights {weights}: no such file; give torchvision's {IMAGENET} (its path), or 'random'")
-    sha256 = load_weights(build_encoder(config.encoder, 0), path)
+        raise UsageError(f"--weights {weights}: no such file; {known}")
+    sha256 = load_weights(config.new_encoder(0), path)
     if dataset.synthetic is not None:
         _check_disjoint(path, sha256, dataset.synthetic)
     return Start(path.name, path, sha256)
 
 
-def shipped_weights(encoder: str, width: int) -> Path:
+def shipped_weights(encoder: EncoderConfig) -> Path:
     """Where the suite keeps its own weights of an encoder, whether there are any or not."""
-    return SHIPPED / f"{encoder}{width}.safetensors"
+    return SHIPPED / f"{encoder.variant}.safetensors"
 
 
 def find_weights(source: str) -> str:

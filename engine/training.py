@@ -62,7 +62,7 @@ class StageTraining:
         self.device, self.display, self.evaluate = device, display, evaluate
         self.method: Method = METHODS.get(plan.method)(plan.method_config, encoder).to(device)
         for model in self.method.models().values() if config.engine.compile else ():
-            model.trunk.compile()
+            model.network.compile_shared()
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)
         self.journal = Journal(plan.folder / "journal.jsonl")
 

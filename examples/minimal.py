@@ -12,7 +12,8 @@ from torch.nn.functional import normalize
 import usvi_bench
 from usvi_bench.components.augment import AugmentConfig, augment, normalise
 from usvi_bench.components.clustering.dbscan import centroids, pseudo_labels
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.sampling import PKSampler
@@ -22,11 +23,10 @@ from usvi_bench.engine.start_weights import shipped_weights
 MODALITIES = ("visible", "infrared")
 HEIGHT, WIDTH, CLUSTERS, INSTANCES, STEPS = 128, 64, 4, 4, 10
 
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 2
 dataset = usvi_bench.open_data("sysu_all", "synthetic:size=tiny")
 protocol = usvi_bench.PROTOCOLS.get("sysu_all")()
-encoder = build_encoder(EncoderConfig(name="small", width=16), seed=0)
-load_weights(encoder, shipped_weights("small", 16))
+encoder = build_encoder(SmallConfig(), seed=0)
+load_weights(encoder, shipped_weights(SmallConfig()))
 optimizer = torch.optim.Adam(encoder.parameters(), lr=3.5e-4, weight_decay=5e-4)
 generator, draws = torch.Generator().manual_seed(0), np.random.default_rng(0)
 
@@ -53,7 +53,7 @@ def score():
 train = {modality: getattr(dataset.train(1), modality) for modality in MODALITIES}
 pixels = {modality: images_of(table) for modality, table in train.items()}
 print(f"before training: mAP {100 * score():.1f}")
-for epoch in range(epochs):
+for epoch in range(int(sys.argv[1]) if len(sys.argv) > 1 else 2):
     memories, samplers = {}, {}
     for modality, table in train.items():  # 1. label: cluster each modality on its own
         features = embed(table)

@@ -12,7 +12,7 @@ import pandas as pd
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
-from usvi_bench.core.settings import committed_defaults, flatten
+from usvi_bench.core.settings import default_values, flatten
 from usvi_bench.leaderboard.plugin_words import plugin_words
 
 PROTOCOLS = {
@@ -217,7 +217,11 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     keys = [key for key in keys if len({variant.get(key) for variant in variants}) > 1]
     last = [key.rpartition(".")[2] for key in keys]
     mine = [_settings(record).get(key, "unset") for key in keys]
-    named = [f"{key if last.count(end) > 1 else end}={value}" for key, end, value in zip(keys, last, mine, strict=True)]
+    named = [
+        f"{key if last.count(end) > 1 else end}={value}"
+        for key, end, value in zip(keys, last, mine, strict=True)
+        if value != "unset" or not key.startswith("encoder.")  # an encoder has no settings of another one
+    ]
     if [[variant.get(key, "unset") for key in keys] for variant in variants].count(mine) > 1:
         named.append(f"config={record.result.config_hash[:8]}")
     notes = [f"({', '.join(named)})"] if named else []
@@ -241,8 +245,7 @@ def _settings(record: Record, config: bool = True) -> dict[str, str]:
         **{name: str(headline[name]) for name in ("model", "selection", "feature")},
     }
     if config:
-        committed = committed_defaults(result.format)  # for settings that are newer than the record
-        defaults = {**committed["settings"], "method": committed["methods"].get(result.method, {})}
-        settings = {**flatten(defaults), **flatten(result.config)}
+        defaults = default_values(result.format, result.method, result.config)  # for settings newer than the record
+        settings = {**defaults, **flatten(result.config)}
         flat |= {name: str(value) for name, value in settings.items()}
     return flat

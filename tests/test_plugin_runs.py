@@ -35,8 +35,8 @@ TRAINED = (
     + '@METHODS.register("mine")\nclass Mine(ClusterContrast):\n    summary = "mine"\n'
 )
 ENCODER = (
-    HEAD.format("ENCODERS", "components.encoder.two_stream", "SmallEncoder")
-    + '@ENCODERS.register("my_encoder")\nclass Mine(SmallEncoder):\n    pass\n'
+    HEAD.format("ENCODERS", "components.encoder.resnet_networks", "Small")
+    + '@ENCODERS.register("my_encoder")\nclass Mine(Small):\n    pass\n'
 )
 SCHEDULE = (
     HEAD.format("LR_SCHEDULES", "engine.lr_schedules", "step")

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.encoder.resnet import GroupedBatchNorm
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["usvi_bench.cli.train", "usvi_bench.methods.base"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from usvi_bench.api import open_data, run
+    from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
     from usvi_bench.core.errors import UsageError
     from usvi_bench.core.record import Record, read_record
     from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, SCORE_METRICS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _HOMES = {
     "usvi_bench.api": ("open_data", "run"),
+    "usvi_bench.components.encoder.network": ("EmbeddingNetwork", "EncoderConfig"),
     "usvi_bench.core.errors": ("UsageError",),
     "usvi_bench.core.record": ("Record", "read_record"),
     "usvi_bench.core.registry": ("DATASETS", "ENCODERS", "LR_SCHEDULES", "METHODS", "PROTOCOLS", "SCORE_METRICS"),
@@ -41,6 +43,8 @@ __all__ = [
     "METHODS",
     "PROTOCOLS",
     "SCORE_METRICS",
+    "EmbeddingNetwork",
+    "EncoderConfig",
     "Experiment",
     "Method",
     "MethodConfig",

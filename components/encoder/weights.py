@@ -1,4 +1,4 @@
-"""Starting weights from a file: torchvision's ResNet, or an encoder of this suite, as ``.pth`` or ``.safetensors``."""
+"""Starting weights from a file: a public one of the network, or an encoder's own, as ``.pth`` or ``.safetensors``."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.errors import UsageError
 
-_ACCEPTED = "give a torchvision ResNet file (.pth) or an encoder's weights (.pth or .safetensors)"
+_ACCEPTED = "give a public file of the network, or an encoder's weights (.pth or .safetensors)"
+_WRAPPERS = ("encoder", "model", "state_dict")
+"""Entries under which files keep their weights, where these are not the whole content."""
 
 
-def load_weights(encoder: nn.Module, path: Path) -> str:
-    """Load starting weights: a torchvision ResNet file, or a state dict of our own (plain or under ``encoder``).
+def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
+    """Load starting weights: a public file of the encoder's network, or a state dict of our own.
 
-    A torchvision file fills both stems and the trunk, its classifier is dropped; neck and non-local blocks keep
-    their weights. Nothing is loaded when anything is wrong.
+    A public file leaves the neck as it is; see :meth:`EmbeddingNetwork.from_public` for the rest. Nothing is loaded
+    when anything is wrong.
 
     Args:
         encoder: a two-stream encoder.
@@ -41,9 +41,13 @@ def load_weights(encoder: nn.Module, path: Path) -> str:
     state = _safetensors(content, path) if path.suffix == ".safetensors" else _pickled(path)
     own = encoder.state_dict()
     optional = {key for key in own if key.endswith("num_batches_tracked")}
-    if "conv1.weight" in state:
-        state = _from_torchvision(state)
-        optional |= {key for key in own if key.startswith(("neck.", "trunk.non_local."))}
+    try:
+        public = encoder.network.from_public(state)
+    except UsageError as error:
+        raise UsageError(f"weights '{path}': {error}") from error
+    if public is not None:
+        state = public
+        optional |= {key for key in own if key.startswith("neck.")}
     _check_fit(own, state, optional, path)
     encoder.load_state_dict({**own, **state})
     return hashlib.sha256(content).hexdigest()
@@ -51,13 +55,18 @@ def load_weights(encoder: nn.Module, path: Path) -> str:
 
 def weights_as_bytes(encoder: nn.Module) -> bytes:
     """Content of a ``.safetensors`` file; equal weights give equal bytes."""
+    from safetensors.torch import save
+
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    return save_safetensors(state)
+    return save(state)
 
 
 def _safetensors(content: bytes, path: Path) -> Mapping[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     try:
-        return load_safetensors(content)
+        return load(content)
     except (SafetensorError, ValueError) as error:
         raise UsageError(f"weights '{path}': this is not a valid safetensors file ({error}); {_ACCEPTED}") from error
 
@@ -71,16 +80,12 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
         ) from error
     except Exception as error:  # a damaged file can raise anything
         raise UsageError(f"cannot read weights '{path}' ({type(error).__name__}); {_ACCEPTED}") from error
-    state = content.get("encoder", content) if isinstance(content, Mapping) else None
+    state = content
+    if isinstance(content, Mapping):
+        state = next((content[name] for name in _WRAPPERS if isinstance(content.get(name), Mapping)), content)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UsageError(f"'{path}' holds no weights; {_ACCEPTED}")
     return state
-
-
-def _from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    stem = {key: value for key, value in state.items() if key.startswith(("conv1.", "bn1."))}
-    trunk = {f"trunk.{key}": value for key, value in state.items() if key not in stem and not key.startswith("fc.")}
-    return trunk | {f"{modality}.{key}": value for modality in ("visible", "infrared") for key, value in stem.items()}
 
 
 def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional: set[str], path: Path) -> None:
@@ -91,4 +96,7 @@ def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional:
     }
     told = [f"{len(keys)} {kind} ({', '.join(keys[:3])}...)" for kind, keys in problems.items() if keys]
     if told:
-        raise UsageError(f"weights '{path}' do not fit this encoder: {'; '.join(told)}; see encoder.name and width")
+        raise UsageError(
+            f"weights '{path}' do not fit this encoder: {'; '.join(told)}; "
+            "see encoder.name, its settings, and data.height and data.width"
+        )

@@ -1,7 +1,7 @@
 """Shared setting for synthetic people in SYSU-MM01's layout; a training takes minutes on two cores."""
 
 data = {"height": 128, "width": 64}
-encoder = {"name": "small", "width": 16}
+encoder = {"name": "small"}
 # learning rate, its step and the probability of erasing were tuned for `supervised`: 300 steps of a small encoder
 augment = {"pad": 5, "erase": 0.25}
 train = {

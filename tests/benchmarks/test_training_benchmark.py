@@ -16,13 +16,14 @@ from usvi_bench.benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_
 from usvi_bench.benchmarks.methods import PARENT
 from usvi_bench.benchmarks.reference_loop import Pictures, SampleMemory, Size
 from usvi_bench.benchmarks.training import HEADER, Watch, compare, speed_cells, warm_seconds
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.methods.cluster_contrast import ClusterContrastConfig
 
 CPU = torch.device("cpu")
-SMALL = EncoderConfig("small", width=8)
+SMALL = SmallConfig(width=8)
 
 
 def test_a_pass_costs_what_its_convolutions_cost() -> None:

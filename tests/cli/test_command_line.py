@@ -17,7 +17,8 @@ import torch
 
 from usvi_bench.cli.main import main
 from usvi_bench.cli.train import experiment_of, parser
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.core.record import read_record
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
 from usvi_bench.engine.training import StageTraining
@@ -255,15 +256,19 @@ def test_a_fold_that_does_not_exist(
     assert "data.folds=3" in mistake(arguments, capsys)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "file"), [("resnet50", "resnet50-19c8e357.pth"), ("vit_s16", "timm's, DINO's or DeiT's")]
+)
 def test_real_data_needs_starting_weights(
-    tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    encoder: str, file: str, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = tmp_path / "real"
     shutil.copytree(tiny_people["sysu"], real)
     (real / "synthetic.json").unlink()
-    arguments = command(tmp_path / "out", str(real), "data.check_counts=false", method="untrained")
-    error = mistake(arguments, capsys)
-    assert "resnet50-19c8e357.pth" in error
+    settings = ("data.check_counts=false", f"encoder.name={encoder}", "data.width=128")
+    arguments = command(tmp_path / "out", str(real), *settings, method="untrained")
+    error = mistake([word for word in arguments if word != "encoder.width=8"], capsys)
+    assert file in error
     assert "'random'" in error
 
 
@@ -271,7 +276,7 @@ def test_weights_of_another_network(
     tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "wide.pth"
-    torch.save(build_encoder(EncoderConfig("small", width=16), 0).state_dict(), path)
+    torch.save(build_encoder(SmallConfig(width=16), 0).state_dict(), path)
     arguments = command(tmp_path / "out", str(tiny_people["sysu"]), method="untrained")
     assert "do not fit" in mistake([*arguments, "--weights", str(path)], capsys)
     assert "no such file" in mistake([*arguments, "--weights", "nowhere.pth"], capsys)

@@ -14,7 +14,7 @@ import torch
 
 from tests.together import launch, normalise_exactly, together
 from usvi_bench.cli.main import main
-from usvi_bench.components.encoder.resnet import GroupedBatchNorm
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
 from usvi_bench.core.distributed.process_info import ProcessInfo, process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.checkpoint import load
@@ -132,9 +132,7 @@ def test_a_batch_norm_policy_is_a_number_of_parts(policy: str, groups: int, monk
     meeting = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
     for name, value in meeting.items():
         monkeypatch.setenv(name, value)
-    config = load_config(
-        "pgm", "sysu_all", profile="sysu", settings=parse_settings(["encoder.bn_groups=3", f"encoder.bn={policy}"])
-    )
+    config = load_config("pgm", "sysu_all", profile="sysu", settings=parse_settings([f"encoder.bn={policy}"]))
     assert config.encoder.bn_groups == groups
     with pytest.raises(UsageError, match=r"encoder\.bn=shared"):
         load_config("pgm", "sysu_all", profile="sysu", settings=parse_settings(["encoder.bn=shared"]))

@@ -73,7 +73,11 @@ def registered(kind: str, body: str) -> str:
             MINE.replace('"mine"', '"pgm"', 1),
             "the method 'pgm' is already registered, by usvi_bench.methods.pgm (",
         ),
-        ("mine.py", MINE.replace('"mine"', '"pgm-lite"', 1), "'pgm-lite' is no valid name of a method: use letters, digits"),
+        (
+            "mine.py",
+            MINE.replace('"mine"', '"pgm-lite"', 1),
+            "'pgm-lite' is no valid name of a method: use letters",
+        ),
         ("mine.py", MINE.replace('"mine"', '"pgm-lite"', 1), "such as pgm_lite"),
         ("mine.py", registered("METHODS", "Method):\n    pass"), "no attribute 'summary'"),
         ("mine.py", registered("METHODS", "Method):\n    pass"), "no method 'begin_epoch'; no method 'loss'"),

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from tests.together import normalise_exactly, together
-from usvi_bench.components.encoder.resnet import GroupedBatchNorm
-from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.collectives import (
     all_gather_rows,
@@ -29,7 +30,7 @@ VISIBLE, INFRARED = 12, 8
 
 
 def encoder(groups: int) -> TwoStreamEncoder:
-    network = build_encoder(EncoderConfig("small", width=8, non_local=True, bn_groups=groups), seed=3)
+    network = build_encoder(SmallConfig(width=8, non_local=True, bn_groups=groups), seed=3)
     generator = torch.Generator().manual_seed(1)
     for name, parameter in network.named_parameters():  # the attention is the identity when new
         if "non_local" in name:

@@ -87,6 +87,20 @@ def test_of_a_method_without_committed_defaults_every_hyper_parameter_counts() -
     assert found == {"method.eps": 0.6}, "its defaults may change without a number"
 
 
+def test_an_encoder_s_settings_have_defaults_of_their_own(formats: Write) -> None:
+    before = hashed(nested(encoder={"name": "wide", "depth": 3}))
+    content = {**FIRST, "settings": {**FIRST["settings"], "encoder": {"name": "plain"}}}
+    formats(1, {**content, "encoders": {"plain": {"depth": 1}, "wide": {"depth": 3}}})
+    assert differences(nested(encoder={"name": "plain", "depth": 1}), "pgm", 1) == {}
+    assert differences(nested(encoder={"name": "plain", "depth": 3}), "pgm", 1) == {"encoder.depth": 3}
+    assert differences(nested(encoder={"name": "wide", "depth": 3}), "pgm", 1) == {"encoder.name": "wide"}
+    assert hashed(nested(encoder={"name": "wide", "depth": 3})) != before
+    wider = nested(encoder={"name": "wide", "depth": 3, "heads": 2})
+    assert differences(wider, "pgm", 1, {"encoder.heads": 2}) == {"encoder.name": "wide"}, "a new setting"
+    found = differences(nested(encoder={"name": "mine", "depth": 1}), "pgm", 1, {"encoder.depth": 1})
+    assert found == {"encoder.name": "mine", "encoder.depth": 1}, "of an unknown encoder every setting counts"
+
+
 def test_the_digest_depends_on_content_only() -> None:
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})

@@ -6,10 +6,12 @@ import pytest
 from mmengine.config import Config
 
 from usvi_bench.components.ema import alpha_for
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import digest
-from usvi_bench.engine.config import RunConfig, TrainConfig
+from usvi_bench.engine.config import RunConfig, TrainConfig, changed_settings
 from usvi_bench.engine.load_config import CONFIGS, build, load_config, parse_settings
 
 PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
@@ -138,6 +140,11 @@ def test_optional_values_accept_none_and_a_number() -> None:
         ("method.temperature=0", "method.temperature=0.0 must be"),
         ("method.momentum=3", "method.momentum=3.0 must be from 0 to 1"),
         ("encoder.name=resnet51", "unknown encoder 'resnet51': did you mean resnet50"),
+        ("encoder.non_locl=true", "unknown setting 'encoder.non_locl': did you mean non_local"),
+        ("encoder.width=8", "unknown setting 'encoder.width': known: bn_groups, name, non_local"),
+        ("encoder=resnet50", "'encoder' is a group of settings"),
+        ("encoder.bn=shared", "encoder.bn=shared: choose sync, per_gpu or groups=g"),
+        ("encoder.bn_groups=0", "encoder.bn_groups=0 must be at least 1"),
         ("protocol.shots=3", "protocol.shots=3: choose 1 or 10"),
         ("train=3", "'train' is a group of settings"),
         ("epochs", "give it as name=value"),
@@ -150,6 +157,52 @@ def test_a_wrong_setting_stops_with_its_name_and_the_remedy(setting: str, messag
         load_config("cluster_contrast", "sysu_all", profile="sysu", settings=parse_settings([setting]))
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_a_batch_norm_policy_that_is_no_text_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"encoder\.bn=\['sync'\]: choose sync, per_gpu or groups=g"):
+        load_config("pgm", "sysu_all", profile="sysu", settings={"encoder.bn": ["sync"]})
+
+
+def test_batch_norm_is_set_by_one_name_at_a_time() -> None:
+    with pytest.raises(UsageError, match=r"encoder\.bn=sync and encoder\.bn_groups=4: give one of them only"):
+        load_config("pgm", "sysu_all", profile="sysu", settings={"encoder.bn": "sync", "encoder.bn_groups": 4})
+    paper = load_config("pgm", "sysu_all", profile="sysu", setting="paper", settings={"encoder.bn": "sync"})
+    assert paper.encoder.bn_groups == 1, "what is asked for replaces the setting's 4"
+
+
+def test_the_encoder_s_settings_are_those_of_the_named_one() -> None:
+    config = load_config("pgm", "sysu_all", profile="sysu", settings={"encoder.name": "small", "encoder.width": "8"})
+    assert config.encoder == SmallConfig(width=8)
+    assert config.settings()["encoder"] == {"name": "small", "bn_groups": 1, "width": 8, "non_local": False}
+    assert load_config("pgm", "sysu_all", profile="synthetic_sysu").encoder == SmallConfig()
+    with pytest.raises(UsageError, match=r"unknown setting 'encoder\.width': known: bn_groups, name"):
+        load_config("pgm", "sysu_all", profile="sysu", settings={"encoder.name": "vit_s16", "encoder.width": "8"})
+
+
+def test_another_encoder_takes_those_of_the_setting_s_values_that_it_has() -> None:
+    """The paper's setting of PGM has four parts for batch norm and non-local blocks, which a ViT has not."""
+    settings = {"encoder.name": "vit_s16"}
+    config = load_config("pgm", "sysu_all", profile="sysu", setting="paper", settings=settings)
+    assert config.encoder == EncoderConfig("vit_s16", bn_groups=4)
+    assert config.settings()["encoder"] == {"name": "vit_s16", "bn_groups": 4}
+
+
+def test_an_encoder_s_own_settings_count_in_hashes_where_they_differ_from_its_defaults() -> None:
+    def changed(**encoder: object) -> dict[str, object]:
+        settings = {f"encoder.{name}": value for name, value in encoder.items()}
+        config = load_config("pgm", "sysu_all", profile="sysu", settings=settings)
+        found = changed_settings(config.settings(), "pgm")
+        return {name: value for name, value in found.items() if name.startswith("encoder.")}
+
+    assert changed() == {}
+    assert changed(name="resnet50", non_local=True) == {"encoder.non_local": True}
+    assert changed(name="small") == {"encoder.name": "small"}
+    assert changed(name="small", width=8) == {"encoder.name": "small", "encoder.width": 8}
+    settings = load_config("pgm", "sysu_all", profile="sysu").settings()
+    older = {**settings, "encoder": {**settings["encoder"], "width": 16}}
+    assert changed_settings(older, "pgm") == changed_settings(settings, "pgm"), "as records of resnet50 once had it"
+    assert changed(name="vit_s16", bn_groups=2) == {"encoder.name": "vit_s16", "encoder.bn_groups": 2}
 
 
 def test_unknown_names_are_answered_with_the_closest() -> None:

@@ -23,6 +23,7 @@ def test_the_committed_defaults_are_those_of_the_code() -> None:
     changed, new = compare_defaults(committed_defaults(FORMAT), current_defaults())
     assert not changed, "raise FORMAT in core/settings.py, then: python -m usvi_bench.engine.defaults --write"
     assert not new, "add them: python -m usvi_bench.engine.defaults --write"
+    assert current_defaults()["encoders"]["small"] == {"bn_groups": 1, "non_local": False, "width": 16}
 
 
 def test_no_setting_is_a_mapping() -> None:
@@ -75,8 +76,8 @@ def test_a_new_setting_at_its_default_moves_no_key(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(config_module, "TrainConfig", wider)
     default_settings = config_module.default_settings
 
-    def widened(method: str) -> dict[str, Any]:
-        found = default_settings(method)
+    def widened(method: str, encoder: str = "resnet50") -> dict[str, Any]:
+        found = default_settings(method, encoder)
         return {**found, "train": {**found["train"], "warmup": 0}}
 
     monkeypatch.setattr(config_module, "default_settings", widened)

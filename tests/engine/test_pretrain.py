@@ -12,7 +12,9 @@ import torch
 import usvi_bench.engine.pretrain
 from usvi_bench.cli.main import main
 from usvi_bench.components.augment import MEAN, STD, AugmentConfig, augment
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.resnet_networks import ResNet50Config, SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.open import open_dataset
@@ -70,12 +72,19 @@ def test_the_share_without_colour_and_the_share_of_other_tone_are_those_asked_fo
     assert seen == [3]
 
 
+def test_an_encoder_is_pretrained_with_the_settings_that_it_has() -> None:
+    assert Recipe(width=8).encoder_config() == SmallConfig(width=8)
+    assert Recipe(encoder="resnet50").encoder_config() == ResNet50Config()
+    assert shipped_weights(SmallConfig(width=8)).name == "small8.safetensors"
+    assert shipped_weights(EncoderConfig("vit_s16")).name == "vit_s16.safetensors"
+
+
 def test_the_shipped_weights_fit_and_say_how_they_were_made() -> None:
     (path,) = SHIPPED.glob("*.safetensors")
     assert path.stat().st_size <= 6e6
     note = json.loads(path.with_suffix(".json").read_text())
     assert note["recipe"] == json.loads(json.dumps(Recipe().__dict__))
-    encoder = build_encoder(EncoderConfig("small", note["recipe"]["width"]), 0)
+    encoder = build_encoder(SmallConfig(width=note["recipe"]["width"]), 0)
     assert load_weights(encoder, path) == note["sha256"]
 
 
@@ -97,7 +106,7 @@ def test_people_whom_the_shipped_weights_have_seen_are_refused(tiny_people: dict
     dataset.synthetic = {"spec": {"seed": 9000}}
     config = load_config("untrained", "sysu_all", profile="synthetic_sysu")
     renamed = tmp_path / "mine.safetensors"
-    shutil.copy(shipped_weights("small", 16), renamed)
+    shutil.copy(shipped_weights(SmallConfig()), renamed)
     for weights in (None, str(renamed)):
         with pytest.raises(UsageError, match="trained on synthetic people of seed 9000"):
             open_start(weights, dataset, config)
@@ -116,7 +125,7 @@ def test_the_command_writes_weights_and_recipe(
     )
     assert main(["pretrain", "--width", "8", "--out", str(path)]) == 0
     note = json.loads(path.with_suffix(".json").read_text())
-    assert load_weights(build_encoder(EncoderConfig("small", 8), 0), path) == note["sha256"]
+    assert load_weights(build_encoder(SmallConfig(width=8), 0), path) == note["sha256"]
     assert (note["recipe"]["encoder"], note["recipe"]["width"], note["identities"]) == ("small", 8, 22)
     assert note["recipe"]["people"] == list(Recipe.people)
 

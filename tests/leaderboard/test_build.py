@@ -413,6 +413,14 @@ def test_a_row_of_an_ablation_is_refused(tmp_path: Path) -> None:
         load_records(tmp_path)
 
 
+def test_a_row_is_named_by_its_own_encoder_s_settings_alone() -> None:
+    small = make_record("pgm", 0, [0.3], config={"encoder": {"name": "small", "width": 8}})
+    vit = make_record("pgm", 0, [0.4], config={"encoder": {"name": "vit_s16", "bn_groups": 2}})
+    text = build({"0.json": small, "1.json": vit}, published=choose([]))
+    assert "pgm (bn_groups=1, name=small, non_local=False, width=8)" in text
+    assert "pgm (bn_groups=2, name=vit_s16)" in text
+
+
 def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None:
     published = choose(
         [

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.ema import alpha_for
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.memory.hybrid import blend
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
@@ -192,7 +193,7 @@ def test_the_teacher_sees_the_other_view_and_takes_no_gradient() -> None:
 
 
 def test_running_statistics_of_cut_up_batch_norm_are_of_plain_images_for_teacher_and_student() -> None:
-    method = SCLHM(SCLHMConfig(**SMALL), build_encoder(EncoderConfig(name="small", width=8, bn_groups=2), 0))
+    method = SCLHM(SCLHMConfig(**SMALL), build_encoder(SmallConfig(width=8, bn_groups=2), 0))
     method.train()
     batch = a_batch(method)
     plain, channel = batch.visible.views

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.core.distributed.collectives import all_reduce_gradients
 from usvi_bench.core.types import Batch, Features, PseudoLabels, Samples, StageProgress
 from usvi_bench.methods.base import Method
@@ -17,7 +18,7 @@ HEIGHT, WIDTH, PEOPLE, IMAGES = 32, 16, 6, 8
 
 
 def encoder(seed: int = 0) -> TwoStreamEncoder:
-    return build_encoder(EncoderConfig(name="small", width=8), seed)
+    return build_encoder(SmallConfig(width=8), seed)
 
 
 def progress(epoch: int = 0, step: int = 0, epochs: int = 4, steps: int = 5) -> StageProgress:

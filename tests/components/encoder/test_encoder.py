@@ -4,11 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from usvi_bench.components.encoder.two_stream import EncoderConfig, TwoStreamEncoder, build_encoder, generalised_mean
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.resnet_networks import ResNet50Config, SmallConfig, generalised_mean
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 
-SMALL = EncoderConfig("small", width=8)
+SMALL = SmallConfig(width=8)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -34,7 +36,7 @@ def torchvision_names(depths: tuple[int, ...], convolutions: int) -> set[str]:
 
 @pytest.fixture(scope="module")
 def resnet50() -> TwoStreamEncoder:
-    return build_encoder(EncoderConfig("resnet50", non_local=True), seed=0)
+    return build_encoder(ResNet50Config(non_local=True), seed=0)
 
 
 def torchvision_file(encoder: TwoStreamEncoder, path) -> dict[str, torch.Tensor]:
@@ -54,13 +56,13 @@ def torchvision_file(encoder: TwoStreamEncoder, path) -> dict[str, torch.Tensor]
 def test_resnet50_has_the_published_parameter_counts(resnet50):
     """25.57 M used by the released code less its idle classifier of 2.048 M; 28,687 more with non-local blocks."""
     total = sum(parameter.numel() for parameter in resnet50.parameters())
-    attention = sum(parameter.numel() for parameter in resnet50.trunk.non_local.parameters())
+    attention = sum(parameter.numel() for parameter in resnet50.network.trunk.non_local.parameters())
     trained = sum(parameter.numel() for parameter in resnet50.parameters() if parameter.requires_grad)
     assert attention == 28_687
     assert total - attention == 25_569_664 - 2_048_000
     assert trained == 23_548_303
     assert resnet50.feature_dim == 2048
-    assert sorted(resnet50.trunk.non_local) == ["layer2_2", "layer2_3", "layer3_3", "layer3_4", "layer3_5"]
+    assert sorted(resnet50.network.trunk.non_local) == ["layer2_2", "layer2_3", "layer3_3", "layer3_4", "layer3_5"]
 
 
 def test_resnet50_has_torchvision_names(resnet50):
@@ -91,8 +93,8 @@ def test_generalised_mean_is_the_loop():
 def test_feature_is_neck_of_pooled_trunk_of_both_stems():
     encoder = build_encoder(SMALL, 0).eval()
     with torch.no_grad():
-        maps = torch.cat([encoder.visible(images(3)), encoder.infrared(images(2, 1))])
-        pooled = generalised_mean(encoder.trunk(maps))
+        maps = torch.cat([encoder.network.visible(images(3)), encoder.network.infrared(images(2, 1))])
+        pooled = generalised_mean(encoder.network.trunk(maps))
         neck = encoder.neck
         expected = (pooled - neck.running_mean) / (neck.running_var + neck.eps).sqrt() * neck.weight
         found = encoder(images(3), images(2, 1))
@@ -106,7 +108,7 @@ def test_stems_are_separate_and_the_trunk_is_shared():
     with torch.no_grad():
         before = encoder.embed(x, "visible"), encoder.embed(x, "infrared")
         assert not torch.allclose(*before)
-        encoder.infrared.load_state_dict(encoder.visible.state_dict())
+        encoder.network.infrared.load_state_dict(encoder.network.visible.state_dict())
         after = encoder.embed(x, "visible"), encoder.embed(x, "infrared")
     assert torch.equal(before[0], after[0])
     assert torch.allclose(*after)
@@ -128,11 +130,11 @@ def test_training_mixes_both_modalities_in_the_shared_statistics():
 @pytest.mark.parametrize("non_local", [False, True])
 def test_bn_groups_are_replicas_on_contiguous_parts(non_local):
     """Reference: one encoder per part, each with part j of both modalities; the first one's statistics are kept."""
-    config = EncoderConfig("small", width=8, non_local=non_local, bn_groups=2)
+    config = SmallConfig(width=8, non_local=non_local, bn_groups=2)
     grouped, visible, infrared = build_encoder(config, 0), images(8), images(4, 1)
     replicas = []
     for part in range(2):
-        replica = build_encoder(EncoderConfig("small", width=8, non_local=non_local), 1)
+        replica = build_encoder(SmallConfig(width=8, non_local=non_local), 1)
         replica.load_state_dict(grouped.state_dict())
         replicas.append((replica, replica(visible[4 * part :][:4], infrared[2 * part :][:2])))
     outs = [out for _, out in replicas]
@@ -167,7 +169,7 @@ def test_new_weights_come_from_the_seed_alone():
 
 
 def test_neck_starts_near_one_with_a_frozen_zero_shift():
-    neck = build_encoder(EncoderConfig("small", width=128), 0).neck
+    neck = build_encoder(SmallConfig(width=128), 0).neck
     assert neck.weight.mean().item() == pytest.approx(1, abs=0.002)
     assert neck.weight.std().item() == pytest.approx(0.01, abs=0.002)
     assert neck.bias.abs().max() == 0
@@ -192,7 +194,7 @@ def test_files_without_batch_counters_load(tmp_path):
     state = torchvision_file(encoder, tmp_path / "new.pth")
     torch.save({k: v for k, v in state.items() if "num_batches" not in k}, tmp_path / "old.pth")
     load_weights(encoder, tmp_path / "old.pth")
-    assert torch.equal(encoder.infrared.conv1.weight, state["conv1.weight"])
+    assert torch.equal(encoder.network.infrared.conv1.weight, state["conv1.weight"])
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -238,8 +240,8 @@ def test_bad_configurations_are_refused():
     with pytest.raises(UsageError, match="did you mean resnet50"):
         build_encoder(EncoderConfig("resnet"), 0)
     with pytest.raises(UsageError, match="at least 1"):
-        EncoderConfig(bn_groups=0)
+        ResNet50Config(bn_groups=0)
     with pytest.raises(UsageError, match="multiple of 8"):
-        EncoderConfig(width=4)
+        SmallConfig(width=4)
     with pytest.raises(ValueError, match="no images"):
         build_encoder(SMALL, 0)(None, None)

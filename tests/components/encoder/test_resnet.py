@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from usvi_bench.components.encoder.resnet import BasicBlock, Bottleneck, GroupedBatchNorm, NonLocal, Stem, Trunk
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
+from usvi_bench.components.encoder.resnet import BasicBlock, Bottleneck, NonLocal, Stem, Trunk
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from usvi_bench.components.encoder.two_stream import EncoderConfig, build_encoder
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights, weights_as_bytes
 from usvi_bench.core.errors import UsageError
 
-SMALL = EncoderConfig("small", width=8)
+SMALL = SmallConfig(width=8)
 
 
 def test_safetensors_round_trip_and_equal_bytes(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_torn_safetensors_file_is_named_and_nothing_is_loaded(tmp_path: Path, 
 
 def test_safetensors_of_another_width_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "wide.safetensors"
-    path.write_bytes(weights_as_bytes(build_encoder(EncoderConfig("small", width=16), 0)))
+    path.write_bytes(weights_as_bytes(build_encoder(SmallConfig(width=16), 0)))
     with pytest.raises(UsageError, match="of another shape"):
         load_weights(build_encoder(SMALL, 0), path)
 

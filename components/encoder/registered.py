@@ -1,0 +1,84 @@
+"""Networks by their registered names, and checks that a registered class is one."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+
+from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import ENCODERS
+
+
+def network_class(name: str) -> type[EmbeddingNetwork]:
+    """Return the network registered under a name.
+
+    Raises:
+        UsageError: no such name, or a class that lacks what every network has.
+    """
+    found = ENCODERS.get(name)
+    where = _where(name, found)
+    if not (isinstance(found, type) and issubclass(found, EmbeddingNetwork)):
+        raise UsageError(f"{where} is no EmbeddingNetwork; derive it from usvi_bench.EmbeddingNetwork")
+    if found.__abstractmethods__:
+        raise UsageError(f"{where} has no {', '.join(sorted(found.__abstractmethods__))}(); define it")
+    config: Any = getattr(found, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, EncoderConfig) and "__dataclass_fields__" in vars(config)):
+        raise UsageError(f"{where} has no Config; set it to EncoderConfig or to a frozen dataclass derived from it")
+    try:
+        inspect.signature(config).bind(name)
+    except TypeError as error:
+        raise UsageError(f"{where}: each field of {config.__name__} but 'name' needs a default ({error})") from error
+    return found
+
+
+def encoder_config(name: str, **settings: Any) -> EncoderConfig:
+    """Build the settings of an encoder from its registered name; those not given keep their defaults."""
+    return network_class(name).Config(name, **settings)
+
+
+def new_network(config: EncoderConfig, height: int, width: int) -> EmbeddingNetwork:
+    """Build the network that a config names, with weights drawn from torch's global generator.
+
+    Raises:
+        UsageError: unknown name, a part is missing, or a size of images that the network cannot take.
+    """
+    cls = network_class(config.name)
+    where = _where(config.name, cls)
+    try:
+        inspect.signature(cls).bind(config, height, width)
+    except TypeError as error:
+        raise UsageError(f"{where}: __init__ must take (config, height, width) ({error})") from error
+    network = cls(config, height, width)
+    for part in ("visible", "infrared", "feature_dim"):
+        if not hasattr(network, part):
+            raise UsageError(f"{where} has no {part}; set self.{part} in __init__")
+    return network
+
+
+def check_network(config: EncoderConfig, height: int, width: int) -> None:
+    """Embed an image of each modality by a new network, so that a faulty one stops a run before any work.
+
+    Raises:
+        UsageError: see :func:`new_network`; or features of another shape than ``[B, feature_dim]``.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = new_network(config, height, width).eval()
+        image = torch.zeros(1, 3, height, width)
+        maps = [network.visible(image), network.infrared(image)]
+        where = _where(config.name, type(network))
+        if maps[0].shape != maps[1].shape:
+            shapes = " and ".join(str(list(each.shape)) for each in maps)
+            raise UsageError(f"{where}: its visible and infrared parts give {shapes}; make the shapes equal")
+        shape = list(network.pool(torch.cat(maps)).shape)
+    if shape != [2, network.feature_dim]:
+        raise UsageError(
+            f"{where}: pool() gives {shape} for 2 images; "
+            f"return one feature of length feature_dim={network.feature_dim} an image, [2, {network.feature_dim}]"
+        )
+
+
+def _where(name: str, found: Any) -> str:
+    return f"encoder '{name}' ({getattr(found, '__module__', '')}.{getattr(found, '__qualname__', found)})"
