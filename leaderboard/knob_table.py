@@ -8,19 +8,21 @@ from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
 
 
 def knob_table(sweep: Sweep) -> Table:
-    """Make the table, a row a method, a column a level; its links lead to the runs of all levels but the base's."""
-    columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
+    """Make the table, a row a method, a column a level; its links lead to the records of all levels but the base's."""
+    columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "records"]
     rows = []
     for row in sweep_rows(sweep):
         of_levels = row.rows.values()
         dirty = any(each.dirty for each in of_levels)
         means = [percent_cell(*over_seeds(row.at(level))) for level in sweep.levels]
         cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
-        rows.append(TableRow([*cells, _runs_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
-    return Table(sweep.title, columns, rows)
+        rows.append(TableRow([*cells, _records_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
+    note = f"Default: `{sweep.knob}={sweep.base_level:g}`. Means are over the seeds that all levels of a row have."
+    title = f"mAP on `{sweep.base.key.protocol}` when `{sweep.knob}` varies"
+    return Table(title, columns, rows, notes=[note], name=f"{sweep.base.key.protocol}-{sweep.knob}")
 
 
-def _runs_cell(sweep: Sweep, row: SweepRow) -> Cell:
+def _records_cell(sweep: Sweep, row: SweepRow) -> Cell:
     parts: list[str | Link] = []
     for level, found in row.rows.items():
         if level != sweep.base_level and found.seeds:

@@ -193,7 +193,7 @@ def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> 
     assert "published mAP" not in text[synthetic:]
 
 
-def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_path: Path) -> None:
+def test_a_knob_of_the_people_has_one_table_on_a_page_of_its_own(tmp_path: Path) -> None:
     def people(pose: float) -> dict[str, object]:
         spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
         made_from = {"synthetic": {"spec": spec}, "knobs": {} if pose == 1 else {"pose": pose}}
@@ -205,9 +205,13 @@ def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_pat
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
     (tmp_path / "runs").mkdir()
     build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
-    text = (tmp_path / "site/index.html").read_text()
-    assert text.count("<table") == 2
-    assert text.count('<section id="sysu_all') == 1
+    board = (tmp_path / "site/index.html").read_text()
+    assert board.count("<table") == 1
+    assert board.count('<section id="sysu_all') == 1
+    assert 'href="knobs.html"' in board
+    text = (tmp_path / "site/knobs.html").read_text()
+    assert text.count("<table") == 1
+    assert '<h2 id="sysu_all-pose">' in text
     below = text[text.index("pose=0") :]
     assert re.findall(r'data-value="(0\.\d+)"', below)[:2] == ["0.204", "0.304"]
     assert 'href="runs/0-1/index.html" aria-label="adca, pose=0, seed 1"' in below
