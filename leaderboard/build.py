@@ -36,14 +36,15 @@ python -m leaderboard
 
 RULES = f"""\
 * Scores are in percent: mean ± sample standard deviation over n training seeds. The score of a run is the mean over its
-  folds and trials. There is no ± for a single seed. No epoch is chosen by test score: the weights at the end of training
-  are scored.
+  folds and trials. There is no ± for a single seed. The weights at the end of training are scored; no epoch is chosen
+  by test score.
 * **Bold**: {BOLD_RULE}
 * {IDENTITY_MARK}: trained with true identities; an upper bound that is not ranked.
 * chance: expected score of a random ranking. minutes: all phases of a run, mean over seeds.
   memory: highest peak of a run, on the GPU if one was used, else of the process."""
-MODELS_RULE = """* Some methods train two networks: a *student* by gradient descent, and a *teacher* whose weights are a moving average of
-  the student's. The *headline* is the network that the main table shows."""
+MODELS_RULE = """\
+* Some methods train two networks: a *student* by gradient descent, and a *teacher* whose weights are a moving average
+  of the student's. The *headline* is the network that the main table shows."""
 RECORDS_RULE = "* records: a link for each seed, to the report of the run if there is one, else to its record."
 DIRTY_RULE = "* †: at least one of the runs was made from a tree with uncommitted changes."
 PUBLISHED_RULE = """* published: the figure of the method's paper, or what stands for it, with the level of evidence

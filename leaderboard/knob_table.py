@@ -18,8 +18,14 @@ def knob_table(sweep: Sweep) -> Table:
         cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
         rows.append(TableRow([*cells, _records_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
     note = f"Default: `{sweep.knob}={sweep.base_level:g}`. Means are over the seeds that all levels of a row have."
-    title = f"mAP on `{sweep.base.key.protocol}` when `{sweep.knob}` varies"
-    return Table(title, columns, rows, notes=[note], name=f"{sweep.base.key.protocol}-{sweep.knob}")
+    key = sweep.base.key
+    return Table(
+        title=f"mAP on `{key.protocol}` when `{sweep.knob}` varies",
+        columns=columns,
+        rows=rows,
+        notes=[note],
+        name="-".join([key.protocol, key.setting, sweep.knob, key.fingerprint[-6:]]),
+    )
 
 
 def _records_cell(sweep: Sweep, row: SweepRow) -> Cell:

@@ -15,7 +15,15 @@ from usvi_bench.core.errors import StorageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking, protocol_name
-from usvi_bench.leaderboard.build import DIRTY_RULE, MODELS_RULE, PUBLISHED_RULE, REPORTS, RULES, SYNTHETIC_NOTE, load_records
+from usvi_bench.leaderboard.build import (
+    DIRTY_RULE,
+    MODELS_RULE,
+    PUBLISHED_RULE,
+    REPORTS,
+    RULES,
+    SYNTHETIC_NOTE,
+    load_records,
+)
 from usvi_bench.leaderboard.field import FIELD_RULES, ORDER_NOTE, ORDER_TITLE, PLOT, field_tables
 from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
