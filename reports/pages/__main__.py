@@ -13,8 +13,9 @@ from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.leaderboard.field_plot import digest_in
 from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.score_plot import THEMES, draw_scores, plotted_scores, scores_digest
+from usvi_bench.reports.pages.score_tables import BASELINE
 from usvi_bench.reports.pages.sources import Sources
-from usvi_bench.reports.pages.specs import BASELINE, BY_NAME, LEADING
+from usvi_bench.reports.pages.specs import BY_NAME, LEADING
 
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "docs/findings.md"),

@@ -26,8 +26,9 @@ from usvi_bench.reports.pages.score_plot import (
     scores_digest,
     scores_figure,
 )
+from usvi_bench.reports.pages.score_tables import BASELINE
 from usvi_bench.reports.pages.sources import Seeds, Sources
-from usvi_bench.reports.pages.specs import BASELINE, LEADING
+from usvi_bench.reports.pages.specs import LEADING
 
 THEME = THEMES["scores.svg"]
 Scores = dict[str, dict[str, Seeds]]
@@ -79,8 +80,8 @@ def test_the_committed_figures_are_those_of_the_records_and_small(scores: Scores
 def test_both_themes_show_the_same_on_a_transparent_ground(scores: Scores) -> None:
     light, dark = (draw_scores(scores, theme).decode() for theme in THEMES.values())
     assert light != dark
-    colours = re.compile(r"#[0-9a-f]{6}")
-    assert colours.sub("", light) == colours.sub("", dark)
+    colours_and_ids = re.compile(r"#[0-9a-f]{6}\b|\b[mp][0-9a-f]{10}\b")
+    assert colours_and_ids.sub("", light) == colours_and_ids.sub("", dark)
     assert "fill: #ffffff" not in light
 
 
