@@ -25,7 +25,7 @@ lint: setup
 type: setup
 	$(BIN)/mypy
 
-leaderboard: setup  ## rebuild the tables, of README and docs/findings.md too, from what is in leaderboard/
+leaderboard: setup  ## rebuild the pages, tables and figures that are made from leaderboard/
 	$(BIN)/python -m leaderboard
 	$(BIN)/python -m reports.pages --write
 

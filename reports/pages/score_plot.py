@@ -78,7 +78,7 @@ def scores_figure(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> Fi
     names = [top, *methods, bottom]
     figure = Figure(figsize=(WIDTH, HEIGHT))
     panels = figure.subplots(1, len(scores), sharey=True, width_ratios=[1.45, 1])
-    figure.subplots_adjust(left=0.232, right=0.99, top=0.83, bottom=0.175, wspace=0.06)
+    figure.subplots_adjust(left=0.24, right=0.99, top=0.83, bottom=0.175, wspace=0.1)
     for axes, (protocol, found) in zip(panels, scores.items(), strict=True):
         for row, name in enumerate(names):
             _draw_row(axes, row, found[name], theme.quiet if name in REFERENCES else theme.accent, theme)
@@ -89,6 +89,7 @@ def scores_figure(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> Fi
         ends = max(_end(found[name]) for name in names)
         axes.set(xlim=(0, ends * points / (points - ROOM)), xlabel="mAP (%)")
         axes.tick_params(length=0)
+        axes.tick_params(axis="y", pad=7)
     panels[0].set(yticks=range(len(names)), yticklabels=[REFERENCES.get(name, name) for name in names])
     panels[0].set_ylim(len(names) - 0.4, -0.6)
     figure.text(0.008, 0.945, "Scores on synthetic people", weight="bold", size=12)

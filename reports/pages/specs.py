@@ -69,7 +69,7 @@ TABLES = [
     score_table(
         "scores",
         {
-            "`supervised` (upper bound)": "supervised",
+            "`supervised` (true identities)": "supervised",
             **{f"`{method}`": method for method in (*LEADING, BASELINE, "untrained")},
             "chance": "chance",
         },

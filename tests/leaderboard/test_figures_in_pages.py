@@ -88,7 +88,7 @@ def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> N
     text = (ROOT / "README.md").read_text()
     protocols = names(next(line for line in text.splitlines() if line.startswith("|  | n | `sysu_all`")))
     methods = set()
-    for name, *figures in rows(text, r"\| `\w+`( \(upper bound\))? \| \d"):
+    for name, *figures in rows(text, r"\| `\w+`( \(true identities\))? \| \d"):
         (method,) = names(name)
         methods.add(method)
         counts = [str(len(scores[protocol, method])) for protocol in protocols]
