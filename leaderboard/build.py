@@ -54,7 +54,9 @@ PUBLISHED_RULE = """* published: the figure of the method's paper, or what stand
 
 REAL, SYNTHETIC = "## Real data", "## Synthetic people"
 NO_REAL = "No record yet: nothing here has been measured on a real data set."
-SYNTHETIC_NOTE = "Generated images; these figures say nothing about real data sets and are not comparable with them."
+SYNTHETIC_NOTE = (
+    "These images are generated. Scores on them do not predict scores on real data, and must not be compared with them."
+)
 
 
 def load_records(folder: Path) -> dict[str, Record]:
