@@ -217,7 +217,7 @@ def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
     found = found[(found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == "sysu_all")]
     text = section("docs/findings/labels.md", "Joint clusters")
     for name, *figures in rows(text, r"\| `\w+`, "):
-        method, row = names(name)[0], name.partition(", ")[2].replace("as it is", "")
+        method, row = names(name)[0], name.partition(", ")[2].replace("whole method", "")
         own = found[(found["method"] == method) & (found["row"] == row) & (found["stage"] == 2)]
         own = own[own["joint_precision"] != ""]
         expected = [str(len(set(own["seed"])))]
