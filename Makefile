@@ -25,7 +25,7 @@ lint: setup
 type: setup
 	$(BIN)/mypy
 
-leaderboard: setup  ## rebuild the tables of leaderboard/, README.md and docs/findings.md from committed records
+leaderboard: setup  ## rebuild the pages, tables and figures that are made from leaderboard/
 	$(BIN)/python -m leaderboard
 	$(BIN)/python -m reports.pages --write
 

@@ -1,1 +1,1 @@
-"""Committed records and published figures, and the pages made from them: LEADERBOARD.md and PUBLISHED.md."""
+"""Committed records and published figures, and the pages made from them."""

@@ -10,10 +10,13 @@ from pathlib import Path
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT, is_installed
+from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
 from usvi_bench.leaderboard.field import PLOT, build_field
 from usvi_bench.leaderboard.field_plot import digest_in, draw_field, figure_digest
 from usvi_bench.leaderboard.published import Published, choose, read_figures
+from usvi_bench.leaderboard.record_pages import build_knobs, build_records
+from usvi_bench.leaderboard.score_table import score_tables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +55,13 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
     if not records.is_dir():
         raise UsageError(f"--records {records}: no such folder")
     found = load_records(records)
+    having = find_reports(reports, found)
+    sections = board_sections(score_tables(found), figures)
     return {
-        "LEADERBOARD.md": build(found, figures, find_reports(reports, found)),
-        "PUBLISHED.md": build_field(figures),
+        "LEADERBOARD.md": build(found, figures, having),
+        "KNOBS.md": build_knobs(sections, having),
+        "PUBLISHED.md": build_field(figures, [section.order for section in sections if section.order]),
+        "RECORDS.md": build_records(found),
     }
 
 

@@ -29,16 +29,20 @@ class BoardSection:
     Attributes:
         scores: the numbers.
         table: a row a method.
-        asides: further tables of the same runs and of those with a knob of these people turned.
+        asides: further tables of the same runs.
+        order: the order of the methods beside the published one, on synthetic people.
+        knobs: a table for each knob of these people that was varied.
     """
 
     scores: ScoreTable
     table: Table
-    asides: Sequence[Table]
+    asides: Sequence[Table] = ()
+    order: Table | None = None
+    knobs: Sequence[Table] = ()
 
 
 def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) -> list[BoardSection]:
-    """Make all sections, in the order of ``found``; a table with a knob turned stands in the section of its base.
+    """Make all sections, in the order of ``found``; runs with a varied knob belong to the section of their base.
 
     Args:
         found: all tables.
@@ -47,11 +51,16 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
     whole, sweeps = separate_sweeps(found)
     sections = []
     for scores in whole:
-        asides = [_models_table(scores.rows)]
-        if scores.key.synthetic:
-            asides.append(order_table(scores, published))
-            asides += [knob_table(sweep) for sweep in sweeps if sweep.base is scores]
-        sections.append(BoardSection(scores, board_table(scores, published), [table for table in asides if table]))
+        models = _models_table(scores.rows)
+        sections.append(
+            BoardSection(
+                scores,
+                board_table(scores, published),
+                asides=[models] if models else [],
+                order=order_table(scores, published) if scores.key.synthetic else None,
+                knobs=[knob_table(sweep) for sweep in sweeps if sweep.base is scores],
+            )
+        )
     return sections
 
 
@@ -70,12 +79,12 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
             tag = f"[{[*disputed].index(row.label) + 1}]" if row.label in disputed else ""
             cells += _published_cells(row, beside.get(row.label), tag)
         rows.append(
-            TableRow([*cells, _runs_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
+            TableRow([*cells, _records_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
         )
     key = scores.key
     return Table(
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
-        columns=[*columns, "runs"],
+        columns=[*columns, "records"],
         rows=rows,
         footnotes=[f"{label}: elsewhere {text}." for label, text in disputed.items()],
         name="-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]]),
@@ -126,7 +135,7 @@ def _published_cells(row: ScoreRow, entry: Published | None, tag: str) -> list[C
     return [*cells, Cell(entry.shown.evidence, tag=tag)]
 
 
-def _runs_cell(row: ScoreRow) -> Cell:
+def _records_cell(row: ScoreRow) -> Cell:
     links = [
         Link(str(seed), "run", record, f"{row.label}, seed {seed}")
         for seed, record in zip(row.values.index, row.records, strict=False)

@@ -11,7 +11,7 @@ from usvi_bench.core.table import Cell, Table, TableRow, value_cell
 NOTE = (
     "Seconds are means over runs, of all folds and stages; a training that several runs share counts in each of them, "
     "as though each had been made alone. Memory: highest peak of any run, of the GPU where one was used, else of the "
-    "process. Runs with other settings of a method, and on people with a knob turned, are among those of their row."
+    "process. Rows include runs of a method with other settings and runs on people with a varied knob."
 )
 
 

@@ -8,19 +8,27 @@ from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
 
 
 def knob_table(sweep: Sweep) -> Table:
-    """Make the table, a row a method, a column a level; its links lead to the runs of all levels but the base's."""
-    columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "runs"]
+    """Make the table, a row a method, a column a level; its links lead to the records of all levels but the base's."""
+    columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "records"]
     rows = []
     for row in sweep_rows(sweep):
         of_levels = row.rows.values()
         dirty = any(each.dirty for each in of_levels)
         means = [percent_cell(*over_seeds(row.at(level))) for level in sweep.levels]
         cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
-        rows.append(TableRow([*cells, _runs_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
-    return Table(sweep.title, columns, rows)
+        rows.append(TableRow([*cells, _records_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
+    note = f"Default: `{sweep.knob}={sweep.base_level:g}`. Means are over the seeds that all levels of a row have."
+    key = sweep.base.key
+    return Table(
+        title=f"mAP on `{key.protocol}` when `{sweep.knob}` varies",
+        columns=columns,
+        rows=rows,
+        notes=[note],
+        name="-".join([key.protocol, key.setting, sweep.knob, key.fingerprint[-6:]]),
+    )
 
 
-def _runs_cell(sweep: Sweep, row: SweepRow) -> Cell:
+def _records_cell(sweep: Sweep, row: SweepRow) -> Cell:
     parts: list[str | Link] = []
     for level, found in row.rows.items():
         if level != sweep.base_level and found.seeds:

@@ -24,14 +24,6 @@ class Sweep:
         """The level of the base."""
         return _level(self.base, self.knob)
 
-    @property
-    def title(self) -> str:
-        """What was scored, in words."""
-        return (
-            f"mAP on `{self.base.key.protocol}` with `{self.knob}` of these people turned ({self.base_level:g} above), "
-            "over the seeds that all levels of a row have"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:

@@ -10,8 +10,8 @@ from usvi_bench.leaderboard.published import Published, find_published
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
 
 NOTE = (
-    "A check that nothing was tuned to, and no claim: people, network, schedule and code differ. Only methods with a "
-    "published figure are ranked, each once."
+    "People, network, schedule and code differ from those of the papers, so agreement is no evidence for either. No "
+    "method was tuned to agree. Only methods with a published figure are ranked, each once."
 )
 
 

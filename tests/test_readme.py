@@ -1,4 +1,4 @@
-"""Names and commands in README and docs exist."""
+"""Names and commands in README and the documentation exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.engine.load_config import load_config, parse_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES += sorted((ROOT / "leaderboard").glob("*.md"))
 
 
 def commands() -> list[str]:
@@ -46,9 +47,39 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 def test_every_file_that_is_linked_exists() -> None:
     for page in PAGES:
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if not link.startswith("http"):
-                assert (page.parent / link).exists(), f"{page.name}: {link}"
+        text = page.read_text()
+        links = [link.partition("#") for link in re.findall(r"\]\(([^)]+)\)", text)]
+        links += [(link, "", "") for link in re.findall(r'(?:src|srcset)="([^"]+)"', text)]
+        for file, _, heading in links:
+            if not file.startswith("http"):
+                assert (page.parent / file).exists(), f"{page.name}: {file}"
+                target = page.parent / file if file else page
+                assert not heading or heading in anchors(target.read_text()), f"{page.name}: {file}#{heading}"
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_readme_is_short_and_begins_with_a_picture_and_the_scores() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    first_screen = "\n".join(lines[:40])
+    assert "docs/scores.svg" in first_screen
+    assert "<!-- table: scores -->" in first_screen
+    assert "All results are on synthetic people" in first_screen
+
+
+def test_the_findings_are_ten_on_a_short_page() -> None:
+    text = (ROOT / "docs/findings.md").read_text()
+    assert len(text.splitlines()) <= 200
+    parts = re.split(r"^## (\d+)\. ", text, flags=re.MULTILINE)[1:]
+    assert parts[::2] == [str(i) for i in range(1, 11)]
+    for number, part in zip(parts[::2], parts[1::2], strict=True):
+        assert "*Limits.*" in part, number
+        assert re.search(r"^\| |!\[|<img|first figure", part, re.MULTILINE), f"{number}: neither a table nor a figure"
 
 
 def test_the_methods_table_names_every_method() -> None:

@@ -44,8 +44,8 @@ def run(
 ) -> Record:
     """Train and score a method.
 
-    A finished training with the same settings is reused. Everything the run writes is below ``output``, as that of
-    ``run.py`` is.
+    A finished training with the same settings is reused. Results are below ``output``; decoded images and rendered
+    people are in the cache (``USVI_CACHE``).
 
     Args:
         method: registered name of the method.

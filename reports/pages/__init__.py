@@ -1,1 +1,1 @@
-"""Generated tables of README, CONTRIBUTING and docs/findings.md."""
+"""Generated tables and figures of README, CONTRIBUTING and the findings."""

@@ -1,4 +1,4 @@
-"""``python -m reports.pages [--write]``: check the generated tables of README, CONTRIBUTING and docs/findings.md."""
+"""``python -m reports.pages [--write]``: check the generated parts of README, CONTRIBUTING and the findings."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ import sys
 from collections.abc import Sequence
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import write_text
+from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
+from usvi_bench.leaderboard.field_plot import digest_in
 from usvi_bench.reports.pages.fill import fill_page
+from usvi_bench.reports.pages.score_plot import THEMES, draw_scores, plotted_scores, scores_digest
+from usvi_bench.reports.pages.score_tables import BASELINE
 from usvi_bench.reports.pages.sources import Sources
-from usvi_bench.reports.pages.specs import BY_NAME
+from usvi_bench.reports.pages.specs import BY_NAME, LEADING
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/findings.md")
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "docs/findings.md"),
+    *(f"docs/findings/{name}.md" for name in ("labels", "limits", "methods", "parts", "people")),
+)
+FIGURES = "docs"
+"""Folder of the figure of README."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fill the pages in, or name those that are out of date.
+    """Fill in the pages and draw the figure, or name those that are out of date.
 
     Returns:
-        1 where a page is out of date, 2 where a page or a figure is wrong, else 0.
+        1 where a page or the figure is out of date, 2 where a page or a value is wrong, else 0.
     """
     parser = argparse.ArgumentParser(prog="python -m reports.pages", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="fill the tables in")
+    parser.add_argument("--write", action="store_true", help="fill the tables in and draw the figure")
     options = parser.parse_args(arguments)
     sources, stale = Sources(FOLDER), {}
     for name in PAGES:
@@ -35,13 +43,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"error: {name}: {error}", file=sys.stderr)
             return 2
         if filled != page:
-            stale[name] = filled
-    for name, filled in stale.items():
+            stale[name] = filled.encode()
+    stale |= _stale_figures(sources)
+    for name, content in stale.items():
         if options.write:
-            write_text(ROOT / name, filled)
+            write_bytes(ROOT / name, content)
         else:
             print(f"{name}: out of date: run python -m reports.pages --write", file=sys.stderr)
     return int(bool(stale) and not options.write)
+
+
+def _stale_figures(sources: Sources) -> dict[str, bytes]:
+    """Draw the figures whose data have changed; bytes are not compared, for they depend on matplotlib."""
+    scores = plotted_scores(sources, [*LEADING, BASELINE])
+    digest = scores_digest(scores)
+    files = {f"{FIGURES}/{name}": theme for name, theme in THEMES.items()}
+    kept = {name: (ROOT / name).read_bytes() if (ROOT / name).exists() else b"" for name in files}
+    return {name: draw_scores(scores, files[name]) for name, content in kept.items() if digest_in(content) != digest}
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def joint_table(name: str, *lines: tuple[str, str]) -> PageTable:
             own = own[own["joint_precision"] != ""]
             means = [own[column].astype(float).groupby(own["epoch"]).mean() for column in JOINT.values()]
             cells = [", ".join(f"{value:.2f}" for value in mean) for mean in means]
-            yield [f"{quoted(method)}, {row or 'as it is'}", str(own["seed"].nunique()), *cells]
+            yield [f"{quoted(method)}, {row or 'whole method'}", str(own["seed"].nunique()), *cells]
 
     return PageTable(name, ["", "n", *JOINT], rows, left=JOINT)
 

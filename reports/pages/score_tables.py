@@ -10,7 +10,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.reports.ablation_effects import effects
 from usvi_bench.reports.pages.page_table import BY_SEED, PageTable, format_each, format_mean_sd, quoted
-from usvi_bench.reports.pages.sources import CONTROL, PROTOCOL, Seeds, Sources
+from usvi_bench.reports.pages.sources import CONTROL, PROTOCOL, Seeds, Sources, single
 
 BASELINE = "cluster_contrast"
 """Method that leads are counted from."""
@@ -128,6 +128,42 @@ def effect_table(method: str) -> PageTable:
             yield [effect.label, *counts, format_mean_sd(gains, sign=True), format_each(gains)]
 
     return PageTable(f"effects-{method}", ["setting", "pairs", "n", "difference", BY_SEED], rows)
+
+
+def first_seed_table(name: str, gains: Mapping[str, tuple[str, str, str]]) -> PageTable:
+    """Make a table of gains in mAP with the first seed alone and with the others.
+
+    Args:
+        name: of the table.
+        gains: by what their rows begin with: a grid, then two of its rows, the gain of the first over the second, or a
+            setting and an empty name, its mean gain over pairs of rows.
+    """
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for label, (grid, *compared) in gains.items():
+            seeds = _gain(sources, grid, *compared)
+            first, others = seeds[:1], seeds[1:]
+            yield [label, format_mean_sd(first, sign=True), format_mean_sd(pd.Series([others.mean()]), sign=True)]
+
+    return PageTable(name, ["", "seed 0", "mean of seeds 1 and 2"], rows)
+
+
+def _gain(sources: Sources, grid: str, first: str, second: str) -> Seeds:
+    """Return a gain in mAP by seed, see :func:`first_seed_table`.
+
+    Raises:
+        UsageError: there is no such row or setting, or several.
+    """
+    found = sources.grid(grid)
+    if not second:
+        gains = (100 * effect.gains["mAP"] for effect in effects(found) if effect.setting == first)
+        return single(gains, f"effect of {first} in the grid of {grid}").sort_index()
+    one, other = (
+        single((row.scores["mAP"] for row in found.rows if row.name == name), f"row '{name}' in the grid of {grid}")
+        for name in (first, second)
+    )
+    gain: Seeds = 100 * (one - other).dropna()
+    return gain.sort_index()
 
 
 def _shared_seeds(found: Iterable[Seeds]) -> list[int]:

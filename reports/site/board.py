@@ -19,9 +19,9 @@ from usvi_bench.leaderboard.significance import leaders
 DRAWN = "mAP ± sd"
 """Heading of the drawn column, which stands after the metrics."""
 SITE_RULES = f"""\
-* {DRAWN}: the same as the mAP column, drawn on a scale from 0 to just above the highest of the table.
-* runs: a link for each seed, to the page of the run.
-* reference: chance, or the starting weights, neither of which competes.
+* {DRAWN}: the mAP column, drawn on a scale from 0 to just above the highest value of the table.
+* records: a link for each seed, to the page of the run.
+* reference: chance or the starting weights, which are not ranked.
 * Press a heading to sort by it."""
 
 

@@ -15,10 +15,19 @@ from usvi_bench.core.errors import StorageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking, protocol_name
-from usvi_bench.leaderboard.build import DIRTY_RULE, PUBLISHED_RULE, REPORTS, RULES, SYNTHETIC_NOTE, load_records
-from usvi_bench.leaderboard.field import FIELD_RULES, PLOT, field_tables
+from usvi_bench.leaderboard.build import (
+    DIRTY_RULE,
+    MODELS_RULE,
+    PUBLISHED_RULE,
+    REPORTS,
+    RULES,
+    SYNTHETIC_NOTE,
+    load_records,
+)
+from usvi_bench.leaderboard.field import FIELD_RULES, ORDER_NOTE, ORDER_TITLE, PLOT, field_tables
 from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
+from usvi_bench.leaderboard.record_pages import KNOBS_NOTE
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
 from usvi_bench.reports.report import write_report
 from usvi_bench.reports.run_scores import run_scores
@@ -99,6 +108,7 @@ def build_site(
 
 def _pages(content: Content) -> Iterator[tuple[str, str]]:
     real = [section for section in content.sections if not section.scores.key.synthetic]
+    models_rules = [MODELS_RULE] if any(section.asides for section in content.sections) else []
     published_rules = [PUBLISHED_RULE.format("published.html")] if real else []
     yield (
         "index.html",
@@ -108,8 +118,17 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             real=real,
             synthetic=[section for section in content.sections if section.scores.key.synthetic],
             synthetic_note=SYNTHETIC_NOTE,
-            rules="\n".join([RULES, SITE_RULES, DIRTY_RULE, *published_rules]),
+            rules="\n".join([RULES, *models_rules, SITE_RULES, DIRTY_RULE, *published_rules]),
             incomplete=[(run, lacks) for run in content.runs if run.committed and (lacks := lacking(run.record))],
+        ),
+    )
+    yield (
+        "knobs.html",
+        render(
+            "knobs.html",
+            "knobs.html",
+            tables=[table for section in content.sections for table in section.knobs],
+            note=KNOBS_NOTE,
         ),
     )
     yield "methods/index.html", render("methods.html", "methods/index.html", methods=content.methods)
@@ -135,6 +154,9 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             plot=PLOT,
             words=describe_field(content.published),
             tables=field_tables(content.published),
+            orders=[section.order for section in content.sections if section.order],
+            order_title=ORDER_TITLE,
+            order_note=ORDER_NOTE,
             rules=FIELD_RULES,
         ),
     )

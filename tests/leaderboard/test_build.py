@@ -20,9 +20,12 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, write_record
 from usvi_bench.leaderboard.__main__ import main
+from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import EMPTY, FOLDER, NO_REAL, REAL, SYNTHETIC, build, load_records
-from usvi_bench.leaderboard.published import choose
-from usvi_bench.leaderboard.score_table import score_rows
+from usvi_bench.leaderboard.field import ORDER_TITLE, build_field
+from usvi_bench.leaderboard.published import Published, choose
+from usvi_bench.leaderboard.record_pages import build_knobs, build_records
+from usvi_bench.leaderboard.score_table import score_rows, score_tables
 from usvi_bench.leaderboard.significance import leaders
 
 
@@ -69,7 +72,7 @@ def test_columns_and_single_seed_without_spread() -> None:
         means=[0.3, 0.5], provenance={"seconds": {"train": 90.0, "score": 60.0}, "peak_memory_mib": 812.4}
     )
     table = tables(page(record))[0]
-    assert table["Method"] == ["seeds n", *METRICS, "minutes", "peak memory (MiB)", "runs"]
+    assert table["Method"] == ["seeds n", *METRICS, "minutes", "peak memory (MiB)", "records"]
     link = "[0](records/00.json)"
     assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", "2.5", "812", link]
     assert table["chance"] == ["-", *["5.0"] * 6, "-", "-", "-"]
@@ -192,7 +195,7 @@ def test_dirty_runs_are_marked() -> None:
     text = page(*records)
     assert "adca †" in tables(text)[0]
     assert "sclhm" in tables(text)[0]
-    sources = tables(text)[-1]
+    sources = tables(build_records({"00.json": records[0], "01.json": records[1]}))[-1]
     assert sources["[00.json](records/00.json)"] == ["sclhm", "`sysu_all`", "0", "0123456789", "a processor"]
     assert sources["[01.json](records/01.json)"] == ["adca", "`sysu_all`", "0", "unknown †", "a processor"]
 
@@ -310,6 +313,17 @@ def test_protocols_come_in_the_order_of_the_field() -> None:
     assert re.findall(r"^### `(\w+)`", text, re.MULTILINE) == ["sysu_all", "regdb_v2i", "mine"]
 
 
+def test_every_record_is_listed_with_what_runs_cost() -> None:
+    records = {f"{i}.json": record for i, record in enumerate(seeds("sclhm", CLEAR))}
+    text = build_records(records)
+    cost, listed = tables(text)
+    assert cost["Data"][0] == "Method"
+    assert [name for name in listed if name.startswith("[")] == [f"[{name}](records/{name})" for name in records]
+    assert "All 3 runs" in text
+    assert "no record yet" in build_records({})
+    assert "no record of people with a varied knob" in build_knobs(board_sections(score_tables(records), []))
+
+
 def many() -> Mapping[str, Record]:
     records = [
         *seeds("sclhm", CLEAR),
@@ -360,7 +374,7 @@ def test_check_passes_on_a_fresh_page_and_fails_on_a_stale_one(
     assert run(folder, "--check") == 0
 
 
-@pytest.mark.parametrize("name", ["LEADERBOARD.md", "PUBLISHED.md"])
+@pytest.mark.parametrize("name", ["LEADERBOARD.md", "KNOBS.md", "PUBLISHED.md", "RECORDS.md"])
 def test_check_covers_every_page(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder) == 0
     with (folder / name).open("a") as file:
@@ -421,6 +435,11 @@ def test_a_row_is_named_by_its_own_encoder_s_settings_alone() -> None:
     assert "pgm (bn_groups=2, name=vit_s16)" in text
 
 
+def order_page(made: list[Record], published: list[Published]) -> str:
+    sections = board_sections(score_tables({f"{i:02}.json": record for i, record in enumerate(made)}), published)
+    return build_field(published, [section.order for section in sections if section.order])
+
+
 def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None:
     published = choose(
         [
@@ -431,7 +450,7 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     )
     means = {"adca": [0.3, 0.4], "pgm": [0.3, 0.3], "pclhd": [0.5, 0.5], "sclhm": [0.9, 0.9]}
     made = [record for method, values in means.items() for record in seeds(method, values)]
-    text = build({f"{i:02}.json": record for i, record in enumerate(made)}, published)
+    text = order_page(made, published)
     assert "(2 of 3 pairs agree)" in text
     ranks = tables(text[text.index("Order on") :])[0]
     assert ranks["pclhd"] == ["50.4", "1", "58.7", "1"]
@@ -439,17 +458,22 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
     assert "sclhm" not in ranks, "no figure of it is published"
     official = seeds("pclhd", [0.1] * 3, config={"method": {"preset": "official"}})
-    both = build({f"{i:02}.json": record for i, record in enumerate([*official, *made])}, published)
+    both = order_page([*official, *made], published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
     assert "official" not in str(tables(both[both.index("Order on") :])[0])
-    better = seeds("pgm", [0.95, 0.95], config={"method": {"zeta": 1}})
-    two = build({f"{i:02}.json": record for i, record in enumerate([*better, *made])}, published)
-    assert "pgm (zeta=unset)" in two, "which of two is ranked does not depend on their scores"
-    assert "(2 of 3 pairs agree)" in two
-    few = build({f"{i:02}.json": record for i, record in enumerate(made[:4])}, published)
+    for mean in (0.95, 0.05):
+        other = seeds("pgm", [mean, mean], config={"method": {"zeta": 1}})
+        two = order_page([*other, *made], published)
+        ranked = [name for name in tables(two[two.index("Order on") :])[0] if name.startswith("pgm")]
+        assert ranked == ["pgm (zeta=1)"], "which of two is ranked does not depend on their scores"
+    few = order_page(made[:4], published)
     assert "Order on" not in few
-    real = build({"0.json": make_record("adca", 0, [0.3], real=True)}, published)
+    real = order_page([make_record(record.result.method, 0, [0.3], real=True) for record in made[::2]], published)
     assert "Order on" not in real
+    assert ORDER_TITLE in text
+    assert ORDER_TITLE not in real
+    board = build({f"{i:02}.json": record for i, record in enumerate(made)}, published)
+    assert "Order on" not in board, "the order is shown with the published figures only"
 
 
 def test_a_record_whose_settings_were_changed_by_hand_is_refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.leaderboard.records import make_record
-from usvi_bench.leaderboard.build import build
+from usvi_bench.leaderboard.record_pages import build_records
 
 
 def cost(method: str, seed: int, seconds: dict[str, float], peak: float | None = 100.0, **place: Any) -> Any:
@@ -26,7 +26,7 @@ def test_each_method_and_machine_has_its_row_and_all_are_summed() -> None:
         cost("untrained", 0, {"evaluate": 5.0}, peak=None),
         make_record("hil", real=True, provenance={"seconds": {"train": 3600.0}}),
     ]
-    text = build({f"{i}.json": record for i, record in enumerate(records)})
+    text = build_records({f"{i}.json": record for i, record in enumerate(records)})
     header, *rows = cells(text)
     assert header[:5] == ["Data", "Method", "made on", "threads", "runs"]
     assert header[5:] == [

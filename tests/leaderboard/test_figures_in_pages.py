@@ -1,4 +1,4 @@
-"""Figures that README and docs/findings.md take from the records are those of the records."""
+"""Figures that README and the findings take from the records are those of the records."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> N
     text = (ROOT / "README.md").read_text()
     protocols = names(next(line for line in text.splitlines() if line.startswith("|  | n | `sysu_all`")))
     methods = set()
-    for name, *figures in rows(text, r"\| `\w+`( \(upper bound\))? \| \d"):
+    for name, *figures in rows(text, r"\| `\w+`( \(true identities\))? \| \d"):
         (method,) = names(name)
         methods.add(method)
         counts = [str(len(scores[protocol, method])) for protocol in protocols]
@@ -100,7 +100,7 @@ def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> N
 
 
 def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores) -> None:
-    for pair, *figures in rows(section("docs/findings.md", "What orders the methods"), r"\| `\w+` - `\w+` \|"):
+    for pair, *figures in rows(section("docs/findings/methods.md", "SYSU-MM01's layout"), r"\| `\w+` - `\w+` \|"):
         first, second = names(pair)
         differences = [paired(scores[p, first], scores[p, second]) for p in ("sysu_all", "sysu_indoor")]
         assert figures == [
@@ -115,7 +115,7 @@ def control() -> Seeds:
 
 
 def test_the_differences_to_the_longer_training_are_those_of_the_records(scores: Scores) -> None:
-    for pair, *figures in rows(section("docs/findings.md", "What orders the methods"), r"\| `\w+` - continued \|"):
+    for pair, *figures in rows(section("docs/findings/methods.md", "SYSU-MM01's layout"), r"\| `\w+` - continued \|"):
         values = paired(scores["sysu_all", names(pair)[0]], control())
         assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
 
@@ -127,7 +127,7 @@ def regdb_differences(scores: Scores, method: str) -> list[float]:
 
 
 def test_the_differences_in_the_layout_of_regdb_are_those_of_the_records(scores: Scores) -> None:
-    for pair, *figures in rows(section("docs/findings.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
+    for pair, *figures in rows(section("docs/findings/methods.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
         values = regdb_differences(scores, names(pair)[0])
         assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
 
@@ -135,7 +135,7 @@ def test_the_differences_in_the_layout_of_regdb_are_those_of_the_records(scores:
 def test_the_cost_of_released_defects_is_that_of_the_records(
     everything: dict[tuple[str, str, str, str, float], Seeds],
 ) -> None:
-    for name, *figures in rows(section("docs/findings.md", "Released and repaired code"), r"\| `\w+` \|"):
+    for name, *figures in rows(section("docs/findings/methods.md", "Released and repaired code"), r"\| `\w+` \|"):
         (method,) = names(name)
         ours, theirs = (everything["sysu_all", method, preset, "", 0.0] for preset in ("repaired", "official"))
         shared = sorted(ours.keys() & theirs.keys())
@@ -169,7 +169,7 @@ def mismatch_rows(
 
 
 def test_what_mismatch_does_is_in_the_records(everything: dict[tuple[str, str, str, str, float], Seeds]) -> None:
-    text = section("docs/findings.md", "When people are seen by one modality only")
+    text = section("docs/findings/people.md", "People that only one modality sees")
     header = next(line for line in text.splitlines() if line.startswith("|  | n | 0 |"))
     levels = [float(cell) for cell in header.strip("| ").split(" | ") if re.fullmatch(r"[\d.]+", cell)]
     expected = dict(mismatch_rows(everything, levels))
@@ -180,7 +180,7 @@ def test_what_mismatch_does_is_in_the_records(everything: dict[tuple[str, str, s
 def test_what_the_other_knobs_do_is_in_the_records(
     everything: dict[tuple[str, str, str, str, float], Seeds],
 ) -> None:
-    text = section("docs/findings.md", "What the other knobs do")
+    text = section("docs/findings/people.md", "Other knobs")
     methods = names(next(line for line in text.splitlines() if line.startswith("| knob |")))
     for name, *figures in rows(text, r"\| `\w+=[\d.]+` \|"):
         knob, level = names(name)[0].split("=")
@@ -196,7 +196,9 @@ def test_label_quality_is_that_of_the_table() -> None:
     found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["preset"] != "official")]
     found = found[found["row"] == ""]
     columns = ("visible_ari", "infrared_ari", "match_precision", "match_recall")
-    for name, *figures in rows(section("docs/findings.md", "How good pseudo-labels and matches are"), r"\| `\w+` \|"):
+    for name, *figures in rows(
+        section("docs/findings/labels.md", "Pseudo-labels and matched clusters"), r"\| `\w+` \|"
+    ):
         own = found[found["method"] == names(name)[0]]
         own = own[own["stage"] == own["stage"].max()]
         expected = [str(len(set(own["seed"])))]
@@ -213,9 +215,9 @@ JOINT = ("joint_precision", "joint_recall")
 def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
     found = found[(found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == "sysu_all")]
-    text = section("docs/findings.md", "How right ties are, and what they bring")
+    text = section("docs/findings/labels.md", "Joint clusters")
     for name, *figures in rows(text, r"\| `\w+`, "):
-        method, row = names(name)[0], name.partition(", ")[2].replace("as it is", "")
+        method, row = names(name)[0], name.partition(", ")[2].replace("whole method", "")
         own = found[(found["method"] == method) & (found["row"] == row) & (found["stage"] == 2)]
         own = own[own["joint_precision"] != ""]
         expected = [str(len(set(own["seed"])))]
@@ -227,7 +229,7 @@ def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
 
 def test_quality_of_parts_is_in_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
-    text = section("docs/findings.md", "Do the parts know what is right?")
+    text = section("docs/findings/labels.md", "Do soft weights, a teacher and a gate recognise right labels?")
     blocks = re.findall(r"<!-- table: parts-(\w+) -->(.*?)<!-- end", text, re.DOTALL)
     assert {method for method, _ in blocks} == set(found["method"])
     for method, block in blocks:
@@ -243,8 +245,8 @@ def test_quality_of_parts_is_in_the_table() -> None:
             assert figures == [str(len(values[0])), *(f"{fmean(value):.2f}" for value in values)], name
 
 
-def test_gains_of_parts_are_in_the_tables_of_the_grids() -> None:
-    text = section("docs/findings.md", "Which parts pay")
+def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
+    text = section("docs/findings/parts.md", "Ablation of each method")
     parts = re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
     assert parts
     for title, part in parts:
@@ -258,7 +260,7 @@ def test_gains_of_parts_are_in_the_tables_of_the_grids() -> None:
 
 
 def test_what_a_setting_does_is_its_main_effect() -> None:
-    text = section("docs/findings.md", "Which parts pay")
+    text = section("docs/findings/parts.md", "Ablation of each method")
     for title, part in re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL):
         found = {e.label: e for e in effects(read_ablation(LEADERBOARD / "ablations" / f"{title}-sysu_all"))}
         shown = [row for row in rows(part, r"\| ") if row[0].startswith("`method.")]
@@ -275,9 +277,47 @@ def test_what_a_setting_does_is_its_main_effect() -> None:
 
 
 def test_every_record_that_the_findings_name_is_there() -> None:
-    for name in re.findall(r"`(leaderboard/[\w/.*-]+)`", (ROOT / "docs/findings.md").read_text()):
+    text = "".join(page.read_text() for page in [ROOT / "docs/findings.md", *(ROOT / "docs/findings").glob("*.md")])
+    for name in re.findall(r"`(leaderboard/[\w/.*-]+)`", text):
         found = list(ROOT.glob(name))
         assert found, name
         for path in found:
             if path.suffix == ".json" and path.name != "grid.json":
                 read_record(path)
+
+
+FIRST_SEED = {
+    "`dmic`: second phase": ("dmic-sysu_all", "CC-1, IC-1, CC-2", "CC-1, IC-1"),
+    "`hil`: labels transferred both ways": ("more_seeds/hil-sysu_all", "transfer both ways", "HIL"),
+    "`dmic`: joint clusters made plainly, over the first phase": ("dmic-sysu_all", "VC", "CC-1, IC-1"),
+    "`pgm`: memories moved by each sample": ("more_seeds/pgm-sysu_all", "memories moved by each sample", "PGM"),
+    "`pgm`: memories moved by means": ("more_seeds/pgm-sysu_all", "memories moved by means", "PGM"),
+    "`pclhd`: cross contrast": ("pclhd-sysu_all", "PCLHD", "without cross contrast"),
+}
+EFFECTS = {
+    "`sclhm`: hybrid memory": ("sclhm-sysu_all", "method.hml"),
+    "`dmic`: balanced expansion": ("dmic-sysu_all", "method.mie"),
+    "`dmic`: changing neighbourhood": ("dmic-sysu_all", "method.dnc"),
+    "`pclhd`: hard prototypes": ("pclhd-sysu_all", "method.hard"),
+    "`pclhd`: dynamic prototypes": ("pclhd-sysu_all", "method.dynamic"),
+    "`pclhd`: joint clusters": ("pclhd-sysu_all", "method.joint"),
+}
+
+
+def test_gains_of_the_first_seed_and_of_the_others_are_those_of_the_grids() -> None:
+    gains = {}
+    for name, (folder, ours, theirs) in FIRST_SEED.items():
+        found = {row.name: row.scores["mAP"] for row in read_ablation(LEADERBOARD / "ablations" / folder).rows}
+        gains[name] = {seed: 100 * (found[ours][seed] - found[theirs][seed]) for seed in range(3)}
+    for name, (folder, setting) in EFFECTS.items():
+        (effect,) = (
+            e for e in effects(read_ablation(LEADERBOARD / "ablations" / folder)) if e.label.startswith(f"`{setting}`")
+        )
+        gains[name] = {seed: 100 * effect.gains["mAP"][seed] for seed in range(3)}
+    shown = rows(section("docs/findings/parts.md", "How far one seed can be trusted"), r"\| `\w+`: ")
+    assert {name for name, *_ in shown} == set(gains)
+    for name, *figures in shown:
+        first, *others = (gains[name][seed] for seed in range(3))
+        assert figures == [format_mean_sd([first], sign=True), format_mean_sd([fmean(others)], sign=True)], name
+    halved = [name for name, gain in gains.items() if fmean([gain[1], gain[2]]) < gain[0] / 2]
+    assert len(halved) == 5, "the text below the table counts them"

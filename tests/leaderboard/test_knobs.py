@@ -8,8 +8,10 @@ from typing import Any
 
 from tests.leaderboard.records import make_record
 from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, build, load_records
 from usvi_bench.leaderboard.knobs import separate_sweeps
+from usvi_bench.leaderboard.record_pages import build_knobs
 from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -35,8 +37,12 @@ def base_level() -> list[Record]:
     ]
 
 
+def knob_page(made: Mapping[str, Record]) -> str:
+    return build_knobs(board_sections(score_tables(made), []))
+
+
 def cells(text: str, knob: str) -> dict[str, list[str]]:
-    lines = text[text.index(f"with `{knob}` of these people turned") :].split("\n\n")[1].splitlines()
+    lines = text[text.index(f"when `{knob}` varies") :].split("\n\n")[1].splitlines()
     found = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
     return {row[0]: row[1:] for row in found if row[0] != ":--"}
 
@@ -44,16 +50,20 @@ def cells(text: str, knob: str) -> dict[str, list[str]]:
 def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
     turned = [make_record("pgm", seed, [0.05 * (seed + 1)], dataset=people(mismatch=0.5)) for seed in (1, 2)]
     turned.append(make_record("pgm", 1, [0.02], dataset=people(mismatch=1.0)))
-    text = build(records(*base_level(), *turned))
+    made = records(*base_level(), *turned)
+    text = knob_page(made)
     found = cells(text, "mismatch")
-    assert found["Method"] == ["seeds n", "mismatch=0", "mismatch=0.5", "mismatch=1", "runs"]
+    assert found["Method"] == ["seeds n", "mismatch=0", "mismatch=0.5", "mismatch=1", "records"]
     assert found["pgm"][:4] == ["1", "20.4", "10.4", "2.4"], "seed 1 is the only one that all levels have"
     assert found["pgm"][4] == "0.5: [1](records/04.json) [2](records/05.json); 1: [1](records/06.json)"
     assert found["chance"][:2] == ["-", "5.0"]
     assert "hil" not in found, "it has one level"
-    assert text.count("\n### ") == 1, "a level has no table of its own"
+    assert "Default: `mismatch=0`." in text
+    board = build(made)
+    assert board.count("\n### ") == 1, "a level has no table of its own"
+    assert "when `mismatch`" not in board, "knobs are on a page of their own"
 
-    both = build(records(*base_level(), *turned[:2]))
+    both = knob_page(records(*base_level(), *turned[:2]))
     assert cells(both, "mismatch")["pgm"][:3] == ["2", "25.4 ± 7.1", "12.9 ± 3.5"]
 
 
@@ -120,7 +130,7 @@ def test_no_run_is_lost() -> None:
         make_record("dmic", 0, [0.6], dataset=people(mismatch=1.0)),
     )
     text = build(made)
-    found = cells(text, "mismatch")
+    found = cells(knob_page(made), "mismatch")
     assert found["dmic"] == ["1", "-", "60.4", "1: [0](records/07.json)"], "it has no run on the base_level people"
     assert found["pgm"][:3] == ["2", "15.4 ± 7.1", "30.4 ± 0.0"]
     assert text.count("\n### ") == 2
@@ -148,16 +158,18 @@ def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
         make_record("pgm", 0, [0.7], config=official, dataset=people()),
         make_record("pgm", 0, [0.6], config=official, dataset=people(mismatch=1.0)),
     ]
-    found = cells(build(records(*made)), "mismatch")
+    found = cells(knob_page(records(*made)), "mismatch")
     (row,) = (name for name in found if name.startswith("pgm"))
     assert "preset=official" in row
     assert found[row][:3] == ["1", "70.4", "60.4"]
 
 
 def test_bytes_do_not_depend_on_the_order_of_records() -> None:
-    made = records(
-        *base_level(), *(make_record("pgm", 0, dataset=people(pose=p, mismatch=m)) for p, m in ((0, 0), (1, 1)))
-    )
-    first, names = build(made), list(made)
+    turned = ({"pose": 0.0}, {"mismatch": 1.0}, {"pose": 0.5, "mismatch": 0.5})
+    made = records(*base_level(), *(make_record("pgm", 0, dataset=people(**changes)) for changes in turned))
+    first, names = knob_page(made), list(made)
+    assert first.count("## mAP on") == 2
     random.Random(0).shuffle(names)
-    assert build({name: made[name] for name in names}) == first
+    shuffled = {name: made[name] for name in names}
+    assert knob_page(shuffled) == first
+    assert build(shuffled) == build(made)

@@ -18,6 +18,7 @@ from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.page_table import PageTable, format_each, format_mean_sd
 from usvi_bench.reports.pages.score_tables import (
     difference_table,
+    first_seed_table,
     grid_table,
     knob_table,
     level_table,
@@ -52,14 +53,21 @@ def test_the_committed_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) 
     assert main([]) == 0, capsys.readouterr().err
 
 
-def test_every_specified_table_is_on_one_page() -> None:
+def test_every_specified_table_is_on_a_page() -> None:
     assert len(BY_NAME) == len(TABLES), "two tables of one name"
-    marks = [name for page in PAGES for name in re.findall(r"<!-- table: (.*?) -->", (ROOT / page).read_text())]
-    assert sorted(marks) == sorted(BY_NAME)
+    marks = [re.findall(r"<!-- table: (.*?) -->", (ROOT / page).read_text()) for page in PAGES]
+    assert all(len(set(found)) == len(found) for found in marks), "a page has a table twice"
+    assert {name for found in marks for name in found} == set(BY_NAME)
+
+
+def test_every_page_of_findings_is_checked() -> None:
+    findings = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("findings*/*.md")]
+    assert "docs/findings/parts.md" in findings
+    assert {*findings, "docs/findings.md"} <= set(PAGES)
 
 
 def test_every_table_of_figures_in_the_findings_is_made() -> None:
-    text = (ROOT / "docs/findings.md").read_text()
+    text = "".join((ROOT / page).read_text() for page in PAGES if "findings" in page)
     text = re.sub(r"<!-- table: .*?<!-- end of table -->", "", text, flags=re.DOTALL)
     assert not re.findall(r"^\|.*$", text, re.MULTILINE)
 
@@ -100,6 +108,8 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
         (lambda: joint_table("t", ("dmic", "no row")), r"settings of dmic, no row in label_quality\.csv: 0 found"),
         (lambda: part_table("hil", ["no such figure"]), "'no such figure' of hil: not known"),
         (lambda: grid_table("nobody"), "grid of nobody: no folder"),
+        (lambda: first_seed_table("t", {"a": ("dmic", "no row", "VC")}), "row 'no row' in the grid of dmic: 0 found"),
+        (lambda: first_seed_table("t", {"a": ("dmic", "method.no", "")}), "effect of method.no in the grid of dmic"),
     ],
 )
 def test_a_figure_that_is_not_there_is_named(sources: Sources, make: Callable[[], PageTable], message: str) -> None:
@@ -134,10 +144,14 @@ def test_pages_are_written_only_when_asked(
     monkeypatch.setattr("usvi_bench.reports.pages.__main__.ROOT", tmp_path)
     monkeypatch.setattr("usvi_bench.reports.pages.__main__.BY_NAME", {"scores": SCORES})
     assert main([]) == 1
-    assert "page.md: out of date: run python -m reports.pages --write" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "page.md: out of date: run python -m reports.pages --write" in message
+    assert "docs/scores.svg: out of date" in message
+    assert not (tmp_path / "docs").exists()
     assert page.read_text() == PAGE.format(name="scores", table="old")
     assert main(["--write"]) == 0
     assert page.read_text() == PAGE.format(name="scores", table=MADE)
+    assert main([]) == 0
     page.write_text(PAGE.format(name="score", table=""))
     assert main(["--write"]) == 2
     assert "error: page.md: table: score: did you mean scores" in capsys.readouterr().err

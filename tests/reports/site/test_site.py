@@ -22,9 +22,9 @@ from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.table import to_markdown
 from usvi_bench.leaderboard.board import board_sections
+from usvi_bench.leaderboard.build import FOLDER, load_records
 from usvi_bench.leaderboard.build import build as build_page
-from usvi_bench.leaderboard.build import load_records
-from usvi_bench.leaderboard.field import build_field, field_tables
+from usvi_bench.leaderboard.field import ORDER_TITLE, build_field, field_tables
 from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import choose, read_figures
 from usvi_bench.leaderboard.score_table import score_tables
@@ -193,7 +193,7 @@ def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> 
     assert "published mAP" not in text[synthetic:]
 
 
-def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_path: Path) -> None:
+def test_a_knob_of_the_people_has_one_table_on_a_page_of_its_own(tmp_path: Path) -> None:
     def people(pose: float) -> dict[str, object]:
         spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
         made_from = {"synthetic": {"spec": spec}, "knobs": {} if pose == 1 else {"pose": pose}}
@@ -205,13 +205,30 @@ def test_a_knob_of_the_people_has_one_table_below_that_of_the_usual_ones(tmp_pat
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
     (tmp_path / "runs").mkdir()
     build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
-    text = (tmp_path / "site/index.html").read_text()
-    assert text.count("<table") == 2
-    assert text.count('<section id="sysu_all') == 1
+    board = (tmp_path / "site/index.html").read_text()
+    assert board.count("<table") == 1
+    assert board.count('<section id="sysu_all') == 1
+    assert 'href="knobs.html"' in board
+    text = (tmp_path / "site/knobs.html").read_text()
+    assert text.count("<table") == 1
+    assert text.count('<h2 id="sysu_all-shared-pose-') == 1
     below = text[text.index("pose=0") :]
     assert re.findall(r'data-value="(0\.\d+)"', below)[:2] == ["0.204", "0.304"]
     assert 'href="runs/0-1/index.html" aria-label="adca, pose=0, seed 1"' in below
     assert len(json.loads((tmp_path / "site/leaderboard.json").read_text())["tables"]) == 2
+
+
+def test_the_order_beside_the_published_one_is_on_the_page_of_published_figures(tmp_path: Path) -> None:
+    records = {f"{m}.json": make_record(m, 0, [0.1 * i]) for i, m in enumerate(("adca", "pgm", "pclhd"), 1)}
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
+    (leaderboard / "published.csv").write_bytes((FOLDER / "published.csv").read_bytes())
+    (tmp_path / "runs").mkdir()
+    build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
+    text = (tmp_path / "site/published.html").read_text()
+    order = text[text.index(f"<h2>{ORDER_TITLE}</h2>") :]
+    assert "(3 of 3 pairs agree)" in order
+    assert re.findall(r'<th scope="row">(\w+)', order) == ["pclhd", "pgm", "adca"]
+    assert "pairs agree" not in (tmp_path / "site/index.html").read_text()
 
 
 def test_the_published_figures_are_shown_with_a_text_in_place_of_the_figure(made: Made) -> None:
