@@ -58,15 +58,16 @@ def test_every_flipped_bit_of_a_json_object_is_noticed(tmp_path: Path) -> None:
     path, content = tmp_path / "file.json", {"a": [1, 0.1, "é"], "b": None}
     write_sealed_json(path, content)
     assert read_sealed_json(path, "") == content
-    whole = path.read_bytes()
+    whole, noticed = path.read_bytes(), 0
     for bit in range(8 * len(whole)):
         path.write_bytes(flipped(whole, bit))
         try:
             found = read_sealed_json(path, "restore it")
-        except DamagedFileError as error:
-            assert str(error).endswith("; restore it")
+        except DamagedFileError:
+            noticed += 1
         else:
             assert found == content, bit  # white space between values
+    assert noticed > 7 * len(whole)
 
 
 def filled(path: Path) -> Journal:
@@ -154,9 +155,8 @@ def test_files_have_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
 def test_random_objects_survive(tmp_path: Path) -> None:
     generator = random.Random(0)
     for _ in range(50):
-        content = {
-            str(generator.random()): generator.choice([generator.random() * 10 ** generator.randint(-300, 300), None])
-        }
+        values = [generator.random() * 10 ** generator.randint(-300, 300), None, generator.randint(-9, 9)]
+        content = {str(generator.random()): generator.choice(values)}
         write_sealed_json(tmp_path / "file.json", content)
         assert read_sealed_json(tmp_path / "file.json", "") == content
         assert "digest" in json.loads((tmp_path / "file.json").read_text())
