@@ -27,7 +27,7 @@ from usvi_bench.core.settings import FORMAT, digest
 from usvi_bench.engine.config import RunConfig, changed_settings
 from usvi_bench.methods.base import MethodConfig, Stage
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raised whenever the engine or a component changes what an equal key would train."""
 _REMEDY = "train the stage again with --overwrite"
 
