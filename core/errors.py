@@ -14,6 +14,10 @@ class StorageError(Exception):
     """Error of a failed write; files saved before it are intact."""
 
 
+class DamagedFileError(UsageError):
+    """Error of a file whose content does not match its checksum; the message names the file and the remedy."""
+
+
 class LostProcessError(Exception):
     """Error of a training process whose peer has ended; saved files are intact."""
 

@@ -5,44 +5,66 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from usvi_bench.core.errors import StorageError
 
+_TEMPORARY = ".partial"
+"""Suffix of files that are being written."""
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None) -> None:
-    """Write a temporary file beside ``path``, then rename it to ``path``.
+    """Write a temporary file beside ``path``, then rename it to ``path``; file and folder are synced to the disk.
 
     Args:
         path: file to write; its folder is created.
-        write: writes the content to the open file that it receives.
+        write: writes the content to the open file that it receives, which can be read and sought.
         remedy: end of the error message. The default fits files below ``--output``.
 
     Raises:
         StorageError: the write failed, for example on a full disk; ``path`` is unchanged.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        file = temporary.open("x+b")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; {remedy or 'choose another --output'}") from error
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed; see remove_temporaries
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            temporary.replace(path)
+        _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
         intact = "free some space and continue with --resume (what was saved is intact)"
         reason = getattr(error, "strerror", None) or error
         raise StorageError(f"cannot write {path}: {reason}; {remedy or intact}") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder, so that a rename survives a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; those of running writers are locked and stay."""
+    for path in folder.glob(f".*{_TEMPORARY}"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -60,13 +82,51 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically with sorted keys, so that equal content gives equal bytes."""
-    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write JSON atomically with sorted keys, so that equal content gives equal bytes.
+
+    Raises:
+        ValueError: the content holds NaN or an infinite number, which JSON does not have.
+    """
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read the content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not strict JSON in UTF-8, see :func:`parse_json`.
+    """
+    return parse_json(path.read_text(encoding="utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """Parse strict JSON: without NaN and infinite numbers, and without repeated keys.
+
+    >>> parse_json('{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ...
+    ValueError: key 'a' occurs twice
+
+    Raises:
+        ValueError: the text is not strict JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key '{next(key for key in keys if keys.count(key) > 1)}' occurs twice")
+    return content
 
 
 @contextmanager
@@ -79,7 +139,7 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose another --output") from error
     with file:

@@ -1,10 +1,11 @@
-"""Checkpoints of a stage: written after every epoch, the last two kept, loaded without running code from them.
+"""Checkpoints of a stage: written after every epoch, sealed by a checksum, loaded without running code from them.
 
-No random state is stored, for there is none: every draw derives from (seed, purpose, epoch).
+No random state is stored, because every draw derives from (seed, purpose, epoch).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import torch
 from torch import Tensor
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import write_atomically
+from usvi_bench.core.journal import Mark
+from usvi_bench.core.sealed import check_seal, write_sealed
 
 KEPT = 2
-FORMAT = 1
+"""Number of checkpoints that a stage keeps."""
+_NAME = re.compile(r"epoch_(\d+)\.pt", re.ASCII)
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Checkpoint:
         fold: fold it was trained on.
         data: fingerprint of the data set it was trained on.
         epochs: epochs done.
-        journal: length of the journal in bytes at that moment.
+        journal: end of the journal at that moment.
         models: state of each network of the method, by name.
         optimiser: state of the optimiser, of the learning-rate schedule and of the loss scaler.
     """
@@ -39,18 +43,19 @@ class Checkpoint:
     fold: int
     data: str
     epochs: int
-    journal: int
+    journal: Mark
     models: dict[str, dict[str, Tensor]]
     optimiser: dict[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write the checkpoint of an epoch and drop those before the last two."""
+    """Write the checkpoint of an epoch and remove all but the last two."""
     path = folder / f"epoch_{checkpoint.epochs:04d}.pt"
     # not asdict(): it would copy every tensor
     content = {"format": FORMAT, **{name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}}
-    write_atomically(path, lambda file: torch.save(content, file))
-    for old in sorted(folder.glob("epoch_*.pt"))[:-KEPT]:
+    content["journal"] = tuple(checkpoint.journal)
+    write_sealed(path, lambda file: torch.save(content, file))
+    for old in _all(folder)[:-KEPT]:
         old.unlink()
     return path
 
@@ -59,29 +64,32 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint, tensors on the CPU.
 
     Raises:
-        UsageError: the file is no checkpoint of this suite.
+        UsageError: the file is damaged, or is not a checkpoint of this suite.
     """
+    remedy = "delete it to continue from the one before, or train again with --overwrite"
     try:
+        check_seal(path, remedy)
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content.pop("format") != FORMAT:
             raise KeyError("format")
-        return Checkpoint(**content)
+        return Checkpoint(**{**content, "journal": Mark(*content["journal"])})
+    except UsageError:
+        raise
     except Exception as error:
         raise UsageError(
-            f"{path} is damaged or not a checkpoint of this suite ({str(error).splitlines()[0][:100]}); "
-            "delete it to continue from the one before, or train again with --overwrite"
+            f"{path} is not a checkpoint of this suite ({(str(error).splitlines() or [''])[0][:100]}); {remedy}"
         ) from error
 
 
-def remove_torn(folder: Path) -> None:
-    """Remove what a killed run left of a checkpoint it was writing."""
-    for path in folder.glob(".epoch_*"):
-        path.unlink()
-
-
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint of a stage, if there is one."""
-    return max(folder.glob("epoch_*.pt"), default=None)
+    """Return the newest checkpoint of a stage, or None."""
+    return next(iter(reversed(_all(folder))), None)
+
+
+def _all(folder: Path) -> list[Path]:
+    """Return the checkpoints of a stage, oldest first."""
+    found = {int(match[1]): path for path in folder.glob("epoch_*.pt") if (match := _NAME.fullmatch(path.name))}
+    return [found[epochs] for epochs in sorted(found)]
 
 
 def check_belongs(checkpoint: Checkpoint, path: Path, **expected: Any) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.core.journal import Journal
 from usvi_bench.core.record import Score, mean_metrics
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.engine.images import test_features
@@ -88,7 +87,7 @@ def oracle_scores(run: Run, plans: list[StagePlan]) -> list[Score]:
     """Return the scores of the epoch that the test set would choose for each model; never the headline."""
     if not plans or not run.config.evaluate_every:
         return []
-    lines = [line for line in Journal(plans[-1].folder / "journal.jsonl").read() if line["kind"] == "scores"]
+    lines = [line for line in plans[-1].entries() if line["kind"] == "scores"]
     best: dict[str, dict[str, Any]] = {}
     for line in lines:
         if line["model"] not in best or line["metrics"]["mAP"] > best[line["model"]]["metrics"]["mAP"]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from usvi_bench.core.environment import commit, environment_info, now
-from usvi_bench.core.files import read_json, write_bytes, write_json
+from usvi_bench.core.files import write_bytes, write_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
@@ -56,7 +56,7 @@ def write_run(run: Run, result: RunResult) -> Record:
     """Write the folder of a run; the record is written last."""
     write_json(run.folder / "config.json", run.config.settings())
     journal = Journal(run.folder / "journal.jsonl")
-    lines = [line for plan in run.every_plan for line in Journal(plan.folder / "journal.jsonl").read()]
+    lines = [line for plan in run.every_plan for line in plan.entries()]
     journal.replace(lines)
     for plan in run.every_plan:
         _link_checkpoints(plan, run)
@@ -109,7 +109,7 @@ def _result(run: Run, scores: list[Score]) -> Result:
 
 def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Provenance:
     """Describe where the run took place; stages trained earlier or elsewhere are listed with their own commit."""
-    stages = [read_json(plan.folder / "finished.json") for plan in run.every_plan]
+    stages = [plan.summary() for plan in run.every_plan]
     revision, dirty = commit()
     epochs = [line for line in lines if line["kind"] == "epoch"]
     seconds = {phase: sum(line["seconds"][phase] for line in epochs) for phase in ("embed", "cluster", "train")}

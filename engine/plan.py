@@ -16,17 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.files import locked
+from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.plugins import Part, part_keys
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, SCORE_METRICS
+from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.settings import FORMAT, digest
 from usvi_bench.engine.config import RunConfig, changed_settings
 from usvi_bench.methods.base import MethodConfig, Stage
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raised whenever the engine or a component changes what an equal key would train."""
+_REMEDY = "train the stage again with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,55 @@ class StagePlan:
     @property
     def finished(self) -> bool:
         """True once it was trained to the end."""
-        return (self.folder / "finished.json").exists()
+        return self._end.exists()
 
     @property
     def started(self) -> bool:
         """True once a run began it."""
         return (self.folder / "config.json").exists()
+
+    @property
+    def journal(self) -> Journal:
+        """Journal of the stage."""
+        return Journal(self.folder / "journal.jsonl")
+
+    @property
+    def _end(self) -> Path:
+        return self.folder / "finished.json"
+
+    def finish(self, journal: Mark, starts: list[dict[str, Any]]) -> None:
+        """Mark the stage as finished.
+
+        Args:
+            journal: end of the journal.
+            starts: environment of every start, see :func:`~usvi_bench.core.environment.stage_provenance`.
+        """
+        content = {"key": self.key, "method": self.method, "fold": self.fold, "starts": starts}
+        write_sealed_json(self._end, {**content, "journal": list(journal)})
+
+    def summary(self) -> dict[str, Any]:
+        """Read key, method, fold and starts of the finished stage.
+
+        Raises:
+            DamagedFileError: the file is damaged, or is of another stage.
+        """
+        content = self._finished()
+        del content["journal"]
+        return content
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Read the journal of the finished stage.
+
+        Raises:
+            DamagedFileError: the journal is damaged or incomplete.
+        """
+        return self.journal.read_until(Mark(*self._finished()["journal"]))
+
+    def _finished(self) -> dict[str, Any]:
+        content = read_sealed_json(self._end, _REMEDY)
+        if content["key"] != self.key:
+            raise DamagedFileError(f"{self._end} is of another stage ({content['key']}); {_REMEDY}")
+        return content
 
 
 def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Path) -> list[StagePlan]:

@@ -69,8 +69,7 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
         finally:
             run.display.end_stage()
         if leads:
-            finished = {"key": plan.key, "method": plan.method, "fold": plan.fold, "starts": starts.read()}
-            write_json(plan.folder / "finished.json", finished)
+            plan.finish(training.journal.mark, starts.read())
 
 
 def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate) -> StageTraining:

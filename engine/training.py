@@ -13,7 +13,8 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.distributed.collectives import broadcast_object, broadcast_parameters
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.journal import Journal
+from usvi_bench.core.files import remove_temporaries
+from usvi_bench.core.journal import START
 from usvi_bench.core.measuring import collect_metrics
 from usvi_bench.core.process_memory import extra_memory
 from usvi_bench.core.registry import METHODS
@@ -64,7 +65,7 @@ class StageTraining:
         for model in self.method.models().values() if config.engine.compile else ():
             model.network.compile_shared()
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)
-        self.journal = Journal(plan.folder / "journal.jsonl")
+        self.journal = plan.journal
 
     def run(self) -> Method:
         """Train from the newest checkpoint, or from the start, to the last epoch; a group of processes together."""
@@ -139,10 +140,10 @@ class StageTraining:
 
     def _find(self) -> Checkpoint | None:
         """The newest checkpoint, and the journal as it was then."""
-        checkpoints.remove_torn(self.plan.folder)
+        remove_temporaries(self.plan.folder)
         path = checkpoints.latest(self.plan.folder)
         if path is None:
-            self.journal.cut(0)
+            self.journal.cut(START)
             return None
         saved = checkpoints.load(path)
         expected = {"method": self.plan.method, "fold": self.plan.fold, "data": self.plan.description["data"]}
@@ -158,7 +159,7 @@ class StageTraining:
             fold=self.plan.fold,
             data=self.plan.description["data"],
             epochs=epochs,
-            journal=self.journal.length,
+            journal=self.journal.mark,
             models=state,
             optimiser=self.optimiser.state(),
         )

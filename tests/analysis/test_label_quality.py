@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from tests.leaderboard.records import make_record
 from usvi_bench.analysis.label_quality import main
+from usvi_bench.core.journal import Journal
 from usvi_bench.core.record import write_record
 from usvi_bench.synthetic.spec import changed_knobs, parse
 
@@ -47,7 +47,7 @@ def write_run(
     lines = [epoch(n, 0, "cluster_contrast", first + 0.1 * n, None) for n in range(3)]
     lines += [epoch(n, 1, "pgm", None, 0.25) for n in range(2)]
     other = [{"kind": "evaluation", "fold": 1}]
-    (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, *other]))
+    Journal(folder / "journal.jsonl").replace([*lines, *other])
 
 
 def test_every_epoch_of_every_stage(tmp_path: Path) -> None:

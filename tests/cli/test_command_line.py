@@ -20,6 +20,7 @@ from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.core.record import read_record
+from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
 from usvi_bench.engine.training import StageTraining
 from usvi_bench.reports.site.runs import command_of
@@ -319,7 +320,8 @@ def test_a_checkpoint_of_another_fold_or_method_is_refused(
     path = max(stage.glob("epoch_*.pt"))
     content = torch.load(path, weights_only=True)
     for name, value in (("fold", 7), ("method", "hil"), ("data", "elsewhere")):
-        torch.save({**content, name: value}, path)
+        changed = {**content, name: value}
+        write_sealed(path, lambda file, changed=changed: torch.save(changed, file))
         assert f"{name}={value}" in mistake(command(output, str(tiny_people["sysu"])), capsys)
 
 
@@ -330,7 +332,8 @@ def test_a_damaged_first_stage_is_refused(
     shutil.copytree(finished, output)
     (stage,) = (path for path in (output / "stages").iterdir() if path.is_dir())
     path = max(stage.glob("epoch_*.pt"))
-    torch.save({**torch.load(path, weights_only=True), "fold": 7}, path)
+    changed = {**torch.load(path, weights_only=True), "fold": 7}
+    write_sealed(path, lambda file: torch.save(changed, file))
     assert "fold=7" in mistake(command(output, str(tiny_people["sysu"]), method="sclhm"), capsys)
     path.write_bytes(b"torn")
     assert "--overwrite" in mistake(command(output, str(tiny_people["sysu"]), method="sclhm"), capsys)

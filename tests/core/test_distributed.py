@@ -103,7 +103,7 @@ def test_a_lost_process_ends_the_run_and_leaves_a_checkpoint(tmp_path: Path, tin
     assert "--resume" in told
     newest = load(max(stage(tmp_path).glob("epoch_*.pt")))
     assert newest.epochs >= 1
-    assert newest.journal == (stage(tmp_path) / "journal.jsonl").stat().st_size
+    assert newest.journal.length == (stage(tmp_path) / "journal.jsonl").stat().st_size
 
 
 def test_rank_and_world_size_come_from_torchrun_or_slurm(monkeypatch: pytest.MonkeyPatch) -> None:

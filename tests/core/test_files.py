@@ -10,7 +10,8 @@ import torch
 
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_json
-from usvi_bench.core.journal import Journal
+from usvi_bench.core.journal import START, Journal, Mark
+from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
 
@@ -25,7 +26,9 @@ def small_files() -> Iterator[None]:
 
 
 def saved(epochs: int = 1, size: int = 4) -> Checkpoint:
-    return Checkpoint("key", "sclhm", 1, "data", epochs, 0, {"student": {"w": torch.arange(float(size))}})
+    return Checkpoint(
+        "key", "sclhm", 1, "data", epochs, Mark(7, "chain"), {"student": {"w": torch.arange(float(size))}}
+    )
 
 
 def test_json_is_equal_for_equal_content(tmp_path: Path) -> None:
@@ -76,26 +79,27 @@ def test_a_checkpoint_of_another_fold_method_or_data_set_is_refused(tmp_path: Pa
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "epoch_0001.pt").write_bytes(b"not a checkpoint")
+    write_sealed(tmp_path / "epoch_0001.pt", lambda file: file.write(b"not a checkpoint"))
     with pytest.raises(UsageError, match="not a checkpoint"):
         checkpoints.load(tmp_path / "epoch_0001.pt")
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
-    torch.save({"format": 1, "models": Path}, tmp_path / "epoch_0001.pt")  # a class is not plain data
+    content = {"format": 2, "models": Path}  # a class is not plain data
+    write_sealed(tmp_path / "epoch_0001.pt", lambda file: torch.save(content, file))
     with pytest.raises(UsageError, match="not a checkpoint"):
         checkpoints.load(tmp_path / "epoch_0001.pt")
 
 
 def test_a_torn_journal_is_cut_back(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    assert journal.length == 0
+    assert journal.mark == START
     journal.append({"epoch": 0})
-    length = journal.length
+    mark = journal.mark
     journal.append({"epoch": 1})
     with journal.path.open("a") as file:
         file.write('{"epoch": 2, "torn')
-    journal.cut(length)
+    journal.cut(mark)
     assert journal.read() == [{"epoch": 0}]
 
 

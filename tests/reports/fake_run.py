@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.leaderboard.records import make_record, make_score
+from usvi_bench.core.journal import Journal
 from usvi_bench.core.record import write_record
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import ImageTable, Split
@@ -155,7 +155,7 @@ def make_run(folder: Path, *, pictures: bool = True, lean: bool = False, real: b
     ]
     write_record(run / "record.json", make_record(real=real, scores=scores, **changes))
     if not lean:
-        (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in two_stages()))
+        Journal(run / "journal.jsonl").replace(two_stages())
     split = make_split(data, pictures, people=2 if lean else PEOPLE)
     if not lean:
         write_truth(data, split)
