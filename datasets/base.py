@@ -50,7 +50,7 @@ class Dataset(ABC):
         root: folder of the tree.
         folds: numbers of the training/test splits; ``(1,)`` where there is only one.
         fingerprint: hash of the content, which keys trainings and is written into every record.
-        synthetic: generator version, preset, seed and knobs if the tree was generated, else None.
+        synthetic: generator version, size, seed and knobs if the tree was generated, else None.
     """
 
     name: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from importlib import import_module
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
+
+Form = Literal["repaired", "released"]
+"""What a method computes: the formula that its paper states, or what its released code does, defects included."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ class Method(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
+
+    @classmethod
+    def in_form(cls, config: Any) -> type[Method]:
+        """Return the class itself, or its sub-class in ``methods/released/`` where ``config.form`` is ``released``."""
+        if getattr(config, "form", "repaired") != "released":
+            return cls
+        released = import_module(f"usvi_bench.methods.released.{cls.__module__.rpartition('.')[2]}")
+        found: type[Method] = getattr(released, f"Released{cls.__name__}")
+        return found
 
     @classmethod
     def stages(cls, config: Any) -> tuple[Stage, ...]:

@@ -71,7 +71,7 @@ class DMICConfig(ClusterContrastConfig):
     """Instance-level contrast within the modalities [IC-1]."""
     inter_instance: bool = True
     """Instance-level contrast with the images of both modalities [IC-2]."""
-    instance_loss: Literal["pooled", "single", "mean", "self"] = "pooled"
+    instance_loss: Literal["nca", "single", "mean", "self"] = "nca"
     """What a feature should resemble: images of its cluster, pooled; a random one; their mean; its own image."""
     instance_weight: float = 0.1
     """Weight of the instance-level losses [phi_1]."""

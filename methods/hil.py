@@ -13,17 +13,17 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import UPDATE_RULES, sequential_update
+from usvi_bench.components.memory.cluster import sequential_update
 from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
-from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
 from usvi_bench.components.transfer import transferred
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
-from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
-from usvi_bench.methods.base import Stage
+from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
 
 
@@ -68,8 +68,8 @@ class HILConfig(ClusterContrastConfig):
     """Weight of the old entry in an update of the memory of instances."""
     warmup_epochs: int | None = None
     """Epochs of the first stage, dual cluster contrast; as many as the second by default."""
-    preset: Literal["repaired", "official"] = "repaired"
-    """``official``: gradients through memories that have already moved, in the released code's order."""
+    form: Form = "repaired"
+    """``released``: with the released code's defect; see :mod:`usvi_bench.methods.released.hil`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,8 +92,8 @@ class HIL(ClusterContrast):
     feature that have to agree on the nearest cluster; this is the form for the common backbone with one feature, where
     nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs, by SGD at a tenth of its learning rate;
     here both stages, Adam and the schedule are those of all methods. It goes back to the checkpoint with the best
-    *test* score at epoch 20, which no preset does. Gradients use memories as they were at the forward pass
-    (``preset=official``: its order). Its instance memories take features of any length, so that the new one has most of
+    *test* score at epoch 20, which no form does. Gradients use memories as they were at the forward pass
+    (``form=released``: its order). Its instance memories take features of any length, so that the new one has most of
     the weight; here features are unit and the momentum is 0.25, our estimate of it. What labels and memories start from
     are means of the unit features of image and mirror, there of features of any length. MCCL is 0 where no sample
     passes the gate, instead of NaN.
@@ -132,10 +132,10 @@ class HIL(ClusterContrast):
         if c.transfer == "none":
             super().begin_epoch(features, labels, progress)
             return
-        pooled = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
-        self.visible_memory = self.infrared_memory = self.make_memory(*pooled)
+        both = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
+        self.visible_memory = self.infrared_memory = self.make_memory(*both)
         if c.mccl:
-            sources = [pooled] if c.mccl_memory == "shared" else clustered(features, labels).values()
+            sources = [both] if c.mccl_memory == "shared" else clustered(features, labels).values()
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
@@ -148,17 +148,6 @@ class HIL(ClusterContrast):
             losses["mccl"] = 2 * weight * (terms[0] + terms[1])
         if c.neighbours:
             losses |= self.neighbour_losses(features, batch, progress)
-        return losses
-
-    def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        c = self.config
-        losses = super().contrast(visible, infrared, batch)
-        if c.preset == "official" and c.transfer != "none":
-            rows = self.visible_memory.rows
-            seen, labels = self.pending_updates[0]
-            later = UPDATE_RULES[c.update](rows, normalize(seen), labels, c.momentum)
-            logits = similarity(infrared, rows, later) / c.temperature
-            losses["infrared"] = cross_entropy(logits, batch.infrared.view_labels)
         return losses
 
     def multi_centre(self, features: Tensor, labels: Tensor) -> Tensor:
@@ -179,31 +168,31 @@ class HIL(ClusterContrast):
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        self.seen_instances = {m: (rows.detach(), index[m]) for m, rows in features.items()}
-        later = self.moved_instances() if c.preset == "official" else {}
+        self.instance_updates = {m: (rows.detach(), index[m]) for m, rows in features.items()}
 
         def term(query: Modality, key: Modality) -> Tensor:
-            keys, views = self.instances[key], len(parts[query].views)
             queries = self.instances[query][parts[query].index]
-            mask = neighbour_mask(queries, keys, c.neighbour_threshold).repeat(views, 1)
-            return neighbour_loss(features[query], keys, mask, c.neighbour_temperature, later.get(key))
+            mask = neighbour_mask(queries, self.instances[key], c.neighbour_threshold)
+            return self.neighbour_term(features[query], key, mask.repeat(len(parts[query].views), 1))
 
         within = term("visible", "visible") + term("infrared", "infrared")
         even = progress.epoch % 2 == 0
         across = c.visible_damping * term("visible", "infrared") if even else term("infrared", "visible")
         return {"neighbours_within": c.neighbour_weight * within, "neighbours_across": c.neighbour_weight * across}
 
-    def moved_instances(self) -> dict[Modality, Tensor]:
-        """The memories of instances after this step's samples."""
-        return {
-            m: sequential_update(self.instances[m], normalize(features), index, self.config.instance_momentum)
-            for m, (features, index) in self.seen_instances.items()
-        }
+    def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
+        """Neighbour loss of features ``[B, D]`` whose neighbours ``[B, N]`` are images of one modality."""
+        return neighbour_loss(features, self.instances[key], mask, self.config.neighbour_temperature)
+
+    def moved_instances(self, modality: Modality) -> Tensor:
+        """The rows of a modality's memory of instances after this step's samples."""
+        features, index = self.instance_updates[modality]
+        return sequential_update(self.instances[modality], normalize(features), index, self.config.instance_momentum)
 
     def end_step(self, progress: StageProgress) -> None:
         super().end_step(progress)
         if self.config.neighbours:
-            self.instances = self.moved_instances()
+            self.instances = {modality: self.moved_instances(modality) for modality in MODALITIES}
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:
         figures: dict[str, Tensor] = {}

@@ -25,7 +25,7 @@ from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
-    Choice,
+    PrototypeIndex,
     Scope,
     SoftPrototypes,
     nearest_prototypes,
@@ -78,8 +78,9 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
     """Least similarity of a prototype to the centroid, as a share of the nearest one's [kappa]; none by default."""
     weight_temperature: float = 0.05
     """Of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
-    form: Literal["rankwise", "joint", "fused"] = "rankwise"
-    """How weighted prototypes enter the contrast."""
+    prototype_loss: Literal["per_rank", "joint", "mean"] = "per_rank"
+    """How weighted prototypes enter the contrast: one softmax for each rank, one over all prototypes, or one over the
+    weighted means."""
     prototype_weight: float = 0.5
     """Largest share of the prototypes in the contrast, the centroid has the rest [eta_max]."""
     prototype_ramp: float = 0.2
@@ -184,7 +185,7 @@ class SoftPrototype(ClusterContrast):
         self.chosen = {modality: self.choose(modality, progress) for modality in chosen_in}
         self.figures = [self.prototypes(modality).figures(self.memories[modality].rows) for modality in chosen_in]
 
-    def choose(self, modality: Modality, progress: StageProgress) -> Choice:
+    def choose(self, modality: Modality, progress: StageProgress) -> PrototypeIndex:
         """The images that are the prototypes of a modality's clusters in this epoch."""
         c, bank, rows = self.config, self.banks[modality], self.memories[modality].rows
         if c.prototypes == "random":
@@ -227,8 +228,8 @@ class SoftPrototype(ClusterContrast):
         share = self.shares.prototypes
         losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
         if share:
-            form = LOSSES["extreme" if self.config.prototypes == "random" else self.config.form]
-            term = form(normalize(features), self.weighted[memory], labels, self.config.temperature)
+            loss = LOSSES["hardest" if self.config.prototypes == "random" else self.config.prototype_loss]
+            term = loss(normalize(features), self.weighted[memory], labels, self.config.temperature)
             losses["_prototypes"] = share * term
         return losses
 

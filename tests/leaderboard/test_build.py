@@ -430,10 +430,10 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     assert ranks["adca"] == ["35.4", "2", "42.7", "3"]
     assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
     assert "sclhm" not in ranks, "no figure of it is published"
-    official = seeds("pclhd", [0.1] * 3, config={"method": {"preset": "official"}})
-    both = build({f"{i:02}.json": record for i, record in enumerate([*official, *made])}, published)
+    released = seeds("pclhd", [0.1] * 3, config={"method": {"form": "released"}})
+    both = build({f"{i:02}.json": record for i, record in enumerate([*released, *made])}, published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
-    assert "official" not in str(tables(both[both.index("Order on") :])[0])
+    assert "released" not in str(tables(both[both.index("Order on") :])[0])
     better = seeds("pgm", [0.95, 0.95], config={"method": {"zeta": 1}})
     two = build({f"{i:02}.json": record for i, record in enumerate([*better, *made])}, published)
     assert "pgm (zeta=unset)" in two, "which of two is ranked does not depend on their scores"
