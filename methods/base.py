@@ -1,4 +1,4 @@
-"""What every method is made of: how it labels, what it remembers, its loss, what moves after a step."""
+"""Base class of methods: how one labels images, its memories, its loss, and what moves after a step."""
 
 from __future__ import annotations
 

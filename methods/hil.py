@@ -89,21 +89,25 @@ class HIL(ClusterContrast):
     the images that a memory of instances holds to be their neighbours.
 
     **Differs from** the released code (haonanshi0125/HIL @09c857a): that trains a ViT-B/16 with a deep and a shallow
-    feature that have to agree on the nearest cluster; this is the form for the common backbone with one feature, where
+    feature that have to agree on the nearest cluster; this is a variant for the common backbone with one feature, where
     nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs, by SGD at a tenth of its learning rate;
     here both stages, Adam and the schedule are those of all methods. It goes back to the checkpoint with the best
     *test* score at epoch 20, which no form does. Gradients use memories as they were at the forward pass
     (``form=released``: its order). Its instance memories take features of any length, so that the new one has most of
-    the weight; here features are unit and the momentum is 0.25, our estimate of it. What labels and memories start from
-    are means of the unit features of image and mirror, there of features of any length. MCCL is 0 where no sample
-    passes the gate, instead of NaN.
+    the weight; here features are unit and the momentum is 0.25, which gives the new one the share that it has there at
+    the ViT's 768 dimensions (0.9 / (0.9 + 0.1 sqrt(D)): 0.17 would do so at 2,048 and 0.44 at 128). What labels and
+    memories start from are means of the unit features of image and mirror, there of features of any length. MCCL is 0
+    where no sample passes the gate, instead of NaN.
 
     **Known publicly:** the abstract, and the code. The abstract's "bidirectional matching" is one-way in the code
-    (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
+    (``transfer=alternate`` has both). **Our reconstruction:** the variant with one feature.
+
+    **Where:** BRST is :meth:`label`; secondary clustering :meth:`begin_epoch`; MCCL :meth:`multi_centre`; neighbour
+    learning :meth:`neighbour_losses`. Equations are those of the code; the paper's numbers are not known to us.
     """
 
     Config = HILConfig
-    summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature form)"
+    summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature variant)"
 
     instances: dict[Modality, Tensor]
     """A unit row for every training image, by modality."""
@@ -115,6 +119,15 @@ class HIL(ClusterContrast):
         return warmup(config, config.warmup_epochs), Stage("hil", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        """BRST (bidirectional reverse selection transmission): images of one modality take the clusters of the other.
+
+        ``P_k`` is the centroid of infrared cluster ``k``; ``i`` and ``j`` are visible images, ``i`` in some cluster::
+
+            k* = argmax_k cos(x_i, P_k)
+            y_i = k*  if  cos(x_i, P_k*) >= tau max_j cos(x_j, P_k*),  else outlier
+
+        See :func:`usvi_bench.components.transfer.transfer_labels`.
+        """
         own = super().label(features, progress)
         if self.config.transfer == "none":
             return own
@@ -126,6 +139,11 @@ class HIL(ClusterContrast):
         return labels
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        """Build the shared memory and, by secondary clustering, the centres of MCCL.
+
+        Centres of cluster ``k`` are unit ``D_k0 = mean_k`` and ``D_kj = blend mean_k + (1 - blend) mean_kj``,
+        ``mean_kj`` the mean of its part ``j`` of ``S`` (:func:`usvi_bench.components.memory.sub_centres.sub_centres`).
+        """
         c = self.config
         self.agreement: list[Tensor] = []
         self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
@@ -139,6 +157,7 @@ class HIL(ClusterContrast):
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        """``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``: contrast, MCCL, neighbour losses."""
         c = self.config
         features = by_modality(self.embed_batch(batch))
         losses = self.contrast(features["visible"], features["infrared"], batch)
@@ -151,7 +170,16 @@ class HIL(ClusterContrast):
         return losses
 
     def multi_centre(self, features: Tensor, labels: Tensor) -> Tensor:
-        """MCCL of one modality's samples; the mean over the sets of centres."""
+        """MCCL (multi-centre contrastive learning) of one modality's samples; the mean over the sets of centres.
+
+        ``e_km = |f - D_km|`` is the distance of a unit feature from centre ``m`` of cluster ``k``, ``k*`` the nearest
+        cluster, and the mean is over samples whose ``k*`` is their label (``gate``)::
+
+            pos = mean_m 1 / e_k*m    neg = mean_{k != k*} 1 / min_m e_km
+            L_MCCL = mean_f -log( pos / (pos + neg) )
+
+        See :func:`usvi_bench.components.memory.sub_centres.multi_centre_loss`.
+        """
         c = self.config
         terms = []
         for centres in self.centres:
@@ -164,7 +192,11 @@ class HIL(ClusterContrast):
         return torch.stack(terms).mean()
 
     def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, progress: StageProgress) -> Losses:
-        """Within each modality, and from visible to infrared in even epochs, back in odd ones."""
+        """Neighbour losses within each modality, and from visible to infrared in even epochs, back in odd ones.
+
+        ``N(i) = {j: q_i.q_j > 0.9 max_l q_i.q_l}`` in the memory of instances ``q``, and the loss is the mean over
+        ``i`` of ``sum_{j in N(i)} -log softmax(f_i.q / 0.05)[j] / (1 + |N(i)|)``.
+        """
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}

@@ -117,6 +117,9 @@ class PCLHD(PGM):
     **Our choices:** ``dynamic_weight``, since the released 1.0 was never in force: at 0.5 the term's gradient is about
     as long as that of the other two prototypes together. Unit features are clustered (``normalise_features``). Where
     fewer clusters hold both modalities than a batch draws, the joint step rests for the epoch.
+
+    **Where:** hard prototypes are :meth:`make_memory`; dynamic ones :meth:`dynamic_loss` and :meth:`refresh_dynamic`;
+    the joint step :meth:`joint_loss`. Equations are those of the code; the paper's numbers are not known to us.
     """
 
     Config = PCLHDConfig
@@ -171,7 +174,14 @@ class PCLHD(PGM):
             self.figures = {**self.figures, "visible_in_mixed": in_mixed}
 
     def make_memory(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
-        """A memory that starts at the clusters' centroids, or at given ones."""
+        """A memory of centroids ``c``, which start at given rows or at the means, and of hard prototypes ``h``.
+
+        Its loss ``l = 0.5 CE(q.h / tau, y) + 0.5 max(CE(q.c / tau, y) - 0.2, 0)`` is
+        :meth:`usvi_bench.components.memory.hard.HardMemory.loss`. After a step, ``q_j`` being the batch's samples of
+        ``k``::
+
+            c_k <- unit(mu c_k + (1 - mu) mean_j q_j)    h_k <- unit(mu h_k + (1 - mu) argmin_{q_j} q_j.c_k)
+        """
         c = self.config
         rows = centroids(features, labels) if rows is None else rows
         if not c.hard:
@@ -189,6 +199,7 @@ class PCLHD(PGM):
         ema_update(self.teacher, self.encoder, self.alpha)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        """Step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, the cross term ``l_x`` as in PGM."""
         c = self.config
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
@@ -201,7 +212,11 @@ class PCLHD(PGM):
         return losses
 
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
-        """Contrast with the dynamic prototypes of a modality."""
+        """DPCL (dynamic prototype contrastive learning): contrast with the random samples ``E_ks`` of each cluster.
+
+        ``D = CE(z / tau, y)`` with ``z_k = min_s q.E_ks`` for the own cluster ``k = y``, ``max_s q.E_ks`` for the
+        others (:class:`usvi_bench.components.memory.dynamic.DynamicMemory`; ``dyn_select`` has other readings).
+        """
         memory, select = self.dynamic_memory[modality], self.config.dyn_select
         if select == "minmax":
             return memory.loss(features, labels)
@@ -210,7 +225,7 @@ class PCLHD(PGM):
         return memory.loss_of_one(features, labels, slot, others)
 
     def joint_loss(self, batch: Batch) -> Losses:
-        """Both modalities against the memory of joint clusters."""
+        """Step 2: ``l_v + l_r`` of both modalities against the memory of joint clusters."""
         visible, infrared = self.joint_samples(batch)
         return {
             "joint_visible": self.joint_memory.loss(*visible),

@@ -65,9 +65,10 @@ class InstanceMemory(nn.Module):
 
 
 def nca_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """The share that the images of the own cluster have in the sum of exponentials over all images.
+    """The loss of neighbourhood component analysis: the own cluster's share in the softmax over all images.
 
-    ``-log(sum of exp(logit) over j with labels[j] == labels[own] / sum over all j)``, as in RTMem's memory.
+    ``-log( sum_{j: labels[j] = labels[own]} exp(logit_j) / sum_j exp(logit_j) )``, as in RTMem's memory (L_I of DMIC's
+    HMCL; Eq. 18, 19 and 22).
     """
     mine = labels == labels[own][:, None]
     return (logits.logsumexp(dim=1) - logits.masked_fill(~mine, -torch.inf).logsumexp(dim=1)).mean()
