@@ -59,8 +59,7 @@ class ADCA(ClusterContrast):
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
 
-    **Where:** CMA is :meth:`label` and :meth:`begin_epoch`; DCL is the loss of the first stage,
-    :meth:`usvi_bench.methods.cluster_contrast.ClusterContrast.contrast`.
+    **Where:** CMA is ``label`` and ``begin_epoch``; DCL, the loss, is ``ClusterContrast.contrast``.
     """
 
     Config = ADCAConfig

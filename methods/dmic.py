@@ -123,8 +123,7 @@ class DMIC(Method):
     pooled one; the second phase starts from the last weights of the first; cluster rows start at means of features that
     are not normalised. An epoch with too few clusters of both modalities for a batch goes without the second step.
 
-    **Where:** MIE is :meth:`label`; DNC :func:`neighbourhood`; HMCL :meth:`begin_epoch`, :meth:`contrast` and
-    :meth:`end_step`.
+    **Where:** MIE is ``label``; DNC ``neighbourhood``; HMCL ``begin_epoch``, ``contrast`` and ``end_step``.
     """
 
     Config = DMICConfig

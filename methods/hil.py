@@ -102,8 +102,8 @@ class HIL(ClusterContrast):
     **Known publicly:** the abstract, and the code. The abstract's "bidirectional matching" is one-way in the code
     (``transfer=alternate`` has both). **Our reconstruction:** the variant with one feature.
 
-    **Where:** BRST is :meth:`label`; secondary clustering :meth:`begin_epoch`; MCCL :meth:`multi_centre`; neighbour
-    learning :meth:`neighbour_losses`. Equations are those of the code; the paper's numbers are not known to us.
+    **Where:** BRST is ``label``; secondary clustering ``begin_epoch``; MCCL ``multi_centre``; neighbour learning
+    ``neighbour_losses``. Equations are those of the code; the paper's numbers are not known to us.
     """
 
     Config = HILConfig

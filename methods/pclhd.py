@@ -118,8 +118,8 @@ class PCLHD(PGM):
     as long as that of the other two prototypes together. Unit features are clustered (``normalise_features``). Where
     fewer clusters hold both modalities than a batch draws, the joint step rests for the epoch.
 
-    **Where:** hard prototypes are :meth:`make_memory`; dynamic ones :meth:`dynamic_loss` and :meth:`refresh_dynamic`;
-    the joint step :meth:`joint_loss`. Equations are those of the code; the paper's numbers are not known to us.
+    **Where:** hard prototypes are ``make_memory``; dynamic ones ``dynamic_loss`` and ``refresh_dynamic``; the joint
+    step ``joint_loss``. Equations are those of the code; the paper's numbers are not known to us.
     """
 
     Config = PCLHDConfig

@@ -65,7 +65,7 @@ class PGM(ClusterContrast):
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
 
-    **Where:** progressive graph matching is :meth:`label`; alternate learning :meth:`cross` and :meth:`crossings`.
+    **Where:** progressive graph matching is ``label``; alternate learning ``cross`` and ``crossings``.
     """
 
     Config = PGMConfig

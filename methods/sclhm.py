@@ -101,8 +101,8 @@ class SCLHM(Method):
     means of features that are not normalised, follow ADCA (yangbincv/ADCA @8d0a8cb). Ours alone: the trust factor in
     AMU, the swapped views of the teacher, the two-sided hybrid update.
 
-    **Where:** SSCL is :meth:`contrast`; HML :meth:`begin_epoch` and :meth:`hybrid_losses`; AMU :meth:`update_memory`.
-    No equation has a number, for none of the paper is public.
+    **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``hybrid_losses``; AMU ``update_memory``. No equation has a
+    number, for none of the paper is public.
     """
 
     Config = SCLHMConfig

@@ -155,9 +155,8 @@ class SoftPrototype(ClusterContrast):
     negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a cluster as prototypes, the rank-wise
     contrast, the images drawn from all, the numbers of the schedule, the teacher's first steps and statistics.
 
-    **Where:** soft prototypes are :meth:`select_prototypes` and :meth:`class_contrast`; instance discrimination
-    :class:`usvi_bench.components.memory.instance_discrimination.ImageBank`; the course from instances to classes
-    :class:`Shares`. No equation has a number, for none of the paper is public.
+    **Where:** soft prototypes are ``select_prototypes`` and ``class_contrast``; instance discrimination ``ImageBank``;
+    the course from instances to classes ``Shares``. No equation has a number, for none of the paper is public.
     """
 
     Config = SoftPrototypeConfig
