@@ -17,7 +17,7 @@ from usvi_bench.core.files import write_text
 from usvi_bench.core.record import Record
 from usvi_bench.synthetic.spec import SyntheticSpec
 
-RUN_KEY = ["protocol", "method", "preset", "config", "row", "people", "data", "seed", "fold"]
+RUN_KEY = ["protocol", "method", "form", "config", "row", "people", "data", "seed", "fold"]
 """Columns that identify a run and its fold; ``row`` is the row of an ablation, ``people`` lists the changed knobs."""
 NUMBERS = ("seed", "fold", "stage", "epoch")
 
@@ -35,7 +35,7 @@ def run_key(record: Record, fold: int) -> dict[str, Any]:
     return {
         "protocol": result.protocol,
         "method": result.method,
-        "preset": result.config["method"].get("preset", ""),
+        "form": result.config["method"].get("form", ""),
         "config": result.config_hash[:8],
         "row": str(record.provenance.get("ablation") or "").partition(": ")[2],
         "people": " ".join(f"{name}={value}" for name, value in people),

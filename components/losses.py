@@ -39,10 +39,10 @@ def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | T
 
 
 def teacher_targets(labels: Tensor, soft: Tensor, smoothing: float, consistency: str) -> Tensor:
-    """A cluster label blended with a teacher's soft assignment, as far as the teacher doubts the label.
+    """A cluster label blended with a teacher's soft assignment (targets of SCLHM's SSCL).
 
-    The mass left on the label is ``1 - smoothing * (1 - c)`` with ``c = soft[label]``: an image that the teacher
-    finds consistent with its cluster is hardly smoothed.
+    ``target = (1 - smoothing) onehot(label) + smoothing soft``. The mass left on the label is ``1 - smoothing * (1 -
+    c)`` with ``c = soft[label]``: an image that the teacher finds consistent with its cluster is hardly smoothed.
 
     Args:
         labels: ``[B]`` rows of the memory.

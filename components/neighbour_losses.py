@@ -25,37 +25,29 @@ def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
     return cosine > threshold * cosine.amax(dim=1, keepdim=True)
 
 
-def neighbour_loss(
-    features: Tensor, keys: Tensor, mask: Tensor, temperature: float, later: Tensor | None = None
-) -> Tensor:
-    """Mean over samples of the summed ``-log p`` of their neighbours over one more than their number.
-
-    ``p`` is the softmax over all keys, floored at 1e-8. A sample without neighbours costs nothing.
+def neighbour_loss(features: Tensor, keys: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Draw features towards their neighbours; see :func:`loss_of_neighbours`. No gradient reaches the keys.
 
     Args:
         features: ``[B, D]``, of any length.
         keys: ``[N, D]``.
         mask: ``[B, N]`` the neighbours.
         temperature: divides the cosine similarities.
-        later: ``[N, D]`` keys that the gradient uses; see :func:`similarity`.
     """
-    probabilities = (similarity(features, keys, later) / temperature).softmax(dim=1)
-    costs = -(mask * probabilities.clamp(min=1e-8).log()).sum(dim=1)
-    return (costs / (1 + mask.sum(dim=1))).mean()
+    return loss_of_neighbours(normalize(features, dim=1) @ keys.detach().t(), mask, temperature)
 
 
-def similarity(features: Tensor, keys: Tensor, later: Tensor | None = None) -> Tensor:
-    """Cosine of features with keys ``[B, N]``; no gradient reaches the keys.
+def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Mean over samples of the summed ``-log p`` of their neighbours over one more than their number.
+
+    ``L = (1/B) sum_b [ sum_{j in N(b)} -log p_bj ] / (1 + |N(b)|)``, ``p_b = softmax(similarity_b / temperature)`` over
+    all keys, floored at 1e-8. A sample without neighbours costs nothing.
 
     Args:
-        features: ``[B, D]``, of any length.
-        keys: ``[N, D]``.
-        later: keys as released code has them when gradients are taken: memories that move between the forward and
-            the backward pass give the values of the one and the gradient of the other.
+        similarity: ``[B, N]`` cosine of features with keys.
+        mask: ``[B, N]`` the neighbours.
+        temperature: divides the similarities.
     """
-    unit = normalize(features, dim=1)
-    values = unit @ keys.detach().t()
-    if later is None:
-        return values
-    moved = unit @ later.detach().t()
-    return moved + (values - moved).detach()
+    probabilities = (similarity / temperature).softmax(dim=1)
+    costs = -(mask * probabilities.clamp(min=1e-8).log()).sum(dim=1)
+    return (costs / (1 + mask.sum(dim=1))).mean()

@@ -1,7 +1,7 @@
 """Labels carried over to the other modality: the nearest prototype, if it is near by that prototype's own measure.
 
-Bidirectional Reverse Selection Transmission of HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a),
-after the label correction of RPNR (XiangboYin/RPNR @6647f21).
+BRST, bidirectional reverse selection transmission, of HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL
+@09c857a), after the label correction of RPNR (XiangboYin/RPNR @6647f21).
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from usvi_bench.core.types import OUTLIER, Features, Modality, PseudoLabels
 
 
 def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, threshold: float) -> Tensor:
-    """Label of the most similar prototype for every clustered image that passes the gate.
+    """Label of the most similar prototype for every clustered image that passes the gate (BRST).
+
+    ``y_i = k*`` if ``cos(x_i, P_k*) >= threshold max_j cos(x_j, P_k*)`` with ``k* = argmax_k cos(x_i, P_k)``, else -1.
 
     An image passes if its cosine with its nearest prototype reaches ``threshold`` times the largest cosine that any
     image of its modality, outlier or not, has with that prototype. Its own cluster counts only as proof that it is no

@@ -25,7 +25,7 @@ from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.settings import FORMAT, digest
 from usvi_bench.engine.config import RunConfig, changed_settings
-from usvi_bench.methods.base import MethodConfig, Stage
+from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 CACHE_VERSION = 3
 """Raised whenever the engine or a component changes what an equal key would train."""
@@ -57,6 +57,12 @@ class StagePlan:
     fold: int
     seed: int
     description: dict[str, Any]
+
+    @property
+    def method_class(self) -> type[Method]:
+        """Class of the method, in the form that its hyper-parameters name."""
+        found: type[Method] = METHODS.get(self.method).in_form(self.method_config)
+        return found
 
     @property
     def finished(self) -> bool:

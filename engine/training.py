@@ -17,7 +17,6 @@ from usvi_bench.core.files import remove_temporaries
 from usvi_bench.core.journal import START
 from usvi_bench.core.measuring import collect_metrics
 from usvi_bench.core.process_memory import extra_memory
-from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Features, PseudoLabels, StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
@@ -61,7 +60,7 @@ class StageTraining:
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
         self.device, self.display, self.evaluate = device, display, evaluate
-        self.method: Method = METHODS.get(plan.method)(plan.method_config, encoder).to(device)
+        self.method: Method = plan.method_class(plan.method_config, encoder).to(device)
         for model in self.method.models().values() if config.engine.compile else ():
             model.network.compile_shared()
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)

@@ -50,7 +50,7 @@ def _one_a_method(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
     Of equal ones the first by its label; no score has a say in it.
     """
-    preferred = sorted(rows, key=lambda row: (len(row.plugins), row.official, -row.seeds, row.label))
+    preferred = sorted(rows, key=lambda row: (len(row.plugins), row.released, -row.seeds, row.label))
     chosen = {row.method: row for row in reversed(preferred)}
     return [row for row in rows if chosen[row.method] is row]
 

@@ -48,7 +48,7 @@ class ScoreRow:
         method: registered name; empty for chance.
         plugins: plug-ins of its runs, as ``my_method.py@1f6a09c2``.
         configuration: equal for rows of other tables that were trained and scored by the same settings.
-        official: whether the defects of the released code were switched on (``method.preset=official``).
+        released: whether the run has the defects of the released code (``method.form=released``).
         records: file name of each seed's record, in the order of ``values``.
         values: a row a seed, whose number is its index, a column a metric: fractions, mean over folds and trials.
         models: the same for every model the method scores, the headline's first.
@@ -60,7 +60,7 @@ class ScoreRow:
     label: str
     method: str
     configuration: str
-    official: bool
+    released: bool
     records: tuple[str, ...]
     values: pd.DataFrame
     models: Mapping[str, pd.DataFrame]
@@ -174,7 +174,7 @@ def _row(records: Mapping[str, Record], label: str) -> ScoreRow:
         label=label,
         method=first.method,
         configuration=_configuration(ordered[0]),
-        official=first.config["method"].get("preset") == "official",
+        released=first.config["method"].get("form") == "released",
         records=tuple(by_seed[seed] for seed in sorted(by_seed)),
         values=_per_seed(ordered),
         models=_models(ordered),

@@ -58,6 +58,8 @@ class ADCA(ClusterContrast):
     and further ties go to the smaller cluster numbers.
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
+
+    **Where:** CMA is ``label`` and ``begin_epoch``; DCL, the loss, is ``ClusterContrast.contrast``.
     """
 
     Config = ADCAConfig
@@ -68,13 +70,22 @@ class ADCA(ClusterContrast):
         return warmup(config), Stage("adca", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        """CMA, first half: pair visible clusters ``a`` with infrared clusters ``b``, most votes first.
+
+        ``n_ab = |{(i, j): y_i = a, y_j = b, f_i.f_j >= threshold}|`` are the votes, over pairs of a visible image ``i``
+        and an infrared one ``j``.
+        """
         labels = super().label(features, progress)
         if not self.config.aggregate:
             return labels
-        ballot = votes(features.visible, features.infrared, labels, self.config.threshold)
-        return replace(labels, visible_to_infrared=elect(*ballot))
+        votes = count_votes(features.visible, features.infrared, labels, self.config.threshold)
+        return replace(labels, visible_to_infrared=pair_by_votes(*votes))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        """CMA (cross-modality memory aggregation), second half: turn paired visible rows towards infrared ones.
+
+        ``M^v_a <- unit((1 - share) M^v_a + share M^r_b)`` for each pair; infrared rows stay.
+        """
         super().begin_epoch(features, labels, progress)
         self.partners = labels.visible_to_infrared
         if self.partners is not None:
@@ -86,8 +97,8 @@ class ADCA(ClusterContrast):
         return {} if self.partners is None else {"aggregated": (self.partners != UNMATCHED).float().mean()}
 
 
-def votes(visible: Tensor, infrared: Tensor, labels: PseudoLabels, threshold: float) -> tuple[Tensor, Tensor]:
-    """How many pairs of images speak for each pair of clusters.
+def count_votes(visible: Tensor, infrared: Tensor, labels: PseudoLabels, threshold: float) -> tuple[Tensor, Tensor]:
+    """Count the pairs of images that speak for each pair of clusters.
 
     Args:
         visible: ``[N, D]`` features as they come from clustering, not normalised.
@@ -115,8 +126,8 @@ def votes(visible: Tensor, infrared: Tensor, labels: PseudoLabels, threshold: fl
     return counts.view(shape), best.view(shape)
 
 
-def elect(counts: Tensor, best: Tensor) -> Tensor:
-    """Pairs of clusters, those with most votes first; a cluster is paired once.
+def pair_by_votes(counts: Tensor, best: Tensor) -> Tensor:
+    """Pair clusters, those with most votes first; a cluster is paired once.
 
     Args:
         counts: ``[Kv, Ki]`` votes.

@@ -1,11 +1,13 @@
-"""What every method is made of: how it labels, what it remembers, its loss, what moves after a step."""
+"""Base class of methods: how one labels images, its memories, its loss, and what moves after a step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, ClassVar, Self
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,9 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
+
+Form = Literal["repaired", "released"]
+"""What a method computes: the formula that its paper states, or what its released code does, defects included."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,22 @@ class Method(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
+
+    @classmethod
+    def in_form(cls, config: Any) -> type[Method]:
+        """Return the class itself, or its sub-class in ``methods/released/`` if ``config.form`` is ``released``.
+
+        Raises:
+            UsageError: the class has no released form, such as a class from outside that derives from one with it.
+        """
+        if getattr(config, "form", "repaired") != "released":
+            return cls
+        name = f"usvi_bench.methods.released.{cls.__module__.rpartition('.')[2]}"
+        module = import_module(name) if find_spec(name) is not None else None
+        found: type[Method] | None = getattr(module, f"Released{cls.__name__}", None)
+        if found is None:
+            raise UsageError(f"{cls.__name__} has no released form; leave method.form=repaired")
+        return found
 
     @classmethod
     def stages(cls, config: Any) -> tuple[Stage, ...]:

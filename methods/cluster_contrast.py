@@ -106,7 +106,11 @@ class ClusterContrast(Method):
         return self.contrast(*self.embed_batch(batch), batch)
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        """Each modality's features against its own memory; remembers what the memories will move by."""
+        """DCL (dual contrastive learning): contrast each modality with the memory ``M`` of its clusters.
+
+        ``L_DCL = C_v + C_r`` with ``C = -mean_i log softmax_k(q_i.M_k / tau)[y_i]``, ``q_i`` a unit feature of cluster
+        ``y_i``. What moves the memories after the step is kept in ``pending_updates``.
+        """
         labels = batch.visible.view_labels
         self.pending_updates = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
         return {
@@ -115,6 +119,7 @@ class ClusterContrast(Method):
         }
 
     def end_step(self, progress: StageProgress) -> None:
+        """Move the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
         visible, infrared = self.pending_updates
         self.visible_memory.update(*visible)
         self.infrared_memory.update(*infrared)

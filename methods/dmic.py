@@ -1,7 +1,7 @@
 """DMIC: clustering that balances cameras and modalities, in a neighbourhood that changes, with two levels of memory.
 
 "Dynamic Modality-Camera Invariant Clustering for Unsupervised Visible-Infrared Person Re-Identification", Yang Y.,
-Hu W., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
+Hu W., He Q., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ class DMICConfig(ClusterContrastConfig):
     """Instance-level contrast within the modalities [IC-1]."""
     inter_instance: bool = True
     """Instance-level contrast with the images of both modalities [IC-2]."""
-    instance_loss: Literal["pooled", "single", "mean", "self"] = "pooled"
-    """What a feature should resemble: images of its cluster, pooled; a random one; their mean; its own image."""
+    instance_loss: Literal["nca", "single", "mean", "self"] = "nca"
+    """What a feature should resemble: any image of its cluster (neighbourhood component analysis); a random one; their
+    mean; its own image."""
     instance_weight: float = 0.1
     """Weight of the instance-level losses [phi_1]."""
     cluster_weight: float = 1.0
@@ -114,13 +115,15 @@ class DMIC(Method):
     modalities (shijiangming1/MMM @7e57d50); Eq. 6 and 7 as printed are ``mie_mode=flat``. Losses are means over samples
     where Eq. 13 to 22 have sums; the modalities' means are added. Two optimiser steps, clusters of both modalities in
     the second, and DBSCAN's 4 samples follow the authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss
-    pools a cluster's images, like RTMem's (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update draws
-    uniformly.
+    sums over a cluster's images, like RTMem's (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update
+    draws uniformly.
 
     **Differs from** the paper: batches (the setting ``paper`` has the paper's) and augmentation are the suite's, as is
     the learning rate on synthetic people; the scored feature is that after the BN neck, as for all methods, there the
     pooled one; the second phase starts from the last weights of the first; cluster rows start at means of features that
     are not normalised. An epoch with too few clusters of both modalities for a batch goes without the second step.
+
+    **Where:** MIE is ``label``; DNC ``neighbourhood``; HMCL ``begin_epoch``, ``contrast`` and ``end_step``.
     """
 
     Config = DMICConfig
@@ -138,6 +141,19 @@ class DMIC(Method):
         return Stage("dmic", config.first_phase, config.intra_epochs), Stage("dmic", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        """MIE (modality-camera invariant expansion) in every clustering, within the neighbourhood of DNC.
+
+        ``D_i`` is the code of image ``i`` (Eq. 1 and 2), and ``j`` one of its ``k2`` nearest images, of modality ``m``
+        and camera ``c``. The expanded code replaces the plain mean of Eq. 3::
+
+            D~_i = sum_j W_ij D_j    W_ij = 1 / (M_i C_im n_imc)            (two_level)
+                                     W_ij = 1 / (C_i n_ic)                  (flat: Eq. 6 and 7 as printed)
+
+        Among the ``k2`` nearest there are ``M_i`` modalities, ``C_im`` cameras of modality ``m``, ``n_imc`` images from
+        camera ``c``. The Jaccard distance of expanded codes (Eq. 4) goes to DBSCAN. The groups to balance over are
+        :func:`usvi_bench.components.clustering.labelling.cameras_of_each`; the mean is taken by
+        :func:`usvi_bench.components.clustering.jaccard.jaccard_distance`.
+        """
         c = self.config
         eps, k2 = neighbourhood(c, progress.epoch, progress.epochs)
         apart = cluster_each_modality(features, replace(c.clustering, eps=eps, k2=k2), cameras=c.mie)
@@ -149,6 +165,7 @@ class DMIC(Method):
         return replace(apart, extra={"joint": drawn, "joint_clusters": joint})
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        """Build the memories of HMCL: rows of clusters, at first means, and of images (Eq. 15 and 20)."""
         c = self.config
         eps, k2 = neighbourhood(c, progress.epoch, progress.epochs)
         self.figures: dict[str, float] = {"eps": eps, "k2": k2}
@@ -188,7 +205,16 @@ class DMIC(Method):
         return self.contrast(batch, progress)
 
     def contrast(self, batch: Batch, progress: StageProgress, *, joint: bool = False) -> Losses:
-        """Both levels (Eq. 13 to 22): each modality against its own memories, or both against the joint ones."""
+        """HMCL (hybrid modality contrastive learning): a modality against its own memories, or both against joint ones.
+
+        ``q_i`` is a unit feature of cluster ``y_i``, ``C_k`` the row of a cluster, ``I_j`` that of a clustered image::
+
+            L   = phi_1 (L_I^r + L_I^v + L_I^m) + phi_2 (L_C^r + L_C^v + L_C^m)                     (Eq. 23)
+            L_C = -mean_i log softmax_k(q_i.C_k / tau)[y_i]                                         (Eq. 13, 16, 17, 21)
+            L_I = -mean_i log( sum_{j: y_j = y_i} exp(q_i.I_j / tau) / sum_j exp(q_i.I_j / tau) )   (Eq. 18, 19, 22)
+
+        ``v`` and ``r`` are the modalities, ``m`` is of both, in the second phase only.
+        """
         c = self.config
         losses: Losses = {}
         parts = zip(MODALITIES, self.embed_batch(batch), (batch.visible, batch.infrared), strict=True)
@@ -205,7 +231,10 @@ class DMIC(Method):
 
     @torch.no_grad()
     def end_step(self, progress: StageProgress) -> None:
-        """Rows become features of the step; those of a joint memory of either modality."""
+        """HMCL's update in real time: a row becomes one of the step's features of its cluster or image, at random.
+
+        Rows of a joint memory become features of either modality.
+        """
         for name, parts in self.pending_updates.items():
             features, labels, index = (torch.cat(part) for part in zip(*parts, strict=True))
             if self.config.real_time:
@@ -226,9 +255,13 @@ def generator(progress: StageProgress, *purpose: str) -> Generator:
 
 
 def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, int]:
-    """DNC: ``eps`` of all clusterings of an epoch and ``k2`` of each modality's (Eq. 8 to 10).
+    """DNC (dynamic neighbourhood clustering): ``eps`` of all clusterings of an epoch and ``k2`` of each modality's.
 
-    Over a phase ``k2`` grows and ``eps`` shrinks; in the second, ``eps`` grows again after the turn.
+    ``t`` is the elapsed fraction of the phase, or of its part before or after the turn (Eq. 8 to 10)::
+
+        k2  = epsilon_1 sigma_k^t          grows over either phase
+        eps = pi_2 sigma_n^t               shrinks over the first phase, and in the second before the turn
+        eps = pi_1 sigma_b^t               grows in the second phase after the turn; sigma_b = 1 / sigma_n
     """
     c = config
     if not c.dnc:

@@ -13,17 +13,17 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import UPDATE_RULES, sequential_update
+from usvi_bench.components.memory.cluster import sequential_update
 from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
-from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
 from usvi_bench.components.transfer import transferred
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
-from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
-from usvi_bench.methods.base import Stage
+from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
 
 
@@ -68,8 +68,8 @@ class HILConfig(ClusterContrastConfig):
     """Weight of the old entry in an update of the memory of instances."""
     warmup_epochs: int | None = None
     """Epochs of the first stage, dual cluster contrast; as many as the second by default."""
-    preset: Literal["repaired", "official"] = "repaired"
-    """``official``: gradients through memories that have already moved, in the released code's order."""
+    form: Form = "repaired"
+    """``released``: with the released code's defect; see :mod:`usvi_bench.methods.released.hil`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,21 +89,25 @@ class HIL(ClusterContrast):
     the images that a memory of instances holds to be their neighbours.
 
     **Differs from** the released code (haonanshi0125/HIL @09c857a): that trains a ViT-B/16 with a deep and a shallow
-    feature that have to agree on the nearest cluster; this is the form for the common backbone with one feature, where
+    feature that have to agree on the nearest cluster; this is a variant for the common backbone with one feature, where
     nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs, by SGD at a tenth of its learning rate;
     here both stages, Adam and the schedule are those of all methods. It goes back to the checkpoint with the best
-    *test* score at epoch 20, which no preset does. Gradients use memories as they were at the forward pass
-    (``preset=official``: its order). Its instance memories take features of any length, so that the new one has most of
-    the weight; here features are unit and the momentum is 0.25, our estimate of it. What labels and memories start from
-    are means of the unit features of image and mirror, there of features of any length. MCCL is 0 where no sample
-    passes the gate, instead of NaN.
+    *test* score at epoch 20, which no form does. Gradients use memories as they were at the forward pass
+    (``form=released``: its order). Its instance memories take features of any length, so that the new one has most of
+    the weight; here features are unit and the momentum is 0.25, which gives the new one the share that it has there at
+    the ViT's 768 dimensions (0.9 / (0.9 + 0.1 sqrt(D)): 0.17 would do so at 2,048 and 0.44 at 128). What labels and
+    memories start from are means of the unit features of image and mirror, there of features of any length. MCCL is 0
+    where no sample passes the gate, instead of NaN.
 
     **Known publicly:** the abstract, and the code. The abstract's "bidirectional matching" is one-way in the code
-    (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
+    (``transfer=alternate`` has both). **Our reconstruction:** the variant with one feature.
+
+    **Where:** BRST is ``label``; secondary clustering ``begin_epoch``; MCCL ``multi_centre``; neighbour learning
+    ``neighbour_losses``. Equations are those of the code; the paper's numbers are not known to us.
     """
 
     Config = HILConfig
-    summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature form)"
+    summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature variant)"
 
     instances: dict[Modality, Tensor]
     """A unit row for every training image, by modality."""
@@ -115,6 +119,15 @@ class HIL(ClusterContrast):
         return warmup(config, config.warmup_epochs), Stage("hil", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        """BRST (bidirectional reverse selection transmission): images of one modality take the clusters of the other.
+
+        ``P_k`` is the centroid of infrared cluster ``k``; ``i`` and ``j`` are visible images, ``i`` in some cluster::
+
+            k* = argmax_k cos(x_i, P_k)
+            y_i = k*  if  cos(x_i, P_k*) >= tau max_j cos(x_j, P_k*),  else outlier
+
+        See :func:`usvi_bench.components.transfer.transfer_labels`.
+        """
         own = super().label(features, progress)
         if self.config.transfer == "none":
             return own
@@ -126,19 +139,25 @@ class HIL(ClusterContrast):
         return labels
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        """Build the shared memory and, by secondary clustering, the centres of MCCL.
+
+        Centres of cluster ``k`` are unit ``D_k0 = mean_k`` and ``D_kj = blend mean_k + (1 - blend) mean_kj``,
+        ``mean_kj`` the mean of its part ``j`` of ``S`` (:func:`usvi_bench.components.memory.sub_centres.sub_centres`).
+        """
         c = self.config
         self.agreement: list[Tensor] = []
         self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
         if c.transfer == "none":
             super().begin_epoch(features, labels, progress)
             return
-        pooled = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
-        self.visible_memory = self.infrared_memory = self.make_memory(*pooled)
+        both = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
+        self.visible_memory = self.infrared_memory = self.make_memory(*both)
         if c.mccl:
-            sources = [pooled] if c.mccl_memory == "shared" else clustered(features, labels).values()
+            sources = [both] if c.mccl_memory == "shared" else clustered(features, labels).values()
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        """``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``: contrast, MCCL, neighbour losses."""
         c = self.config
         features = by_modality(self.embed_batch(batch))
         losses = self.contrast(features["visible"], features["infrared"], batch)
@@ -150,19 +169,17 @@ class HIL(ClusterContrast):
             losses |= self.neighbour_losses(features, batch, progress)
         return losses
 
-    def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        c = self.config
-        losses = super().contrast(visible, infrared, batch)
-        if c.preset == "official" and c.transfer != "none":
-            rows = self.visible_memory.rows
-            seen, labels = self.pending_updates[0]
-            later = UPDATE_RULES[c.update](rows, normalize(seen), labels, c.momentum)
-            logits = similarity(infrared, rows, later) / c.temperature
-            losses["infrared"] = cross_entropy(logits, batch.infrared.view_labels)
-        return losses
-
     def multi_centre(self, features: Tensor, labels: Tensor) -> Tensor:
-        """MCCL of one modality's samples; the mean over the sets of centres."""
+        """MCCL (multi-centre contrastive learning) of one modality's samples; the mean over the sets of centres.
+
+        ``e_km = |f - D_km|`` is the distance of a unit feature from centre ``m`` of cluster ``k``, ``k*`` the nearest
+        cluster, and the mean is over samples whose ``k*`` is their label (``gate``)::
+
+            pos = mean_m 1 / e_k*m    neg = mean_{k != k*} 1 / min_m e_km
+            L_MCCL = mean_f -log( pos / (pos + neg) )
+
+        See :func:`usvi_bench.components.memory.sub_centres.multi_centre_loss`.
+        """
         c = self.config
         terms = []
         for centres in self.centres:
@@ -175,35 +192,39 @@ class HIL(ClusterContrast):
         return torch.stack(terms).mean()
 
     def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, progress: StageProgress) -> Losses:
-        """Within each modality, and from visible to infrared in even epochs, back in odd ones."""
+        """Neighbour losses within each modality, and from visible to infrared in even epochs, back in odd ones.
+
+        ``N(i) = {j: q_i.q_j > 0.9 max_l q_i.q_l}`` in the memory of instances ``q``, and the loss is the mean over
+        ``i`` of ``sum_{j in N(i)} -log softmax(f_i.q / 0.05)[j] / (1 + |N(i)|)``.
+        """
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        self.seen_instances = {m: (rows.detach(), index[m]) for m, rows in features.items()}
-        later = self.moved_instances() if c.preset == "official" else {}
+        self.instance_updates = {m: (rows.detach(), index[m]) for m, rows in features.items()}
 
         def term(query: Modality, key: Modality) -> Tensor:
-            keys, views = self.instances[key], len(parts[query].views)
             queries = self.instances[query][parts[query].index]
-            mask = neighbour_mask(queries, keys, c.neighbour_threshold).repeat(views, 1)
-            return neighbour_loss(features[query], keys, mask, c.neighbour_temperature, later.get(key))
+            mask = neighbour_mask(queries, self.instances[key], c.neighbour_threshold)
+            return self.neighbour_term(features[query], key, mask.repeat(len(parts[query].views), 1))
 
         within = term("visible", "visible") + term("infrared", "infrared")
         even = progress.epoch % 2 == 0
         across = c.visible_damping * term("visible", "infrared") if even else term("infrared", "visible")
         return {"neighbours_within": c.neighbour_weight * within, "neighbours_across": c.neighbour_weight * across}
 
-    def moved_instances(self) -> dict[Modality, Tensor]:
-        """The memories of instances after this step's samples."""
-        return {
-            m: sequential_update(self.instances[m], normalize(features), index, self.config.instance_momentum)
-            for m, (features, index) in self.seen_instances.items()
-        }
+    def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
+        """Neighbour loss of features ``[B, D]`` whose neighbours ``[B, N]`` are images of one modality."""
+        return neighbour_loss(features, self.instances[key], mask, self.config.neighbour_temperature)
+
+    def moved_instances(self, modality: Modality) -> Tensor:
+        """The rows of a modality's memory of instances after this step's samples."""
+        features, index = self.instance_updates[modality]
+        return sequential_update(self.instances[modality], normalize(features), index, self.config.instance_momentum)
 
     def end_step(self, progress: StageProgress) -> None:
         super().end_step(progress)
         if self.config.neighbours:
-            self.instances = self.moved_instances()
+            self.instances = {modality: self.moved_instances(modality) for modality in MODALITIES}
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:
         figures: dict[str, Tensor] = {}

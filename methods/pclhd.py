@@ -22,7 +22,7 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.dynamic import DynamicMemory, draw_members
-from usvi_bench.components.memory.hard import HardMemory, farthest_means, released_loss
+from usvi_bench.components.memory.hard import HardMemory, farthest_means
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.core.errors import UsageError
@@ -40,7 +40,7 @@ from usvi_bench.core.types import (
     PseudoLabels,
     StageProgress,
 )
-from usvi_bench.methods.base import Stage, embed_views
+from usvi_bench.methods.base import Form, Stage, embed_views
 from usvi_bench.methods.cluster_contrast import TINY, warmup
 from usvi_bench.methods.pgm import PGM, PGMConfig
 
@@ -58,8 +58,8 @@ class PCLHDConfig(PGMConfig):
     """Dynamic prototypes: contrast with random samples of the clusters, as the teacher sees them."""
     joint: bool = True
     """A second optimiser step on clusters found over both modalities together."""
-    preset: Literal["repaired", "official"] = "repaired"
-    """``official``: with the released code's defects; see the class."""
+    form: Form = "repaired"
+    """``released``: with the released code's defects; see :mod:`usvi_bench.methods.released.pclhd`."""
     stage1_memory: Literal["centroid", "hybrid"] = "centroid"
     """First stage: centroids, as in the paper's figure, or hard prototypes too, as in the released scripts."""
     centre_weight: float = 0.5
@@ -91,9 +91,9 @@ class PCLHDConfig(PGMConfig):
         self.check_range(0, math.inf, "centre_weight", "hard_weight", "hinge", "dynamic_weight")
         self.check_range(1, math.inf, "hard_k", "dynamic_slots", "joint_k1", "joint_k2")
         self.check_range(TINY, 1, "ema_window")
-        if self.preset == "official" and not (self.hard and self.cross_updates):
+        if self.form == "released" and not (self.hard and self.cross_updates):
             raise UsageError(
-                "method.preset=official has both switched on: leave method.hard=true and method.cross_updates=true"
+                "method.form=released has both switched on: leave method.hard=true and method.cross_updates=true"
             )
 
 
@@ -105,7 +105,7 @@ class PCLHD(PGM):
     memory is never refreshed, because its features are the teacher's; here the student's are contrasted and the
     teacher's refresh the memory after the step. Memories move after the step in the order in which they move inside
     ``backward`` there. Clusters are matched whatever their numbers (there, no cross term or a crash where the visible
-    ones are fewer). The last epoch is kept, not the one with the best test score. ``preset=official`` brings the
+    ones are fewer). The last epoch is kept, not the one with the best test score. ``form=released`` brings the
     first two back, and leaves the cross term out where visible clusters are fewer; the setting ``paper`` has the
     release's other choices.
 
@@ -117,6 +117,9 @@ class PCLHD(PGM):
     **Our choices:** ``dynamic_weight``, since the released 1.0 was never in force: at 0.5 the term's gradient is about
     as long as that of the other two prototypes together. Unit features are clustered (``normalise_features``). Where
     fewer clusters hold both modalities than a batch draws, the joint step rests for the epoch.
+
+    **Where:** hard prototypes are ``make_memory``; dynamic ones ``dynamic_loss`` and ``refresh_dynamic``; the joint
+    step ``joint_loss``. Equations are those of the code; the paper's numbers are not known to us.
     """
 
     Config = PCLHDConfig
@@ -155,8 +158,6 @@ class PCLHD(PGM):
         super().begin_epoch(features, labels, progress)
         self.alpha = alpha_for(c.ema_window, progress.iterations)
         self.figures = super().diagnostics()
-        if c.cross_weight and not self.crossings(progress.epoch):
-            self.figures = {**self.figures, "cross_skipped": torch.ones(())}
         if c.dynamic:
             self.dynamic_memory = {
                 m: DynamicMemory.of(
@@ -173,7 +174,14 @@ class PCLHD(PGM):
             self.figures = {**self.figures, "visible_in_mixed": in_mixed}
 
     def make_memory(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
-        """A memory that starts at the clusters' centroids, or at given ones."""
+        """A memory of centroids ``c``, which start at given rows or at the means, and of hard prototypes ``h``.
+
+        Its loss ``l = 0.5 CE(q.h / tau, y) + 0.5 max(CE(q.c / tau, y) - 0.2, 0)`` is
+        :meth:`usvi_bench.components.memory.hard.HardMemory.loss`. After a step, ``q_j`` being the batch's samples of
+        ``k``::
+
+            c_k <- unit(mu c_k + (1 - mu) mean_j q_j)    h_k <- unit(mu h_k + (1 - mu) argmin_{q_j} q_j.c_k)
+        """
         c = self.config
         rows = centroids(features, labels) if rows is None else rows
         if not c.hard:
@@ -186,28 +194,29 @@ class PCLHD(PGM):
         batch = self.joint_batches.next(next_batch) if self.config.joint else None
         if batch is not None:
             optimise(self.joint_loss(batch))
-            for features, labels in self.joint_seen:
+            for features, labels in self.joint_updates:
                 self.joint_memory.update(features, labels)
         ema_update(self.teacher, self.encoder, self.alpha)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        """Step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, the cross term ``l_x`` as in PGM."""
         c = self.config
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
         losses = self.contrast(*features, batch) | self.cross(student, labels, progress)
         with torch.no_grad():  # always: this forward pass updates the teacher's batch-norm statistics
-            self.taught = by_modality(embed_views(self.teacher, batch))
-        if c.preset == "official":
-            for target, crossed in self.crossed.items():
-                losses[target] = released_loss(self.memories[target], student[target], labels[target], crossed)
-        asked = self.taught if c.preset == "official" else student
+            self.teacher_features = by_modality(embed_views(self.teacher, batch))
         for modality in MODALITIES if c.dynamic else ():
-            term = self.dynamic_loss(modality, asked[modality], labels[modality], progress)
+            term = self.dynamic_loss(modality, student[modality], labels[modality], progress)
             losses[f"dynamic_{modality}"] = c.dynamic_weight * term
         return losses
 
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
-        """Contrast with the dynamic prototypes of a modality."""
+        """DPCL (dynamic prototype contrastive learning): contrast with the random samples ``E_ks`` of each cluster.
+
+        ``D = CE(z / tau, y)`` with ``z_k = min_s q.E_ks`` for the own cluster ``k = y``, ``max_s q.E_ks`` for the
+        others (:class:`usvi_bench.components.memory.dynamic.DynamicMemory`; ``dyn_select`` has other readings).
+        """
         memory, select = self.dynamic_memory[modality], self.config.dyn_select
         if select == "minmax":
             return memory.loss(features, labels)
@@ -216,27 +225,30 @@ class PCLHD(PGM):
         return memory.loss_of_one(features, labels, slot, others)
 
     def joint_loss(self, batch: Batch) -> Losses:
-        """Both modalities against the memory of joint clusters."""
-        memory, official = self.joint_memory, self.config.preset == "official"
-        visible, infrared = zip(self.embed_batch(batch), view_labels(batch).values(), strict=True)
-        self.joint_seen = [(features.detach(), labels) for features, labels in (visible, infrared)]
+        """Step 2: ``l_v + l_r`` of both modalities against the memory of joint clusters."""
+        visible, infrared = self.joint_samples(batch)
         return {
-            "joint_visible": memory.loss(*visible),
-            "joint_infrared": released_loss(memory, *infrared, visible) if official else memory.loss(*infrared),
+            "joint_visible": self.joint_memory.loss(*visible),
+            "joint_infrared": self.joint_memory.loss(*infrared),
         }
 
-    def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
-        unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
-        return () if self.config.preset == "official" and unmatched else super().crossings(epoch)
+    def joint_samples(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+        """Features and joint clusters of the visible and of the infrared views, which move the memory afterwards."""
+        samples = list(zip(self.embed_batch(batch), view_labels(batch).values(), strict=True))
+        self.joint_updates = [(features.detach(), labels) for features, labels in samples]
+        return samples
 
     def end_step(self, progress: StageProgress) -> None:
         super().end_step(progress)
-        c = self.config
-        if c.dynamic and c.preset == "repaired":
-            for modality, (_, labels) in zip(MODALITIES, self.pending_updates, strict=True):
-                generator = torch_generator(progress.seed_for("refresh", modality))
-                drawn = draw_members(labels, c.dynamic_slots, generator, distinct=True)
-                self.dynamic_memory[modality].refresh(self.taught[modality], *drawn)
+        if self.config.dynamic:
+            self.refresh_dynamic(progress)
+
+    def refresh_dynamic(self, progress: StageProgress) -> None:
+        """Replace the slots of the clusters in a batch by samples of the batch, as the teacher sees them."""
+        for modality, (_, labels) in zip(MODALITIES, self.pending_updates, strict=True):
+            generator = torch_generator(progress.seed_for("refresh", modality))
+            drawn = draw_members(labels, self.config.dynamic_slots, generator, distinct=True)
+            self.dynamic_memory[modality].refresh(self.teacher_features[modality], *drawn)
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         return self.figures

@@ -64,6 +64,8 @@ class PGM(ClusterContrast):
     (and, under ``hard``, are compared with a row that has moved already).
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
+
+    **Where:** progressive graph matching is ``label``; alternate learning ``cross`` and ``crossings``.
     """
 
     Config = PGMConfig
@@ -74,6 +76,11 @@ class PGM(ClusterContrast):
         return warmup(config), Stage("pgm", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
+        """Progressive graph matching of the unit centroids ``a`` of visible and ``b`` of infrared clusters.
+
+        Round by round ``min over assignments X of sum_ij X_ij exp(-a_i.b_j)``, until every cluster has a partner
+        (:func:`usvi_bench.components.association.match`).
+        """
         return matched(features, super().label(features, progress), self.config.progressive)
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
@@ -82,13 +89,18 @@ class PGM(ClusterContrast):
         self.partners = by_modality(labels["partners"])
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        """``L = C_v + C_r + 0.25 C_x``."""
         features = self.embed_batch(batch)
         return self.contrast(*features, batch) | self.cross(by_modality(features), view_labels(batch), progress)
 
     def cross(
         self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
     ) -> Losses:
-        """The samples that cross over in this epoch, against their partners' rows."""
+        """Alternate cross contrast: the samples that cross over in this epoch, against their partners' rows.
+
+        ``C_x = -mean_i log softmax_k(q_i.M_k / tau)[p(y_i)]``: ``M`` is the memory of the other modality and ``p(y)``
+        the partner of cluster ``y`` in it.
+        """
         losses: Losses = {}
         self.crossed: dict[Modality, tuple[Tensor, Tensor]] = {}
         for source, target in self.crossings(progress.epoch):

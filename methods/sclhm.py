@@ -23,7 +23,7 @@ from usvi_bench.components.ema import ema_step, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.losses import soft_cross_entropy, teacher_targets
 from usvi_bench.components.memory.hybrid import blend
-from usvi_bench.components.memory.shared_update import Seen, adaptive_update, plain_update
+from usvi_bench.components.memory.shared_update import UpdateSamples, adaptive_update, plain_update
 from usvi_bench.components.modalities import by_modality
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
@@ -100,6 +100,9 @@ class SCLHM(Method):
     with the hybrid memory (``association``, ``hybrid_dir``); stages, clustering, augmentation and centroids, which are
     means of features that are not normalised, follow ADCA (yangbincv/ADCA @8d0a8cb). Ours alone: the trust factor in
     AMU, the swapped views of the teacher, the two-sided hybrid update.
+
+    **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``hybrid_losses``; AMU ``update_memory``. No equation has a
+    number, for none of the paper is public.
     """
 
     Config = SCLHMConfig
@@ -125,6 +128,11 @@ class SCLHM(Method):
         return paired(labels, ASSOCIATIONS[c.association](*centroids_of(features, labels)))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        """Build the three memories; HML (hybrid memory learning) blends the third from the other two.
+
+        ``H_k = unit(beta M^r_k + (1 - beta) M^v_p(k))``, where ``p(k)`` is the visible partner of infrared cluster
+        ``k``; the modality with fewer clusters numbers the rows (:func:`usvi_bench.components.memory.hybrid.blend`).
+        """
         c = self.config
         (visible, infrared), partners = centroids_of(features, labels), labels["partners"]
         hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
@@ -135,17 +143,32 @@ class SCLHM(Method):
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
+        """``L = S_v(M^v) + S_r(M^r) + lambda_h (S_v(H) + S_r(H)) / 2 + lambda_x L_x``, with ``S`` the SSCL loss."""
         c = self.config
         student, teacher = self.embed_pair(batch)
         labels = by_modality((batch.visible.view_labels, batch.infrared.labels))
-        self.pending_updates: dict[str, list[Seen]] = {name: [] for name in self.memories}
+        self.pending_updates: dict[str, list[UpdateSamples]] = {name: [] for name in self.memories}
         losses: Losses = {m: self.contrast(m, student[m], teacher[m], labels[m]) for m in MODALITIES}
-        for modality in MODALITIES if c.hml else ():
-            rows = self.hybrid_rows[modality][labels[modality]]
-            term = self.contrast("hybrid", student[modality], teacher[modality], rows)
-            losses[f"hybrid_{modality}"] = c.hybrid_weight * self.hybrid_weight_for(modality, progress) * term
+        if c.hml:
+            losses |= self.hybrid_losses(student, teacher, labels, progress)
         if c.cross_weight:
             losses["cross"] = c.cross_weight * self.cross(student, labels, progress)
+        return losses
+
+    def hybrid_losses(
+        self,
+        student: dict[Modality, Tensor],
+        teacher: dict[Modality, Tensor],
+        labels: dict[Modality, Tensor],
+        progress: StageProgress,
+    ) -> Losses:
+        """HML: contrast both modalities with the hybrid memory, ``lambda_h (S_v(H) + S_r(H)) / 2``."""
+        losses: Losses = {}
+        for modality in MODALITIES:
+            rows = self.hybrid_rows[modality][labels[modality]]
+            term = self.contrast("hybrid", student[modality], teacher[modality], rows)
+            weight = self.config.hybrid_weight * self.hybrid_weight_for(modality, progress)
+            losses[f"hybrid_{modality}"] = weight * term
         return losses
 
     def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
@@ -166,7 +189,16 @@ class SCLHM(Method):
         return by_modality(student.split(cut)), by_modality((visible, infrared))
 
     def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-        """SSCL of one modality's samples against one memory; samples without a row in it are left out."""
+        """SSCL (soft smooth contrastive learning) of one modality's samples against one memory ``M``.
+
+        ``f`` is a unit feature of the student, ``t`` the teacher's of the same image, ``y`` the cluster::
+
+            p = softmax(M f / tau)    q = softmax(M t / tau)
+            target = (1 - eps_s) onehot(y) + eps_s q
+            S(M) = -(1 / B) sum_i sum_k target_ik log p_ik
+
+        The targets are :func:`usvi_bench.components.losses.teacher_targets`. Samples without a row are left out.
+        """
         if memory == "hybrid" and not (kept := labels != UNMATCHED).all():
             if not kept.any():
                 return student.sum() * 0
@@ -178,7 +210,7 @@ class SCLHM(Method):
         targets = teacher_targets(labels, soft, c.smoothing if smooth else 0.0, c.consistency)
         belief = soft if c.sscl else logits.detach().softmax(dim=1)
         trust = belief.gather(1, labels[:, None]).squeeze(1)
-        self.pending_updates[memory].append(Seen(student.detach(), labels, trust))
+        self.pending_updates[memory].append(UpdateSamples(student.detach(), labels, trust))
         if memory != "hybrid":
             assigned = targets.gather(1, labels[:, None])
             self.figures["consistency"].append(soft.gather(1, labels[:, None]).mean())
@@ -202,16 +234,25 @@ class SCLHM(Method):
     @torch.no_grad()
     def end_step(self, progress: StageProgress) -> None:
         ema_step(self.teacher, self.encoder, self.config.ema_window, progress)
-        for name, seen in self.pending_updates.items():
-            if seen:
-                self.memories[name] = self.update_memory(self.memories[name], seen)
+        for name, samples in self.pending_updates.items():
+            if samples:
+                self.memories[name] = self.update_memory(self.memories[name], samples)
 
-    def update_memory(self, rows: Tensor, seen: list[Seen]) -> Tensor:
-        """AMU, or the plain rule; modalities that share a memory have equal say in every row."""
+    def update_memory(self, rows: Tensor, samples: list[UpdateSamples]) -> Tensor:
+        """AMU (adaptive-weight memory update), or the rule ``update`` where it is off.
+
+        ``q_i`` is the teacher's probability that sample ``i`` belongs to its row ``k``::
+
+            w_i = softmax over the samples i of row k of ( -cos(f_i, M_k) / tau_w + gamma log q_i )
+            M_k <- unit( mu M_k + (1 - mu) sum_i w_i f_i )
+
+        Modalities that share a memory have equal say in every row; see
+        :func:`usvi_bench.components.memory.shared_update.adaptive_update`.
+        """
         c = self.config
         if not c.amu:
-            return plain_update(rows, seen, c.update, c.momentum)
-        rows, effective = adaptive_update(rows, seen, c.amu_temperature, c.trust, c.momentum)
+            return plain_update(rows, samples, c.update, c.momentum)
+        rows, effective = adaptive_update(rows, samples, c.amu_temperature, c.trust, c.momentum)
         self.figures["effective_samples"] += effective
         return rows
 

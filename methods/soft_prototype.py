@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.crossing import cross_direction, matched
-from usvi_bench.components.ema import ema_step, make_teacher, share_statistics
+from usvi_bench.components.ema import copy_batch_norm_statistics, ema_step, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.memory.cluster import Update
 from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
-    Choice,
+    PrototypeIndex,
     Scope,
     SoftPrototypes,
     nearest_prototypes,
@@ -78,8 +78,9 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
     """Least similarity of a prototype to the centroid, as a share of the nearest one's [kappa]; none by default."""
     weight_temperature: float = 0.05
     """Of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
-    form: Literal["rankwise", "joint", "fused"] = "rankwise"
-    """How weighted prototypes enter the contrast."""
+    prototype_loss: Literal["per_rank", "joint", "mean"] = "per_rank"
+    """How weighted prototypes enter the contrast: one softmax for each rank, one over all prototypes, or one over the
+    weighted means."""
     prototype_weight: float = 0.5
     """Largest share of the prototypes in the contrast, the centroid has the rest [eta_max]."""
     prototype_ramp: float = 0.2
@@ -125,7 +126,13 @@ class Shares:
 
     @classmethod
     def at(cls, c: SoftPrototypeConfig, progress: StageProgress) -> Shares:
-        """The progressive schedule: attention moves from instances to centroids, then to soft prototypes."""
+        """The progressive schedule: attention moves from instances to centroids, then to soft prototypes.
+
+        With ``t`` the elapsed fraction of the first and ``s`` that of the second stage::
+
+            w_I = max(floor, lambda_I (1 - t / T_I))    w_C = w_0 + (1 - w_0) min(1, t / T_I)
+            eta = eta_max min(1, s / R_S)
+        """
         first = c.phase == "first"
         risen = (0.0 if first else min(1.0, progress.fraction / c.prototype_ramp)) if c.scheduled else 1.0
         weights = c.instance_weights(progress.fraction if first else 1.0)
@@ -147,6 +154,9 @@ class SoftPrototype(ClusterContrast):
     @b95c7e5), instance discrimination a bank a modality as in NPID and UCDIR (conghuihu/UCDIR @ad7fa42), its spared
     negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a cluster as prototypes, the rank-wise
     contrast, the images drawn from all, the numbers of the schedule, the teacher's first steps and statistics.
+
+    **Where:** soft prototypes are ``select_prototypes`` and ``class_contrast``; instance discrimination ``ImageBank``;
+    the course from instances to classes ``Shares``. No equation has a number, for none of the paper is public.
     """
 
     Config = SoftPrototypeConfig
@@ -181,11 +191,14 @@ class SoftPrototype(ClusterContrast):
             self.partners = by_modality(labels["partners"])
         self.banks = {m: ImageBank(*images, self.config) for m, images in clustered(features, labels).items()}
         chosen_in = MODALITIES if self.shares.prototypes else ()
-        self.chosen = {modality: self.choose(modality, progress) for modality in chosen_in}
+        self.chosen = {modality: self.select_prototypes(modality, progress) for modality in chosen_in}
         self.figures = [self.prototypes(modality).figures(self.memories[modality].rows) for modality in chosen_in]
 
-    def choose(self, modality: Modality, progress: StageProgress) -> Choice:
-        """The images that are the prototypes of a modality's clusters in this epoch."""
+    def select_prototypes(self, modality: Modality, progress: StageProgress) -> PrototypeIndex:
+        """Select the images that are the prototypes of a modality's clusters in this epoch.
+
+        Those of cluster ``c`` are its ``K_c = max(1, min(K, round(phi |c|)))`` images most similar to the centroid.
+        """
         c, bank, rows = self.config, self.banks[modality], self.memories[modality].rows
         if c.prototypes == "random":
             generator = torch.Generator().manual_seed(progress.seed_for("prototypes", modality))
@@ -193,7 +206,10 @@ class SoftPrototype(ClusterContrast):
         return nearest_prototypes(rows, bank.rows, bank.labels, c.slots, c.share, c.scope, c.floor)
 
     def prototypes(self, modality: Modality) -> SoftPrototypes:
-        """The chosen images as the bank has them now, weighted by the centroids of now."""
+        """Look up the prototypes ``P_ck`` in the bank; weight them by their similarity to the centroids ``M_c``.
+
+        ``W_ck = softmax_k(M_c.P_ck / tau_w)``, without gradient.
+        """
         temperature = self.config.weight_temperature if self.config.soft_weights else None
         return self.chosen[modality].weighted(self.memories[modality].rows, self.banks[modality].rows, temperature)
 
@@ -203,7 +219,11 @@ class SoftPrototype(ClusterContrast):
         self.end_step(progress)
 
     def loss(self, batch: Batch, progress: StageProgress, extra: int = 0) -> Losses:
-        """Named losses of a batch whose last ``extra`` images of each modality only instance discrimination sees."""
+        """Named losses of a batch whose last ``extra`` images of each modality only instance discrimination sees.
+
+        In each modality ``w_I L_ID + w_C [(1 - eta) L_C + eta L_SP]``, and in the second stage 0.25 of the bracket with
+        the matched clusters of the other.
+        """
         parts = zip(MODALITIES, (batch.visible, batch.infrared), self.embed_batch(batch), strict=True)
         self.drawn: dict[Modality, InstanceBatch] = {
             m: InstanceBatch.of(samples, rows, extra) for m, samples, rows in parts
@@ -211,28 +231,33 @@ class SoftPrototype(ClusterContrast):
         self.weighted = {modality: self.prototypes(modality) for modality in self.chosen}
         losses: Losses = {}
         for modality, drawn in self.drawn.items():
-            for name, value in self.classes(modality, drawn.features, drawn.labels).items():
+            for name, value in self.class_contrast(modality, drawn.features, drawn.labels).items():
                 losses[f"{modality}{name}"] = self.shares.contrast * value
             if self.shares.instance:
                 losses[f"{modality}_instances"] = self.shares.instance * self.banks[modality].loss(drawn)
                 if progress.step == 0:
                     self.figures.append({"hardest_negatives": self.banks[modality].hardest_share(drawn)})
         if self.crosses:
-            for name, value in self.classes(*self.across(progress)).items():
+            for name, value in self.class_contrast(*self.cross_samples(progress)).items():
                 losses[f"cross{name}"] = self.config.cross_weight * value
         return losses
 
-    def classes(self, memory: Modality, features: Tensor, labels: Tensor) -> Losses:
-        """Contrast with the centroids and the soft prototypes of a modality, which share the weight of 1."""
+    def class_contrast(self, memory: Modality, features: Tensor, labels: Tensor) -> Losses:
+        """Contrast with the centroids and the soft prototypes of a modality: ``(1 - eta) L_C + eta L_SP``.
+
+        ``L_C = -mean_q log softmax_c(q.M_c / tau)[y]`` and, by default,
+        ``L_SP = -mean_q sum_k W_yk log softmax_c(q.P_ck / tau)[y]``
+        (:func:`usvi_bench.components.memory.soft_prototypes.per_rank_loss`).
+        """
         share = self.shares.prototypes
         losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
         if share:
-            form = LOSSES["extreme" if self.config.prototypes == "random" else self.config.form]
-            term = form(normalize(features), self.weighted[memory], labels, self.config.temperature)
+            loss = LOSSES["hardest" if self.config.prototypes == "random" else self.config.prototype_loss]
+            term = loss(normalize(features), self.weighted[memory], labels, self.config.temperature)
             losses["_prototypes"] = share * term
         return losses
 
-    def across(self, progress: StageProgress) -> tuple[Modality, Tensor, Tensor]:
+    def cross_samples(self, progress: StageProgress) -> tuple[Modality, Tensor, Tensor]:
         """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
         source, target = cross_direction(progress.epoch)
         drawn = self.drawn[source]
@@ -242,7 +267,7 @@ class SoftPrototype(ClusterContrast):
     def end_step(self, progress: StageProgress) -> None:
         c = self.config
         if self.crosses and c.cross_updates:
-            target, features, labels = self.across(progress)
+            target, features, labels = self.cross_samples(progress)
             self.memories[target].update(features, labels)
         for modality, drawn in self.drawn.items():
             self.memories[modality].update(drawn.features, drawn.labels)
@@ -250,7 +275,7 @@ class SoftPrototype(ClusterContrast):
                 self.banks[modality].update(drawn)
         if c.phase == "second":
             ema_step(self.teacher, self.encoder, c.ema_window, progress)
-            share_statistics(self.teacher, self.encoder)
+            copy_batch_norm_statistics(self.teacher, self.encoder)
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         names = dict.fromkeys(name for figures in self.figures for name in figures)

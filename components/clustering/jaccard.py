@@ -41,7 +41,9 @@ def jaccard_distance(
         k2: neighbours whose codes are averaged (local expansion), the image itself included; 1 for none. The lists
             hold no more than ``k1``.
         groups: modality of each image ``[N]``, or modality and camera ``[N, 2]``: in the expansion every modality
-            present among the neighbours then weighs the same, and within a modality every camera present.
+            present among the neighbours then weighs the same, and within a modality every camera present (MIE of
+            DMIC: a neighbour weighs ``1 / (M C n)``, with ``M`` modalities, ``C`` cameras of its own, ``n`` images of
+            its camera among them).
         max_distance: the largest distance stored, in ``(0, 1]``.
         search: how neighbours are found, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
 

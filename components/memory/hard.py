@@ -6,8 +6,6 @@ PCLHD (https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24), whose me
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,21 +44,22 @@ class HardMemory(ClusterMemory):
         self.register_buffer("hard", F.normalize(start.detach().float(), dim=1), persistent=False)
         self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
 
-    def loss(self, features: Tensor, labels: Tensor, through: HardMemory | None = None) -> Tensor:
+    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """``hard_weight * CE(hard) + centre_weight * max(CE(centroids) - hinge, 0)``; each CE is a mean over the batch.
 
         Args:
             features: ``[B, D]``, of any length.
             labels: ``[B]`` clusters.
-            through: takes the gradient by the rows of this memory instead; the value stays. For code that moves a
-                memory between the forward pass and the gradient.
         """
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(features.float(), dim=1)
-            later = through or self
-            centre = F.cross_entropy(_similarity(unit, self.rows, later.rows) / self.temperature, labels)
-            hard = F.cross_entropy(_similarity(unit, self.hard, later.hard) / self.temperature, labels)
-        return self.hard_weight * hard + self.centre_weight * (centre - self.hinge).relu()
+            return self.hinged_loss(unit @ self.rows.t(), unit @ self.hard.t(), labels)
+
+    def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor) -> Tensor:
+        """The loss of given cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
+        to_centre = F.cross_entropy(centre / self.temperature, labels)
+        to_hard = F.cross_entropy(hard / self.temperature, labels)
+        return self.hard_weight * to_hard + self.centre_weight * (to_centre - self.hinge).relu()
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
@@ -72,12 +71,6 @@ class HardMemory(ClusterMemory):
         farthest = hardest_weights(self.rows, unit, labels)
         self.rows = mean_update(self.rows, unit, labels, self.momentum)
         self.hard = weighted_update(self.hard, unit, labels, farthest, self.momentum)
-
-    def moved(self, features: Tensor, labels: Tensor) -> HardMemory:
-        """A copy that was updated; this one stays."""
-        copy = deepcopy(self)
-        copy.update(features, labels)
-        return copy
 
 
 def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -> Tensor:
@@ -100,16 +93,3 @@ def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -
     place = torch.arange(len(clusters), device=labels.device) - torch.searchsorted(clusters, clusters)
     chosen = ordered[place < count]
     return F.normalize(torch.zeros_like(rows).index_add(0, labels[chosen], features[chosen]))
-
-
-def released_loss(memory: ClusterMemory, features: Tensor, labels: Tensor, before: tuple[Tensor, Tensor]) -> Tensor:
-    """A loss with the released code's gradient: by a memory that other samples, ``before``, have moved meanwhile."""
-    assert isinstance(memory, HardMemory)
-    return memory.loss(features, labels, memory.moved(*before))
-
-
-def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """``[B, C]`` similarity to ``rows`` whose gradient is that of the similarity to ``later``."""
-    if later is rows:
-        return unit @ rows.t()
-    return unit @ later.t() + (unit @ (rows - later).t()).detach()

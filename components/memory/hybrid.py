@@ -18,7 +18,10 @@ from usvi_bench.core.types import OUTLIER
 def blend(
     visible: Tensor, infrared: Tensor, partners: tuple[Tensor, Tensor], beta: float, members: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The hybrid memory: one row a cluster of the modality with fewer clusters, blended with its partner.
+    """The hybrid memory (HML of SCLHM): a row a cluster of the modality with fewer clusters, blended with its partner.
+
+    ``H_k = unit(beta infrared_k + (1 - beta) visible_p(k))``, with ``p(k)`` the partner of infrared cluster ``k``;
+    where visible clusters are fewer, ``k`` counts these. A cluster without a partner is its own row.
 
     Args:
         visible: ``[Kv, D]`` unit centroids.

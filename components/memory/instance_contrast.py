@@ -27,10 +27,10 @@ class InstanceMemory(nn.Module):
         features: ``[N, D]`` of all images; made unit.
         labels: ``[N]`` clusters, numbered from 0; -1 for outliers.
         temperature: divides the cosine similarities.
-        form: name of a loss in ``INSTANCE_LOSSES``.
+        loss: name of a loss in ``INSTANCE_LOSSES``.
 
     Raises:
-        UsageError: unknown form.
+        UsageError: unknown loss.
     """
 
     rows: Tensor
@@ -38,10 +38,10 @@ class InstanceMemory(nn.Module):
     slots: Tensor
     """Row of each image ``[N]``; -1 for outliers."""
 
-    def __init__(self, features: Tensor, labels: Tensor, temperature: float = 0.05, form: str = "pooled") -> None:
+    def __init__(self, features: Tensor, labels: Tensor, temperature: float = 0.05, loss: str = "nca") -> None:
         super().__init__()
-        if form not in INSTANCE_LOSSES:
-            raise UsageError(f"unknown instance loss '{form}': {did_you_mean(form, INSTANCE_LOSSES)}")
+        if loss not in INSTANCE_LOSSES:
+            raise UsageError(f"unknown instance loss '{loss}': {did_you_mean(loss, INSTANCE_LOSSES)}")
         clustered = (labels != OUTLIER).nonzero().squeeze(1)
         slots = torch.full_like(labels, OUTLIER)
         slots[clustered] = torch.arange(len(clustered), device=labels.device)
@@ -50,7 +50,7 @@ class InstanceMemory(nn.Module):
             self.register_buffer(name, value, persistent=False)
         self.clusters = int(labels.max()) + 1
         self.temperature = temperature
-        self._loss = INSTANCE_LOSSES[form]
+        self._loss = INSTANCE_LOSSES[loss]
 
     def loss(self, features: Tensor, index: Tensor, generator: Generator) -> Tensor:
         """Contrast of features ``[B, D]`` of the clustered images ``index`` ``[B]``; float32 under autocast too."""
@@ -64,10 +64,11 @@ class InstanceMemory(nn.Module):
         overwrite(self.rows, features, self.slots[index], generator)
 
 
-def pooled_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """The share that the images of the own cluster have in the sum of exponentials over all images.
+def nca_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
+    """The loss of neighbourhood component analysis: the own cluster's share in the softmax over all images.
 
-    ``-log(sum of exp(logit) over j with labels[j] == labels[own] / sum over all j)``, as in RTMem's memory.
+    ``-log( sum_{j: labels[j] = labels[own]} exp(logit_j) / sum_j exp(logit_j) )``, as in RTMem's memory (L_I of DMIC's
+    HMCL; Eq. 18, 19 and 22).
     """
     mine = labels == labels[own][:, None]
     return (logits.logsumexp(dim=1) - logits.masked_fill(~mine, -torch.inf).logsumexp(dim=1)).mean()
@@ -110,7 +111,7 @@ def overwrite(rows: Tensor, features: Tensor, slots: Tensor, generator: Generato
 
 InstanceLoss = Callable[[Tensor, Tensor, Tensor, int, Generator], Tensor]
 INSTANCE_LOSSES: dict[str, InstanceLoss] = {
-    "pooled": pooled_loss,
+    "nca": nca_loss,
     "single": single_loss,
     "mean": mean_loss,
     "self": self_loss,

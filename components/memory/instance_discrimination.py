@@ -1,8 +1,8 @@
 """Instance discrimination: every image is told from all others by a bank that holds one feature of each.
 
-The bank of Non-Parametric Instance Discrimination (zhirongw/lemniscate.pytorch @f7cfe29), one a modality. Its positive
-is what the bank remembers of the same image under another augmentation. Throughout: ``bank`` ``[N, D]`` has unit rows,
-one an image in data-set order, ``features`` ``[B, D]`` unit rows, ``index`` ``[B]`` int64 their rows in the bank.
+The bank of Non-Parametric Instance Discrimination (zhirongw/lemniscate.pytorch @f7cfe29), one a modality. The positive
+is the stored feature of the same image under another augmentation. Throughout: ``bank`` ``[N, D]`` has unit rows, one
+an image in data-set order, ``features`` ``[B, D]`` unit rows, ``index`` ``[B]`` int64 their rows in the bank.
 """
 
 from __future__ import annotations
@@ -116,7 +116,11 @@ def instance_logits(
 def instance_loss(
     features: Tensor, index: Tensor, bank: Tensor, temperature: float, labels: Tensor | None = None
 ) -> Tensor:
-    """Mean cross-entropy of recognising each feature's image among all; see :func:`instance_logits`."""
+    """Mean cross-entropy of recognising each feature's image among all (``L_ID`` of SPCL-ID).
+
+    ``L_ID = -mean_b log( exp(q_b.I_b / tau) / sum_j exp(q_b.I_j / tau) )``, ``I_b`` the row of ``q_b``'s own image;
+    with ``labels`` the sum leaves out other images of its cluster. See :func:`instance_logits`.
+    """
     return cross_entropy(instance_logits(features, index, bank, temperature, labels), index)
 
 

@@ -1,7 +1,7 @@
 """One step of a memory by the samples of one modality, or of two that have equal say in every row they share.
 
-Throughout: ``rows`` is ``[C, D]`` with unit rows, ``seen`` has an entry for every modality, ``momentum`` is the weight
-of the old row. A row without samples stays exactly as it was.
+Throughout: ``rows`` is ``[C, D]`` with unit rows, ``samples`` has an entry for every modality, ``momentum`` is the
+weight of the old row. A row without samples stays exactly as it was.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from usvi_bench.components.memory.hybrid import average
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One modality's samples in one step, for the update of one memory.
+class UpdateSamples:
+    """Samples of one modality in one step, for the update of one memory.
 
     Attributes:
         features: ``[B, D]`` unit features, without gradient.
@@ -37,23 +37,27 @@ class Seen:
     trust: Tensor
 
 
-def plain_update(rows: Tensor, seen: list[Seen], rule: Update, momentum: float) -> Tensor:
+def plain_update(rows: Tensor, samples: list[UpdateSamples], rule: Update, momentum: float) -> Tensor:
     """Move the rows by each modality on its own with a named rule, then average the moved rows."""
-    moved = [UPDATE_RULES[rule](rows, s.features, s.labels, momentum) for s in seen]
+    moved = [UPDATE_RULES[rule](rows, s.features, s.labels, momentum) for s in samples]
     if len(moved) == 1:
         return moved[0]
-    present = [present_rows(s.labels, len(rows)) for s in seen]
+    present = [present_rows(s.labels, len(rows)) for s in samples]
     return momentum_step(rows, *average(moved, present), momentum=0.0)
 
 
 def adaptive_update(
-    rows: Tensor, seen: list[Seen], temperature: float, exponent: float, momentum: float
+    rows: Tensor, samples: list[UpdateSamples], temperature: float, exponent: float, momentum: float
 ) -> tuple[Tensor, list[Tensor]]:
-    """One step towards sums in which unusual but trustworthy samples weigh most; modalities meet as unit vectors.
+    """One step towards sums in which unusual but trustworthy samples weigh most (AMU of SCLHM).
+
+    ``row_k <- unit(momentum row_k + (1 - momentum) sum_i w_i f_i)``, with ``w_i`` the softmax over the samples of row
+    ``k`` of ``-cos(f_i, row_k) / temperature + exponent log(trust_i)``. Where two modalities share a memory, the sum of
+    each is made unit and their mean is taken, so that they have equal say.
 
     Args:
         rows: of the memory.
-        seen: samples of each modality.
+        samples: of each modality.
         temperature: how strongly unusual samples are favoured; see ``adaptive_weights``.
         exponent: how strongly ambiguous ones are held back.
         momentum: weight of the old row.
@@ -63,7 +67,7 @@ def adaptive_update(
         taken over the batch.
     """
     sums, effective = [], []
-    for s in seen:
+    for s in samples:
         weights = adaptive_weights(rows, s.features, s.labels, s.trust, temperature, exponent)
         effective.append(present_rows(s.labels, len(rows)).sum() / (weights**2).sum())
         sums.append(weighted_sum(s.features, s.labels, weights, len(rows)))

@@ -21,7 +21,7 @@ Scope = Literal["cluster", "modality"]
 
 
 @dataclass(frozen=True)
-class Choice:
+class PrototypeIndex:
     """Which images are prototypes of which cluster.
 
     Attributes:
@@ -79,7 +79,7 @@ def nearest_prototypes(
     share: float,
     scope: Scope = "cluster",
     floor: float | None = None,
-) -> Choice:
+) -> PrototypeIndex:
     """The images most similar to each centroid, the first ones of equals.
 
     Args:
@@ -100,22 +100,22 @@ def nearest_prototypes(
     if floor is not None:
         near = similarity.topk(min(slots, len(bank)), dim=1).values
         limits = torch.minimum(limits, (near >= floor * near[:, :1]).sum(dim=1).clamp(min=1))
-    return _choose(similarity, limits, slots)
+    return _select(similarity, limits, slots)
 
 
-def random_prototypes(labels: Tensor, slots: int, generator: torch.Generator) -> Choice:
+def random_prototypes(labels: Tensor, slots: int, generator: torch.Generator) -> PrototypeIndex:
     """Up to ``slots`` different random images of each cluster, as PCLHD chooses prototypes."""
     scores = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
     sizes = labels[labels != OUTLIER].bincount()
     members = labels == torch.arange(len(sizes), device=labels.device)[:, None]
-    return _choose(scores.where(members, -torch.inf), sizes.clamp(max=slots), slots)
+    return _select(scores.where(members, -torch.inf), sizes.clamp(max=slots), slots)
 
 
-def _choose(scores: Tensor, limits: Tensor, slots: int) -> Choice:
+def _select(scores: Tensor, limits: Tensor, slots: int) -> PrototypeIndex:
     """The ``limits`` ``[C]`` best columns of each row of ``scores`` ``[C, N]``, repeated to fill the slots."""
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :slots]
     slot = torch.arange(slots, device=scores.device)
-    return Choice(best.gather(1, slot % limits[:, None]), slot < limits[:, None])
+    return PrototypeIndex(best.gather(1, slot % limits[:, None]), slot < limits[:, None])
 
 
 def soft_weights(centroids: Tensor, vectors: Tensor, valid: Tensor, temperature: float) -> Tensor:
@@ -132,7 +132,7 @@ def uniform_weights(valid: Tensor) -> Tensor:
     return valid.float() / valid.sum(dim=1, keepdim=True)
 
 
-def rankwise_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
+def per_rank_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
     """K contrasts side by side, each with all clusters' prototypes of one rank, mixed by the own cluster's weights.
 
     ``-(1/B) sum_b sum_k W[y_b, k] log softmax_c(q_b . P[c, k] / tau)[y_b]``. With one slot it is the contrast with
@@ -153,13 +153,13 @@ def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, tem
     return -(prototypes.weights[labels] * (_own(logits, labels) - total[:, None])).sum(dim=1).mean()
 
 
-def fused_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
+def mean_prototype_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
     """The plain contrast with one row a cluster, the unit weighted mean of its prototypes."""
     rows = normalize((prototypes.weights[:, :, None] * prototypes.vectors).sum(dim=1), dim=1)
     return cross_entropy(features @ rows.T / temperature, labels)
 
 
-def extreme_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
+def hardest_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
     """The contrast with the least similar prototype of the own cluster and the most similar one of each other.
 
     As HHCL (bupt-ai-cz/HHCL-ReID @4986b46) and PCLHD (shijiangming1/PCLHD @c1f7b24) use random prototypes; weights
@@ -181,6 +181,11 @@ def _own(values: Tensor, labels: Tensor) -> Tensor:
     return values[torch.arange(len(labels), device=labels.device), labels]
 
 
-Form = Callable[[Tensor, SoftPrototypes, Tensor, float], Tensor]
-LOSSES: dict[str, Form] = {"rankwise": rankwise_loss, "joint": joint_loss, "fused": fused_loss, "extreme": extreme_loss}
+PrototypeLoss = Callable[[Tensor, SoftPrototypes, Tensor, float], Tensor]
+LOSSES: dict[str, PrototypeLoss] = {
+    "per_rank": per_rank_loss,
+    "joint": joint_loss,
+    "mean": mean_prototype_loss,
+    "hardest": hardest_loss,
+}
 """Contrasts of features with soft prototypes, by name."""

@@ -1,6 +1,7 @@
 """Clusters split into sub-centres, and the contrast of features with all centres of the nearest cluster.
 
-Secondary clustering and multi-centre contrast of HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a).
+Secondary clustering and MCCL, multi-centre contrastive learning, of HIL (https://arxiv.org/abs/2509.11587;
+haonanshi0125/HIL @09c857a).
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _parts(members: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 
 def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Contrast by inverse distance: all centres of the positive cluster against the nearest one of each other cluster.
+    """MCCL: contrast by inverse distance of all centres of the positive cluster with the nearest one of each other.
 
     ``-log(pos / (pos + neg + 1e-8))`` with ``pos`` the mean inverse distance to the positive cluster's centres and
     ``neg`` the mean over other clusters of the inverse distance to their nearest centre; 0 if there is no other

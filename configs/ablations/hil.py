@@ -22,5 +22,5 @@ rows = {
     "transfer both ways": {"method": {"transfer": "alternate"}},
     "MCCL memory per modality": {"method": {"mccl_memory": "per_modality"}},
     "instance memory at the nominal momentum": {"method": {"instance_momentum": 0.9}},
-    "order of the released code": {"method": {"preset": "official"}},
+    "order of the released code": {"method": {"form": "released"}},
 }

@@ -19,5 +19,5 @@ rows = {
     "one random slot": {"method": {"dyn_select": "random_one"}},
     "random slot against centroids": {"method": {"dyn_select": "figure"}},
     "hard start": {"method": {"hard_init": "farthest_k"}},
-    "defects of the released code": {"method": {"preset": "official"}},
+    "defects of the released code": {"method": {"form": "released"}},
 }

@@ -58,18 +58,18 @@ def difference_table(name: str, pairs: Sequence[tuple[str, str]], *groups: Seque
     return PageTable(name, ["", *titles], rows)
 
 
-def preset_table(name: str, *methods: str) -> PageTable:
-    """Make a table of methods as they are and with the defects of the released code, over the seeds that both have."""
+def form_table(name: str, *methods: str) -> PageTable:
+    """Make a table of methods in both forms, repaired and released, over the seeds that both have."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for method in methods:
-            both = [sources.scores(PROTOCOL, method, official) for official in (False, True)]
+            both = [sources.scores(PROTOCOL, method, released) for released in (False, True)]
             ours, theirs = (column for _, column in pd.concat(both, axis=1).dropna().items())
             gain = ours - theirs
             means = [format_mean_sd(ours), format_mean_sd(theirs), format_mean_sd(gain, sign=True)]
             yield [quoted(method), str(len(ours)), *means, format_each(gain)]
 
-    return PageTable(name, ["", "n", "repaired", "official", "repaired - official", BY_SEED], rows)
+    return PageTable(name, ["", "n", "repaired", "released", "repaired - released", BY_SEED], rows)
 
 
 def level_table(name: str, knob: str, levels: Sequence[float], *methods: str) -> PageTable:

@@ -50,8 +50,8 @@ class Sources:
             raise UsageError(f"grid of {method}: no folder {folder}; publish one with run.py ablation --publish")
         return read_ablation(folder)
 
-    def scores(self, protocol: str, method: str, official: bool = False) -> Seeds:
-        """Of a method as it is, or with the defects of the released code.
+    def scores(self, protocol: str, method: str, released: bool = False) -> Seeds:
+        """Of a method in its repaired form, or in its released one.
 
         Raises:
             UsageError: there is no such row, or several.
@@ -61,7 +61,7 @@ class Sources:
                 raise UsageError(f"{CONTROL}: known for {PROTOCOL} only, not for {protocol}")
             lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
             return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
-        rows = (row for row in self._usual(protocol).rows if _is(row, method, official))
+        rows = (row for row in self._usual(protocol).rows if _is(row, method, released))
         return 100 * single(rows, f"{method}, {protocol}").values["mAP"]
 
     def levels(self, knob: str, method: str) -> dict[float, Seeds]:
@@ -88,7 +88,7 @@ class Sources:
 
     def _diagnosis(self, file: str, method: str, row: str) -> pd.DataFrame:
         found: pd.DataFrame = pd.read_csv(self.folder / file, keep_default_na=False)
-        usual = (found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == PROTOCOL)
+        usual = (found["people"] == "") & (found["form"] != "released") & (found["protocol"] == PROTOCOL)
         own: pd.DataFrame = found[usual & (found["method"] == method) & (found["row"] == row)]
         single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own
@@ -113,5 +113,5 @@ def single(found: Iterable[Found], what: str) -> Found:
     return every[0]
 
 
-def _is(row: ScoreRow, method: str, official: bool = False) -> bool:
-    return method in (row.method, row.label) and row.official == official
+def _is(row: ScoreRow, method: str, released: bool = False) -> bool:
+    return method in (row.method, row.label) and row.released == released

@@ -10,10 +10,10 @@ from usvi_bench.reports.pages.score_tables import (
     difference_table,
     effect_table,
     first_seed_table,
+    form_table,
     grid_table,
     knob_table,
     level_table,
-    preset_table,
     score_table,
 )
 from usvi_bench.reports.pages.sources import CONTROL
@@ -90,7 +90,7 @@ TABLES = [
         *(("pclhd", row) for row in ("+ joint clusters", "hard, joint", "dynamic, joint")),
     ),
     *(part_table(method, figures) for method, figures in PARTS.items()),
-    preset_table("released-code", "pclhd", "hil"),
+    form_table("released-code", "pclhd", "hil"),
     label_table("label-quality", BASELINE, "adca", "pgm", "sclhm", "hil", "soft_prototype", "pclhd", "dmic"),
     level_table("mismatch", "mismatch", (0, 0.5, 1), BASELINE, "pgm", "pclhd", "sclhm", "dmic"),
     knob_table("knobs", KNOBS, BASELINE, "pgm"),

@@ -85,7 +85,7 @@ def test_a_sweep_stopped_in_its_first_training_resumes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"settings": {"method.preset": "official"}},
+        {"settings": {"method.form": "released"}},
         {"setting": "paper"},
         {"trials": 5},  # incomplete
         {"protocol": "sysu_indoor"},

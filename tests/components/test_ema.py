@@ -2,7 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from usvi_bench.components.ema import alpha_for, ema_coefficient, ema_step, ema_update, make_teacher, share_statistics
+from usvi_bench.components.ema import (
+    alpha_for,
+    copy_batch_norm_statistics,
+    ema_coefficient,
+    ema_step,
+    ema_update,
+    make_teacher,
+)
 from usvi_bench.core.types import StageProgress
 
 
@@ -31,7 +38,7 @@ def test_a_teacher_may_take_over_its_student_s_statistics():
     teacher = make_teacher(student)
     student(torch.randn(8, 3, generator=torch.Generator().manual_seed(1)))
     assert not torch.equal(teacher[1].running_mean, student[1].running_mean)
-    share_statistics(teacher, student)
+    copy_batch_norm_statistics(teacher, student)
     for mine, own in zip(teacher.buffers(), student.buffers(), strict=True):
         assert torch.equal(mine, own)
         assert mine is not own

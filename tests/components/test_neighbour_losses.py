@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
@@ -60,18 +60,3 @@ def test_the_order_of_keys_does_not_matter() -> None:
     assert torch.equal(neighbour_mask(QUERIES, KEYS[order], 0.6), mask[:, order])
     loss = neighbour_loss(FEATURES, KEYS, mask, 0.05)
     torch.testing.assert_close(neighbour_loss(FEATURES, KEYS[order], mask[:, order], 0.05), loss)
-
-
-def test_later_keys_give_the_gradient_and_earlier_ones_the_value() -> None:
-    later = normalize(draws(9, 4, seed=3), dim=1).requires_grad_()
-    keys = KEYS.clone().requires_grad_()
-    features = FEATURES.clone().requires_grad_()
-    values = similarity(features, keys, later)
-    torch.testing.assert_close(values, normalize(FEATURES, dim=1) @ KEYS.t())
-    weights = draws(4, 9, seed=4)
-    (values * weights).sum().backward()
-    expected = FEATURES.clone().requires_grad_()
-    (normalize(expected, dim=1) @ later.detach().t() * weights).sum().backward()
-    torch.testing.assert_close(features.grad, expected.grad)
-    assert keys.grad is None
-    assert later.grad is None

@@ -42,7 +42,7 @@ def make_record(
         "fingerprint": "f" * 16,
         "synthetic": None if real else SYNTHETIC,
         "knobs": {},
-        "description": "SYSU-MM01" if real else "synthetic people, preset small, seed 0",
+        "description": "SYSU-MM01" if real else "synthetic people, size small, seed 0",
     }
     result = Result(
         method=method,

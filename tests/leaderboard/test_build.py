@@ -457,10 +457,10 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     assert ranks["adca"] == ["35.4", "2", "42.7", "3"]
     assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
     assert "sclhm" not in ranks, "no figure of it is published"
-    official = seeds("pclhd", [0.1] * 3, config={"method": {"preset": "official"}})
-    both = order_page([*official, *made], published)
+    released = seeds("pclhd", [0.1] * 3, config={"method": {"form": "released"}})
+    both = order_page([*released, *made], published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
-    assert "official" not in str(tables(both[both.index("Order on") :])[0])
+    assert "released" not in str(tables(both[both.index("Order on") :])[0])
     for mean in (0.95, 0.05):
         other = seeds("pgm", [mean, mean], config={"method": {"zeta": 1}})
         two = order_page([*other, *made], published)

@@ -32,7 +32,7 @@ def score(record: Record) -> float:
 
 @pytest.fixture(scope="module")
 def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
-    """mAP by protocol, method, preset, knob that is off its default (or nothing) and its level; then by seed."""
+    """mAP by protocol, method, form, knob that is off its default (or nothing) and its level; then by seed."""
     found: dict[tuple[str, str, str, str, float], Seeds] = defaultdict(dict)
     configurations: dict[tuple[str, str, str, str, float], str] = {}
     for name, record in load_records(LEADERBOARD / "records").items():
@@ -41,7 +41,7 @@ def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
         if (spec.get("size"), spec.get("seed"), result.setting) != ("small", 0, "shared"):
             continue
         ((knob, level),) = [(k, v) for k, v in spec.items() if v != USUAL.get(k, v)] or [("", 0.0)]
-        key = (result.protocol, result.method, result.config["method"].get("preset", "repaired"), knob, level)
+        key = (result.protocol, result.method, result.config["method"].get("form", "repaired"), knob, level)
         assert configurations.setdefault(key, result.config_hash) == result.config_hash, f"{name}: other settings"
         seeds = found[key]
         assert result.seed not in seeds, f"{name}: a second record of its kind; tell them apart here"
@@ -137,7 +137,7 @@ def test_the_cost_of_released_defects_is_that_of_the_records(
 ) -> None:
     for name, *figures in rows(section("docs/findings/methods.md", "Released and repaired code"), r"\| `\w+` \|"):
         (method,) = names(name)
-        ours, theirs = (everything["sysu_all", method, preset, "", 0.0] for preset in ("repaired", "official"))
+        ours, theirs = (everything["sysu_all", method, form, "", 0.0] for form in ("repaired", "released"))
         shared = sorted(ours.keys() & theirs.keys())
         means = [format_mean_sd([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
         differences = paired(ours, theirs)
@@ -193,7 +193,7 @@ def test_what_the_other_knobs_do_is_in_the_records(
 
 def test_label_quality_is_that_of_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
-    found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["preset"] != "official")]
+    found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["form"] != "released")]
     found = found[found["row"] == ""]
     columns = ("visible_ari", "infrared_ari", "match_precision", "match_recall")
     for name, *figures in rows(
@@ -214,7 +214,7 @@ JOINT = ("joint_precision", "joint_recall")
 
 def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
-    found = found[(found["people"] == "") & (found["preset"] != "official") & (found["protocol"] == "sysu_all")]
+    found = found[(found["people"] == "") & (found["form"] != "released") & (found["protocol"] == "sysu_all")]
     text = section("docs/findings/labels.md", "Joint clusters")
     for name, *figures in rows(text, r"\| `\w+`, "):
         method, row = names(name)[0], name.partition(", ")[2].replace("whole method", "")

@@ -152,15 +152,15 @@ def test_people_described_otherwise_stand_for_themselves() -> None:
 
 
 def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
-    official = {"method": {"eps": 0.6, "preset": "official"}}
+    released = {"method": {"eps": 0.6, "form": "released"}}
     made = [
         *base_level(),
-        make_record("pgm", 0, [0.7], config=official, dataset=people()),
-        make_record("pgm", 0, [0.6], config=official, dataset=people(mismatch=1.0)),
+        make_record("pgm", 0, [0.7], config=released, dataset=people()),
+        make_record("pgm", 0, [0.6], config=released, dataset=people(mismatch=1.0)),
     ]
     found = cells(knob_page(records(*made)), "mismatch")
     (row,) = (name for name in found if name.startswith("pgm"))
-    assert "preset=official" in row
+    assert "form=released" in row
     assert found[row][:3] == ["1", "70.4", "60.4"]
 
 

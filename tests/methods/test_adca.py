@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 import usvi_bench.methods.adca
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Features, PseudoLabels
-from usvi_bench.methods.adca import ADCA, ADCAConfig, aggregate, elect, votes
+from usvi_bench.methods.adca import ADCA, ADCAConfig, aggregate, count_votes, pair_by_votes
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 
 SMALL = {"k1": 6, "k2": 2}
@@ -67,10 +67,10 @@ def test_known_counts_are_taken_greedily_and_mixed() -> None:
         ]
     )
     labels = PseudoLabels(torch.tensor([0, 0, 1, -1, 2]), torch.tensor([0, 0, -1, 1, -1]))
-    counts, best = votes(similarity, torch.eye(5), labels, 0.5)
+    counts, best = count_votes(similarity, torch.eye(5), labels, 0.5)
     assert counts.tolist() == [[3, 1], [1, 1], [0, 0]]
     torch.testing.assert_close(best, torch.tensor([[0.9, 0.6], [0.6, 0.8], [-torch.inf, -torch.inf]]))
-    partners = elect(counts, best)
+    partners = pair_by_votes(counts, best)
     assert partners.tolist() == [0, 1, -1]
     visible, infrared = torch.eye(3, 4), torch.eye(4)[2:]
     rows = aggregate(visible, infrared, partners, 0.9)
@@ -86,7 +86,7 @@ def test_pairs_are_those_of_the_sorted_definition(
     found = 0
     for seed in range(8):
         visible, infrared, labels = random_case(seed)
-        partners = elect(*votes(visible, infrared, labels, threshold)).tolist()
+        partners = pair_by_votes(*count_votes(visible, infrared, labels, threshold)).tolist()
         assert {a: b for a, b in enumerate(partners) if b >= 0} == naive_pairs(visible, infrared, labels, threshold)
         found += sum(b >= 0 for b in partners)
     assert found >= 16
@@ -94,21 +94,21 @@ def test_pairs_are_those_of_the_sorted_definition(
 
 def test_as_many_votes_are_settled_by_the_most_similar_images_and_then_by_number() -> None:
     counts = torch.tensor([[2, 2], [2, 2]])
-    assert elect(counts, torch.tensor([[0.6, 0.7], [0.65, 0.6]])).tolist() == [1, 0]
-    assert elect(counts, torch.full((2, 2), 0.6)).tolist() == [0, 1]
+    assert pair_by_votes(counts, torch.tensor([[0.6, 0.7], [0.65, 0.6]])).tolist() == [1, 0]
+    assert pair_by_votes(counts, torch.full((2, 2), 0.6)).tolist() == [0, 1]
 
 
 def test_more_clusters_than_partners_stay_alone() -> None:
-    assert elect(torch.tensor([[1], [5], [2]]), torch.zeros(3, 1)).tolist() == [-1, 0, -1]
-    assert elect(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3)).tolist() == [-1, -1]
+    assert pair_by_votes(torch.tensor([[1], [5], [2]]), torch.zeros(3, 1)).tolist() == [-1, 0, -1]
+    assert pair_by_votes(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3)).tolist() == [-1, -1]
 
 
 def test_renumbering_clusters_renumbers_the_pairs() -> None:
     visible, infrared, labels = random_case(3)
     order = torch.tensor([2, 0, 3, 5, 1, 4])
     renumbered = replace(labels, visible=torch.where(labels.visible < 0, -1, order[labels.visible]))
-    before = elect(*votes(visible, infrared, labels, 0.4))
-    after = elect(*votes(visible, infrared, renumbered, 0.4))
+    before = pair_by_votes(*count_votes(visible, infrared, labels, 0.4))
+    after = pair_by_votes(*count_votes(visible, infrared, renumbered, 0.4))
     assert torch.equal(after[order], before)
     assert (before >= 0).any()
 
@@ -137,7 +137,7 @@ def test_an_epoch_starts_with_visible_rows_turned_to_their_partners() -> None:
     assert torch.equal(method.infrared_memory.rows, parent.infrared_memory.rows)
     assert float(method.diagnostics()["aggregated"]) == 1
     assert parent.diagnostics() == {}
-    assert float(votes(seen.visible, seen.infrared, labels, 0.5)[0].sum()) > 0
+    assert float(count_votes(seen.visible, seen.infrared, labels, 0.5)[0].sum()) > 0
 
 
 @pytest.mark.parametrize("update", ["sequential", "hard", "mean"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +29,15 @@ METHODS_UNDER_TEST = {
     "supervised": {},
     "untrained": {},
 }
+PARTS = {
+    "adca": ("CMA",),
+    "cluster_contrast": ("DCL",),
+    "dmic": ("MIE", "DNC", "HMCL"),
+    "hil": ("BRST", "MCCL"),
+    "pclhd": ("DPCL",),
+    "sclhm": ("SSCL", "HML", "AMU"),
+}
+"""What papers call the parts of their methods."""
 TRAINED = [name for name in METHODS_UNDER_TEST if METHODS.get(name).stages(METHODS.get(name).Config())]
 
 
@@ -46,6 +58,16 @@ def test_a_method_is_named_like_its_file_and_described(name: str) -> None:
     assert cls.summary
     assert cls.__doc__
     assert cls.headline in build(name).models()
+
+
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name, parts in PARTS.items() for part in parts])
+def test_a_part_of_the_paper_stands_with_its_equation_where_it_is_computed(name: str, part: str) -> None:
+    tree = ast.parse(inspect.getsource(sys.modules[METHODS.get(name).__module__]))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    named = [text for text in map(ast.get_docstring, functions) if text and text.startswith(f"{part} (")]
+    named += [text for text in map(ast.get_docstring, functions) if text and f"; {part} (" in text.partition("\n")[0]]
+    assert named, f"no docstring of {name} begins with {part} and what it stands for"
+    assert any(" = " in text or " <- " in text for text in named), f"{part} has no equation"
 
 
 @pytest.mark.parametrize("name", sorted(METHODS_UNDER_TEST))

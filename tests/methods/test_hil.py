@@ -3,7 +3,7 @@ from __future__ import annotations
 import runpy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,12 +14,13 @@ from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.memory.cluster import sequential_update
 from usvi_bench.components.memory.sub_centres import gated_mean, multi_centre_loss
-from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask, similarity
+from usvi_bench.components.neighbour_losses import loss_of_neighbours, neighbour_loss, neighbour_mask
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Batch, PseudoLabels
 from usvi_bench.engine.load_config import build, load_config
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.hil import HIL, HILConfig
+from usvi_bench.methods.released.hil import similarity_by_moved_rows
 
 SMALL = {"k1": 6, "k2": 2, "sub_centres": 3}
 PARENT = {"transfer": "none", "mccl": False, "neighbours": False}
@@ -46,7 +47,7 @@ SHIFTS = {"d": {"v": 0.5, "r": 1.5}, "s": {"v": 2.5, "r": 3.5}}
 class TwoBranches:
     """A step on given features; ``slots`` centres a cluster, gradients through memories before or after they move."""
 
-    def __init__(self, slots: int, official: bool = False) -> None:
+    def __init__(self, slots: int, released: bool = False) -> None:
         labels = {m: rows % 4 for m, rows in INDEX.items()}
         coarse = {"d": DEEP, "s": SHALLOW}
         f = {
@@ -82,9 +83,11 @@ class TwoBranches:
         self.ce = {}
         for b in "ds":
             for m in "vr":
-                later = self.coarse_v[b] if official and m == "r" else None
-                logits = similarity(self.features[b + m], self.coarse[b], later) / 0.05
-                self.ce[b + m] = cross_entropy(logits, labels[m])
+                rows = self.coarse[b]
+                cosine = unit(self.features[b + m]) @ rows.t()
+                if released and m == "r":
+                    cosine = similarity_by_moved_rows(self.features[b + m], rows, self.coarse_v[b])
+                self.ce[b + m] = cross_entropy(cosine / 0.05, labels[m])
         self.gate, self.mccl = {}, {}
         for m in "vr":
             parts = {b: multi_centre_loss(self.features[b + m], self.centres[b]) for b in "ds"}
@@ -96,8 +99,11 @@ class TwoBranches:
             masks = [neighbour_mask(self.instances[b + q][INDEX[q]], self.instances[b + k], 0.9) for b in "ds"]
             self.masks[q + k] = masks[0] & masks[1]
             for b in "ds":
-                later = self.moved[b + k] if official else None
-                loss = neighbour_loss(self.features[b + q], self.instances[b + k], self.masks[q + k], 0.05, later)
+                f, keys, mask = self.features[b + q], self.instances[b + k], self.masks[q + k]
+                loss = neighbour_loss(f, keys, mask, 0.05)
+                if released:
+                    cosine = similarity_by_moved_rows(f, keys, self.moved[b + k])
+                    loss = loss_of_neighbours(cosine, mask, 0.05)
                 self.nl[b + q + k] = loss * (0.5 if b == "s" else 1) * (0.1 if q + k == "vr" else 1)
 
     def total(self, epoch: int) -> Tensor:
@@ -148,7 +154,7 @@ def test_multi_centre_terms_and_totals_are_the_released_trainers(
 
 
 @pytest.mark.parametrize(
-    ("slots", "official", "epoch", "norms"),
+    ("slots", "released", "epoch", "norms"),
     [
         (10, False, 0, (0.010392, 0.017242, 0.440875, 3.266732)),
         (10, False, 21, (0.043316, 0.106433, 0.441199, 3.430325)),
@@ -160,8 +166,8 @@ def test_multi_centre_terms_and_totals_are_the_released_trainers(
         (3, True, 21, (0.049562, 0.097959, 0.441175, 3.220048)),
     ],
 )
-def test_gradients_are_those_of_either_order(slots: int, official: bool, epoch: int, norms: tuple[float, ...]) -> None:
-    assert TwoBranches(slots, official).gradient_norms(epoch) == pytest.approx(norms, abs=1e-5)
+def test_gradients_are_those_of_either_order(slots: int, released: bool, epoch: int, norms: tuple[float, ...]) -> None:
+    assert TwoBranches(slots, released).gradient_norms(epoch) == pytest.approx(norms, abs=1e-5)
 
 
 def test_memories_move_as_in_the_released_trainers() -> None:
@@ -177,8 +183,13 @@ def test_memories_move_as_in_the_released_trainers() -> None:
 # ---- the method ----------------------------------------------------------------------------------------------
 
 
+def build_method(**settings: Any) -> HIL:
+    config = HILConfig(**{**SMALL, **settings})
+    return cast(type[HIL], HIL.in_form(config))(config, world.encoder())
+
+
 def started(labels: PseudoLabels | None = None, **settings: Any) -> tuple[HIL, PseudoLabels]:
-    method = HIL(HILConfig(**{**SMALL, **settings}), world.encoder())
+    method = build_method(**settings)
     seen = world.features(width=method.encoder.feature_dim)
     labels = labels or method.label(seen, world.progress())
     method.begin_epoch(seen, labels, world.progress())
@@ -304,7 +315,7 @@ def test_memories_move_at_the_end_of_the_step_only() -> None:
             coarse[y] = unit(0.1 * coarse[y] + 0.9 * f)
     torch.testing.assert_close(method.visible_memory.rows, coarse)
     for m, samples in (("visible", batch.visible), ("infrared", batch.infrared)):
-        rows, (features, index) = instances[m], method.seen_instances[m]
+        rows, (features, index) = instances[m], method.instance_updates[m]
         assert torch.equal(index, torch.cat([samples.index] * len(samples.views)))
         for f, i in zip(unit(features), index, strict=True):
             rows[i] = unit(0.25 * rows[i] + 0.75 * f)
@@ -320,8 +331,8 @@ def gradients(method: HIL, batch: Batch, names: tuple[str, ...]) -> tuple[list[f
     return [float(v.detach()) for v in losses.values()], torch.cat([g.flatten() for g in found if g is not None])
 
 
-def test_the_official_order_changes_gradients_but_no_loss() -> None:
-    (ours, labels), (theirs, _) = started(), started(preset="official")
+def test_the_released_order_changes_gradients_but_no_loss() -> None:
+    (ours, labels), (theirs, _) = started(), started(form="released")
     batch = world.batch(labels, ours)
     for names, same in (
         (("visible", "mccl"), True),
@@ -329,8 +340,8 @@ def test_the_official_order_changes_gradients_but_no_loss() -> None:
         (("neighbours_within",), False),
         (("neighbours_across",), False),
     ):
-        (values, gradient), (official, other) = gradients(ours, batch, names), gradients(theirs, batch, names)
-        assert official == pytest.approx(values, rel=1e-5)
+        (values, gradient), (released, other) = gradients(ours, batch, names), gradients(theirs, batch, names)
+        assert released == pytest.approx(values, rel=1e-5)
         assert torch.allclose(gradient, other, rtol=1e-4, atol=1e-7) == same, names
 
 
@@ -381,7 +392,7 @@ def test_a_batch_in_which_no_sample_passes_the_gate_costs_nothing() -> None:
 
 
 def test_no_gradient_reaches_a_memory() -> None:
-    method, labels = started(preset="official")
+    method, labels = started(form="released")
     kept = [method.visible_memory.rows, *method.instances.values(), method.centres[0].rows]
     for rows in kept:
         rows.requires_grad_()
@@ -415,13 +426,13 @@ def test_diagnostics_are_shares_of_the_epoch() -> None:
         {"sub_centres": 2, "blend": 0.0},
         {"gate": "none", "positive": "label"},
         {"mccl_memory": "per_modality", "gate": "none"},
-        {"preset": "official", "update": "hard"},
+        {"form": "released", "update": "hard"},
         {"tau": 0.9},
     ],
     ids=str,
 )
 def test_every_switch_trains(settings: dict[str, Any]) -> None:
-    method = HIL(HILConfig(**{**SMALL, **settings}), world.encoder())
+    method = build_method(**settings)
     history = world.train_steps(method)
     assert all(np.isfinite(value) for losses in history for value in losses.values())
 

@@ -4,7 +4,7 @@ import math
 import runpy
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
@@ -27,9 +27,11 @@ from usvi_bench.core.types import Batch, Features, PseudoLabels, Samples
 from usvi_bench.engine.config import TrainConfig
 from usvi_bench.engine.load_config import CONFIGS, load_config
 from usvi_bench.engine.optimiser import Optimiser
+from usvi_bench.methods.base import Form
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.pclhd import PCLHD, PCLHDConfig
 from usvi_bench.methods.pgm import PGM, PGMConfig
+from usvi_bench.methods.released.pclhd import ReleasedPCLHD
 from usvi_bench.protocols.rules import rank_metrics
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16, "dynamic_slots": 4}
@@ -43,7 +45,8 @@ def wave(rows: int, columns: int, a: float, b: float) -> Tensor:
 
 
 def build(**settings: Any) -> PCLHD:
-    return PCLHD(PCLHDConfig(**{**SMALL, **settings}), world.encoder())
+    config = PCLHDConfig(**{**SMALL, **settings})
+    return cast(type[PCLHD], PCLHD.in_form(config))(config, world.encoder())
 
 
 def seen_by(method: PCLHD) -> Features:
@@ -69,10 +72,10 @@ class Passing(nn.Module):
         return torch.cat([visible, infrared])
 
 
-def released_step(preset: str) -> tuple[PCLHD, Tensor, Tensor, Batch]:
+def released_step(form: Form) -> tuple[PCLHD, Tensor, Tensor, Batch]:
     """Twelve samples of four clusters in each modality; two visible views."""
-    config = PCLHDConfig(dynamic=False, joint=False, preset=preset)  # type: ignore[arg-type]
-    method = PCLHD(config, Passing())  # type: ignore[arg-type]
+    config = PCLHDConfig(dynamic=False, joint=False, form=form)
+    method = (ReleasedPCLHD if form == "released" else PCLHD)(config, Passing())  # type: ignore[arg-type]
     rows = normalize(wave(8, 16, 0.33, 0.9)), normalize(wave(8, 16, 0.5, 1.1))
     method.visible_memory, method.infrared_memory = (HardMemory(part[:4], part[4:]) for part in rows)
     method.memories = {"visible": method.visible_memory, "infrared": method.infrared_memory}
@@ -97,18 +100,18 @@ MOVED = {
 
 
 @pytest.mark.parametrize(
-    ("preset", "epoch", "cross", "total", "visible_norm", "infrared_norm"),
+    ("form", "epoch", "cross", "total", "visible_norm", "infrared_norm"),
     [
         ("repaired", 0, 2.249918, 4.572103, 0.519206, 0.834195),
         ("repaired", 1, 2.532355, 4.642712, 0.494785, 0.880541),
-        ("official", 0, 2.249918, 4.572103, 0.519206, 1.332179),
-        ("official", 1, 2.532355, 4.642712, 1.311405, 0.880541),
+        ("released", 0, 2.249918, 4.572103, 0.519206, 1.332179),
+        ("released", 1, 2.532355, 4.642712, 1.311405, 0.880541),
     ],
 )
 def test_losses_gradients_and_memories_of_a_released_step(
-    preset: str, epoch: int, cross: float, total: float, visible_norm: float, infrared_norm: float
+    form: Form, epoch: int, cross: float, total: float, visible_norm: float, infrared_norm: float
 ) -> None:
-    method, visible, infrared, batch = released_step(preset)
+    method, visible, infrared, batch = released_step(form)
     progress = world.progress(epoch=epoch)
     losses = method.loss(batch, progress)
     source = ("visible", "infrared")[epoch]
@@ -149,12 +152,12 @@ def test_repaired_gradients_are_autograds_of_the_written_loss() -> None:
 
 def test_the_joint_step_of_the_release_takes_infrared_gradients_by_moved_rows() -> None:
     gradients = {}
-    for preset in ("repaired", "official"):
-        method, visible, infrared, batch = released_step(preset)
+    for form in get_args(Form):
+        method, visible, infrared, batch = released_step(form)
         method.joint_memory = HardMemory(method.infrared_memory.rows, normalize(wave(4, 16, 0.2, 0.4)))
         losses = method.joint_loss(batch)
         torch.stack(list(losses.values())).sum().backward()
-        gradients[preset] = losses["joint_infrared"].detach(), visible.grad, infrared.grad
+        gradients[form] = losses["joint_infrared"].detach(), visible.grad, infrared.grad
     (a, visible_a, infrared_a), (b, visible_b, infrared_b) = gradients.values()
     torch.testing.assert_close(a, b)
     torch.testing.assert_close(visible_a, visible_b)
@@ -248,7 +251,7 @@ def test_dynamic_prototypes_of_no_weight_change_nothing() -> None:
 
 
 def test_the_inert_loss_of_the_release_trains_nothing() -> None:
-    with_it, without = build(joint=False, preset="official"), build(joint=False, preset="official", dynamic=False)
+    with_it, without = build(joint=False, form="released"), build(joint=False, form="released", dynamic=False)
     (history, weights), (_, others) = weights_after(with_it), weights_after(without)
     assert history[0]["dynamic_visible"] > 0
     assert all(torch.equal(a, b) for a, b in zip(weights, others, strict=True))
@@ -327,7 +330,7 @@ def test_dynamic_prototypes_train_the_student_and_follow_the_teacher() -> None:
     assert all(torch.equal(slots[name], memory.slots) for name, memory in method.dynamic_memory.items())
     method.end_step(world.progress())
     for name, part in (("visible", batch.visible), ("infrared", batch.infrared)):
-        taught = normalize(method.taught[name])  # type: ignore[index]
+        taught = normalize(method.teacher_features[name])  # type: ignore[index]
         for k in range(world.PEOPLE):
             own = taught[part.view_labels == k]
             for s in range(4):
@@ -336,7 +339,7 @@ def test_dynamic_prototypes_train_the_student_and_follow_the_teacher() -> None:
 
 
 def test_the_release_neither_refreshes_nor_learns() -> None:
-    method, labels = started(joint=False, preset="official")
+    method, labels = started(joint=False, form="released")
     slots = method.dynamic_memory["visible"].slots.clone()
     losses = method.loss(world.batch(labels, method), world.progress())
     method.end_step(world.progress())
@@ -413,8 +416,8 @@ def test_hard_prototypes_start_at_the_farthest_members() -> None:
 
 
 def test_the_release_leaves_the_cross_term_out_where_visible_clusters_are_fewer() -> None:
-    for preset, crossings in (("repaired", 1), ("official", 0)):
-        method, labels = started(preset=preset)
+    for form, crossings in (("repaired", 1), ("released", 0)):
+        method, labels = started(form=form)
         fewer = torch.where(labels.visible == 5, -1, labels.visible)
         method.begin_epoch(seen_by(method), matched(seen_by(method), replace(labels, visible=fewer)), world.progress())
         assert len(method.crossings(0)) == crossings
@@ -422,7 +425,7 @@ def test_the_release_leaves_the_cross_term_out_where_visible_clusters_are_fewer(
 
 
 def test_the_first_stage_is_shared_with_the_other_methods_or_has_hard_prototypes() -> None:
-    settings = [{}, OFF, {"preset": "official"}, {"dynamic_weight": 1.0}]
+    settings = [{}, OFF, {"form": "released"}, {"dynamic_weight": 1.0}]
     first = {PCLHD.stages(PCLHDConfig(**more))[0] for more in settings}  # type: ignore[arg-type]
     assert first == {PGM.stages(PGMConfig())[0]}
     first = {PCLHD.stages(PCLHDConfig(stage1_memory="hybrid", **more))[0] for more in settings}  # type: ignore[arg-type]
@@ -438,8 +441,8 @@ def test_the_first_stage_is_shared_with_the_other_methods_or_has_hard_prototypes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"preset": "official", "hard": False}, "leave method.hard=true"),
-        ({"preset": "official", "cross_updates": False}, "method.cross_updates=true"),
+        ({"form": "released", "hard": False}, "leave method.hard=true"),
+        ({"form": "released", "cross_updates": False}, "method.cross_updates=true"),
         ({"dynamic_slots": 0}, "method.dynamic_slots=0 must be 1 or more"),
         ({"hinge": -1.0}, "method.hinge=-1.0 must be 0 or more"),
         ({"ema_window": 0.0}, "method.ema_window=0.0 must be from"),

@@ -147,7 +147,7 @@ def test_without_instance_discrimination_the_first_stage_is_cluster_contrast(set
     [
         {"prototypes": "none"},
         {"slots": 4},
-        {"form": "joint"},
+        {"prototype_loss": "joint"},
         {"weight_temperature": 1.0},
         {"scope": "modality"},
         {"prototype_weight": 0.25},
@@ -259,8 +259,8 @@ def test_the_grid_is_in_the_papers_order_and_its_rows_differ() -> None:
         {"scope": "modality", "slots": 12, "share": 1.0},
         {"floor": 1.0},
         {"weight_temperature": 1.0},
-        {"form": "joint"},
-        {"form": "fused"},
+        {"prototype_loss": "joint"},
+        {"prototype_loss": "mean"},
         {"prototype_weight": 0.25},
         {"scheduled": False},
         {"instance_floor": 0.1},
@@ -282,7 +282,7 @@ def test_every_switch_changes_something(settings: dict[str, Any]) -> None:
 # ---- losses --------------------------------------------------------------------------------------------------
 
 
-def naive_rankwise(method: SoftPrototype, memory: Any, q: Tensor, y: int) -> Tensor:
+def naive_per_rank(method: SoftPrototype, memory: Any, q: Tensor, y: int) -> Tensor:
     rows, bank, choice = method.memories[memory].rows, method.banks[memory].rows, method.chosen[memory]
     c = method.config
     kept = [k for k in range(c.slots) if choice.valid[y, k]]
@@ -317,12 +317,12 @@ def test_losses_equal_the_definition(epoch: int) -> None:
                 if position >= len(samples.labels) - extra:
                     continue
                 centroid.append(cross_entropy(q @ method.memories[m].rows.T / c.temperature, torch.tensor(y)))
-                prototype.append(naive_rankwise(method, m, q, y))
+                prototype.append(naive_per_rank(method, m, q, y))
                 if m == source:
                     partner = partners[y]
                     logits = q @ method.memories[target].rows.T / c.temperature
                     cross["centroids"].append(cross_entropy(logits, partner))
-                    cross["prototypes"].append(naive_rankwise(method, target, q, int(partner)))
+                    cross["prototypes"].append(naive_per_rank(method, target, q, int(partner)))
         for name, weight, terms in (
             ("", 0.5, centroid),
             ("_prototypes", 0.5, prototype),

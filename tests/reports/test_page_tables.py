@@ -19,10 +19,10 @@ from usvi_bench.reports.pages.page_table import PageTable, format_each, format_m
 from usvi_bench.reports.pages.score_tables import (
     difference_table,
     first_seed_table,
+    form_table,
     grid_table,
     knob_table,
     level_table,
-    preset_table,
     score_table,
 )
 from usvi_bench.reports.pages.sources import CONTROL, Sources
@@ -101,7 +101,7 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
         (lambda: score_table("t", {"nobody": "nobody"}, ["sysu_all"]), "nobody, sysu_all: 0 found, not one"),
         (lambda: difference_table("t", [("nobody", "pgm")], ["sysu_all"]), "nobody, sysu_all: 0 found"),
         (lambda: difference_table("t", [("pgm", CONTROL)], ["sysu_indoor"]), "continued: known for sysu_all only"),
-        (lambda: preset_table("t", "adca"), "adca, sysu_all: 0 found"),
+        (lambda: form_table("t", "adca"), "adca, sysu_all: 0 found"),
         (lambda: level_table("t", "mismatch", [0, 0.123], "pgm"), r"mismatch=0\.123: not run for pgm"),
         (lambda: knob_table("t", {"pose": [0.123]}, "pgm", "dmic"), r"pose=0\.123: not run for pgm or dmic"),
         (lambda: label_table("t", "nobody"), r"settings of nobody in label_quality\.csv: 0 found"),

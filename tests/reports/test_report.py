@@ -96,7 +96,7 @@ def test_the_tables_of_the_json_are_those_of_the_page(run: Path) -> None:
 def test_the_page_says_what_was_run(run: Path) -> None:
     text = read(run)
     assert text.startswith("# sclhm on sysu_all, seed 0\n")
-    assert "synthetic people, preset small, seed 0 (fingerprint `ffffffffffffffff`)" in text
+    assert "synthetic people, size small, seed 0 (fingerprint `ffffffffffffffff`)" in text
     assert "Mean over 2 trials in 1 fold; one seed" in text
     assert "single-shot, seeded gallery" in text
     assert "8 epochs, cluster_contrast then sclhm; a dotted line begins a stage." in text

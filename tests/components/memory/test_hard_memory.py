@@ -118,27 +118,6 @@ def test_the_farthest_of_equals_is_the_first() -> None:
     torch.testing.assert_close(memory.hard[0], normalize(torch.tensor([0.1, 0.9]), dim=0))
 
 
-def test_a_gradient_through_moved_rows_leaves_the_value() -> None:
-    rows, hard, features, labels = random_case(4)
-    memory = HardMemory(rows, hard)
-    later = memory.moved(features.flip(0), labels)
-    assert torch.equal(memory.rows, normalize(rows))
-    found = features.clone().requires_grad_()
-    loss = memory.loss(found, labels, through=later)
-    loss.backward()
-    torch.testing.assert_close(loss.detach(), memory.loss(features, labels))
-    # the chain rule, with the probabilities of the one memory and the rows of the other
-    query = normalize(features)
-    expected = torch.zeros_like(query)
-    for here, there in ((memory.rows, later.rows), (memory.hard, later.hard)):
-        logits = (query @ here.t() / 0.05).requires_grad_()
-        (0.5 * cross_entropy(logits, labels)).backward()
-        expected += logits.grad @ there / 0.05
-    inner = features.clone().requires_grad_()
-    normalize(inner).backward(expected)
-    torch.testing.assert_close(found.grad, inner.grad, atol=1e-6, rtol=1e-5)
-
-
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_farthest_means_are_the_loop(count: int) -> None:
     rows, _, features, _ = random_case(7, batch=20)

@@ -13,8 +13,8 @@ from usvi_bench.components.memory.instance_contrast import (
     INSTANCE_LOSSES,
     InstanceMemory,
     mean_loss,
+    nca_loss,
     overwrite,
-    pooled_loss,
     random_members,
     self_loss,
 )
@@ -46,7 +46,7 @@ def naive(form: str, stored: Tensor, labels: Tensor, features: Tensor, index: Te
         unit = feature / feature.norm()
         s = {j: unit @ (stored[j] / stored[j].norm()) / tau for j in kept}
         own = int(labels[image])
-        if form == "pooled":
+        if form == "nca":
             share = sum(s[j].exp() for j in members[own]) / sum(v.exp() for v in s.values())
         elif form == "self":
             share = s[image].exp() / sum(v.exp() for v in s.values())
@@ -106,12 +106,12 @@ def test_clusters_of_one_image_make_all_forms_the_softmax_over_images() -> None:
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 30))
 @settings(max_examples=40, deadline=None)
-def test_the_pooled_loss_is_a_share_and_no_larger_than_the_one_for_the_image_alone(seed: int, scale: float) -> None:
+def test_the_nca_loss_is_a_share_and_no_larger_than_the_one_for_the_image_alone(seed: int, scale: float) -> None:
     logits = scale * torch.randn(6, 10, generator=seeded(seed))
     labels, own = torch.arange(10) % 3, torch.arange(6)
-    pooled = pooled_loss(logits, labels, own, 3, seeded())
-    assert 0 <= pooled.item() <= self_loss(logits, labels, own, 3, seeded()).item() + 1e-6
-    assert pooled_loss(logits, torch.zeros_like(labels), own, 1, seeded()).item() == pytest.approx(0, abs=1e-6)
+    found = nca_loss(logits, labels, own, 3, seeded())
+    assert 0 <= found.item() <= self_loss(logits, labels, own, 3, seeded()).item() + 1e-6
+    assert nca_loss(logits, torch.zeros_like(labels), own, 1, seeded()).item() == pytest.approx(0, abs=1e-6)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -120,7 +120,7 @@ def test_renaming_clusters_changes_no_loss(seed: int) -> None:
     logits = torch.randn(6, 12, generator=seeded(seed))
     labels, own = torch.arange(12) % 4, torch.arange(6)
     names = torch.randperm(4, generator=seeded(seed))
-    for form in (pooled_loss, mean_loss, self_loss):
+    for form in (nca_loss, mean_loss, self_loss):
         torch.testing.assert_close(
             form(logits, labels, own, 4, seeded()), form(logits, names[labels], own, 4, seeded())
         )
@@ -174,5 +174,5 @@ def test_memories_take_no_gradient_and_are_no_part_of_the_checkpoint() -> None:
 
 
 def test_an_unknown_form_is_refused() -> None:
-    with pytest.raises(UsageError, match="did you mean pooled"):
-        InstanceMemory(torch.eye(2), torch.arange(2), form="pool")
+    with pytest.raises(UsageError, match="did you mean nca"):
+        InstanceMemory(torch.eye(2), torch.arange(2), loss="nc")

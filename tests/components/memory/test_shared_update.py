@@ -6,17 +6,17 @@ from torch.nn.functional import normalize
 
 from usvi_bench.components.memory.cluster import UPDATE_RULES, adaptive_weights
 from usvi_bench.components.memory.hybrid import average
-from usvi_bench.components.memory.shared_update import Seen, adaptive_update, plain_update
+from usvi_bench.components.memory.shared_update import UpdateSamples, adaptive_update, plain_update
 
 
-def two_modalities() -> tuple[torch.Tensor, list[Seen]]:
+def two_modalities() -> tuple[torch.Tensor, list[UpdateSamples]]:
     """Make four rows: the first has samples of both modalities, the next two of one, the last of none."""
     generator = torch.Generator().manual_seed(2)
     rows = normalize(torch.randn(4, 5, generator=generator), dim=1)
     parts = []
     for labels in (torch.tensor([0, 0, 0, 1]), torch.tensor([0, 2, 2, 2])):
         features = normalize(torch.randn(4, 5, generator=generator), dim=1)
-        parts.append(Seen(features, labels, torch.rand(4, generator=generator)))
+        parts.append(UpdateSamples(features, labels, torch.rand(4, generator=generator)))
     return rows, parts
 
 

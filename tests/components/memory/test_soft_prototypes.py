@@ -14,12 +14,12 @@ from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
     SoftPrototypes,
-    extreme_loss,
-    fused_loss,
+    hardest_loss,
     joint_loss,
+    mean_prototype_loss,
     nearest_prototypes,
+    per_rank_loss,
     random_prototypes,
-    rankwise_loss,
     soft_weights,
     uniform_weights,
 )
@@ -66,12 +66,12 @@ def test_soft_weights() -> None:
 @pytest.mark.parametrize(
     ("form", "soft", "expected"),
     [
-        ("rankwise", True, 0.201460),
-        ("rankwise", False, 0.199826),
+        ("per_rank", True, 0.201460),
+        ("per_rank", False, 0.199826),
         ("joint", True, 0.890565),
         ("joint", False, 0.895766),
-        ("fused", True, 0.200508),
-        ("fused", False, 0.198362),
+        ("mean", True, 0.200508),
+        ("mean", False, 0.198362),
     ],
 )
 @pytest.mark.parametrize("slots", [2, 3])
@@ -82,9 +82,9 @@ def test_losses(form: str, soft: bool, expected: float, slots: int) -> None:
 
 
 @pytest.mark.parametrize(("soft", "expected"), [(True, (0.147493, 0.255427)), (False, (0.145895, 0.253756))])
-def test_rankwise_loss_of_each_query(soft: bool, expected: tuple[float, float]) -> None:
+def test_per_rank_loss_of_each_query(soft: bool, expected: tuple[float, float]) -> None:
     for i, value in enumerate(expected):
-        loss = rankwise_loss(QUERIES[i : i + 1], prototypes(soft=soft), OF[i : i + 1], TAU)
+        loss = per_rank_loss(QUERIES[i : i + 1], prototypes(soft=soft), OF[i : i + 1], TAU)
         assert float(loss) == pytest.approx(value, abs=1e-6)
 
 
@@ -148,13 +148,13 @@ def naive(form: str, q: Tensor, p: SoftPrototypes, y: int, tau: float) -> Tensor
     clusters, slots = range(len(p.vectors)), range(p.vectors.shape[1])
     score = [[torch.dot(q, p.vectors[c, k]) / tau for k in slots] for c in clusters]
     w = p.weights[y]
-    if form == "rankwise":
+    if form == "per_rank":
         shares = [score[y][k] - torch.stack([score[c][k] for c in clusters]).logsumexp(0) for k in slots]
         return -torch.stack([w[k] * shares[k] for k in slots]).sum()
     if form == "joint":
         total = torch.stack([score[c][k] for c in clusters for k in slots if p.valid[c, k]]).logsumexp(0)
         return -torch.stack([w[k] * (score[y][k] - total) for k in slots]).sum()
-    if form == "fused":
+    if form == "mean":
         rows = [torch.stack([p.weights[c, k] * p.vectors[c, k] for k in slots]).sum(0) for c in clusters]
         scores = torch.stack([torch.dot(q, row) / row.norm() / tau for row in rows])
     else:
@@ -183,10 +183,10 @@ def test_losses_and_gradients_equal_the_definition(form: str) -> None:
     assert float(ours[:, 2].sum()) == pytest.approx(float(slope), rel=1e-5, abs=1e-8)
 
 
-def test_rankwise_gradient_is_the_closed_form() -> None:
+def test_per_rank_gradient_is_the_closed_form() -> None:
     p = prototypes()
     queries = QUERIES.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(rankwise_loss(queries, p, OF, TAU), queries)
+    (gradient,) = torch.autograd.grad(per_rank_loss(queries, p, OF, TAU), queries)
     for b, y in enumerate(OF.tolist()):
         expected = torch.zeros(2, dtype=torch.float64)
         for k in range(2):
@@ -213,7 +213,7 @@ def test_weights_sum_to_one_and_fade_to_equal_ones() -> None:
     assert all(a >= b for a, b in pairwise(soft[0][2].tolist()))
 
 
-@pytest.mark.parametrize("loss", [rankwise_loss, fused_loss])
+@pytest.mark.parametrize("loss", [per_rank_loss, mean_prototype_loss])
 def test_one_slot_is_the_contrast_with_the_most_central_images(loss) -> None:  # type: ignore[no-untyped-def]
     p = prototypes(1)
     expected = torch.nn.functional.cross_entropy(QUERIES @ p.vectors[:, 0].T / TAU, OF)
@@ -266,7 +266,7 @@ def test_what_is_described() -> None:
 
 def test_extremes_are_the_hardest_of_every_cluster() -> None:
     """The query at 20 meets its farther prototype (0) and the nearer one (104) of the other cluster."""
-    loss = extreme_loss(QUERIES[:1], prototypes(), OF[:1], TAU)
+    loss = hardest_loss(QUERIES[:1], prototypes(), OF[:1], TAU)
     own, other = math.cos(math.radians(20)) / TAU, math.cos(math.radians(84)) / TAU
     assert float(loss) == pytest.approx(math.log1p(math.exp(other - own)), abs=1e-9)
 

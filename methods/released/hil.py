@@ -1,0 +1,51 @@
+"""HIL as haonanshi0125/HIL @09c857a computes it, for one feature in place of its deep and shallow one."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from usvi_bench.components.memory.cluster import UPDATE_RULES
+from usvi_bench.components.neighbour_losses import loss_of_neighbours
+from usvi_bench.core.types import Batch, Losses, Modality
+from usvi_bench.methods.hil import HIL
+
+
+class ReleasedHIL(HIL):
+    """HIL with one defect of the released code: memories have moved when gradients are taken by their rows.
+
+    Values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to the checkpoint with
+    the best test score.
+    """
+
+    def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
+        """Defect: the shared memory has moved by the visible samples when the infrared gradient is taken.
+
+        It moves inside ``backward``. Where each modality has a memory of its own there is no such defect.
+        """
+        c = self.config
+        losses = super().contrast(visible, infrared, batch)
+        if c.transfer != "none":
+            rows, (features, labels) = self.visible_memory.rows, self.pending_updates[0]
+            later = UPDATE_RULES[c.update](rows, normalize(features), labels, c.momentum)
+            logits = similarity_by_moved_rows(infrared, rows, later) / c.temperature
+            losses["infrared"] = cross_entropy(logits, batch.infrared.view_labels)
+        return losses
+
+    def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
+        """Defect: the memory of instances is updated between the forward and the backward pass, past autograd."""
+        similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances(key))
+        return loss_of_neighbours(similarity, mask, self.config.neighbour_temperature)
+
+
+def similarity_by_moved_rows(features: Tensor, rows: Tensor, later: Tensor) -> Tensor:
+    """Cosine of features with rows ``[B, N]`` whose gradient is that of the cosine with the rows as they are later.
+
+    Args:
+        features: ``[B, D]``, of any length.
+        rows: ``[N, D]`` unit rows at the forward pass, which give the value.
+        later: ``[N, D]`` unit rows at the backward pass, which give the gradient.
+    """
+    unit = normalize(features, dim=1)
+    moved = unit @ later.detach().t()
+    return moved + (unit @ rows.detach().t() - moved).detach()

@@ -1,0 +1,91 @@
+"""PCLHD as shijiangming1/PCLHD @c1f7b24 computes it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.core.types import Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.methods.pclhd import PCLHD
+
+
+class ReleasedPCLHD(PCLHD):
+    """PCLHD with three defects of the released code: an inert loss, late gradients, a cross term that is left out.
+
+    With equal memories and weights, contrasts with centroids and hard prototypes have the values of the repaired form;
+    their gradients differ. What is no defect but a choice of the release (first stage with hard prototypes, features as
+    they come, networks) is in the setting ``paper``. Not imitated: partners that later matching rounds overwrite, and
+    checkpoints chosen by test score.
+    """
+
+    def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
+        """No defect: the journal of an epoch names a cross term that is left out."""
+        super().begin_epoch(features, labels, progress)
+        if self.config.cross_weight and not self.crossings(progress.epoch):
+            self.figures = {**self.figures, "cross_skipped": torch.ones(())}
+
+    def cross(
+        self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
+    ) -> Losses:
+        """Defect: the memory that samples cross into has moved when its own modality's gradient is taken.
+
+        Memories move inside ``backward``, which runs through the cross term first.
+        """
+        losses = super().cross(features, labels, progress)
+        for target, crossed in self.crossed.items():
+            losses[target] = loss_by_moved_rows(self.memories[target], features[target], labels[target], crossed)
+        return losses
+
+    def joint_loss(self, batch: Batch) -> Losses:
+        """Defect: the joint memory has moved by the visible samples when the infrared gradient is taken."""
+        visible, infrared = self.joint_samples(batch)
+        return {
+            "joint_visible": self.joint_memory.loss(*visible),
+            "joint_infrared": loss_by_moved_rows(self.joint_memory, *infrared, visible),
+        }
+
+    def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
+        """Defect: the teacher's features are contrasted, not the student's, so that no weight gets a gradient."""
+        return super().dynamic_loss(modality, self.teacher_features[modality], labels, progress)
+
+    def refresh_dynamic(self, progress: StageProgress) -> None:
+        """Defect: the dynamic memory stays as the epoch began, for it moves in a ``backward`` that never runs."""
+
+    def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
+        """Defect: no cross term where visible clusters are fewer than infrared ones.
+
+        The script for RegDB leaves the term out. The one for SYSU-MM01 crashes, which is not imitated.
+        """
+        unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
+        return () if unmatched else super().crossings(epoch)
+
+
+def loss_by_moved_rows(
+    memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor]
+) -> Tensor:
+    """The value of ``memory.loss(features, labels)``, with the gradient by rows that other samples have moved.
+
+    Args:
+        memory: stays as it is.
+        features: ``[B, D]``, of any length.
+        labels: ``[B]`` clusters.
+        moved_by: features and clusters that move a copy of the memory first.
+    """
+    assert isinstance(memory, HardMemory)
+    later = deepcopy(memory)
+    later.update(*moved_by)
+    with torch.autocast(features.device.type, enabled=False):
+        unit = normalize(features.float(), dim=1)
+        centre = _similarity(unit, memory.rows, later.rows)
+        hard = _similarity(unit, memory.hard, later.hard)
+        return memory.hinged_loss(centre, hard, labels)
+
+
+def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
+    """``[B, C]`` similarity to ``rows`` whose gradient is that of the similarity to ``later``."""
+    return unit @ later.t() + (unit @ (rows - later).t()).detach()
