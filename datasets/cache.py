@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
+from usvi_bench.core.host import cache_folder
 from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
 
@@ -30,12 +31,6 @@ DECODER_VERSION = "2"
 CACHE_REMEDY = "free some space or set USVI_CACHE to a folder that has it"
 """End of the messages of failed writes to the cache."""
 Progress = Callable[[str], None]
-
-
-def cache_folder() -> Path:
-    """Return the folder of all reproducible files: ``USVI_CACHE``, else ``~/.cache/usvi-bench``."""
-    chosen = os.environ.get("USVI_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "usvi-bench"
 
 
 def decoded(

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
+from usvi_bench.core.host import cache_folder
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
-from usvi_bench.datasets.cache import CACHE_REMEDY, cache_folder
+from usvi_bench.datasets.cache import CACHE_REMEDY
 
 
 class ContentHash(NamedTuple):

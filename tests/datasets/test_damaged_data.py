@@ -13,8 +13,9 @@ from PIL import Image
 from trees import write_note, write_regdb, write_sysu
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.base import ImageTable
-from usvi_bench.datasets.cache import cache_folder, decoded
+from usvi_bench.datasets.cache import decoded
 from usvi_bench.datasets.check import describe_folder
 from usvi_bench.datasets.regdb import RegDB
 from usvi_bench.datasets.sysu import Sysu
