@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from usvi_bench.core import environment
+from usvi_bench.core.host import cpu_count
 from usvi_bench.core.process_memory import peak_rise
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ def measured(
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    arguments = (sender, call, prepare, repeats, threads or len(os.sched_getaffinity(0)))
+    arguments = (sender, call, prepare, repeats, threads or cpu_count())
     child = context.Process(target=_child, args=arguments)
     sys.stdout.flush()
     child.start()
@@ -87,7 +88,7 @@ def machine(device: torch.device | None = None) -> dict[str, Any]:
     described.pop("threads")  # threads of the parent; the child may use others
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     revision, dirty = environment.commit()
-    cores = len(os.sched_getaffinity(0))
+    cores = cpu_count()
     return {**described, "cores": cores, "memory_gib": round(memory, 1), "commit": revision, "dirty": dirty}
 
 

@@ -8,7 +8,6 @@ The start of the processes is timed separately from the rate.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import torch
 from usvi_bench.benchmarks.measure import machine
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
+from usvi_bench.core.host import cpu_count
 from usvi_bench.core.process_memory import peak_memory_mib
 from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Layout
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the speeds, print and store the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthetic_speed", description=__doc__)
     parser.add_argument("--images", type=int, default=384, help="number of images in each sample")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=cpu_count())
     parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("--size", choices=SIZES, default="small", help="size of the tree that is sampled")
     parser.add_argument("--json", type=Path, help="file to write the figures to")

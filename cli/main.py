@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from usvi_bench.cli.commands import COMMANDS
+from usvi_bench.cli.failures import describe_os_error, interruption_status, raise_on_signals, write_log
 from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, did_you_mean
 from usvi_bench.core.options import program
 
@@ -16,9 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write or a lost process.
+        Exit status: 0, 2 for an error in the input, 1 for a failed write, a lost process or an unexpected error, 128
+        plus the number of a signal for an interruption.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ["MPLBACKEND"] = "agg"  # a notebook exports a backend that exists in its kernel only
+    if arguments is None:
+        raise_on_signals()
     try:
         if words and words[0] in COMMANDS:
             _refuse_several_processes(words[0])
@@ -36,6 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"{program()}: {describe_os_error(error)} (traceback: {write_log(error)})", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
+        print(f"{program()}: interrupted", file=sys.stderr)
+        return interruption_status(error)
+    except Exception as error:
+        print(
+            f"{program()}: unexpected {type(error).__name__}: {' '.join(str(error).split()):.200}\n"
+            f"The traceback is in {write_log(error)}; please report it with this file",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

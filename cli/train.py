@@ -117,6 +117,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
 
 def _run(options: argparse.Namespace) -> None:
     from usvi_bench.api import run_experiment
+    from usvi_bench.cli.failures import interruption_status
     from usvi_bench.core.distributed.process_info import process_info
     from usvi_bench.core.process_memory import keep_freed_memory
     from usvi_bench.engine.display import Display
@@ -132,10 +133,10 @@ def _run(options: argparse.Namespace) -> None:
             report=not options.no_report,
             display=display,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         command = shlex.join([program(), *experiment.words(), "--resume"])
-        display.say(f"interrupted; to go on: {command}")
-        raise SystemExit(130) from None
+        display.say(f"interrupted; finished epochs are kept. To continue: {command}")
+        raise SystemExit(interruption_status(error)) from None
     if record is None:
         return
     title = f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)"

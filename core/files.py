@@ -67,27 +67,27 @@ def remove_temporaries(folder: Path) -> None:
             path.unlink()
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, remedy: str | None = None) -> None:
     """Write bytes atomically; see :func:`write_atomically`."""
 
     def write(file: BinaryIO) -> None:
         file.write(content)
 
-    write_atomically(path, write)
+    write_atomically(path, write, remedy)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, remedy: str | None = None) -> None:
     """Write text atomically, in UTF-8."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), remedy)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, remedy: str | None = None) -> None:
     """Write JSON atomically with sorted keys, so that equal content gives equal bytes.
 
     Raises:
         ValueError: the content holds NaN or an infinite number, which JSON does not have.
     """
-    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", remedy)
 
 
 def read_json(path: Path) -> Any:

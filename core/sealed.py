@@ -70,9 +70,9 @@ def _hash(file: BinaryIO, size: int) -> str:
     return found.hexdigest()
 
 
-def write_sealed_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_sealed_json(path: Path, content: Mapping[str, Any], remedy: str | None = None) -> None:
     """Write a JSON object atomically, with the digest of its content."""
-    write_json(path, {**content, DIGEST: digest(content)})
+    write_json(path, {**content, DIGEST: digest(content)}, remedy)
 
 
 def read_sealed_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import BinaryIO, Literal
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
-from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import write_atomically
+from usvi_bench.core.errors import DamagedFileError, UsageError
+from usvi_bench.core.host import cache_folder
+from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
 
 Filter = Literal["bicubic", "lanczos"]
@@ -25,21 +26,11 @@ FILTERS: dict[Filter, Image.Resampling] = {
 }
 BLOCK = 512
 """Number of images decoded between two writes; bounds the memory in use."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of all reproducible files: ``USVI_CACHE``, else ``~/.cache/usvi-bench``."""
-    chosen = os.environ.get("USVI_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "usvi-bench"
-
-
-def write_to_cache(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file to the cache atomically.
-
-    Raises:
-        StorageError: the disk is full or the folder cannot be written.
-    """
-    write_atomically(path, write, "free some space or set USVI_CACHE to a folder that has it")
+DECODER_VERSION = "2"
+"""Raise it when equal files are decoded to other pixels."""
+CACHE_REMEDY = "free some space or set USVI_CACHE to a folder that has it"
+"""End of the messages of failed writes to the cache."""
+Progress = Callable[[str], None]
 
 
 def decoded(
@@ -49,10 +40,13 @@ def decoded(
     filter: Filter,
     fingerprint: str,
     cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
     """Decode and resize the images of a table, or map the array of an earlier call into memory.
 
-    Concurrent calls for one table each write it; the last file stays.
+    EXIF rotation is applied, and transparency is dropped. Grey images of 16 bits are scaled from 0 ... 65535 to
+    0 ... 255. The checksum of an earlier array is verified, and a damaged array is decoded again. Concurrent calls for
+    one table each write it; the last file stays.
 
     Args:
         table: images to decode, in this order.
@@ -61,6 +55,7 @@ def decoded(
         filter: ``bicubic``, or ``lanczos`` as in the test code of AGW and methods based on it.
         fingerprint: content hash of the data set; changed images are decoded again.
         cache: folder of the array; :func:`cache_folder` if None.
+        progress: receives a message if an earlier array is damaged.
 
     Returns:
         Read-only RGB array ``[N, height, width, 3]``.
@@ -72,10 +67,14 @@ def decoded(
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
     shape = (len(table), height, width, 3)
-    text = "\n".join([fingerprint, str(shape), filter, PIL.__version__, *table.paths])
+    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *table.paths])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     path = (cache or cache_folder()) / "images" / f"{key}.npy"
-    pixels = _mapped(path, shape)
+    try:
+        pixels = _mapped(path, shape)
+    except DamagedFileError as error:
+        (progress or (lambda _: None))(str(error))
+        pixels = None
     if pixels is None:
         _decode_all(table, shape, filter, path)
         pixels = _mapped(path, shape)
@@ -85,8 +84,13 @@ def decoded(
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Map the array at ``path``, or return None if it is absent, incomplete or of another shape."""
+    """Map the array at ``path``, or return None if it is absent or of another shape.
+
+    Raises:
+        DamagedFileError: it does not match its checksum.
+    """
     try:
+        check_seal(path, "decoding the images again")
         pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     except (OSError, EOFError, ValueError):
         return None
@@ -104,13 +108,28 @@ def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path:
             for start in range(0, len(table), BLOCK):
                 file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
 
-    write_to_cache(path, write)
+    write_sealed(path, write, CACHE_REMEDY)
 
 
 def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:
     try:
         with Image.open(path) as image:
-            return image.convert("RGB").resize(size, resampling).tobytes()
+            upright = ImageOps.exif_transpose(image)
+            return _to_rgb(upright).resize(size, resampling).tobytes()
     except Exception as error:  # Pillow's decoders raise many types
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
         raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB with 8 bits a channel; ``convert`` would clip grey images of 16 bits.
+
+    Raises:
+        ValueError: grey values are not between 0 and 65535.
+    """
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image.convert("RGB")
+    values = np.asarray(image)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 65535):
+        raise ValueError(f"grey values from {values.min()} to {values.max()} are not those of 16 bits")
+    return Image.fromarray(np.rint(values / 257).astype(np.uint8)).convert("RGB")

@@ -7,36 +7,66 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
-from usvi_bench.core.errors import UsageError
-from usvi_bench.datasets.cache import cache_folder, write_to_cache
+from usvi_bench.core.errors import DamagedFileError, UsageError
+from usvi_bench.core.host import cache_folder
+from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
+from usvi_bench.datasets.cache import CACHE_REMEDY
 
 
-def content_hash(root: Path, paths: Sequence[str]) -> str:
-    """Hash names, sizes and bytes of files below ``root`` with SHA-256, in path order.
+class ContentHash(NamedTuple):
+    """Content hashes of a tree, SHA-256 in hexadecimal digits.
 
-    The hash is cached by the sizes and modification times of the files, so only the first call reads them.
+    Attributes:
+        content: hash of names, sizes and bytes of lists and images.
+        images: hash of names and bytes of the images, as the generator of synthetic people computes it.
+    """
+
+    content: str
+    images: str
+
+
+def content_hash(root: Path, lists: Sequence[str], images: Sequence[str]) -> ContentHash:
+    """Hash files below ``root`` in path order.
+
+    The hashes are cached by the size, the inode and the times of each file, so only the first call reads the files.
 
     Raises:
-        UsageError: a file is absent.
+        UsageError: a file is absent or cannot be read.
         StorageError: the cache cannot be written.
     """
-    names = sorted(set(paths))
+    names = sorted({*lists, *images})
     try:
         stats = [(root / name).stat() for name in names]
     except OSError as error:
-        raise UsageError(f"cannot read {error.filename}: {error.strerror}; restore it") from error
-    state = [str(root.resolve()), *(f"{n} {s.st_size} {s.st_mtime_ns}" for n, s in zip(names, stats, strict=True))]
-    key = hashlib.sha256("\n".join(state).encode()).hexdigest()
-    memo = cache_folder() / "fingerprints" / f"{key}.txt"
+        raise _unreadable(error) from error
+    state = (
+        f"{name} {s.st_size} {s.st_ino} {s.st_mtime_ns} {s.st_ctime_ns}" for name, s in zip(names, stats, strict=True)
+    )
+    key = hashlib.sha256("\n".join([str(root.resolve()), *state]).encode()).hexdigest()
+    memo = cache_folder() / "fingerprints" / f"{key}.json"
     if memo.exists():
-        return memo.read_text()
+        try:
+            return ContentHash(**read_sealed_json(memo, "delete it"))
+        except (DamagedFileError, OSError, TypeError):
+            pass  # hashed again and replaced
 
-    def digest(name: str) -> str:
+    def hash_file(name: str) -> tuple[int, str]:
         content = (root / name).read_bytes()
-        return f"{name} {len(content)} {hashlib.sha256(content).hexdigest()}\n"
+        return len(content), hashlib.sha256(content).hexdigest()
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        answer = hashlib.sha256("".join(threads.map(digest, names)).encode()).hexdigest()
-    write_to_cache(memo, lambda file: file.writelines([answer.encode()]))
+    try:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+            found = dict(zip(names, threads.map(hash_file, names), strict=True))
+    except OSError as error:
+        raise _unreadable(error) from error
+    content = "".join(f"{name} {size} {sha256}\n" for name, (size, sha256) in found.items())
+    pictures = "".join(f"{name} {found[name][1]}\n" for name in sorted(set(images)))
+    answer = ContentHash(*(hashlib.sha256(text.encode()).hexdigest() for text in (content, pictures)))
+    write_sealed_json(memo, answer._asdict(), CACHE_REMEDY)
     return answer
+
+
+def _unreadable(error: OSError) -> UsageError:
+    return UsageError(f"cannot read {error.filename}: {error.strerror}; restore it or make it readable")

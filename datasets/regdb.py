@@ -15,10 +15,12 @@ from typing import ClassVar
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, read_lines, shortened, table_of
+from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, parse_number, read_lines, shortened, table_of
 
 FOLDERS = ("Visible", "Thermal", "idx")
 LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")
+FOLDS = tuple(range(1, 11))
+"""Numbers of the published folds."""
 PEOPLE = 206
 IMAGES_EACH = 10
 CAMERA = 1
@@ -72,7 +74,7 @@ class RegDB(TreeDataset):
                 missing.append(str(error))
                 rows[name] = []
         paths = sorted({path for listed in rows.values() for path, _, _ in listed})
-        missing += [f"no image {path}, which a list names" for path in paths if not (root / path).is_file()]
+        missing += [f"no image {path}, which a list names" for path in paths if not _is_file(root / path)]
         for fold in folds:
             missing += _leaks(rows, fold)
         parts = {
@@ -84,6 +86,16 @@ class RegDB(TreeDataset):
     def published(cls, part: str) -> Mapping[str, int]:
         """Return the published counts of a fold, equal for training and test."""
         return {"people": PEOPLE, "visible": PEOPLE * IMAGES_EACH, "infrared": PEOPLE * IMAGES_EACH}
+
+    @classmethod
+    def differences(cls, tree: Tree, synthetic: Mapping[str, object] | None) -> tuple[str, ...]:
+        """Describe deviations from the published or generated counts, and published folds that are absent."""
+        lines = super().differences(tree, synthetic)
+        absent = [fold for fold in FOLDS if f"fold {fold} train" not in tree.parts]
+        if synthetic is not None or not absent:
+            return lines
+        numbers = shortened(map(str, absent), 9, ", ")
+        return (f"{len(FOLDS) - len(absent)} of {len(FOLDS)} folds (no lists of fold {numbers})", *lines)
 
     @classmethod
     def lacking(cls, part: Part) -> str:
@@ -100,8 +112,15 @@ class RegDB(TreeDataset):
 def folds_of(root: Path) -> tuple[int, ...]:
     """Return the numbers of the folds that have any list in ``idx``, ascending."""
     names = (path.name for path in (root / "idx").glob("*.txt"))
-    matches = (re.fullmatch(rf"(?:{'|'.join(LISTS)})_(\d+)\.txt", name) for name in names)
+    matches = (re.fullmatch(rf"(?:{'|'.join(LISTS)})_([0-9]{{1,9}})\.txt", name) for name in names)
     return tuple(sorted({int(match[1]) for match in matches if match}))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link that leads to itself, a folder that cannot be read, a name that is too long
+        return False
 
 
 def list_of(name: str) -> str:
@@ -112,17 +131,26 @@ def list_of(name: str) -> str:
 def read_list(path: Path) -> list[Row]:
     """Read the images of a list, whose lines are ``relative/path label``.
 
+    Backslashes in paths are read as slashes.
+
     Raises:
-        UsageError: the file is absent or empty, or a line is malformed or repeated.
+        UsageError: the file is absent or empty, or a line is malformed, repeated, or names an image of the other
+            modality or outside the data set.
     """
+    folder = "Visible" if "_visible_" in path.name else "Thermal"
     rows: list[Row] = []
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")
-        if not name or not label.isdecimal():
-            raise UsageError(f"{path} line {number}: '{line.strip()}' is not an image path, a blank and a label")
-        rows.append((PurePosixPath(name.strip()).as_posix(), int(label), CAMERA))
+        image, identity = PurePosixPath(name.strip().replace("\\", "/")), parse_number(label)
+        if not name or identity is None:
+            raise UsageError(f"{path} line {number}: '{line.strip():.80}' is not an image path, a blank and a label")
+        if image.is_absolute() or ".." in image.parts:
+            raise UsageError(f"{path} line {number}: {image} is not a path below the root of the data set")
+        if image.parts[0] != folder:
+            raise UsageError(f"{path} line {number}: {image} is not below {folder}; restore the list")
+        rows.append((image.as_posix(), identity, CAMERA))
     if not rows:
         raise UsageError(f"{path} lists no image")
     repeated = [name for name, times in Counter(name for name, _, _ in rows).items() if times > 1]

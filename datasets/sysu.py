@@ -6,6 +6,7 @@ Source: Wu et al., "RGB-Infrared Cross-Modality Person Re-Identification", ICCV 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ import numpy as np
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, image_names, read_lines, table_of
+from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, image_names, parse_number, read_lines, table_of
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)
@@ -65,7 +66,11 @@ class Sysu(TreeDataset):
         if shared:
             missing.append(f"id {shared[0]} is on the test list and on a training list")
         identities["train+val"] = tuple(sorted({*identities["train"], *identities["val"]}))
-        parts = {name: Part(_split(root, identities[name]), identities[name]) for name in COUNTS}
+        try:
+            parts = {name: Part(_split(root, identities[name]), identities[name]) for name in COUNTS}
+        except UsageError as error:
+            missing.append(str(error))
+            parts = {}
         if not missing:
             missing = [
                 f"no {table.modality} image of the {name} people"
@@ -102,18 +107,21 @@ def list_of(name: str) -> str:
 
 
 def read_ids(path: Path) -> tuple[int, ...]:
-    """Read the identities of a list, ascending; the first line holds numbers separated by commas.
+    """Read the identities of a list, ascending: numbers separated by commas or line ends.
 
     Raises:
-        UsageError: the file is absent, empty or malformed.
+        UsageError: the file is absent, empty or malformed, or an identity occurs twice.
     """
-    line = next(iter(read_lines(path)), "")
-    words = [word.strip() for word in line.split(",") if word.strip()]
-    strange = [word for word in words if not word.isdecimal()]
-    if strange or not words:
-        found = f"'{strange[0]}'" if strange else "nothing"
-        raise UsageError(f"{path}: found {found} where numbers separated by commas are expected on the first line")
-    return tuple(sorted(map(int, words)))
+    words = [word.strip() for line in read_lines(path) for word in line.split(",") if word.strip()]
+    numbers = [parse_number(word) for word in words]
+    if None in numbers or not numbers:
+        found = f"'{words[numbers.index(None)]:.20}'" if numbers else "nothing"
+        raise UsageError(f"{path}: found {found} instead of numbers of at most nine digits, separated by commas")
+    identities = sorted(number for number in numbers if number is not None)
+    twice = [one for one, other in pairwise(identities) if one == other]
+    if twice:
+        raise UsageError(f"{path}: id {twice[0]} occurs twice; remove one")
+    return tuple(identities)
 
 
 def _split(root: Path, identities: Sequence[int]) -> Split:

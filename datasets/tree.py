@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from typing import ClassVar
 import numpy as np
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import parse_json
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.fingerprint import content_hash
 
 SYNTHETIC_NOTE = "synthetic.json"
 """File in the root of a generated tree with the settings of the generator."""
+NOTE = {"generator_version": int, "layout": str, "spec": dict, "images": int, "bytes": str}
+"""Entries of that file, and their types."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 Row = tuple[str, int, int]
@@ -85,6 +89,7 @@ class TreeDataset(Dataset):
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         self.root = root
+        self.expect_counts = expect_counts
         self.synthetic = synthetic_note(root)
         self.tree = self.load(root)
         if self.tree.missing:
@@ -149,12 +154,21 @@ class TreeDataset(Dataset):
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]  # computed on first access
-        """Hash of the id lists and all listed images, and of ``synthetic.json`` in a generated tree."""
-        content = content_hash(self.root, [*self.tree.lists, *self.tree.images])
+        """Hash of the id lists and all listed images, and of ``synthetic.json`` in a generated tree.
+
+        Raises:
+            UsageError: a file cannot be read, or the images of a generated tree are not those that were generated.
+        """
+        found = content_hash(self.root, self.tree.lists, self.tree.images)
         if self.synthetic is None:
-            return content[:16]
+            return found.content[:16]
+        if self.expect_counts and found.images != self.synthetic["bytes"]:
+            raise UsageError(
+                f"{self.root}: the images are not those that were generated; delete the folder so that it is "
+                "generated anew, or accept them with --set data.check_counts=false"
+            )
         note = json.dumps(self.synthetic, sort_keys=True).encode()
-        return f"synthetic-{hashlib.sha256(note + content.encode()).hexdigest()[:16]}"
+        return f"synthetic-{hashlib.sha256(note + found.content.encode()).hexdigest()[:16]}"
 
 
 def _difference(column: str, found: int, published: int) -> str:
@@ -188,12 +202,43 @@ def shortened(items: Iterable[str], limit: int, between: str = "; ") -> str:
 
 
 def image_names(folder: Path) -> list[str]:
-    """List the names of the images in a folder, without hidden files; empty if the folder does not exist."""
+    """List the names of the images in a folder, without hidden files; empty if the folder does not exist.
+
+    Raises:
+        UsageError: the folder cannot be read, or an entry named like an image is not a file, or not named in UTF-8.
+    """
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - a Path for each of 45,000 names takes seconds
+        with os.scandir(folder) as entries:  # a Path for each of 45,000 names would take seconds
+            found = [entry for entry in entries if _is_image_name(entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]
+    except OSError as error:
+        raise UsageError(f"cannot read the folder {folder}: {error.strerror}") from error
+    for entry in found:
+        if not _is_file(entry):
+            raise UsageError(f"{entry.path} is named like an image but is not a file; remove it")
+        if not _is_utf8(entry.name):
+            raise UsageError(f"the name of {os.fsencode(entry.path)!r} is not UTF-8; rename the file")
+    return [entry.name for entry in found]
+
+
+def _is_image_name(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_lines(path: Path) -> list[str]:
@@ -210,19 +255,32 @@ def read_lines(path: Path) -> list[str]:
         raise UsageError(f"cannot read {path} as text ({error}); restore it from the original data set") from error
 
 
+def parse_number(word: str) -> int | None:
+    """Parse an identity: at most nine decimal digits; None for anything else.
+
+    >>> parse_number("0012"), parse_number("-1"), parse_number("1" * 10)
+    (12, None, None)
+    """
+    return int(word) if re.fullmatch(r"[0-9]{1,9}", word) else None
+
+
 def synthetic_note(root: Path) -> dict[str, object] | None:
     """Read ``synthetic.json``, or return None for a tree of real images.
 
     Raises:
-        UsageError: the file is not a JSON object.
+        UsageError: the file is not a description of generated people.
     """
     path = root / SYNTHETIC_NOTE
     if not path.exists():
         return None
+    remedy = "delete the folder so that it is generated anew"
     try:
-        note = json.loads("\n".join(read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path} is not valid JSON ({error}); delete the tree so that it is generated anew") from error
+        note = parse_json("\n".join(read_lines(path)))
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid JSON ({error}); {remedy}") from error
     if not isinstance(note, dict):
-        raise UsageError(f"{path} must hold a JSON object; delete the tree so that it is generated anew")
+        raise UsageError(f"{path} must hold a JSON object; {remedy}")
+    for key, kind in NOTE.items():
+        if type(note.get(key)) is not kind:
+            raise UsageError(f"{path} does not describe generated people ('{key}' is {note.get(key)!r:.40}); {remedy}")
     return note

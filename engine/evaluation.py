@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.record import Score, mean_metrics
@@ -46,10 +48,15 @@ def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncod
         return {"student": starting_encoder(run, None)}
     models: dict[str, TwoStreamEncoder] = {}
     for name, state in last_checkpoint(run, plans[-1]).models.items():
-        encoder = run.config.new_encoder(0)
-        encoder.load_state_dict(state)
-        models[name] = encoder.to(run.device)
+        models[name] = _rebuild(run, state)
     return models
+
+
+def _rebuild(run: Run, state: Mapping[str, Tensor]) -> TwoStreamEncoder:
+    """Build an encoder with given weights, in evaluation mode and without hooks."""
+    encoder = run.config.new_encoder(0)
+    encoder.load_state_dict(state)
+    return encoder.to(run.device).eval()
 
 
 def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) -> list[Score]:
@@ -66,7 +73,10 @@ def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) 
 
 
 def evaluate_epochs(run: Run, plan: StagePlan) -> Evaluate:
-    """Make the function that scores a stage during training, as often as ``evaluate_every`` asks for."""
+    """Make the function that scores a stage during training, as often as ``evaluate_every`` requests.
+
+    It scores copies of the networks, so that a method in training never meets test images.
+    """
 
     def evaluate(method: Method, epoch: int) -> list[dict[str, Any]]:
         every = run.config.evaluate_every
@@ -74,7 +84,8 @@ def evaluate_epochs(run: Run, plan: StagePlan) -> Evaluate:
             return []
         entries = []
         for name, model in method.models().items():
-            evaluation = run.protocol.evaluate(Embedder(run, model), run.dataset, plan.fold, plan.fold)
+            copy = _rebuild(run, model.state_dict())
+            evaluation = run.protocol.evaluate(Embedder(run, copy), run.dataset, plan.fold, plan.fold)
             scores = score_entries(run, name, evaluation, "oracle")
             where = {"kind": "scores", "fold": plan.fold, "epoch": epoch - 1, "model": name}
             entries.append({**where, "trials": [asdict(score) for score in scores], "metrics": mean_metrics(scores)})

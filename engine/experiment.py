@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.group import init_process_group, main_process_first, select_device
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.host import cpu_count
 from usvi_bench.core.plugins import check_unchanged, import_plugins
 from usvi_bench.core.record import Overrides, Record
 from usvi_bench.core.registry import METHODS, PROTOCOLS
@@ -102,7 +102,7 @@ class Experiment:
             dataset, sentence = opener(source, progress=display.say, check_counts=config.data.check_counts)
         display.say(sentence)
         config = config.resolve(_training_images(dataset, config), device)
-        processors = len(os.sched_getaffinity(0)) // process_info().local_world_size
+        processors = cpu_count() // process_info().local_world_size
         torch.set_num_threads(config.engine.threads or max(1, processors))
         display.log_every = config.engine.log_every
         start = open_start(self.weights, dataset, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,19 +24,23 @@ class ImageStore:
         config: size of the images, and how training images are resized.
         test_filter: how the protocol resizes test images.
         device: where training images are kept, if they fit.
+        progress: receives a message if decoded images of an earlier run are damaged.
     """
 
     dataset: Dataset
     config: DataConfig
     test_filter: Filter
     device: torch.device
+    progress: Callable[[str], None] | None = None
     _pixels: dict[tuple[tuple[str, ...], Filter], NDArray[np.uint8]] = field(default_factory=dict)
 
     def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
         """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test."""
         resize = self.test_filter if test else self.config.filter
         if (table.paths, resize) not in self._pixels:
-            pixels = decoded(table, self.config.height, self.config.width, resize, self.dataset.fingerprint)
+            pixels = decoded(
+                table, self.config.height, self.config.width, resize, self.dataset.fingerprint, progress=self.progress
+            )
             self._pixels[table.paths, resize] = pixels
         return self._pixels[table.paths, resize]
 

@@ -71,16 +71,15 @@ def write_run(run: Run, result: RunResult) -> Record:
         after=[result.first.after(part) for part in parts],
         before=[result.first.before(part) for part in parts],
     )
-    record = Record(result=_result(run, result.scores), provenance=_provenance(run, result, lines))
+    record = Record(result=_result(run, result.scores, lines), provenance=_provenance(run, result, lines))
     write_record(run.folder / "record.json", record)
     return record
 
 
-def _result(run: Run, scores: list[Score]) -> Result:
+def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Result:
     """Build the half of the record that a repetition gives again, bit for bit."""
     config, dataset, protocol = run.config, run.dataset, run.protocol
     method = METHODS.get(config.method)
-    trainers = {config.method, *(plan.method for plan in run.every_plan)}
     chance = [protocol.chance(dataset, fold) for fold in run.plans]
     return Result(
         method=config.method,
@@ -98,7 +97,7 @@ def _result(run: Run, scores: list[Score]) -> Result:
         format=FORMAT,
         config_hash=config.hash(run.start.identity),
         start_weights=run.start.described(),
-        uses_identities=any(METHODS.get(name).uses_identities for name in trainers),
+        uses_identities=any(line["identities"] for line in lines if line["kind"] == "epoch"),
         folds=list(protocol.folds(dataset)),
         trials=protocol.trials_per_fold,
         headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),

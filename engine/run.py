@@ -66,7 +66,7 @@ class Run:
         self.plans = {fold: plan_stages(self.config, fold, data, start, self.output) for fold in folds}
         self._check_enough_images()
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
-        self.images = ImageStore(self.dataset, self.config.data, self.protocol.resize, self.device)
+        self.images = ImageStore(self.dataset, self.config.data, self.protocol.resize, self.device, self.display.say)
 
     def _check_enough_images(self) -> None:
         """Refuse neighbour lists that are longer than the images of a modality."""

@@ -109,7 +109,8 @@ class StageTraining:
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
-        return {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}, labels
+        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}
+        return {**entry, "identities": labels is self.identities}, labels
 
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         if self.method.uses_identities:

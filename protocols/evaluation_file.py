@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.core.files import write_atomically
+from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.protocols.base import Ranking
@@ -118,11 +118,16 @@ def save_evaluation(
         ),
         **{name: np.concatenate([v[visible], i[infrared]]).astype(np.float16) for name, (v, i) in pick.items()},
     }
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    write_sealed(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def load_evaluation(path: Path) -> SavedEvaluation:
-    """Read what :func:`save_evaluation` wrote."""
+    """Read the file of :func:`save_evaluation`.
+
+    Raises:
+        DamagedFileError: the file does not match its checksum.
+    """
+    check_seal(path, "score the run again (repeat its command)")
     with np.load(path, allow_pickle=False) as arrays:
         return SavedEvaluation(
             query=_table(arrays, "query"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from usvi_bench.core.files import write_atomically
+from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.protocols.base import QueryScores
 
 _FIELDS = ("average_precision", "first_match_rank", "identities", "paths")
@@ -19,11 +19,16 @@ def save_query_scores(path: Path, folds: Mapping[int, QueryScores]) -> None:
     arrays: dict[str, Any] = {
         f"{name}_{fold}": np.asarray(getattr(scores, name)) for fold, scores in folds.items() for name in _FIELDS
     }
-    write_atomically(path, lambda file: np.savez_compressed(file, folds=np.array(list(folds)), **arrays))
+    write_sealed(path, lambda file: np.savez_compressed(file, folds=np.array(list(folds)), **arrays))
 
 
 def load_query_scores(path: Path) -> dict[int, QueryScores]:
-    """Read what :func:`save_query_scores` wrote, by fold."""
+    """Read the file of :func:`save_query_scores`, by fold.
+
+    Raises:
+        DamagedFileError: the file does not match its checksum.
+    """
+    check_seal(path, "score the run again (repeat its command)")
     with np.load(path, allow_pickle=False) as arrays:
         return {
             fold: QueryScores(

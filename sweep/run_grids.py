@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.host import cpu_count
 from usvi_bench.engine.display import make_console
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
@@ -34,7 +34,8 @@ def run_grids(options: Namespace) -> None:
 
     Raises:
         UsageError: a setting or row is wrong; raised before any training.
-        SystemExit: with status 1 if jobs failed, with 130 if the command was interrupted.
+        SystemExit: with status 1 if jobs failed.
+        KeyboardInterrupt: the command was interrupted; finished jobs are kept.
     """
     console = make_console()
     settings = parse_settings(options.settings)
@@ -53,8 +54,8 @@ def run_grids(options: Namespace) -> None:
         with LiveView(grids, console) as view:
             run_jobs([job for grid in grids for job in grid.every_job], launcher, slots, view.show)
     except KeyboardInterrupt:
-        print("interrupted: repeat the command to run the missing jobs", file=sys.stderr)
-        raise SystemExit(130) from None
+        print("interrupted: finished jobs are kept; repeat the command to run the others", file=sys.stderr)
+        raise
     finally:
         for grid in grids:
             write_ablation(grid.folder)
@@ -94,7 +95,7 @@ def _threads(options: Namespace, settings: Mapping[str, str]) -> int:
         return int(asked)
     if options.launcher == "slurm":
         return SLURM_CPUS
-    return max(1, len(os.sched_getaffinity(0)) // (options.jobs or 1))
+    return max(1, cpu_count() // (options.jobs or 1))
 
 
 def _launcher(options: Namespace, slots: int, threads: int, console: Console) -> Launcher:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 
 from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.host import cpu_count
 from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.ground_truth import IMAGES, PEOPLE, person_row, write_table
 from usvi_bench.synthetic.layout import plan
@@ -61,7 +61,7 @@ def ensure(
             shutil.rmtree(stale)
         part = Path(tempfile.mkdtemp(prefix=f".{tree.name}.part-", dir=cache))
         try:
-            _write(part, layout, spec, progress or (lambda _: None), workers or len(os.sched_getaffinity(0)))
+            _write(part, layout, spec, progress or (lambda _: None), workers or cpu_count())
             part.chmod(0o755)
             part.replace(tree)
         finally:

@@ -182,7 +182,7 @@ def test_an_interrupted_run_prints_the_command_that_goes_on(
         main([*words, "--set", "method.k1=6"])
     assert stop.value.code == 130
     command = capsys.readouterr().out.splitlines()[-1]
-    assert command.startswith("interrupted; to go on: ")
+    assert command.startswith("interrupted; finished epochs are kept. To continue: ")
     assert " --import mine.py --method mine --protocol sysu_all " in command
     assert command.endswith("--set method.k1=6 --resume")
 

@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usvi_bench.core.host import kernel_folder
+
 if TYPE_CHECKING:
     from usvi_bench.api import open_data, run
     from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
@@ -58,8 +60,10 @@ __all__ = [
 ]
 
 
-if Path(__file__).with_name("_build.json").exists():  # installed: pip would leave compiled kernels behind
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "usvi-bench" / "numba"))
+if "NUMBA_CACHE_DIR" not in os.environ:
+    _installed = Path(__file__).with_name("_build.json").exists()  # pip would leave compiled kernels behind
+    if (_folder := kernel_folder(None if _installed else Path(__file__).resolve().parent.parent)) is not None:
+        os.environ["NUMBA_CACHE_DIR"] = str(_folder)
 
 
 def __getattr__(name: str) -> Any:

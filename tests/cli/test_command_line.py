@@ -290,7 +290,7 @@ def test_a_corrupt_image_is_named(
     shutil.copytree(tiny_people["sysu"], broken)
     victim = sorted((broken / "cam1").rglob("*.jpg"))[0]
     victim.write_bytes(victim.read_bytes()[:200])
-    error = mistake(command(tmp_path / "out", str(broken)), capsys)
+    error = mistake([*command(tmp_path / "out", str(broken)), "--set", "data.check_counts=false"], capsys)
     assert victim.name in error
     assert not (tmp_path / "out").exists()
 

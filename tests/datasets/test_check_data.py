@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
-from trees import write_regdb, write_sysu
+from trees import write_note, write_regdb, write_sysu
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.check import describe_folder
@@ -72,7 +71,7 @@ def test_long_lists_are_cut(tmp_path):
 
 def test_a_generated_tree_is_called_synthetic(tmp_path):
     root = write_sysu(tmp_path / "any")
-    (root / "synthetic.json").write_text(json.dumps({"images": 58}))
+    write_note(root)
     assert "synthetic people" in describe_folder(root)
     assert describe_folder(root).endswith("complete: all counts are the generated ones")
     (root / "cam6" / "0003" / "0001.jpg").unlink()

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import types
 
 import pytest
-from trees import write_regdb, write_sysu
+from trees import write_note, write_regdb, write_sysu
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.open import open_dataset
@@ -32,7 +31,7 @@ def generator(tmp_path, monkeypatch):
         root = cache / layout
         if not root.exists():
             {"sysu": write_sysu, "regdb": write_regdb}[layout](root)
-        (root / "synthetic.json").write_text(json.dumps({"spec": {"size": "small", "seed": 0}}))
+        write_note(root, layout=layout, images=sum(path.suffix in (".jpg", ".bmp", ".png") for path in root.rglob("*")))
         return root
 
     module.parse, module.ensure = parse, ensure

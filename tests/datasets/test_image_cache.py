@@ -10,7 +10,8 @@ from PIL import Image
 from trees import write_noise
 
 from usvi_bench.core.errors import StorageError, UsageError
-from usvi_bench.datasets.cache import BLOCK, cache_folder, decoded
+from usvi_bench.core.host import cache_folder
+from usvi_bench.datasets.cache import BLOCK, decoded
 from usvi_bench.datasets.tree import table_of
 
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict
 
 import numpy as np
 import pytest
-from trees import write_id_lists, write_sysu
+from trees import write_id_lists, write_note, write_sysu
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
@@ -106,12 +105,9 @@ def test_own_images_need_the_flag(root):
 
 
 def test_a_generated_tree_is_marked_and_has_its_own_counts(root):
-    note = {"generator_version": 1, "spec": {"size": "tiny"}, "bytes": "ab"}
-    (root / "synthetic.json").write_text(json.dumps(note))
-    assert Sysu(root).synthetic == note
     number = len(open_small(root).tree.images)
-    (root / "synthetic.json").write_text(json.dumps({**note, "images": number}))
-    assert Sysu(root).synthetic is not None
+    note = write_note(root, images=number)
+    assert Sysu(root).synthetic == note
     (root / "cam1" / "0001" / "0001.jpg").unlink()
     with pytest.raises(UsageError, match=rf"not the generated .*images {number - 1} of {number} \(1 fewer\)"):
         Sysu(root)
@@ -119,13 +115,13 @@ def test_a_generated_tree_is_marked_and_has_its_own_counts(root):
 
 def test_the_knobs_of_a_generated_tree_are_those_off_their_defaults(root):
     assert open_small(root).knobs == {}
-    for note, knobs in (
+    for spec, knobs in (
         ({}, {}),
-        ({"spec": asdict(SyntheticSpec(size="tiny", seed=3, height=288))}, {}),
-        ({"spec": asdict(SyntheticSpec(pose=0.5, mismatch=1.0))}, {"pose": 0.5, "mismatch": 1.0}),
-        ({"spec": {"occlusion": 1, "unknown": 0.5}}, {"occlusion": 1.0}),
+        (asdict(SyntheticSpec(size="tiny", seed=3, height=288)), {}),
+        (asdict(SyntheticSpec(pose=0.5, mismatch=1.0)), {"pose": 0.5, "mismatch": 1.0}),
+        ({"occlusion": 1, "unknown": 0.5}, {"occlusion": 1.0}),
     ):
-        (root / "synthetic.json").write_text(json.dumps(note))
+        write_note(root, spec=spec)
         assert open_small(root).knobs == knobs
 
 
@@ -159,9 +155,28 @@ def test_an_unreadable_id_list_is_named(root, content, message):
     assert str(caught.value).count("\n") < 3
 
 
-def test_only_the_first_line_of_an_id_list_counts(tmp_path):
-    (tmp_path / "list.txt").write_text("\ufeff7, 3,12,\n99\n", encoding="utf-8")
+@pytest.mark.parametrize("text", ["\ufeff7, 3,12,\n", "7\n3\r\n12\n", "0007,3\n\n,12"])
+def test_ids_are_separated_by_commas_or_line_ends(tmp_path, text):
+    (tmp_path / "list.txt").write_text(text, encoding="utf-8")
     assert read_ids(tmp_path / "list.txt") == (3, 7, 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("9,9,10", "id 9 occurs twice"),
+        ("9,09", "id 9 occurs twice"),
+        ("1" * 5000, "found '1111"),
+        ("٣", "found '٣'"),
+        ("-1", "found '-1'"),
+        ("1;2", "found '1;2'"),
+        ("1 2", "found '1 2'"),
+    ],
+)
+def test_other_spellings_of_ids_are_refused(tmp_path, text, fault):
+    (tmp_path / "list.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=fault):
+        read_ids(tmp_path / "list.txt")
 
 
 def test_a_person_on_both_lists_is_a_leak(root):
@@ -210,7 +225,7 @@ def test_a_generated_tree_is_marked_in_its_fingerprint(root):
     real = open_small(root).fingerprint
     fingerprints = {real}
     for seed in (0, 1):
-        (root / "synthetic.json").write_text(json.dumps({"spec": {"seed": seed}}))
+        write_note(root, spec={"seed": seed})
         fingerprint = open_small(root).fingerprint
         assert fingerprint.startswith("synthetic-")
         fingerprints.add(fingerprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -76,3 +77,11 @@ def write_published_sysu(root: Path) -> Path:
                     for frame in range(1, number + 1):
                         (folder / f"{frame:04d}.jpg").touch()
     return root
+
+
+def write_note(root: Path, **changes: object) -> dict[str, object]:
+    """Describe a tree as generated; ``changes`` replace entries of the description."""
+    note = {"generator_version": 4, "layout": "sysu", "spec": {"size": "small", "seed": 0}, "images": 58, "bytes": "ab"}
+    note |= changes
+    (root / "synthetic.json").write_text(json.dumps(note))
+    return note

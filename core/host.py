@@ -1,0 +1,56 @@
+"""Properties of the host: processors, and writable folders for files that can be made again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from usvi_bench.core.errors import UsageError
+
+
+def cpu_count() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS
+
+
+def home_folder() -> Path | None:
+    """Return the home folder; None for a user without one, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def cache_folder() -> Path:
+    """Return the folder of all reproducible files: ``USVI_CACHE``, else ``~/.cache/usvi-bench``.
+
+    Raises:
+        UsageError: neither the variable nor a home folder exists.
+    """
+    chosen, home = os.environ.get("USVI_CACHE"), home_folder()
+    if chosen:
+        return Path(chosen) if home is None else Path(chosen).expanduser()
+    if home is None:
+        raise UsageError("this user has no home folder: set USVI_CACHE to a writable folder for the cache")
+    return home / ".cache" / "usvi-bench"
+
+
+def kernel_folder(beside: Path | None) -> Path | None:
+    """Return a writable folder for compiled kernels; None if numba can keep them beside the code.
+
+    Args:
+        beside: folder of the code; None if kernels must not be beside it.
+    """
+    if beside is not None and os.access(beside, os.W_OK):
+        return None
+    home = home_folder()
+    if home is not None and os.access(_existing(home / ".cache"), os.W_OK):
+        return home / ".cache" / "usvi-bench" / "numba"
+    return Path(tempfile.gettempdir()) / f"usvi-bench-{os.getuid()}" / "numba"
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)

@@ -1,0 +1,212 @@
+"""Damaged, mislabelled and unusual data: a clear refusal, a rebuilt cache, or the right pixels."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from trees import write_note, write_regdb, write_sysu
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.host import cache_folder
+from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.cache import decoded
+from usvi_bench.datasets.check import describe_folder
+from usvi_bench.datasets.regdb import RegDB
+from usvi_bench.datasets.sysu import Sysu
+from usvi_bench.synthetic import parse
+from usvi_bench.synthetic.tree import ensure
+
+
+def table(folder: Path, *names: str) -> ImageTable:
+    return ImageTable("infrared", folder, names, np.arange(len(names)), np.zeros(len(names), np.int64))
+
+
+@pytest.fixture
+def sysu(tmp_path: Path) -> Path:
+    return write_sysu(tmp_path / "SYSU-MM01")
+
+
+@pytest.fixture
+def regdb(tmp_path: Path) -> Path:
+    return write_regdb(tmp_path / "RegDB", folds=10)
+
+
+def refusal(reader: type[Sysu] | type[RegDB], root: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        _ = reader(root, expect_counts=False).fingerprint
+    assert len(str(caught.value).splitlines()) <= 3
+    return str(caught.value)
+
+
+# ---- pixels ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["I;16", "I"])
+def test_grey_of_16_bits_is_scaled_and_not_clipped(tmp_path: Path, kind: str) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (24, 12)).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "8.png")
+    deep = grey.astype(np.uint16) * 257
+    Image.fromarray(deep if kind == "I;16" else deep.astype(np.int32)).save(tmp_path / "16.tif")
+    pixels = decoded(table(tmp_path, "8.png", "16.tif"), 24, 12, "bicubic", kind)
+    assert np.array_equal(pixels[0], pixels[1])
+    assert len(np.unique(pixels[1])) > 100
+
+
+def test_grey_beyond_16_bits_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), -5, np.int32)).save(tmp_path / "deep.tif")
+    with pytest.raises(UsageError, match=r"deep\.tif: grey values from -5 to -5 are not those of 16 bits"):
+        decoded(table(tmp_path, "deep.tif"), 4, 4, "bicubic", "x")
+
+
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    upright = np.random.default_rng(0).integers(0, 256, (24, 12, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "turned.png", exif=exif)
+    pixels = decoded(table(tmp_path, "turned.png"), 24, 12, "bicubic", "x")
+    assert np.array_equal(pixels[0], upright)
+
+
+def test_palette_and_transparency_are_converted(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (4, 6), (10, 20, 30, 0))
+    picture.save(tmp_path / "rgba.png")
+    picture.convert("RGB").quantize(4).save(tmp_path / "palette.png")
+    pixels = decoded(table(tmp_path, "rgba.png", "palette.png"), 6, 4, "bicubic", "x")
+    assert (pixels[0] == (10, 20, 30)).all()
+    assert np.abs(pixels[1].astype(int) - (10, 20, 30)).max() <= 3
+
+
+# ---- caches ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["zeros", "flip", "cut", "empty"])
+def test_a_damaged_image_cache_is_decoded_again_with_a_message(tmp_path: Path, damage: str) -> None:
+    Image.new("L", (4, 6), 77).save(tmp_path / "a.png")
+    cache, messages = tmp_path / "cache", list[str]()
+    first = np.array(decoded(table(tmp_path, "a.png"), 6, 4, "bicubic", "x", cache, messages.append))
+    assert messages == []
+    (path,) = cache.rglob("*.npy")
+    content = bytearray(path.read_bytes())
+    if damage == "zeros":
+        content[128:-80] = bytes(len(content) - 208)
+    elif damage == "flip":
+        content[150] ^= 4
+    path.write_bytes({"cut": content[:-5], "empty": b""}.get(damage, content))
+    again = decoded(table(tmp_path, "a.png"), 6, 4, "bicubic", "x", cache, messages.append)
+    assert np.array_equal(again, first)
+    assert len(messages) == 1
+    assert str(path) in messages[0]
+    assert messages[0].endswith("decoding the images again")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"content": "x", "images": "x", "digest": "x"}', "[" * 100_000])
+def test_a_damaged_fingerprint_is_computed_again(sysu: Path, content: str) -> None:
+    fingerprint = Sysu(sysu, expect_counts=False).fingerprint
+    newest = max((cache_folder() / "fingerprints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_text(content)
+    assert Sysu(sysu, expect_counts=False).fingerprint == fingerprint
+    assert json.loads(newest.read_text())["content"].startswith(fingerprint)
+
+
+def test_a_byte_changed_under_the_same_size_and_time_changes_the_fingerprint(sysu: Path) -> None:
+    before = Sysu(sysu, expect_counts=False).fingerprint
+    path = sysu / "cam1/0001/0001.jpg"
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert Sysu(sysu, expect_counts=False).fingerprint != before
+
+
+def test_changed_images_of_a_generated_tree_are_refused(tmp_path: Path) -> None:
+    tree = ensure("sysu", parse("synthetic:size=tiny"), tmp_path)
+    assert Sysu(tree).fingerprint.startswith("synthetic-")
+    path = next(tree.glob("cam1/*/*.jpg"))
+    shutil.copy(next(tree.glob("cam2/*/*.jpg")), path)
+    with pytest.raises(UsageError, match="images are not those that were generated; delete the folder"):
+        _ = Sysu(tree).fingerprint
+
+
+@pytest.mark.parametrize("change", [{"bytes": None}, {"spec": []}, {"images": True}, {"layout": 3}])
+def test_an_incomplete_description_makes_no_tree_synthetic(sysu: Path, change: dict[str, object]) -> None:
+    write_note(sysu, **change)
+    assert f"does not describe generated people ('{next(iter(change))}' is" in refusal(Sysu, sysu)
+    (sysu / "synthetic.json").write_text("{}")
+    assert "does not describe generated people" in refusal(Sysu, sysu)
+    (sysu / "synthetic.json").write_text("[" * 100_000)
+    assert "nested too deeply" in refusal(Sysu, sysu)
+
+
+# ---- entries that are not images ---------------------------------------------------------------------------------
+
+
+def test_entries_named_like_images_must_be_files(sysu: Path) -> None:
+    folder = sysu / "cam1/0001"
+    for make in (
+        lambda path: path.mkdir(),
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path),
+    ):
+        path = folder / "zz.jpg"
+        make(path)
+        assert f"{path} is named like an image but is not a file; remove it" in refusal(Sysu, sysu)
+        assert "is not a file; remove it" in describe_folder(sysu)
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    _ = Sysu(sysu, expect_counts=False).fingerprint
+
+
+def test_a_name_that_is_not_utf8_is_refused(sysu: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(sysu) + b"/cam1/0001/\xe9.jpg"))).write_bytes(b"")
+    assert "is not UTF-8; rename the file" in refusal(Sysu, sysu)
+
+
+# ---- lists -------------------------------------------------------------------------------------------------------
+
+
+def exchange(root: Path, one: str, other: str) -> None:
+    first, second = (root / f"idx/{name}.txt" for name in (one, other))
+    texts = first.read_text(), second.read_text()
+    first.write_text(texts[1])
+    second.write_text(texts[0])
+
+
+def test_lists_of_exchanged_modalities_are_refused(regdb: Path) -> None:
+    exchange(regdb, "test_visible_1", "test_thermal_1")
+    assert "is not below Visible; restore the list" in refusal(RegDB, regdb)
+    assert "is not below Visible" in describe_folder(regdb)
+
+
+def test_a_thermal_list_that_copies_the_visible_one_is_refused(regdb: Path) -> None:
+    shutil.copy(regdb / "idx/train_visible_1.txt", regdb / "idx/train_thermal_1.txt")
+    assert "is not below Thermal; restore the list" in refusal(RegDB, regdb)
+
+
+def test_backslashes_are_read_as_slashes(regdb: Path) -> None:
+    before = RegDB(regdb, expect_counts=False).train(1).visible.paths
+    path = regdb / "idx/train_visible_1.txt"
+    path.write_text(path.read_text().replace("/", "\\"))
+    assert RegDB(regdb, expect_counts=False).train(1).visible.paths == before
+
+
+@pytest.mark.parametrize(
+    "line", ["../Visible/1/x.bmp 0", "/etc/passwd 0", "Visible/../../x.bmp 0", "Visible/1/x.bmp -1"]
+)
+def test_paths_that_leave_the_data_set_are_refused(regdb: Path, line: str) -> None:
+    (regdb / "idx/train_visible_1.txt").write_text(line)
+    assert "train_visible_1.txt line 1: " in refusal(RegDB, regdb)
+
+
+def test_published_lists_have_ten_folds(tmp_path: Path) -> None:
+    root = write_regdb(tmp_path / "RegDB", folds=1)
+    with pytest.raises(UsageError, match=r"1 of 10 folds \(no lists of fold 2, 3, 4, 5, 6, 7, 8, 9, 10\)"):
+        RegDB(root)
+    assert "1 of 10 folds" in describe_folder(root)
+    assert RegDB(root, expect_counts=False).folds == (1,)
