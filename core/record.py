@@ -11,10 +11,11 @@ from statistics import fmean
 from typing import Any, TypedDict
 
 from usvi_bench.core.errors import UsageError, did_you_mean
-from usvi_bench.core.files import write_json
+from usvi_bench.core.files import read_json
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import Plugin
-from usvi_bench.core.settings import committed_defaults, config_hash, flatten
+from usvi_bench.core.sealed import DIGEST, write_sealed_json
+from usvi_bench.core.settings import committed_defaults, config_hash, digest, flatten
 from usvi_bench.core.typed import convert
 
 SCHEMA = 2
@@ -207,7 +208,7 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         UsageError: a field is missing, unknown, of the wrong type or not finite.
     """
-    write_json(path, asdict(_parse_record(asdict(record), str(path))))
+    write_sealed_json(path, asdict(_parse_record(asdict(record), str(path))))
 
 
 def read_record(path: Path) -> Record:
@@ -217,11 +218,15 @@ def read_record(path: Path) -> Record:
         UsageError: naming the file and the field.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         json.dumps(content, ensure_ascii=False).encode()  # half of a character cannot be written again
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a readable record ({error}); remove it or write it again") from error
-    return _parse_record(content, str(path))
+    found = content.pop(DIGEST, None) if isinstance(content, dict) else None
+    record = _parse_record(content, str(path))
+    if found != digest(content):
+        raise UsageError(f"{path}: changed since it was written (its digest differs); restore it or run it again")
+    return record
 
 
 def _parse_record(content: Any, source: str) -> Record:

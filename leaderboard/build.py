@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import counted
 from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.record import Record, read_record
-from usvi_bench.core.registry import METHODS
 from usvi_bench.core.table import Address, Link, to_markdown
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
+from usvi_bench.leaderboard.consistency import faults, not_ranked
 from usvi_bench.leaderboard.published import Published
 from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
 from usvi_bench.leaderboard.significance import BOLD_RULE
@@ -65,21 +66,26 @@ def load_records(folder: Path) -> dict[str, Record]:
     """All records below a folder by their path relative to it, sorted.
 
     Raises:
-        UsageError: a file is not a valid record, is that of an ablation's row, or is of an unknown method and names no
-            plug-in.
+        UsageError: a file is not a valid record, or a record that cannot be ranked.
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
     for name, record in records.items():
         if record.expected_hash() != record.result.config_hash:
             raise UsageError(f"{name}: result.config_hash is not that of result.config; restore the file")
-        if not METHODS.owns(record.result.method) and not record.plugins:
-            raise UsageError(
-                f"{name}: the method '{record.result.method}' is none of the suite's, and the record names no plug-in "
-                "that registers it; remove it, or run the method again with --import"
-            )
-        if made_for := record.provenance.get("ablation"):
-            raise UsageError(f"{name}: a row of an ablation ({made_for}); remove it, and run the method on its own")
+        if fault := next(not_ranked(record), None):
+            raise UsageError(f"{name}: {fault}")
     return records
+
+
+def refuse_inconsistent(records: Mapping[str, Record]) -> None:
+    """Refuse records that contradict themselves or this suite.
+
+    Raises:
+        UsageError: lists all faults.
+    """
+    lines = [f"{name}: {fault}" for name, record in records.items() for fault in faults(record)]
+    if lines:
+        raise UsageError("\n".join([f"{counted(len(lines), 'fault')} in the records:", *lines]))
 
 
 def find_reports(folder: Path, records: Collection[str]) -> frozenset[str]:

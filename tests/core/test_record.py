@@ -21,6 +21,7 @@ from usvi_bench.core.record import (
     read_record,
     write_record,
 )
+from usvi_bench.core.sealed import write_sealed_json
 
 FRACTIONS = st.floats(0, 1, allow_nan=False)
 
@@ -33,7 +34,7 @@ def test_round_trip_and_bytes(tmp_path: Path) -> None:
     text = (tmp_path / "a.json").read_text()
     assert text == (tmp_path / "b.json").read_text()
     assert text.endswith("}\n")
-    assert text.startswith('{\n "provenance"')  # sorted keys, indented by one
+    assert text.startswith('{\n "digest"')  # sorted keys, indented by one
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "b.json"]
 
 
@@ -49,7 +50,7 @@ def test_whole_numbers_are_read_as_floats(tmp_path: Path) -> None:
     content = asdict(make_record())
     content["result"]["scores"][0]["metrics"]["R1"] = 1
     path = tmp_path / "record.json"
-    path.write_text(json.dumps(content))
+    write_sealed_json(path, content)
     assert isinstance(read_record(path).result.scores[0].metrics["R1"], float)
 
 
@@ -106,13 +107,13 @@ def change(content: dict[str, Any], where: str, value: Any) -> None:
         ("result.folds", [], "result.folds: [] with result.trials 2: nothing would be scored"),
         ("result.folds", [1, 1], "result.folds: [1, 1] names a fold twice"),
         ("result.scores.1.trial", -5, "result.scores[1].trial: -5 is below 0"),
-        ("result.config.method.eps", float("inf"), "result.config.method.eps: inf is not a finite number"),
+        ("result.config.method.eps", float("inf"), "Infinity is not a JSON number"),
         ("result.trials", 0, "result.trials 0: nothing would be scored"),
         ("result.trials", 1, "result.scores[1].trial: more than the 1 trials of fold 1"),
         ("result.chance.MAP", 0.1, "result.chance.MAP: unknown metric, did you mean mAP"),
         ("result.scores.1.metrics.mAP", "DELETE", "result.scores[1].metrics.mAP: missing"),
         ("result.scores.1.metrics.mAP", None, "result.scores[1].metrics.mAP: expected a number, found None"),
-        ("result.scores.1.metrics.mAP", float("nan"), "result.scores[1].metrics.mAP: nan is not a finite number"),
+        ("result.scores.1.metrics.mAP", float("nan"), "NaN is not a JSON number"),
         ("result.scores.1.metrics.mAP", 51.3, "result.scores[1].metrics.mAP: 51.3 is not a fraction in [0, 1]"),
         ("result.scores.1.fold", 2, "result.scores[1].fold: 2 is not among result.folds [1]"),
         ("result.scores.1.trial", 0, "result.scores[1].trial: a second score of trial 0 of fold 1"),

@@ -7,6 +7,7 @@ import random
 import re
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.leaderboard.records import HEADLINE, make_figure, make_record, make_score, with_metric
+from tests.leaderboard.records import HEADLINE, consistent, make_figure, make_record, make_score, with_metric
 from tests.leaderboard.records import SYNTHETIC as GENERATOR
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, write_record
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.leaderboard.__main__ import main
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import EMPTY, FOLDER, NO_REAL, REAL, SYNTHETIC, build, load_records
@@ -350,7 +352,7 @@ def run(folder: Path, *flags: str) -> int:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, record in many().items():
-        write_record(tmp_path / "records" / "deep" / name, record)
+        write_record(tmp_path / "records" / "deep" / name, consistent(record))
     return tmp_path
 
 
@@ -363,7 +365,7 @@ def test_check_passes_on_a_fresh_page_and_fails_on_a_stale_one(
     fresh = (folder / "LEADERBOARD.md").read_bytes()
     assert b"records/deep/0.json" in fresh
     assert run(folder, "--check") == 0
-    write_record(folder / "records" / "new.json", make_record("hil"))
+    write_record(folder / "records" / "new.json", consistent(make_record("hil")))
     capsys.readouterr()
     assert run(folder, "--check") == 1
     message = capsys.readouterr().err
@@ -484,4 +486,20 @@ def test_a_record_whose_settings_were_changed_by_hand_is_refused(
     content["result"]["config"]["method"]["eps"] = 0.123
     path.write_text(json.dumps(content))
     assert run(folder) == 2
+    assert f"{path.name}: changed since it was written (its digest differs)" in capsys.readouterr().err
+    del content["digest"]
+    write_sealed_json(path, content)
+    assert run(folder) == 2
     assert f"{path.name}: result.config_hash is not that of result.config" in capsys.readouterr().err
+
+
+def test_records_that_contradict_themselves_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = consistent(make_record("hil"))
+    oracle = replace(record.result, headline={**record.result.headline, "selection": "oracle"})
+    write_record(folder / "records" / "a.json", replace(record, result=oracle))
+    write_record(folder / "records" / "b.json", replace(record, result=replace(record.result, uses_identities=True)))
+    assert run(folder, "--check") == 2
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "error: 2 faults in the records:"
+    assert lines[0].startswith("a.json: result.headline.selection: oracle; ")
+    assert lines[1].startswith("b.json: result.uses_identities: True, but hil has False")
