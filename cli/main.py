@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        Exit status: 0, 2 for a mistake in what was asked for, 1 for a disk that refused a write or a lost process.
+        Exit status: 0 for success, 2 for a wrong option or setting, 1 for a failed write or a lost process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

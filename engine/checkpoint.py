@@ -66,7 +66,7 @@ def load(path: Path) -> Checkpoint:
     Raises:
         UsageError: the file is damaged, or is not a checkpoint of this suite.
     """
-    remedy = "delete it to continue from the one before, or train again with --overwrite"
+    remedy = "delete it to continue from the previous checkpoint, or train again with --overwrite"
     try:
         check_seal(path, remedy)
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -95,7 +95,7 @@ def test_in_a_notebook_lines_are_plain(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "\x1b" in capsys.readouterr().out, "a terminal gets control codes"
     monkeypatch.setitem(sys.modules, "ipykernel", object())
     display = Display()
-    display.say("a line")
+    display.print("a line")
     display.table("title", {"student": dict.fromkeys(("R1", "R5", "R10", "R20", "mAP", "mINP"), 0.5)})
     out = capsys.readouterr().out
     assert "a line" in out
