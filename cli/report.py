@@ -51,6 +51,6 @@ def main(arguments: Sequence[str]) -> None:
     folder = options.output or (run.folder / "report" if run.folder else None)
     if folder is None:
         raise UsageError(
-            f"{options.runs[0]} is a record without a run: give the folder of the report with --output DIR"
+            f"{options.runs[0]} is a record outside a run's folder: give the folder of the report with --output DIR"
         )
     print(report_on(run, folder, options.with_pictures))

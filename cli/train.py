@@ -153,12 +153,12 @@ def _run(options: argparse.Namespace) -> None:
 def _next_commands(options: argparse.Namespace, run: Path) -> str:
     runs = [] if options.output == Path("runs") else ["--runs", str(options.output)]
     commands = {
-        "compare": ["report", str(run), "OTHER_RUN", "--output", "DIR"],
-        "site": ["site", *runs],
+        "comparison": ["report", str(run), "OTHER_RUN", "--output", "DIR"],
+        "static site": ["site", *runs],
     }
     if options.no_report:
-        commands = {"report": ["report", str(run)], **commands}
-    return "next: " + "; ".join(f"{name}: {program()} {shlex.join(words)}" for name, words in commands.items())
+        commands = {"figures": ["report", str(run)], **commands}
+    return "next: " + "; ".join(f"{program()} {shlex.join(words)} ({what})" for what, words in commands.items())
 
 
 def _listing() -> str:

@@ -25,7 +25,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State of a stage after ``epochs`` epochs.
+    """Checkpoint: the state of a stage after ``epochs`` epochs.
 
     Attributes:
         key: key of the stage it belongs to.

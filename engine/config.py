@@ -106,7 +106,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Settings of how a run is carried out; they change results only through floating-point order."""
+    """Engine settings: how a run is carried out. They change results only through floating-point order."""
 
     threads: int = 0
     """CPU threads; 0 for all cores."""
@@ -126,7 +126,7 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All settings of a run, except the locations of its data, weights and output."""
+    """Run configuration: all settings of a run, except the locations of its data, weights and output."""
 
     method: str
     protocol: str

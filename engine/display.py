@@ -133,9 +133,9 @@ class Display:
         what = "percent, last epoch" if trained else "percent, nothing trained"
         title = f"{result.method} on {result.protocol}, seed {result.seed} ({what})"
         self.table(title, {**rows, "chance": result.chance})
-        self.print("* headline: the row that tables and the leaderboard show")
-        if {"student", "teacher"} <= set(names):
-            self.print("student: the encoder as trained; teacher: the moving average of the student's weights")
+        both = {"student", "teacher"} <= set(names)
+        kinds = "; student: the trained encoder; teacher: the moving average of its weights" if both else ""
+        self.print(f"* headline, which tables show{kinds}")
 
     def table(self, title: str, rows: dict[str, dict[str, float]]) -> None:
         """Print metrics (fractions) as a table in percent, one row per name."""

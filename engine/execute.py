@@ -1,4 +1,4 @@
-"""Execution of a run: train what is missing, score every fold, write the folder of the run."""
+"""Execution of a run: train the missing stages, score every fold, write the folder of the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from usvi_bench.protocols.base import QueryScores
 
 
 def execute(run: Run, overwrite: bool = False) -> Record | None:
-    """Train what is missing, score every fold and write the folder of the run.
+    """Train the missing stages, score every fold and write the folder of the run.
 
     Args:
         run: the run.

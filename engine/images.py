@@ -53,7 +53,7 @@ def embed(
 ) -> Tensor:
     """Embed images: the mean of the unit features of each image and its mirror image, not normalised.
 
-    The encoder is in evaluation mode meanwhile; its former mode is restored.
+    The encoder embeds in evaluation mode; its previous mode is restored.
 
     Returns:
         ``[N, D]`` float32 on ``device``.

@@ -2,7 +2,7 @@
 
 A schedule is a function that is registered with :data:`~usvi_bench.core.registry.LR_SCHEDULES`. It receives the
 optimiser, the settings and the number of epochs after the warm-up. It returns one of torch's schedulers, which advances
-once an epoch.
+once per epoch.
 """
 
 from __future__ import annotations

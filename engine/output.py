@@ -37,7 +37,7 @@ class FirstFold:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outcome of training and scoring.
+    """Result of training and scoring a run.
 
     Attributes:
         scores: all scores of all folds.

@@ -123,7 +123,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
         output: folder that keeps all runs.
 
     Raises:
-        UsageError: a stage without epochs.
+        UsageError: a stage has no epochs.
     """
     plans: list[StagePlan] = []
     stages = METHODS.get(config.method).stages(config.method_config)

@@ -35,7 +35,7 @@ Evaluate = Callable[[Method, int], list[dict[str, Any]]]
 
 
 class StageTraining:
-    """Training of one stage.
+    """Trainer of one stage.
 
     Args:
         plan: stage to train.

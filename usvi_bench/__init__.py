@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-if Path(__file__).with_name("_build.json").exists():  # installed: pip would leave compiled kernels behind
+if Path(__file__).with_name("_build.json").exists():  # installed: pip does not remove compiled kernels
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "usvi-bench" / "numba"))
 
 

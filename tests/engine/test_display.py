@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.text import Text
 
-from tests.leaderboard.records import make_record
+from tests.leaderboard.records import HEADLINE, make_record, make_score
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.plan import StagePlan
@@ -118,7 +118,16 @@ def test_a_result_marks_the_headline_and_shows_chance(capsys: pytest.CaptureFixt
     assert sum(" * " in line for line in lines) == 1
     assert any("student * " in line for line in lines)
     assert any("chance " in line for line in lines)
-    assert lines[-1].startswith("* headline")
+    assert lines[-1] == "* headline, which tables show"
+
+
+def test_teacher_and_student_are_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = [make_score(0.3), make_score(0.4, model="teacher")]
+    headline = {**HEADLINE, "model": "teacher"}
+    lines = result_lines(capsys, make_record("sclhm", headline=headline, scores=scores))
+    assert any("teacher * " in line for line in lines)
+    assert any("student   " in line for line in lines)
+    assert "; student: the trained encoder; teacher: the moving average" in lines[-1]
 
 
 def test_weights_that_were_not_trained_are_not_called_student(capsys: pytest.CaptureFixture[str]) -> None:
