@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def plan(folder: Path, method: str, position: int = 0, epochs: int = 2) -> Stage
 
 def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Display:
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may have imported it
     monkeypatch.setenv("COLUMNS", str(width))
     return Display()
 
