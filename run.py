@@ -3,7 +3,7 @@
 import sys
 
 if __name__ == "__main__":
-    # Here, because processes that a run starts import this file again and need none of it.
+    # imported here because the worker processes of a run import this file again and do not need it
     from usvi_bench.cli.main import main
 
     sys.exit(main())

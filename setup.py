@@ -1,4 +1,4 @@
-"""Hooks of the build: the package carries the commit that it was built from and a hash of its files."""
+"""Build hooks, which add the commit and a hash of the files to the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = "usvi_bench"
 
 
 def load_revision() -> ModuleType:
-    """Load ``core/revision.py`` by its path: importing the package would need what it depends on."""
+    """Load ``core/revision.py`` by its path, because importing the package would need its dependencies."""
     spec = importlib.util.spec_from_file_location("revision", ROOT / PACKAGE / "core" / "revision.py")
     assert spec is not None
     assert spec.loader is not None
@@ -26,7 +26,7 @@ def load_revision() -> ModuleType:
 
 
 def stamp(package: Path) -> None:
-    """Stamp a package that is complete but for its stamp; a packed file that git does not track makes it dirty."""
+    """Write the stamp of an otherwise complete package; it is dirty if git does not track a packed file."""
     revision = load_revision()
     commit, dirty = revision.find_revision(ROOT)
     if (ROOT / ".git").exists():
@@ -41,14 +41,14 @@ class StampedBuild(build_py):
     def run(self) -> None:
         package = Path(self.build_lib) / PACKAGE
         if not self.editable_mode:
-            shutil.rmtree(package, ignore_errors=True)  # files of an earlier build would be packed, too
+            shutil.rmtree(package, ignore_errors=True)  # else files of an earlier build would be packed
         super().run()
         if not self.editable_mode:
             stamp(package)
 
 
 class StampedSource(sdist):
-    """Source distribution with the stamp, so that a wheel that is built from it has it as well."""
+    """Source distribution with a stamp, which a wheel that is built from it also has."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         super().make_release_tree(base_dir, files)

@@ -17,18 +17,24 @@ def parser() -> ArgumentParser:
     add_import_option(parser)
     parser.add_argument("--method", nargs="+", required=True, metavar="M", help="methods, each with its own rows")
     parser.add_argument("--protocol", nargs="+", required=True, metavar="P", help="protocols to score by")
-    parser.add_argument("--grid", type=Path, metavar="FILE", help="rows; default: configs/ablations/<method>.py")
+    parser.add_argument(
+        "--grid", type=Path, metavar="FILE", help="file of the rows (default: configs/ablations/<method>.py)"
+    )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="run seeds 0 to N-1 of each row (default 3)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="jobs at once; they share the CPU threads (default 1)")
-    parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="where jobs run")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="number of jobs at once, which share the CPU threads (default 1)"
+    )
+    parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="where the jobs run")
     parser.add_argument("--partition", metavar="NAME", help="slurm: partition")
-    parser.add_argument("--gpus", type=int, metavar="N", help="slurm: GPUs a job")
-    parser.add_argument("--time", type=int, metavar="MINUTES", help="slurm: time limit; then queued again (default 60)")
+    parser.add_argument("--gpus", type=int, metavar="N", help="slurm: GPUs per job")
+    parser.add_argument(
+        "--time", type=int, metavar="MINUTES", help="slurm: time limit, after which a job is queued again (default 60)"
+    )
     parser.add_argument(
         "--sbatch", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="slurm: e.g. account=me mem=16G"
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the jobs, what they share and an estimate")
-    parser.add_argument("--reuse", action="store_true", help="take results of equal runs made outside the grid")
+    parser.add_argument("--dry-run", action="store_true", help="print the jobs, their shared stages and an estimate")
+    parser.add_argument("--reuse", action="store_true", help="reuse the results of equal runs made outside the grid")
     parser.add_argument("--publish", type=Path, metavar="DIR", help="also copy table, figures and records to DIR")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
@@ -48,11 +54,11 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Plan, run, gather.
+    """Plan the jobs, run them, and make their tables and figures.
 
     Raises:
-        UsageError: a wrong option or row, before any work is done.
-        SystemExit: with 1 where jobs failed, with 130 where the command was interrupted.
+        UsageError: an option or a row is wrong; raised before any work is done.
+        SystemExit: with 1 if jobs failed, with 130 if the command was interrupted.
     """
     options = parser().parse_args(arguments)
     _check(options)

@@ -1,6 +1,6 @@
 """``run.py pretrain``: make the starting weights of an encoder for synthetic people.
 
-They are learned with identities from visible pictures of other synthetic people.
+They are trained with identity labels on visible images of other synthetic people.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ def parser() -> ArgumentParser:
     """Build the parser of the command ``pretrain``."""
     parser = Parser(prog=f"{program()} pretrain", description=__doc__)
     add_import_option(parser)
-    parser.add_argument("--encoder", metavar="NAME", help="its name (default: small)")
-    parser.add_argument("--width", type=int, help="channels of its first stage (default: 16)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: the one that the suite ships")
+    parser.add_argument("--encoder", metavar="NAME", help="name of the encoder (default: small)")
+    parser.add_argument("--width", type=int, help="channels of the encoder's first stage (default: 16)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: the shipped file)")
     return parser
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the weights, and beside them how they were made.
+    """Write the weights, and beside them a note that describes how they were made.
 
     Raises:
-        UsageError: no ``--out``, where the default is a file of an installed package.
+        UsageError: ``--out`` is missing, and the default is a file of an installed package.
     """
     options = parser().parse_args(arguments)
     if options.out is None and is_installed():
-        raise UsageError("--out is missing: the weights of an installed package stay as they are; name a file")
+        raise UsageError("--out is missing: the weights of an installed package are not replaced; give a file to write")
     from usvi_bench.core.plugins import import_plugins
     from usvi_bench.engine.pretrain import Recipe, make_weights
     from usvi_bench.engine.start_weights import shipped_weights

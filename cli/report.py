@@ -1,4 +1,4 @@
-"""``run.py report``: pages about finished runs, one about each, and one that compares them."""
+"""``run.py report``: write the report of a finished run, or a comparison of several."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def parser() -> ArgumentParser:
         type=Path,
         nargs="+",
         metavar="RUN|RECORDS",
-        help="folder of a finished run, a record file, or a folder with any number of either",
+        help="folder of a finished run, a record file, or a folder that holds several of them",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder to write; for one run by default 'report' in its folder",
+        help="folder to write (for one run, the default is 'report' in its folder)",
     )
-    parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
+    parser.add_argument("--with-pictures", action="store_true", help="show images of people also from real data sets")
     return parser
 
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     """Write the report and print where it is.
 
     Raises:
-        UsageError: a wrong option, or what is named is no run.
+        UsageError: an option is wrong, or a path is not a run.
     """
     options = parser().parse_args(arguments)
     from usvi_bench.reports.comparison import compare
@@ -44,11 +44,13 @@ def main(arguments: Sequence[str]) -> None:
     runs = find_recorded_runs(options.runs)
     if len(runs) > 1:
         if options.output is None:
-            raise UsageError(f"{len(runs)} runs: say where their comparison goes with --output DIR")
+            raise UsageError(f"{len(runs)} runs: give the folder of their comparison with --output DIR")
         print(compare(runs, options.output, options.with_pictures))
         return
     (run,) = runs
     folder = options.output or (run.folder / "report" if run.folder else None)
     if folder is None:
-        raise UsageError(f"{options.runs[0]} is a record without its run: say where the report goes with --output DIR")
+        raise UsageError(
+            f"{options.runs[0]} is a record outside a run's folder: give the folder of the report with --output DIR"
+        )
     print(report_on(run, folder, options.with_pictures))

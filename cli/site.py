@@ -14,7 +14,7 @@ from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.options import Parser, explain_missing_path, program
 
 MARK = ".usvi-site"
-"""File by which a folder is known to be a site, which may be replaced."""
+"""File that marks a folder as a site, which may be replaced."""
 RUNS = Path("runs")
 
 
@@ -23,21 +23,21 @@ def parser() -> ArgumentParser:
     parser = Parser(prog=f"{program()} site", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site")
     parser.add_argument(
-        "--runs", type=Path, metavar="DIR", help="finished runs, whose reports get pages; 'runs' by default if there"
+        "--runs", type=Path, metavar="DIR", help="folder of finished runs to show (default: 'runs' if it exists)"
     )
     parser.add_argument(
-        "--leaderboard", type=Path, metavar="DIR", help="folder with records and published.csv; default: this suite's"
+        "--leaderboard", type=Path, metavar="DIR", help="folder of records and published.csv (default: the suite's)"
     )
-    parser.add_argument("--with-pictures", action="store_true", help="show pictures of people even if they are real")
+    parser.add_argument("--with-pictures", action="store_true", help="show images of people also from real data sets")
     return parser
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build the site beside its place, then put it there.
+    """Build the site in a temporary folder, then move it to its place.
 
     Raises:
         UsageError: an option, path, record or report is wrong.
-        StorageError: the disk refused a write; the former site is left as it was.
+        StorageError: a write failed; the previous site is unchanged.
     """
     options = parser().parse_args(arguments)
     from usvi_bench.leaderboard.build import FOLDER
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError(f"--runs {runs}: {explain_missing_path(runs)}; name the --output folder of finished runs")
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
-    _refuse_strange(options.output)
+    _refuse_other_folder(options.output)
     content = read_content(leaderboard, runs)
     try:
         options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str]) -> None:
     print(options.output / "index.html")
 
 
-def _refuse_strange(output: Path) -> None:
+def _refuse_other_folder(output: Path) -> None:
     if output.exists() and (not output.is_dir() or (any(output.iterdir()) and not (output / MARK).exists())):
         raise UsageError(
-            f"--output {output}: exists and is no site of this command; choose another folder or remove it"
+            f"--output {output}: exists and was not written by this command; choose another folder or remove it"
         )

@@ -28,15 +28,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add_import_option(parser)
     parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
-    parser.add_argument("--protocol", metavar="P", help="how to score; --list shows all")
+    parser.add_argument("--protocol", metavar="P", help="protocol to score by; --list shows all")
     parser.add_argument(
         "--data",
         default="auto",
         metavar="SPEC",
-        help="folder of the data set, 'synthetic[:size=small,seed=0,...]', or 'auto': USVI_DATA or ./data if the "
-        "real set is there, else synthetic people (default)",
+        help="folder of the data set, 'synthetic[:size=small,seed=0,...]', or 'auto' (default): the real data set if "
+        "it is in USVI_DATA or ./data, else synthetic people",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (default 0)")
     parser.add_argument(
         "--setting",
         default=SHARED,
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--schedule",
         metavar="NAME",
-        help="lengths and sizes for measuring: 'full_short' fits ten minutes of a large GPU",
+        help="named lengths and sizes: 'quick' for a first try, 'full_short' to measure speed on a large GPU",
     )
     parser.add_argument(
         "--set",
@@ -55,26 +55,32 @@ def parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="NAME=VALUE",
-        help="settings, e.g. method.eps=0.4",
+        help="settings to change, e.g. method.eps=0.4",
     )
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="starting weights: a file, or 'random'; by default, synthetic people start from shipped weights, "
-        "pretrained with identities on visible pictures of other synthetic people",
+        help="starting weights: a file, or 'random'; by default, runs on synthetic people use shipped weights, "
+        "pretrained with identity labels on visible images of other synthetic people",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' (default) uses a GPU if there is one"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
     parser.add_argument(
         "--deterministic",
         action="store_true",
-        help="equal results each time on a GPU too, slower (engine.deterministic)",
+        help="use only deterministic GPU kernels, which are slower (engine.deterministic)",
     )
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
-    parser.add_argument("--no-report", action="store_true", help="draw no figures; the command report draws them later")
-    parser.add_argument("--list", action="store_true", help="show methods, encoders, protocols and data sets")
-    parser.add_argument("--check-data", type=Path, metavar="PATH", help="list what a data folder holds and lacks")
+    parser.add_argument(
+        "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
+    )
+    parser.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
+    parser.add_argument(
+        "--check-data", type=Path, metavar="PATH", help="count the images of a data folder and list what is missing"
+    )
     return parser
 
 
@@ -82,7 +88,7 @@ def main(words: Sequence[str]) -> None:
     """Train and score, list what is registered, or describe a data folder.
 
     Raises:
-        UsageError: a wrong option or setting, before any work is done.
+        UsageError: an option or a setting is wrong; raised before any work is done.
     """
     options = parser().parse_args(words)
     if options.list or options.check_data is not None:
@@ -103,7 +109,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     """Build the experiment that the options describe.
 
     Raises:
-        UsageError: no method or no protocol.
+        UsageError: the method or the protocol is missing.
     """
     from usvi_bench.engine.experiment import Experiment
     from usvi_bench.engine.load_config import parse_settings
@@ -134,16 +140,26 @@ def _run(options: argparse.Namespace) -> None:
             display=display,
         )
     except KeyboardInterrupt as error:
-        command = shlex.join([program(), *experiment.words(), "--resume"])
-        display.say(f"interrupted; finished epochs are kept. To continue: {command}")
+        command = f"{program()} {shlex.join([*experiment.words(), '--resume'])}"
+        display.print(f"interrupted; finished epochs are kept. To continue: {command}")
         raise SystemExit(interruption_status(error)) from None
     if record is None:
         return
-    title = f"{options.method} on {options.protocol}, seed {options.seed} (percent, last epoch)"
-    display.table(title, {model: record.means(model=model) for model in record.models})
-    display.say(record.result.dataset["description"])
+    display.result(record)
     for path in files:
-        display.say(str(path))
+        display.print(str(path))
+    display.print(_next_commands(options, files[0].parent))
+
+
+def _next_commands(options: argparse.Namespace, run: Path) -> str:
+    runs = [] if options.output == Path("runs") else ["--runs", str(options.output)]
+    commands = {
+        "comparison": ["report", str(run), "OTHER_RUN", "--output", "DIR"],
+        "static site": ["site", *runs],
+    }
+    if options.no_report:
+        commands = {"figures": ["report", str(run)], **commands}
+    return "next: " + "; ".join(f"{program()} {shlex.join(words)} ({what})" for what, words in commands.items())
 
 
 def _listing() -> str:
@@ -154,5 +170,5 @@ def _listing() -> str:
     for title, registry in kinds.items():
         parts.append(title)
         parts += [f"  {name:<18} {getattr(registry.get(name), 'summary', '')}" for name in registry.names()]
-    parts.append("  synthetic          embedded synthetic people in the layout the protocol needs")
+    parts.append("  synthetic          generated people, in the layout that the protocol needs")
     return "\n".join(parts)

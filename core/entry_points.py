@@ -1,4 +1,4 @@
-"""Plug-ins of installed packages: modules that entry points of the group ``usvi_bench.plugins`` name."""
+"""Plug-ins of installed packages: modules named by entry points of the group ``usvi_bench.plugins``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BEGUN: list[bool] = []
 
 
 def import_entry_points() -> None:
-    """Import the modules of all entry points, unless that was done or is under way.
+    """Import the modules of all entry points, unless this was done or is in progress.
 
     Raises:
-        UsageError: one fails; names the package that it belongs to.
+        UsageError: an import fails; the message names the package.
     """
     if _BEGUN:
         return
@@ -41,5 +41,5 @@ def import_entry_points() -> None:
 
 
 def entry_point_sources() -> list[Source]:
-    """Return the sources of the modules that entry points have imported."""
+    """Return the sources of the modules that were imported by entry points."""
     return list(_IMPORTED)

@@ -1,4 +1,4 @@
-"""Check of a class from outside the suite: does it have what its base asks for?"""
+"""Check that a class from outside the suite has all parts that its base requires."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def missing_parts(entry: Any, name: str, base: type) -> list[str]:
-    """List what a class lacks to be a part: abstract methods, attributes that the base declares without a value.
+    """List what a class lacks: abstract methods, and attributes that the base declares without a value.
 
     Args:
-        entry: class to look at.
-        name: name that it is to be registered under.
-        base: class it has to derive from; its ``missing_parts``, where it has one, adds what is special.
+        entry: class to check.
+        name: name under which it is registered.
+        base: class that it must derive from; a class method ``missing_parts`` of the base can list more.
     """
     if not (isinstance(entry, type) and issubclass(entry, base)):
         return [f"it must be a class that derives from {base.__module__}.{base.__qualname__}"]

@@ -26,17 +26,17 @@ Part = tuple[Registry, str]
 """A registered class or function: its registry and its name."""
 
 _MODULES: dict[str, Source] = {}
-"""Source of each imported module or file, by the name of its module, as it was when it was imported."""
+"""Source of each imported module or file at the time of its import, by the name of its module."""
 _PREFIX = "plugin_"
-"""Of the modules of imported files."""
+"""Prefix of the module names of imported files."""
 NOTHING = "it registers no method, encoder, data set, protocol or learning-rate schedule"
 
 
 class Plugin(TypedDict):
-    """Plug-in of a run, as its record names it.
+    """Plug-in of a run, as an entry of its record.
 
     ``name`` is a module, or a file without its folders. ``sha256`` is the hash of its source
-    (:mod:`usvi_bench.core.sources`), None where a notebook keeps no source. ``parts`` has the parts that the run used,
+    (:mod:`usvi_bench.core.sources`), None for a notebook without source. ``parts`` lists the parts that the run used,
     as ``"method my_method"``.
     """
 
@@ -47,13 +47,14 @@ class Plugin(TypedDict):
 
 
 def import_plugins(specs: Iterable[str]) -> None:
-    """Import modules or files that register parts; a file that has changed since is imported anew.
+    """Import modules or files that register parts; a file that has changed since its import is imported again.
 
     Args:
-        specs: names of modules, which are looked for in the working directory too, or paths of ``.py`` files.
+        specs: names of modules, which may be in the working directory, or paths of ``.py`` files.
 
     Raises:
-        UsageError: there is no such module or file, it fails, registers nothing, or is a module that has changed.
+        UsageError: a module or file does not exist, fails or registers nothing, or a module has changed since its
+            import.
     """
     for spec in specs:
         if is_file(spec):
@@ -63,7 +64,11 @@ def import_plugins(specs: Iterable[str]) -> None:
 
 
 def is_file(spec: str) -> bool:
-    """Whether a plug-in is named by a path, not as a module."""
+    """Return whether a plug-in is named by a path, not as a module.
+
+    >>> is_file("my_package.methods"), is_file("my_method.py")
+    (False, True)
+    """
     return spec.endswith(".py") or os.sep in spec or Path(spec).is_file()
 
 
@@ -73,16 +78,16 @@ def absolute(specs: Iterable[str]) -> tuple[str, ...]:
 
 
 def part_keys(parts: Iterable[Part]) -> dict[str, list[str]]:
-    """Return the hashes of the source of each part from outside; empty where all are of the suite."""
+    """Return the hashes of the sources of each part from outside; empty if all parts belong to the suite."""
     keys = {_words(part): [source.key for source in part[0].sources(part[1])] for part in parts}
     return {words: sources for words, sources in keys.items() if sources}
 
 
 def check_unchanged(parts: Iterable[Part]) -> None:
-    """Make sure that the parts in use are what their files hold now; a script that has begun may be edited.
+    """Check that the files of the parts in use have not changed since their import; a running script may change.
 
     Raises:
-        UsageError: names the file.
+        UsageError: a file has changed; the message names it.
     """
     for registry, name in parts:
         for source in registry.sources(name):
@@ -94,7 +99,7 @@ def check_unchanged(parts: Iterable[Part]) -> None:
 
 
 def used_plugins(specs: Sequence[str], parts: Iterable[Part]) -> list[Plugin]:
-    """List the plug-ins of a run: those that were imported for it, those of entry points, those of its parts.
+    """List the plug-ins of a run: those imported for it, those of entry points, and those of its parts.
 
     Args:
         specs: plug-ins that the run names.
@@ -132,7 +137,7 @@ def _changed(source: Source) -> bool:
 
 
 def _file_module(path: Path) -> str:
-    """Name the module of a file; files of one name in several folders have modules of their own."""
+    """Return the module name of a file; files of equal names in different folders have different module names."""
     return f"{_PREFIX}{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
@@ -140,7 +145,7 @@ def _import_file(spec: str, path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"--import {spec}: {explain_missing_path(path)}")
     if path.suffix != ".py":
-        raise UsageError(f"--import {spec}: this is no Python file; its name must end in .py")
+        raise UsageError(f"--import {spec}: this is not a Python file; its name must end in .py")
     name, root = _file_module(path), root_of(path)
     if name in _MODULES and not _changed(_MODULES[name]):
         return
@@ -151,7 +156,7 @@ def _import_file(spec: str, path: Path) -> None:
     sys.modules[name] = module
     before = _registrations()
     try:
-        # not by the loader: it would take an older file of bytecode for one that was edited within a second
+        # the loader would use old bytecode for a file that was edited within the same second
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
         if _registrations() == before:
             raise UsageError(NOTHING)
@@ -181,8 +186,8 @@ def _import_module(spec: str) -> None:
         if error.name is None or not f"{spec}.".startswith(f"{error.name}."):
             raise _failure(spec, error, find_source(spec)) from error
         raise UsageError(
-            f"--import {spec}: there is no module '{error.name}'; name one that Python finds from here, or the path of "
-            "a .py file"
+            f"--import {spec}: there is no module '{error.name}'; give the name of an installed module, of one in the "
+            "working directory, or the path of a .py file"
         ) from error
     except (Exception, SystemExit) as error:
         raise _failure(spec, error, find_source(spec)) from error

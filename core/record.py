@@ -1,4 +1,4 @@
-"""A record: what a run scored (equal bit for bit when the run is repeated) and where it took place."""
+"""Record of a run: its result, equal bit for bit when the run is repeated, and its provenance."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SCHEMA = 2
 
 
 class DatasetIdentity(TypedDict):
-    """Which images were scored.
+    """Identity of the data set that was scored.
 
-    ``synthetic`` describes generated people: layout, generator's version, specification. ``knobs`` has the knobs of the
-    generator that are off their defaults, by name; it is empty for default people and for real images.
+    ``synthetic`` describes generated people: layout, generator's version, specification. ``knobs`` holds the knobs of
+    the generator that differ from their defaults, by name; it is empty for default people and for real images.
     """
 
     name: str
@@ -36,14 +36,14 @@ class DatasetIdentity(TypedDict):
 
 
 class StartWeights(TypedDict):
-    """What the training started from; ``sha256`` of the weight file, None for random weights."""
+    """Starting weights of the training; ``sha256`` is the hash of the weight file, None for random weights."""
 
     source: str
     sha256: str | None
 
 
 class Kind(TypedDict):
-    """What distinguishes one kind of score from another within a run; see :class:`Score`."""
+    """Kind of a score within a run; see :class:`Score` for the fields."""
 
     model: str
     selection: str
@@ -60,9 +60,9 @@ class Score:
     """Score of one model in one trial of one fold.
 
     Attributes:
-        model: which encoder was scored: ``student``, ``teacher``.
+        model: encoder that was scored: ``student``, ``teacher``.
         selection: ``last`` (weights at the end of training) or ``oracle`` (best epoch by test score).
-        shots: gallery images for each person and camera; None where the protocol takes all images.
+        shots: number of gallery images of each person and camera; None if the gallery has all images.
         gallery: how the gallery was drawn: ``seeded``, ``official``, ``all``.
         feature: the test feature, for example ``bn+flip``.
         metrics: fractions in full precision, one for each of :data:`~usvi_bench.core.metrics.METRICS`.
@@ -80,17 +80,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The half of a record that depends on nothing but code, data, config and seed.
+    """Result of a run: the half of a record that depends only on code, data, configuration and seed.
 
     Attributes:
         setting: name of the shared configuration that methods are compared under.
         config: all settings, nested and named as ``--set`` names them.
         format: number of the defaults that ``config_hash`` is computed with (:mod:`usvi_bench.core.settings`).
-        config_hash: hash of method, protocol, setting, start weights and of what ``config`` changes; equal hashes on
-            the same data (``dataset``) are seeds of one experiment.
-        folds: folds the protocol asks for, run or not.
-        trials: trials the protocol asks for in each fold.
-        headline: the kind of score that the table shows.
+        config_hash: hash of method, protocol, setting, starting weights and settings that differ from the defaults;
+            runs with equal hashes on the same data (``dataset``) are seeds of one experiment.
+        folds: all folds of the protocol, including those that were not run.
+        trials: number of trials of the protocol in each fold.
+        headline: kind of score that tables show.
         chance: expected metrics of a random ranking under this protocol.
     """
 
@@ -112,7 +112,7 @@ class Result:
 
 
 class Overrides(TypedDict):
-    """Options of ``run.py`` by which a run departs from its setting: ``--set`` by name, and ``--schedule``."""
+    """Options of ``run.py`` that differ from the setting: values of ``--set`` by name, and ``--schedule``."""
 
     settings: dict[str, Any]
     schedule: str | None
@@ -133,11 +133,11 @@ class _Required(TypedDict):
 
 
 class Provenance(_Required, total=False):
-    """Half of a record that may differ between repetitions; further keys are kept.
+    """Provenance of a run: the half of a record that may differ between repetitions. Further keys are kept.
 
-    ``seconds`` has one entry a phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` has the options by
-    which the run departs from its setting. ``ablation`` names the grid and the row that the run was made for.
-    ``plugins`` has the plug-ins that were imported or whose parts were used; it is absent where there are none.
+    ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
+    that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
+    plug-ins that were imported or whose parts were used; it is absent if there are none.
     """
 
     overrides: Overrides
@@ -147,14 +147,14 @@ class Provenance(_Required, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Record of a run: its result, and where it was made. All tables are made from records."""
+    """Record of a run: its result and its provenance. All tables are made from records."""
 
     schema: int = SCHEMA
     result: Result
     provenance: Provenance
 
     def scores(self, **other: str) -> list[Score]:
-        """Select the headline scores, or those of the kind that differs from it, such as ``model="teacher"``."""
+        """Select the headline scores; arguments select another kind of score, such as ``model="teacher"``."""
         wanted: dict[str, Any] = {**self.result.headline, **other}
         return [score for score in self.result.scores if all(getattr(score, name) == wanted[name] for name in KIND)]
 
@@ -169,7 +169,7 @@ class Record:
         return list(dict.fromkeys([self.result.headline["model"], *(score.model for score in self.result.scores)]))
 
     def means(self, **other: str) -> dict[str, float]:
-        """Average each metric over the trials and folds of a kind of score, as fractions; empty without a score."""
+        """Average each metric over the trials and folds of a kind of score, as fractions; empty without scores."""
         return mean_metrics(self.scores(**other))
 
     @property
@@ -198,12 +198,12 @@ class Record:
 
 
 def mean_metrics(scores: Sequence[Score]) -> dict[str, float]:
-    """Average each metric over scores; empty without a score."""
+    """Average each metric over scores; empty without scores."""
     return {name: fmean(score.metrics[name] for score in scores) for name in METRICS} if scores else {}
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Validate and write atomically; equal records give equal bytes.
+    """Validate a record and write it atomically; equal records give equal bytes.
 
     Raises:
         UsageError: a field is missing, unknown, of the wrong type or not finite.
@@ -215,11 +215,11 @@ def read_record(path: Path) -> Record:
     """Read and validate one record.
 
     Raises:
-        UsageError: naming the file and the field.
+        UsageError: the record is not valid; the message names the file and the field.
     """
     try:
         content = read_json(path)
-        json.dumps(content, ensure_ascii=False).encode()  # half of a character cannot be written again
+        json.dumps(content, ensure_ascii=False).encode()  # a lone surrogate cannot be written again
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a readable record ({error}); remove it or write it again") from error
     found = content.pop(DIGEST, None) if isinstance(content, dict) else None
@@ -247,7 +247,7 @@ def _parse_record(content: Any, source: str) -> Record:
 
 
 def _check(result: Result) -> None:
-    """Check what types cannot state: fractions, expected folds and trials, no trial twice, knobs as described."""
+    """Check conditions beyond types: fractions, expected folds and trials, no repeated trial, knobs as specified."""
     if not result.folds or result.trials < 1:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
     if "method" not in result.config:

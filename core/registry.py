@@ -1,11 +1,12 @@
-"""Registries of classes and functions by name, one a kind, with suggestions for misspelt names.
+"""Registries of classes and functions by name, one per kind, with suggestions for misspelt names.
 
 A module registers its class by decorating it. The modules of the folder are imported on the first look-up, so a new
-method is one new file. A plain mapping does the work: importing mmengine for its registry would add a fifth to the
-processor time of ``--list``.
+method is one new file. A registry is a plain mapping, because importing mmengine for its registry would add a fifth to
+the CPU time of ``--list``.
 
-Modules from outside register in the same way (:mod:`usvi_bench.core.plugins`). Of their parts the source is kept, and a
-part that lacks something is refused. Installed plug-ins, named by entry points, are imported on the first look-up.
+Modules from outside the suite register in the same way (:mod:`usvi_bench.core.plugins`). A registry keeps the sources
+of their parts, and it refuses an incomplete part. Installed plug-ins, named by entry points, are imported on the first
+look-up.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from usvi_bench.core.sources import Source, module_file, sources_of
 
 T = TypeVar("T")
 VALID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-"""Valid names of parts: they are words of commands, and parts of folder and file names."""
+"""Valid names of parts, which appear in commands and in names of folders and files."""
 
 
 class Registry:
     """Registry of one kind of class or function.
 
     Args:
-        kind: what it holds, in the singular; used in messages.
+        kind: name of the kind in the singular, for messages.
         package: module or folder of modules that register their classes when imported.
         base: class that parts from outside derive from, as ``module:class``; None for any function or class.
 
@@ -52,16 +53,16 @@ class Registry:
     def register(self, name: str) -> Callable[[T], T]:
         """Decorate a class or function to register it under ``name``.
 
-        A part from outside may be registered again by the same file or notebook, as when a cell is run twice.
+        The same file or notebook may register a part from outside again, for example if a cell is run twice.
 
         Raises:
-            UsageError: the name is taken or not valid, or a part from outside lacks something.
+            UsageError: the name is taken or not valid, or a part from outside is incomplete.
         """
         if not VALID.fullmatch(name):
             suggestion = re.sub(r"\W", "_", name.lower())
             hint = f", such as {suggestion}" if VALID.fullmatch(suggestion) else ""
             raise UsageError(
-                f"'{name}' is no valid name of a {self.kind}: use letters, digits and _, with a letter first{hint}"
+                f"'{name}' is not a valid name of a {self.kind}: use letters, digits and _, with a letter first{hint}"
             )
 
         def add(entry: T) -> T:
@@ -69,13 +70,13 @@ class Registry:
                 raise UsageError(f"the {self.kind} '{name}' is neither a class nor a function: {entry!r:.60}")
             sources = sources_of(entry)
             if sources:
-                self._import_package()  # so that names of the suite are taken
+                self._import_package()  # registers the names of the suite first
                 self._refuse_incomplete(name, entry)
             again = bool(sources and self._sources.get(name)) and _same(self._entries[name], entry)
             if name in self._entries and not again:
                 raise UsageError(
                     f"the {self.kind} '{name}' is already registered, by {_home(self._entries[name])}; "
-                    f"choose another name for that of {_home(entry)}"
+                    f"choose another name for the one in {_home(entry)}"
                 )
             self._entries[name], self._sources[name] = entry, sources
             self.registered += 1
@@ -84,17 +85,17 @@ class Registry:
         return add
 
     def forget(self, name: str) -> None:
-        """Remove a name, for code that registers a class for a while."""
+        """Remove a name, for temporary registrations."""
         self._entries.pop(name, None)
         self._sources.pop(name, None)
 
     def forget_module(self, module: str) -> None:
-        """Remove what a module has registered."""
+        """Remove all registrations of a module."""
         for name in [name for name, entry in self._entries.items() if entry.__module__ == module]:
             self.forget(name)
 
     def has_module(self, package: str) -> bool:
-        """Whether a module, or one below it, has registered anything."""
+        """Return whether a module, or one below it, has registered anything."""
         return any(f"{entry.__module__}.".startswith(f"{package}.") for entry in self._entries.values())
 
     def names(self) -> list[str]:
@@ -111,17 +112,17 @@ class Registry:
         """Return the class or function registered under ``name``.
 
         Raises:
-            UsageError: no such name; the message offers the closest ones.
+            UsageError: the name is unknown; the message suggests the closest names.
         """
         if name not in self.names():
             raise UsageError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
         return self._entries[name]
 
     def name_of(self, entry: Any) -> str:
-        """Return the name that a class is registered under; of a class that is not, that of its closest base.
+        """Return the registered name of a class, or of its closest registered base.
 
         Raises:
-            UsageError: neither is registered.
+            UsageError: neither the class nor a base is registered.
         """
         names = {id(known): name for name, known in self._entries.items()}
         for cls in entry.__mro__:
@@ -130,12 +131,12 @@ class Registry:
         raise UsageError(f"{_home(entry)}: {entry.__qualname__} is not registered as a {self.kind}")
 
     def sources(self, name: str) -> tuple[Source, ...]:
-        """Return the sources of a part from outside; none for a part of the suite."""
+        """Return the sources of a part from outside; empty for a part of the suite."""
         self.get(name)
         return self._sources[name]
 
     def owns(self, name: str) -> bool:
-        """Whether a part of the suite is in a file of this name, found without importing it."""
+        """Return whether the folder of the registry has a module of this name, without importing it."""
         return bool(VALID.fullmatch(name)) and find_spec(f"{self._package}.{name}") is not None
 
     def _import_package(self) -> None:
@@ -156,7 +157,7 @@ class Registry:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Whether two classes come from the same lines: of the same name, in the same file or notebook."""
+    """Return whether a class redefines another one: it has the same name in the same file or notebook."""
     files = [module_file(each.__module__) or each.__module__ for each in (old, new)]
     return files[0] == files[1] and old.__qualname__ == new.__qualname__ and old is not new
 

@@ -22,18 +22,18 @@ from usvi_bench.core.revision import ROOT
 
 PACKAGE = "usvi_bench"
 _LIBRARIES = sys.stdlib_module_names | {"torch", "numpy"}
-"""Packages whose classes a part may derive from without being hashed."""
+"""Packages whose source is not hashed when a part derives from one of their classes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Source of a part from outside this package, as it was when the part was registered.
+    """Source of a part from outside this package, at the time of the part's registration.
 
     Attributes:
         module: dotted name of the module.
         path: file or folder of the package; None for a notebook.
-        sha256: hash of the source; None where it is not available.
-        key: hash, or a random word where there is none, so that nothing trained by unknown source is reused.
+        sha256: hash of the source; None if the source is not available.
+        key: hash, or a random word if there is no hash, so that a training by unknown source is never reused.
     """
 
     module: str
@@ -46,12 +46,12 @@ class Source:
 
     @property
     def place(self) -> str:
-        """Where it is, for messages."""
+        """Path or module of the source, for messages."""
         return str(self.path or self.module)
 
 
 def sources_of(part: Any) -> tuple[Source, ...]:
-    """Return the sources of a class, those of its bases included, or of a function; none for parts of this package."""
+    """Return the sources of a class and its bases, or of a function; empty for parts of this package."""
     found: dict[tuple[str, str], Source] = {}
     for each in part.__mro__ if isinstance(part, type) else (part,):
         module = each.__module__
@@ -78,7 +78,7 @@ def module_file(module: str) -> Path | None:
 
 
 def find_source(module: str) -> Path | None:
-    """Find the source of a module that may not have been imported, without importing it; None where there is none."""
+    """Find the source of a module without importing it; None if it is not found."""
     for folder in sys.path:
         place = Path(folder).joinpath(*module.split("."))
         for file in (place.with_suffix(".py"), place / "__init__.py"):
@@ -88,12 +88,12 @@ def find_source(module: str) -> Path | None:
 
 
 def is_ours(module: str) -> bool:
-    """Whether an imported module is a file of this package."""
+    """Return whether an imported module is a file of this package."""
     return module.partition(".")[0] == PACKAGE and _below_root(getattr(sys.modules.get(module), "__file__", None))
 
 
 def root_of(file: Path) -> Path:
-    """Return the outermost package around a file, or the file itself where its folder is no package."""
+    """Return the outermost package around a file, or the file itself if its folder is not a package."""
     root = file
     while (root.parent / "__init__.py").is_file():
         root = root.parent
@@ -111,14 +111,14 @@ def hash_source(root: Path) -> str:
 
 
 def explain_failure(error: BaseException, root: Path | None) -> str:
-    """Describe an error of a plug-in in a line: where in its source, which kind, what it says."""
+    """Describe an error of a plug-in in one line: place in its source, type and message."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if root is not None and Path(frame.filename).resolve().is_relative_to(root)]
     where = f"{own[-1].filename}, line {own[-1].lineno}: " if own else ""
-    said = " ".join(str(error).split())
-    return f"{where}{type(error).__name__}{': ' if said else ''}{said}"
+    message = " ".join(str(error).split())
+    return f"{where}{type(error).__name__}{': ' if message else ''}{message}"
 
 
 @cache
@@ -127,7 +127,7 @@ def _below_root(file: str | None) -> bool:
 
 
 def _code_files(part: Any) -> Iterator[str]:
-    """File names of the code of a function, or of the methods of a class."""
+    """Yield the file names of the code of a function, or of the methods of a class."""
     for value in vars(part).values() if isinstance(part, type) else (part,):
         function = getattr(value, "__func__", getattr(value, "fget", value))
         if isinstance(function, FunctionType):

@@ -1,5 +1,5 @@
-"""A run from settings to record.
+"""Engine: a run from its settings to its record.
 
-``experiment`` (what is asked for) -> ``load_config`` -> ``run`` (everything checked) -> ``execute``: ``stages`` and
-``training`` (the epoch), ``evaluation``, ``output`` (the folder of the run).
+``experiment`` (the description) -> ``load_config`` -> ``run`` (checked) -> ``execute``: ``stages`` and ``training``
+(the epoch), ``evaluation``, ``output`` (the folder of the run).
 """

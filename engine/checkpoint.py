@@ -25,7 +25,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State of a stage after ``epochs`` epochs.
+    """Checkpoint: the state of a stage after ``epochs`` epochs.
 
     Attributes:
         key: key of the stage it belongs to.
@@ -66,7 +66,7 @@ def load(path: Path) -> Checkpoint:
     Raises:
         UsageError: the file is damaged, or is not a checkpoint of this suite.
     """
-    remedy = "delete it to continue from the one before, or train again with --overwrite"
+    remedy = "delete it to continue from the previous checkpoint, or train again with --overwrite"
     try:
         check_seal(path, remedy)
         content = torch.load(path, map_location="cpu", weights_only=True)

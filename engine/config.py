@@ -30,14 +30,14 @@ DEFAULT_ENCODER = "resnet50"
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which images a run reads and how large they are."""
+    """Data settings: which images a run reads, and their size."""
 
     height: int = 288
     width: int = 144
     filter: Literal["bicubic", "lanczos"] = "bicubic"
-    """How images to train on and to cluster are resized; those to test on as the protocol says."""
+    """Filter that resizes images for training and clustering; the protocol has its own filter for test images."""
     folds: tuple[int, ...] = ()
-    """Folds to train and score; empty for all. A record with missing folds is incomplete and not ranked."""
+    """Folds to train and score; empty for all. A record with missing folds is incomplete and is not ranked."""
     check_counts: bool = True
     """Refuse a data set whose number of images differs from the published one."""
 
@@ -47,12 +47,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Length, batches and optimiser of a stage."""
+    """Training settings of a stage: length, batches and optimiser."""
 
     epochs: int = 50
-    """Epochs a stage; images are clustered anew before each."""
+    """Epochs per stage; images are clustered again before each epoch."""
     iterations: int = 200
-    """Steps an epoch, whatever the number of images."""
+    """Steps per epoch, independent of the number of images."""
     visible_clusters: int = 8
     """Clusters in a visible batch (P)."""
     infrared_clusters: int = 8
@@ -62,11 +62,11 @@ class TrainConfig:
     lr: float = 3.5e-4
     weight_decay: float = 5e-4
     lr_schedule: str = "step"
-    """Course of the learning rate over a stage: ``step``, ``cosine``, or a registered name."""
+    """Learning-rate schedule of a stage: ``step``, ``cosine``, or another registered name."""
     lr_step: float = 0.4
     """``step``: the learning rate drops each time this fraction of the stage has passed (20 of 50 epochs)."""
     lr_factor: float = 0.1
-    """``step``: factor of each drop."""
+    """``step``: factor that each drop multiplies the learning rate by."""
     lr_final: float = 0.0
     """``cosine``: the learning rate at the end of the stage, as a fraction of ``lr``."""
     lr_warmup: int = 0
@@ -76,7 +76,7 @@ class TrainConfig:
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the encoder's forward pass; losses, memories and clustering stay in float32."""
     embed_batch: int = 256
-    """Images in a forward pass without gradient."""
+    """Number of images in a forward pass without gradient."""
 
     def __post_init__(self) -> None:
         _at_least(1, self, "epochs", "iterations", "visible_clusters", "infrared_clusters", "instances", "embed_batch")
@@ -96,24 +96,28 @@ class TrainConfig:
             raise UsageError(f"train.lr_step={self.lr_step} is a fraction of the stage: give 0 < value <= 1")
 
     def drop_epochs(self, epochs: int) -> int:
-        """Epochs between two drops of the learning rate in a stage of the given length."""
+        """Return the number of epochs between two drops of the learning rate in a stage of the given length.
+
+        >>> TrainConfig(lr_step=0.4).drop_epochs(50)
+        20
+        """
         return max(1, round(self.lr_step * epochs))
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How a run is carried out; no result depends on it but through floating-point order."""
+    """Engine settings: how a run is carried out. They change results only through floating-point order."""
 
     threads: int = 0
     """CPU threads; 0 for all cores."""
     log_every: int = 10
     """Steps between two updates of the progress display."""
     deterministic: bool = False
-    """On a GPU, use only kernels that give equal results each time; slower."""
+    """On a GPU, use only deterministic kernels, which are slower."""
     compile: bool = False
-    """Compile the encoder's shared part with ``torch.compile``: minutes at the start, fewer, larger kernels later."""
+    """Compile the encoder's shared part with ``torch.compile``: minutes at the start, faster steps later."""
     timeout: int = 1800
-    """Seconds that a process waits for the others of its training, who wait while rank 0 clusters and scores."""
+    """Seconds that a process waits for the others; rank 0 must cluster and score within this time."""
 
     def __post_init__(self) -> None:
         _at_least(0, self, "threads")
@@ -122,7 +126,7 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All settings of a run but where its data, weights and output are."""
+    """Run configuration: all settings of a run, except the locations of its data, weights and output."""
 
     method: str
     protocol: str
@@ -132,14 +136,14 @@ class RunConfig:
     """Hyper-parameters of the method: ``--set method.NAME=VALUE``."""
     data: DataConfig = field(default_factory=DataConfig)
     encoder: EncoderConfig = field(default_factory=lambda: encoder_config(DEFAULT_ENCODER))
-    """Settings of the encoder that ``encoder.name`` selects, by a class of its own: ``--set encoder.NAME=VALUE``."""
+    """Settings of the encoder that ``encoder.name`` selects, in that encoder's class: ``--set encoder.NAME=VALUE``."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     protocol_config: ProtocolConfig = field(default_factory=ProtocolConfig)
-    """How the protocol draws its galleries: ``--set protocol.NAME=VALUE``."""
+    """Settings of the protocol's galleries: ``--set protocol.NAME=VALUE``."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     evaluate_every: int = 0
-    """Also score every so many epochs of the last stage; 0 scores the last epoch only."""
+    """Number of epochs between two scorings during the last stage; 0 scores only after the last epoch."""
 
     def __post_init__(self) -> None:
         _at_least(0, self, "evaluate_every")
@@ -154,7 +158,7 @@ class RunConfig:
         return plain
 
     def new_encoder(self, seed: int) -> TwoStreamEncoder:
-        """Build the encoder of the run for its images, with random weights drawn from ``seed``."""
+        """Build the encoder for the run's image size, with random weights drawn from ``seed``."""
         return build_encoder(self.encoder, seed, self.data.height, self.data.width)
 
     def hash(self, start: str) -> str:
@@ -173,11 +177,11 @@ class RunConfig:
         )
 
     def resolve(self, images: int, device: torch.device) -> RunConfig:
-        """Replace settings that depend on the data or the device by the value they stand for.
+        """Replace ``auto`` by the value that fits the data and the device.
 
         Args:
-            images: training images of both modalities together.
-            device: where the run computes.
+            images: number of training images of both modalities together.
+            device: device that the run computes on.
         """
         if getattr(self.method_config, "search", None) != "auto":
             return self

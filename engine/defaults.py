@@ -18,14 +18,14 @@ from usvi_bench.engine.config import default_settings
 
 
 def current_defaults() -> dict[str, Any]:
-    """Collect the defaults of the code: of all groups of settings, and of every method and encoder of the suite."""
+    """Collect the current defaults of all groups of settings and of every method and encoder of the suite."""
     groups = default_settings("untrained")
     del groups["method"]
     methods = {name: default_settings(name)["method"] for name in METHODS.own_names()}
     encoders = {name: default_settings("untrained", name)["encoder"] for name in ENCODERS.own_names()}
     for own in encoders.values():
         del own["name"]
-    encoders["resnet50"]["width"] = 16  # older records hold it without effect, so their hashes leave it out
+    encoders["resnet50"]["width"] = 16  # without effect in older records; as a default, it stays out of their hashes
     groups["encoder"] = {"name": groups["encoder"]["name"]}
     return {"settings": groups, "methods": methods, "encoders": encoders}
 
@@ -37,7 +37,7 @@ def compare_defaults(committed: dict[str, Any], current: dict[str, Any]) -> tupl
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, or 1 where the committed defaults differ from the code's."""
+    """Compare the defaults; return 0 if they are equal or were written, else 1."""
     parser = argparse.ArgumentParser(prog="python -m usvi_bench.engine.defaults", description=__doc__)
     parser.add_argument("--write", action="store_true", help="add new settings to the file")
     options = parser.parse_args(arguments)

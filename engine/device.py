@@ -15,11 +15,12 @@ from usvi_bench.engine.config import TrainConfig
 
 
 def set_up(device: torch.device, deterministic: bool) -> None:
-    """Select the fastest or reproducible kernels; call before the device is used.
+    """Select the fastest or the deterministic kernels; call this before using the device.
 
     Args:
-        device: where the run computes. On a CPU results are reproducible for a number of threads, whatever is asked.
-        deterministic: only kernels that give equal results each time; an operation without one warns.
+        device: device that the run computes on. On a CPU, results are always reproducible for a given number of
+            threads.
+        deterministic: use only deterministic kernels; an operation without one triggers a warning.
     """
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # see torch.use_deterministic_algorithms
@@ -29,23 +30,23 @@ def set_up(device: torch.device, deterministic: bool) -> None:
 
 
 def synchronized_time(device: torch.device) -> float:
-    """Return the time in seconds, once the device has finished its queued work."""
+    """Wait until the device has finished its queued work, and return the time in seconds."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Copy values to a device without blocking the host; from pinned memory where that is a GPU."""
+    """Copy values to a device without blocking the host; copies to a GPU go through pinned memory."""
     if device.type != "cuda" or values.is_cuda:
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
 
 
 def index_to_device(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
-    """Gather rows of a tensor on any device to a device without blocking the host.
+    """Copy rows of a tensor, which may be on any device, to a device without blocking the host.
 
-    Torch's pinned-memory cache takes a block back only when the copy out of it is done.
+    Torch's pinned-memory cache reuses a block only after the copy from it has finished.
     """
     if values.is_cuda or device.type != "cuda":
         return values[to_device(rows, values.device)].to(device)
@@ -67,5 +68,5 @@ def explain_out_of_memory(train: TrainConfig) -> Iterator[None]:
         raise UsageError(
             f"the GPU's memory is too small: lower --set train.instances (batches of {images}) "
             f"or train.embed_batch (now {train.embed_batch}), or set train.amp=bf16; "
-            "several GPUs share a batch, see docs/training.md; what was saved is intact: go on with --resume"
+            "several GPUs can share a batch (docs/training.md); checkpoints are intact: continue with --resume"
         ) from error

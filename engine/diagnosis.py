@@ -1,6 +1,6 @@
 """Journal entry of an epoch: position, cluster counts, and label quality measured with true identities.
 
-The figures are for the journal only, never for training.
+These figures are written to the journal and never used for training.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def epoch_entry(
     method: Method,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Build the journal entry of an epoch, but for its losses and costs.
+    """Build the journal entry of an epoch, without its losses and costs.
 
     Args:
         plan: stage that the epoch belongs to.
         progress: the epoch.
         labels: pseudo-labels of the epoch.
-        identities: true identities; for the diagnosis alone.
-        method: its own diagnostics are added.
-        device: where it trains.
+        identities: true identities, used only for the diagnosis.
+        method: method that trains; its own diagnostics are added.
+        device: device that it trains on.
     """
     parts = {"visible": labels.visible, "infrared": labels.infrared}
     true = {"visible": identities.visible, "infrared": identities.infrared}
@@ -61,17 +61,17 @@ def epoch_entry(
 
 
 def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> dict[str, Any]:
-    """Agreement of clusters with identities, over clustered images.
+    """Measure how well the clusters agree with identities; outliers are left out.
 
     Args:
         visible: ``[N]`` true identities of the visible images.
         infrared: ``[M]`` true identities of the infrared images.
 
     Returns:
-        For each modality ``ari``, ``nmi`` and ``purity`` (None without clusters), and of the association (None
-        without one) ``match_accuracy``: the share of visible clusters whose partner's majority identity is their
-        own, and the ``match_precision`` and ``match_recall`` of :func:`pair_agreement`; of clusters of both modalities
-        together (None without them) the ``joint_precision`` and ``joint_recall`` of the pairs that share one.
+        For each modality, ``ari``, ``nmi`` and ``purity`` (None without clusters). For the association (None without
+        one), ``match_accuracy``, the share of matched visible clusters whose partner has the same majority identity,
+        and ``match_precision`` and ``match_recall``, see :func:`pair_agreement`. For clusters over both modalities
+        (None without them), ``joint_precision`` and ``joint_recall``, see :func:`joint_agreement`.
     """
     parts = {"visible": (_array(labels.visible), visible), "infrared": (_array(labels.infrared), infrared)}
     quality: dict[str, Any] = {name: _agreement(*pair) for name, pair in parts.items()}
@@ -92,7 +92,7 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
 
 
 def joint_agreement(visible: tuple[Labels, Labels], infrared: tuple[Labels, Labels]) -> tuple[float, float]:
-    """:func:`pair_agreement` of clusters that are numbered together: a pair is declared where both images share one."""
+    """Compute :func:`pair_agreement` of clusters over both modalities; images of one cluster are a declared pair."""
     count = max(labels.max(initial=OUTLIER) for labels, _ in (visible, infrared)) + 1
     return pair_agreement(visible, infrared, np.arange(count))
 
@@ -100,18 +100,26 @@ def joint_agreement(visible: tuple[Labels, Labels], infrared: tuple[Labels, Labe
 def pair_agreement(
     visible: tuple[Labels, Labels], infrared: tuple[Labels, Labels], partner: Labels
 ) -> tuple[float, float]:
-    """Precision and recall of the pairs (visible image, infrared image) that an association declares one person.
+    """Compute precision and recall of the pairs (visible image, infrared image) that an association declares.
 
-    An image of no cluster is in no declared pair, which costs recall.
+    A pair is declared if the clusters of both images are matched, and it is correct if both images show one person.
+    Outliers are in no declared pair, which lowers recall.
+
+    Two visible images of person 7 are matched with their infrared image. The pair of person 8 is missed.
+
+    >>> visible, infrared = (np.array([0, 0, -1]), np.array([7, 7, 8])), (np.array([0, 1]), np.array([7, 8]))
+    >>> precision, recall = pair_agreement(visible, infrared, partner=np.array([0]))
+    >>> precision, round(recall, 3)
+    (1.0, 0.667)
 
     Args:
-        visible: ``[N]`` clusters and identities of the visible images.
-        infrared: ``[M]`` the same of the infrared images.
+        visible: ``[N]`` clusters and ``[N]`` identities of the visible images.
+        infrared: ``[M]`` clusters and ``[M]`` identities of the infrared images.
         partner: ``[K]`` infrared cluster of each visible cluster, -1 for none.
 
     Returns:
-        The share of declared pairs that are one person (0 if none is declared), and the share of one person's pairs
-        that are declared (0 if no person has images in both modalities).
+        The share of declared pairs that are correct (0 without declared pairs), and the share of correct pairs that
+        are declared (0 if no person has images in both modalities).
     """
     names = np.unique(np.concatenate([visible[1], infrared[1]]))
     matched = partner >= 0
@@ -125,14 +133,18 @@ def pair_agreement(
 
 
 def majority_identity(labels: Labels, identities: Labels) -> Labels:
-    """The most frequent identity of each cluster ``[K]``; the smallest on ties."""
+    """Return the most frequent identity of each cluster, ``[K]``; the smallest on ties.
+
+    >>> majority_identity(np.array([0, 0, 1, -1]), np.array([5, 6, 6, 5])).tolist()
+    [5, 6]
+    """
     names = np.unique(identities)
     majority: Labels = names[_contingency(labels, identities, names).argmax(axis=1)]
     return majority
 
 
 def _contingency(labels: Labels, identities: Labels, names: Labels, least: int = 0) -> Labels:
-    """Images of each cluster and identity ``[K, len(names)]``, ``K`` at ``least`` as given; ``names`` are sorted."""
+    """Count the images of each cluster and identity, ``[K, len(names)]``; ``K >= least``, ``names`` are sorted."""
     kept = labels != OUTLIER
     counts = np.zeros((max(int(labels.max(initial=-1)) + 1, least), len(names)), dtype=np.int64)
     np.add.at(counts, (labels[kept], np.searchsorted(names, identities[kept])), 1)

@@ -1,4 +1,4 @@
-"""Evaluation of the models of a training under a protocol, without any random state that training draws from."""
+"""Evaluation of trained models under a protocol; it does not touch the random state of training."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from usvi_bench.methods.base import Method
 from usvi_bench.protocols.base import Evaluation
 
 FEATURE = "bn+flip"
-"""The test feature: output of the batch-norm neck, mean of the unit features of image and mirror."""
+"""Name of the test feature: the output of the batch-norm neck, averaged over an image and its mirror image."""
 
 
 class Embedder:
-    """Embedder of tables by one encoder whose weights no longer change; each table is embedded once."""
+    """Embedder of image tables, with one encoder of fixed weights; each table is embedded once."""
 
     def __init__(self, run: Run, model: TwoStreamEncoder) -> None:
         self._run, self._model = run, model
@@ -36,14 +36,14 @@ class Embedder:
         """Return unit test features ``[N, D]`` of a table's images."""
         if table.paths not in self._features:
             pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
-            precision, self._model.precision = self._model.precision, None  # scores are float32, whatever training is
+            precision, self._model.precision = self._model.precision, None  # always score in float32
             self._features[table.paths] = test_features(self._model, pixels, table.modality, batch, self._run.device)
             self._model.precision = precision
         return self._features[table.paths]
 
 
 def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncoder]:
-    """Load the trained networks of a fold, the headline first; the starting weights where nothing was trained."""
+    """Load the trained networks of a fold, the headline first; without stages, load the starting weights."""
     if not plans:
         return {"student": starting_encoder(run, None)}
     models: dict[str, TwoStreamEncoder] = {}
@@ -60,12 +60,12 @@ def _rebuild(run: Run, state: Mapping[str, Tensor]) -> TwoStreamEncoder:
 
 
 def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) -> list[Score]:
-    """Return an evaluation as the scores of a record.
+    """Convert an evaluation to the scores of a record.
 
     Args:
         run: the run.
         model: name of the network that was scored.
-        evaluation: its scores of all trials of a fold.
+        evaluation: scores of the network in all trials of a fold.
         selection: ``last`` or ``oracle``.
     """
     kind: dict[str, Any] = {"model": model, "selection": selection, "feature": FEATURE, **run.protocol.kind()}
@@ -73,9 +73,9 @@ def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) 
 
 
 def evaluate_epochs(run: Run, plan: StagePlan) -> Evaluate:
-    """Make the function that scores a stage during training, as often as ``evaluate_every`` requests.
+    """Make the function that scores a stage during training, every ``evaluate_every`` epochs.
 
-    It scores copies of the networks, so that a method in training never meets test images.
+    It scores copies of the networks, so that a method in training never receives test images.
     """
 
     def evaluate(method: Method, epoch: int) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def evaluate_epochs(run: Run, plan: StagePlan) -> Evaluate:
 
 
 def oracle_scores(run: Run, plans: list[StagePlan]) -> list[Score]:
-    """Return the scores of the epoch that the test set would choose for each model; never the headline."""
+    """Return the scores of each model's best epoch by test mAP; they are never the headline."""
     if not plans or not run.config.evaluate_every:
         return []
     lines = [line for line in plans[-1].entries() if line["kind"] == "scores"]

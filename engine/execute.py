@@ -1,4 +1,4 @@
-"""Execution of a run: train what is missing, score every fold, write the folder of the run."""
+"""Execution of a run: train the missing stages, score every fold, write the folder of the run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from usvi_bench.protocols.base import QueryScores
 
 
 def execute(run: Run, overwrite: bool = False) -> Record | None:
-    """Train what is missing, score every fold and write the folder of the run.
+    """Train the missing stages, score every fold and write the folder of the run.
 
     Args:
         run: the run.
         overwrite: train finished stages again.
 
     Returns:
-        The record, as it was written; None on processes other than rank 0, which only train.
+        The record that was written; None on processes other than rank 0, which only train.
 
     Raises:
-        UsageError: the device is too small for a batch; names the setting to lower.
+        UsageError: a batch does not fit into the device's memory; the message names the settings to lower.
     """
     with explain_out_of_memory(run.config.train):
         with main_process_first():
@@ -41,6 +41,7 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
     queries: dict[int, QueryScores] = {}
     first: FirstFold | None = None
     seconds = 0.0
+    run.display.begin_run(run.config.method, run.every_plan, run.config.train.iterations, overwrite)
     for fold, plans in run.plans.items():
         train_stages(run, fold, lambda plan: evaluate_epochs(run, plan), overwrite)
         if not process_info().is_main_process:
@@ -50,7 +51,7 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
             embed = Embedder(run, model)
             evaluation = run.protocol.evaluate(embed, run.dataset, fold, trained_on=fold)
             scores += score_entries(run, name, evaluation, "last")
-            queries.setdefault(fold, evaluation.queries)  # of the headline, which comes first
+            queries.setdefault(fold, evaluation.queries)  # the headline model comes first
             if first is None:
                 first = FirstFold(evaluation.ranking, fold, embed, Embedder(run, starting_encoder(run, None)))
         scores += oracle_scores(run, plans)

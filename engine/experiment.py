@@ -1,4 +1,4 @@
-"""An experiment: what ``run.py`` and the Python interface are asked to run."""
+"""Experiment: the description of a run, built by ``run.py`` and by the Python interface."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from usvi_bench.engine.run import Run
 from usvi_bench.engine.start_weights import find_weights, open_start
 
 Opener = Callable[..., tuple[Dataset, str]]
-"""Opens a data source as :meth:`usvi_bench.datasets.open.DataSource.open` does."""
+"""Function that opens a data source, as :meth:`usvi_bench.datasets.open.DataSource.open` does."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Description of a run: a method, a protocol, data, a seed and settings.
+    """Experiment: the method, protocol, data, seed and settings of a run.
 
     Attributes:
         method: registered name of the method.
@@ -44,12 +44,12 @@ class Experiment:
         data: folder of the data set, ``synthetic[:size=small,seed=0,...]``, or ``auto``.
         seed: seed of the run.
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": 0.4}``.
-        setting: settings to start from: ``shared``, or ``paper``.
-        schedule: named lengths and sizes in place of the setting's.
-        weights: file of starting weights, or ``random``; None for the shipped ones on synthetic people.
+        setting: settings to start from: ``shared`` or ``paper``.
+        schedule: name of a schedule, which replaces lengths and sizes of the setting.
+        weights: file of starting weights, or ``random``; None for the shipped weights, on synthetic people only.
         device: ``auto``, ``cpu`` or ``cuda``.
         output: folder that keeps all runs.
-        deterministic: use only kernels that give equal results each time.
+        deterministic: use only deterministic kernels.
         imports: plug-ins to import first: names of modules, or paths of ``.py`` files.
     """
 
@@ -80,18 +80,18 @@ class Experiment:
         """Check everything and build the run, before any work is done.
 
         Args:
-            display: receives progress; silent if None.
-            opener: opens the data set.
+            display: display of progress; nothing is printed if it is None.
+            opener: function that opens the data set.
 
         Raises:
-            UsageError: whatever is wrong with the method, the protocol, the settings, the data or the weights.
+            UsageError: the method, the protocol, a setting, the data or the weights are wrong.
         """
         display = display or Display(quiet=True)
         import_plugins(self.imports)
         METHODS.get(self.method)
         kind = PROTOCOLS.get(self.protocol).dataset
         _check_output(self.output)
-        source = find_data(kind, self.data, progress=display.say)
+        source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
@@ -99,14 +99,14 @@ class Experiment:
         init_process_group(device, config.engine.timeout)
         check_parts(config.encoder.bn_groups)
         with main_process_first():
-            dataset, sentence = opener(source, progress=display.say, check_counts=config.data.check_counts)
-        display.say(sentence)
+            dataset, sentence = opener(source, progress=display.print, check_counts=config.data.check_counts)
+        display.print(sentence)
         config = config.resolve(_training_images(dataset, config), device)
         processors = cpu_count() // process_info().local_world_size
         torch.set_num_threads(config.engine.threads or max(1, processors))
         display.log_every = config.engine.log_every
         start = open_start(self.weights, dataset, config)
-        display.say(f"starting weights: {start.source}")
+        display.print(f"starting weights: {start.source}")
         run = Run(
             config=config,
             dataset=dataset,
@@ -124,7 +124,7 @@ class Experiment:
 
     @property
     def overrides(self) -> Overrides:
-        """Options by which the run departs from its setting, as a record keeps them."""
+        """Options that differ from the setting, in the form that a record holds."""
         return {"settings": dict(self.settings), "schedule": self.schedule}
 
     def to_json(self) -> dict[str, Any]:
@@ -136,12 +136,12 @@ class Experiment:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Experiment:
-        """Read what :meth:`to_json` returned."""
+        """Build an experiment from the plain data of :meth:`to_json`."""
         return cls(**{**content, "output": Path(content["output"])})
 
     @classmethod
     def from_record(cls, record: Record) -> Experiment:
-        """Build the experiment that repeats a run; the folder of real images is written ``DIR``."""
+        """Build the experiment that repeats a run; ``DIR`` stands for the folder of real images."""
         result, made = record.result, record.provenance
         synthetic, settings = result.dataset["synthetic"], dict(made.get("overrides", {}).get("settings", {}))
         knobs = ",".join(f"{name}={value}" for name, value in (synthetic or {}).get("spec", {}).items())
@@ -160,7 +160,11 @@ class Experiment:
         )
 
     def words(self) -> list[str]:
-        """Return the options of ``run.py`` that describe the experiment; those at their default are left out."""
+        """Return the options of ``run.py`` that describe the experiment, without those at their default.
+
+        >>> Experiment("pgm", "sysu_all", seed=1, settings={"train.epochs": 10}).words()
+        ['--method', 'pgm', '--protocol', 'sysu_all', '--seed', '1', '--set', 'train.epochs=10']
+        """
         words = []
         for option in fields(self):
             value = getattr(self, option.name)
@@ -185,7 +189,7 @@ class Experiment:
 
 
 def _training_images(dataset: Dataset, config: RunConfig) -> int:
-    """Return the largest number of training images of a fold."""
+    """Return the number of training images of the largest fold."""
     splits = [dataset.train(fold) for fold in config.data.folds or dataset.folds if fold in dataset.folds]
     return max((len(split.visible) + len(split.infrared) for split in splits), default=0)
 
@@ -195,7 +199,7 @@ def _as_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Turn sequences into lists and numbers of numpy or torch into Python's, as JSON needs them."""
+    """Convert sequences to lists, and numbers of numpy or torch to Python's, for JSON."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):

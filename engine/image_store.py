@@ -17,13 +17,13 @@ from usvi_bench.engine.images import TrainingImages, fits
 
 @dataclass
 class ImageStore:
-    """Decoded images of a data set, shared between calls.
+    """Store of the decoded images of a data set; each table is decoded once.
 
     Attributes:
         dataset: source of the images.
-        config: size of the images, and how training images are resized.
-        test_filter: how the protocol resizes test images.
-        device: where training images are kept, if they fit.
+        config: size of the images, and filter that resizes training images.
+        test_filter: filter that resizes test images.
+        device: device that holds the training images, if they fit.
         progress: receives a message if decoded images of an earlier run are damaged.
     """
 
@@ -45,18 +45,18 @@ class ImageStore:
         return self._pixels[table.paths, resize]
 
     def training_images(self, table: ImageTable) -> TrainingImages:
-        """Return what training may see of a table: pixels and cameras, no identities."""
+        """Return the pixels and cameras of a table, without identities, for training."""
         pixels = torch.tensor(self.pixels(table, test=False))  # a copy: the cache is a read-only file
         if fits(pixels, self.device):
             pixels = pixels.to(self.device)
         return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras))
 
     def decode_fold(self, fold: int, *, train: bool) -> None:
-        """Decode every image of a fold now, so that a damaged one is found before hours of training.
+        """Decode every image of a fold, so that a damaged image stops the run before training.
 
         Args:
             fold: fold to decode.
-            train: whether its training images are needed, too.
+            train: also decode its training images.
         """
         used = [(self.dataset.train(fold), False)] if train else []
         for split, test in (*used, (self.dataset.test(fold), True)):

@@ -1,4 +1,4 @@
-"""The training images on the device: embedding them, and drawing augmented batches by pseudo-labels."""
+"""Training images on the device: embedding, and augmented batches drawn by pseudo-labels."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from usvi_bench.engine.device import index_to_device, to_device
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """What training may see of one modality: pixels and cameras, no identities.
+    """Training images of one modality: pixels and cameras, without identities.
 
     Attributes:
-        pixels: ``[N, H, W, 3]`` uint8, on the training device where they fit.
+        pixels: ``[N, H, W, 3]`` uint8, on the training device if they fit.
         cameras: ``[N]`` int64.
     """
 
@@ -40,7 +40,7 @@ class TrainingImages:
 
 
 def fits(pixels: Tensor, device: torch.device) -> bool:
-    """Whether a device has room for the images beside the training itself, which gets three quarters of it."""
+    """Return whether the images fit on a device; on a GPU they may take a quarter of the free memory."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
@@ -51,9 +51,9 @@ def fits(pixels: Tensor, device: torch.device) -> bool:
 def embed(
     encoder: TwoStreamEncoder, pixels: Tensor | NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
 ) -> Tensor:
-    """Mean of the unit features of every image and of its mirror, un-normalised.
+    """Embed images: the mean of the unit features of each image and its mirror image, not normalised.
 
-    The encoder is in evaluation mode meanwhile; its former mode is restored.
+    The encoder embeds in evaluation mode; its previous mode is restored.
 
     Returns:
         ``[N, D]`` float32 on ``device``.
@@ -71,7 +71,7 @@ def embed(
 
 
 def _both_sides(encoder: TwoStreamEncoder, images: Tensor, modality: Modality) -> Tensor:
-    """Mean feature of images and their mirrors; on a GPU, which is best kept full, both pass at once."""
+    """Return the mean feature of images and their mirror images; on a GPU, both pass in one larger batch."""
     if images.is_cuda:
         plain, mirrored = encoder.embed(torch.cat([images, images.flip(3)]), modality).float().chunk(2)
     else:
@@ -87,9 +87,17 @@ def embed_all(
     device: torch.device,
     others: Mapping[str, TwoStreamEncoder] = MappingProxyType({}),
 ) -> Features:
-    """Features of the whole training set, from which an epoch's labels and memories are made; also by others.
+    """Embed the whole training set; an epoch's labels and memories are made from these features.
 
-    Processes that train together embed a share each; all get all features.
+    With several processes, each embeds a share, and every process gets all features.
+
+    Args:
+        encoder: encoder that is trained.
+        visible: visible training images.
+        infrared: infrared training images.
+        batch: number of images in a forward pass.
+        device: device that the run computes on.
+        others: further encoders by name; their features are in ``by_model``.
     """
 
     def whole(part: TrainingImages) -> Tensor:
@@ -108,16 +116,16 @@ def embed_all(
 def test_features(
     encoder: TwoStreamEncoder, pixels: NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
 ) -> NDArray[np.float32]:
-    """Unit features for retrieval: the mean over image and mirror, normalised again."""
+    """Compute unit features for retrieval: the mean over image and mirror image, normalised again."""
     features: NDArray[np.float32] = normalize(embed(encoder, pixels, modality, batch, device), dim=1).cpu().numpy()
     return features
 
 
 class BatchSampler:
-    """Draws the batches of one epoch.
+    """Sampler of the batches of one epoch.
 
-    Every sampler and every view has its own generator, seeded by (stage seed, purpose, epoch): a draw depends on
-    nothing that happened in earlier epochs, so an epoch can be repeated from its checkpoint alone.
+    Every sampler and every view has its own generator, seeded by (stage seed, purpose, epoch). Draws do not depend on
+    earlier epochs, so an epoch can be repeated from its checkpoint alone.
     """
 
     def __init__(
@@ -131,9 +139,9 @@ class BatchSampler:
         device: torch.device,
     ) -> None:
         self._images, self._labels, self._views = images, labels, views
-        self._train, self._augmentation, self._clock, self._device = train, augmentation, progress, device
+        self._train, self._augmentation, self._progress, self._device = train, augmentation, progress, device
         self._samplers: dict[str, tuple[PKSampler, PKSampler]] = {}
-        self._anyone = {
+        self._extra = {
             part.modality: numpy_generator(progress.seed, "extra", part.modality, progress.epoch) for part in images
         }
         self._generators = {
@@ -145,7 +153,12 @@ class BatchSampler:
         }
 
     def __call__(self, labels: str = "clusters", extra: int = 0) -> Batch:
-        """The next batch, drawn by the named pair of label vectors, with ``extra`` images drawn from all."""
+        """Draw the next batch.
+
+        Args:
+            labels: name of the pair of label vectors that clusters are drawn by.
+            extra: number of further images of each modality, drawn from all images.
+        """
         if labels not in self._samplers:
             self._samplers[labels] = self._make_samplers(labels)
         parts = zip(self._images, self._labels[labels], self._samplers[labels], self._views, strict=True)
@@ -160,7 +173,7 @@ class BatchSampler:
                 part.cameras.cpu(),
                 clusters=count,
                 instances=self._train.instances,
-                generator=numpy_generator(self._clock.seed, "sampler", name, part.modality, self._clock.epoch),
+                generator=numpy_generator(self._progress.seed, "sampler", name, part.modality, self._progress.epoch),
             )
             for part, labels, count in zip(self._images, self._labels[name], clusters, strict=True)
         )
@@ -169,9 +182,7 @@ class BatchSampler:
     def _samples(
         self, part: TrainingImages, labels: Tensor, sampler: PKSampler, views: tuple[str, ...], extra: int
     ) -> Samples:
-        rows = torch.cat(
-            [sampler.draw(), torch.from_numpy(self._anyone[part.modality].integers(len(part), size=extra))]
-        )
+        rows = torch.cat([sampler.draw(), torch.from_numpy(self._extra[part.modality].integers(len(part), size=extra))])
         pixels = index_to_device(part.pixels, rows, self._device)
         index = to_device(rows, self._device)
         return Samples(

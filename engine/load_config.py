@@ -1,4 +1,4 @@
-"""Settings files and ``--set`` overrides in, :class:`~usvi_bench.engine.config.RunConfig` out.
+"""Loading of settings files and ``--set`` overrides into a :class:`~usvi_bench.engine.config.RunConfig`.
 
 Files under ``configs/`` are read with mmengine's ``Config`` (so ``_base_`` works). Every key must be a field of a
 dataclass of :mod:`usvi_bench.engine.config` or of the ``Config`` of the method or the encoder; every value must have
@@ -29,7 +29,7 @@ from usvi_bench.protocols.base import ProtocolConfig
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SECTIONS = {"method": "method_config", "protocol": "protocol_config"}
-"""Groups of settings whose name on the command line differs from the field's."""
+"""Fields of ``RunConfig`` for the groups of settings that have another name on the command line."""
 T = TypeVar("T")
 
 
@@ -45,9 +45,9 @@ def load_config(
 ) -> RunConfig:
     """Load the settings of a method on a data profile.
 
-    Later sources win: defaults, ``configs/<setting>/<profile>.py``,
-    ``configs/<setting>/<method>/<profile>.py`` where it exists, ``configs/schedules/<schedule>.py`` where one is asked
-    for, then ``settings``.
+    Later sources override earlier ones: defaults, ``configs/<setting>/<profile>.py``,
+    ``configs/<setting>/<method>/<profile>.py`` if it exists, ``configs/schedules/<schedule>.py`` if a schedule is
+    given, then ``settings``.
 
     Args:
         method: registered name.
@@ -55,9 +55,9 @@ def load_config(
         profile: kind of data, for example ``sysu`` or ``synthetic_sysu``.
         seed: seed of the run.
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": "0.4"}``.
-        setting: ``shared``, under which methods are compared, or ``paper``, where each has its own paper's batches
-            and schedule; a method without a file there has no such setting.
-        schedule: named lengths and sizes in place of the setting's, such as ``full_short``.
+        setting: ``shared``, which methods are compared under, or ``paper``, the batches and schedule of the method's
+            own paper. A method without a file in ``configs/paper`` does not have the second.
+        schedule: name of a schedule, such as ``full_short``, which replaces lengths and sizes of the setting.
 
     Raises:
         UsageError: unknown key or setting, value of the wrong type or out of range.
@@ -76,8 +76,8 @@ def load_config(
     elif setting != SHARED:
         others = sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
         raise UsageError(
-            f"--setting {setting}: '{method}' has none for {profile}, only {', '.join(others) or 'no method'} has; "
-            f"leave --setting out for the {SHARED} one"
+            f"--setting {setting}: '{method}' has no {setting} setting for {profile}; "
+            f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
         )
     if schedule is not None:
         _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), hyper_parameters))
@@ -103,7 +103,10 @@ def load_config(
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, str]:
-    """Read ``["train.epochs=10"]`` as ``{"train.epochs": "10"}``; of a repeated name the last value counts.
+    """Split words of ``--set`` into names and values; the last value of a repeated name is used.
+
+    >>> parse_settings(["train.epochs=10", "method.eps=0.4"])
+    {'train.epochs': '10', 'method.eps': '0.4'}
 
     Raises:
         UsageError: a word without a name or ``=``.
@@ -162,15 +165,15 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _for_method(tree: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
-    """Drop hyper-parameters that this method has no field for; profiles and schedules serve all methods."""
+    """Drop hyper-parameters that the method does not have; profiles and schedules are shared by all methods."""
     tree["method"] = _fields_of(cls, tree.get("method", {}))
     return tree
 
 
 def _encoder(files: Mapping[str, Any], asked: Any) -> tuple[type[EncoderConfig], dict[str, Any]]:
-    """Merge the encoder's settings from files and from ``--set``, and find the class that holds them.
+    """Merge the encoder's settings from files and from ``--set``, and return them with their class.
 
-    Files are written for the encoder that they name; another encoder takes those of their settings that it has.
+    Settings in files belong to the encoder that the files name. Another encoder uses only those that it has too.
     """
     if not isinstance(asked, Mapping):
         raise UsageError("'encoder' is a group of settings: set one of encoder.<name>")
@@ -189,7 +192,7 @@ def _fields_of(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number_parts(encoder: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace ``bn``, a policy by name, by the ``bn_groups`` that it stands for with these processes."""
+    """Replace the named policy ``bn`` by the ``bn_groups`` that it means for the current number of processes."""
     encoder = dict(encoder)
     if (policy := encoder.pop("bn", None)) is None:
         return encoder
@@ -208,7 +211,10 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def profile_of(kind: str, synthetic: Mapping[str, Any] | None) -> str:
-    """Return the name of the settings file of a data set: ``sysu``, or ``synthetic_sysu`` for small synthetic people.
+    """Return the name of the settings file of a data set; synthetic people of the full size use that of real images.
+
+    >>> profile_of("sysu", None), profile_of("sysu", {"size": "small"})
+    ('sysu', 'synthetic_sysu')
 
     Args:
         kind: registered name of the data set.

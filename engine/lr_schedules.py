@@ -2,7 +2,7 @@
 
 A schedule is a function that is registered with :data:`~usvi_bench.core.registry.LR_SCHEDULES`. It receives the
 optimiser, the settings and the number of epochs after the warm-up. It returns one of torch's schedulers, which advances
-once an epoch.
+once per epoch.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ def step(optimizer: Optimizer, train: TrainConfig, epochs: int) -> LRScheduler:
 def cosine(optimizer: Optimizer, train: TrainConfig, epochs: int) -> LRScheduler:
     """Lower the learning rate to ``lr_final`` times its start along half a cosine.
 
-    Loshchilov and Hutter, SGDR, ICLR 2017 (https://arxiv.org/abs/1608.03983), without restarts. The last epoch trains
-    one step of the curve above its end.
+    Loshchilov and Hutter, SGDR, ICLR 2017 (https://arxiv.org/abs/1608.03983), without restarts. The final value is
+    reached after the last epoch, so no epoch is trained with it.
     """
     return CosineAnnealingLR(optimizer, epochs, eta_min=train.lr * train.lr_final)
 
 
 def make_schedule(optimizer: Optimizer, train: TrainConfig, epochs: int) -> LRScheduler:
-    """Build the schedule that the settings name, after a linear warm-up if they ask for one.
+    """Build the schedule that the settings name, after their linear warm-up.
 
     Args:
-        optimizer: its learning rate is the one after the warm-up.
+        optimizer: optimiser whose learning rate is the one after the warm-up.
         train: settings of the stage.
-        epochs: length of the stage; a warm-up is cut to one epoch less.
+        epochs: length of the stage; the warm-up takes at most one epoch less.
     """
     warmup = min(train.lr_warmup, epochs - 1)
     schedule: LRScheduler = LR_SCHEDULES.get(train.lr_schedule)(optimizer, train, epochs - warmup)

@@ -1,4 +1,4 @@
-"""The optimiser of a stage: Adam, a learning-rate schedule, and mixed precision where asked for."""
+"""Optimiser of a stage: Adam, a learning-rate schedule, and optional mixed precision."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from usvi_bench.methods.base import Method
 
 
 class Optimiser:
-    """Adam with coupled weight decay on every trainable tensor, and a learning-rate schedule.
+    """Optimiser of a stage: Adam with coupled weight decay on every trainable tensor, and a learning-rate schedule.
 
     Weights of batch norm and biases decay too, as in the family's released code (Cluster-Contrast,
     alibaba/cluster-contrast-reid @57b62e9; ADCA, yangbincv/ADCA @8d0a8cb).
 
-    Where processes share a training, each has the encoder's gradient of its own images: they are added up. All else has
-    the batch's gradient on every process already.
+    With several processes, each has the gradient of the encoder for its own share of the images; these gradients are
+    summed. All other parameters have the gradient of the whole batch on every process.
     """
 
     def __init__(self, method: Method, train: TrainConfig, epochs: int, device: torch.device) -> None:
@@ -35,11 +35,11 @@ class Optimiser:
 
     @property
     def lr(self) -> float:
-        """Learning rate in force."""
+        """Current learning rate."""
         return float(self._adam.param_groups[0]["lr"])
 
     def __call__(self, losses: Losses) -> None:
-        """One step on the sum of the losses."""
+        """Take one step on the sum of the losses."""
         total = torch.stack(list(losses.values())).sum()
         self._adam.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()
@@ -51,16 +51,16 @@ class Optimiser:
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:
-        """Mean of each loss over the steps of this epoch that had it; waits for the device."""
+        """Return the mean of each loss over the steps of this epoch that computed it; this waits for the device."""
         return {name: float(total) / self._counts[name] for name, total in self._totals.items()}
 
     def end_epoch(self) -> None:
-        """Advance the schedule and forget the sums."""
+        """Advance the schedule and reset the sums of losses."""
         self._schedule.step()
         self._totals, self._counts = {}, {}
 
     def state(self) -> dict[str, Any]:
-        """All that a checkpoint needs."""
+        """Return the state that a checkpoint holds."""
         return {
             "adam": self._adam.state_dict(),
             "schedule": self._schedule.state_dict(),
@@ -68,7 +68,7 @@ class Optimiser:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state`, which may come from another kind of device."""
+        """Load a state that :meth:`state` returned, also on another type of device."""
         groups = [{**group, "fused": self._fused} for group in state["adam"]["param_groups"]]
         self._adam.load_state_dict({**state["adam"], "param_groups": groups})
         self._schedule.load_state_dict(state["schedule"])

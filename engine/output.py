@@ -27,7 +27,7 @@ from usvi_bench.protocols.query_file import save_query_scores
 
 @dataclass(frozen=True)
 class FirstFold:
-    """First fold as a report shows it: the headline's ranking, and embedders after and before training."""
+    """First fold of a run, for its report: the headline's ranking, and embedders after and before training."""
 
     ranking: Ranking
     fold: int
@@ -37,13 +37,13 @@ class FirstFold:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outcome of training and scoring.
+    """Result of training and scoring a run.
 
     Attributes:
         scores: all scores of all folds.
         queries: scores of each query of the headline model, by fold.
         first: first fold, for figures.
-        seconds: wall-clock time of phases that no journal has.
+        seconds: wall-clock time of the phases that are not in a journal.
     """
 
     scores: list[Score]
@@ -77,7 +77,7 @@ def write_run(run: Run, result: RunResult) -> Record:
 
 
 def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Result:
-    """Build the half of the record that a repetition gives again, bit for bit."""
+    """Build the half of the record that is equal, bit for bit, when the run is repeated."""
     config, dataset, protocol = run.config, run.dataset, run.protocol
     method = METHODS.get(config.method)
     chance = [protocol.chance(dataset, fold) for fold in run.plans]
@@ -107,7 +107,7 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
 
 
 def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Provenance:
-    """Describe where the run took place; stages trained earlier or elsewhere are listed with their own commit."""
+    """Describe code, machine and time of the run; stages trained earlier or elsewhere have their own commit."""
     stages = [plan.summary() for plan in run.every_plan]
     revision, dirty = commit()
     epochs = [line for line in lines if line["kind"] == "epoch"]
@@ -121,7 +121,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Pro
         "dirty": dirty or any(start["dirty"] for stage in stages for start in stage["starts"]),
         "stages": stages,
         "global_batch": train.instances * (train.visible_clusters + train.infrared_clusters) if epochs else None,
-        "batch_norm": f"groups={run.config.encoder.bn_groups}",  # "groups=1" is sync; per_gpu is one a process
+        "batch_norm": f"groups={run.config.encoder.bn_groups}",  # "groups=1" is sync; per_gpu has one group per process
         "seconds": {**(seconds if epochs else {}), **result.seconds},
         "peak_memory_mib": max(memory),
         "finished": now(),
@@ -133,7 +133,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Pro
 
 
 def _link_checkpoints(plan: StagePlan, run: Run) -> None:
-    """Link a stage's last checkpoints into the folder of the run; copy them where the disk cannot link."""
+    """Link a stage's last checkpoints into the folder of the run; copy them if the file system has no hard links."""
     for path in sorted(plan.folder.glob("epoch_*.pt")):
         target = run.folder / "checkpoints" / f"fold{plan.fold}-{plan.position + 1}-{plan.method}-{path.name}"
         target.unlink(missing_ok=True)

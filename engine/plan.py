@@ -1,8 +1,8 @@
-"""Stages of a run: what each trains, the key that identifies it, and the folder that keeps it.
+"""Stages of a run, with their keys and folders.
 
-A stage's key is a hash of all that its weights depend on (data, fold, seed, method, hyper-parameters, training
-settings, what it starts from, the source of plug-ins), and of how it is scored during training, if it is. Equal stages
-of different methods or protocols are therefore trained once.
+The key of a stage is a hash of everything that its weights depend on (data, fold, seed, method, hyper-parameters,
+training settings, starting weights, source of plug-ins), and of the scoring during training, if any. Equal stages of
+different methods or protocols are therefore trained once.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from usvi_bench.engine.config import RunConfig, changed_settings
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 CACHE_VERSION = 3
-"""Raised whenever the engine or a component changes what an equal key would train."""
+"""Version of the training code; raised whenever a change gives other weights for an equal key."""
 _REMEDY = "train the stage again with --overwrite"
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage of one fold.
+    """Plan of one stage of one fold.
 
     Attributes:
-        key: hash of everything the stage's weights depend on.
-        folder: where its journal and checkpoints live.
+        key: hash of everything that the stage's weights depend on.
+        folder: folder of its journal and checkpoints.
         method: registered name of the method that runs it.
-        method_config: its hyper-parameters.
-        position: zero-based place in the training.
-        epochs: length.
-        fold: fold it trains on.
+        method_config: hyper-parameters of that method.
+        position: zero-based position among the stages of the fold.
+        epochs: number of epochs.
+        fold: fold that it trains on.
         seed: seed of its draws; the same for every method, so that methods and ablation rows are paired.
-        description: what the key was made of, for ``config.json``.
+        description: values that the key is computed from, for ``config.json``.
     """
 
     key: str
@@ -66,12 +66,12 @@ class StagePlan:
 
     @property
     def finished(self) -> bool:
-        """True once it was trained to the end."""
+        """True if the stage was trained to the end."""
         return self._end.exists()
 
     @property
     def started(self) -> bool:
-        """True once a run began it."""
+        """True if a run has begun the stage."""
         return (self.folder / "config.json").exists()
 
     @property
@@ -97,7 +97,7 @@ class StagePlan:
         """Read key, method, fold and starts of the finished stage.
 
         Raises:
-            DamagedFileError: the file is damaged, or is of another stage.
+            DamagedFileError: the file is damaged, or belongs to another stage.
         """
         content = self._finished()
         del content["journal"]
@@ -114,7 +114,7 @@ class StagePlan:
     def _finished(self) -> dict[str, Any]:
         content = read_sealed_json(self._end, _REMEDY)
         if content["key"] != self.key:
-            raise DamagedFileError(f"{self._end} is of another stage ({content['key']}); {_REMEDY}")
+            raise DamagedFileError(f"{self._end} belongs to another stage ({content['key']}); {_REMEDY}")
         return content
 
 
@@ -129,7 +129,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
         output: folder that keeps all runs.
 
     Raises:
-        UsageError: a stage without epochs.
+        UsageError: a stage has no epochs.
     """
     plans: list[StagePlan] = []
     stages = METHODS.get(config.method).stages(config.method_config)
@@ -150,11 +150,12 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
             "settings": _training_settings(config, stage),
         }
         if config.evaluate_every and position == len(stages) - 1:  # its journal then holds scores
-            changed = {n: v for n, v in changed_settings(config.settings(), stage.method).items() if _scores(n)}
+            changes = changed_settings(config.settings(), stage.method)
+            changed = {name: value for name, value in changes.items() if _is_for_scoring(name)}
             description["evaluate"] = {"protocol": config.protocol, "settings": changed}
         scored = "evaluate" in description
         if plugins := part_keys([(METHODS, stage.method), *_shared_parts(config, scored)]):
-            description["plugins"] = plugins  # absent where all are the suite's own
+            description["plugins"] = plugins  # left out if all parts belong to the suite
         key = digest({**description, "settings": changed_settings(description["settings"], stage.method)})[:12]
         plans.append(
             StagePlan(
@@ -173,7 +174,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
 
 
 def run_folder(config: RunConfig, plans: Sequence[StagePlan], output: Path, data: str, start: str) -> Path:
-    """Name the folder of a run's results by its method, its seed and a hash of all that its results depend on."""
+    """Return the folder of a run's results, named by method, seed and a hash of all that the results depend on."""
     content = {"config": config.hash(start), "seed": config.seed, "stages": [plan.key for plan in plans], "data": data}
     if plugins := part_keys(parts_of(config, plans)):
         content["plugins"] = plugins
@@ -189,7 +190,7 @@ def parts_of(config: RunConfig, plans: Sequence[StagePlan]) -> list[Part]:
 
 @contextmanager
 def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
-    """Hold the lock of a stage's folder; it goes with the process, so that a killed run leaves none behind.
+    """Hold the lock of a stage's folder. The lock is released when the process ends, even if it is killed.
 
     Args:
         plan: the stage.
@@ -197,7 +198,7 @@ def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
 
     Raises:
         UsageError: another process trains the same stage, and ``wait`` is false.
-        StorageError: the folder cannot be made.
+        StorageError: the folder cannot be created.
     """
     with ExitStack() as stack:
         try:
@@ -208,12 +209,12 @@ def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
 
 
 def clear_stage(plan: StagePlan) -> None:
-    """Remove what an earlier attempt at the stage left."""
+    """Remove the files of earlier attempts at the stage."""
     shutil.rmtree(plan.folder, ignore_errors=True)
 
 
 def _shared_parts(config: RunConfig, scored: bool) -> list[Part]:
-    """Return the parts that all stages have in common; the protocol only where they are scored."""
+    """Return the parts that all stages use; the protocol is one of them only if stages are scored."""
     parts = [
         (DATASETS, PROTOCOLS.get(config.protocol).dataset),
         (ENCODERS, config.encoder.name),
@@ -234,5 +235,5 @@ def _training_settings(config: RunConfig, stage: Stage) -> dict[str, Any]:
     }
 
 
-def _scores(name: str) -> bool:
+def _is_for_scoring(name: str) -> bool:
     return name == "evaluate_every" or name.startswith("protocol.")

@@ -1,10 +1,10 @@
 """Starting weights for the small encoder, which has no ImageNet file: ``python run.py pretrain --encoder small``.
 
-The encoder learns to tell apart **visible** pictures of synthetic people whom no benchmark shows (other generator
-seeds), with their identities, as ImageNet weights come from labelled pictures of something else. Most cameras see them
-in clothes of other colours, so that shape and pattern count. It sees no infrared picture; half of a batch loses its
-colour, and most of that half gets another exposure, tone and grain, so that the weights serve a modality without colour
-too. The infrared part starts as a copy of the visible one.
+The encoder is trained with identity labels on **visible** images of synthetic people. These people are in no benchmark,
+because their generator seeds differ; likewise, ImageNet weights are trained with labels of other images. Clothes change
+colour between most cameras, so that shape and pattern matter. No infrared image is used. Half of each batch loses its
+colour, and most of that half gets another exposure, tone and grain, so that the weights also suit a modality without
+colour. The infrared part starts as a copy of the visible one.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ HEIGHT, WIDTH = 128, 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the weights are made; with the same recipe and machine they come out the same."""
+    """Recipe of the weights; on one machine, equal recipes give equal weights."""
 
     people: tuple[str, ...] = tuple(f"synthetic:size=small,seed={seed},recolour=0.7" for seed in range(9000, 9004))
-    """Trees whose visible pictures are learned from; benchmarks must use other seeds."""
+    """Synthetic people whose visible images are trained on; benchmarks must use other seeds."""
     encoder: str = "small"
     width: int = 16
-    """Channels of the first stage; an encoder without that setting has no use for it."""
+    """Channels of the first stage; ignored by an encoder without this setting."""
     steps: int = 6000
     clusters: int = 16
     instances: int = 4
     colourless: float = 0.5
     """Share of a batch that loses its colour."""
     toned: float = 0.8
-    """Share of the colourless that get another tone."""
+    """Share of the images without colour that get another exposure, tone and grain."""
     lr: float = 3e-3
     weight_decay: float = 5e-4
     scale: float = 16.0
-    """Of the cosine to an identity's weight vector."""
+    """Factor of the cosine between a feature and the weight vector of an identity."""
     smoothing: float = 0.1
     seed: int = 0
 
@@ -67,7 +67,11 @@ class Recipe:
 
 
 def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-    """All visible pictures of some trees: pixels ``[N, H, W, 3]``, identities ``[N]`` from 0, cameras ``[N]``."""
+    """Load all visible images of some synthetic people.
+
+    Returns:
+        Pixels ``[N, H, W, 3]``, identities ``[N]`` numbered from 0, and cameras ``[N]``.
+    """
     pixels: list[NDArray[np.uint8]] = []
     identities: list[NDArray[np.int64]] = []
     cameras: list[NDArray[np.int64]] = []
@@ -83,7 +87,7 @@ def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def pretrain(recipe: Recipe, pixels: Tensor, identities: Tensor, cameras: Tensor) -> TwoStreamEncoder:
-    """Train an encoder to classify visible people by the cosine to a weight vector of each."""
+    """Train an encoder to classify visible images, by the cosine between a feature and a weight vector per person."""
     encoder = build_encoder(recipe.encoder_config(), derive(recipe.seed, "pretrain", "encoder"), HEIGHT, WIDTH)
     encoder.train()
     people = int(identities.max()) + 1
@@ -119,35 +123,40 @@ def _batch(
     config = AugmentConfig(pad=5, erase=0.3)
     grey = augment(pixels[rows[:cut]], "infrared", config, generator)
     toned = round(recipe.toned * cut)
-    grey[:toned] = retoned(grey[:toned], generator)
+    grey[:toned] = change_tone(grey[:toned], generator)
     return torch.cat([grey, augment(pixels[rows[cut:]], "plain", config, generator)]), identities[rows]
 
 
-def retoned(images: Tensor, generator: torch.Generator) -> Tensor:
-    """The first channel of normalised images, ``[B, 3, H, W]``, in an exposure, tone and grain drawn for each."""
+def change_tone(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Change exposure, tone and grain of grey images by amounts drawn for each image.
 
-    def drawn(low: float, high: float) -> Tensor:
+    Args:
+        images: ``[B, 3, H, W]`` normalised images; only the first channel is read.
+        generator: source of the draws.
+    """
+
+    def draw(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(len(images), 1, 1, 1, generator=generator)
 
     level = (images[:, :1] * STD[0] + MEAN[0]).clamp(0, 1)
-    level = level ** drawn(-1.1, 0.4).exp() * drawn(0.8, 1.5) + drawn(-0.1, 0.15)
-    level = level + drawn(0, 0.03) * torch.randn(level.shape, generator=generator)
+    level = level ** draw(-1.1, 0.4).exp() * draw(0.8, 1.5) + draw(-0.1, 0.15)
+    level = level + draw(0, 0.03) * torch.randn(level.shape, generator=generator)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (level.clamp(0, 1) - mean) / std
 
 
 def make_weights(recipe: Recipe, output: Path) -> dict[str, Any]:
-    """Pretrain an encoder, and write its weights and beside them how they were made.
+    """Pretrain an encoder; write its weights and, beside them, a note that describes how they were made.
 
     Args:
-        recipe: how the weights are made.
-        output: file to write, ending in ``.safetensors``.
+        recipe: recipe of the weights.
+        output: file to write; its name ends in ``.safetensors``.
 
     Returns:
-        What the note beside the weights holds.
+        Content of the note.
 
     Raises:
-        UsageError: another ending, or an unknown encoder or width, before any work is done.
+        UsageError: another ending, or an unknown encoder or width; raised before any work is done.
     """
     if output.suffix != ".safetensors":
         raise UsageError(f"--out {output}: weights are written as .safetensors; give the file that ending")

@@ -1,4 +1,4 @@
-"""A run: a method trained on a data set and scored under a protocol, ready to be executed."""
+"""Run: a method, a data set, a protocol and settings, checked and ready to be executed."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from usvi_bench.protocols.base import Protocol
 
 @dataclass
 class Run:
-    """Everything that a run needs, checked; :func:`usvi_bench.engine.execute.execute` carries it out.
+    """Run that has been checked; :func:`usvi_bench.engine.execute.execute` carries it out.
 
     Attributes:
         config: all settings.
         dataset: opened data set.
         data_sentence: one sentence that names the images.
-        protocol: how to score.
-        start: weights of the first stage.
-        output: folder that keeps all runs; stages are shared below it.
-        device: where to compute.
-        display: receives progress.
-        overrides: options by which the run departs from its setting; its record keeps them.
+        protocol: protocol to score by.
+        start: starting weights of the first stage.
+        output: folder that keeps all runs; runs below it share their stages.
+        device: device to compute on.
+        display: display of progress.
+        overrides: options that differ from the setting; they are written to the record.
         wait_for_lock: wait for a stage that another run is training, instead of refusing.
-        ablation: grid and row that the run belongs to, if any; its record keeps it.
-        imports: plug-ins that were imported for it.
+        ablation: grid and row that the run belongs to, if any; they are written to the record.
+        imports: plug-ins that were imported for the run.
         plans: stages of each fold.
         folder: folder of the results.
+        images: decoded images.
     """
 
     config: RunConfig
@@ -66,10 +67,10 @@ class Run:
         self.plans = {fold: plan_stages(self.config, fold, data, start, self.output) for fold in folds}
         self._check_enough_images()
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
-        self.images = ImageStore(self.dataset, self.config.data, self.protocol.resize, self.device, self.display.say)
+        self.images = ImageStore(self.dataset, self.config.data, self.protocol.resize, self.device, self.display.print)
 
     def _check_enough_images(self) -> None:
-        """Refuse neighbour lists that are longer than the images of a modality."""
+        """Refuse ``k1`` neighbours if a modality has fewer images."""
         for plan in self.every_plan:
             split, k1 = self.dataset.train(plan.fold), getattr(plan.method_config, "k1", 0)
             for table in (split.visible, split.infrared):

@@ -1,4 +1,4 @@
-"""Training of a run's stages: one after another, each from the last weights of the one before."""
+"""Training of a run's stages: one after another, each from the last weights of the previous one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from usvi_bench.engine.run import Run
 from usvi_bench.engine.training import Evaluate, StageTraining
 
 PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Type of the encoder's forward pass by ``train.amp``."""
+"""Data type of the encoder's forward pass for each value of ``train.amp``."""
 
 
 def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate], overwrite: bool = False) -> None:
@@ -34,7 +34,7 @@ def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate],
     Args:
         run: the run.
         fold: fold to train on.
-        evaluate: makes the function that scores the last stage during training.
+        evaluate: function that makes the scoring function of the last stage.
         overwrite: train finished stages again.
     """
     parent: StagePlan | None = None
@@ -46,46 +46,46 @@ def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate],
 
 def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate, overwrite: bool) -> None:
     """Train a stage unless it is finished. Its lock is held from the clean-up to its completion."""
-    leads = process_info().is_main_process
-    with hold_stage(plan, run.wait_for_lock) if leads else nullcontext():
-        if overwrite and leads:
+    is_main = process_info().is_main_process
+    with hold_stage(plan, run.wait_for_lock) if is_main else nullcontext():
+        if overwrite and is_main:
             clear_stage(plan)
         if broadcast_object(lambda: plan.finished, run.device):
-            run.display.say(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
+            run.display.print(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
             return
         training = stage_training(run, plan, parent, evaluate)
         starts = Journal(plan.folder / "starts.jsonl")
-        if leads:
+        if is_main:
             write_json(plan.folder / "config.json", plan.description)
             starts.append(stage_provenance(run.device))
         try:
             with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
                 training.run()
         except BaseException:
-            # nothing worth resuming: leave nothing behind
-            if leads and checkpoints.latest(plan.folder) is None:
+            # without a checkpoint there is nothing to resume
+            if is_main and checkpoints.latest(plan.folder) is None:
                 clear_stage(plan)
             raise
         finally:
             run.display.end_stage()
-        if leads:
+        if is_main:
             plan.finish(training.journal.mark, starts.read())
 
 
 def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate) -> StageTraining:
-    """Build the trainer of a stage: the method on the weights it starts from, and its images.
+    """Build the trainer of a stage, with its starting weights and images.
 
     Args:
         run: the run.
         plan: the stage.
-        parent: finished stage whose weights it starts from; None for those of the run.
+        parent: finished stage whose weights it starts from; None for the starting weights of the run.
         evaluate: called after every epoch; returns journal entries.
     """
     split = run.dataset.train(plan.fold)
     return StageTraining(
         plan=plan,
         config=run.config,
-        # the other processes take over rank 0's weights
+        # the other processes receive rank 0's weights
         encoder=starting_encoder(run, parent if process_info().is_main_process else None),
         images=(run.images.training_images(split.visible), run.images.training_images(split.infrared)),
         identities=true_identities(split, run.device),
@@ -96,7 +96,7 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
 
 
 def starting_encoder(run: Run, parent: StagePlan | None) -> TwoStreamEncoder:
-    """Build an encoder with the last weights of a finished stage, or with those that the run starts from."""
+    """Build an encoder with the last weights of a finished stage, or with the run's starting weights."""
     encoder = run.start.encoder(run.config)
     if parent is not None:
         encoder.load_state_dict(last_checkpoint(run, parent).models["student"])
@@ -108,11 +108,11 @@ def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
     """Load the last checkpoint of a finished stage.
 
     Raises:
-        UsageError: it is missing, or is of another method, fold or data set.
+        UsageError: it is missing, or belongs to another method, fold or data set.
     """
     path = checkpoints.latest(plan.folder)
     if path is None:
-        raise UsageError(f"{plan.folder} has lost its checkpoints; train it again with --overwrite")
+        raise UsageError(f"{plan.folder} is finished but has no checkpoint; train it again with --overwrite")
     saved = checkpoints.load(path)
     identity: dict[str, Any] = {"method": plan.method, "fold": plan.fold, "data": run.dataset.fingerprint}
     checkpoints.check_belongs(saved, path, **identity, key=plan.key)
@@ -120,7 +120,7 @@ def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
 
 
 def true_identities(split: Split, device: torch.device) -> PseudoLabels:
-    """Number the true identities of a split from 0, alike in both modalities."""
+    """Number the true identities of a split from 0, with equal numbers in both modalities."""
     names = np.unique(np.concatenate([split.visible.identities, split.infrared.identities]))
     codes = (torch.from_numpy(np.searchsorted(names, t.identities)) for t in (split.visible, split.infrared))
     visible, infrared = (code.to(device, torch.int64) for code in codes)

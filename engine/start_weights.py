@@ -1,4 +1,4 @@
-"""Starting weights of a run: random, from a file, or those that the suite ships for synthetic people."""
+"""Starting weights of a run: random, from a file, or shipped with the suite for synthetic people."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 
 SHIPPED = Path(__file__).resolve().parent.parent / "components" / "encoder" / "pretrained"
-"""Starting weights that the suite ships, made by :mod:`usvi_bench.engine.pretrain`; a note beside each names how."""
+"""Folder of the shipped starting weights, made by :mod:`usvi_bench.engine.pretrain`; each has a note beside it."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Weights that the first stage starts from: drawn at random from the seed, or read from a file."""
+    """Start of the first stage: weights drawn at random from the seed, or read from a file."""
 
     source: str
     path: Path | None
@@ -31,30 +31,30 @@ class Start:
 
     @property
     def identity(self) -> str:
-        """``random`` or the file's hash."""
+        """Hash of the file, or ``random``."""
         return self.sha256 or "random"
 
     def encoder(self, config: RunConfig) -> TwoStreamEncoder:
-        """A network with these weights."""
+        """Build an encoder with these weights."""
         encoder = config.new_encoder(derive(config.seed, "encoder"))
         if self.path is not None:
             load_weights(encoder, self.path)
         return encoder
 
     def described(self) -> StartWeights:
-        """For the record."""
+        """Return the source and the hash, for the record."""
         return {"source": self.source, "sha256": self.sha256}
 
 
 def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Start:
     """Resolve ``--weights`` and check that the file fits the encoder.
 
-    Without ``--weights``, synthetic people start from the shipped weights of the encoder where there are some, else at
-    random.
+    Without ``--weights``, a run on synthetic people starts from the shipped weights of its encoder, or from random
+    weights if none are shipped.
 
     Raises:
-        UsageError: nothing given for real data, no such file, a file of another network, or shipped weights that
-            have seen the people of this data set.
+        UsageError: no weights are given for real data, the file does not exist or belongs to another network, or the
+            weights were pretrained on the synthetic people of this data set.
     """
     known = f"give {network_class(config.encoder.name).public_weights} (its path), or 'random'"
     if weights is None:
@@ -74,18 +74,21 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
 
 
 def shipped_weights(encoder: EncoderConfig) -> Path:
-    """Where the suite keeps its own weights of an encoder, whether there are any or not."""
+    """Return the path of the shipped weights of an encoder; the file may not exist."""
     return SHIPPED / f"{encoder.variant}.safetensors"
 
 
 def find_weights(source: str) -> str:
-    """Return the path of weights that a record names: of those that the suite ships the file, else the name itself."""
-    shipped = sorted(SHIPPED.glob(f"{Path(source).stem}.safetensors"))  # they had another ending once
+    """Return the path of weights that a record names: a shipped file of that name, else the name itself."""
+    shipped = sorted(SHIPPED.glob(f"{Path(source).stem}.safetensors"))  # older records have another ending
     return str(shipped[0]) if shipped else source
 
 
 def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> None:
-    """Refuse people whom weights of ours have seen, whatever the file is called now: equal seeds are equal people."""
+    """Refuse synthetic people that the weights were pretrained on, which have an equal seed.
+
+    The weights are recognised by their hash, also in a renamed file.
+    """
     seed = synthetic.get("spec", {}).get("seed")
     for tree in _trained_on(weights, sha256):
         if f"seed={seed}" in tree.partition(":")[2].split(","):
@@ -96,12 +99,12 @@ def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> No
 
 
 def _trained_on(weights: Path, sha256: str) -> list[str]:
-    """Return the synthetic trees that a weight file was made from, by the note beside it or a shipped note."""
+    """Return the synthetic people that weights were trained on, from the note beside the file or a shipped note."""
     trees: list[str] = []
     for path in (weights.with_suffix(".json"), *SHIPPED.glob("*.json")):
         try:
             note = read_json(path)
-        except (OSError, ValueError):  # no note, or somebody else's file
+        except (OSError, ValueError):  # no note, or an unrelated file
             continue
         if isinstance(note, dict) and note.get("sha256") == sha256:
             trees += note["recipe"]["people"]

@@ -1,4 +1,4 @@
-"""The train loop: one for every method, stage and data set."""
+"""Train loop, which is the same for every method, stage and data set."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from usvi_bench.engine.plan import StagePlan
 from usvi_bench.methods.base import Method
 
 Evaluate = Callable[[Method, int], list[dict[str, Any]]]
-"""Scores of the method's models after an epoch, as journal entries; empty where none are due."""
+"""Function that scores a method's models after an epoch and returns journal entries, or none if no scoring is due."""
 
 
 class StageTraining:
-    """Training of one stage.
+    """Trainer of one stage.
 
     Args:
-        plan: what to train.
+        plan: stage to train.
         config: settings of the run.
         encoder: network with the stage's starting weights, on the device.
         images: visible and infrared training images.
         identities: true identities, for the journal's diagnosis and for a method that declares that it uses them.
-        device: where to train.
-        display: receives progress.
-        evaluate: called after every epoch; writes nothing but its entries.
+        device: device to train on.
+        display: display of progress.
+        evaluate: called after every epoch; returns journal entries.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class StageTraining:
         self.journal = plan.journal
 
     def run(self) -> Method:
-        """Train from the newest checkpoint, or from the start, to the last epoch; a group of processes together."""
+        """Train from the newest checkpoint, or from the start, to the last epoch; all processes call this together."""
         first = self._restore()
         self.display.begin_stage(self.plan, self.config.train.iterations, done=first)
         for epoch in range(first, self.plan.epochs):
@@ -119,8 +119,8 @@ class StageTraining:
 
     def _mean_losses(self, progress: StageProgress) -> dict[str, float]:
         losses = self.optimiser.means()
-        sound = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
-        if not sound or not all(math.isfinite(value) for value in losses.values()):
+        finite = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
+        if not finite or not all(math.isfinite(value) for value in losses.values()):
             shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
             raise UsageError(
                 f"training diverged in epoch {progress.epoch + 1} of stage '{self.plan.method}' (losses: {shown}); "
@@ -135,11 +135,11 @@ class StageTraining:
         for name, model in self.method.models().items():
             model.load_state_dict(saved.models[name])
         self.optimiser.load(saved.optimiser)
-        self.display.say(f"resuming stage '{self.plan.method}' of fold {self.plan.fold} after epoch {saved.epochs}")
+        self.display.print(f"resuming stage '{self.plan.method}' of fold {self.plan.fold} after epoch {saved.epochs}")
         return saved.epochs
 
     def _find(self) -> Checkpoint | None:
-        """The newest checkpoint, and the journal as it was then."""
+        """Load the newest checkpoint, if there is one, and cut the journal to its length at that time."""
         remove_temporaries(self.plan.folder)
         path = checkpoints.latest(self.plan.folder)
         if path is None:

@@ -1,6 +1,6 @@
-"""Epochs of dual cluster contrast on tiny synthetic people, from images to a score, in public parts of the suite.
+"""Dual cluster contrast on tiny synthetic people, from images to a score, with public parts of the suite.
 
-``python examples/minimal.py [epochs]`` shows what the train loop does; ``usvi_bench.run`` does it for every method.
+``python examples/minimal.py [epochs]`` spells out the train loop that ``usvi_bench.run`` uses for every method.
 """
 
 import sys
@@ -58,7 +58,7 @@ for epoch in range(int(sys.argv[1]) if len(sys.argv) > 1 else 2):
     for modality, table in train.items():  # 1. label: cluster each modality on its own
         features = embed(table)
         labels = pseudo_labels(normalize(features), eps=0.5, k1=6, k2=3)
-        memories[modality] = ClusterMemory(centroids(features, labels))  # 2. remember: a row a cluster
+        memories[modality] = ClusterMemory(centroids(features, labels))  # 2. remember: a row per cluster
         samplers[modality] = PKSampler(labels, torch.from_numpy(table.cameras), CLUSTERS, INSTANCES, draws), labels
     encoder.train()
     for _ in range(STEPS):

@@ -1,1 +1,1 @@
-"""What is compared with what, and how it is scored."""
+"""Evaluation protocols: queries, galleries, masks and metrics."""

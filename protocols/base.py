@@ -1,4 +1,4 @@
-"""What is compared with what, and how it is scored: the part that all protocols share."""
+"""Base class of evaluation protocols."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from usvi_bench.protocols.score_metrics import score_metrics
 SHOTS = (1, 10)
 GALLERIES = ("seeded", "official")
 RANKING_DEPTH = 20
-"""Gallery images kept of every query's ranked list."""
+"""Number of gallery images kept in each ranked list."""
 
 Embed = Callable[[ImageTable], NDArray[np.float32]]
-"""Unit features ``[N, D]`` of the images of a table."""
+"""Function that returns unit features ``[N, D]`` of the images of a table."""
 
 
 @dataclass(frozen=True)
 class ProtocolConfig:
-    """How galleries are drawn, for protocols that draw them."""
+    """Protocol settings: how galleries are drawn, in protocols that draw them."""
 
     shots: int = 1
-    """Gallery images of each person and camera: 1 (single-shot) or 10 (multi-shot)."""
+    """Number of gallery images of each person and camera: 1 (single-shot) or 10 (multi-shot)."""
     gallery: str = "seeded"
     """``seeded``: drawn as in the AGW family's code. ``official``: the data set's permutation file."""
 
@@ -46,7 +46,7 @@ class ProtocolConfig:
 
 @dataclass(frozen=True)
 class TrialScore:
-    """Scores of one gallery: ``R1 R5 R10 R20 mAP mINP`` and further registered metrics, in full precision."""
+    """Score of one trial: ``R1 R5 R10 R20 mAP mINP`` and further registered metrics, in full precision."""
 
     fold: int
     trial: int
@@ -60,9 +60,9 @@ class Ranking:
     Attributes:
         query: ``[Q]`` rows of the test table of the query modality.
         gallery: ``[G]`` rows of the test table of the gallery modality.
-        order: ``[Q, K]`` rows of the gallery modality's test table, best first; -1 where a query sees fewer images.
+        order: ``[Q, K]`` rows of the gallery modality's test table, best first; -1 where fewer images are ranked.
         scores: ``[Q, K]`` similarity; NaN where ``order`` is -1.
-        matches: ``[Q, K]`` whether it is a positive of the query.
+        matches: ``[Q, K]`` whether the image is a positive of the query.
         average_precision: ``[Q]``; NaN where a query is invalid.
     """
 
@@ -76,13 +76,13 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class QueryScores:
-    """What every query of a fold scored in every trial: what a comparison of two models is drawn from.
+    """Scores of each query of a fold in each trial, for comparisons of two models.
 
     Attributes:
         average_precision: ``[T, Q]``; NaN where a query is invalid.
         first_match_rank: ``[T, Q]`` zero-based rank of the first match in the CMC; -1 where a query is invalid.
-        identities: ``[Q]`` of the queries.
-        paths: of the queries' images.
+        identities: ``[Q]`` identities of the queries.
+        paths: paths of the ``Q`` query images.
     """
 
     average_precision: NDArray[np.float64]
@@ -93,7 +93,7 @@ class QueryScores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of all trials of a fold, those of each query, and the ranked lists of the first trial."""
+    """Evaluation of a model on one fold: scores of all trials and all queries, and ranked lists of the first trial."""
 
     scores: tuple[TrialScore, ...]
     queries: QueryScores
@@ -101,46 +101,48 @@ class Evaluation:
 
 
 class Protocol(ABC):
-    """A way to score a model on a data set's test images: who queries, what is in the gallery, what counts.
+    """Protocol that scores a model on the test images of a data set: its queries, galleries and masks.
 
-    No global random state is read or written.
+    Global random state is neither read nor changed.
     """
 
     name: ClassVar[str]
     dataset: ClassVar[str]
-    """Registered name of the data set it belongs to."""
+    """Registered name of the data set that it scores on."""
     summary: ClassVar[str]
     """One line for ``run.py --list``."""
     query: ClassVar[Modality]
     gallery: ClassVar[Modality]
     trials_per_fold: ClassVar[int]
     resize: ClassVar[Filter] = "lanczos"
-    """How Pillow brings test images to the encoder's size, as in the AGW family's test code; where they have that size
-    already, nothing changes. Training images have ``data.filter``."""
+    """Pillow's filter that resizes test images to the encoder's size, as in the AGW family's test code. Images of that
+    size are not changed. Training images are resized with ``data.filter``."""
 
     def __init__(self, config: ProtocolConfig | None = None) -> None:
         self.config = config or ProtocolConfig()
 
     @abstractmethod
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
-        """Rows of the gallery modality's test table, one array a trial."""
+        """Return rows of the gallery modality's test table, one array per trial."""
 
     def masks(self, query: ImageTable, gallery: ImageTable) -> RetrievalMasks:
-        """Which images match, which are ignored, and what the CMC counts; a protocol with another rule overrides it.
+        """Return which images match, which are ignored, and what the CMC counts.
 
-        Here images of one identity match, none is ignored, and the CMC counts images.
+        By default, images of one identity match, none is ignored, and the CMC counts images. A protocol with another
+        rule overrides this method.
 
         Args:
-            query: some of the query images; queries are scored in blocks, and the masks of a block are made for it.
+            query: query images of one block; queries are scored in blocks.
             gallery: all images of one trial's gallery.
         """
         return RetrievalMasks(query.identities[:, None] == gallery.identities)
 
     def check(self, dataset: Dataset) -> None:
-        """Make sure, before any training, that every trial of every fold can be scored.
+        """Check, before any training, that every trial of every fold can be scored.
 
         Raises:
-            UsageError: another data set, settings this protocol does not have, or images that do not suffice.
+            UsageError: the data set is another one, a setting does not apply to this protocol, or a trial has no
+                valid query.
         """
         if dataset.name != self.dataset:
             raise UsageError(f"{self.name} is scored on '{self.dataset}', the data set is '{dataset.name}'")
@@ -151,45 +153,45 @@ class Protocol(ABC):
                 positives, ignored = masks.arrays((len(query), len(rows)))
                 if not (positives > ignored).any():
                     raise UsageError(
-                        f"{self.name}: fold {fold}, trial {trial}: no person of the {len(query)} {self.query} queries "
-                        f"has a {self.gallery} gallery image to be found; test on more people or cameras"
+                        f"{self.name}: fold {fold}, trial {trial}: none of the {len(query)} {self.query} queries has "
+                        f"a matching {self.gallery} gallery image that is not ignored; test on more people or cameras"
                     )
 
     def folds(self, dataset: Dataset) -> tuple[int, ...]:
-        """Folds to train and score; a complete result has all of them."""
+        """Return the folds to train and score; a complete result has all of them."""
         return dataset.folds
 
     def trials(self, dataset: Dataset) -> int:
-        """Scores in a complete result: trials of all folds together."""
+        """Return the number of scores in a complete result: the trials of all folds."""
         return self.trials_per_fold * len(self.folds(dataset))
 
     def kind(self) -> dict[str, int | str | None]:
-        """How the galleries of a score were drawn; goes into the record."""
+        """Return how the galleries are drawn, for the record."""
         return {"shots": self.config.shots, "gallery": self.config.gallery}
 
     def tables(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
-        """All query images of a fold, and all images that its galleries are drawn from."""
+        """Return all query images of a fold, and all images that its galleries are drawn from."""
         split = dataset.test(fold)
         tables = {"visible": split.visible, "infrared": split.infrared}
         return tables[self.query], tables[self.gallery]
 
     def evaluate(self, embed: Embed, dataset: Dataset, fold: int, trained_on: int) -> Evaluation:
-        """Score a model on one fold. Each test image is embedded once, whatever the number of trials.
+        """Score a model on one fold. Each test image is embedded once for all trials.
 
         Args:
-            embed: unit features of a table.
-            dataset: where the test images are.
+            embed: function that returns the unit features of a table.
+            dataset: data set of the test images.
             fold: fold to score.
-            trained_on: fold the model was trained on.
+            trained_on: fold that the model was trained on.
 
         Raises:
-            UsageError: the folds differ, so that the model has seen people it would be tested on.
-            ValueError: ``embed`` returns something else than ``[N, D]``, or NaN.
+            UsageError: the folds differ, so that the model was trained on test people of ``fold``.
+            ValueError: ``embed`` does not return ``[N, D]``, or it returns NaN.
         """
         if trained_on != fold:
             raise UsageError(
                 f"{self.name}: a model trained on fold {trained_on} cannot be scored on fold {fold}, "
-                f"whose test people it was trained on; train fold {fold}"
+                f"because it was trained on test people of that fold; train fold {fold}"
             )
         query, pool = self.tables(dataset, fold)
         galleries = self.galleries(dataset, fold)
@@ -211,7 +213,7 @@ class Protocol(ABC):
         return Evaluation(tuple(scores), queries, _ranking(result, galleries[0]))
 
     def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
-        """Scores of a model that guesses: random similarities under the same masks, averaged over all trials."""
+        """Score random similarities under the same masks, and average the scores over all trials."""
         query, pool = self.tables(dataset, fold)
         results = []
         for trial, rows in enumerate(self.galleries(dataset, fold)):
@@ -235,7 +237,7 @@ def _ranking(result: GalleryScores, gallery: NDArray[np.int64]) -> Ranking:
 
 
 def _embedded(embed: Embed, table: ImageTable) -> NDArray[np.float64]:
-    """Features in double precision, in which the reference codes compare them."""
+    """Return the features of a table in double precision, as the reference code uses."""
     features = np.asarray(embed(table))
     if features.ndim != 2 or len(features) != len(table):
         raise ValueError(f"embed returned {features.shape} for {len(table)} {table.modality} images; expected [N, D]")

@@ -1,7 +1,7 @@
-"""Which gallery images a SYSU-style trial compares with: seeded draws, or the official permutations.
+"""Galleries of SYSU-style trials: seeded draws, or the official permutations.
 
-Both take one image (or ten) of every person from every camera, and give galleries of equal size but of different
-images, hence figures that differ slightly; a record names the one it used.
+Both take one image (or ten) of every person from every camera. The galleries have equal sizes but different images, so
+scores differ slightly. A record names the kind of draw.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.base import ImageTable
 
 Permutations = NDArray[np.object_]
-"""One entry a camera; of it one entry a person: ``[10, n]``, a permutation of ``1 ... n`` for every trial."""
+"""One entry per camera with one entry per person: ``[10, n]``, a permutation of ``1 ... n`` for every trial."""
 
 SOURCE = "github.com/wuancong/SYSU-MM01, evaluation/data_split/rand_perm_cam.mat"
 
 
 def seeded_gallery(table: ImageTable, cameras: Sequence[int], trial: int, shots: int = 1) -> NDArray[np.int64]:
-    """Rows of a table drawn with Python's generator seeded by the trial's number.
+    """Draw rows of a table with Python's generator, seeded by the number of the trial.
 
-    With one shot these are the galleries of the AGW family (mangye16/Cross-Modal-Re-ID-baseline @e817a26, whose code
-    every unsupervised paper scores with): one ``choice`` from the sorted files of every person and camera, people in
-    the order of their four-digit numbers, then cameras. That family draws no multi-shot gallery; ours takes
-    ``min(n, shots)`` images of each without replacement, in the same order of people and cameras.
+    With one shot, these are the galleries of the AGW family (mangye16/Cross-Modal-Re-ID-baseline @e817a26, the scoring
+    code of every unsupervised paper): one ``choice`` from the sorted files of every person and camera, people in the
+    order of their four-digit numbers, then cameras. That code has no multi-shot gallery. Here it has
+    ``min(n, shots)`` images of each person and camera, drawn without replacement in the same order.
 
     Args:
         table: test images in path order.
         cameras: cameras of the gallery, in the order of the draws.
         trial: number of the trial, from 0.
-        shots: images of each person and camera.
+        shots: number of images of each person and camera.
     """
     generator = random.Random(trial)
     rows: list[int] = []
@@ -46,7 +46,7 @@ def seeded_gallery(table: ImageTable, cameras: Sequence[int], trial: int, shots:
 def official_gallery(
     table: ImageTable, cameras: Sequence[int], permutations: Permutations, trial: int, shots: int = 1
 ) -> NDArray[np.int64]:
-    """Rows of a table named by the first entries of a trial's official permutations.
+    """Return the rows of a table that the first entries of a trial's official permutations name.
 
     Raises:
         UsageError: the file does not fit these images.
@@ -67,10 +67,10 @@ def official_gallery(
 
 
 def read_permutations(path: Path) -> Permutations:
-    """The official permutations of SYSU-MM01.
+    """Read the official permutations of SYSU-MM01.
 
     Raises:
-        UsageError: the file is absent or is another one; names where to get it.
+        UsageError: the file is missing or is another file; the message names its source.
     """
     import scipy.io
 
@@ -79,13 +79,13 @@ def read_permutations(path: Path) -> Permutations:
         raise UsageError(f"no file {path}: {remedy}")
     try:
         permutations: Permutations = scipy.io.loadmat(str(path))["rand_perm_cam"].ravel()
-    except Exception as error:  # the reader of MATLAB files raises many types, all of which mean another file
+    except Exception as error:  # the reader of MATLAB files raises many types of error for other files
         raise UsageError(f"{path} is not the permutation file of SYSU-MM01: {remedy}") from error
     return permutations
 
 
 def _groups(table: ImageTable, cameras: Sequence[int]) -> dict[tuple[int, int], list[int]]:
-    """Rows of every (person, camera) that has images, people in the order of four-digit text, then cameras as given."""
+    """Group rows by (person, camera): people in the order of their four-digit text, then cameras as given."""
     groups: dict[tuple[int, int], list[int]] = {}
     people = sorted(set(table.identities.tolist()), key=lambda identity: f"{identity:04d}")
     for identity in people:

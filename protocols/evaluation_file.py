@@ -1,4 +1,4 @@
-"""``evaluation.npz``: what the figures of ranked lists and features are drawn from, of a run's first fold."""
+"""``evaluation.npz``: ranked lists and features of a run's first fold, from which figures are drawn."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.protocols.base import Ranking
 
 DEPTH = 10
-"""Gallery images kept of every ranked list."""
+"""Number of gallery images kept in each ranked list."""
 IDENTITIES = 100
+"""Number of identities in the feature sample."""
 IMAGES = 12
-"""Size of the feature sample: identities, and images of each identity in each modality."""
+"""Number of images of each identity in each modality of the feature sample."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sample:
-    """Test features of some identities, for pictures.
+    """Sample of the test features: those of some identities, for figures.
 
     Attributes:
         features: ``[S, D]`` float32 unit features after training.
-        before: the same before training, or None.
+        before: ``[S, D]`` float32 unit features before training, or None.
         identities: ``[S]`` true identities.
         infrared: ``[S]`` true where an infrared image, false where visible.
         cameras: ``[S]`` camera numbers; empty in runs that did not keep them.
@@ -43,7 +44,7 @@ class Sample:
     paths: tuple[str, ...]
 
     def people(self, count: int) -> Sample:
-        """The part of it that shows the first ``count`` identities, in ascending order."""
+        """Select the images of the first ``count`` identities, in ascending order."""
         rows = np.flatnonzero(np.isin(self.identities, np.unique(self.identities)[:count]))
         return Sample(
             features=self.features[rows],
@@ -57,15 +58,16 @@ class Sample:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SavedEvaluation:
-    """The first trial of the first fold, as it was scored.
+    """Saved evaluation of the first trial of the first fold, as it was scored.
 
     Attributes:
         query: all query images.
         gallery: the gallery drawn for this trial.
-        order: ``[Q, 10]`` rows of ``gallery``, best first; -1 where a query sees fewer images.
+        order: ``[Q, 10]`` rows of ``gallery``, best first; -1 where fewer images are ranked.
         scores: ``[Q, 10]`` similarity; NaN where ``order`` is -1.
-        matches: ``[Q, 10]`` whether it is the person of the query.
+        matches: ``[Q, 10]`` whether the image shows the person of the query.
         average_precision: ``[Q]``; NaN where a query is invalid.
+        sample: sample of the test features.
     """
 
     query: ImageTable
@@ -93,8 +95,8 @@ def save_evaluation(
         ranking: ranked lists of the first trial.
         split: test images of the fold; rows of ``ranking`` refer to them.
         query: modality of the queries.
-        after: test features of all (visible, infrared) images of ``split``, made by the headline model.
-        before: the same, made by the network that training started from.
+        after: test features of all (visible, infrared) images of ``split`` from the headline model.
+        before: test features of the same images from the network with the starting weights.
     """
     queries, pool = split.visible, split.infrared
     if query == "infrared":
@@ -122,7 +124,7 @@ def save_evaluation(
 
 
 def load_evaluation(path: Path) -> SavedEvaluation:
-    """Read the file of :func:`save_evaluation`.
+    """Read a file that :func:`save_evaluation` wrote.
 
     Raises:
         DamagedFileError: the file does not match its checksum.
@@ -148,14 +150,18 @@ def load_evaluation(path: Path) -> SavedEvaluation:
 
 
 def sample_rows(visible: NDArray[np.int64], infrared: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the images whose features are kept, of either modality.
+    """Return the rows of the visible and the infrared images whose features are kept.
 
-    The first :data:`IDENTITIES` identities, in ascending order, that have images of both modalities; of each the
-    first :data:`IMAGES` images of either modality.
+    These are the first :data:`IMAGES` images in each modality of the first :data:`IDENTITIES` identities, in ascending
+    order, that have images in both modalities. Here, only person 4 has both:
+
+    >>> visible, infrared = sample_rows(np.array([3, 3, 4]), np.array([4, 5, 4]))
+    >>> visible.tolist(), infrared.tolist()
+    ([2], [0, 2])
     """
     chosen = np.intersect1d(visible, infrared)[:IDENTITIES]
     first, second = (
-        np.concatenate([np.flatnonzero(identities == who)[:IMAGES] for who in chosen] or [np.empty(0, np.int64)])
+        np.concatenate([np.flatnonzero(identities == each)[:IMAGES] for each in chosen] or [np.empty(0, np.int64)])
         for identities in (visible, infrared)
     )
     return first, second

@@ -1,4 +1,4 @@
-"""Masks of a retrieval: which gallery images match a query, and which of them it does not see."""
+"""Masks of a retrieval: which gallery images match a query, and which are left out of its ranking."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class RetrievalMasks:
-    """Masks of some queries and a gallery: all that a metric reads beside the similarity.
+    """Retrieval masks of some queries and a gallery: everything that a metric reads besides the similarity.
 
     Arrays are numpy or torch.
 
     Attributes:
         positives: ``[Q, G]`` bool, true where a gallery image matches the query.
-        ignored: ``[Q, G]`` bool, true where a query does not see a gallery image, be it a match or not; None: nowhere.
-        cmc_units: ``[G]`` ids of the units that the CMC counts at most once each, such as identities; None: each image
-            is a unit of its own.
+        ignored: ``[Q, G]`` bool, true where a gallery image is left out of the query's ranking, whether it matches or
+            not; None if no image is left out.
+        cmc_units: ``[G]`` ids of the units that the CMC counts at most once each, such as identities; None if each
+            image is a unit of its own.
     """
 
     positives: Any
@@ -38,6 +39,9 @@ class RetrievalMasks:
 
     def units(self, length: int) -> NDArray[np.int64]:
         """Return ``cmc_units`` numbered from 0 without a gap.
+
+        >>> RetrievalMasks([[True, False, True]], cmc_units=[7, 5, 7]).units(3).tolist()
+        [1, 0, 1]
 
         Raises:
             ValueError: their shape is not ``[length]``.
@@ -59,4 +63,4 @@ def _mask(name: str, values: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
     mask = as_array(values)
     if mask.shape != size or mask.dtype != np.bool_:
         raise ValueError(f"{name} must be bool of the similarity's shape {size}; it is {mask.dtype} of {mask.shape}")
-    return np.require(mask, np.bool_, ["C", "W"])  # compiled loops take no other layout
+    return np.require(mask, np.bool_, ["C", "W"])  # compiled loops need this layout

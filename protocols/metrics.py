@@ -1,9 +1,10 @@
-"""Ranked retrieval scored by masks: CMC, mAP, mINP.
+"""Retrieval metrics computed from masks: CMC, mAP, mINP.
 
-A metric reads three things beside the similarity: which gallery images match a query (positives), which it does not see
-(ignored), and which unit each gallery image belongs to. It depends on no data set. The CMC counts a unit at most once:
-where units are identities, a wrong person costs one rank however many images there are. AP and INP always count images.
-INP: Ye et al., TPAMI 2021. The masks are those of open-metric-learning's ``calc_retrieval_metrics``.
+Besides the similarity, a metric reads which gallery images match a query (positives), which are left out of its ranking
+(ignored), and which unit each gallery image belongs to. It does not depend on a data set. The CMC counts a unit at most
+once: if units are identities, a wrong person costs one rank, however many images of that person there are. AP and INP
+always count images. INP: Ye et al., TPAMI 2021. The masks are those of open-metric-learning's
+``calc_retrieval_metrics``.
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from usvi_bench.protocols.masks import RetrievalMasks, as_array
 from usvi_bench.protocols.ranks import QueryScores, best_images, score_queries
 
 BLOCK = 1 << 24
-"""Query-gallery pairs compared at once; fewer queries than ``ROWS`` are not, however long the gallery."""
+"""Number of query-gallery pairs that are compared at once."""
 ROWS = 32
+"""Least number of queries that are compared at once, however long the gallery is."""
 
 
 @dataclass(frozen=True, eq=False)
 class RankMetrics:
-    """Scores of one ranking, all of them fractions.
+    """Ranking metrics of all queries in one gallery, as fractions.
 
     Attributes:
-        cmc: share of valid queries that find their match within the first ranks; index 0 is Rank-1.
+        cmc: share of valid queries with a match within the first ranks; index 0 is Rank-1.
         mAP: mean average precision of the valid queries.
         mINP: mean inverse negative penalty of the valid queries.
-        average_precision: ``[Q]`` of each query, NaN where it is invalid.
+        average_precision: ``[Q]`` average precision of each query; NaN where it is invalid.
         first_match_rank: ``[Q]`` zero-based rank of the first match in the CMC; -1 where the query is invalid.
     """
 
@@ -44,7 +46,7 @@ class RankMetrics:
     first_match_rank: NDArray[np.int64]
 
     def rank(self, k: int) -> float:
-        """Rank-k; beyond the end of a short CMC, its last value."""
+        """Return Rank-k; beyond the end of a short CMC, return its last value."""
         if k < 1:
             raise ValueError(f"rank {k}: ranks start at 1")
         return float(self.cmc[min(k, len(self.cmc)) - 1])
@@ -55,10 +57,10 @@ class GalleryScores:
     """Scores of several galleries, and the ranked lists of the first.
 
     Attributes:
-        metrics: one entry a gallery.
-        columns: ``[Q, min(depth, G)]`` first gallery images of a query, best first; -1 where it sees fewer.
-        similarity: of those columns; NaN where there is none.
-        matches: of those columns, whether they are positives of the query; False where there is none.
+        metrics: one entry per gallery.
+        columns: ``[Q, min(depth, G)]`` first gallery images of a query, best first; -1 where fewer are ranked.
+        similarity: similarity of these images; NaN where ``columns`` is -1.
+        matches: whether these images are positives of the query; False where ``columns`` is -1.
     """
 
     metrics: tuple[RankMetrics, ...]
@@ -70,12 +72,12 @@ class GalleryScores:
 def retrieval_metrics(similarity: Any, positives: Any, ignored: Any = None, cmc_units: Any = None) -> RankMetrics:
     """Score a similarity matrix by masks; equal similarities keep the order of the gallery.
 
-    A positive that is ignored is not counted. A query that sees no positive is invalid and counts nowhere. The rank of
-    the first match in the CMC is the number of units, beside its own, with a better image that the query sees.
+    Ignored images are left out of the ranking. A query without a positive in its ranking is invalid and left out of all
+    means. In the CMC, the zero-based rank of the first match is the number of other units with a better image.
 
-    One query; its positives are the third and the fourth of five images. They rank third and fourth: AP is the mean of
-    1/3 and 2/4, INP is 2/4. When the best image is ignored, they rank second and third: AP is the mean of 1/2 and 2/3,
-    INP is 2/3. When the two best images are one unit, the first match has rank 2 of the CMC.
+    Below, the positives of one query are the third and the fourth of five images. They rank third and fourth: AP is the
+    mean of 1/3 and 2/4, INP is 2/4. If the best image is ignored, they rank second and third: AP is the mean of 1/2 and
+    2/3, INP is 2/3. If the two best images are one unit, the first match has rank 2 of the CMC.
 
     >>> similarity, positives = [[0.9, 0.8, 0.7, 0.6, 0.5]], [[False, False, True, True, False]]
     >>> scores = retrieval_metrics(similarity, positives)
@@ -90,8 +92,8 @@ def retrieval_metrics(similarity: Any, positives: Any, ignored: Any = None, cmc_
     Args:
         similarity: ``[Q, G]``, higher is better; numpy or torch, like all arguments.
         positives: see :class:`~usvi_bench.protocols.masks.RetrievalMasks`.
-        ignored: the same.
-        cmc_units: the same.
+        ignored: see there.
+        cmc_units: see there.
 
     Raises:
         ValueError: shapes or types do not fit, a similarity is NaN, or no query is valid.
@@ -109,26 +111,26 @@ def retrieval_metrics(similarity: Any, positives: Any, ignored: Any = None, cmc_
 
 
 MasksOf = Callable[[slice, int], RetrievalMasks]
-"""Masks of some queries and all images of a gallery, from the queries' rows and the number of the gallery."""
+"""Function that returns the masks of some queries in a gallery, from the queries' rows and the gallery's number."""
 
 
 def score_galleries(
     queries: Any, candidates: Any, galleries: Sequence[Any], masks: MasksOf, *, depth: int = 0
 ) -> GalleryScores:
-    """Score features by their dot product against several galleries, each of some of the same candidates.
+    """Score features by their dot product in several galleries, which are subsets of the same candidates.
 
-    Computed where the features are and in their precision, some queries at a time: what is held beside the
-    arguments grows with ``N``, not with ``Q x N``.
+    The scores are computed on the device and in the precision of the features, in blocks of queries. The memory beyond
+    the arguments grows with ``N``, not with ``Q x N``.
 
     Args:
         queries: ``[Q, D]`` features.
         candidates: ``[N, D]`` features.
-        galleries: rows of ``candidates``, one array a gallery, in the order that equal similarities keep.
-        masks: called for some queries at a time. The units of the CMC are read in the first call for a gallery.
-        depth: images in the ranked lists of the first gallery.
+        galleries: rows of ``candidates``, one array per gallery; images of equal similarity are ranked in this order.
+        masks: called for each block of queries. The units of the CMC are read in the first call for a gallery.
+        depth: length of the ranked lists of the first gallery.
 
     Raises:
-        ValueError: as :func:`retrieval_metrics`, or no gallery is given.
+        ValueError: see :func:`retrieval_metrics`; also if there is no query or gallery, or a gallery is empty.
     """
     probes, pool = _tensor(queries), _tensor(candidates)
     if probes.ndim != 2 or pool.ndim != 2 or probes.shape[1] != pool.shape[1] or probes.dtype != pool.dtype:
@@ -136,9 +138,10 @@ def score_galleries(
         raise ValueError(f"features must be [queries, D] and [candidates, D] of one type; they are {sides}")
     rows = [as_array(gallery) for gallery in galleries]
     if not rows or not all(map(len, rows)) or not len(probes):
-        raise ValueError(f"{len(probes)} queries and galleries of {list(map(len, rows))} images: give some of each")
+        sizes = list(map(len, rows))
+        raise ValueError(f"{len(probes)} queries, galleries of {sizes} images: give at least one of each")
     used, place = np.unique(np.concatenate(rows), return_inverse=True)
-    used = np.pad(used, (0, -len(used) % 16), mode="edge")  # products of odd widths take half as long again
+    used = np.pad(used, (0, -len(used) % 16), mode="edge")  # products of odd widths take 1.5 times as long
     if not np.array_equal(used, np.arange(len(pool))):
         pool = pool[torch.from_numpy(used).to(pool.device)]
     places = np.split(place, np.cumsum([len(gallery) for gallery in rows])[:-1])
@@ -147,7 +150,7 @@ def score_galleries(
 
 
 Blocks = Iterator[tuple[slice, Tensor]]
-"""Some queries, and their similarity to everything, contiguous."""
+"""Blocks of queries, each with the contiguous similarity to all candidates."""
 
 
 def _scored(blocks: Blocks, galleries: Sequence[NDArray[np.int64]], masks: MasksOf, depth: int) -> GalleryScores:
@@ -171,7 +174,7 @@ def _summary(parts: Sequence[QueryScores], length: int) -> RankMetrics:
     precision, penalty, first_match_rank = map(np.concatenate, zip(*parts, strict=True))
     valid = first_match_rank >= 0
     if not valid.any():
-        raise ValueError("no valid query: no query has a matching gallery image that it sees")
+        raise ValueError("no valid query: no query has a matching gallery image that is not ignored")
     return RankMetrics(
         cmc=np.cumsum(np.bincount(first_match_rank[valid], minlength=length)) / valid.sum(),
         mAP=float(precision[valid].mean()),
@@ -193,7 +196,7 @@ def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blo
 
 
 def _tensor(values: Any) -> Tensor:
-    """Contiguous, in single precision if it is given so, else in double; no copy where none is needed."""
+    """Convert to a contiguous tensor: single precision stays, other types become double; copy only if necessary."""
     if not isinstance(values, Tensor):
         array = np.asarray(values)
         kind = np.float32 if array.dtype == np.float32 else np.float64

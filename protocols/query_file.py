@@ -1,4 +1,4 @@
-"""``queries.npz``: what every query scored in every fold and trial, so that two runs can be compared query by query."""
+"""``queries.npz``: scores of each query in each fold and trial, by which two runs are compared query by query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIELDS = ("average_precision", "first_match_rank", "identities", "paths")
 
 
 def save_query_scores(path: Path, folds: Mapping[int, QueryScores]) -> None:
-    """Write the scores of each fold's queries, made by the headline model, atomically."""
+    """Write the headline model's scores of each query of each fold, atomically."""
     arrays: dict[str, Any] = {
         f"{name}_{fold}": np.asarray(getattr(scores, name)) for fold, scores in folds.items() for name in _FIELDS
     }
@@ -23,7 +23,7 @@ def save_query_scores(path: Path, folds: Mapping[int, QueryScores]) -> None:
 
 
 def load_query_scores(path: Path) -> dict[int, QueryScores]:
-    """Read the file of :func:`save_query_scores`, by fold.
+    """Read the scores that :func:`save_query_scores` wrote, by fold.
 
     Raises:
         DamagedFileError: the file does not match its checksum.

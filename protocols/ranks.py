@@ -1,8 +1,8 @@
-"""Scores of each query from where its positives rank.
+"""Scores of each query, computed from the ranks of its positives.
 
-Two back-ends rank: a compiled one on the processor, which counts and sorts no row, and one in torch, which sorts, on
-whatever device the similarity is. Ranks are exact in both; averages may differ in their last digits, for the order of
-summation is not fixed. Of two equal similarities the one that is earlier in the gallery ranks first.
+There are two back-ends: a compiled one for the CPU, which counts instead of sorting, and one in torch, which sorts on
+the device of the similarity. Ranks are exact in both. Averages may differ in their last digits, because the order of
+summation is not fixed. Of two images with equal similarity, the earlier one in the gallery ranks first.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
 def score_queries(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
 ) -> QueryScores:
-    """Score each query in one gallery, where the similarity is.
+    """Score each query in one gallery, on the device of the similarity.
 
     Args:
         similarity: ``[Q, N]``, contiguous, without NaN.
-        columns: ``[G]``, which column of ``similarity`` belongs to each gallery image.
+        columns: ``[G]`` column of ``similarity`` for each gallery image.
         positives: ``[Q, G]``, contiguous.
         ignored: ``[Q, G]``, contiguous.
         cmc_units: ``[G]``, from 0 without a gap.
@@ -42,8 +42,8 @@ def score_queries(
 def compiled_scores(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
 ) -> QueryScores:
-    """The back-end for the processor: one pass over each row, in as many threads as torch uses."""
-    from usvi_bench.protocols.compiled.ranks import score_rows  # compiled, long to import
+    """Score each query on the CPU: one compiled pass over each row, in as many threads as torch uses."""
+    from usvi_bench.protocols.compiled.ranks import score_rows  # slow to import
 
     count = len(similarity)
     scores = np.full(count, np.nan), np.full(count, np.nan), np.full(count, -1)
@@ -54,7 +54,7 @@ def compiled_scores(
 def torch_scores(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
 ) -> QueryScores:
-    """The back-end for accelerators: the definition, in torch throughout."""
+    """Score each query on an accelerator: the definition, in torch operations only."""
     own, right, hidden, units = (
         torch.from_numpy(array).to(similarity.device) for array in (columns, positives, ignored, cmc_units)
     )
@@ -75,9 +75,9 @@ def torch_scores(
 def best_images(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, depth: int
 ) -> tuple[Integers, NDArray[np.float64], Mask]:
-    """The first images ``[Q, min(depth, G)]`` that each query sees, their similarity, and whether they match.
+    """Return the first images of each ranking, ``[Q, min(depth, G)]``, their similarity, and whether they match.
 
-    -1, NaN and False where there are no more.
+    The values are -1, NaN and False where fewer images are ranked.
     """
     shape = len(similarity), min(depth, len(columns))
     images, values = np.full(shape, -1), np.full(shape, np.nan)

@@ -1,4 +1,4 @@
-"""The two protocols of RegDB: all test images of one modality against all of the other, a model for each fold.
+"""Protocols of RegDB: all test images of one modality against all of the other, with a model for each fold.
 
 Source: mangye16/Cross-Modal-Re-ID-baseline @e817a26. The result is the mean over the folds.
 """
@@ -18,13 +18,13 @@ from usvi_bench.protocols.base import Protocol
 
 
 class RegDBProtocol(Protocol):
-    """Nothing is drawn and no image is ignored; the CMC counts images. One trial a fold."""
+    """RegDB protocol: the gallery has all images, none is ignored, and the CMC counts images. One trial per fold."""
 
     dataset: ClassVar[str] = "regdb"
     trials_per_fold: ClassVar[int] = 1
 
     def check(self, dataset: Dataset) -> None:
-        """Check as the base does, and refuse settings that draw galleries."""
+        """Check as the base class does, and refuse settings of drawn galleries."""
         if self.config.shots != 1:
             raise UsageError(f"{self.name} compares with all images: protocol.shots={self.config.shots} must be 1")
         if self.config.gallery != "seeded":
@@ -32,18 +32,18 @@ class RegDBProtocol(Protocol):
         super().check(dataset)
 
     def kind(self) -> dict[str, int | str | None]:
-        """No image is drawn: all are in the gallery."""
+        """Return the kind of a gallery with all images."""
         return {"shots": None, "gallery": "all"}
 
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
-        """All images of the gallery modality."""
+        """Return all images of the gallery modality."""
         _, pool = self.tables(dataset, fold)
         return (np.arange(len(pool), dtype=np.int64),)
 
 
 @PROTOCOLS.register("regdb_v2i")
 class VisibleToInfrared(RegDBProtocol):
-    """Visible to infrared ("visible to thermal", V2T)."""
+    """Visible-to-infrared protocol ("visible to thermal", V2T)."""
 
     name: ClassVar[str] = "regdb_v2i"
     summary: ClassVar[str] = "RegDB visible to infrared: visible queries, thermal gallery; a model for each fold"
@@ -53,7 +53,7 @@ class VisibleToInfrared(RegDBProtocol):
 
 @PROTOCOLS.register("regdb_i2v")
 class InfraredToVisible(RegDBProtocol):
-    """Infrared to visible ("thermal to visible", T2V)."""
+    """Infrared-to-visible protocol ("thermal to visible", T2V)."""
 
     name: ClassVar[str] = "regdb_i2v"
     summary: ClassVar[str] = "RegDB infrared to visible: thermal queries, visible gallery; a model for each fold"

@@ -1,12 +1,12 @@
-"""The published rules of visible-infrared retrieval, as masks.
+"""Published rules of visible-infrared retrieval, as masks.
 
-| rule | gallery images a query does not see | CMC counts | CMC length |
+| rule | ignored gallery images | CMC counts | CMC length |
 |---|---|---|---|
-| ``sysu`` | same place (camera 3 stands where camera 2 does) | identities | distinct gallery identities |
+| ``sysu`` | same place (cameras 2 and 3 share a room) | identities | distinct gallery identities |
 | ``llcm`` | same identity and same camera | identities | distinct gallery identities |
 | ``regdb`` | none | images | gallery images |
 
-Images of the query's identity match it under every rule. Sources: wuancong/SYSU-MM01 @0499112 and
+Under every rule, the images of the query's identity match. Sources: wuancong/SYSU-MM01 @0499112 and
 mangye16/Cross-Modal-Re-ID-baseline @e817a26 (``sysu``, ``regdb``), ZYK100/LLCM @886e27c (``llcm``).
 """
 
@@ -44,7 +44,7 @@ def llcm_masks(query_ids: Vector, gallery_ids: Vector, query_cams: Vector, galle
 
 
 RULES: dict[str, Callable[..., RetrievalMasks]] = {"sysu": sysu_masks, "regdb": regdb_masks, "llcm": llcm_masks}
-"""Masks from identities ``[Q]``, ``[G]`` and camera numbers ``[Q]``, ``[G]``, by the name of the rule."""
+"""Functions from identities ``[Q]``, ``[G]`` and camera numbers ``[Q]``, ``[G]`` to masks, by the name of the rule."""
 
 
 def rank_metrics(
@@ -73,7 +73,8 @@ def rank_metrics(
         gallery_ids: ``[G]`` identities.
         query_cams: ``[Q]`` camera numbers; not read by ``regdb``.
         gallery_cams: ``[G]`` camera numbers; not read by ``regdb``.
-        rule: see the module. For a rule of your own, use :func:`~usvi_bench.protocols.metrics.retrieval_metrics`.
+        rule: name of the rule; see the module. For other rules, use
+            :func:`~usvi_bench.protocols.metrics.retrieval_metrics`.
 
     Raises:
         ValueError: shapes do not fit, cameras are missing, a similarity is NaN, or no query is valid.

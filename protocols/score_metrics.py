@@ -1,7 +1,8 @@
 """Registered metrics of a score: functions of :class:`~usvi_bench.protocols.metrics.RankMetrics` with values in [0, 1].
 
-The six metrics of every table are registered here. A further one is a function in a module of this folder, or in any
-module that is imported before scoring. Each score of a record holds it among its ``metrics``; no table shows it::
+The six metrics of every table are registered here. To add another, register a function in a module of this folder or in
+any module that is imported before scoring. It is stored in the ``metrics`` of each score of a record, but not shown in
+tables::
 
     @SCORE_METRICS.register("R15")
     def rank_15(metrics: RankMetrics) -> float:
@@ -21,7 +22,7 @@ ScoreMetric = Callable[[RankMetrics], float]
 
 
 def score_metrics(metrics: RankMetrics) -> dict[str, float]:
-    """Compute all registered metrics: those of a table row in their order, then the others by name.
+    """Compute all registered metrics: those of a table row in its order, then the others in the order of their names.
 
     Raises:
         UsageError: a value is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""The two protocols of SYSU-MM01: infrared queries, ten drawn visible galleries.
+"""Protocols of SYSU-MM01: infrared queries and ten drawn visible galleries.
 
 Source: wuancong/SYSU-MM01 @0499112; draws of mangye16/Cross-Modal-Re-ID-baseline @e817a26.
 """
@@ -20,7 +20,7 @@ from usvi_bench.protocols.rules import sysu_masks
 
 
 class SysuProtocol(Protocol):
-    """All infrared test images against ten galleries; the result is the mean of the ten trials."""
+    """SYSU-MM01 protocol: all infrared test images against ten galleries; the result is the mean of the ten trials."""
 
     dataset: ClassVar[str] = "sysu"
     query: ClassVar[Modality] = "infrared"
@@ -29,7 +29,7 @@ class SysuProtocol(Protocol):
     gallery_cameras: ClassVar[tuple[int, ...]]
 
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
-        """One or ten visible images of every test person and gallery camera, for each of ten trials."""
+        """Draw one or ten visible images of every test person and gallery camera, for each of ten trials."""
         table, shots = dataset.test(fold).visible, self.config.shots
         trials = range(self.trials_per_fold)
         if self.config.gallery == "official":
@@ -53,7 +53,7 @@ class SysuAll(SysuProtocol):
 
 @PROTOCOLS.register("sysu_indoor")
 class SysuIndoor(SysuProtocol):
-    """Indoor-search: 112 single-shot gallery images; people whom no indoor camera saw are not scored."""
+    """Indoor-search: 112 single-shot gallery images; people without an indoor image are not scored."""
 
     name: ClassVar[str] = "sysu_indoor"
     summary: ClassVar[str] = "SYSU-MM01 indoor-search: infrared queries, visible gallery of cameras 1, 2; 10 trials"

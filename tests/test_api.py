@@ -91,11 +91,12 @@ def test_in_a_notebook_lines_are_plain(monkeypatch: pytest.MonkeyPatch, capsys: 
     from usvi_bench.engine.display import Display
 
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may have imported it
     Display().table("title", {"student": dict.fromkeys(("R1", "R5", "R10", "R20", "mAP", "mINP"), 0.5)})
     assert "\x1b" in capsys.readouterr().out, "a terminal gets control codes"
     monkeypatch.setitem(sys.modules, "ipykernel", object())
     display = Display()
-    display.say("a line")
+    display.print("a line")
     display.table("title", {"student": dict.fromkeys(("R1", "R5", "R10", "R20", "mAP", "mINP"), 0.5)})
     out = capsys.readouterr().out
     assert "a line" in out

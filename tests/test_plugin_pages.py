@@ -97,7 +97,7 @@ def test_the_data_set_and_the_protocol_of_the_pages(outside: Path, capsys: pytes
     assert re.search(r"train +6 +72 +36", told)
     assert "complete: nothing is missing" in told
     assert main(listing) == 0
-    assert "people of my own: visible cameras 1 and 2" in capsys.readouterr().out
+    assert "my people: visible cameras 1 and 2" in capsys.readouterr().out
 
     imports = ["my_people.py", "my_protocol.py"]
     assert len(usvi_bench.open_data("my_people_i2v", "pictures", imports=imports, verbose=False).test().visible) == 48

@@ -61,7 +61,7 @@ __all__ = [
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    _installed = Path(__file__).with_name("_build.json").exists()  # pip would leave compiled kernels behind
+    _installed = Path(__file__).with_name("_build.json").exists()  # pip does not remove compiled kernels
     if (_folder := kernel_folder(None if _installed else Path(__file__).resolve().parent.parent)) is not None:
         os.environ["NUMBA_CACHE_DIR"] = str(_folder)
 

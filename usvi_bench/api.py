@@ -1,4 +1,4 @@
-"""Public functions: what the command line does, from Python."""
+"""Python interface: functions for the tasks of the command line."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def run(
         method: registered name of the method.
         protocol: registered name of the protocol.
         data: folder of the data set, ``"synthetic[:size=small,seed=0,...]"``, or ``"auto"``: the real data set if it is
-            at hand, else synthetic people.
+            found, else synthetic people.
         seed: seed of the run.
-        settings: values by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
+        settings: settings by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
         setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
-        schedule: named lengths and sizes in place of the setting's.
-        weights: file of starting weights, or ``"random"``; None for the shipped ones on synthetic people.
+        schedule: name of a schedule, which replaces lengths and sizes of the setting.
+        weights: file of starting weights, or ``"random"``; None for the shipped weights, on synthetic people only.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         output: folder that keeps all runs.
-        deterministic: use only kernels that give equal results each time; slower on a GPU.
+        deterministic: use only deterministic kernels, which are slower on a GPU.
         imports: plug-ins to import first: names of modules, or paths of ``.py`` files; see ``docs/add_a_method.md``.
         resume: continue an unfinished training.
         overwrite: train again from the start.
@@ -67,10 +67,10 @@ def run(
         verbose: print progress.
 
     Returns:
-        The record, as it is written to ``record.json``; ``record.means()`` has the headline.
+        The record that was written to ``record.json``; ``record.means()`` returns the headline scores.
 
     Raises:
-        UsageError: a mistake in the arguments, before any work is done.
+        UsageError: an argument is wrong; raised before any work is done.
 
     Example:
         >>> record = run("untrained", "sysu_all", data="synthetic:size=tiny", verbose=False)  # doctest: +SKIP
@@ -89,12 +89,12 @@ def run(
         device=device,
         output=Path(output),
         deterministic=deterministic,
-        imports=imports,  # type: ignore[arg-type]  # it makes text of paths
+        imports=imports,  # type: ignore[arg-type]  # Experiment converts paths to text
     )
     record, _ = run_experiment(
         experiment, resume=resume, overwrite=overwrite, report=report, display=Display(quiet=not verbose)
     )
-    assert record is not None, "several processes train through run.py"
+    assert record is not None, "use run.py to train with several processes"
     return record
 
 
@@ -104,16 +104,16 @@ def run_experiment(
     """Carry out an experiment; :func:`run` and the command line share it.
 
     Returns:
-        The record and the files to look at; None and nothing on processes other than rank 0.
+        The record and the written files, ``record.json`` first; None and no files on processes other than rank 0.
 
     Raises:
-        UsageError: a mistake in the experiment, before any work is done.
+        UsageError: the experiment is wrong; raised before any work is done.
     """
     if resume and overwrite:
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
     if not _RUNNING.acquire(blocking=False):
         raise UsageError(
-            "another run is under way in this process, and torch's random state is one: start a process each"
+            "another run is under way in this process; both would share torch's random state: use one process per run"
         )
     try:
         return _run_experiment(experiment, resume, overwrite, report, display)
@@ -153,7 +153,7 @@ def open_data(
     Args:
         protocol: registered name of the protocol.
         data: as for :func:`run`.
-        check_counts: refuse images whose counts are not the expected ones.
+        check_counts: refuse a data set whose number of images differs from the published one.
         imports: as for :func:`run`.
         verbose: print which folder is read.
 
@@ -161,9 +161,9 @@ def open_data(
         A data set, with ``train(fold)`` and ``test(fold)`` as tables of images.
 
     Raises:
-        UsageError: no such protocol or folder, or another or an incomplete data set.
+        UsageError: the protocol or the folder does not exist, or the folder holds another or an incomplete data set.
     """
     import_plugins(map(str, imports))
-    say = Display(quiet=not verbose).say
-    dataset, _ = open_dataset(PROTOCOLS.get(protocol).dataset, str(data), progress=say, check_counts=check_counts)
+    kind, display = PROTOCOLS.get(protocol).dataset, Display(quiet=not verbose)
+    dataset, _ = open_dataset(kind, str(data), progress=display.print, check_counts=check_counts)
     return dataset

@@ -1,4 +1,4 @@
-"""Batch normalisation over parts of a batch, as with one replica a part."""
+"""Batch normalisation over parts of a batch, as with one replica per part."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class GroupedBatchNorm(_BatchNorm):
     Each part is normalised by its own statistics; the running statistics follow part 0 only. This is what one
     replica per part under ``torch.nn.DataParallel`` computes. One part is plain batch normalisation.
 
-    Where several processes share the batch, each holds its contiguous share of the parts, or as many of them share a
-    part: the statistics, and the result but for floating-point order, are those of one process.
+    With several processes, each holds a contiguous share of the parts, or several of them share a part. The statistics
+    and results are those of one process, except for floating-point order.
 
     Args:
         features: number of channels.
@@ -30,7 +30,7 @@ class GroupedBatchNorm(_BatchNorm):
         self.groups = groups
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Maps ``[B, C, H, W]`` and vectors ``[B, C]`` are both welcome."""
+        """Accept maps ``[B, C, H, W]`` and vectors ``[B, C]``."""
 
     def forward(self, x: Tensor) -> Tensor:
         processes = world_size()

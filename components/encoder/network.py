@@ -1,4 +1,4 @@
-"""The part of an encoder that differs between architectures: from images to one pooled feature each."""
+"""Embedding network: the part of an encoder that differs between architectures, from images to pooled features."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from usvi_bench.core.errors import UsageError
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Settings that every encoder has; an encoder with further settings derives its own from them.
+    """Encoder settings that all encoders have; an encoder with further settings derives its class from this one.
 
     Attributes:
         name: registered name of the network.
-        bn_groups: parts that each modality's batch is cut into for batch normalisation; part j of both modalities
-            is normalised together. The published recipes had one part per GPU (2 or 4). ``encoder.bn`` says the same
-            by name: ``sync`` (1, over however many GPUs), ``per_gpu`` (one a process) or ``groups=g``.
+        bn_groups: number of parts that each modality's batch is cut into for batch normalisation; part j of both
+            modalities is normalised together. The published recipes had one part per GPU (2 or 4). ``encoder.bn`` sets
+            it by name: ``sync`` (1, for any number of GPUs), ``per_gpu`` (one per process) or ``groups=g``.
     """
 
     name: str
@@ -33,22 +33,22 @@ class EncoderConfig:
 
     @property
     def variant(self) -> str:
-        """Name of the network with what its weights' shapes depend on, as the suite's own weight files are called."""
+        """Name of the suite's weight file: the network's name, with the settings that its weights' shapes depend on."""
         return self.name
 
 
 class EmbeddingNetwork(nn.Module, ABC):
-    """Network with a part for each modality and a shared part; base class of what ``ENCODERS`` registers.
+    """Embedding network with a part for each modality and a shared part; base class of all encoders in ``ENCODERS``.
 
-    :class:`~usvi_bench.components.encoder.two_stream.TwoStreamEncoder` calls the parts and adds what all encoders have:
-    precision, shares of a batch between processes, parts for batch normalisation, and the neck.
+    :class:`~usvi_bench.components.encoder.two_stream.TwoStreamEncoder` calls the parts. It adds mixed precision, the
+    split of a batch between processes, the parts of a batch for batch normalisation, and the neck.
 
-    ``__init__`` sets ``visible``, ``infrared`` and ``feature_dim``, and refuses images of a size that does not fit.
+    ``__init__`` sets ``visible``, ``infrared`` and ``feature_dim``, and refuses image sizes that do not fit.
 
     Args:
         config: the network's own ``Config``.
         height: height of the images in pixels.
-        width: their width.
+        width: width of the images in pixels.
 
     Attributes:
         visible: part for visible images: ``[B, 3, H, W]``, normalised, to ``[B, ...]``.
@@ -61,9 +61,9 @@ class EmbeddingNetwork(nn.Module, ABC):
     summary: ClassVar[str] = ""
     """One line for ``run.py --list``."""
     public_weights: ClassVar[str] = "a file of its weights"
-    """The file that trainings on real images start from, in words."""
+    """Description of the public weight file that training on real images starts from, for messages."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
-    """Layout of images and weights that the network is fastest in."""
+    """Memory layout of images and weights that is fastest for the network."""
 
     visible: nn.Module
     infrared: nn.Module
@@ -77,14 +77,14 @@ class EmbeddingNetwork(nn.Module, ABC):
         """Apply the shared part to images of both modalities.
 
         Args:
-            maps: ``[B, ...]`` outputs of the modalities' parts, one below the other.
+            maps: ``[B, ...]`` concatenated outputs of the parts of both modalities.
 
         Returns:
-            ``[B, D]``, one feature an image, before the neck.
+            ``[B, D]``, one feature per image, before the neck.
         """
 
     def compile_shared(self) -> None:
-        """Compile the part that takes most of the time, in place; nothing by default."""
+        """Compile the part that takes most of the time, in place; by default, do nothing."""
 
     def from_public(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         """Convert weights from a public file of this architecture to the names of this network.
@@ -93,9 +93,9 @@ class EmbeddingNetwork(nn.Module, ABC):
             state: content of the file.
 
         Returns:
-            Weights for every entry of ``state_dict()``, or None where the file has other names than public ones.
+            Weights for every entry of ``state_dict()``, or None if this is not a public file of the architecture.
 
         Raises:
-            UsageError: a file of this architecture in another size.
+            UsageError: the file is of this architecture, but of another size.
         """
         return None

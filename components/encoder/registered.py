@@ -1,4 +1,4 @@
-"""Networks by their registered names, and checks that a registered class is one."""
+"""Look-up of networks by their registered names, with checks of the registered classes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def network_class(name: str) -> type[EmbeddingNetwork]:
     """Return the network registered under a name.
 
     Raises:
-        UsageError: no such name, or a class that lacks what every network has.
+        UsageError: the name is unknown, or the class lacks a required part.
     """
     found = ENCODERS.get(name)
     where = _where(name, found)
     if not (isinstance(found, type) and issubclass(found, EmbeddingNetwork)):
-        raise UsageError(f"{where} is no EmbeddingNetwork; derive it from usvi_bench.EmbeddingNetwork")
+        raise UsageError(f"{where} is not an EmbeddingNetwork; derive it from usvi_bench.EmbeddingNetwork")
     if found.__abstractmethods__:
         raise UsageError(f"{where} has no {', '.join(sorted(found.__abstractmethods__))}(); define it")
     config: Any = getattr(found, "Config", None)
@@ -35,7 +35,11 @@ def network_class(name: str) -> type[EmbeddingNetwork]:
 
 
 def encoder_config(name: str, **settings: Any) -> EncoderConfig:
-    """Build the settings of an encoder from its registered name; those not given keep their defaults."""
+    """Build the settings of an encoder from its registered name; other settings keep their defaults.
+
+    >>> encoder_config("small", width=8)
+    SmallConfig(name='small', bn_groups=1, width=8, non_local=False)
+    """
     return network_class(name).Config(name, **settings)
 
 
@@ -43,7 +47,7 @@ def new_network(config: EncoderConfig, height: int, width: int) -> EmbeddingNetw
     """Build the network that a config names, with weights drawn from torch's global generator.
 
     Raises:
-        UsageError: unknown name, a part is missing, or a size of images that the network cannot take.
+        UsageError: the name is unknown, a part is missing, or the network does not fit the image size.
     """
     cls = network_class(config.name)
     where = _where(config.name, cls)
@@ -59,10 +63,10 @@ def new_network(config: EncoderConfig, height: int, width: int) -> EmbeddingNetw
 
 
 def check_network(config: EncoderConfig, height: int, width: int) -> None:
-    """Embed an image of each modality by a new network, so that a faulty one stops a run before any work.
+    """Embed an image of each modality with a new network, so that a faulty network stops a run before any work.
 
     Raises:
-        UsageError: see :func:`new_network`; or features of another shape than ``[B, feature_dim]``.
+        UsageError: see :func:`new_network`; also if features have another shape than ``[B, feature_dim]``.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network = new_network(config, height, width).eval()
@@ -76,7 +80,7 @@ def check_network(config: EncoderConfig, height: int, width: int) -> None:
     if shape != [2, network.feature_dim]:
         raise UsageError(
             f"{where}: pool() gives {shape} for 2 images; "
-            f"return one feature of length feature_dim={network.feature_dim} an image, [2, {network.feature_dim}]"
+            f"return one feature of length feature_dim={network.feature_dim} per image, [2, {network.feature_dim}]"
         )
 
 

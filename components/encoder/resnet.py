@@ -1,6 +1,6 @@
-"""ResNet in two parts, a stem and a trunk, so that each modality can have a stem of its own.
+"""ResNet in two parts, a stem and a trunk, so that each modality can have its own stem.
 
-Parameter names are torchvision's (``conv1``, ``bn1``, ``layer1.0.conv1`` ...), so its files load without a map.
+Parameter names are torchvision's (``conv1``, ``bn1``, ``layer1.0.conv1`` ...), so its files load without renaming.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (ResNet-18's block)."""
+    """Basic block: two 3x3 convolutions and a shortcut (ResNet-18)."""
 
     expansion = 1
 
@@ -33,7 +33,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions beside a shortcut (ResNet-50's block); the 3x3 one carries the stride."""
+    """Bottleneck block: 1x1, 3x3 and 1x1 convolutions and a shortcut (ResNet-50); the 3x3 one has the stride."""
 
     expansion = 4
 
@@ -62,15 +62,15 @@ def _shortcut(inputs: int, outputs: int, stride: int, groups: int) -> nn.Sequent
 
 
 class NonLocal(nn.Module):
-    """Dot-product attention over positions with an inner width of one channel; the identity when new.
+    """Non-local block: dot-product attention over positions with one inner channel, initialised as the identity.
 
     ``y = x + bn(out(f g))`` with ``f = theta^T phi / (H W)``. With one channel ``f`` has rank one, so the product
     is ``theta * mean(phi * g)`` and the ``HW x HW`` matrix is never formed. The width of one is what the released
     checkpoints contain (AGW, mangye16/Cross-Modal-Re-ID-baseline @e817a26; PGM, zesenwu23/USL-VI-ReID @ed4a7df).
 
     Args:
-        channels: channels of the map.
-        groups: parts of the batch that are normalised apart.
+        channels: number of channels of the map.
+        groups: number of parts of the batch that are normalised separately.
     """
 
     def __init__(self, channels: int, groups: int = 1) -> None:
@@ -87,7 +87,7 @@ class NonLocal(nn.Module):
 
 
 class Stem(nn.Module):
-    """First convolution and pooling: ``[B, 3, H, W]`` to ``[B, width, H/4, W/4]``."""
+    """Stem: first convolution and pooling, ``[B, 3, H, W]`` to ``[B, width, H/4, W/4]``."""
 
     def __init__(self, width: int, groups: int = 1) -> None:
         super().__init__()
@@ -99,17 +99,17 @@ class Stem(nn.Module):
 
 
 class Trunk(nn.Module):
-    """The four stages; strides 1, 2, 2, 1, so a map shrinks by 4.
+    """Trunk: the four stages, with strides 1, 2, 2 and 1, so that a map shrinks by 4.
 
     Args:
-        block: the block all stages are made of.
-        depths: blocks of each stage.
-        width: inner width of the first stage, and channels of the input; doubles with every stage.
-        groups: parts of the batch that are normalised apart.
-        non_local: blocks that attention follows, by stage number, zero-based.
+        block: class of the blocks.
+        depths: number of blocks of each stage.
+        width: channels of the input, and inner width of the first stage; the inner width doubles with every stage.
+        groups: number of parts of the batch that are normalised separately.
+        non_local: zero-based blocks that a non-local block follows, by the number of the stage (1 to 4).
 
     Attributes:
-        channels: channels of the output.
+        channels: number of channels of the output.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Trunk(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation of all convolutions but those of attention (torchvision's rule for ResNets)."""
+    """Apply He initialisation to all convolutions except those of non-local blocks (torchvision's rule for ResNets)."""
     for name, child in module.named_modules():
         if isinstance(child, nn.Conv2d) and "non_local" not in name:
             nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")

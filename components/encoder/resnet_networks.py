@@ -31,8 +31,8 @@ class SmallConfig(EncoderConfig):
     """Settings of ``small``.
 
     Attributes:
-        width: channels of the first stage; the feature has ``8 * width``. In minutes on two cores 16 learns more than
-            24 or 32, which take fewer steps.
+        width: channels of the first stage; the feature has length ``8 * width``. In a few minutes on two cores, 16
+            learns more than 24 or 32, which complete fewer steps.
         non_local: insert non-local blocks.
     """
 
@@ -54,16 +54,16 @@ class SmallConfig(EncoderConfig):
 class TwoStreamResNet(EmbeddingNetwork):
     """Two-stream ResNet: AGW's stems and trunk, and generalised-mean pooling with a constant ``p = 3``.
 
-    Pooling stays in float32 in any precision.
+    Pooling is always in float32.
 
     Attributes:
-        trunk: shared stages.
+        trunk: stages that both modalities share.
     """
 
     memory_format = torch.channels_last
 
     def assemble(self, trunk: Trunk, width: int, groups: int) -> None:
-        """Add a stem for each modality to a new trunk, and initialise all."""
+        """Set the trunk and a stem for each modality, and initialise their weights."""
         self.visible = Stem(width, groups)
         self.infrared = Stem(width, groups)
         self.trunk = trunk
@@ -77,9 +77,9 @@ class TwoStreamResNet(EmbeddingNetwork):
         self.trunk.compile()
 
     def from_public(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Convert torchvision's weights: its stem fills both stems, its classifier is dropped.
+        """Convert torchvision's weights: its stem is copied to both stems, and its classifier is dropped.
 
-        Non-local blocks keep the weights that they have.
+        Non-local blocks keep their weights.
         """
         if "conv1.weight" not in state:
             return None
@@ -92,7 +92,7 @@ class TwoStreamResNet(EmbeddingNetwork):
 
 @ENCODERS.register("resnet50")
 class ResNet50(TwoStreamResNet):
-    """ResNet-50 with last stride 1; 288x144 images, features of 2048."""
+    """ResNet-50 with last stride 1, for 288x144 images; features of length 2048."""
 
     Config = ResNet50Config
     summary = "ResNet-50, last stride 1; features of 2048"
@@ -106,10 +106,10 @@ class ResNet50(TwoStreamResNet):
 
 @ENCODERS.register("small")
 class Small(TwoStreamResNet):
-    """ResNet with one basic block a stage, for 128x64 images on a CPU; features of ``8 * width``."""
+    """Small ResNet with one basic block per stage, for 128x64 images on a CPU; features of length ``8 * width``."""
 
     Config = SmallConfig
-    summary = "one basic block a stage, for 128x64 images on a CPU"
+    summary = "one basic block per stage, for 128x64 images on a CPU"
 
     def __init__(self, config: SmallConfig, height: int, width: int) -> None:
         super().__init__(config, height, width)
@@ -119,5 +119,11 @@ class Small(TwoStreamResNet):
 
 
 def generalised_mean(maps: Tensor, p: float = 3.0) -> Tensor:
-    """``(mean(x^p) + 1e-12)^(1/p)`` over a non-negative map, ``[B, C, H, W]`` to ``[B, C]``, in float32."""
+    """Pool a non-negative map by its generalised mean, ``[B, C, H, W]`` to ``[B, C]``, in float32.
+
+    The pooled value is ``(mean(x^p) + 1e-12)^(1/p)``; here ``sqrt((1 + 9) / 2)``:
+
+    >>> round(generalised_mean(torch.tensor([[[[1.0, 3.0]]]]), p=2).item(), 3)
+    2.236
+    """
     return (maps.float().pow(p).mean((2, 3)) + 1e-12).pow(1 / p)

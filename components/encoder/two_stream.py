@@ -1,4 +1,4 @@
-"""The two-stream encoder of visible-infrared re-identification: an embedding network and a BN neck."""
+"""Two-stream encoder of visible-infrared re-identification: an embedding network and a batch-norm neck."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Modality
 
 NETWORK = "network."
-"""Prefix of the network's parameters that saved weights go without."""
+"""Prefix of the network's parameters, which is left out of saved weights."""
 
 
 class TwoStreamEncoder(nn.Module):
-    """Two-stream encoder: what all networks share, as in AGW (mangye16/Cross-Modal-Re-ID-baseline @e817a26).
+    """Two-stream encoder: an embedding network and a neck, as in AGW (mangye16/Cross-Modal-Re-ID-baseline @e817a26).
 
-    Modalities have a part each and meet in the network's shared part, where batch normalisation sees both at once.
-    Batch normalisation whose shift is frozen at 0 follows; its output is the feature. Saved weights name the network's
-    parameters as the network does, those of the neck ``neck.*``.
+    Each modality has its own first part. The shared part of the network takes the images of both modalities as one
+    batch, also for batch normalisation. The neck follows: batch normalisation with its shift frozen at 0. Its output is
+    the feature. Saved weights have the network's own parameter names, and ``neck.*`` for the neck.
 
     Args:
-        network: turns images into pooled features.
-        groups: parts that each modality's batch is cut into for batch normalisation.
+        network: network that turns images into pooled features.
+        groups: number of parts that each modality's batch is cut into for batch normalisation.
 
     Attributes:
         feature_dim: length D of a feature.
-        precision: type that the network computes in (``torch.bfloat16``), or None for the weights' own; the neck stays
-            in float32.
+        precision: data type that the network computes in, such as ``torch.bfloat16``; None for that of its weights.
+            The neck always computes in float32.
     """
 
     precision: torch.dtype | None = None
@@ -51,18 +51,18 @@ class TwoStreamEncoder(nn.Module):
         self._register_load_state_dict_pre_hook(_with_prefix)  # type: ignore[no-untyped-call]
 
     def forward(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
-        """Features to train on. Processes that share a training embed a share each, and all get all features.
+        """Compute features for training. With several processes, each embeds a share, and all get all features.
 
         Args:
             visible: ``[Nv, 3, H, W]`` normalised images, or None.
-            infrared: ``[Ni, 3, H, W]``, or None.
+            infrared: ``[Ni, 3, H, W]`` normalised images, or None.
 
         Returns:
             ``[Nv + Ni, D]`` float32, visible rows first, not normalised.
 
         Raises:
-            ValueError: neither modality given.
-            UsageError: in training, a batch that ``bn_groups`` or the processes do not divide.
+            ValueError: neither modality is given.
+            UsageError: in training, ``bn_groups`` or the number of processes does not divide the batch.
         """
         device = next(self.parameters()).device.type
         with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
@@ -71,7 +71,7 @@ class TwoStreamEncoder(nn.Module):
             return self._embed_parts(visible, infrared)
 
     def embed(self, images: Tensor, modality: Modality) -> Tensor:
-        """Unit features of one modality: ``[B, 3, H, W]`` to ``[B, D]``; call in evaluation mode to test or cluster."""
+        """Compute unit features of one modality, ``[B, 3, H, W]`` to ``[B, D]``; test in evaluation mode."""
         feature = self(images, None) if modality == "visible" else self(None, images)
         return F.normalize(feature, dim=1)
 
@@ -107,7 +107,7 @@ class TwoStreamEncoder(nn.Module):
         return feature
 
     def _grouped(self, maps: list[Tensor], parts: int) -> Tensor:
-        """Order rows by part, so that batch normalisation finds part j of both modalities side by side."""
+        """Embed with the rows in the order of the parts, so that part j of both modalities is contiguous."""
         sizes = [len(each) for each in maps]
         if any(size % parts for size in sizes):
             raise UsageError(
@@ -119,16 +119,16 @@ class TwoStreamEncoder(nn.Module):
 
 
 def build_encoder(config: EncoderConfig, seed: int, height: int = 288, width: int = 144) -> TwoStreamEncoder:
-    """Build an encoder with random weights drawn from ``seed``; global random state is left as it was.
+    """Build an encoder with random weights drawn from ``seed``; global random state is not changed.
 
     Args:
         config: settings of the encoder; its ``name`` selects the network.
         seed: seed of the weights.
         height: height of the images in pixels, which the weights of some networks depend on.
-        width: their width.
+        width: width of the images in pixels.
 
     Raises:
-        UsageError: unknown name, a network that lacks a required part, or a size of images that it cannot take.
+        UsageError: the name is unknown, the network lacks a required part, or it does not fit the image size.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
@@ -138,7 +138,7 @@ def build_encoder(config: EncoderConfig, seed: int, height: int = 288, width: in
 
 
 def _without_prefix(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: dict[str, Any]) -> None:
-    """Take ``network.`` out of the names; the order of entries stays."""
+    """Remove ``network.`` from the names; the order of entries stays."""
     for key in [key for key in state if key.startswith(prefix)]:
         state[prefix + key.removeprefix(prefix).removeprefix(NETWORK)] = state.pop(key)
 

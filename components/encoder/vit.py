@@ -1,7 +1,7 @@
 """Vision Transformers as embedding networks: a patch embedding for each modality, shared blocks, a class token.
 
-Dosovitskiy et al., ICLR 2021. Names of the shared parameters are timm's (``cls_token``, ``pos_embed``,
-``blocks.0.attn.qkv.weight``, ``norm.weight`` ...), which DINO's and DeiT's files have too.
+Dosovitskiy et al., ICLR 2021. The shared parameters have timm's names (``cls_token``, ``pos_embed``,
+``blocks.0.attn.qkv.weight``, ``norm.weight`` ...), which files of DINO and DeiT also have.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import ENCODERS
 
 EPS = 1e-6
-"""Of layer normalisation."""
+"""Epsilon of layer normalisation."""
 
 
 class PatchStem(nn.Module):
-    """Patch embedding: ``[B, 3, H, W]`` to ``[B, H/patch * W/patch, dim]``, row after row."""
+    """Patch embedding: ``[B, 3, H, W]`` to ``[B, H/patch * W/patch, dim]``, in row-major order."""
 
     def __init__(self, patch: int, dim: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with an exact GELU between them; four times as wide inside."""
+    """MLP: two linear layers with an exact GELU between them; the inner width is ``4 * dim``."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm block: attention, then the MLP, each beside a shortcut."""
+    """Pre-norm block: attention, then the MLP, each with a shortcut."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class Block(nn.Module):
 
 
 class VisionTransformer(EmbeddingNetwork):
-    """Two-stream ViT; the feature is the class token after the final normalisation.
+    """Two-stream Vision Transformer; the feature is the class token after the final normalisation.
 
-    Layer normalisation takes one image at a time, so ``bn_groups`` concerns the encoder's neck alone.
+    Layer normalisation works on single images, so ``bn_groups`` affects only the encoder's neck.
     """
 
     Config = EncoderConfig
@@ -93,7 +93,7 @@ class VisionTransformer(EmbeddingNetwork):
     depth: ClassVar[int]
     """Number of blocks."""
     heads: ClassVar[int]
-    """Attention heads of a block."""
+    """Number of attention heads of a block."""
 
     def __init__(self, config: EncoderConfig, height: int, width: int) -> None:
         super().__init__(config, height, width)
@@ -134,12 +134,12 @@ class VisionTransformer(EmbeddingNetwork):
         self.blocks.compile()
 
     def from_public(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
-        """Convert timm's, DINO's or DeiT's weights: the patch embedding fills both stems, the classifier is dropped.
+        """Convert weights of timm, DINO or DeiT: the patch embedding is copied to both stems, the classifier dropped.
 
         Position embeddings are resized to the grid of the images, see :func:`resize_positions`.
 
         Raises:
-            UsageError: another patch size, width or depth, or positions that are no square grid with a class token.
+            UsageError: another patch size, width or depth, or positions other than a class token and a square grid.
         """
         if "patch_embed.proj.weight" not in state or "pos_embed" not in state:
             return None
@@ -149,7 +149,7 @@ class VisionTransformer(EmbeddingNetwork):
         own = {"patch size": self.patch, "width": self.dim, "depth": self.depth}
         if found != own:
             wrong = ", ".join(
-                f"{what} {found[what]} instead of {own[what]}" for what in own if found[what] != own[what]
+                f"{name} {found[name]} instead of {own[name]}" for name in own if found[name] != own[name]
             )
             raise UsageError(f"a ViT of {wrong}; give a file that fits the encoder, or another encoder.name")
         dropped = ("patch_embed.", "head.", "pre_logits.", "pos_embed")
@@ -162,8 +162,11 @@ class VisionTransformer(EmbeddingNetwork):
 def resize_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
     """Resize position embeddings of square images to another grid, as timm does.
 
-    Bicubic with antialiasing and ``align_corners=False``, in float32; that of the class token stays. A grid of equal
-    size is left as it is.
+    The interpolation is bicubic with antialiasing and ``align_corners=False``, in float32. The embedding of the class
+    token does not change, nor does a grid of equal size.
+
+    >>> resize_positions(torch.zeros(1, 1 + 14 * 14, 384), grid=(16, 8)).shape
+    torch.Size([1, 129, 384])
 
     Args:
         positions: ``[1, 1 + side * side, dim]``, class token first.
@@ -173,7 +176,7 @@ def resize_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
         ``[1, 1 + rows * columns, dim]``.
 
     Raises:
-        UsageError: no such number of positions.
+        UsageError: the positions are not those of a class token and a square grid.
     """
     side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.dim() == 3 else 0
     if side == 0 or positions.shape[1] != 1 + side * side:
@@ -191,7 +194,7 @@ def resize_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
 
 @ENCODERS.register("vit_s16")
 class ViTSmall(VisionTransformer):
-    """ViT-S/16; features of 384."""
+    """ViT-S/16; features of length 384."""
 
     summary = "ViT-S/16, a patch embedding for each modality; features of 384"
     dim, depth, heads = 384, 12, 6
@@ -199,7 +202,7 @@ class ViTSmall(VisionTransformer):
 
 @ENCODERS.register("vit_b16")
 class ViTBase(VisionTransformer):
-    """ViT-B/16; features of 768."""
+    """ViT-B/16; features of length 768."""
 
     summary = "ViT-B/16, a patch embedding for each modality; features of 768"
     dim, depth, heads = 768, 12, 12

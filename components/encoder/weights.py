@@ -1,4 +1,4 @@
-"""Starting weights from a file: a public one of the network, or an encoder's own, as ``.pth`` or ``.safetensors``."""
+"""Loading of starting weights: a public file of the network or a saved encoder, ``.pth`` or ``.safetensors``."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from usvi_bench.core.errors import UsageError
 
 _ACCEPTED = "give a public file of the network, or an encoder's weights (.pth or .safetensors)"
 _WRAPPERS = ("encoder", "model", "state_dict")
-"""Entries under which files keep their weights, where these are not the whole content."""
+"""Names of the entry with the weights, in files that have other entries too."""
 
 
 def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
-    """Load starting weights: a public file of the encoder's network, or a state dict of our own.
+    """Load starting weights: a public file of the encoder's network, or the state dict of an encoder.
 
-    A public file leaves the neck as it is; see :meth:`EmbeddingNetwork.from_public` for the rest. Nothing is loaded
-    when anything is wrong.
+    A public file does not change the neck; see :meth:`EmbeddingNetwork.from_public` for the rest. If anything is wrong,
+    nothing is loaded.
 
     Args:
-        encoder: a two-stream encoder.
-        path: a ``.safetensors`` file, or one that ``torch.save`` wrote; no code in it is run.
+        encoder: encoder to load the weights into.
+        path: a ``.safetensors`` file, or a file that ``torch.save`` wrote; no code in it is run.
 
     Returns:
         sha256 of the file, in hex.
 
     Raises:
-        UsageError: unreadable file, or keys or shapes that do not fit.
+        UsageError: the file is not readable, or its keys or shapes do not fit.
     """
     try:
         content = path.read_bytes()
@@ -54,7 +54,7 @@ def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
 
 
 def weights_as_bytes(encoder: nn.Module) -> bytes:
-    """Content of a ``.safetensors`` file; equal weights give equal bytes."""
+    """Return the weights as the content of a ``.safetensors`` file; equal weights give equal bytes."""
     from safetensors.torch import save
 
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
@@ -94,9 +94,9 @@ def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional:
         "unexpected": sorted(given.keys() - own.keys()),
         "of another shape": sorted(k for k in own.keys() & given.keys() if own[k].shape != given[k].shape),
     }
-    told = [f"{len(keys)} {kind} ({', '.join(keys[:3])}...)" for kind, keys in problems.items() if keys]
-    if told:
+    found = [f"{len(keys)} {kind} ({', '.join(keys[:3])}...)" for kind, keys in problems.items() if keys]
+    if found:
         raise UsageError(
-            f"weights '{path}' do not fit this encoder: {'; '.join(told)}; "
+            f"weights '{path}' do not fit this encoder: {'; '.join(found)}; "
             "see encoder.name, its settings, and data.height and data.width"
         )

@@ -1,1 +1,1 @@
-"""Compiled loops, in a folder of their own: the registry imports the modules of ``protocols``, and numba is slow."""
+"""Compiled loops, in a separate folder: the registry imports the modules of ``protocols``, and numba loads slowly."""

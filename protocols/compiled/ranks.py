@@ -25,13 +25,13 @@ def score_rows(
     penalty: NDArray[np.float64],
     first_match_rank: Integers,
 ) -> None:
-    """Fill the last three for the queries ``start <= i < stop`` that see a positive."""
-    met = np.full(cmc_units.max() + 1, -1)  # the last query that met each unit
+    """Fill the last three arrays for the valid queries in ``start <= i < stop``."""
+    met = np.full(cmc_units.max() + 1, -1)  # the last query that counted each unit
     room = np.empty(len(columns), np.int64)
     for i in range(start, stop):
         row, hidden, number = similarity[i], ignored[i], 0
         for j in range(len(columns)):
-            room[number] = j  # kept where it counts
+            room[number] = j  # overwritten unless j is a ranked positive
             number += positives[i, j] > hidden[j]
         if number == 0:
             continue
@@ -39,7 +39,7 @@ def score_rows(
         values = row[columns[mine]]
         order = np.argsort(-values, kind="mergesort")
         mine, values = mine[order], values[order]
-        # Counts of the images behind k positives and not behind the next, which then add up to ranks.
+        # counts[k]: images ranked behind k positives but not behind the next one; their running sum gives the ranks
         counts = np.zeros(len(mine), np.int64)
         worst, last, others = values[-1], mine[-1], -1
         for j in range(len(columns)):
@@ -47,7 +47,7 @@ def score_rows(
             if value < worst or hidden[j] or (value == worst and j > last):
                 continue
             low, length = 0, len(mine)
-            while length > 1:  # no branch on the outcome, which nothing predicts
+            while length > 1:  # without a branch, which would be unpredictable
                 half = length // 2
                 low += half * (values[low + half - 1] > value)
                 length -= half
@@ -75,7 +75,7 @@ def best_of_rows(
     images: Integers,
     values: NDArray[np.float64],
 ) -> None:
-    """Insert each image of a row among the best so far, behind its equals."""
+    """Insert each image of a row into the list of the best images, behind images of equal similarity."""
     depth = images.shape[1]
     for i in range(start, stop):
         kept = 0

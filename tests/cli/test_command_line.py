@@ -19,6 +19,7 @@ from usvi_bench.cli.main import main
 from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
+from usvi_bench.core.options import program
 from usvi_bench.core.record import read_record
 from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
@@ -109,10 +110,18 @@ def test_a_second_protocol_reuses_the_training(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "stages").rglob("*.pt")}
     assert main(command(finished, str(tiny_people["sysu"]), protocol="sysu_indoor")) == 0
-    assert "reusing finished stage 'cluster_contrast'" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "reusing finished stage 'cluster_contrast'" in out
     assert {path: path.stat().st_mtime_ns for path in (finished / "stages").rglob("*.pt")} == before
     (finished_indoor,) = (finished / "sysu_indoor").glob("*/record.json")
-    assert read_record(finished_indoor).result.protocol == "sysu_indoor"
+    record = read_record(finished_indoor)
+    assert record.result.protocol == "sysu_indoor"
+    assert out.count(record.result.dataset["description"]) == 1
+    run = finished_indoor.parent
+    figures, comparison, site = out.splitlines()[-1].removeprefix("next: ").split("; ")
+    assert figures == f"{program()} report {run} (figures)"
+    assert comparison == f"{program()} report {run} OTHER_RUN --output DIR (comparison)"
+    assert site == f"{program()} site --runs {finished} (static site)"
     shutil.rmtree(finished / "sysu_indoor")
 
 
@@ -212,7 +221,7 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--method", "schlm", "--protocol", "sysu_all"], "unknown method 'schlm': did you mean sclhm"),
         (["--method", "sclhm", "--protocol", "sysu_al"], "unknown protocol 'sysu_al': did you mean sysu_all"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--setting", "papr"], "unknown setting 'papr': did you mean"),
-        (["--method", "untrained", "--protocol", "sysu_all", "--setting", "paper"], "only adca"),
+        (["--method", "untrained", "--protocol", "sysu_all", "--setting", "paper"], "methods that have one: adca"),
         (["--method", "sclhm"], "--protocol is missing"),
         (["--protocol", "sysu_all"], "--method is missing"),
         (["--methd", "sclhm"], "did you mean --method"),

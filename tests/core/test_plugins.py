@@ -59,7 +59,7 @@ def registered(kind: str, body: str) -> str:
         ("absent_module", None, "there is no module 'absent_module'"),
         ("os.absent_part", None, "there is no module 'os.absent_part'"),
         ("not-a-module", None, "neither the name of a module nor the path of a .py file"),
-        ("notes.txt", "notes", "this is no Python file; its name must end in .py"),
+        ("notes.txt", "notes", "this is not a Python file; its name must end in .py"),
         ("mine.py", "x = 1\ny = = 2\n", "mine.py, line 2: SyntaxError: invalid syntax"),
         ("mine.py", "x = '\0'\n", "SyntaxError: source code string cannot contain null bytes"),
         ("mine.py", "def f():\n    return 1 / 0\nf()\n", "mine.py, line 2: ZeroDivisionError: division by zero"),
@@ -76,7 +76,7 @@ def registered(kind: str, body: str) -> str:
         (
             "mine.py",
             MINE.replace('"mine"', '"pgm-lite"', 1),
-            "'pgm-lite' is no valid name of a method: use letters",
+            "'pgm-lite' is not a valid name of a method: use letters",
         ),
         ("mine.py", MINE.replace('"mine"', '"pgm-lite"', 1), "such as pgm_lite"),
         ("mine.py", registered("METHODS", "Method):\n    pass"), "no attribute 'summary'"),
@@ -180,7 +180,7 @@ def test_two_files_of_one_name_are_two_plugins(outside: Path) -> None:
     import_plugins(["a/mine.py", "b/mine.py"])
     assert {"mine", "yours"} <= set(METHODS.names())
     write(outside, "c/mine.py", MINE)
-    with pytest.raises(UsageError, match=r"'mine' is already registered, by .*a/mine.py.* for that of .*c/mine.py"):
+    with pytest.raises(UsageError, match=r"'mine' is already registered, by .*a/mine.py.* for the one in .*c/mine.py"):
         import_plugins(["c/mine.py"])
 
 

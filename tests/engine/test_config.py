@@ -74,7 +74,7 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
 
 
 def test_a_method_without_a_paper_setting_names_those_with_one() -> None:
-    with pytest.raises(UsageError, match=r"'untrained' has none for sysu, only adca, .*pgm.* has; leave --setting out"):
+    with pytest.raises(UsageError, match=r"'untrained' has no paper .*methods that have one: adca, .*pgm.*; leave"):
         load_config("untrained", "sysu_all", profile="sysu", setting="paper")
     with pytest.raises(UsageError, match="unknown setting 'papers': did you mean paper"):
         load_config("adca", "sysu_all", profile="sysu", setting="papers")

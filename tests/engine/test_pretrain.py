@@ -19,7 +19,7 @@ from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.open import open_dataset
 from usvi_bench.engine.load_config import load_config, parse_settings
-from usvi_bench.engine.pretrain import Recipe, pretrain, retoned, visible_people
+from usvi_bench.engine.pretrain import Recipe, change_tone, pretrain, visible_people
 from usvi_bench.engine.start_weights import SHIPPED, open_start, shipped_weights
 
 TINY = Recipe(people=("synthetic:size=tiny",), width=8, steps=3, clusters=2, instances=2)
@@ -47,7 +47,7 @@ def test_only_visible_pictures_are_learned_from(tiny_people: dict[str, Path]) ->
 def test_another_tone_is_that_of_each_image_s_own_draw() -> None:
     levels = torch.randint(0, 256, (3, 8, 4, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
     images = augment(levels, "infrared", AugmentConfig(), torch.Generator())
-    found = retoned(images, torch.Generator().manual_seed(5))
+    found = change_tone(images, torch.Generator().manual_seed(5))
     draws = torch.Generator().manual_seed(5)
     bend, gain, shift, grain = (torch.rand(3, 1, 1, 1, generator=draws).flatten().tolist() for _ in range(4))
     noise = torch.randn(3, 1, 8, 4, generator=draws)
@@ -65,7 +65,7 @@ def test_the_share_without_colour_and_the_share_of_other_tone_are_those_asked_fo
     tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(usvi_bench.engine.pretrain, "retoned", lambda images, _: seen.append(len(images)) or images)
+    monkeypatch.setattr(usvi_bench.engine.pretrain, "change_tone", lambda grey, _: seen.append(len(grey)) or grey)
     pretrain(
         replace(TINY, clusters=4, steps=1, colourless=0.5, toned=0.75), *visible_people([str(tiny_people["sysu"])])
     )

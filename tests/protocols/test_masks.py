@@ -225,7 +225,7 @@ def test_a_rule_that_hides_everything_is_refused_before_training():
         def masks(self, query, gallery):
             return RetrievalMasks(*np.ones((2, len(query), len(gallery)), bool))
 
-    with pytest.raises(UsageError, match="fold 1, trial 0: no person of the"):
+    with pytest.raises(UsageError, match="fold 1, trial 0: none of the"):
         Blind().check(small_scene())
 
 

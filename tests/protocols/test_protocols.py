@@ -201,7 +201,7 @@ def test_another_data_set_is_refused():
     ],
 )
 def test_images_that_cannot_be_scored_are_refused_before_training(counts):
-    with pytest.raises(UsageError, match="fold 1, trial 0: no person of the 3 infrared queries"):
+    with pytest.raises(UsageError, match="fold 1, trial 0: none of the 3 infrared queries"):
         make("sysu_indoor").check(Scene(counts))
 
 

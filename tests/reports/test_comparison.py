@@ -125,5 +125,5 @@ def test_curves_are_means_over_seeds(runs: Path) -> None:
 
 
 def test_several_runs_need_a_place(runs: Path) -> None:
-    with pytest.raises(UsageError, match="3 runs: say where their comparison goes with --output"):
+    with pytest.raises(UsageError, match="3 runs: give the folder of their comparison with --output"):
         main([str(runs)])

@@ -170,7 +170,7 @@ def test_a_record_alone_says_what_it_lacks(tmp_path: Path) -> None:
     record = tmp_path / "alone" / "sclhm-seed0.json"
     record.parent.mkdir()
     record.write_bytes((run / "record.json").read_bytes())
-    with pytest.raises(UsageError, match="say where the report goes with --output"):
+    with pytest.raises(UsageError, match="give the folder of the report with --output"):
         main([str(record)])
     main([str(record), "--output", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()

@@ -119,8 +119,8 @@ def one_argument(self: Any, config: MineConfig) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (nn.Linear, r"encoder 'mine' \(torch.*Linear\) is no EmbeddingNetwork; derive it"),
-        (lambda config: None, "is no EmbeddingNetwork; derive it"),
+        (nn.Linear, r"encoder 'mine' \(torch.*Linear\) is not an EmbeddingNetwork; derive it"),
+        (lambda config: None, "is not an EmbeddingNetwork; derive it"),
         (WithoutConfig, r"encoder 'mine' \(.*WithoutConfig\) has no Config; set it to EncoderConfig or"),
         (variant(Config=Unrelated), "has no Config; set it to EncoderConfig or"),
         (variant(Config=MineConfig("mine")), "has no Config; set it to EncoderConfig or"),
@@ -132,7 +132,7 @@ def one_argument(self: Any, config: MineConfig) -> None:
         (built_with(lambda network: delattr(network, "infrared")), r"has no infrared; set self\.infrared"),
         (
             built_with(lambda network: setattr(network, "feature_dim", 9)),
-            r"pool\(\) gives \[2, 8\] for 2 images; return one feature of length feature_dim=9 an image, \[2, 9\]",
+            r"pool\(\) gives \[2, 8\] for 2 images; return one feature of length feature_dim=9 per image, \[2, 9\]",
         ),
         (variant(pool=lambda self, maps: maps), r"pool\(\) gives \[2, 8, 4, 2\] for 2 images; return"),
         (

@@ -410,7 +410,7 @@ def test_only_a_site_is_replaced(made: Made, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="is no site of this command"):
+    with pytest.raises(UsageError, match="was not written by this command"):
         build(made, folder)
     assert (folder / "thesis.tex").read_text() == "years of work"
     site = build(made, tmp_path / "site")
