@@ -1,7 +1,8 @@
-"""Features drawn towards all images that a memory of instances holds to be about as near as the nearest.
+"""Neighbour learning: features are drawn to all images that are about as similar as the nearest image.
 
-Neighbour learning of SDCL (Yang et al., CVPR 2024) as in HIL (haonanshi0125/HIL @09c857a). Who is a neighbour is read
-from the memory, the loss from current features. Throughout: ``keys`` is ``[N, D]`` unit rows, one an image.
+SDCL (Yang et al., CVPR 2024) in the form of HIL (haonanshi0125/HIL @09c857a). Neighbours are found among the rows of an
+instance memory; the loss uses current features. In all functions ``keys`` is the instance memory, ``[N, D]`` with a
+unit row for every image.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from torch.nn.functional import normalize
 
 
 def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
-    """Keys whose cosine exceeds ``threshold`` times that of the nearest key.
+    """Find neighbours: m_ij = (q_i . k_j > threshold max_l q_i . k_l).
+
+    >>> from torch import tensor
+    >>> neighbour_mask(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.95, 0.31], [0.6, 0.8]]), threshold=0.9)
+    tensor([[ True,  True, False]])
 
     Args:
-        queries: ``[B, D]`` unit rows of the memory.
-        keys: ``[N, D]``.
-        threshold: below 1.
+        queries: ``[B, D]`` rows of an instance memory [q].
+        keys: ``[N, D]`` instance memory [k].
+        threshold: share of the largest cosine, below 1.
 
     Returns:
-        ``[B, N]`` bool; a row without similar keys (largest cosine not above 0) is empty.
+        ``[B, N]`` bool; a row is empty if its largest cosine is 0 or negative.
     """
     cosine = queries @ keys.t()
     return cosine > threshold * cosine.amax(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The nearest neighbours of every image among all: one function, and the ways there are to find them."""
+"""Nearest neighbours of every image among all images, by one of several kinds of search."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from torch import Tensor
 from usvi_bench.core.measuring import timed
 
 Search = Literal["auto", "exact", "approximate"]
-"""How to look for neighbours; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
+"""Kind of neighbour search; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
 
 EXACT_UP_TO = 200_000
-"""Images whose exact neighbours a CPU finds in minutes; the time grows with their square."""
+"""Number of images up to which an exact search on a CPU takes minutes; time grows with the square of the number."""
 
 _BLOCK_ENTRIES = 1 << 28
-"""Distances held at a time on a GPU (1 GiB)."""
+"""Number of distances held at a time on a GPU (1 GiB)."""
 
 
 def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, Tensor]:
-    """The ``k`` nearest images of every image, itself among them.
+    """Find the ``k`` nearest images of every image, the image itself included.
 
-    An image is never pushed out of its own list by its duplicates; the order of exactly equal distances is not
-    specified. On a CPU as many threads work as torch is set to use.
+    An image stays in its own list even if it has duplicates. The order of exactly equal distances is not specified. On
+    a CPU the search uses as many threads as torch.
 
     Args:
-        features: ``[N, D]``, used as given.
-        k: list length, 1 to ``N``.
-        search: ``exact``, ``approximate`` (needs faiss; on a CPU), or ``auto``, which is exact wherever that takes
-            no more than minutes.
+        features: ``[N, D]`` features, used without normalisation.
+        k: length of the lists, 1 to ``N``.
+        search: ``exact``, ``approximate`` (needs faiss, runs on a CPU), or ``auto``, which is exact if that takes no
+            more than minutes.
 
     Returns:
         Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, on the features' device.
 
     Raises:
-        ValueError: an argument is out of range, a feature is not finite, or faiss is missing where the search is
-            approximate.
+        ValueError: an argument is out of range, a feature is not finite, or faiss is missing for an approximate search.
     """
     if not 1 <= k <= len(features):
         raise ValueError(f"k={k} neighbours of {len(features)} images; choose 1 to {len(features)}")
@@ -65,7 +64,7 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
 
 
 def all_finite(features: Tensor) -> bool:
-    """Whether no entry is NaN or infinite; a sum that is finite says so at once."""
+    """Return True if no entry is NaN or infinite; a finite sum proves it without a look at the entries."""
     return bool(features.sum().isfinite()) or bool(features.isfinite().all())
 
 
@@ -74,7 +73,7 @@ def _too_many(vectors: Tensor) -> bool:
 
 
 def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Exact search by blocks of the distance matrix, on the device of ``vectors``; see :func:`nearest`."""
+    """Search exactly by blocks of the distance matrix, on the device of ``vectors``; see :func:`nearest`."""
     squares = vectors.square().sum(1)
     blocks = []
     step = max(1, _BLOCK_ENTRIES // len(vectors))

@@ -1,4 +1,4 @@
-"""HIL as haonanshi0125/HIL @09c857a computes it, for one feature in place of its deep and shallow one."""
+"""HIL in the form ``released``: the order of memory updates of its code (haonanshi0125/HIL @09c857a)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ from usvi_bench.methods.hil import HIL
 
 
 class ReleasedHIL(HIL):
-    """HIL with one defect of the released code: memories have moved when gradients are taken by their rows.
+    """HIL in the form ``released``: gradients read memories that have been updated since the forward pass.
 
-    Values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to the checkpoint with
-    the best test score.
+    Loss values are those of the form ``repaired``; only gradients differ.
     """
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        """Defect: the shared memory has moved by the visible samples when the infrared gradient is taken.
-
-        It moves inside ``backward``. Where each modality has a memory of its own there is no such defect.
-        """
+        """Contrast features with the shared memory; the infrared gradient reads it after the visible update."""
         c = self.config
         losses = super().contrast(visible, infrared, batch)
         if c.transfer != "none":

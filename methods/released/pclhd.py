@@ -1,4 +1,4 @@
-"""PCLHD as shijiangming1/PCLHD @c1f7b24 computes it."""
+"""PCLHD in the form ``released``: the defects of its code (shijiangming1/PCLHD @c1f7b24)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from usvi_bench.methods.pclhd import PCLHD
 
 
 class ReleasedPCLHD(PCLHD):
-    """PCLHD with three defects of the released code: an inert loss, late gradients, a cross term that is left out.
+    """PCLHD in the form ``released``, with three defects of the released code.
 
-    With equal memories and weights, contrasts with centroids and hard prototypes have the values of the repaired form;
-    their gradients differ. What is no defect but a choice of the release (first stage with hard prototypes, features as
-    they come, networks) is in the setting ``paper``. Not imitated: partners that later matching rounds overwrite, and
-    checkpoints chosen by test score.
+    Gradients read memories that have been updated since the forward pass. The dynamic loss has no gradient and its
+    memory stays as it was at the start of the epoch. There is no cross term if there are fewer visible than infrared
+    clusters.
     """
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
@@ -54,13 +53,10 @@ class ReleasedPCLHD(PCLHD):
         return super().dynamic_loss(modality, self.teacher_features[modality], labels, progress)
 
     def refresh_dynamic(self, progress: StageProgress) -> None:
-        """Defect: the dynamic memory stays as the epoch began, for it moves in a ``backward`` that never runs."""
+        """Keep the dynamic memories as they were at the start of the epoch."""
 
     def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
-        """Defect: no cross term where visible clusters are fewer than infrared ones.
-
-        The script for RegDB leaves the term out. The one for SYSU-MM01 crashes, which is not imitated.
-        """
+        """Return the (source, target) pairs of an epoch; none if there are fewer visible than infrared clusters."""
         unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
         return () if unmatched else super().crossings(epoch)
 
