@@ -105,7 +105,7 @@ ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match,
 
 
 def paired(labels: PseudoLabels, partners: tuple[Tensor, Tensor]) -> PseudoLabels:
-    """Labels that carry the partner of every cluster: ``labels["partners"]``, and one side for the journal."""
+    """Add the partner of every cluster to labels: ``labels["partners"]``, and one side for the journal."""
     return replace(labels, visible_to_infrared=partners[0], extra={**labels.extra, "partners": partners})
 
 

@@ -48,7 +48,7 @@ def apply_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
 
 
 def _where_due(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
-    """Each operation on the images it is due for."""
+    """Apply each operation to the images that are due for it."""
     for number, operation in enumerate(_OPERATIONS):
         chosen = due == number
         pixels[chosen] = operation(pixels[chosen], amounts[chosen, number, None, None, None])
@@ -56,7 +56,7 @@ def _where_due(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
 
 
 def _everywhere(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
-    """The same by four times the work, without asking the device how many images there are for each operation."""
+    """Apply all operations to all images and select; four times the work, but the host never waits for the device."""
     result = pixels
     for number, operation in enumerate(_OPERATIONS):
         chosen = (due == number)[:, None, None, None]

@@ -31,19 +31,21 @@ def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
 
 
 def neighbour_loss(features: Tensor, keys: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Draw features towards their neighbours; see :func:`loss_of_neighbours`. No gradient reaches the keys.
+    """Compute the neighbour loss: ``-mean_i (sum_j m_ij log p_ij) / (1 + sum_j m_ij)``, ``p_i = softmax(k.f_i / T)``.
+
+    See :func:`loss_of_neighbours`. No gradient reaches the keys.
 
     Args:
-        features: ``[B, D]``, of any length.
-        keys: ``[N, D]``.
-        mask: ``[B, N]`` the neighbours.
-        temperature: divides the cosine similarities.
+        features: ``[B, D]`` features of any length; f_i are the normalised ones.
+        keys: ``[N, D]`` instance memory [k].
+        mask: ``[B, N]`` neighbours of each sample [m].
+        temperature: temperature of the softmax [T].
     """
     return loss_of_neighbours(normalize(features, dim=1) @ keys.detach().t(), mask, temperature)
 
 
 def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Mean over samples of the summed ``-log p`` of their neighbours over one more than their number.
+    """Average over samples ``(sum of -log p of the neighbours) / (1 + number of neighbours)``.
 
     ``L = (1/B) sum_b [ sum_{j in N(b)} -log p_bj ] / (1 + |N(b)|)``, ``p_b = softmax(similarity_b / temperature)`` over
     all keys, floored at 1e-8. A sample without neighbours costs nothing.

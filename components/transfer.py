@@ -44,15 +44,16 @@ def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, thresh
 
 
 def transferred(features: Features, own: PseudoLabels, modality: Modality, threshold: float) -> PseudoLabels:
-    """The labels, where the images of one modality have the clusters of the other instead of their own.
-
-    Clusters that then hold images of both are their own partners.
+    """Label the images of one modality with the clusters of the other; see :func:`transfer_labels`.
 
     Args:
-        features: of the whole training set.
+        features: features of the whole training set.
         own: clusters of each modality.
-        modality: whose images are labelled anew.
-        threshold: of the gate [tau].
+        modality: modality whose images get new labels.
+        threshold: threshold of the gate [tau].
+
+    Returns:
+        Labels in which a cluster with images of both modalities is its own partner.
 
     Raises:
         UsageError: images of fewer than two clusters pass the gate.

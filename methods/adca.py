@@ -70,7 +70,7 @@ class ADCA(ClusterContrast):
         return warmup(config), Stage("adca", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """CMA, first half: pair visible clusters ``a`` with infrared clusters ``b``, most votes first.
+        """Pair visible clusters ``a`` with infrared clusters ``b``, most votes first (first half of CMA).
 
         ``n_ab = |{(i, j): y_i = a, y_j = b, f_i.f_j >= threshold}|`` are the votes, over pairs of a visible image ``i``
         and an infrared one ``j``.
@@ -82,7 +82,7 @@ class ADCA(ClusterContrast):
         return replace(labels, visible_to_infrared=pair_by_votes(*votes))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
-        """CMA (cross-modality memory aggregation), second half: turn paired visible rows towards infrared ones.
+        """Aggregate paired visible rows with infrared rows (second half of CMA, cross-modality memory aggregation).
 
         ``M^v_a <- unit((1 - share) M^v_a + share M^r_b)`` for each pair; infrared rows stay.
         """

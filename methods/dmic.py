@@ -1,7 +1,7 @@
 """DMIC: modality-camera invariant expansion (MIE), dynamic neighbourhood clustering (DNC), hybrid contrast (HMCL).
 
 "Dynamic Modality-Camera Invariant Clustering for Unsupervised Visible-Infrared Person Re-Identification", Yang Y.,
-Hu W., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
+Hu W., He Q., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class DMICConfig(ClusterContrastConfig):
     inter_instance: bool = True
     """Use the instance-level contrast with the images of both modalities [IC-2]."""
     instance_loss: Literal["nca", "single", "mean", "self"] = "nca"
-    """What a feature should resemble: any image of its cluster (neighbourhood component analysis); a random one; their
-    mean; its own image."""
+    """Positive of the instance-level contrast: all images of the cluster (``nca``, neighbourhood component analysis), a
+    random one (``single``), the mean of their similarities (``mean``), or the own image (``self``)."""
     instance_weight: float = 0.1
     """Weight of the instance-level losses [phi_1]."""
     cluster_weight: float = 1.0
@@ -150,7 +150,7 @@ class DMIC(Method):
         return Stage("dmic", config.first_phase, config.intra_epochs), Stage("dmic", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """MIE (modality-camera invariant expansion) in every clustering, within the neighbourhood of DNC.
+        """Cluster with MIE (modality-camera invariant expansion), within the neighbourhood of DNC.
 
         ``D_i`` is the code of image ``i`` (Eq. 1 and 2), and ``j`` one of its ``k2`` nearest images, of modality ``m``
         and camera ``c``. The expanded code replaces the plain mean of Eq. 3::
@@ -214,7 +214,7 @@ class DMIC(Method):
         return self.contrast(batch, progress)
 
     def contrast(self, batch: Batch, progress: StageProgress, *, joint: bool = False) -> Losses:
-        """HMCL (hybrid modality contrastive learning): a modality against its own memories, or both against joint ones.
+        """Contrast features with clusters and images by HMCL (hybrid modality contrastive learning).
 
         ``q_i`` is a unit feature of cluster ``y_i``, ``C_k`` the row of a cluster, ``I_j`` that of a clustered image::
 
@@ -222,7 +222,12 @@ class DMIC(Method):
             L_C = -mean_i log softmax_k(q_i.C_k / tau)[y_i]                                         (Eq. 13, 16, 17, 21)
             L_I = -mean_i log( sum_{j: y_j = y_i} exp(q_i.I_j / tau) / sum_j exp(q_i.I_j / tau) )   (Eq. 18, 19, 22)
 
-        ``v`` and ``r`` are the modalities, ``m`` is of both, in the second phase only.
+        ``v`` and ``r`` are the modalities, ``m`` is both, in the inter-modality phase only.
+
+        Args:
+            batch: batch to embed.
+            progress: current step, for random draws.
+            joint: contrast both modalities with the joint memories instead of each with its own.
         """
         c = self.config
         losses: Losses = {}
@@ -261,13 +266,24 @@ def generator(progress: StageProgress, *purpose: str) -> Generator:
 
 
 def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, int]:
-    """DNC (dynamic neighbourhood clustering): ``eps`` of all clusterings of an epoch and ``k2`` of each modality's.
+    """Compute the neighbourhood of an epoch by DNC (dynamic neighbourhood clustering).
 
     ``t`` is the elapsed fraction of the phase, or of its part before or after the turn (Eq. 8 to 10)::
 
         k2  = epsilon_1 sigma_k^t          grows over either phase
         eps = pi_2 sigma_n^t               shrinks over the first phase, and in the second before the turn
         eps = pi_1 sigma_b^t               grows in the second phase after the turn; sigma_b = 1 / sigma_n
+
+    >>> [neighbourhood(DMICConfig(), epoch, epochs=50) for epoch in (0, 9, 49)]
+    [(0.6, 6), (0.3, 7), (0.6, 18)]
+
+    Args:
+        config: settings of the phase.
+        epoch: epoch of the phase, from 0.
+        epochs: number of epochs of the phase.
+
+    Returns:
+        ``eps`` of all clusterings, and ``k2`` of the clustering of each modality.
     """
     c = config
     if not c.dnc:

@@ -93,9 +93,7 @@ class PCLHDConfig(PGMConfig):
         self.check_range(1, math.inf, "hard_k", "dynamic_slots", "joint_k1", "joint_k2")
         self.check_range(TINY, 1, "ema_window")
         if self.form == "released" and not (self.hard and self.cross_updates):
-            raise UsageError(
-                "method.form=released has both switched on: leave method.hard=true and method.cross_updates=true"
-            )
+            raise UsageError("method.form=released needs method.hard=true and method.cross_updates=true")
 
 
 @METHODS.register("pclhd")
@@ -181,7 +179,7 @@ class PCLHD(PGM):
             self.figures = {**self.figures, "visible_in_mixed": in_mixed}
 
     def make_memory(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
-        """A memory of centroids ``c``, which start at given rows or at the means, and of hard prototypes ``h``.
+        """Build a memory of centroids ``c``, which start at given rows or at the means, and of hard prototypes ``h``.
 
         Its loss ``l = 0.5 CE(q.h / tau, y) + 0.5 max(CE(q.c / tau, y) - 0.2, 0)`` is
         :meth:`usvi_bench.components.memory.hard.HardMemory.loss`. After a step, ``q_j`` being the batch's samples of
@@ -206,7 +204,7 @@ class PCLHD(PGM):
         ema_update(self.teacher, self.encoder, self.alpha)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """Step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, the cross term ``l_x`` as in PGM."""
+        """Return the losses of step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, with ``l_x`` as in PGM."""
         c = self.config
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
@@ -241,7 +239,7 @@ class PCLHD(PGM):
         }
 
     def joint_samples(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
-        """Features and joint clusters of the visible and of the infrared views, which move the memory afterwards."""
+        """Return features and joint clusters of the visible and infrared views, and keep them for the update."""
         samples = list(zip(self.embed_batch(batch), view_labels(batch).values(), strict=True))
         self.joint_updates = [(features.detach(), labels) for features, labels in samples]
         return samples

@@ -78,7 +78,7 @@ class PGM(ClusterContrast):
         return warmup(config), Stage("pgm", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """Progressive graph matching of the unit centroids ``a`` of visible and ``b`` of infrared clusters.
+        """Match the unit centroids ``a`` of visible and ``b`` of infrared clusters by progressive graph matching.
 
         Round by round ``min over assignments X of sum_ij X_ij exp(-a_i.b_j)``, until every cluster has a partner
         (:func:`usvi_bench.components.association.match`).
@@ -91,7 +91,7 @@ class PGM(ClusterContrast):
         self.partners = by_modality(labels["partners"])
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """``L = C_v + C_r + 0.25 C_x``."""
+        """Return the contrast within and across modalities: ``L = C_v + C_r + 0.25 C_x``."""
         features = self.embed_batch(batch)
         return self.contrast(*features, batch) | self.cross(by_modality(features), view_labels(batch), progress)
 

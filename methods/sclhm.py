@@ -141,13 +141,13 @@ class SCLHM(Method):
         (visible, infrared), partners = centroids_of(features, labels), labels["partners"]
         hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
         memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
-        # unit but for rounding; ``ClusterMemory`` makes them so once more, whose equal this is with all parts off
+        # The rows are unit already; a second normalisation keeps the rounding of ``ClusterMemory``.
         self.memories = {name: normalize(memory) for name, memory in memories.items()}
         self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """``L = S_v(M^v) + S_r(M^r) + lambda_h (S_v(H) + S_r(H)) / 2 + lambda_x L_x``, with ``S`` the SSCL loss."""
+        """Return ``L = S_v(M^v) + S_r(M^r) + lambda_h (S_v(H) + S_r(H)) / 2 + lambda_x L_x``, ``S`` the SSCL loss."""
         c = self.config
         student, teacher = self.embed_pair(batch)
         labels = by_modality((batch.visible.view_labels, batch.infrared.labels))
@@ -166,7 +166,7 @@ class SCLHM(Method):
         labels: dict[Modality, Tensor],
         progress: StageProgress,
     ) -> Losses:
-        """HML: contrast both modalities with the hybrid memory, ``lambda_h (S_v(H) + S_r(H)) / 2``."""
+        """Contrast both modalities with the hybrid memory (HML): ``lambda_h (S_v(H) + S_r(H)) / 2``."""
         losses: Losses = {}
         for modality in MODALITIES:
             rows = self.hybrid_rows[modality][labels[modality]]
@@ -187,8 +187,8 @@ class SCLHM(Method):
         plain, channel = batch.visible.views
         first, last = batch.infrared.views[0], batch.infrared.views[-1]
         swap = self.config.teacher_view == "independent"
-        # Cut-up batch norm takes running statistics from the first part of a batch: plain images, as tests are.
-        # Where it is whole, either order is right, and rounding stays that of the records.
+        # Grouped batch normalisation takes its running statistics from the first part of a batch. This part has to
+        # hold plain images, because test images are plain. With one group the order is free: it is that of the records.
         late = swap and self.teacher.groups > 1
         views = (channel, plain) if swap and not late else (plain, channel)
         student = normalize(self.encoder(torch.cat([plain, channel]), first))
@@ -200,7 +200,7 @@ class SCLHM(Method):
         return by_modality(student.split(cut)), by_modality((visible, infrared))
 
     def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-        """SSCL (soft smooth contrastive learning) of one modality's samples against one memory ``M``.
+        """Contrast one modality's samples with one memory ``M`` by SSCL (soft smooth contrastive learning).
 
         ``f`` is a unit feature of the student, ``t`` the teacher's of the same image, ``y`` the cluster::
 
@@ -254,14 +254,14 @@ class SCLHM(Method):
                 self.memories[name] = self.update_memory(self.memories[name], samples)
 
     def update_memory(self, rows: Tensor, samples: list[UpdateSamples]) -> Tensor:
-        """AMU (adaptive-weight memory update), or the rule ``update`` where it is off.
+        """Update a memory by AMU (adaptive-weight memory update), or by the rule ``update`` if AMU is off.
 
         ``q_i`` is the teacher's probability that sample ``i`` belongs to its row ``k``::
 
             w_i = softmax over the samples i of row k of ( -cos(f_i, M_k) / tau_w + gamma log q_i )
             M_k <- unit( mu M_k + (1 - mu) sum_i w_i f_i )
 
-        Modalities that share a memory have equal say in every row; see
+        Modalities that share a memory have equal weight in every row; see
         :func:`usvi_bench.components.memory.shared_update.adaptive_update`.
         """
         c = self.config

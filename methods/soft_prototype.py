@@ -80,8 +80,8 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
     weight_temperature: float = 0.05
     """Temperature of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
     prototype_loss: Literal["per_rank", "joint", "mean"] = "per_rank"
-    """How weighted prototypes enter the contrast: one softmax for each rank, one over all prototypes, or one over the
-    weighted means."""
+    """Form of the contrast with weighted prototypes: a softmax for each rank (``per_rank``), one softmax over all
+    prototypes (``joint``), or one over the weighted mean of each cluster's prototypes (``mean``)."""
     prototype_weight: float = 0.5
     """Largest weight of the prototypes in the contrast [eta_max]; centroids have the rest."""
     prototype_ramp: float = 0.2
@@ -120,7 +120,7 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
 
 @dataclass(frozen=True)
 class Shares:
-    """An epoch's weights: instance discrimination [w_I], contrast [w_C], and the prototypes' share in it [eta]."""
+    """Loss shares of an epoch: instance discrimination [w_I], contrast [w_C], and prototypes in the contrast [eta]."""
 
     instance: float
     contrast: float
@@ -128,7 +128,7 @@ class Shares:
 
     @classmethod
     def at(cls, c: SoftPrototypeConfig, progress: StageProgress) -> Shares:
-        """The progressive schedule: attention moves from instances to centroids, then to soft prototypes.
+        """Compute the progressive schedule: from instances to centroids, then to soft prototypes.
 
         With ``t`` the elapsed fraction of the first and ``s`` that of the second stage::
 

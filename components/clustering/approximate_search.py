@@ -31,7 +31,7 @@ try:
     import faiss
 
     HAS_FAISS = True
-except ImportError:  # an extra of the installation; exact searches do without
+except ImportError:  # faiss is optional; exact searches do not need it
     HAS_FAISS = False
 
 TARGET_RECALL = 0.96
@@ -114,8 +114,8 @@ def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> t
     """Search the index for the neighbours of some rows, and compare the candidates exactly."""
     n = len(vectors)
     candidates = index.search(vectors[owners], min(CANDIDATES * k, n))[1]
-    few = (candidates >= 0).sum(axis=1) < k + 1  # the owner may not be among them
-    if few.any():  # in the lists visited: compare such rows with all
+    few = (candidates >= 0).sum(axis=1) < k + 1  # the owner is not always among them
+    if few.any():  # too few candidates in the lists visited: compare these rows with all
         candidates[few] = -1
         candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
     distances, rows = empty_lists(len(owners), k, owners)

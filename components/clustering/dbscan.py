@@ -76,7 +76,7 @@ def centroids(features: Tensor, labels: Tensor) -> Tensor:
     kept = labels != OUTLIER
     present, cluster = torch.unique(labels[kept], return_inverse=True)
     total = features.new_zeros(len(present), features.shape[1]).index_add_(0, cluster, features[kept])
-    return normalize(total)  # a sum points where its mean does
+    return normalize(total)  # a sum has the direction of the mean
 
 
 def pseudo_labels(
@@ -118,7 +118,7 @@ def pseudo_labels(
         )
     if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
-    from usvi_bench.components.clustering.jaccard import jaccard_distance  # its kernels take long to import
+    from usvi_bench.components.clustering.jaccard import jaccard_distance  # here, because it is slow to import
 
     try:
         distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)

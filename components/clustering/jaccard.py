@@ -79,7 +79,7 @@ def _encode(vectors: Tensor, lists: NDArray[np.int32]) -> csr_array:
     """Compute the codes: softmax similarities of each image to its expanded set of mutual neighbours."""
     mutual = _mutual(lists)
     half = _mutual(lists[:, : round(lists.shape[1] / 2) + 1])
-    # The half-set of a mutual neighbour joins when more than two thirds of it are mutual neighbours already.
+    # The half-set of a mutual neighbour is added if more than two thirds of it are mutual neighbours already.
     joins = mutual.multiply(mutual @ half)
     joins.data = (3 * joins.data > 2 * np.diff(half.indptr)[joins.indices]).astype(np.int32)
     joins.eliminate_zeros()

@@ -143,7 +143,7 @@ def _mutual(lists: Tensor) -> Tensor:
 
 
 def _contains(keys: Tensor, asked: Tensor) -> Tensor:
-    """Which of the asked are among sorted keys."""
+    """Return True for each of ``asked`` that is among the sorted keys."""
     return keys[torch.searchsorted(keys, asked).clamp_(max=len(keys) - 1)] == asked
 
 

@@ -25,7 +25,7 @@ OWNER = np.float32(-1)
 def empty_lists(n: int, k: int, owners: NDArray[np.integer[Any]]) -> tuple[Floats, Rows]:
     """Make empty lists that contain only their own row ``[n]``."""
     distances, rows = np.full((n, k), np.inf, np.float32), np.full((n, k), np.iinfo(np.int32).max, np.int32)
-    distances[:, -1], rows[:, -1] = OWNER, owners  # the last place of a heap has nothing below it
+    distances[:, -1], rows[:, -1] = OWNER, owners  # the last place is a leaf of the heap
     return distances, rows
 
 
@@ -121,7 +121,7 @@ def feed_neighbours(start: int, stop: int, vectors: Floats, known: Rows, distanc
         rows: rows of the same lists as heaps ``[N, k]``, which are filled.
     """
     near = (known.shape[1] + 1) // 2
-    met = np.full(len(vectors), -1, np.int32)  # the last row that was compared with each
+    met = np.full(len(vectors), -1, np.int32)  # the last row that each row was compared with
     for i in range(start, stop):
         met[known[i]] = i
         for a in known[i, 1:near]:

@@ -45,8 +45,8 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
         raise ValueError(f"features of shape {tuple(features.shape)}; give [N, D]")
     vectors = features.detach().float().contiguous()
     if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
-        raise ValueError("features hold NaN, infinity or lengths beyond float32; the network behind them has diverged")
-    # Here, because compiled kernels take long to import.
+        raise ValueError("features hold NaN, infinity or lengths beyond float32 because the network has diverged")
+    # Imported here, because compiled kernels are slow to import.
     from usvi_bench.components.clustering.approximate_search import approximate_search
     from usvi_bench.components.clustering.symmetric_search import symmetric_search
 
@@ -55,7 +55,7 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
             found = approximate_search(vectors.cpu().numpy(), k)
         elif vectors.is_cuda:
             found_on_gpu = blocked_search(vectors, k)
-            torch.cuda.synchronize(vectors.device)  # or the seconds would be told of whoever waits next
+            torch.cuda.synchronize(vectors.device)  # so that the search is timed here and not at the next wait
             return found_on_gpu
         else:
             found = symmetric_search(vectors.numpy(), k)
@@ -82,7 +82,7 @@ def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
         with torch.autocast(vectors.device.type, enabled=False):
             distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2)
         distances.add_(squares[rows, None]).clamp_(min=0)
-        distances.diagonal(start).fill_(-1)  # an image comes first in its own list, whatever the rounding
+        distances.diagonal(start).fill_(-1)  # puts an image first in its own list in spite of rounding
         blocks.append(distances.topk(k, largest=False))
         del distances  # before the next block is made
     return torch.cat([b.values for b in blocks]).clamp_(min=0), torch.cat([b.indices for b in blocks])

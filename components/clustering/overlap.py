@@ -31,9 +31,9 @@ def near_pairs(codes: csr_array, max_distance: float) -> csr_array:
     n = codes.shape[0]
     columns = codes.tocsc(copy=True)
     columns.eliminate_zeros()
-    rows = columns.tocsr()  # by way of columns its rows come out sorted
+    rows = columns.tocsr()  # conversion from columns sorts the rows
     longest = int(np.diff(rows.indptr).max(initial=0))
-    rounding = np.float32(1e-6 + longest * 2.0**-23)  # more than sums of so many float32 entries below 1 can be off
+    rounding = np.float32(1e-6 + longest * 2.0**-23)  # bound on the rounding error of a sum of ``longest`` entries
     arrays = (rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data)
 
     def block(start: int) -> Any:
@@ -118,7 +118,7 @@ def _near_pairs(
                     first[used], second[used], distances[used] = i, j, distance
                     used += 1
         own[columns] = 0
-    return first[:used].copy(), second[:used].copy(), distances[:used].copy()  # not all that room
+    return first[:used].copy(), second[:used].copy(), distances[:used].copy()  # copies, to free the unused rest
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

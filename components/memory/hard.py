@@ -44,18 +44,21 @@ class HardMemory(ClusterMemory):
         self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """``hard_weight * CE(hard) + centre_weight * max(CE(centroids) - hinge, 0)``; each CE is a mean over the batch.
+        """Contrast features with both prototypes: ``w_h CE(h.f / tau, y) + w_c max(CE(c.f / tau, y) - hinge, 0)``.
+
+        ``w_h`` is ``hard_weight`` and ``w_c`` ``centre_weight``. Each cross-entropy CE is a mean over the batch. The
+        formula is that of the released code (shijiangming1/PCLHD @c1f7b24).
 
         Args:
-            features: ``[B, D]``, of any length.
-            labels: ``[B]`` clusters.
+            features: ``[B, D]`` features of any length; f are the normalised ones.
+            labels: ``[B]`` clusters [y].
         """
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(features.float(), dim=1)
             return self.hinged_loss(unit @ self.rows.t(), unit @ self.hard.t(), labels)
 
     def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor) -> Tensor:
-        """The loss of given cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
+        """Compute the loss from cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
         to_centre = F.cross_entropy(centre / self.temperature, labels)
         to_hard = F.cross_entropy(hard / self.temperature, labels)
         return self.hard_weight * to_hard + self.centre_weight * (to_centre - self.hinge).relu()

@@ -55,7 +55,7 @@ def blend(
 
 
 def average(parts: list[Tensor], present: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean over the parts that have samples, row by row ``[K, D]``, and which rows have any ``[K]``."""
+    """Average rows ``[K, D]`` over the parts that have samples of the row; also return which rows have any."""
     counts = torch.stack(present).sum(dim=0)
     total = torch.stack([part * there[:, None] for part, there in zip(parts, present, strict=True)]).sum(dim=0)
     return total / counts.clamp(min=1)[:, None], counts > 0
@@ -79,4 +79,4 @@ def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Ten
     for features, part in zip((visible, infrared), labels, strict=True):
         kept = part != OUTLIER
         total += weighted_sum(features[kept], part[kept], mean_weights(part[kept]), count)[0]
-    return normalize(total)  # a sum points where its mean does
+    return normalize(total)  # the sum of the two means has the direction of their mean

@@ -65,7 +65,7 @@ class InstanceMemory(nn.Module):
 
 
 def nca_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """The loss of neighbourhood component analysis: the own cluster's share in the softmax over all images.
+    """Compute the loss of neighbourhood component analysis: all images of the own cluster are positives.
 
     ``-log( sum_{j: labels[j] = labels[own]} exp(logit_j) / sum_j exp(logit_j) )``, as in RTMem's memory (L_I of DMIC's
     HMCL; Eq. 18, 19 and 22).
@@ -75,18 +75,18 @@ def nca_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generat
 
 
 def single_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """Cross-entropy over clusters, a random image standing for each: one drawing for the whole batch."""
+    """Contrast with one random image of each cluster, drawn once for the batch: cross-entropy over clusters."""
     return F.cross_entropy(logits[:, random_members(labels, clusters, generator)], labels[own])
 
 
 def mean_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """Cross-entropy over clusters, each with the mean of its images' logits."""
+    """Contrast with the mean logit of each cluster's images: cross-entropy over clusters."""
     sums = logits.new_zeros(len(logits), clusters).index_add(1, labels, logits)
     return F.cross_entropy(sums / labels.bincount(minlength=clusters), labels[own])
 
 
 def self_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """Cross-entropy over images: the only right one is the image itself."""
+    """Contrast with the own image against all other images: cross-entropy over images."""
     return F.cross_entropy(logits, own)
 
 
@@ -105,7 +105,7 @@ def overwrite(rows: Tensor, features: Tensor, slots: Tensor, generator: Generato
         slots: ``[B]`` row of each feature.
         generator: generator of the uniform draws.
     """
-    winners = random_members(slots, len(rows), generator)[slots]  # equal for equal slots: the order of writing is free
+    winners = random_members(slots, len(rows), generator)[slots]  # equal for equal slots, in any order of writing
     rows[slots] = F.normalize(features.detach().float(), dim=1)[winners]
 
 

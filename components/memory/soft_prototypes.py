@@ -56,7 +56,7 @@ class SoftPrototypes:
     valid: Tensor
 
     def figures(self, centroids: Tensor) -> dict[str, Tensor]:
-        """What was chosen and how it is weighted, averaged over clusters of centroids ``[C, D]``.
+        """Compute figures of the prototypes and their weights, averaged over clusters with centroids ``[C, D]``.
 
         Returns:
             Number of prototypes, their effective number ``1 / sum W^2``, entropy of the weights in nats, and similarity
@@ -114,7 +114,7 @@ def random_prototypes(labels: Tensor, slots: int, generator: torch.Generator) ->
 
 
 def _select(scores: Tensor, limits: Tensor, slots: int) -> PrototypeIndex:
-    """The ``limits`` ``[C]`` best columns of each row of ``scores`` ``[C, N]``, repeated to fill the slots."""
+    """Choose the ``limits`` ``[C]`` best columns of each row of ``scores`` ``[C, N]``, repeated to fill the slots."""
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :slots]
     slot = torch.arange(slots, device=scores.device)
     return PrototypeIndex(best.gather(1, slot % limits[:, None]), slot < limits[:, None])
@@ -155,7 +155,7 @@ def per_rank_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, 
 
 
 def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
-    """One contrast with all prototypes of all clusters; those of the own cluster are weighted positives.
+    """Contrast with all prototypes of all clusters in one softmax; those of the own cluster are weighted positives.
 
     ``-(1/B) sum_b sum_k W[y_b, k] (l[y_b, k] - log sum_{c, k'} exp l[c, k'])`` with ``l = q_b . P / tau``, as in
     SNCLR (ChongjianGE/SNCLR @b95c7e5). Positives compete: its minimum is the entropy of the weights.
@@ -166,7 +166,7 @@ def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, tem
 
 
 def mean_prototype_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
-    """The plain contrast with one row a cluster, the unit weighted mean of its prototypes."""
+    """Contrast with one row for each cluster, the unit weighted mean of its prototypes."""
     rows = normalize((prototypes.weights[:, :, None] * prototypes.vectors).sum(dim=1), dim=1)
     return cross_entropy(features @ rows.T / temperature, labels)
 

@@ -103,7 +103,7 @@ def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None
         Losses ``[B]``, and the row of the nearest cluster ``[B]``.
     """
     cosine = (normalize(features, dim=1) @ centres.detach().flatten(0, 1).t()).unflatten(1, centres.shape[:2])
-    distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # of unit vectors; never 0, so that its inverse is finite
+    distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # above 0, so that its inverse is finite
     least = distance.amin(dim=2)
     nearest = least.argmin(dim=1)
     chosen = (nearest if positive is None else positive)[:, None]
