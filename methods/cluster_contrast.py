@@ -112,10 +112,10 @@ class ClusterContrast(Method):
         return self.contrast(*self.embed_batch(batch), batch)
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        """Contrast the features of each modality with its own memory: L = C_visible + C_infrared.
+        """Contrast each modality with the memory ``M`` of its own clusters by DCL (dual contrastive learning).
 
-        C is the cross-entropy of :meth:`usvi_bench.components.memory.cluster.ClusterMemory.loss`. The samples are kept
-        in ``pending_updates`` for :meth:`end_step`.
+        ``L_DCL = C_v + C_r`` with ``C = -mean_i log softmax_k(q_i.M_k / tau)[y_i]``, ``q_i`` a unit feature of cluster
+        ``y_i``. The samples are kept in ``pending_updates`` for :meth:`end_step`.
         """
         labels = batch.visible.view_labels
         self.pending_updates = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
@@ -125,7 +125,7 @@ class ClusterContrast(Method):
         }
 
     def end_step(self, progress: StageProgress) -> None:
-        """Move the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
+        """Update the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
         visible, infrared = self.pending_updates
         self.visible_memory.update(*visible)
         self.infrared_memory.update(*infrared)

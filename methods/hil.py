@@ -173,7 +173,7 @@ class HIL(ClusterContrast):
         return losses
 
     def multi_centre(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Compute MCCL (multi-centre contrastive learning) of one modality's samples, averaged over the sets of centres.
+        """Compute MCCL (multi-centre contrastive learning) of one modality, averaged over the sets of centres.
 
         ``e_km = |f - D_km|`` is the distance of a unit feature from centre ``m`` of cluster ``k``, ``k*`` the nearest
         cluster, and the mean is over samples whose ``k*`` is their label (``gate``)::

@@ -204,7 +204,7 @@ class PCLHD(PGM):
         ema_update(self.teacher, self.encoder, self.alpha)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """Return the losses of step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, with ``l_x`` as in PGM."""
+        """Return the loss of step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, ``l_x`` as in PGM."""
         c = self.config
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
@@ -219,7 +219,8 @@ class PCLHD(PGM):
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
         """Contrast features with dynamic prototypes: D = CE(z, y), z_k = min_s f . E_sk / tau if k = y, else max_s.
 
-        E_sk is slot s of cluster k. The equation is ``dyn_select=minmax``, see
+        This is DPCL (dynamic prototype contrastive learning); E_sk is slot s of cluster k. The equation is
+        ``dyn_select=minmax``, see
         :meth:`usvi_bench.components.memory.dynamic.DynamicMemory.loss`; the other choices are
         :meth:`usvi_bench.components.memory.dynamic.DynamicMemory.loss_of_one`.
         """
