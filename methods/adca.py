@@ -82,7 +82,7 @@ class ADCA(ClusterContrast):
         return replace(labels, visible_to_infrared=pair_by_votes(*votes))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
-        """Aggregate paired visible rows with infrared rows (second half of CMA, cross-modality memory aggregation).
+        """Aggregate paired rows, the second half of CMA (cross-modality memory aggregation).
 
         ``M^v_a <- unit((1 - share) M^v_a + share M^r_b)`` for each pair; infrared rows stay.
         """

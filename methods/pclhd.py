@@ -217,9 +217,9 @@ class PCLHD(PGM):
         return losses
 
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
-        """Contrast features with dynamic prototypes: D = CE(z, y), z_k = min_s f . E_sk / tau if k = y, else max_s.
+        """Contrast features with the slots of each cluster by DPCL (dynamic prototype contrastive learning).
 
-        This is DPCL (dynamic prototype contrastive learning); E_sk is slot s of cluster k. The equation is
+        D = CE(z, y) with z_k = min_s f . E_sk / tau if k = y, else max_s; E_sk is slot s of cluster k. The equation is
         ``dyn_select=minmax``, see
         :meth:`usvi_bench.components.memory.dynamic.DynamicMemory.loss`; the other choices are
         :meth:`usvi_bench.components.memory.dynamic.DynamicMemory.loss_of_one`.
