@@ -1,4 +1,4 @@
-"""HIL in the form ``released``: haonanshi0125/HIL @09c857a, for one feature in place of its deep and shallow one."""
+"""HIL as haonanshi0125/HIL @09c857a computes it, for one feature in place of its deep and shallow one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from usvi_bench.methods.hil import HIL
 
 
 class ReleasedHIL(HIL):
-    """HIL in the form ``released``: gradients read memories that have been updated since the forward pass.
+    """HIL with one defect of the released code: memories have moved when gradients are taken by their rows.
 
-    Loss values are those of the form ``repaired``; only gradients differ. Not imitated: the return, at epoch 20, to the
-    checkpoint with the best test score.
+    Values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to the checkpoint with
+    the best test score.
     """
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        """Take the infrared gradient after the visible samples have updated the shared memory (defect).
+        """Defect: the shared memory has moved by the visible samples when the infrared gradient is taken.
 
-        The released code updates the memory inside ``backward``. Separate memories of the modalities lack the defect.
+        It moves inside ``backward``. Where each modality has a memory of its own there is no such defect.
         """
         c = self.config
         losses = super().contrast(visible, infrared, batch)
@@ -33,16 +33,16 @@ class ReleasedHIL(HIL):
         return losses
 
     def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
-        """Take the gradient after the instance memory has been updated, unseen by autograd (defect)."""
+        """Defect: the memory of instances is updated between the forward and the backward pass, past autograd."""
         similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances(key))
         return loss_of_neighbours(similarity, mask, self.config.neighbour_temperature)
 
 
 def similarity_by_moved_rows(features: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """Compute cosines ``[B, N]`` of features with rows, with the gradient of the cosines with the updated rows.
+    """Cosine of features with rows ``[B, N]`` whose gradient is that of the cosine with the rows as they are later.
 
     Args:
-        features: ``[B, D]`` features of any length.
+        features: ``[B, D]``, of any length.
         rows: ``[N, D]`` unit rows at the forward pass, which give the value.
         later: ``[N, D]`` unit rows at the backward pass, which give the gradient.
     """

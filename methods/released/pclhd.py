@@ -1,4 +1,4 @@
-"""PCLHD in the form ``released``: the defects of shijiangming1/PCLHD @c1f7b24."""
+"""PCLHD as shijiangming1/PCLHD @c1f7b24 computes it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from usvi_bench.methods.pclhd import PCLHD
 
 
 class ReleasedPCLHD(PCLHD):
-    """PCLHD in the form ``released``, with three defects: an inert loss, late gradients, a missing cross term.
+    """PCLHD with three defects of the released code: an inert loss, late gradients, a cross term that is left out.
 
-    With equal memories and weights, contrasts with centroids and hard prototypes have the values of the form
-    ``repaired``; their gradients differ. Other choices of the release (first stage with hard prototypes, features that
-    are not normalised, networks) are in the setting ``paper``. Not imitated: partners that later matching rounds
-    overwrite, and checkpoints chosen by test score.
+    With equal memories and weights, contrasts with centroids and hard prototypes have the values of the repaired form;
+    their gradients differ. What is no defect but a choice of the release (first stage with hard prototypes, features as
+    they come, networks) is in the setting ``paper``. Not imitated: partners that later matching rounds overwrite, and
+    checkpoints chosen by test score.
     """
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
-        """Add a figure to the journal of an epoch without a cross term (no defect)."""
+        """No defect: the journal of an epoch names a cross term that is left out."""
         super().begin_epoch(features, labels, progress)
         if self.config.cross_weight and not self.crossings(progress.epoch):
             self.figures = {**self.figures, "cross_skipped": torch.ones(())}
@@ -32,9 +32,9 @@ class ReleasedPCLHD(PCLHD):
     def cross(
         self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
     ) -> Losses:
-        """Take the gradient of a modality after crossed samples have updated its memory (defect).
+        """Defect: the memory that samples cross into has moved when its own modality's gradient is taken.
 
-        The released code updates memories inside ``backward``, which runs through the cross term first.
+        Memories move inside ``backward``, which runs through the cross term first.
         """
         losses = super().cross(features, labels, progress)
         for target, crossed in self.crossed.items():
@@ -42,7 +42,7 @@ class ReleasedPCLHD(PCLHD):
         return losses
 
     def joint_loss(self, batch: Batch) -> Losses:
-        """Take the infrared gradient after the visible samples have updated the joint memory (defect)."""
+        """Defect: the joint memory has moved by the visible samples when the infrared gradient is taken."""
         visible, infrared = self.joint_samples(batch)
         return {
             "joint_visible": self.joint_memory.loss(*visible),
@@ -50,14 +50,14 @@ class ReleasedPCLHD(PCLHD):
         }
 
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
-        """Contrast the teacher's features instead of the student's, so that no weight gets a gradient (defect)."""
+        """Defect: the teacher's features are contrasted, not the student's, so that no weight gets a gradient."""
         return super().dynamic_loss(modality, self.teacher_features[modality], labels, progress)
 
     def refresh_dynamic(self, progress: StageProgress) -> None:
-        """Keep the dynamic memory of the epoch's start; its update is in a ``backward`` that never runs (defect)."""
+        """Defect: the dynamic memory stays as the epoch began, for it moves in a ``backward`` that never runs."""
 
     def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
-        """Return no cross term if there are fewer visible than infrared clusters (defect).
+        """Defect: no cross term where visible clusters are fewer than infrared ones.
 
         The script for RegDB leaves the term out. The one for SYSU-MM01 crashes, which is not imitated.
         """
@@ -68,13 +68,13 @@ class ReleasedPCLHD(PCLHD):
 def loss_by_moved_rows(
     memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Compute ``memory.loss(features, labels)``, with the gradient of the rows that other samples have updated.
+    """The value of ``memory.loss(features, labels)``, with the gradient by rows that other samples have moved.
 
     Args:
-        memory: memory at the forward pass; it stays unchanged.
+        memory: stays as it is.
         features: ``[B, D]``, of any length.
         labels: ``[B]`` clusters.
-        moved_by: features and clusters that update a copy of the memory first.
+        moved_by: features and clusters that move a copy of the memory first.
     """
     assert isinstance(memory, HardMemory)
     later = deepcopy(memory)
@@ -87,5 +87,5 @@ def loss_by_moved_rows(
 
 
 def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """Compute the similarity ``[B, C]`` to ``rows``, whose gradient is that of the similarity to ``later``."""
+    """``[B, C]`` similarity to ``rows`` whose gradient is that of the similarity to ``later``."""
     return unit @ later.t() + (unit @ (rows - later).t()).detach()
