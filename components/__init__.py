@@ -1,1 +1,1 @@
-"""The vocabulary methods are written in: pure functions and small modules."""
+"""Components of methods: pure functions and small modules."""

@@ -1,7 +1,8 @@
-"""Which infrared cluster shows the same person as a visible one.
+"""Association of visible and infrared clusters that show the same person.
 
-All functions take centroids ``visible [Kv, D]`` and ``infrared [Ki, D]``, compare them by cosine (rows are normalised
-inside) and return ``(visible_to_infrared [Kv], infrared_to_visible [Ki])``, int64 on the device of ``visible``.
+Each way of association takes centroids ``visible [Kv, D]`` and ``infrared [Ki, D]`` and compares them by cosine; rows
+are normalised inside. It returns ``(visible_to_infrared [Kv], infrared_to_visible [Ki])``, int64 on the device of
+``visible``.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from torch.nn.functional import normalize
 from usvi_bench.core.types import PseudoLabels
 
 UNMATCHED = -1
-"""Partner of a cluster that a matching leaves alone."""
+"""Partner of a cluster that has none."""
 
 
 def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[Tensor, Tensor]:
-    """Progressive graph matching: every cluster gets a partner, whatever the two counts are.
+    """Match clusters by progressive graph matching (PGM): min over one-to-one assignments of sum exp(-cos(v, r)).
 
-    The first round is a one-to-one assignment of least total ``exp(-cosine)``; further rounds assign the clusters of
-    the larger side that are still without a partner, so that several of them may share one. Partners of the smaller
-    side are those of the first round.
+    The first round assigns one to one. Each further round assigns the clusters of the larger side that still have no
+    partner, so that several of them may share one. Partners of the smaller side are those of the first round. Every
+    cluster gets a partner for any two cluster counts.
 
     >>> visible = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
     >>> infrared = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
@@ -39,7 +40,7 @@ def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[
     Args:
         visible: centroids ``[Kv, D]``.
         infrared: centroids ``[Ki, D]``.
-        progressive: False stops after the first round; clusters of the larger side without a partner then get -1.
+        progressive: match in rounds. False stops after the first round and gives -1 to clusters without a partner.
 
     Raises:
         ValueError: a side has no clusters.
@@ -52,7 +53,7 @@ def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[
 
 
 def nearest_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-    """The most similar cluster of the other modality, the first one where several are.
+    """Match each cluster with the most similar cluster of the other modality; ties go to the smaller number.
 
     Raises:
         ValueError: a side has no clusters.
@@ -62,7 +63,7 @@ def nearest_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mutual_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs that are each other's most similar cluster; the rest is -1.
+    """Match two clusters if each is the most similar cluster of the other; other clusters get -1.
 
     Raises:
         ValueError: a side has no clusters.
@@ -74,15 +75,15 @@ def mutual_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
 def sinkhorn_match(
     visible: Tensor, infrared: Tensor, regularisation: float = 5.0, iterations: int = 5000
 ) -> tuple[Tensor, Tensor]:
-    """Largest entry of each row and column of the entropic transport plan between uniform marginals.
+    """Match each cluster with the largest entry of its row or column in an entropic transport plan.
 
-    Cost ``exp(-cosine)``. Yin et al., ACM MM 2024 (XiangboYin/RPNR @6647f21).
+    The plan has uniform marginals and the cost exp(-cosine). Yin et al., ACM MM 2024 (XiangboYin/RPNR @6647f21).
 
     Args:
         visible: centroids ``[Kv, D]``.
         infrared: centroids ``[Ki, D]``.
-        regularisation: weight of the plan's entropy.
-        iterations: bound on their number; they end earlier when the marginals are met to 1e-9.
+        regularisation: weight of the entropy of the plan.
+        iterations: largest number of Sinkhorn iterations; they stop earlier if the marginals are met to 1e-9.
 
     Raises:
         ValueError: a side has no clusters.
@@ -100,16 +101,16 @@ def sinkhorn_match(
 
 
 ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match, "sinkhorn": sinkhorn_match}
-"""Ways to pair visible and infrared clusters, by name."""
+"""Ways of association, by name."""
 
 
 def paired(labels: PseudoLabels, partners: tuple[Tensor, Tensor]) -> PseudoLabels:
-    """Labels that carry the partner of every cluster: ``labels["partners"]``, and one side for the journal."""
+    """Add the partner of every cluster to labels: ``labels["partners"]``, and one side for the journal."""
     return replace(labels, visible_to_infrared=partners[0], extra={**labels.extra, "partners": partners})
 
 
 def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:
-    """``[Kv, Ki]`` float64."""
+    """Compute the cosines ``[Kv, Ki]`` in float64."""
     if min(len(visible), len(infrared)) == 0:
         raise ValueError(f"{len(visible)} visible and {len(infrared)} infrared clusters: nothing to match")
     visible, infrared = (torch.as_tensor(side).detach().double() for side in (visible, infrared))

@@ -1,7 +1,7 @@
-"""Augmentation of whole batches on their device: what to do is drawn per image, then applied without loops.
+"""Augmentation of whole batches on their device, with parameters drawn for each image and applied without loops.
 
-The chains are those of ADCA (yangbincv/ADCA @8d0a8cb): zero padding, random crop, mirror, normalisation, random
-erasing, and for two of the views a step that takes colour away. Every image has params of its own.
+The steps are those of ADCA (yangbincv/ADCA @8d0a8cb): zero padding, random crop, mirroring, normalisation, random
+erasing, and for two of the views a step that removes colour.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from usvi_bench.core.errors import UsageError, did_you_mean
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ERASED = (0.4914, 0.4822, 0.4465)
-"""Fill of an erased box, written after normalisation (the mean of CIFAR-10, as in the released code)."""
+"""Fill of an erased box, set after normalisation (the mean of CIFAR-10, as in the released code)."""
 LUMA = (0.2989, 0.5870, 0.1140)
 
 UNCHANGED = 4
@@ -28,16 +28,16 @@ _CHANNEL_STEP = {
     "channel": (1 / 3, 1 / 3, 1 / 3, 0.0, 0.0),
     "infrared": (1 / 4, 1 / 4, 1 / 4, 1 / 8, 1 / 8),
 }
-"""Of each view: probability that all channels become the first, second, third, the luma, or stay."""
+"""Probabilities of each view that all channels become the first, the second, the third, the luma, or stay."""
 _TRIES = 100
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How images vary in training.
+    """Augmentation settings.
 
     Attributes:
-        pad: pixels of black added on every side before the crop back to the image's size.
+        pad: black pixels added on every side before the crop to the size of the image.
         flip: probability of mirroring.
         erase: probability of erasing a box.
         jitter: strength of colour jitter on the ``channel`` and ``infrared`` views; 0.5 in PGM, 0 (off) in ADCA.
@@ -58,14 +58,14 @@ class AugmentConfig:
 
 @dataclass(frozen=True, slots=True)
 class AugmentParams:
-    """What happens to each image of a batch.
+    """Augmentation parameters of each image of a batch.
 
     Attributes:
         top: ``[B]`` int64 first row of the crop in the padded image.
-        left: ``[B]`` int64 first column.
-        flip: ``[B]`` bool, mirror the crop.
+        left: ``[B]`` int64 first column of the crop in the padded image.
+        flip: ``[B]`` bool, True to mirror the crop.
         box: ``[B, 4]`` int64 erased box: top, left, height, width; height 0 erases nothing.
-        channel: ``[B]`` int64: 0, 1, 2 copy that channel to all, 3 the luma to all, 4 leaves the colours.
+        channel: ``[B]`` int64 channel step: 0, 1 and 2 copy that channel to all, 3 copies the luma, 4 keeps colours.
     """
 
     top: Tensor
@@ -76,14 +76,14 @@ class AugmentParams:
 
 
 def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """One view of a batch of images.
+    """Augment a batch of images for one view.
 
     Args:
         images: ``[B, H, W, 3]`` uint8.
-        view: ``plain``, ``channel`` (every image loses its colour to one of its channels) or ``infrared``.
-        config: strengths.
-        generator: source of all params. If it lives on another device than the images, it is drawn from there
-            and the params are moved; the result then does not depend on the device of the images.
+        view: ``plain``, ``channel`` (a random channel of each image is copied to all) or ``infrared``.
+        config: augmentation settings.
+        generator: generator of all parameters. It may be on another device than the images; then parameters are drawn
+            there and moved, and do not depend on the device of the images.
 
     Returns:
         ``[B, 3, H, W]`` float32, normalised.
@@ -103,7 +103,7 @@ def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.G
 
 
 def normalise(images: Tensor) -> Tensor:
-    """ImageNet normalisation without augmentation: ``[B, H, W, 3]`` uint8 to ``[B, 3, H, W]`` float32."""
+    """Normalise by the ImageNet statistics: ``[B, H, W, 3]`` uint8 to ``[B, 3, H, W]`` float32."""
     mean, std = (constant(values, images.device).view(3, 1, 1) for values in (MEAN, STD))
     planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     return planes.mul_(1 / (255 * std)).sub_(mean / std)
@@ -112,7 +112,7 @@ def normalise(images: Tensor) -> Tensor:
 def sample_params(
     batch: int, height: int, width: int, view: str, config: AugmentConfig, generator: torch.Generator
 ) -> AugmentParams:
-    """Draw what happens to each image of a batch; all tensors are on the generator's device."""
+    """Draw the augmentation parameters of a batch, on the device of the generator."""
     uniform = torch.rand(batch, 5, generator=generator, device=generator.device, dtype=torch.float64)
     thresholds = constant((*accumulate(_CHANNEL_STEP[view]),)[:-1], generator.device, torch.float64)
     box = draw_box(batch, height, width, generator)
@@ -128,8 +128,8 @@ def sample_params(
 def draw_box(batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
     """Draw boxes to erase: ``[batch, 4]`` int64 top, left, height, width.
 
-    The area is uniform in 0.02 to 0.4 of the image and the aspect (height by width) uniform in 0.3 to 1/0.3; of at
-    most 100 tries the first box smaller than the image in both directions counts, else nothing is erased.
+    The area is uniform in 0.02 to 0.4 of the image, and the ratio of height to width uniform in 0.3 to 1/0.3. The first
+    of 100 boxes that is smaller than the image in both directions is taken. If there is none, nothing is erased.
     """
     uniform = torch.rand(batch, 2 * _TRIES + 2, generator=generator, device=generator.device, dtype=torch.float64)
     area = (0.02 + 0.38 * uniform[:, :_TRIES]) * height * width
@@ -144,19 +144,19 @@ def draw_box(batch: int, height: int, width: int, generator: torch.Generator) ->
 
 
 def _integer(uniform: Tensor, count: Tensor | int) -> Tensor:
-    """Uniform integers in ``[0, count)`` from uniform numbers in ``[0, 1)``."""
+    """Convert uniform numbers in ``[0, 1)`` to uniform integers in ``[0, count)``."""
     return (uniform * count).long()
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: int) -> Tensor:
-    """Cut images of the same size out of images padded with zeros, and mirror some.
+    """Crop images, at their own size, out of images padded with zeros, and mirror some of them.
 
     Args:
         images: ``[B, H, W, 3]`` uint8.
-        top: ``[B]`` first row of the cut in the padded image.
-        left: ``[B]`` first column.
-        flip: ``[B]`` bool, mirror the cut.
-        pad: zeros on every side.
+        top: ``[B]`` first row of the crop in the padded image.
+        left: ``[B]`` first column of the crop in the padded image.
+        flip: ``[B]`` bool, True to mirror the crop.
+        pad: number of zeros on every side.
     """
     batch, height, width, channels = images.shape
     top, left, flip = (values.to(images.device)[:, None] for values in (top, left, flip))
@@ -181,7 +181,7 @@ def erase(images: Tensor, box: Tensor) -> Tensor:
 
 
 def recolour(images: Tensor, channel: Tensor) -> Tensor:
-    """Copy a plane of each ``[B, 3, H, W]`` image to its three channels; ``channel`` as in :class:`AugmentParams`."""
+    """Copy one plane of each ``[B, 3, H, W]`` image to all channels, by ``channel`` of :class:`AugmentParams`."""
     channel = channel.to(images.device)
     mix = constant(_PLANES, images.device)[channel.clamp(max=UNCHANGED - 1)]
     plane = (images * mix[:, :, None, None]).sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Constants on a device, copied there once: a copy from ordinary memory makes the host wait for the device."""
+"""Constant tensors, copied to a device only once, because each copy makes the host wait for the device."""
 
 from __future__ import annotations
 
@@ -11,5 +11,8 @@ from torch import Tensor
 
 @lru_cache
 def constant(values: Any, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A tensor of nested tuples of numbers; calls with equal arguments give one and the same, so do not write to it."""
+    """Return a tensor of nested tuples of numbers.
+
+    Calls with equal arguments return the same tensor, so do not write to it.
+    """
     return torch.tensor(values, device=device, dtype=dtype)

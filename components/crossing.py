@@ -1,6 +1,6 @@
-"""Cross-modal contrast: which modality is contrasted with the other's memory in an epoch, and with which rows.
+"""Cross-modal contrast of PGM and its successors: which modality is contrasted with which rows in an epoch.
 
-The pieces that PGM (Wu and Ye, CVPR 2023; zesenwu23/USL-VI-ReID @ed4a7df) and its successors share.
+Wu and Ye, CVPR 2023 (zesenwu23/USL-VI-ReID @ed4a7df).
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from usvi_bench.core.types import MODALITIES, Features, Modality, PseudoLabels
 
 
 def matched(features: Features, labels: PseudoLabels, progressive: bool = True) -> PseudoLabels:
-    """Add the partner of every cluster to labels, found by progressive graph matching of the centroids.
+    """Match the clusters of the two modalities by progressive graph matching (PGM) of their centroids.
 
     Args:
-        features: of the whole training set.
+        features: features of the whole training set.
         labels: clusters of each modality.
         progressive: see :func:`usvi_bench.components.association.match`.
+
+    Returns:
+        The labels with the partner of every cluster in ``labels["partners"]``.
 
     Raises:
         ValueError: a modality has no clusters.
@@ -29,25 +32,28 @@ def matched(features: Features, labels: PseudoLabels, progressive: bool = True) 
 
 
 def cross_direction(epoch: int) -> tuple[Modality, Modality]:
-    """Return the source and the target of an epoch: whose samples are contrasted with whose memory.
+    """Return the source and the target modality of an epoch in alternate cross contrastive learning.
 
-    Visible samples are contrasted with the infrared memory in even epochs, infrared ones with the visible memory in odd
-    epochs (alternate learning).
+    Samples of the source are contrasted with the memory of the target. The source is visible in even epochs and
+    infrared in odd epochs.
+
+    >>> cross_direction(0), cross_direction(1)
+    (('visible', 'infrared'), ('infrared', 'visible'))
     """
     visible, infrared = MODALITIES
     return (visible, infrared) if epoch % 2 == 0 else (infrared, visible)
 
 
 def select_matched(features: Tensor, labels: Tensor, partners: Tensor) -> tuple[Tensor, Tensor]:
-    """Select the samples whose cluster has a partner, and their rows in the other modality's memory.
+    """Select the samples whose cluster has a partner in the other modality.
 
     Args:
-        features: ``[B, D]`` of one modality; gradients pass.
-        labels: ``[B]`` clusters of that modality.
-        partners: ``[C]`` partner of each of its clusters in the other modality, -1 for none.
+        features: ``[B, D]`` features of one modality; gradients pass.
+        labels: ``[B]`` clusters of the samples.
+        partners: ``[C]`` partner of each cluster in the other modality, -1 for none.
 
     Returns:
-        ``[b, D]`` features and ``[b]`` rows, ``b`` from 0 to ``B``.
+        ``[b, D]`` features and ``[b]`` rows in the other modality's memory, with ``b`` from 0 to ``B``.
     """
     rows = partners[labels]
     kept = rows != UNMATCHED

@@ -1,4 +1,4 @@
-"""Colour jitter of a batch: brightness, contrast, saturation and hue, in an order drawn per image."""
+"""Colour jitter of a batch: brightness, contrast, saturation and hue, in a random order for each image."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ _GREY = (0.2989, 0.587, 0.114)
 
 
 def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Torchvision's ``ColorJitter(strength, strength, strength, strength)``, each image with its own draws.
+    """Jitter colours as torchvision's ``ColorJitter(strength, strength, strength, strength)``, with draws per image.
 
     PGM (zesenwu23/USL-VI-ReID @ed4a7df) uses a strength of 0.5.
 
     Args:
         images: ``[B, H, W, 3]`` uint8.
-        strength: in ``[0, 0.5]``: factors are uniform in ``1 -+ strength``, the hue shift in ``-+ strength`` turns.
-        generator: source of the draws.
+        strength: strength in ``[0, 0.5]``. Factors are uniform in ``1 -+ strength``, and the hue shift in
+            ``-+ strength`` turns.
+        generator: generator of the draws.
 
     Returns:
         ``[B, H, W, 3]`` uint8.
@@ -32,12 +33,12 @@ def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
 
 
 def apply_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
-    """Apply drawn jitter.
+    """Apply given amounts of jitter.
 
     Args:
         images: ``[B, H, W, 3]`` uint8.
-        amounts: ``[B, 4]`` brightness, contrast, saturation (each the factor less one) and hue shift in turns.
-        order: ``[B, 4]`` the operations, 0 to 3 in the order of ``amounts``, as each image meets them.
+        amounts: ``[B, 4]`` brightness, contrast and saturation (each is the factor minus one), and hue shift in turns.
+        order: ``[B, 4]`` order of the operations of each image; 0 to 3 are the columns of ``amounts``.
     """
     pixels = images.float() / 255
     turn = _everywhere if pixels.is_cuda else _where_due
@@ -47,7 +48,7 @@ def apply_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
 
 
 def _where_due(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
-    """Each operation on the images it is due for."""
+    """Apply each operation to the images that are due for it."""
     for number, operation in enumerate(_OPERATIONS):
         chosen = due == number
         pixels[chosen] = operation(pixels[chosen], amounts[chosen, number, None, None, None])
@@ -55,7 +56,7 @@ def _where_due(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
 
 
 def _everywhere(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
-    """The same by four times the work, without asking the device how many images there are for each operation."""
+    """Apply all operations to all images and select; four times the work, but the host never waits for the device."""
     result = pixels
     for number, operation in enumerate(_OPERATIONS):
         chosen = (due == number)[:, None, None, None]

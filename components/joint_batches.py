@@ -1,4 +1,4 @@
-"""The second batch of an iteration, by clusters of both modalities together: PCLHD and DMIC take a step on it."""
+"""Batches drawn by clusters of both modalities together, for the second optimiser step of PCLHD and DMIC."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from usvi_bench.core.types import OUTLIER, Batch, NextBatch
 
 
 class JointBatches:
-    """Batches by the ``joint`` labels of an epoch; none from when these turn out too few to fill one.
+    """Joint batches of one epoch, drawn by the ``joint`` labels.
 
     Args:
-        labels: joint clusters of the visible and of the infrared images that may be drawn.
+        labels: joint clusters of the visible and of the infrared images; outliers (-1) are not drawn.
     """
 
     def __init__(self, labels: tuple[Tensor, Tensor]) -> None:
         self.drawable = all(bool((part != OUTLIER).any()) for part in labels)
 
     def next(self, next_batch: NextBatch) -> Batch | None:
-        """The next batch, or None for the rest of the epoch."""
+        """Draw the next batch. Return None, from then on in the whole epoch, if there are too few clusters."""
         if self.drawable:
             try:
                 return next_batch("joint")

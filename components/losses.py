@@ -1,4 +1,4 @@
-"""Losses against soft targets."""
+"""Cross-entropy with soft targets: soft smooth contrastive learning (SSCL)."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ from usvi_bench.components.memory.cluster import mean_weights, weighted_sum
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Compute the mean cross-entropy of predicted with target probabilities.
+    """Compute the soft cross-entropy: L = -1/B sum_i sum_k t_ik log p_ik, p_i = softmax(logits_i).
+
+    With the targets of :func:`teacher_targets` and logits M f_i / tau this is the loss of SSCL.
 
     Args:
         logits: ``[B, C]``.
-        target: ``[B, C]`` probabilities; no gradient reaches them.
+        target: ``[B, C]`` target probabilities [t]; no gradient reaches them.
     """
     return -(target.detach() * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 
 def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | Tensor) -> Tensor:
-    """Hard labels blended with soft ones: ``(1 - smoothing) * onehot(label) + smoothing * probabilities``.
+    """Blend hard labels with soft ones: t_i = (1 - eps_s) onehot(y_i) + eps_s q_i.
 
-    The label-smoothing form of DCCC (theziqi/DCCC @102d8ef), where a teacher gives the probabilities.
+    DCCC (theziqi/DCCC @102d8ef) smooths labels in this form, with the probabilities q_i of a teacher.
 
     >>> from torch import tensor
     >>> smoothed_targets(tensor([0]), tensor([[0.5, 0.5, 0.0]]), smoothing=0.5)
     tensor([[0.7500, 0.2500, 0.0000]])
 
     Args:
-        labels: ``[B]`` int64.
-        probabilities: ``[B, C]``, rows sum to 1; no gradient reaches them.
-        smoothing: in ``[0, 1]``, one for all or ``[B]``.
+        labels: ``[B]`` int64 classes [y].
+        probabilities: ``[B, C]`` soft labels [q], rows sum to 1; no gradient reaches them.
+        smoothing: weight of the soft labels in ``[0, 1]`` [eps_s], one number or ``[B]``.
+
+    Returns:
+        ``[B, C]``, rows sum to 1.
     """
     if isinstance(smoothing, Tensor):
         smoothing = smoothing[:, None]
@@ -39,17 +44,27 @@ def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | T
 
 
 def teacher_targets(labels: Tensor, soft: Tensor, smoothing: float, consistency: str) -> Tensor:
-    """A cluster label blended with a teacher's soft assignment (targets of SCLHM's SSCL).
+    """Compute the targets of SSCL: t_i = (1 - eps_s) onehot(y_i) + eps_s q_i, q_i = softmax(M t'_i / tau).
 
-    ``target = (1 - smoothing) onehot(label) + smoothing soft``. The mass left on the label is ``1 - smoothing * (1 -
-    c)`` with ``c = soft[label]``: an image that the teacher finds consistent with its cluster is hardly smoothed.
+    q_i is the soft assignment of a teacher, whose feature of the image is t'_i. The probability of the label becomes
+    1 - eps_s (1 - c_i) with c_i = q_i[y_i]. An image is smoothed the less, the more its soft assignment agrees with its
+    label. The form is our reconstruction after DCCC (theziqi/DCCC @102d8ef).
+
+    >>> from torch import tensor
+    >>> teacher_targets(tensor([0]), tensor([[0.5, 0.5]]), smoothing=0.5, consistency="plain")
+    tensor([[0.7500, 0.2500]])
+    >>> teacher_targets(tensor([0]), tensor([[0.5, 0.5]]), smoothing=0.5, consistency="sample")
+    tensor([[0.8750, 0.1250]])
 
     Args:
-        labels: ``[B]`` rows of the memory.
-        soft: ``[B, K]`` the teacher's probabilities.
+        labels: ``[B]`` rows of the memory [y].
+        soft: ``[B, K]`` probabilities of the teacher [q].
         smoothing: weight of the soft assignment [eps_s].
-        consistency: ``plain``; ``sample`` scales the weight by ``1 - c``; ``class`` blends ``soft`` half and half
-            with its mean over the samples of the batch that have the same label.
+        consistency: ``plain``, ``sample`` or ``class``. ``sample`` multiplies the weight by 1 - c_i. ``class`` replaces
+            q_i by the mean of q_i and of its average over the samples of the batch with the same label.
+
+    Returns:
+        ``[B, K]``, rows sum to 1.
     """
     if consistency == "sample":
         return smoothed_targets(labels, soft, smoothing * (1 - soft.gather(1, labels[:, None]).squeeze(1)))

@@ -18,10 +18,10 @@ def by_modality(pair: Iterable[T]) -> dict[Modality, T]:
 
 
 def view_labels(batch: Batch) -> dict[Modality, Tensor]:
-    """Return the clusters of all views of a batch, view after view."""
+    """Return the clusters of all views of a batch, one view after another."""
     return by_modality((batch.visible.view_labels, batch.infrared.view_labels))
 
 
 def clustered(features: Features, labels: PseudoLabels) -> dict[Modality, tuple[Tensor, Tensor]]:
-    """Return features and clusters of all training images, from which memories are made."""
+    """Return the features and the clusters of all training images of each modality."""
     return by_modality(((features.visible, labels.visible), (features.infrared, labels.infrared)))

@@ -1,7 +1,8 @@
-"""Features drawn towards all images that a memory of instances holds to be about as near as the nearest.
+"""Neighbour learning: features are drawn to all images that are about as similar as the nearest image.
 
-Neighbour learning of SDCL (Yang et al., CVPR 2024) as in HIL (haonanshi0125/HIL @09c857a). Who is a neighbour is read
-from the memory, the loss from current features. Throughout: ``keys`` is ``[N, D]`` unit rows, one an image.
+SDCL (Yang et al., CVPR 2024) in the form of HIL (haonanshi0125/HIL @09c857a). Neighbours are found among the rows of an
+instance memory; the loss uses current features. In all functions ``keys`` is the instance memory, ``[N, D]`` with a
+unit row for every image.
 """
 
 from __future__ import annotations
@@ -11,34 +12,40 @@ from torch.nn.functional import normalize
 
 
 def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
-    """Keys whose cosine exceeds ``threshold`` times that of the nearest key.
+    """Find neighbours: m_ij = (q_i . k_j > threshold max_l q_i . k_l).
+
+    >>> from torch import tensor
+    >>> neighbour_mask(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.95, 0.31], [0.6, 0.8]]), threshold=0.9)
+    tensor([[ True,  True, False]])
 
     Args:
-        queries: ``[B, D]`` unit rows of the memory.
-        keys: ``[N, D]``.
-        threshold: below 1.
+        queries: ``[B, D]`` rows of an instance memory [q].
+        keys: ``[N, D]`` instance memory [k].
+        threshold: share of the largest cosine, below 1.
 
     Returns:
-        ``[B, N]`` bool; a row without similar keys (largest cosine not above 0) is empty.
+        ``[B, N]`` bool; a row is empty if its largest cosine is 0 or negative.
     """
     cosine = queries @ keys.t()
     return cosine > threshold * cosine.amax(dim=1, keepdim=True)
 
 
 def neighbour_loss(features: Tensor, keys: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Draw features towards their neighbours; see :func:`loss_of_neighbours`. No gradient reaches the keys.
+    """Compute the neighbour loss: ``-mean_i (sum_j m_ij log p_ij) / (1 + sum_j m_ij)``, ``p_i = softmax(k.f_i / T)``.
+
+    See :func:`loss_of_neighbours`. No gradient reaches the keys.
 
     Args:
-        features: ``[B, D]``, of any length.
-        keys: ``[N, D]``.
-        mask: ``[B, N]`` the neighbours.
-        temperature: divides the cosine similarities.
+        features: ``[B, D]`` features of any length; f_i are the normalised ones.
+        keys: ``[N, D]`` instance memory [k].
+        mask: ``[B, N]`` neighbours of each sample [m].
+        temperature: temperature of the softmax [T].
     """
     return loss_of_neighbours(normalize(features, dim=1) @ keys.detach().t(), mask, temperature)
 
 
 def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Mean over samples of the summed ``-log p`` of their neighbours over one more than their number.
+    """Average over samples ``(sum of -log p of the neighbours) / (1 + number of neighbours)``.
 
     ``L = (1/B) sum_b [ sum_{j in N(b)} -log p_bj ] / (1 + |N(b)|)``, ``p_b = softmax(similarity_b / temperature)`` over
     all keys, floored at 1e-8. A sample without neighbours costs nothing.

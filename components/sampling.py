@@ -1,4 +1,4 @@
-"""Batches of P clusters by K images, companions from other cameras first."""
+"""Sampling of P clusters by K images, with a preference for images of different cameras."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from usvi_bench.core.errors import UsageError
 
 
 class TooFewClustersError(UsageError):
-    """Labels do not hold the clusters of a batch; a method may do without such batches."""
+    """Too few clusters to fill a batch; a method may continue without such batches."""
 
 
 class PKSampler:
-    """Draws batches of ``clusters`` x ``instances`` rows, the rule of Cluster Contrast and its descendants.
+    """P x K sampler of batches with ``clusters`` x ``instances`` rows, as in Cluster Contrast and its successors.
 
-    A pass visits the clusters in random order, each once; what is left over when fewer than P clusters remain is
-    dropped and a new pass begins. From a cluster come an anchor and K - 1 companions: from cameras other than the
-    anchor's where the cluster has any, else from its own camera without the anchor. They are drawn with replacement
-    if fewer than K candidates exist. Rule of alibaba/cluster-contrast-reid @57b62e9, but a cluster of one image
-    gives that image K times (there it gives a single row, which shifts all later batches).
+    A pass visits each cluster once, in random order. When fewer than P clusters remain, they are dropped and a new pass
+    begins. From each cluster an anchor and K - 1 further images are drawn: from other cameras than the anchor's if the
+    cluster has any, else from the anchor's camera without the anchor. They are drawn with replacement if there are
+    fewer than K candidates. The rule is that of alibaba/cluster-contrast-reid @57b62e9, except that a cluster of one
+    image gives this image K times. There it gives a single row, which shifts all later batches.
 
     Args:
-        labels: ``[N]`` int64 clusters; rows labelled below 0 are never drawn.
+        labels: ``[N]`` int64 clusters; rows with a negative label are never drawn.
         cameras: ``[N]`` int64 camera numbers.
-        clusters: clusters in a batch (P).
-        instances: rows of each (K).
-        generator: source of all draws.
+        clusters: number of clusters in a batch [P].
+        instances: number of rows of each cluster [K].
+        generator: generator of all draws.
 
     Raises:
         TooFewClustersError: fewer than P clusters.
@@ -51,7 +51,7 @@ class PKSampler:
         self._pending: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def draw(self) -> Tensor:
-        """The next batch: ``[P * K]`` int64 rows, cluster after cluster, each begun by its anchor."""
+        """Draw the next batch: ``[P * K]`` int64 rows, one cluster after another, each with its anchor first."""
         if len(self._pending) < self._clusters:
             self._pending = self._generator.permutation(len(self._members))
         chosen, self._pending = self._pending[: self._clusters], self._pending[self._clusters :]
@@ -68,7 +68,7 @@ class PKSampler:
 
 
 def _members(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Rows of each cluster, clusters in ascending order; outliers left out."""
+    """List the rows of each cluster, clusters in ascending order, without outliers."""
     order = np.argsort(labels, kind="stable")
     order = order[np.searchsorted(labels[order], 0) :]
     if not len(order):

@@ -1,7 +1,7 @@
-"""Labels carried over to the other modality: the nearest prototype, if it is near by that prototype's own measure.
+"""Label transfer between modalities: bidirectional reverse selection transmission (BRST) of HIL.
 
-BRST, bidirectional reverse selection transmission, of HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL
-@09c857a), after the label correction of RPNR (XiangboYin/RPNR @6647f21).
+https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a, after the label correction of RPNR (XiangboYin/RPNR
+@6647f21).
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from usvi_bench.core.types import OUTLIER, Features, Modality, PseudoLabels
 
 
 def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, threshold: float) -> Tensor:
-    """Label of the most similar prototype for every clustered image that passes the gate (BRST).
+    """Transfer labels (BRST): y_i = k if cos(x_i, P_k) >= tau max_j cos(x_j, P_k), else -1; k is the nearest prototype.
 
-    ``y_i = k*`` if ``cos(x_i, P_k*) >= threshold max_j cos(x_j, P_k*)`` with ``k* = argmax_k cos(x_i, P_k)``, else -1.
+    The maximum is over all images of the modality, outliers included. Outliers get no label. The formula is that of the
+    released code (haonanshi0125/HIL @09c857a).
 
-    An image passes if its cosine with its nearest prototype reaches ``threshold`` times the largest cosine that any
-    image of its modality, outlier or not, has with that prototype. Its own cluster counts only as proof that it is no
-    outlier.
+    >>> features = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    >>> prototypes = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> transfer_labels(features, torch.tensor([0, 0, -1]), prototypes, threshold=0.9)
+    tensor([ 0, -1, -1])
 
     Args:
-        features: ``[N, D]`` of one modality, of any length.
-        labels: ``[N]`` clusters of that modality.
-        prototypes: ``[K, D]`` of the other modality, of any length.
-        threshold: of the gate [tau]; 0 lets (nearly) everything pass.
+        features: ``[N, D]`` features of one modality, of any length [x].
+        labels: ``[N]`` clusters of that modality; they only mark the outliers (-1).
+        prototypes: ``[K, D]`` prototypes of the other modality, of any length [P].
+        threshold: threshold of the gate [tau].
 
     Returns:
-        ``[N]`` rows of ``prototypes``, -1 for outliers and for images that the gate stops.
+        ``[N]`` rows of ``prototypes``, -1 for images without a label.
     """
     cosine = normalize(features, dim=1) @ normalize(prototypes, dim=1).t()
     reach = cosine.amax(dim=0)
@@ -42,15 +44,16 @@ def transfer_labels(features: Tensor, labels: Tensor, prototypes: Tensor, thresh
 
 
 def transferred(features: Features, own: PseudoLabels, modality: Modality, threshold: float) -> PseudoLabels:
-    """The labels, where the images of one modality have the clusters of the other instead of their own.
-
-    Clusters that then hold images of both are their own partners.
+    """Label the images of one modality with the clusters of the other; see :func:`transfer_labels`.
 
     Args:
-        features: of the whole training set.
+        features: features of the whole training set.
         own: clusters of each modality.
-        modality: whose images are labelled anew.
-        threshold: of the gate [tau].
+        modality: modality whose images get new labels.
+        threshold: threshold of the gate [tau].
+
+    Returns:
+        Labels in which a cluster with images of both modalities is its own partner.
 
     Raises:
         UsageError: images of fewer than two clusters pass the gate.

@@ -1,4 +1,4 @@
-"""ADCA: dual contrast in each modality, and visible memories aggregated with infrared ones once an epoch.
+"""ADCA: dual contrast in each modality, with cross-modality memory aggregation (CMA) once an epoch.
 
 "Augmented Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification",
 Yang B., Ye M., Chen J., Wu Z., ACM MM 2022, https://doi.org/10.1145/3503161.3548198.
@@ -21,7 +21,7 @@ from usvi_bench.methods.base import Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 BLOCK = 1 << 22
-"""Pairs of images whose similarity is in memory at once."""
+"""Number of image pairs whose similarity is held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class ADCAConfig(ClusterContrastConfig):
     """Hyper-parameters of ADCA, beside those of its first stage."""
 
     aggregate: bool = True
-    """Cross-modality memory aggregation (CMA). False: the first stage goes on."""
+    """Use cross-modality memory aggregation (CMA). False continues the first stage."""
     threshold: float = 0.5
-    """Similarity from which two images of different modality vote for their clusters to be one person."""
+    """Smallest similarity at which a visible and an infrared image vote for the pair of their clusters."""
     share: float = 0.9
     """Weight of the infrared row in a visible row that is aggregated with it."""
     normalise_rows: bool = True
-    """Give aggregated rows unit length; the released code does not."""
+    """Normalise the aggregated rows; the released code does not."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,17 +45,17 @@ class ADCAConfig(ClusterContrastConfig):
 
 @METHODS.register("adca")
 class ADCA(ClusterContrast):
-    """Images of both modalities vote, by their similarity, for pairs of clusters that show the same person.
+    """ADCA: pairs of visible and infrared clusters are found by votes of similar images, and their memories aggregated.
 
-    At the start of an epoch each paired row of the visible memory turns towards its infrared row; visible images,
-    contrasted with it, then learn what infrared images look like. The losses are those of the first stage.
+    At the start of an epoch each paired row of the visible memory is mixed with its infrared row (CMA), so that
+    visible images are drawn towards the infrared images of the pair. The losses are those of the first stage.
 
-    **Differs from** the paper: nothing known to us. **From** the released code (yangbincv/ADCA @8d0a8cb): aggregated
-    rows get unit length (``normalise_rows=false`` restores the original); similarities are thresholded block by block,
-    never all at once or sorted; memories move after the optimiser step; the second stage starts from the last epoch of
-    the first, not from its best by test score; features are normalised before clustering (``normalise_features=false``
-    restores the original). Among pairs with as many votes, the one with the most similar images goes first, as there,
-    and further ties go to the smaller cluster numbers.
+    **Differs from** the paper in nothing known to us, and from the released code (yangbincv/ADCA @8d0a8cb) as follows.
+    Aggregated rows are normalised (``normalise_rows=false`` restores the original). Similarities are thresholded block
+    by block instead of all at once. Memories are updated after the optimiser step. The second stage starts from the
+    last epoch of the first one instead of the epoch with the best test score. Features are normalised before
+    clustering (``normalise_features=false`` restores the original). As in that code, among pairs with equal votes the
+    one with the most similar images comes first; here further ties go to the smaller cluster numbers.
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
 
@@ -70,7 +70,7 @@ class ADCA(ClusterContrast):
         return warmup(config), Stage("adca", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """CMA, first half: pair visible clusters ``a`` with infrared clusters ``b``, most votes first.
+        """Pair visible clusters ``a`` with infrared clusters ``b``, most votes first (first half of CMA).
 
         ``n_ab = |{(i, j): y_i = a, y_j = b, f_i.f_j >= threshold}|`` are the votes, over pairs of a visible image ``i``
         and an infrared one ``j``.
@@ -82,7 +82,7 @@ class ADCA(ClusterContrast):
         return replace(labels, visible_to_infrared=pair_by_votes(*votes))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
-        """CMA (cross-modality memory aggregation), second half: turn paired visible rows towards infrared ones.
+        """Aggregate paired rows, the second half of CMA (cross-modality memory aggregation).
 
         ``M^v_a <- unit((1 - share) M^v_a + share M^r_b)`` for each pair; infrared rows stay.
         """
@@ -98,16 +98,16 @@ class ADCA(ClusterContrast):
 
 
 def count_votes(visible: Tensor, infrared: Tensor, labels: PseudoLabels, threshold: float) -> tuple[Tensor, Tensor]:
-    """Count the pairs of images that speak for each pair of clusters.
+    """Count the votes of image pairs for each pair of clusters: n_ab = |{i in a, j in b : x_i . z_j >= threshold}|.
 
     Args:
-        visible: ``[N, D]`` features as they come from clustering, not normalised.
-        infrared: ``[M, D]``.
-        labels: their clusters; outliers do not vote.
-        threshold: smallest inner product of a pair that counts.
+        visible: ``[N, D]`` flip-averaged features, not normalised [x].
+        infrared: ``[M, D]`` flip-averaged features, not normalised [z].
+        labels: clusters of the images; outliers do not vote.
+        threshold: smallest inner product that is a vote.
 
     Returns:
-        ``[Kv, Ki]`` int64 number of pairs of images, and ``[Kv, Ki]`` their largest inner product (-inf for none).
+        ``[Kv, Ki]`` int64 votes, and ``[Kv, Ki]`` the largest inner product among them (-inf without votes).
     """
     (visible, rows), (infrared, columns) = (
         (features[part != OUTLIER], part[part != OUTLIER])
@@ -127,11 +127,15 @@ def count_votes(visible: Tensor, infrared: Tensor, labels: PseudoLabels, thresho
 
 
 def pair_by_votes(counts: Tensor, best: Tensor) -> Tensor:
-    """Pair clusters, those with most votes first; a cluster is paired once.
+    """Pair the clusters greedily by their votes; each cluster is paired at most once.
+
+    >>> counts = torch.tensor([[3, 5], [4, 0]])
+    >>> pair_by_votes(counts, best=torch.rand(2, 2))
+    tensor([1, 0])
 
     Args:
         counts: ``[Kv, Ki]`` votes.
-        best: ``[Kv, Ki]`` largest similarity among them, which breaks ties.
+        best: ``[Kv, Ki]`` largest similarity among the voting images, which breaks ties.
 
     Returns:
         ``[Kv]`` int64 infrared partner of each visible cluster, -1 for none.
@@ -149,6 +153,22 @@ def pair_by_votes(counts: Tensor, best: Tensor) -> Tensor:
 
 
 def aggregate(visible: Tensor, infrared: Tensor, partners: Tensor, share: float) -> Tensor:
-    """Visible rows ``[Kv, D]``, where paired ``(1 - share) * visible + share * infrared``; not normalised."""
+    """Aggregate paired rows (CMA): M_a = (1 - share) M_a + share M_b; other rows stay. The result is not normalised.
+
+    >>> aggregate(torch.eye(2), torch.tensor([[0.0, 1.0]]), partners=torch.tensor([0, -1]), share=0.75)
+    tensor([[0.2500, 0.7500],
+            [0.0000, 1.0000]])
+
+    Source: yangbincv/ADCA @8d0a8cb.
+
+    Args:
+        visible: ``[Kv, D]`` rows of the visible memory.
+        infrared: ``[Ki, D]`` rows of the infrared memory.
+        partners: ``[Kv]`` infrared partner of each visible row, -1 for none.
+        share: weight of the infrared row.
+
+    Returns:
+        ``[Kv, D]``.
+    """
     mixed = (1 - share) * visible + share * infrared[partners.clamp(min=0)]
     return torch.where((partners != UNMATCHED)[:, None], mixed, visible)

@@ -1,4 +1,4 @@
-"""Base class of methods: how one labels images, its memories, its loss, and what moves after a step."""
+"""Base class of all methods: labelling, memories, losses, and the updates after a step."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
 
 Form = Literal["repaired", "released"]
-"""What a method computes: the formula that its paper states, or what its released code does, defects included."""
+"""``repaired``: the formula that the paper states. ``released``: what the released code computes, defects included."""
 
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Hyper-parameters of a method; each field names its meaning and the paper's symbol."""
+    """Hyper-parameters of a method; each field gives its meaning and the paper's symbol in brackets."""
 
     def check_range(self, low: float, high: float, *names: str) -> None:
-        """Refuse fields outside ``[low, high]``; those that are None pass.
+        """Refuse fields outside ``[low, high]``; a field that is None is accepted.
 
         Raises:
-            UsageError: names the first such field, its value and the range.
+            UsageError: a field is out of range; the message names the first one, its value and the range.
         """
         for name in names:
             value = getattr(self, name)
@@ -38,19 +38,19 @@ class MethodConfig:
                 raise UsageError(f"method.{name}={value} must be {bound}")
 
     def reset(self, *names: str) -> Self:
-        """The same settings, with the named ones at their defaults: what an earlier stage does not depend on."""
+        """Return the settings with the named fields at their defaults, for a stage that does not depend on them."""
         defaults = type(self)()
         return replace(self, **{f.name: getattr(defaults, f.name) for f in fields(self) if f.name in names})
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One training phase: a method trained for some epochs with a fresh optimiser, from the last stage's weights.
+    """Stage of a training: a method trained with a fresh optimiser, from the weights of the stage before.
 
     Attributes:
-        method: registered name of the method that runs the phase.
-        config: its hyper-parameters. Equal stages of different methods are trained once.
-        epochs: length, or None for ``train.epochs``.
+        method: registered name of the method that is trained.
+        config: hyper-parameters of that method. Equal stages of different methods are trained once.
+        epochs: length in epochs, or None for ``train.epochs``.
     """
 
     method: str
@@ -59,11 +59,11 @@ class Stage:
 
 
 class Method(nn.Module):
-    """Base of all methods.
+    """Method of unsupervised training, the base of all methods.
 
-    The engine calls, for every epoch: :meth:`label`, :meth:`begin_epoch`, then :meth:`step` for every iteration.
-    Sub-modules other than the encoder and the teachers in :meth:`models` are rebuilt in :meth:`begin_epoch` and
-    hold no state between epochs, so a checkpoint needs only the networks.
+    In every epoch the engine calls :meth:`label` and :meth:`begin_epoch`, then :meth:`step` for every iteration.
+    :meth:`begin_epoch` rebuilds all sub-modules but the encoder and the teachers in :meth:`models`. Only these
+    networks have state that outlives an epoch, so a checkpoint holds nothing else of a method.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -73,10 +73,10 @@ class Method(nn.Module):
     """One line for ``run.py --list``."""
 
     headline: ClassVar[str] = "student"
-    """Which of :meth:`models` the table shows."""
+    """Name of the network in :meth:`models` whose scores the table shows."""
 
     embeds: tuple[str, ...] = ()
-    """Further :meth:`models` whose features of the training images an epoch begins with, in ``Features.by_model``."""
+    """Names of further networks in :meth:`models` that embed the training images for ``Features.by_model``."""
     visible_views: tuple[str, ...] = ("plain", "channel")
     """Augmentation of each visible view of a batch, by name (see ``usvi_bench.components.augment``)."""
     infrared_views: tuple[str, ...] = ("infrared",)
@@ -105,7 +105,7 @@ class Method(nn.Module):
 
     @classmethod
     def stages(cls, config: Any) -> tuple[Stage, ...]:
-        """The phases of a training, in order; the last one is the method itself."""
+        """Return the stages of a training, in order; the last one trains the method itself."""
         return (Stage(METHODS.name_of(cls), config),)
 
     @classmethod
@@ -131,7 +131,8 @@ class Method(nn.Module):
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Cluster the training images.
 
-        Where processes share a training, rank 0 alone does: what else is kept on ``self`` reaches diagnostics only.
+        Of several processes only rank 0 calls this. The labels are broadcast; values stored on ``self`` are not, and
+        only :meth:`diagnostics` may read them.
         """
         raise NotImplementedError
 
@@ -140,36 +141,36 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """Named losses of one batch. Memories are read as they were before the step."""
+        """Return the named losses of one batch, computed from the memories as they were before the step."""
         raise NotImplementedError
 
     def end_step(self, progress: StageProgress) -> None:
-        """Move the memories and teachers, after the optimiser has stepped."""
+        """Update the memories and teachers; called after the step of the optimiser."""
 
     def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
-        """One iteration; override to take more than one optimiser step."""
+        """Run one iteration; override to take more than one optimiser step."""
         optimise(self.loss(next_batch(), progress))
         self.end_step(progress)
 
     def embed_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Features of all views of a batch in one forward pass, un-normalised.
-
-        Returns:
-            Visible ``[views * B, D]``, view after view, and infrared likewise.
-        """
+        """Embed all views of a batch in one forward pass of the encoder; see :func:`embed_views`."""
         return embed_views(self.encoder, batch)
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
-        """Networks to save and score, by name."""
+        """Return the networks to save and score, by name."""
         return {"student": self.encoder}
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:
-        """Figures of the epoch for the journal, beside losses and cluster counts."""
+        """Return figures of the epoch for the journal, beside losses and cluster counts."""
         return {}
 
 
 def embed_views(network: TwoStreamEncoder, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What :meth:`Method.embed_batch` gives, of any network: of a teacher, say."""
+    """Embed all views of a batch in one forward pass of a network, for example a teacher.
+
+    Returns:
+        Features that are not normalised: visible ``[views * B, D]``, one view after another, and infrared likewise.
+    """
     visible = torch.cat(batch.visible.views)
     features = network(visible, torch.cat(batch.infrared.views))
     return features[: len(visible)], features[len(visible) :]

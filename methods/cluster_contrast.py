@@ -1,8 +1,9 @@
-"""Dual cluster contrast, the baseline that the two-modality methods start from.
+"""Dual cluster contrast: the baseline, and the first stage of most other methods.
 
-Cluster Contrast for Unsupervised Person Re-Identification, ACCV 2022 (https://arxiv.org/abs/2103.11568), applied
-to each modality as in the first stage of Augmented Dual-Contrastive Aggregation Learning for Unsupervised
-Visible-Infrared Person Re-Identification (ADCA), ACM MM 2022 (https://doi.org/10.1145/3503161.3548198).
+"Cluster Contrast for Unsupervised Person Re-Identification", Dai Z. et al., ACCV 2022,
+https://arxiv.org/abs/2103.11568. It is applied to each modality as in the first stage of ADCA, "Augmented
+Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022,
+https://doi.org/10.1145/3503161.3548198.
 """
 
 from __future__ import annotations
@@ -21,31 +22,31 @@ from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StagePr
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 TINY = 1e-6
-"""Smallest value of what must be above 0."""
+"""Lower bound of settings that must be positive."""
 
 
 @dataclass(frozen=True)
 class ClusterContrastConfig(MethodConfig):
-    """Hyper-parameters of dual cluster contrast; the paper's symbols in brackets."""
+    """Hyper-parameters of dual cluster contrast; the paper's symbols are in brackets."""
 
     eps: float = 0.6
     """Largest Jaccard distance between neighbours in DBSCAN."""
     k1: int = 30
-    """Neighbours in the k-reciprocal encoding."""
+    """Number of nearest neighbours in the k-reciprocal encoding."""
     k2: int = 6
-    """Neighbours in its local expansion."""
+    """Number of nearest neighbours whose encodings are averaged (local expansion)."""
     min_samples: int = 4
-    """Neighbours that make an image a core point in DBSCAN."""
+    """Number of neighbours, itself included, that make an image a core point of DBSCAN."""
     search: Search = "auto"
-    """How neighbours are found: exact, approximate, or auto (exact up to 200,000 images on a CPU, always on a GPU)."""
+    """Neighbour search: exact, approximate, or auto (exact up to 200,000 images on a CPU, always exact on a GPU)."""
     temperature: float = 0.05
-    """Of the contrast against the memory [tau]."""
+    """Temperature of the softmax over the rows of a memory [tau]."""
     momentum: float = 0.1
-    """Weight of the old entry in a memory update [mu]."""
+    """Weight of the old row in a memory update [mu]."""
     update: Update = "sequential"
-    """How a batch moves its clusters' entries: sequential, hard or mean."""
+    """Rule by which the samples of a batch update the rows of their clusters: sequential, hard or mean."""
     normalise_features: bool = True
-    """Give flip-averaged features unit length before clustering; the released code does not."""
+    """Normalise the flip-averaged features before clustering; the released code does not."""
 
     def __post_init__(self) -> None:
         self.check_range(1, math.inf, "k1", "k2", "min_samples")
@@ -55,17 +56,20 @@ class ClusterContrastConfig(MethodConfig):
 
     @property
     def clustering(self) -> Clustering:
-        """How the images of a modality are clustered."""
+        """Settings of the clustering of one modality."""
         return Clustering(self.eps, self.k1, self.k2, self.min_samples, self.normalise_features, self.search)
 
 
 def warmup(config: ClusterContrastConfig, epochs: int | None = None, update: Update | None = None) -> Stage:
-    """The first stage of the methods that build on this one: one training serves them all, and all their ablations.
+    """Return the first stage of a method that builds on dual cluster contrast.
+
+    Equal first stages are trained once, for all methods and all rows of their ablations.
 
     Args:
-        config: of the method; the fields it shares with dual cluster contrast count, but for the update rule.
-        epochs: length, or None for ``train.epochs``.
-        update: how batches move centroids in it; by default as in :class:`ClusterContrast`.
+        config: hyper-parameters of the method. The stage takes the fields of :class:`ClusterContrastConfig`, except
+            ``update``.
+        epochs: length in epochs, or None for ``train.epochs``.
+        update: update rule of the memories in the stage; None for the default of :class:`ClusterContrastConfig`.
     """
     shared = {f.name: getattr(config, f.name) for f in fields(ClusterContrastConfig) if f.name != "update"}
     first = ClusterContrastConfig(**shared)
@@ -74,14 +78,16 @@ def warmup(config: ClusterContrastConfig, epochs: int | None = None, update: Upd
 
 @METHODS.register("cluster_contrast")
 class ClusterContrast(Method):
-    """Each modality is clustered alone and contrasted with a memory of its cluster centroids.
+    """Dual cluster contrast: each modality is clustered alone and contrasted with a memory of its cluster centroids.
 
-    Nothing ties the modalities but the shared layers and an augmentation that makes visible images colourless.
+    The modalities are linked only by the shared layers and by an augmentation that removes colour from visible images.
 
-    **Differs from** the released code (yangbincv/ADCA @8d0a8cb): memories move after the optimiser step instead of
-    inside ``backward`` (the same unless a memory is read twice in a step); features are normalised before
-    clustering (``normalise_features=false`` restores the original). Centroids are means of the features as they
-    come, flip-averaged and not normalised, as in that code.
+    **Differs from** the released code (yangbincv/ADCA @8d0a8cb): memories are updated after the optimiser step
+    instead of inside ``backward``, which changes results only if a memory is read twice in a step. Features are
+    normalised before clustering (``normalise_features=false`` restores the original). As in that code, centroids are
+    means of the flip-averaged features without normalisation.
+
+    **Known publicly:** papers and code. **Our reconstruction:** nothing.
     """
 
     Config = ClusterContrastConfig
@@ -98,7 +104,7 @@ class ClusterContrast(Method):
         self.infrared_memory = self.make_memory(features.infrared, labels.infrared)
 
     def make_memory(self, features: Tensor, labels: Tensor) -> ClusterMemory:
-        """A memory that starts at the clusters' centroids."""
+        """Build a memory whose rows start at the centroids of the clusters."""
         rows = centroids(features, labels)
         return ClusterMemory(rows, self.config.temperature, self.config.momentum, self.config.update)
 
@@ -106,10 +112,10 @@ class ClusterContrast(Method):
         return self.contrast(*self.embed_batch(batch), batch)
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        """DCL (dual contrastive learning): contrast each modality with the memory ``M`` of its clusters.
+        """Contrast each modality with the memory ``M`` of its own clusters by DCL (dual contrastive learning).
 
         ``L_DCL = C_v + C_r`` with ``C = -mean_i log softmax_k(q_i.M_k / tau)[y_i]``, ``q_i`` a unit feature of cluster
-        ``y_i``. What moves the memories after the step is kept in ``pending_updates``.
+        ``y_i``. The samples are kept in ``pending_updates`` for :meth:`end_step`.
         """
         labels = batch.visible.view_labels
         self.pending_updates = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
@@ -119,7 +125,7 @@ class ClusterContrast(Method):
         }
 
     def end_step(self, progress: StageProgress) -> None:
-        """Move the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
+        """Update the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
         visible, infrared = self.pending_updates
         self.visible_memory.update(*visible)
         self.infrared_memory.update(*infrared)

@@ -1,4 +1,4 @@
-"""DMIC: clustering that balances cameras and modalities, in a neighbourhood that changes, with two levels of memory.
+"""DMIC: modality-camera invariant expansion (MIE), dynamic neighbourhood clustering (DNC), hybrid contrast (HMCL).
 
 "Dynamic Modality-Camera Invariant Clustering for Unsupervised Visible-Infrared Person Re-Identification", Yang Y.,
 Hu W., He Q., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
@@ -39,51 +39,55 @@ from usvi_bench.methods.cluster_contrast import TINY, ClusterContrastConfig
 
 @dataclass(frozen=True)
 class DMICConfig(ClusterContrastConfig):
-    """Hyper-parameters of DMIC; the paper's symbols in brackets. Defaults are those for SYSU-MM01."""
+    """Hyper-parameters of DMIC; the paper's symbols are in brackets. Defaults are those for SYSU-MM01."""
 
     eps: float = 0.6
     """Largest Jaccard distance between neighbours in DBSCAN; with ``dnc`` its upper bound [pi_2]."""
     k1: int = 40
-    """Neighbours in the k-reciprocal encoding, of one modality and of both."""
+    """Number of nearest neighbours in the k-reciprocal encoding, of one modality and of both."""
     k2: int = 6
-    """Neighbours in its local expansion within a modality; with ``dnc`` at the start of a phase [epsilon_1]."""
+    """Number of nearest neighbours in the local expansion of one modality; with ``dnc`` its value at the start of a
+    phase [epsilon_1]."""
     phase: Literal["intra", "inter"] = "inter"
-    """Where a training ends: after the phase within the modalities, or after that between them, which follows it."""
+    """Last phase of a training: the intra-modality phase alone, or the inter-modality phase after it."""
     intra_epochs: int | None = None
-    """Epochs of the first phase where another follows; as many as the second by default."""
+    """Epochs of the intra-modality phase before another; None for the length of the inter-modality phase."""
     mie: bool = True
-    """Modality-camera invariant expansion. False: the plain mean over ``k2`` neighbours, also of both modalities."""
+    """Use modality-camera invariant expansion (MIE). False: the plain mean over the nearest neighbours, also in the
+    joint clustering."""
     mie_mode: Literal["two_level", "flat"] = "two_level"
-    """Joint expansion: cameras weigh the same within a modality, and modalities the same; or all cameras the same."""
+    """Weights in the joint expansion. ``two_level``: equal weights of the modalities, and of the cameras within a
+    modality. ``flat``: equal weights of all cameras."""
     dnc: bool = True
-    """Dynamic neighbourhood clustering. False: ``eps`` and ``k2`` stay."""
+    """Use dynamic neighbourhood clustering (DNC). False: constant ``eps`` and ``k2``."""
     narrowing: float = 0.5
-    """Smallest ``eps`` over the largest [sigma_n = pi_1 / pi_2 = 1 / sigma_b]."""
+    """Ratio of the smallest to the largest ``eps`` [sigma_n = pi_1 / pi_2 = 1 / sigma_b]."""
     widening: float = 3.0
-    """``k2`` at the end of a phase over that at its start [sigma_k = epsilon_2 / epsilon_1]; never above ``k1``."""
+    """Ratio of ``k2`` at the end and at the start of a phase [sigma_k = epsilon_2 / epsilon_1]; ``k2`` never exceeds
+    ``k1``."""
     turn: float = 0.2
-    """Fraction of the second phase in which ``eps`` narrows before it widens: 10 of 50 epochs."""
+    """Fraction of the inter-modality phase in which ``eps`` falls before it rises: 10 of 50 epochs."""
     joint_k2: int = 32
-    """Neighbours in the local expansion of both modalities [epsilon_3]; never above ``k1``."""
+    """Number of nearest neighbours in the local expansion of both modalities [epsilon_3]; at most ``k1``."""
     real_time: bool = True
-    """Replace cluster rows by a random feature of the batch. False: by the rule ``update`` with ``momentum``."""
+    """Replace cluster rows by a random feature of the batch. False: the rule ``update`` with ``momentum``."""
     intra_instance: bool = True
-    """Instance-level contrast within the modalities [IC-1]."""
+    """Use the instance-level contrast within the modalities [IC-1]."""
     inter_instance: bool = True
-    """Instance-level contrast with the images of both modalities [IC-2]."""
+    """Use the instance-level contrast with the images of both modalities [IC-2]."""
     instance_loss: Literal["nca", "single", "mean", "self"] = "nca"
-    """What a feature should resemble: any image of its cluster (neighbourhood component analysis); a random one; their
-    mean; its own image."""
+    """Positive of the instance-level contrast: all images of the cluster (``nca``, neighbourhood component analysis), a
+    random one (``single``), the mean of their similarities (``mean``), or the own image (``self``)."""
     instance_weight: float = 0.1
     """Weight of the instance-level losses [phi_1]."""
     cluster_weight: float = 1.0
     """Weight of the cluster-level losses [phi_2]."""
     step_mode: Literal["sequential", "joint"] = "sequential"
-    """Second phase: an optimiser step for each of the two batches, or one on the sum of their losses."""
+    """Optimiser steps of the inter-modality phase: one for each of the two batches, or one on the sum of losses."""
     shared_subset: Literal["mixed", "all"] = "mixed"
-    """Images drawn by joint labels: those of clusters with both modalities, or all but outliers."""
+    """Images drawn by joint labels: those of clusters with both modalities, or all except outliers."""
     shared_init: Literal["plain", "balanced"] = "plain"
-    """Start of the joint cluster rows: the mean of all images, or of the two modalities' means."""
+    """Start of the joint cluster rows: the mean of all images, or the mean of the two modality means."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,32 +100,37 @@ class DMICConfig(ClusterContrastConfig):
 
     @property
     def first_phase(self) -> DMICConfig:
-        """The phase within the modalities, which precedes all settings of the other: those have their defaults."""
+        """Settings of the intra-modality phase; settings of the inter-modality phase have their defaults."""
         later = ("mie_mode", "turn", "joint_k2", "inter_instance", "step_mode", "shared_subset", "shared_init")
         return replace(self.reset(*later, "intra_epochs"), phase="intra")
 
 
 @METHODS.register("dmic")
 class DMIC(Method):
-    """Cameras and modalities weigh the same in an image's code, within a neighbourhood that changes by the epoch;
-    features are contrasted with clusters and with images. A first phase clusters each modality; a second also both
-    together, and takes a second step an iteration, on clusters that hold both.
+    """DMIC: cameras and modalities have equal weights in an image's encoding; the neighbourhood changes every epoch.
 
-    **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights (the text names the
-    two in the other order than Eq. 23, which is followed), phases of 50 epochs (the paper); no training code.
+    The intra-modality phase clusters each modality. The inter-modality phase also clusters both together, and takes a
+    second step in each iteration, on clusters that hold both. MIE (Eq. 6 and 7) is the balanced expansion of
+    :func:`usvi_bench.components.clustering.jaccard.jaccard_distance`, DNC (Eq. 8 to 10) is
+    :func:`neighbourhood`, and HMCL (Eq. 13 to 23) is :meth:`contrast`.
+
+    **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights and phases of 50
+    epochs (the paper). The text and Eq. 23 give the two loss weights in opposite order; Eq. 23 is followed. There is no
+    training code.
 
     **Our reconstruction:** schedules are exponential in the elapsed fraction of a phase, the only reading that fits the
-    printed bounds and ratios. The joint expansion averages over cameras, then over modalities, as MMM's does over
-    modalities (shijiangming1/MMM @7e57d50); Eq. 6 and 7 as printed are ``mie_mode=flat``. Losses are means over samples
-    where Eq. 13 to 22 have sums; the modalities' means are added. Two optimiser steps, clusters of both modalities in
-    the second, and DBSCAN's 4 samples follow the authors' predecessor (YimingYang23/PCA_USLVIReID). The instance loss
-    sums over a cluster's images, like RTMem's (PRIS-CV/RTMem): Eq. 18, 19 and 22 index images by clusters. An update
-    draws uniformly.
+    printed bounds and ratios. The joint expansion averages over cameras and then over modalities, as MMM
+    (shijiangming1/MMM @7e57d50) averages over modalities; Eq. 6 and 7 as printed are ``mie_mode=flat``. Losses are
+    means over samples where Eq. 13 to 22 have sums, and the means of the modalities are added. Two optimiser steps,
+    clusters of both modalities in the second one, and DBSCAN's 4 samples follow the authors' predecessor
+    (YimingYang23/PCA_USLVIReID). The instance loss sums over the images of a cluster as RTMem (PRIS-CV/RTMem) does,
+    because Eq. 18, 19 and 22 index images by clusters. A memory update draws uniformly.
 
-    **Differs from** the paper: batches (the setting ``paper`` has the paper's) and augmentation are the suite's, as is
-    the learning rate on synthetic people; the scored feature is that after the BN neck, as for all methods, there the
-    pooled one; the second phase starts from the last weights of the first; cluster rows start at means of features that
-    are not normalised. An epoch with too few clusters of both modalities for a batch goes without the second step.
+    **Differs from** the paper: batches and augmentation are those of the suite (the setting ``paper`` has the paper's
+    batches), as is the learning rate on synthetic people. The scored feature is that after the BN neck, as for all
+    methods, instead of the pooled feature. The inter-modality phase starts from the last weights of the intra-modality
+    phase. Cluster rows start at means of features that are not normalised. An epoch with too few clusters of both
+    modalities for a batch has no second step.
 
     **Where:** MIE is ``label``; DNC ``neighbourhood``; HMCL ``begin_epoch``, ``contrast`` and ``end_step``.
     """
@@ -130,9 +139,9 @@ class DMIC(Method):
     summary = "camera- and modality-balanced dynamic clustering, cluster and instance memories (2025)"
 
     clusters: dict[str, ClusterMemory]
-    """Memory of cluster rows: ``visible``, ``infrared`` and, in the second phase, ``joint``."""
+    """Cluster memories: ``visible``, ``infrared`` and, in the inter-modality phase, ``joint``."""
     images: dict[str, InstanceMemory]
-    """Memory of image rows, where the instance-level contrast is on."""
+    """Instance memories by the same names, where the instance-level contrast is on."""
 
     @classmethod
     def stages(cls, config: DMICConfig) -> tuple[Stage, ...]:
@@ -141,7 +150,7 @@ class DMIC(Method):
         return Stage("dmic", config.first_phase, config.intra_epochs), Stage("dmic", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """MIE (modality-camera invariant expansion) in every clustering, within the neighbourhood of DNC.
+        """Cluster with MIE (modality-camera invariant expansion), within the neighbourhood of DNC.
 
         ``D_i`` is the code of image ``i`` (Eq. 1 and 2), and ``j`` one of its ``k2`` nearest images, of modality ``m``
         and camera ``c``. The expanded code replaces the plain mean of Eq. 3::
@@ -205,7 +214,7 @@ class DMIC(Method):
         return self.contrast(batch, progress)
 
     def contrast(self, batch: Batch, progress: StageProgress, *, joint: bool = False) -> Losses:
-        """HMCL (hybrid modality contrastive learning): a modality against its own memories, or both against joint ones.
+        """Contrast features with clusters and images by HMCL (hybrid modality contrastive learning).
 
         ``q_i`` is a unit feature of cluster ``y_i``, ``C_k`` the row of a cluster, ``I_j`` that of a clustered image::
 
@@ -213,7 +222,12 @@ class DMIC(Method):
             L_C = -mean_i log softmax_k(q_i.C_k / tau)[y_i]                                         (Eq. 13, 16, 17, 21)
             L_I = -mean_i log( sum_{j: y_j = y_i} exp(q_i.I_j / tau) / sum_j exp(q_i.I_j / tau) )   (Eq. 18, 19, 22)
 
-        ``v`` and ``r`` are the modalities, ``m`` is of both, in the second phase only.
+        ``v`` and ``r`` are the modalities, ``m`` is both, in the inter-modality phase only.
+
+        Args:
+            batch: batch to embed.
+            progress: current step, for random draws.
+            joint: contrast both modalities with the joint memories instead of each with its own.
         """
         c = self.config
         losses: Losses = {}
@@ -231,10 +245,7 @@ class DMIC(Method):
 
     @torch.no_grad()
     def end_step(self, progress: StageProgress) -> None:
-        """HMCL's update in real time: a row becomes one of the step's features of its cluster or image, at random.
-
-        Rows of a joint memory become features of either modality.
-        """
+        """Replace the rows of clusters and images in the batch by a random feature of each (real-time update)."""
         for name, parts in self.pending_updates.items():
             features, labels, index = (torch.cat(part) for part in zip(*parts, strict=True))
             if self.config.real_time:
@@ -250,18 +261,29 @@ class DMIC(Method):
 
 
 def generator(progress: StageProgress, *purpose: str) -> Generator:
-    """A source of its own for the draws of one purpose in one step."""
+    """Create a generator for the draws of one purpose in one step."""
     return Generator().manual_seed(progress.seed_for(*purpose))
 
 
 def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, int]:
-    """DNC (dynamic neighbourhood clustering): ``eps`` of all clusterings of an epoch and ``k2`` of each modality's.
+    """Compute the neighbourhood of an epoch by DNC (dynamic neighbourhood clustering).
 
     ``t`` is the elapsed fraction of the phase, or of its part before or after the turn (Eq. 8 to 10)::
 
         k2  = epsilon_1 sigma_k^t          grows over either phase
         eps = pi_2 sigma_n^t               shrinks over the first phase, and in the second before the turn
         eps = pi_1 sigma_b^t               grows in the second phase after the turn; sigma_b = 1 / sigma_n
+
+    >>> [neighbourhood(DMICConfig(), epoch, epochs=50) for epoch in (0, 9, 49)]
+    [(0.6, 6), (0.3, 7), (0.6, 18)]
+
+    Args:
+        config: settings of the phase.
+        epoch: epoch of the phase, from 0.
+        epochs: number of epochs of the phase.
+
+    Returns:
+        ``eps`` of all clusterings, and ``k2`` of the clustering of each modality.
     """
     c = config
     if not c.dnc:
@@ -273,5 +295,5 @@ def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, i
 
 
 def elapsed(epoch: int, epochs: int) -> float:
-    """How much of some epochs has passed: 0 in the first, 1 in the last."""
+    """Return the elapsed fraction of some epochs: 0 in the first epoch, 1 in the last one."""
     return epoch / (epochs - 1) if epochs > 1 else 0.0

@@ -1,4 +1,4 @@
-"""HIL: clusters that both modalities share, each with several centres at a finer level.
+"""HIL: label transfer between modalities (BRST) and multi-centre contrastive learning (MCCL).
 
 "Hierarchical Identity Learning for Unsupervised Visible-Infrared Person Re-Identification", Shi H., Wang Y., Cheng D.,
 He L., Wang N., Gao X., 2025, https://arxiv.org/abs/2509.11587.
@@ -29,47 +29,48 @@ from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterCo
 
 @dataclass(frozen=True)
 class HILConfig(ClusterContrastConfig):
-    """Hyper-parameters of HIL, beside those of its first stage; values of the released code for SYSU-MM01."""
+    """Hyper-parameters of HIL, beside those of its first stage; defaults are the released values for SYSU-MM01."""
 
     transfer: Literal["ir_to_rgb", "alternate", "none"] = "ir_to_rgb"
-    """BRST: infrared clusters label visible images; ``alternate``: the reverse in odd epochs. ``none``: each modality
-    keeps clusters and a memory of its own."""
+    """Direction of label transfer (BRST). ``ir_to_rgb``: infrared clusters label visible images. ``alternate``: the
+    reverse in odd epochs. ``none``: each modality keeps its own clusters and memory."""
     tau: float = 0.5
-    """Share of a prototype's largest similarity that an image must reach to take its label [tau]; 0.8 on RegDB."""
+    """Smallest similarity of a transferred image to its prototype, as a share of the largest similarity of any image
+    to that prototype [tau]; 0.8 on RegDB."""
     mccl: bool = True
-    """Multi-centre contrastive learning."""
+    """Use multi-centre contrastive learning (MCCL)."""
     sub_centres: int = 9
-    """Parts that secondary clustering makes of a cluster [S]; 2 on RegDB."""
+    """Number of sub-centres of a cluster in secondary clustering [S]; 2 on RegDB."""
     blend: float = 0.9
     """Weight of the cluster's centre in its sub-centres."""
     gate: Literal["agree", "none"] = "agree"
-    """Whether only samples whose nearest cluster is their own take part in MCCL."""
+    """Samples that take part in MCCL: those whose nearest cluster is their own, or all."""
     positive: Literal["nearest", "label"] = "nearest"
-    """Cluster that MCCL draws a sample to; one and the same for samples that pass the gate."""
+    """Positive cluster of a sample in MCCL; both choices are equal with ``gate=agree``."""
     mccl_memory: Literal["shared", "per_modality"] = "shared"
-    """``per_modality``: a term with centres of the sample's own modality, and one with those of the other."""
+    """Centres of MCCL: those of both modalities together, or a term for the centres of each modality."""
     mccl_weight: float = 1.0
-    """Of MCCL; the loss counts it twice, as contrast within and across modalities."""
+    """Weight of MCCL from ``mccl_switch`` on [w]; the loss has 2 w, for contrast within and across modalities."""
     mccl_early: float = 0.1
-    """The same before ``mccl_switch``."""
+    """Weight of MCCL before ``mccl_switch`` [w]."""
     mccl_switch: float = 2 / 3
-    """Fraction of the stage at which the weight changes: epoch 20 of 30."""
+    """Fraction of the stage at which the weight of MCCL changes: epoch 20 of 30."""
     neighbours: bool = True
-    """Neighbour losses, inherited from SDCL."""
+    """Use the neighbour losses, which come from SDCL."""
     neighbour_threshold: float = 0.9
-    """Share of the nearest image's similarity that makes a neighbour."""
+    """Smallest similarity of a neighbour, as a share of the similarity of the nearest image."""
     neighbour_temperature: float = 0.05
-    """Of the softmax over all images of a modality."""
+    """Temperature of the softmax over all images of a modality."""
     neighbour_weight: float = 0.1
-    """Of the neighbour losses."""
+    """Weight of the neighbour losses."""
     visible_damping: float = 0.1
     """Further factor of the loss between visible samples and infrared neighbours."""
     instance_momentum: float = 0.25
-    """Weight of the old entry in an update of the memory of instances."""
+    """Weight of the old row in an update of an instance memory."""
     warmup_epochs: int | None = None
-    """Epochs of the first stage, dual cluster contrast; as many as the second by default."""
+    """Epochs of the first stage, dual cluster contrast; None for the length of the second stage."""
     form: Form = "repaired"
-    """``released``: with the released code's defect; see :mod:`usvi_bench.methods.released.hil`."""
+    """``released`` has the order of updates of the released code, see :mod:`usvi_bench.methods.released.hil`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,24 +84,26 @@ class HILConfig(ClusterContrastConfig):
 
 @METHODS.register("hil")
 class HIL(ClusterContrast):
-    """Clusters of one modality label the images of the other, and one memory serves both.
+    """HIL: clusters of one modality label the images of the other, and one memory serves both.
 
-    Every cluster is split again into sub-centres; features are drawn to all centres of their nearest cluster, and to
-    the images that a memory of instances holds to be their neighbours.
+    L = C_visible + C_infrared + L_mccl + L_neighbours. C is the contrast with the shared memory of the clusters that
+    BRST transfers (:func:`usvi_bench.components.transfer.transfer_labels`). L_mccl draws features to all sub-centres
+    of their nearest cluster (:meth:`multi_centre`). L_neighbours draws them to their neighbours in a memory of all
+    training images (:meth:`neighbour_losses`).
 
-    **Differs from** the released code (haonanshi0125/HIL @09c857a): that trains a ViT-B/16 with a deep and a shallow
-    feature that have to agree on the nearest cluster; this is a variant for the common backbone with one feature, where
-    nearest cluster and pseudo-label have to. It continues SDCL for 30 epochs, by SGD at a tenth of its learning rate;
-    here both stages, Adam and the schedule are those of all methods. It goes back to the checkpoint with the best
-    *test* score at epoch 20, which no form does. Gradients use memories as they were at the forward pass
-    (``form=released``: its order). Its instance memories take features of any length, so that the new one has most of
-    the weight; here features are unit and the momentum is 0.25, which gives the new one the share that it has there at
-    the ViT's 768 dimensions (0.9 / (0.9 + 0.1 sqrt(D)): 0.17 would do so at 2,048 and 0.44 at 128). What labels and
-    memories start from are means of the unit features of image and mirror, there of features of any length. MCCL is 0
-    where no sample passes the gate, instead of NaN.
+    **Differs from** the released code (haonanshi0125/HIL @09c857a): that code trains a ViT-B/16 with a deep and a
+    shallow feature, which have to agree on the nearest cluster. Here the common backbone has one feature, and the
+    nearest cluster has to agree with the pseudo-label. That code continues SDCL for 30 epochs, by SGD at a tenth of
+    SDCL's learning rate; here stages, optimiser and schedule are those of all methods. At epoch 20 it returns to the
+    checkpoint with the best *test* score; no form here does. Gradients use memories as they were at the forward pass;
+    ``form=released`` restores the released order. The released instance memories take features of any length, which
+    gives the new feature most of the weight; here features are unit and the momentum is 0.25, which gives the new
+    feature the same weight as at the 768 dimensions of the ViT: 0.9 / (0.9 + 0.1 sqrt(D)). The momentum would be 0.17
+    at 2,048 dimensions and 0.44 at 128. Labels and memories start from means of the unit features of an image and its
+    mirror image; there the features have any length. MCCL is 0 if no sample passes the gate, instead of NaN.
 
-    **Known publicly:** the abstract, and the code. The abstract's "bidirectional matching" is one-way in the code
-    (``transfer=alternate`` has both). **Our reconstruction:** the variant with one feature.
+    **Known publicly:** the abstract and the code. The abstract announces bidirectional matching; the code has one
+    direction (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
 
     **Where:** BRST is ``label``; secondary clustering ``begin_epoch``; MCCL ``multi_centre``; neighbour learning
     ``neighbour_losses``. Equations are those of the code; the paper's numbers are not known to us.
@@ -110,16 +113,16 @@ class HIL(ClusterContrast):
     summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature variant)"
 
     instances: dict[Modality, Tensor]
-    """A unit row for every training image, by modality."""
+    """Instance memory of each modality: a unit row for every training image."""
     centres: tuple[SubCentres, ...]
-    """What MCCL contrasts samples with: of both modalities together, or of each."""
+    """Centres of MCCL: one set for both modalities together, or one set for each modality."""
 
     @classmethod
     def stages(cls, config: HILConfig) -> tuple[Stage, ...]:
         return warmup(config, config.warmup_epochs), Stage("hil", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """BRST (bidirectional reverse selection transmission): images of one modality take the clusters of the other.
+        """Label images with clusters of the other modality by BRST (bidirectional reverse selection transmission).
 
         ``P_k`` is the centroid of infrared cluster ``k``; ``i`` and ``j`` are visible images, ``i`` in some cluster::
 
@@ -157,7 +160,7 @@ class HIL(ClusterContrast):
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``: contrast, MCCL, neighbour losses."""
+        """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""
         c = self.config
         features = by_modality(self.embed_batch(batch))
         losses = self.contrast(features["visible"], features["infrared"], batch)
@@ -170,7 +173,7 @@ class HIL(ClusterContrast):
         return losses
 
     def multi_centre(self, features: Tensor, labels: Tensor) -> Tensor:
-        """MCCL (multi-centre contrastive learning) of one modality's samples; the mean over the sets of centres.
+        """Compute MCCL (multi-centre contrastive learning) of one modality, averaged over the sets of centres.
 
         ``e_km = |f - D_km|`` is the distance of a unit feature from centre ``m`` of cluster ``k``, ``k*`` the nearest
         cluster, and the mean is over samples whose ``k*`` is their label (``gate``)::
@@ -192,10 +195,10 @@ class HIL(ClusterContrast):
         return torch.stack(terms).mean()
 
     def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, progress: StageProgress) -> Losses:
-        """Neighbour losses within each modality, and from visible to infrared in even epochs, back in odd ones.
+        """Compute the neighbour losses (SDCL): w (N_vv + N_rr), and w d N_vr in even epochs or w N_rv in odd epochs.
 
-        ``N(i) = {j: q_i.q_j > 0.9 max_l q_i.q_l}`` in the memory of instances ``q``, and the loss is the mean over
-        ``i`` of ``sum_{j in N(i)} -log softmax(f_i.q / 0.05)[j] / (1 + |N(i)|)``.
+        N_qk is the loss of samples of modality q with their neighbours in modality k, see
+        :func:`usvi_bench.components.neighbour_losses.neighbour_loss`. w is ``neighbour_weight``, d ``visible_damping``.
         """
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
@@ -213,11 +216,11 @@ class HIL(ClusterContrast):
         return {"neighbours_within": c.neighbour_weight * within, "neighbours_across": c.neighbour_weight * across}
 
     def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
-        """Neighbour loss of features ``[B, D]`` whose neighbours ``[B, N]`` are images of one modality."""
+        """Compute the neighbour loss of features ``[B, D]`` whose neighbours ``[B, N]`` are images of one modality."""
         return neighbour_loss(features, self.instances[key], mask, self.config.neighbour_temperature)
 
     def moved_instances(self, modality: Modality) -> Tensor:
-        """The rows of a modality's memory of instances after this step's samples."""
+        """Return a modality's instance memory after the update by the samples of this step."""
         features, index = self.instance_updates[modality]
         return sequential_update(self.instances[modality], normalize(features), index, self.config.instance_momentum)
 

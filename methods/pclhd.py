@@ -1,4 +1,4 @@
-"""PCLHD: hard and dynamic prototypes of every cluster, on top of progressive graph matching.
+"""PCLHD: hard and dynamic prototypes of every cluster, on top of PGM.
 
 "Learning Commonality, Divergence and Variety for Unsupervised Visible-Infrared Person Re-Identification", Shi J.,
 Yin X., Zhang Y. et al., NeurIPS 2024, https://arxiv.org/abs/2402.19026 (Progressive Contrastive Learning with Hard and
@@ -45,46 +45,47 @@ from usvi_bench.methods.cluster_contrast import TINY, warmup
 from usvi_bench.methods.pgm import PGM, PGMConfig
 
 HARD_SETTINGS = ("centre_weight", "hard_weight", "hinge", "hard_init", "hard_k")
-"""What a first stage with hard prototypes depends on."""
+"""Settings that a first stage with hard prototypes depends on."""
 
 
 @dataclass(frozen=True)
 class PCLHDConfig(PGMConfig):
-    """Hyper-parameters of PCLHD, beside those of PGM; the released code's value unless said otherwise."""
+    """Hyper-parameters of PCLHD, beside those of PGM; defaults are released values unless the text differs."""
 
     hard: bool = True
-    """Hard prototypes beside the centroids, in every memory. False: centroids alone, moved as ``update`` says."""
+    """Use hard prototypes beside the centroids in every memory. False: centroids with the rule ``update``."""
     dynamic: bool = True
-    """Dynamic prototypes: contrast with random samples of the clusters, as the teacher sees them."""
+    """Use dynamic prototypes: contrast with the teacher's features of random samples of the clusters."""
     joint: bool = True
-    """A second optimiser step on clusters found over both modalities together."""
+    """Take a second optimiser step on clusters of both modalities together."""
     form: Form = "repaired"
-    """``released``: with the released code's defects; see :mod:`usvi_bench.methods.released.pclhd`."""
+    """``released`` has the defects of the released code, see :mod:`usvi_bench.methods.released.pclhd`."""
     stage1_memory: Literal["centroid", "hybrid"] = "centroid"
-    """First stage: centroids, as in the paper's figure, or hard prototypes too, as in the released scripts."""
+    """Memory of the first stage: centroids as in the paper's figure, or also hard prototypes as in the release."""
     centre_weight: float = 0.5
     """Weight of the contrast with centroids."""
     hard_weight: float = 0.5
     """Weight of the contrast with hard prototypes."""
     hinge: float = 0.2
-    """The contrast with centroids gives no gradient below this value."""
+    """Value of the contrast with centroids below which it gives no gradient."""
     hard_init: Literal["centroid", "farthest_k"] = "centroid"
-    """Where hard prototypes start in an epoch: at the centroid, or at the mean of the members farthest from it."""
+    """Start of hard prototypes in an epoch: the centroid, or the mean of the members farthest from it."""
     hard_k: int = 4
-    """How many members that are [k]; the paper's value is not known to us."""
+    """Number of farthest members in that mean [k]; the paper's value is not known to us."""
     dynamic_weight: float = 0.5
     """Weight of the contrast with dynamic prototypes; 1.0 in the released code, where it has no effect."""
     dynamic_slots: int = 16
-    """Samples that a cluster's dynamic prototypes consist of [S]."""
+    """Number of dynamic prototypes of a cluster [S]."""
     dyn_select: Literal["minmax", "random_one", "figure"] = "minmax"
-    """Farthest slot of the own cluster against the nearest of others (released code); one random slot of each
-    (abstract); or one random slot of the own cluster against the centroids of others (figure)."""
+    """Slots that are compared. ``minmax``: the farthest slot of the own cluster and the nearest of each other cluster
+    (released code). ``random_one``: a random slot of each cluster (abstract). ``figure``: a random slot of the own
+    cluster and the centroids of the others (figure)."""
     joint_k1: int = 40
-    """Neighbours in the k-reciprocal encoding of both modalities together."""
+    """Number of nearest neighbours in the k-reciprocal encoding of both modalities together."""
     joint_k2: int = 32
-    """Neighbours in its local expansion."""
+    """Number of nearest neighbours in the local expansion of both modalities together."""
     ema_window: float = 0.1
-    """Averaging window of the teacher as a fraction of the stage: 0.1 of 10,000 steps is a decay of 0.999."""
+    """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,31 +93,35 @@ class PCLHDConfig(PGMConfig):
         self.check_range(1, math.inf, "hard_k", "dynamic_slots", "joint_k1", "joint_k2")
         self.check_range(TINY, 1, "ema_window")
         if self.form == "released" and not (self.hard and self.cross_updates):
-            raise UsageError(
-                "method.form=released has both switched on: leave method.hard=true and method.cross_updates=true"
-            )
+            raise UsageError("method.form=released needs method.hard=true and method.cross_updates=true")
 
 
 @METHODS.register("pclhd")
 class PCLHD(PGM):
-    """Centroids are joined by prototypes that keep a cluster's variety: its farthest sample, and random ones.
+    """PCLHD: each cluster has a centroid, a hard prototype and dynamic prototypes, which keep its variety.
 
-    **Differs from** the released code (shijiangming1/PCLHD @c1f7b24): there the dynamic loss has no gradient and its
-    memory is never refreshed, because its features are the teacher's; here the student's are contrasted and the
-    teacher's refresh the memory after the step. Memories move after the step in the order in which they move inside
-    ``backward`` there. Clusters are matched whatever their numbers (there, no cross term or a crash where the visible
-    ones are fewer). The last epoch is kept, not the one with the best test score. ``form=released`` brings the
-    first two back, and leaves the cross term out where visible clusters are fewer; the setting ``paper`` has the
-    release's other choices.
+    Step 1 has the loss C_visible + C_infrared + 0.25 C_x + w_d (D_visible + D_infrared), and step 2 the loss
+    J_visible + J_infrared. C is the contrast with centroids and hard prototypes
+    (:meth:`usvi_bench.components.memory.hard.HardMemory.loss`), C_x the cross term of PGM, D the contrast with dynamic
+    prototypes (:meth:`dynamic_loss`), and J the contrast C with the memory of joint clusters.
 
-    **Known publicly:** paper and code; of the paper we had the abstract and the framework figure. They disagree: the
-    figure's first stage has centroids only, its dynamic prototypes are pushed from centroids, and it shows no joint
-    clusters (``stage1_memory``, ``dyn_select``, ``joint``). The second stage here follows the code, the first one the
-    figure: it is the one that all methods share.
+    **Differs from** the released code (shijiangming1/PCLHD @c1f7b24): there the features of the dynamic loss are the
+    teacher's, so that the loss has no gradient and its memory is never refreshed. Here the student's features are
+    contrasted, and the teacher's features refresh the memory after the step. Gradients use the memories as they were
+    before the step; memories are updated after it, in the released order. Clusters are matched for any cluster counts;
+    there the cross term is missing, or training stops, if visible clusters are fewer. The last epoch is kept instead of
+    the one with the best test score. ``form=released`` restores the inert dynamic loss, the released gradients and the
+    missing cross term. The setting ``paper`` has the other choices of the release.
 
-    **Our choices:** ``dynamic_weight``, since the released 1.0 was never in force: at 0.5 the term's gradient is about
-    as long as that of the other two prototypes together. Unit features are clustered (``normalise_features``). Where
-    fewer clusters hold both modalities than a batch draws, the joint step rests for the epoch.
+    **Known publicly:** paper and code; of the paper we had the abstract and the framework figure, which differ from the
+    code. The first stage of the figure has centroids only, its dynamic prototypes are contrasted with centroids, and it
+    has no joint clusters (``stage1_memory``, ``dyn_select``, ``joint``). The second stage here follows the code. The
+    first stage follows the figure; it is the one that all methods share.
+
+    **Our choices:** ``dynamic_weight``, because the released 1.0 had no effect. At 0.5 the gradient of the term is
+    about as long as that of the centroids and hard prototypes together. Unit features are clustered
+    (``normalise_features``). The joint step is skipped in an epoch with fewer clusters of both modalities than a batch
+    draws.
 
     **Where:** hard prototypes are ``make_memory``; dynamic ones ``dynamic_loss`` and ``refresh_dynamic``; the joint
     step ``joint_loss``. Equations are those of the code; the paper's numbers are not known to us.
@@ -174,7 +179,7 @@ class PCLHD(PGM):
             self.figures = {**self.figures, "visible_in_mixed": in_mixed}
 
     def make_memory(self, features: Tensor, labels: Tensor, rows: Tensor | None = None) -> ClusterMemory:
-        """A memory of centroids ``c``, which start at given rows or at the means, and of hard prototypes ``h``.
+        """Build a memory of centroids ``c``, which start at given rows or at the means, and of hard prototypes ``h``.
 
         Its loss ``l = 0.5 CE(q.h / tau, y) + 0.5 max(CE(q.c / tau, y) - 0.2, 0)`` is
         :meth:`usvi_bench.components.memory.hard.HardMemory.loss`. After a step, ``q_j`` being the batch's samples of
@@ -199,7 +204,7 @@ class PCLHD(PGM):
         ema_update(self.teacher, self.encoder, self.alpha)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """Step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, the cross term ``l_x`` as in PGM."""
+        """Return the loss of step 1: ``l_v + l_r + 0.25 l_x + dynamic_weight (D_v + D_r)``, ``l_x`` as in PGM."""
         c = self.config
         features = self.embed_batch(batch)
         student, labels = by_modality(features), view_labels(batch)
@@ -212,10 +217,12 @@ class PCLHD(PGM):
         return losses
 
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
-        """DPCL (dynamic prototype contrastive learning): contrast with the random samples ``E_ks`` of each cluster.
+        """Contrast features with the slots of each cluster by DPCL (dynamic prototype contrastive learning).
 
-        ``D = CE(z / tau, y)`` with ``z_k = min_s q.E_ks`` for the own cluster ``k = y``, ``max_s q.E_ks`` for the
-        others (:class:`usvi_bench.components.memory.dynamic.DynamicMemory`; ``dyn_select`` has other readings).
+        D = CE(z, y) with z_k = min_s f . E_sk / tau if k = y, else max_s; E_sk is slot s of cluster k. The equation is
+        ``dyn_select=minmax``, see
+        :meth:`usvi_bench.components.memory.dynamic.DynamicMemory.loss`; the other choices are
+        :meth:`usvi_bench.components.memory.dynamic.DynamicMemory.loss_of_one`.
         """
         memory, select = self.dynamic_memory[modality], self.config.dyn_select
         if select == "minmax":
@@ -225,7 +232,7 @@ class PCLHD(PGM):
         return memory.loss_of_one(features, labels, slot, others)
 
     def joint_loss(self, batch: Batch) -> Losses:
-        """Step 2: ``l_v + l_r`` of both modalities against the memory of joint clusters."""
+        """Contrast both modalities with the memory of joint clusters: J_visible + J_infrared."""
         visible, infrared = self.joint_samples(batch)
         return {
             "joint_visible": self.joint_memory.loss(*visible),
@@ -233,7 +240,7 @@ class PCLHD(PGM):
         }
 
     def joint_samples(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
-        """Features and joint clusters of the visible and of the infrared views, which move the memory afterwards."""
+        """Return features and joint clusters of the visible and infrared views, and keep them for the update."""
         samples = list(zip(self.embed_batch(batch), view_labels(batch).values(), strict=True))
         self.joint_updates = [(features.detach(), labels) for features, labels in samples]
         return samples
@@ -244,7 +251,7 @@ class PCLHD(PGM):
             self.refresh_dynamic(progress)
 
     def refresh_dynamic(self, progress: StageProgress) -> None:
-        """Replace the slots of the clusters in a batch by samples of the batch, as the teacher sees them."""
+        """Replace the slots of the clusters in this batch by the teacher's features of random samples."""
         for modality, (_, labels) in zip(MODALITIES, self.pending_updates, strict=True):
             generator = torch_generator(progress.seed_for("refresh", modality))
             drawn = draw_members(labels, self.config.dynamic_slots, generator, distinct=True)

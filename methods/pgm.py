@@ -1,4 +1,4 @@
-"""PGM: clusters of the two modalities are matched as graphs, and each modality learns from the other in turn.
+"""PGM: progressive graph matching of visible and infrared clusters, and alternate cross contrastive learning.
 
 "Unsupervised Visible-Infrared Person Re-Identification via Progressive Graph Matching and Alternate Learning",
 Wu Z., Ye M., CVPR 2023, pages 9548-9558 (https://github.com/zesenwu23/USL-VI-ReID).
@@ -29,15 +29,17 @@ class PGMConfig(ClusterContrastConfig):
     """Hyper-parameters of PGM, beside those of its first stage."""
 
     update: Update = "hard"
-    """How a batch moves its clusters' entries in the second stage: hard on SYSU-MM01, sequential on RegDB."""
+    """Update rule of the memories in the second stage: hard on SYSU-MM01, sequential on RegDB."""
     cross_weight: float = 0.25
-    """Weight of the contrast with the other modality's memory. 0: the first stage goes on."""
+    """Weight of the contrast with the other modality's memory. 0 continues the first stage."""
     crossing: Literal["alternate", "both"] = "alternate"
-    """Alternate cross contrast: visible samples cross over in even epochs, infrared ones in odd; or both in all."""
+    """``alternate``: visible samples are contrasted with the infrared memory in even epochs, infrared samples with the
+    visible memory in odd epochs. ``both``: both directions in every epoch."""
     progressive: bool = True
-    """Match until every cluster has a partner. False: one to one, the rest stays out of the cross contrast."""
+    """Match until every cluster has a partner. False: clusters without a partner after the one-to-one round take no
+    part in the cross contrast."""
     cross_updates: bool = True
-    """Samples that cross over also move the memory they are contrasted with."""
+    """Update a memory also with the samples of the other modality that were contrasted with it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,22 +48,22 @@ class PGMConfig(ClusterContrastConfig):
 
 @METHODS.register("pgm")
 class PGM(ClusterContrast):
-    """Clusters are matched for the least total cost, round after round until all have a partner.
+    """PGM: clusters are matched at the least total cost, round after round, until all clusters have a partner.
 
-    Beside the contrast of the first stage, samples of one modality are contrasted with their partners in the memory of
-    the other, the modalities taking turns epoch by epoch.
+    In addition to the contrast of the first stage, samples of one modality are contrasted with the rows of their
+    clusters' partners in the other modality's memory. The direction alternates from epoch to epoch.
 
-    **Differs from** the paper: nothing known to us. **From** the released code (zesenwu23/USL-VI-ReID @ed4a7df): there
-    are as many rounds as it takes (there two, so that training stops where one modality has more than twice the
-    clusters of the other, and the cross contrast is left out on SYSU-MM01 where infrared clusters are more); all losses
-    use the memories of before the step, which there the cross term has already moved when the other gradients are
-    formed; the second stage starts from the last epoch of the first, not from its best by test score. Features are
-    normalised before clustering; the release's own choice, its momentum, network and jitter are in the setting
-    ``paper``.
+    **Differs from** the paper in nothing known to us, and from the released code (zesenwu23/USL-VI-ReID @ed4a7df) as
+    follows. The number of matching rounds is not limited. There it is two, so that training stops if one modality
+    has more than twice the clusters of the other; on SYSU-MM01 the cross contrast is left out if there are more
+    infrared clusters. All gradients use the memories as they were before the step; there the cross term has updated a
+    memory before the other gradients are formed. The second stage starts from the last epoch of the first one instead
+    of the epoch with the best test score. Features are normalised before clustering; the setting ``paper`` has the
+    released choice, and the released momentum, network and jitter.
 
-    Memories move after the optimiser step, in the order in which they move inside ``backward`` there: first by the
-    samples that cross over, then the visible one, then the infrared one by its own samples, which so have the last word
-    (and, under ``hard``, are compared with a row that has moved already).
+    Memories are updated after the optimiser step, in the order of the released code: first one memory by the samples of
+    the other modality, then the visible memory and the infrared memory by their own samples. Under ``update=hard`` the
+    own samples are therefore compared with rows that have already been updated.
 
     **Known publicly:** paper and code. **Our reconstruction:** nothing.
 
@@ -76,7 +78,7 @@ class PGM(ClusterContrast):
         return warmup(config), Stage("pgm", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
-        """Progressive graph matching of the unit centroids ``a`` of visible and ``b`` of infrared clusters.
+        """Match the unit centroids ``a`` of visible and ``b`` of infrared clusters by progressive graph matching.
 
         Round by round ``min over assignments X of sum_ij X_ij exp(-a_i.b_j)``, until every cluster has a partner
         (:func:`usvi_bench.components.association.match`).
@@ -89,17 +91,21 @@ class PGM(ClusterContrast):
         self.partners = by_modality(labels["partners"])
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """``L = C_v + C_r + 0.25 C_x``."""
+        """Return the contrast within and across modalities: ``L = C_v + C_r + 0.25 C_x``."""
         features = self.embed_batch(batch)
         return self.contrast(*features, batch) | self.cross(by_modality(features), view_labels(batch), progress)
 
     def cross(
         self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
     ) -> Losses:
-        """Alternate cross contrast: the samples that cross over in this epoch, against their partners' rows.
+        """Contrast samples with the other modality's memory: C_x = -mean_i log softmax(M' f_i / tau)[partner(y_i)].
 
-        ``C_x = -mean_i log softmax_k(q_i.M_k / tau)[p(y_i)]``: ``M`` is the memory of the other modality and ``p(y)``
-        the partner of cluster ``y`` in it.
+        M' is the memory of the other modality (zesenwu23/USL-VI-ReID @ed4a7df).
+
+        Args:
+            features: features of both modalities.
+            labels: clusters of the features.
+            progress: current epoch, which decides on the direction.
         """
         losses: Losses = {}
         self.crossed: dict[Modality, tuple[Tensor, Tensor]] = {}
@@ -111,7 +117,7 @@ class PGM(ClusterContrast):
         return losses
 
     def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
-        """The modalities whose samples cross over in an epoch, each with the one whose memory they meet."""
+        """Return the (source, target) pairs of an epoch; see :func:`usvi_bench.components.crossing.cross_direction`."""
         if not self.config.cross_weight:
             return ()
         there, back = cross_direction(epoch)

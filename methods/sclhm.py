@@ -1,4 +1,4 @@
-"""SCLHM: soft, smooth contrast against a student's own memories and a hybrid of both modalities.
+"""SCLHM: soft smooth contrastive learning (SSCL), hybrid memory learning (HML), adaptive memory update (AMU).
 
 "Soft smooth contrastive learning with hybrid memory for unsupervised visible-infrared person re-identification",
 Zhang C., Su Y., Wang N. et al., Scientific Reports 16, 13951 (2026), https://doi.org/10.1038/s41598-026-44364-0.
@@ -33,43 +33,43 @@ from usvi_bench.methods.cluster_contrast import TINY, ClusterContrastConfig, war
 
 @dataclass(frozen=True)
 class SCLHMConfig(ClusterContrastConfig):
-    """Hyper-parameters of SCLHM, beside those of its first stage; none is given publicly by the paper."""
+    """Hyper-parameters of SCLHM, beside those of its first stage; the paper's values are not public."""
 
     sscl: bool = True
-    """Soft smooth contrastive learning: targets softened by the teacher. False: cluster labels as they are."""
+    """Use soft smooth contrastive learning (SSCL), with targets softened by the teacher. False: hard labels."""
     hml: bool = True
-    """Hybrid memory learning: contrast both modalities with the blended memory."""
+    """Use hybrid memory learning (HML): contrast both modalities with the hybrid memory."""
     amu: bool = True
-    """Adaptive-weight memory update. False: the rule named by ``update``."""
+    """Use the adaptive memory update (AMU). False: the rule ``update``."""
     warmup_epochs: int | None = None
-    """Epochs of the first stage, dual cluster contrast; as many as the second by default."""
+    """Epochs of the first stage, dual cluster contrast; None for the length of the second stage."""
     sscl_on: tuple[Literal["visible", "infrared", "hybrid"], ...] = ("visible", "infrared", "hybrid")
     """Memories whose targets are softened."""
     smoothing: float = 0.3
     """Weight of the teacher's soft assignment in a target [eps_s]; DCCC's scripts have 0.1 and 0.3."""
     consistency: Literal["plain", "sample", "class"] = "plain"
-    """``sample``: smooth reliable samples less. ``class``: share soft assignments within a cluster of the batch, in
-    targets alone: the trust of an update is the sample's own."""
+    """Form of the targets. ``sample`` smooths reliable samples less. ``class`` averages soft assignments over the
+    samples of a cluster in the batch; the trust in an update stays that of the single sample."""
     teacher_view: Literal["independent", "same"] = "independent"
-    """Whether the teacher sees another augmentation of each image than the student, or the same tensors."""
+    """Input of the teacher: another augmentation of each image than the student's, or the same tensors."""
     ema_window: float = 0.1
-    """Averaging window of the teacher as a fraction of the stage: 0.1 of 10,000 steps is a decay of 0.999 [alpha]."""
+    """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999 [alpha]."""
     association: Literal["nn", "mutual", "hungarian", "sinkhorn"] = "nn"
-    """How visible and infrared clusters are paired for the blend."""
+    """Way of association of visible and infrared clusters for the hybrid memory."""
     members: Literal["top1", "group"] = "top1"
-    """Which clusters of the larger side enter a blend: the most similar one, or all that chose the row."""
+    """Clusters of the larger side that enter a hybrid row: the most similar one, or all whose partner the row is."""
     beta: float = 0.5
-    """Share of the infrared entry in a blended one."""
+    """Weight of the infrared centroid in a hybrid row [beta]."""
     hybrid_dir: Literal["both", "alternate"] = "both"
-    """Contrast both modalities with the hybrid memory in every epoch, or infrared and visible in turn."""
+    """Modalities contrasted with the hybrid memory: both in all epochs, or visible in even and infrared in odd ones."""
     hybrid_weight: float = 0.5
-    """Weight of the hybrid loss [lambda_h], as in RPNR."""
+    """Weight of the hybrid loss [lambda_h]; 0.5 as in RPNR."""
     cross_weight: float = 0.0
-    """Weight of a direct cross-modal contrast [lambda_x], which moves no memory; 0.25 in PGM and RPNR."""
+    """Weight of PGM's cross contrast [lambda_x], which updates no memory here; 0.25 in PGM and RPNR."""
     amu_temperature: float = 0.09
-    """How strongly unusual samples are preferred in an update [tau_w]; DCCC's default."""
+    """Temperature of the preference for unusual samples in an update [tau_w]; the default of DCCC."""
     trust: float = 1.0
-    """Exponent of the trust in a sample's label in an update [gamma]; 0 is DCCC's ungated rule."""
+    """Exponent of the trust in a sample's label in an update [gamma]; 0 is the rule of DCCC, which has no trust."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,18 +88,22 @@ class SCLHMConfig(ClusterContrastConfig):
 
 @METHODS.register("sclhm")
 class SCLHM(Method):
-    """A slowly moving teacher softens the targets; visible and infrared clusters meet in a third, blended memory.
+    """SCLHM: targets softened by a teacher, a hybrid memory of both modalities, and adaptive memory updates.
 
-    **Known publicly:** three modules (SSCL, HML, AMU) and what each is for: soft assignments of a teacher, an
-    average of the student, are blended with the hard ones; a third memory mixes the most similar visible and
-    infrared entries; memory updates favour unusual but trustworthy samples. No formula, constant or figure of the
-    paper was available to us, and its repository (Emersonzc/SCLHM @c5b10d3) is empty.
+    L = S_visible + S_infrared + lambda_h (H_visible + H_infrared) / 2. S is the loss of SSCL with the memory of the own
+    modality (:meth:`contrast`), and H the loss of SSCL with the hybrid memory of HML
+    (:func:`usvi_bench.components.memory.hybrid.blend`). All memories are updated by AMU (:meth:`update_memory`).
 
-    **Our reconstruction:** every formula and constant. SSCL and the form of AMU follow DCCC (theziqi/DCCC @102d8ef),
-    HML follows RPNR (XiangboYin/RPNR @6647f21), but that pairs clusters by Sinkhorn and lets the modalities take turns
-    with the hybrid memory (``association``, ``hybrid_dir``); stages, clustering, augmentation and centroids, which are
-    means of features that are not normalised, follow ADCA (yangbincv/ADCA @8d0a8cb). Ours alone: the trust factor in
-    AMU, the swapped views of the teacher, the two-sided hybrid update.
+    **Known publicly:** the three modules and their purpose. SSCL blends the soft assignments of a teacher, an average
+    of the student, with the hard ones. HML has a third memory that mixes the most similar visible and infrared rows.
+    AMU favours unusual but trustworthy samples in a memory update. No formula, constant or figure of the paper was
+    available to us, and its repository (Emersonzc/SCLHM @c5b10d3) is empty.
+
+    **Our reconstruction:** every formula and constant. SSCL and the form of AMU follow DCCC (theziqi/DCCC @102d8ef).
+    HML follows RPNR (XiangboYin/RPNR @6647f21), which pairs clusters by Sinkhorn and alternates between the modalities
+    (``association``, ``hybrid_dir``). Stages, clustering, augmentation and centroids follow ADCA (yangbincv/ADCA
+    @8d0a8cb); its centroids are means of features that are not normalised. Ours alone are the trust in AMU, the
+    swapped views of the teacher, and the equal weight of both modalities in an update of the hybrid memory.
 
     **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``hybrid_losses``; AMU ``update_memory``. No equation has a
     number, for none of the paper is public.
@@ -137,13 +141,13 @@ class SCLHM(Method):
         (visible, infrared), partners = centroids_of(features, labels), labels["partners"]
         hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
         memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
-        # unit but for rounding; ``ClusterMemory`` makes them so once more, whose equal this is with all parts off
+        # The rows are unit already; a second normalisation keeps the rounding of ``ClusterMemory``.
         self.memories = {name: normalize(memory) for name, memory in memories.items()}
         self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
         self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
-        """``L = S_v(M^v) + S_r(M^r) + lambda_h (S_v(H) + S_r(H)) / 2 + lambda_x L_x``, with ``S`` the SSCL loss."""
+        """Return ``L = S_v(M^v) + S_r(M^r) + lambda_h (S_v(H) + S_r(H)) / 2 + lambda_x L_x``, ``S`` the SSCL loss."""
         c = self.config
         student, teacher = self.embed_pair(batch)
         labels = by_modality((batch.visible.view_labels, batch.infrared.labels))
@@ -162,7 +166,7 @@ class SCLHM(Method):
         labels: dict[Modality, Tensor],
         progress: StageProgress,
     ) -> Losses:
-        """HML: contrast both modalities with the hybrid memory, ``lambda_h (S_v(H) + S_r(H)) / 2``."""
+        """Contrast both modalities with the hybrid memory (HML): ``lambda_h (S_v(H) + S_r(H)) / 2``."""
         losses: Losses = {}
         for modality in MODALITIES:
             rows = self.hybrid_rows[modality][labels[modality]]
@@ -172,12 +176,19 @@ class SCLHM(Method):
         return losses
 
     def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
-        """Unit features of student and teacher, by modality; both visible views, in the student's order."""
+        """Embed a batch by student and teacher.
+
+        With ``teacher_view=independent`` the teacher sees the other visible view of each image and another augmentation
+        of each infrared image.
+
+        Returns:
+            Unit features of the student and of the teacher, by modality, in the same order of images.
+        """
         plain, channel = batch.visible.views
         first, last = batch.infrared.views[0], batch.infrared.views[-1]
         swap = self.config.teacher_view == "independent"
-        # Cut-up batch norm takes running statistics from the first part of a batch: plain images, as tests are.
-        # Where it is whole, either order is right, and rounding stays that of the records.
+        # Grouped batch normalisation takes its running statistics from the first part of a batch. This part has to
+        # hold plain images, because test images are plain. With one group the order is free: it is that of the records.
         late = swap and self.teacher.groups > 1
         views = (channel, plain) if swap and not late else (plain, channel)
         student = normalize(self.encoder(torch.cat([plain, channel]), first))
@@ -189,7 +200,7 @@ class SCLHM(Method):
         return by_modality(student.split(cut)), by_modality((visible, infrared))
 
     def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-        """SSCL (soft smooth contrastive learning) of one modality's samples against one memory ``M``.
+        """Contrast one modality's samples with one memory ``M`` by SSCL (soft smooth contrastive learning).
 
         ``f`` is a unit feature of the student, ``t`` the teacher's of the same image, ``y`` the cluster::
 
@@ -218,13 +229,17 @@ class SCLHM(Method):
         return soft_cross_entropy(logits, targets)
 
     def hybrid_weight_for(self, modality: Modality, progress: StageProgress) -> float:
-        """Weight of a modality in the hybrid loss of this epoch; infrared has the odd epochs when they alternate."""
+        """Return the weight of a modality in the hybrid loss (HML) of an epoch.
+
+        The weight is 1/2 in every epoch. If the modalities alternate, it is 1 for visible in even epochs and for
+        infrared in odd epochs, and else 0.
+        """
         if self.config.hybrid_dir == "both":
             return 0.5
         return float((modality == "infrared") == (progress.epoch % 2 == 1))
 
     def cross(self, student: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress) -> Tensor:
-        """PGM's alternating contrast with the other modality's memory, which it does not move."""
+        """Contrast one modality with the other's memory, alternating as in PGM; the memory is not updated."""
         source, target = cross_direction(progress.epoch)
         partners = self.partners[source][labels[source]]
         logits = student[source] @ self.memories[target].T / self.config.temperature
@@ -239,14 +254,14 @@ class SCLHM(Method):
                 self.memories[name] = self.update_memory(self.memories[name], samples)
 
     def update_memory(self, rows: Tensor, samples: list[UpdateSamples]) -> Tensor:
-        """AMU (adaptive-weight memory update), or the rule ``update`` where it is off.
+        """Update a memory by AMU (adaptive-weight memory update), or by the rule ``update`` if AMU is off.
 
         ``q_i`` is the teacher's probability that sample ``i`` belongs to its row ``k``::
 
             w_i = softmax over the samples i of row k of ( -cos(f_i, M_k) / tau_w + gamma log q_i )
             M_k <- unit( mu M_k + (1 - mu) sum_i w_i f_i )
 
-        Modalities that share a memory have equal say in every row; see
+        Modalities that share a memory have equal weight in every row; see
         :func:`usvi_bench.components.memory.shared_update.adaptive_update`.
         """
         c = self.config

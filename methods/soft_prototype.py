@@ -53,44 +53,45 @@ from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterCo
 class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
     """Hyper-parameters of SPCL-ID, beside those of instance discrimination and of cluster contrast.
 
-    None is known from the paper.
+    The paper's values are not public.
     """
 
     update: Update = "mean"
-    """How a batch moves its clusters' centroids in the second stage; by its mean, as PCLHD's do."""
+    """Update rule of the centroids in the second stage; the mean of a batch, as in PCLHD."""
     first_update: Update = "mean"
-    """The same of the first stage; ``sequential`` is the rule of all other methods' first stage."""
+    """Update rule of the centroids in the first stage; other methods have ``sequential`` there."""
     phase: Literal["first", "second"] = "second"
-    """Which stage these settings train; chosen by the method, not by hand."""
+    """Stage that these settings train. The method sets it; leave it out."""
     warmup_epochs: int | None = None
-    """Epochs of the first stage; as many as the second by default."""
+    """Epochs of the first stage; None for the length of the second stage."""
     prototypes: Literal["nearest", "random", "none"] = "nearest"
-    """Images that a cluster is contrasted by; random ones as in PCLHD are the control, with PCLHD's contrast."""
+    """Prototypes of a cluster: the images nearest to the centroid, random images with the contrast of PCLHD as the
+    control, or none."""
     soft_weights: bool = True
-    """Weigh prototypes by their similarity to the centroid. False: equally."""
+    """Weight prototypes by their similarity to the centroid. False: equal weights."""
     slots: int = 16
-    """Most prototypes of a cluster [K]; PCLHD draws as many."""
+    """Largest number of prototypes of a cluster [K]; 16 as in PCLHD."""
     share: float = 0.5
-    """Most prototypes of a cluster as a share of its images [phi]."""
+    """Largest number of prototypes of a cluster as a share of its images [phi]."""
     scope: Scope = "cluster"
-    """Where a centroid's neighbours are looked for: in its cluster, or in the whole modality."""
+    """Images that prototypes are chosen from: those of the cluster, or all of the modality."""
     floor: float | None = None
-    """Least similarity of a prototype to the centroid, as a share of the nearest one's [kappa]; none by default."""
+    """Smallest similarity of a prototype to the centroid, as a share of the largest one [kappa]; None for no bound."""
     weight_temperature: float = 0.05
-    """Of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
+    """Temperature of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
     prototype_loss: Literal["per_rank", "joint", "mean"] = "per_rank"
-    """How weighted prototypes enter the contrast: one softmax for each rank, one over all prototypes, or one over the
-    weighted means."""
+    """Form of the contrast with weighted prototypes: a softmax for each rank (``per_rank``), one softmax over all
+    prototypes (``joint``), or one over the weighted mean of each cluster's prototypes (``mean``)."""
     prototype_weight: float = 0.5
-    """Largest share of the prototypes in the contrast, the centroid has the rest [eta_max]."""
+    """Largest weight of the prototypes in the contrast [eta_max]; centroids have the rest."""
     prototype_ramp: float = 0.2
-    """Fraction of the second stage in which that share rises from 0 [R_S = 10 of 50 epochs]."""
+    """Fraction of the second stage in which the weight of the prototypes rises from 0 [R_S = 10 of 50 epochs]."""
     cross_weight: float = 0.25
-    """Weight of the contrast with the other modality's matched clusters, in the second stage; as in PGM."""
+    """Weight of the contrast with the other modality's matched clusters in the second stage; 0.25 as in PGM."""
     cross_updates: bool = True
-    """Whether that contrast also moves the other modality's centroids, as in PGM's code."""
+    """Update the other modality's centroids with the samples contrasted with them, as in PGM's code."""
     ema_window: float = 0.1
-    """Averaging window of the teacher as a fraction of the stage: 0.1 of 10,000 steps is a decay of 0.999."""
+    """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,10 +104,11 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
 
     @property
     def first_stage(self) -> Stage:
-        """What comes before: cluster contrast, with instance discrimination where that is on.
+        """First stage: cluster contrast, with instance discrimination if that is on.
 
-        Settings that only the second stage reads are dropped, so that one training serves all that differs there. Where
-        prototypes are not scheduled they are there from the start, and only ``update`` and ``warmup_epochs`` are.
+        Settings of the second stage have their defaults, so that one training serves all runs that differ only there.
+        With prototypes and without a schedule the first stage has prototypes too; then it differs from the second one
+        only in ``update`` and ``warmup_epochs``.
         """
         early = "none" if self.scheduled else self.prototypes
         if early == "none" and not self.instances:
@@ -118,7 +120,7 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
 
 @dataclass(frozen=True)
 class Shares:
-    """An epoch's weights: instance discrimination [w_I], contrast [w_C], and the prototypes' share in it [eta]."""
+    """Loss shares of an epoch: instance discrimination [w_I], contrast [w_C], and prototypes in the contrast [eta]."""
 
     instance: float
     contrast: float
@@ -126,7 +128,7 @@ class Shares:
 
     @classmethod
     def at(cls, c: SoftPrototypeConfig, progress: StageProgress) -> Shares:
-        """The progressive schedule: attention moves from instances to centroids, then to soft prototypes.
+        """Compute the progressive schedule: from instances to centroids, then to soft prototypes.
 
         With ``t`` the elapsed fraction of the first and ``s`` that of the second stage::
 
@@ -141,19 +143,25 @@ class Shares:
 
 @METHODS.register("soft_prototype")
 class SoftPrototype(ClusterContrast):
-    """Clusters are contrasted by the images nearest to their centroid, the more central the more they weigh;
-    before there are classes worth that, single images are told apart, clusters' outliers included.
+    """SPCL-ID: instance discrimination first, then contrast with weighted prototypes near the centroid of a cluster.
 
-    **Known publicly** (abstract): soft prototypes are highly similar nearest neighbours; a weight measures how relevant
-    each is to the current centroid; instance discrimination finds similarity bottom-up; training moves from instances
-    to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared Technology 47(5), 628-634, 2025) adds that
-    neighbours are a centroid's, that weighted prototypes enter the contrast, and that attention moves there gradually.
+    First stage: L = w_I L_ID + w_C L_C. Second stage: L = (1 - eta) L_C + eta L_SP in each modality, plus 0.25 times
+    the same with the matched clusters of the other modality. L_C is cluster contrast. L_ID is instance discrimination
+    of all images, outliers included (:func:`usvi_bench.components.memory.instance_discrimination.instance_loss`). L_SP
+    is the contrast with soft prototypes (:func:`usvi_bench.components.memory.soft_prototypes.per_rank_loss`).
 
-    **Our reconstruction:** every formula and constant. Two stages, cluster contrast follows PCLHD (shijiangming1/PCLHD
+    **Known publicly** (abstract): soft prototypes are highly similar nearest neighbours. A weight measures the
+    relevance of each to the current centroid. Instance discrimination finds similarity bottom-up. Training proceeds
+    from instances to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared Technology 47(5), 628-634,
+    2025) adds that these are neighbours of a centroid, that the weighted prototypes enter the contrast, and that the
+    emphasis shifts to them gradually.
+
+    **Our reconstruction:** every formula and constant. Stages and cluster contrast follow PCLHD (shijiangming1/PCLHD
     @c1f7b24), matching and alternation PGM (zesenwu23/USL-VI-ReID @ed4a7df), soft weights SNCLR (ChongjianGE/SNCLR
-    @b95c7e5), instance discrimination a bank a modality as in NPID and UCDIR (conghuihu/UCDIR @ad7fa42), its spared
-    negatives ICE (chenhao2345/ICE @a206eb9). Ours alone: at most half of a cluster as prototypes, the rank-wise
-    contrast, the images drawn from all, the numbers of the schedule, the teacher's first steps and statistics.
+    @b95c7e5). Instance discrimination has a bank for each modality as in NPID and UCDIR (conghuihu/UCDIR @ad7fa42), and
+    leaves out negatives of the same cluster as in ICE (chenhao2345/ICE @a206eb9). Ours alone are the limit of half of a
+    cluster as prototypes, the contrast by rank, the images drawn from all, the numbers of the schedule, and the
+    teacher's first steps and its batch statistics.
 
     **Where:** soft prototypes are ``select_prototypes`` and ``class_contrast``; instance discrimination ``ImageBank``;
     the course from instances to classes ``Shares``. No equation has a number, for none of the paper is public.
@@ -206,10 +214,7 @@ class SoftPrototype(ClusterContrast):
         return nearest_prototypes(rows, bank.rows, bank.labels, c.slots, c.share, c.scope, c.floor)
 
     def prototypes(self, modality: Modality) -> SoftPrototypes:
-        """Look up the prototypes ``P_ck`` in the bank; weight them by their similarity to the centroids ``M_c``.
-
-        ``W_ck = softmax_k(M_c.P_ck / tau_w)``, without gradient.
-        """
+        """Look up the chosen images in the current bank and weight them by the current centroids."""
         temperature = self.config.weight_temperature if self.config.soft_weights else None
         return self.chosen[modality].weighted(self.memories[modality].rows, self.banks[modality].rows, temperature)
 
@@ -219,11 +224,7 @@ class SoftPrototype(ClusterContrast):
         self.end_step(progress)
 
     def loss(self, batch: Batch, progress: StageProgress, extra: int = 0) -> Losses:
-        """Named losses of a batch whose last ``extra`` images of each modality only instance discrimination sees.
-
-        In each modality ``w_I L_ID + w_C [(1 - eta) L_C + eta L_SP]``, and in the second stage 0.25 of the bracket with
-        the matched clusters of the other.
-        """
+        """Return the named losses of a batch; its last ``extra`` images are for instance discrimination only."""
         parts = zip(MODALITIES, (batch.visible, batch.infrared), self.embed_batch(batch), strict=True)
         self.drawn: dict[Modality, InstanceBatch] = {
             m: InstanceBatch.of(samples, rows, extra) for m, samples, rows in parts
@@ -258,7 +259,11 @@ class SoftPrototype(ClusterContrast):
         return losses
 
     def cross_samples(self, progress: StageProgress) -> tuple[Modality, Tensor, Tensor]:
-        """PGM's alternation: the memory met by the other modality in this epoch, and the features and rows it meets."""
+        """Select the samples of the alternate cross contrast of PGM.
+
+        Returns:
+            Modality of the memory, features of the other modality's samples, and their rows in the memory.
+        """
         source, target = cross_direction(progress.epoch)
         drawn = self.drawn[source]
         return target, drawn.features, self.partners[source][drawn.labels]

@@ -1,4 +1,4 @@
-"""The upper bound: the contrast of the other methods with true identities in place of clusters."""
+"""The supervised bound: cluster contrast with true identities in place of clusters."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class SupervisedConfig(MethodConfig):
     """Hyper-parameters of the supervised bound."""
 
     temperature: float = 0.05
-    """Of the contrast against the memory."""
+    """Temperature of the softmax over the rows of the memory [tau]."""
     momentum: float = 0.1
-    """Weight of the old entry in a memory update."""
+    """Weight of the old row in a memory update [mu]."""
     update: Update = "mean"
-    """How a batch moves its identities' entries: sequential, hard or mean."""
+    """Rule by which the samples of a batch update the rows of their identities: sequential, hard or mean."""
 
     def __post_init__(self) -> None:
         self.check_range(1e-6, math.inf, "temperature")
@@ -32,11 +32,14 @@ class SupervisedConfig(MethodConfig):
 
 @METHODS.register("supervised")
 class Supervised(Method):
-    """Both modalities are contrasted with one memory that has a row for every true identity.
+    """Supervised bound: both modalities are contrasted with one memory that has a row for every true identity.
 
-    It uses the identities that the other methods never see, so it is no competitor: it says how far the encoder, the
-    augmentation and one stage of the schedule get when neither clusters nor their association err. Its memory moves by
-    means of the batch, that of ``cluster_contrast`` by each sample (``update``).
+    It uses the identities that other methods have no access to, so it is a reference and not a competitor. Its score
+    shows what the encoder, the augmentation and one stage of the schedule reach without errors in clusters or in their
+    association.
+
+    **Differs from** ``cluster_contrast``: the memory is shared, and it is updated by the mean of an identity's samples
+    (``update``).
     """
 
     Config = SupervisedConfig

@@ -1,4 +1,4 @@
-"""The starting weights without any training: what every method has to beat."""
+"""The untrained encoder, the lower reference of every table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from usvi_bench.methods.base import Method, MethodConfig, Stage
 
 @METHODS.register("untrained")
 class Untrained(Method):
-    """The encoder as it starts, scored like any other."""
+    """Untrained encoder, scored with its starting weights."""
 
     summary = "the starting weights, untrained (lower reference)"
 

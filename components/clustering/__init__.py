@@ -1,1 +1,1 @@
-"""Clustering engine: neighbours, Jaccard distances, DBSCAN, pseudo-labels."""
+"""Clustering: nearest neighbours, Jaccard distances, DBSCAN, pseudo-labels."""

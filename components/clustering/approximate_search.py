@@ -1,9 +1,9 @@
 """Approximate nearest neighbours within one set on a CPU, for sets too large to compare every pair.
 
 An inverted file over 4-bit product-quantised vectors (Jegou et al., TPAMI 2011; André et al., VLDB 2015; faiss'
-``IndexIVFPQFastScan``) finds candidates, which are then compared exactly. What it misses is looked for among the
-neighbours of neighbours (Dong et al., WWW 2011): most of an image's neighbours are each other's, too. A sample that is
-searched exhaustively says how far either must go, and what part of the true neighbours is found.
+``IndexIVFPQFastScan``) finds candidates, which are then compared exactly. Further neighbours are searched among the
+neighbours of neighbours (Dong et al., WWW 2011), because most neighbours of an image are neighbours of each other. A
+sample of rows is searched exhaustively; its recall decides when both searches stop, and is recorded.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ try:
     import faiss
 
     HAS_FAISS = True
-except ImportError:  # an extra of the installation; exact searches do without
+except ImportError:  # faiss is optional; exact searches do not need it
     HAS_FAISS = False
 
 TARGET_RECALL = 0.96
-"""Share of the true neighbours of a sample that is to be found."""
+"""Share of the true neighbours of the sample to find (recall)."""
 CANDIDATES = 6
-"""Rows compared exactly for each neighbour asked for."""
+"""Number of rows compared exactly for each neighbour in a list."""
 FIRST_RECALL = 0.9
-"""The same share by the index alone; the rest is cheaper to find among neighbours of neighbours."""
+"""Recall to reach with the index alone; further neighbours are cheaper to find among neighbours of neighbours."""
 ROUNDS = 3
-"""Most rounds over neighbours of neighbours."""
+"""Largest number of rounds over neighbours of neighbours."""
 
 _FEW = 1000
-"""Rows below which there is nothing to gain; an index could not even be trained on them."""
+"""Number of rows below which the search is exact; an index cannot be trained on so few."""
 _SAMPLE = 500
 _TRAINING_ROWS = 40
-"""Rows for each inverted list to learn the lists from; faiss asks for 39."""
+"""Number of rows for each inverted list in the training of the index; faiss requires 39."""
 _BLOCK_ROWS = 1024
 
 
 def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
-    """The ``k`` nearest rows of every row, or nearly so; reports ``recall``, measured on a sample of rows.
+    """Find the ``k`` nearest rows of every row approximately; record the ``recall`` on a sample of rows.
 
     Args:
-        vectors: ``[N, D]``.
-        k: 1 to ``N``.
+        vectors: ``[N, D]`` vectors.
+        k: length of the lists, 1 to ``N``.
 
     Returns:
-        Squared Euclidean distances (exact, of the rows found) and rows, both ``[N, k]``, nearest first.
+        Squared Euclidean distances, which are exact for the rows found, and rows, both ``[N, k]``, nearest first.
 
     Raises:
         ValueError: faiss is not installed.
@@ -90,7 +90,7 @@ def _recall(truth: NDArray[np.int64], found: Rows) -> float:
 
 
 def _index(vectors: Floats) -> Any:
-    """All rows in inverted lists, about four times as many as the root of their number."""
+    """Build an index of all rows; the number of inverted lists is about four times the square root of N."""
     n, dimension = vectors.shape
     lists = max(1, min(round(4 * n**0.5), n // _TRAINING_ROWS))
     parts = max(m for m in range(1, max(dimension // 4, 1) + 1) if dimension % m == 0)
@@ -102,7 +102,7 @@ def _index(vectors: Floats) -> Any:
 
 
 def _tune(index: Any, vectors: Floats, sample: NDArray[np.int64], truth: NDArray[np.int64]) -> None:
-    """Visit as many lists as the index's share of the recall needs."""
+    """Set the number of lists to visit so that the index alone reaches ``FIRST_RECALL``."""
     index.nprobe = max(1, index.nlist // 128)
     while index.nprobe < index.nlist:
         if _recall(truth, _search(index, vectors, sample, truth.shape[1])[1]) >= FIRST_RECALL:
@@ -111,11 +111,11 @@ def _tune(index: Any, vectors: Floats, sample: NDArray[np.int64], truth: NDArray
 
 
 def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> tuple[Floats, Rows]:
-    """The lists of some rows."""
+    """Search the index for the neighbours of some rows, and compare the candidates exactly."""
     n = len(vectors)
     candidates = index.search(vectors[owners], min(CANDIDATES * k, n))[1]
-    few = (candidates >= 0).sum(axis=1) < k + 1  # the owner may not be among them
-    if few.any():  # in the lists visited: compare such rows with all
+    few = (candidates >= 0).sum(axis=1) < k + 1  # the owner is not always among them
+    if few.any():  # too few candidates in the lists visited: compare these rows with all
         candidates[few] = -1
         candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
     distances, rows = empty_lists(len(owners), k, owners)
@@ -126,7 +126,7 @@ def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> t
 
 
 def _look_further(vectors: Floats, distances: Floats, rows: Rows) -> tuple[Floats, Rows]:
-    """One round over the neighbours of neighbours; sorted lists in, sorted lists out."""
+    """Search the neighbours of neighbours once; lists are sorted before and after."""
     heaps = distances[:, ::-1].copy(), rows[:, ::-1].copy()  # a descending list is a heap
     heaps[0][heaps[1] == np.arange(len(rows))[:, None]] = OWNER
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:

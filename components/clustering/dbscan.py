@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.int64]:
-    """Clusters of a sparse distance, identical to scikit-learn's ``DBSCAN(metric="precomputed")``.
+    """Cluster by a sparse distance, with the result of scikit-learn's ``DBSCAN(metric="precomputed")``.
 
     A core point has ``min_samples`` points within ``eps``, itself included. Clusters are the connected components of
-    the core points, numbered by their smallest index; a border point takes the smallest label among its core
-    neighbours; the rest is -1.
+    the core points, numbered by their smallest index. A border point takes the smallest label among its core
+    neighbours. All other points get -1.
 
     Args:
         distance: ``[N, N]``, symmetric; an absent pair is farther than ``eps``, an absent diagonal is zero.
         eps: largest distance between neighbours.
-        min_samples: points that make a core point.
+        min_samples: number of points that make a core point.
 
     Returns:
         ``[N]`` labels.
@@ -60,23 +60,23 @@ def dbscan(distance: csr_array, eps: float, min_samples: int = 4) -> NDArray[np.
 
 
 def centroids(features: Tensor, labels: Tensor) -> Tensor:
-    """Unit mean of each cluster's features.
+    """Compute the centroids of clusters: M_k = unit(mean of the features of cluster k).
 
     >>> centroids(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [9.0, 9.0]]), torch.tensor([0, 0, 1, -1]))
     tensor([[1., 0.],
             [0., 1.]])
 
     Args:
-        features: ``[N, D]``, un-normalised.
-        labels: ``[N]``; outliers (-1) are left out.
+        features: ``[N, D]`` features that are not normalised.
+        labels: ``[N]`` clusters; outliers (-1) are left out.
 
     Returns:
-        ``[C, D]``, a row for every label that occurs, ascending.
+        ``[C, D]``, a row for every label that occurs, in ascending order.
     """
     kept = labels != OUTLIER
     present, cluster = torch.unique(labels[kept], return_inverse=True)
     total = features.new_zeros(len(present), features.shape[1]).index_add_(0, cluster, features[kept])
-    return normalize(total)  # a sum points where its mean does
+    return normalize(total)  # a sum has the direction of the mean
 
 
 def pseudo_labels(
@@ -91,18 +91,18 @@ def pseudo_labels(
     what: str = "images",
     at_least: int = 2,
 ) -> Tensor:
-    """Cluster of every image; -1 marks an outlier.
+    """Compute pseudo-labels: the cluster of every image, or -1 for an outlier.
 
     Args:
-        features: ``[N, D]``, used as given.
+        features: ``[N, D]`` features, used without normalisation.
         eps: largest Jaccard distance between neighbours, in ``(0, 1)``.
-        k1: neighbours in the k-reciprocal encoding.
-        k2: neighbours in its local expansion.
-        min_samples: neighbours that make an image a core point, itself included.
-        groups: modality ``[N]``, or modality and camera ``[N, 2]``, to balance the expansion over.
-        search: how neighbours are found, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
-        what: the images' name in messages.
-        at_least: number of clusters below which training cannot go on.
+        k1: number of neighbours in the k-reciprocal encoding.
+        k2: number of neighbours in the local expansion.
+        min_samples: number of neighbours, itself included, that make an image a core point.
+        groups: modality ``[N]``, or modality and camera ``[N, 2]``, over which the expansion is balanced.
+        search: neighbour search, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
+        what: name of the images in messages.
+        at_least: smallest number of clusters that is accepted.
 
     Returns:
         ``[N]`` int64, on the device of ``features``.
@@ -118,7 +118,7 @@ def pseudo_labels(
         )
     if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
-    from usvi_bench.components.clustering.jaccard import jaccard_distance  # its kernels take long to import
+    from usvi_bench.components.clustering.jaccard import jaccard_distance  # here, because it is slow to import
 
     try:
         distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)

@@ -1,8 +1,9 @@
-"""k-reciprocal Jaccard distance, sparse from end to end.
+"""k-reciprocal Jaccard distance with sparse matrices.
 
-Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017, in the arithmetic that
-clustering-based re-identification uses (alibaba/cluster-contrast-reid @57b62e9, ``utils/faiss_rerank.py``); balanced
-local expansion as in MMM (shijiangming1/MMM @7e57d50) and, over cameras, DMIC (arXiv 2412.08231).
+Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017, in the arithmetic of
+clustering-based re-identification (alibaba/cluster-contrast-reid @57b62e9, ``utils/faiss_rerank.py``). The local
+expansion can be balanced over modalities as in MMM (shijiangming1/MMM @7e57d50), or over cameras as in the
+modality-camera invariant expansion (MIE) of DMIC (arXiv 2412.08231).
 """
 
 from __future__ import annotations
@@ -30,26 +31,29 @@ def jaccard_distance(
     max_distance: float = 1.0,
     search: Search = "auto",
 ) -> csr_array:
-    """How little the neighbourhoods of two images overlap, for the pairs that are close.
+    """Compute the Jaccard distance of images: d_ij = 1 - s_ij / (2 - s_ij), s_ij = sum_m min(V_im, V_jm).
 
-    Time and memory grow with the stored pairs: pass ``max_distance`` where only near ones are needed. (On a GPU time
-    grows with the square of N, and memory does not.)
+    V_i is the code of image i: the softmax of its similarities to its k-reciprocal neighbours, averaged over its ``k2``
+    nearest images (local expansion). With modality and camera as ``groups`` the average is V_i = sum_j W_ij V_j with
+    W_ij = 1 / (M_i C_ij n_ij). M_i is the number of modalities among the neighbours of i, C_ij the number of cameras of
+    j's modality among them, and n_ij the number of them from j's camera. This is MIE of DMIC (Eq. 6 and 7) in the
+    two-level form, which is our reconstruction.
+
+    Time and memory grow with the number of stored pairs, so set ``max_distance`` if only near pairs are needed. On a
+    GPU, time grows with the square of N, and memory does not.
 
     Args:
-        features: ``[N, D]``, used as given: scaling them changes the distance.
+        features: ``[N, D]`` features, used without normalisation; scaling them changes the distance.
         k1: length of the neighbour lists, the image itself included.
-        k2: neighbours whose codes are averaged (local expansion), the image itself included; 1 for none. The lists
-            hold no more than ``k1``.
-        groups: modality of each image ``[N]``, or modality and camera ``[N, 2]``: in the expansion every modality
-            present among the neighbours then weighs the same, and within a modality every camera present (MIE of
-            DMIC: a neighbour weighs ``1 / (M C n)``, with ``M`` modalities, ``C`` cameras of its own, ``n`` images of
-            its camera among them).
-        max_distance: the largest distance stored, in ``(0, 1]``.
-        search: how neighbours are found, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
+        k2: number of neighbours in the local expansion, the image itself included; 1 for no expansion. The lists have
+            at most ``k1`` neighbours.
+        groups: modality of each image ``[N]``, or modality and camera ``[N, 2]``, over which the expansion is balanced.
+        max_distance: largest distance to store, in ``(0, 1]``.
+        search: neighbour search, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
 
     Returns:
-        ``[N, N]`` float32, exactly symmetric, sorted. It stores every pair at distance <= ``max_distance``
-        (< 1 where that is 1), with the diagonal and any other zero; a pair that is absent is farther.
+        ``[N, N]`` float32, exactly symmetric, sorted. It stores every pair at distance <= ``max_distance`` (< 1 if that
+        is 1), including the diagonal and other zeros. A pair that is absent is farther.
 
     Raises:
         ValueError: fewer images than ``k1``, or an argument out of range.
@@ -72,10 +76,10 @@ def jaccard_distance(
 
 
 def _encode(vectors: Tensor, lists: NDArray[np.int32]) -> csr_array:
-    """Softmax similarity of each image to its expanded set of mutual neighbours; rows sum to 1."""
+    """Compute the codes: softmax similarities of each image to its expanded set of mutual neighbours."""
     mutual = _mutual(lists)
     half = _mutual(lists[:, : round(lists.shape[1] / 2) + 1])
-    # The half-set of a mutual neighbour joins when more than two thirds of it are mutual neighbours already.
+    # The half-set of a mutual neighbour is added if more than two thirds of it are mutual neighbours already.
     joins = mutual.multiply(mutual @ half)
     joins.data = (3 * joins.data > 2 * np.diff(half.indptr)[joins.indices]).astype(np.int32)
     joins.eliminate_zeros()
@@ -90,14 +94,14 @@ def _encode(vectors: Tensor, lists: NDArray[np.int32]) -> csr_array:
 
 
 def _mutual(lists: NDArray[np.int32]) -> csr_array:
-    """Which images are in each other's lists: symmetric, of ones."""
+    """Find the images that are in each other's lists: a symmetric matrix of ones."""
     n, k = lists.shape
     listed = csr_array((np.ones(n * k, np.int32), lists.ravel(), _ends(np.full(n, k))), shape=(n, n))
     return csr_array(listed.multiply(listed.T))
 
 
 def _similarities(vectors: Tensor, pairs: csr_array) -> NDArray[np.float32]:
-    """``-(2 - 2 f_i . f_j)`` of the stored pairs."""
+    """Compute ``-(2 - 2 f_i . f_j)`` of the stored pairs."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         parts = (torch.from_numpy(pairs.indptr), torch.from_numpy(pairs.indices), torch.full((pairs.nnz,), -2.0))
@@ -106,7 +110,7 @@ def _similarities(vectors: Tensor, pairs: csr_array) -> NDArray[np.float32]:
 
 
 def nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np.int64]]:
-    """Group number of each image, from the finest grouping (camera of a modality) to the coarsest (modality)."""
+    """Number the groups of each image, from the finest grouping (camera of a modality) to the coarsest (modality)."""
     if groups is None:
         return []
     table = torch.as_tensor(groups).cpu().numpy()
@@ -118,7 +122,7 @@ def nested_groups(groups: ArrayLike | Tensor | None, n: int) -> list[NDArray[np.
 
 
 def _expand(codes: csr_array, lists: NDArray[np.int32], groups: list[NDArray[np.int64]]) -> csr_array:
-    """Mean code over each list: within the finest groups first, then over the groups they belong to."""
+    """Average the codes of each list (MIE with groups): within the finest groups first, then over coarser groups."""
     n, k = lists.shape
     owner, member = np.repeat(np.arange(n), k), lists.ravel()
     groups = [group[member] for group in groups]
@@ -131,7 +135,7 @@ def _expand(codes: csr_array, lists: NDArray[np.int32], groups: list[NDArray[np.
 
 
 def _mean(codes: csr_array, row: NDArray[np.int64], member: NDArray[np.int32]) -> csr_array:
-    """Row ``r`` is the mean of ``codes[member[row == r]]``, summed in the given order as the dense mean is."""
+    """Compute the mean of ``codes[member[row == r]]`` for each row ``r``, summed in the order of the dense mean."""
     order = np.argsort(row, kind="stable")
     counts = np.bincount(row)
     ones = np.ones(len(member), np.float32)
@@ -142,6 +146,6 @@ def _mean(codes: csr_array, row: NDArray[np.int64], member: NDArray[np.int32]) -
 
 
 def _ends(counts: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-    """Where each row of a sparse array begins and ends; 32 bits wide where that is enough."""
+    """Compute the row pointers of a sparse array, in 32 bits if they fit."""
     ends = np.concatenate([[0], np.cumsum(counts)])
     return ends.astype(np.int32) if ends[-1] < 2**31 else ends

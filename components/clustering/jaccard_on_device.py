@@ -1,8 +1,8 @@
-"""The k-reciprocal Jaccard distance in torch operations, for features that live on a GPU.
+"""k-reciprocal Jaccard distance in torch operations, for features on a GPU.
 
-The definition is that of :mod:`usvi_bench.components.clustering.jaccard`. Sums are taken in whole numbers of 2^-40, so
-that a GPU's non-deterministic summation order changes nothing: equal neighbour lists give equal distances, within 2e-6
-of the CPU's.
+The definition is that of :mod:`usvi_bench.components.clustering.jaccard`. Sums are taken in whole multiples of 2^-40,
+so that they do not depend on the summation order of a GPU. Equal neighbour lists give equal distances, within 2e-6 of
+those on a CPU.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from usvi_bench.components.clustering.overlap import symmetric
 
 _UNIT = 2.0**-40
 _BUDGET = 1 << 25
-"""Entries worked on at a time; each takes some 50 bytes."""
+"""Number of entries in work at a time; each takes about 50 bytes."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class _Codes:
 
     @property
     def ends(self) -> Tensor:
-        """Where each row begins and ends ``[N + 1]``."""
+        """Row pointers ``[N + 1]``."""
         return _ends(self.row, self.n)
 
 
 def jaccard_on_device(
     vectors: Tensor, lists: Tensor, k2: int, groups: list[NDArray[np.int64]], max_distance: float
 ) -> csr_array:
-    """Distances of near pairs, from neighbour lists; in time that grows with the square of N.
+    """Compute the distances of near pairs from neighbour lists, in time that grows with the square of N.
 
     Args:
         vectors: ``[N, D]`` float32.
         lists: ``[N, k1]`` int64, nearest first, on the same device.
-        k2: neighbours whose codes are averaged.
-        groups: group number of each row to balance the average over, from the finest grouping to the coarsest.
-        max_distance: the largest distance stored; 1 itself is never stored.
+        k2: number of neighbours whose codes are averaged.
+        groups: group numbers of each row over which the average is balanced, from the finest grouping to the coarsest.
+        max_distance: largest distance to store; 1 itself is never stored.
 
     Returns:
         ``[N, N]`` float32 on the CPU, exactly symmetric, sorted.
@@ -101,7 +101,7 @@ def _expand(codes: _Codes, lists: Tensor, groups: list[Tensor]) -> _Codes:
 
 
 def _weights(lists: Tensor, groups: list[Tensor]) -> Tensor:
-    """Weight of every neighbour ``[B, k]``: rows sum to 1, groups present weigh the same, and so on within a group."""
+    """Compute the weights of neighbours ``[B, k]`` (MIE): rows sum to 1, with equal weights of groups at each level."""
     weight = torch.ones(lists.shape, dtype=torch.float64, device=lists.device)
     for group in groups:
         same = group[lists][:, :, None] == group[lists][:, None]
@@ -110,7 +110,7 @@ def _weights(lists: Tensor, groups: list[Tensor]) -> Tensor:
 
 
 def _near_pairs(codes: _Codes, max_distance: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows ``i <= j`` of near pairs, and their distances."""
+    """Find the near pairs of rows ``i <= j``, and their distances."""
     n = codes.n
     by_column = torch.argsort(codes.column, stable=True)
     partner, value = codes.row[by_column], codes.value[by_column]
@@ -135,7 +135,7 @@ def _near_pairs(codes: _Codes, max_distance: float) -> tuple[Tensor, Tensor, Ten
 
 
 def _mutual(lists: Tensor) -> Tensor:
-    """Sorted keys ``i * N + j`` of the images in each other's lists."""
+    """Compute the sorted keys ``i * N + j`` of images in each other's lists."""
     n, k = lists.shape
     owner = torch.arange(n, device=lists.device).repeat_interleave(k)
     keys = (owner * n + lists.flatten()).sort().values
@@ -143,12 +143,12 @@ def _mutual(lists: Tensor) -> Tensor:
 
 
 def _contains(keys: Tensor, asked: Tensor) -> Tensor:
-    """Which of the asked are among sorted keys."""
+    """Return True for each of ``asked`` that is among the sorted keys."""
     return keys[torch.searchsorted(keys, asked).clamp_(max=len(keys) - 1)] == asked
 
 
 def _runs(starts: Tensor, lengths: Tensor) -> Tensor:
-    """``start, start + 1, ...`` of each run, one run after the other."""
+    """Concatenate the runs ``start, start + 1, ...`` of given lengths."""
     before = lengths.cumsum(0) - lengths
     return torch.arange(int(lengths.sum()), device=starts.device) + (starts - before).repeat_interleave(lengths)
 
@@ -162,7 +162,7 @@ def _whole(values: Tensor) -> Tensor:
 
 
 def _blocks(work: Tensor, items: Tensor) -> Iterator[Tensor]:
-    """Consecutive items whose work sums to no more than the budget, or a single one."""
+    """Yield blocks of consecutive items whose work is within the budget, or single items beyond it."""
     total = work.cumsum(0).cpu()
     start = 0
     while start < len(items):

@@ -14,15 +14,15 @@ from usvi_bench.core.types import OUTLIER, Features, PseudoLabels
 
 @dataclass(frozen=True)
 class Clustering:
-    """How images are clustered: k-reciprocal Jaccard distance, then DBSCAN.
+    """Clustering of images: k-reciprocal Jaccard distance, then DBSCAN.
 
     Attributes:
         eps: largest distance between neighbours.
-        k1: neighbours in the k-reciprocal encoding.
-        k2: neighbours in its local expansion.
-        min_samples: neighbours that make an image a core point.
-        normalise: give the flip-averaged features unit length first. ADCA, PGM and PCLHD do not.
-        search: how neighbours are found, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
+        k1: number of neighbours in the k-reciprocal encoding.
+        k2: number of neighbours in the local expansion.
+        min_samples: number of neighbours that make an image a core point.
+        normalise: normalise the flip-averaged features first. The code of ADCA, PGM and PCLHD does not.
+        search: neighbour search, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
     """
 
     eps: float
@@ -33,7 +33,7 @@ class Clustering:
     search: Search = "auto"
 
     def __call__(self, features: Tensor, groups: Tensor | None, what: str, at_least: int = 2) -> Tensor:
-        """Cluster of every image ``[N]``; see :func:`usvi_bench.components.clustering.dbscan.pseudo_labels`."""
+        """Cluster images ``[N]``; see :func:`usvi_bench.components.clustering.dbscan.pseudo_labels`."""
         return pseudo_labels(
             features,
             eps=self.eps,
@@ -51,9 +51,9 @@ def cluster_each_modality(features: Features, clustering: Clustering, *, cameras
     """Cluster each modality on its own.
 
     Args:
-        features: of the whole training set.
-        clustering: how.
-        cameras: balance the local expansion over the cameras of the modality.
+        features: features of the whole training set.
+        clustering: settings of the clustering.
+        cameras: balance the local expansion over the cameras of the modality (MIE of DMIC).
 
     Raises:
         UsageError: a modality has fewer images than ``k1``, or falls into fewer than two clusters.
@@ -66,22 +66,24 @@ def cluster_each_modality(features: Features, clustering: Clustering, *, cameras
 
 
 def centroids_of(features: Features, labels: PseudoLabels) -> tuple[Tensor, Tensor]:
-    """Unit centroids of the visible and of the infrared clusters, ``[Kv, D]`` and ``[Ki, D]``."""
+    """Compute the unit centroids of the visible and of the infrared clusters, ``[Kv, D]`` and ``[Ki, D]``."""
     return centroids(features.visible, labels.visible), centroids(features.infrared, labels.infrared)
 
 
 def modality_of_each(features: Features) -> Tensor:
-    """0 for every visible image, then 1 for every infrared one: what :func:`cluster_jointly` balances over."""
+    """Return the modality of each image as groups of :func:`cluster_jointly`: 0 for visible, then 1 for infrared."""
     return torch.cat([torch.zeros_like(features.visible_cameras), torch.ones_like(features.infrared_cameras)])
 
 
 def cameras_of_each(features: Features, *, nested: bool = True) -> Tensor:
-    """Camera of every visible, then every infrared image; no camera is of both modalities, whatever its number.
+    """Return the camera of each image, visible images first, as groups of :func:`cluster_jointly` (MIE of DMIC).
+
+    Equal camera numbers of different modalities are different cameras.
 
     Args:
-        features: of the whole training set.
-        nested: within its modality ``[N, 2]``, so that modalities weigh the same, too (our reading of DMIC); or alone
-            ``[N]`` (Eq. 6 and 7 of DMIC as printed).
+        features: features of the whole training set.
+        nested: return modality and camera ``[N, 2]``, which gives modalities equal weights too (our reconstruction of
+            DMIC). False: return the camera ``[N]`` (Eq. 6 and 7 of DMIC as printed).
     """
     visible, infrared = features.visible_cameras, features.infrared_cameras
     cameras = torch.cat([visible, infrared - infrared.min() + visible.max() + 1])
@@ -89,18 +91,19 @@ def cameras_of_each(features: Features, *, nested: bool = True) -> Tensor:
 
 
 def cluster_jointly(features: Features, clustering: Clustering, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Cluster both modalities together; there may be no cluster at all.
+    """Cluster both modalities together; the result may have no cluster.
 
-    Without a balance, an image's neighbours are of its own modality, and so are its clusters. Balanced as in MMM
-    (shijiangming1/MMM @7e57d50).
+    The local expansion is balanced over groups as in MMM (shijiangming1/MMM @7e57d50). Without a balance most
+    neighbours of an image are of its own modality, and so are the images of its cluster.
 
     Args:
-        features: of the whole training set.
-        clustering: how.
-        groups: of all visible images, then all infrared ones, to balance the local expansion over; None for no balance.
+        features: features of the whole training set.
+        clustering: settings of the clustering.
+        groups: groups of all visible and then all infrared images, over which the local expansion is balanced; None
+            for no balance.
 
     Returns:
-        Labels of the visible and of the infrared images, numbered together.
+        Clusters of the visible and of the infrared images, numbered together.
 
     Raises:
         UsageError: fewer images than ``k1``.
@@ -111,7 +114,7 @@ def cluster_jointly(features: Features, clustering: Clustering, groups: Tensor |
 
 
 def in_both(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
-    """The labels of clusters that hold images of both modalities; the images of all others become outliers.
+    """Keep the labels of clusters with images of both modalities; images of other clusters become outliers.
 
     >>> in_both(torch.tensor([0, 1, -1]), torch.tensor([1, 2]))
     (tensor([-1,  1, -1]), tensor([ 1, -1]))

@@ -1,10 +1,10 @@
 """Lists of the nearest rows found so far, and the compiled loops that fill them.
 
-A list is a row of ``distances`` and of ``rows``, kept as a heap with the farthest member on top, so that one
-comparison decides whether another row may enter. At equal distance the smaller row number is nearer, hence the order of
-visits changes no list. The owner of a list is its nearest member, whatever the rounding.
+A list is a row of ``distances`` and of ``rows``. It is a heap with the farthest member on top, so that one comparison
+decides whether another row enters. At equal distance the smaller row number is nearer, so lists do not depend on the
+order in which rows are offered. The owner of a list is always its nearest member, in spite of rounding.
 
-The kernels live in one file because a compiled function that is kept on disk does not notice a change in another file.
+All kernels are in one file, because numba's cache on disk does not detect a change in another file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
 OWNER = np.float32(-1)
-"""Distance of a row to itself while its list is filled."""
+"""Distance of the owner of a list while the list is filled."""
 
 
 def empty_lists(n: int, k: int, owners: NDArray[np.integer[Any]]) -> tuple[Floats, Rows]:
     """Make empty lists that contain only their own row ``[n]``."""
     distances, rows = np.full((n, k), np.inf, np.float32), np.full((n, k), np.iinfo(np.int32).max, np.int32)
-    distances[:, -1], rows[:, -1] = OWNER, owners  # the last place of a heap has nothing below it
+    distances[:, -1], rows[:, -1] = OWNER, owners  # the last place is a leaf of the heap
     return distances, rows
 
 
@@ -90,14 +90,14 @@ def feed_candidates(
     distances: Floats,
     rows: Rows,
 ) -> None:
-    """Compare some rows with candidates each.
+    """Compare each of some rows with its own candidates.
 
     Args:
         start: first list to fill.
         stop: end of the lists to fill.
         vectors: all vectors ``[N, D]``.
         owners: ``[B]`` the row that each list belongs to.
-        candidates: ``[B, C]`` rows to compare it with, without repetition; -1 names nobody.
+        candidates: ``[B, C]`` rows to compare it with, without repetition; -1 is skipped.
         distances: lists ``[B, k]``.
         rows: lists ``[B, k]``.
     """
@@ -116,12 +116,12 @@ def feed_neighbours(start: int, stop: int, vectors: Floats, known: Rows, distanc
         start: first list to fill.
         stop: end of the lists to fill.
         vectors: all vectors ``[N, D]``.
-        known: sorted lists of all rows ``[N, k]``, which are read.
-        distances: the same lists as heaps ``[N, k]``, which are filled.
-        rows: likewise.
+        known: sorted lists of all rows ``[N, k]``, which are only read.
+        distances: distances of the same lists as heaps ``[N, k]``, which are filled.
+        rows: rows of the same lists as heaps ``[N, k]``, which are filled.
     """
     near = (known.shape[1] + 1) // 2
-    met = np.full(len(vectors), -1, np.int32)  # the last row that was compared with each
+    met = np.full(len(vectors), -1, np.int32)  # the last row that each row was compared with
     for i in range(start, stop):
         met[known[i]] = i
         for a in known[i, 1:near]:
@@ -133,7 +133,7 @@ def feed_neighbours(start: int, stop: int, vectors: Floats, known: Rows, distanc
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def sort_lists(start: int, stop: int, distances: Floats, rows: Rows) -> None:
-    """Put the lists of rows ``start <= i < stop`` in order, nearest first: they are heaps no longer."""
+    """Sort the lists of rows ``start <= i < stop``, nearest first; after that they are no heaps."""
     for i in range(start, stop):
         order = np.argsort(rows[i])
         order = order[np.argsort(distances[i][order], kind="mergesort")]
@@ -143,7 +143,7 @@ def sort_lists(start: int, stop: int, distances: Floats, rows: Rows) -> None:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _offer(heap: Floats, members: Rows, distance: np.float32, row: int) -> None:
-    """Put a row in the place of the farthest member of a list, if it is nearer."""
+    """Replace the farthest member of a list by a row that is nearer."""
     distance = max(distance, np.float32(0))
     if distance > heap[0] or (distance == heap[0] and row > members[0]):
         return
@@ -173,6 +173,6 @@ def _squared_distance(a: Floats, b: Floats) -> np.float32:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _flags(length: int) -> Any:
-    """A flag for each entry of a line, and the same memory as words of eight: most words are seen to be empty."""
+    """Return a flag for each entry of a line, and a view of eight flags a word, to skip empty words at once."""
     flags = np.zeros((length + 7) // 8 * 8, np.bool_)
     return flags, flags.view(np.uint64)

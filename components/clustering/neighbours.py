@@ -1,4 +1,4 @@
-"""The nearest neighbours of every image among all: one function, and the ways there are to find them."""
+"""Nearest neighbours of every image among all images, by one of several kinds of search."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from torch import Tensor
 from usvi_bench.core.measuring import timed
 
 Search = Literal["auto", "exact", "approximate"]
-"""How to look for neighbours; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
+"""Kind of neighbour search; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
 
 EXACT_UP_TO = 200_000
-"""Images whose exact neighbours a CPU finds in minutes; the time grows with their square."""
+"""Number of images up to which an exact search on a CPU takes minutes; time grows with the square of the number."""
 
 _BLOCK_ENTRIES = 1 << 28
-"""Distances held at a time on a GPU (1 GiB)."""
+"""Number of distances held at a time on a GPU (1 GiB)."""
 
 
 def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, Tensor]:
-    """The ``k`` nearest images of every image, itself among them.
+    """Find the ``k`` nearest images of every image, the image itself included.
 
-    An image is never pushed out of its own list by its duplicates; the order of exactly equal distances is not
-    specified. On a CPU as many threads work as torch is set to use.
+    An image stays in its own list even if it has duplicates. The order of exactly equal distances is not specified. On
+    a CPU the search uses as many threads as torch.
 
     Args:
-        features: ``[N, D]``, used as given.
-        k: list length, 1 to ``N``.
-        search: ``exact``, ``approximate`` (needs faiss; on a CPU), or ``auto``, which is exact wherever that takes
-            no more than minutes.
+        features: ``[N, D]`` features, used without normalisation.
+        k: length of the lists, 1 to ``N``.
+        search: ``exact``, ``approximate`` (needs faiss, runs on a CPU), or ``auto``, which is exact if that takes no
+            more than minutes.
 
     Returns:
         Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, on the features' device.
 
     Raises:
-        ValueError: an argument is out of range, a feature is not finite, or faiss is missing where the search is
-            approximate.
+        ValueError: an argument is out of range, a feature is not finite, or faiss is missing for an approximate search.
     """
     if not 1 <= k <= len(features):
         raise ValueError(f"k={k} neighbours of {len(features)} images; choose 1 to {len(features)}")
@@ -46,8 +45,8 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
         raise ValueError(f"features of shape {tuple(features.shape)}; give [N, D]")
     vectors = features.detach().float().contiguous()
     if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
-        raise ValueError("features hold NaN, infinity or lengths beyond float32; the network behind them has diverged")
-    # Here, because compiled kernels take long to import.
+        raise ValueError("features hold NaN, infinity or lengths beyond float32 because the network has diverged")
+    # Imported here, because compiled kernels are slow to import.
     from usvi_bench.components.clustering.approximate_search import approximate_search
     from usvi_bench.components.clustering.symmetric_search import symmetric_search
 
@@ -56,7 +55,7 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
             found = approximate_search(vectors.cpu().numpy(), k)
         elif vectors.is_cuda:
             found_on_gpu = blocked_search(vectors, k)
-            torch.cuda.synchronize(vectors.device)  # or the seconds would be told of whoever waits next
+            torch.cuda.synchronize(vectors.device)  # so that the search is timed here and not at the next wait
             return found_on_gpu
         else:
             found = symmetric_search(vectors.numpy(), k)
@@ -65,7 +64,7 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
 
 
 def all_finite(features: Tensor) -> bool:
-    """Whether no entry is NaN or infinite; a sum that is finite says so at once."""
+    """Return True if no entry is NaN or infinite; a finite sum proves it without a look at the entries."""
     return bool(features.sum().isfinite()) or bool(features.isfinite().all())
 
 
@@ -74,7 +73,7 @@ def _too_many(vectors: Tensor) -> bool:
 
 
 def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Exact search by blocks of the distance matrix, on the device of ``vectors``; see :func:`nearest`."""
+    """Search exactly by blocks of the distance matrix, on the device of ``vectors``; see :func:`nearest`."""
     squares = vectors.square().sum(1)
     blocks = []
     step = max(1, _BLOCK_ENTRIES // len(vectors))
@@ -83,7 +82,7 @@ def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
         with torch.autocast(vectors.device.type, enabled=False):
             distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2)
         distances.add_(squares[rows, None]).clamp_(min=0)
-        distances.diagonal(start).fill_(-1)  # an image comes first in its own list, whatever the rounding
+        distances.diagonal(start).fill_(-1)  # puts an image first in its own list in spite of rounding
         blocks.append(distances.topk(k, largest=False))
         del distances  # before the next block is made
     return torch.cat([b.values for b in blocks]).clamp_(min=0), torch.cat([b.indices for b in blocks])

@@ -1,4 +1,4 @@
-"""Pairs of sparse codes that overlap enough to be near: the costly step of the k-reciprocal Jaccard distance."""
+"""Near pairs of sparse codes, the most expensive step of the k-reciprocal Jaccard distance."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 _BLOCK_ROWS = 1024
-"""Rows that one task computes; fixed, so that results do not depend on the number of threads."""
+"""Number of rows in one task; fixed, so that results do not depend on the number of threads."""
 _OUTSIDE = np.float32(0.75)
-"""Part of the needed overlap that the entries which find no candidates may hold; 0.75 to 0.9 differ little in speed."""
+"""Share of the needed overlap that may lie in entries that are not used to find candidates; 0.75 to 0.9 are about
+equally fast."""
 
 
 def near_pairs(codes: csr_array, max_distance: float) -> csr_array:
-    """``1 - m / (2 - m)`` with ``m`` the sum of the smaller entries of two codes, where that is small.
+    """Compute the Jaccard distance of near pairs: d = 1 - s / (2 - s), s the sum of the smaller entries of two codes.
 
     Args:
         codes: ``[N, M]`` float32, entries >= 0, rows sum to 1.
-        max_distance: the largest distance stored, in ``(0, 1]``; 1 itself is never stored.
+        max_distance: largest distance to store, in ``(0, 1]``; 1 itself is never stored.
 
     Returns:
-        ``[N, N]`` float32, exactly symmetric, sorted. Overlaps add up in ascending column, as in a dense matrix.
+        ``[N, N]`` float32, exactly symmetric, sorted. Overlaps are summed in ascending column, as in a dense matrix.
     """
     n = codes.shape[0]
     columns = codes.tocsc(copy=True)
     columns.eliminate_zeros()
-    rows = columns.tocsr()  # by way of columns its rows come out sorted
+    rows = columns.tocsr()  # conversion from columns sorts the rows
     longest = int(np.diff(rows.indptr).max(initial=0))
-    rounding = np.float32(1e-6 + longest * 2.0**-23)  # more than sums of so many float32 entries below 1 can be off
+    rounding = np.float32(1e-6 + longest * 2.0**-23)  # bound on the rounding error of a sum of ``longest`` entries
     arrays = (rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data)
 
     def block(start: int) -> Any:
@@ -47,7 +48,7 @@ def near_pairs(codes: csr_array, max_distance: float) -> csr_array:
 def symmetric(
     first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]], distance: NDArray[np.float32], n: int
 ) -> csr_array:
-    """The sparse ``[n, n]`` distance of pairs given once each, ``first <= second``."""
+    """Build a sparse symmetric ``[n, n]`` distance from pairs that are given once, with ``first <= second``."""
     apart = first != second
     places = (np.concatenate([first, second[apart]]), np.concatenate([second, first[apart]]))
     matrix = csr_array((np.concatenate([distance, distance[apart]]), places), shape=(n, n))
@@ -69,11 +70,12 @@ def _near_pairs(
     share_outside: np.float32,
     rounding: np.float32,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Near pairs ``(i, j)`` with ``start <= i < stop`` and ``i <= j``, and their distances.
+    """Find the near pairs ``(i, j)`` with ``start <= i < stop`` and ``i <= j``, and their distances.
 
-    Near means an overlap of ``least`` or more. Whatever a code shares with that of ``i`` outside the largest entries
-    of ``i``, it is no more than the mass outside; hence it shares ``least`` minus that mass within them. The lists of
-    those few columns find the candidates, and only candidates are summed up in full.
+    A pair is near if its overlap is at least ``least``. The largest entries of ``i`` are those that leave a mass of at
+    most ``outside`` in its other entries. The overlap in these other entries is at most ``outside``, so a near pair
+    has an overlap of at least ``least - outside`` in the largest entries. The columns of these few entries give the
+    candidates, and only the overlaps of candidates are summed in full.
     """
     n = len(row_ends) - 1
     one, two, nothing = np.float32(1), np.float32(2), np.float32(0)
@@ -116,12 +118,12 @@ def _near_pairs(
                     first[used], second[used], distances[used] = i, j, distance
                     used += 1
         own[columns] = 0
-    return first[:used].copy(), second[:used].copy(), distances[:used].copy()  # not all that room
+    return first[:used].copy(), second[:used].copy(), distances[:used].copy()  # copies, to free the unused rest
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _largest(values: NDArray[np.float32], outside: np.float32) -> NDArray[np.int64]:
-    """Places of the fewest entries such that the others sum to no more than ``outside``."""
+    """Find the smallest number of entries such that all others sum to at most ``outside``; return their places."""
     ascending = np.argsort(values)
     mass = np.float32(0)
     for left_out, place in enumerate(ascending):

@@ -1,7 +1,7 @@
-"""Exact nearest neighbours within one set on a CPU, at half the multiplications of a search between two sets.
+"""Exact nearest neighbours within one set on a CPU, with half the multiplications of a search between two sets.
 
-The distance from i to j is the distance from j to i: only blocks on and above the diagonal are multiplied, and each
-feeds the lists of its rows and of its columns. Nothing else of a block is kept, so memory is linear.
+The distance is symmetric, so only blocks on and above the diagonal are multiplied. Each block feeds the lists of its
+rows and of its columns and is then dropped, so that memory grows linearly with the number of rows.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from usvi_bench.components.clustering.neighbour_lists import (
 )
 
 BLOCK = 2048
-"""Rows and columns of the block in work: 16 MiB, small enough for a cache, large enough to multiply at full speed."""
+"""Rows and columns of a block (16 MiB): small enough for a cache, large enough to multiply at full speed."""
 
 
 def symmetric_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
-    """The ``k`` nearest rows of every row, by distance and, at equal distance, by number; a row itself comes first.
+    """Find the ``k`` nearest rows of every row, by distance and then by number; the row itself comes first.
 
-    As many threads work as torch is set to use.
+    The search uses as many threads as torch.
 
     Args:
-        vectors: ``[N, D]``.
-        k: 1 to ``N``.
+        vectors: ``[N, D]`` vectors.
+        k: length of the lists, 1 to ``N``.
 
     Returns:
         Squared Euclidean distances and rows, both ``[N, k]``.

@@ -1,1 +1,1 @@
-"""Memories of clusters and images, and the losses against them."""
+"""Memories of clusters and images, and the losses of features against them."""

@@ -1,10 +1,10 @@
-"""Memories of one row a cluster: the contrast against them, and the rules by which a batch moves their rows.
+"""Cluster memory with one row for each cluster, its loss, and the rules that update its rows with a batch.
 
-A rule answers who speaks for a cluster: every sample in turn (:func:`sequential_update`), or a weighted sum of its
-samples (:func:`weighted_update`, with the weights of the mean, of the hardest sample, of a random one, or of
-:func:`adaptive_weights`). All rules return new unit rows; a row without samples stays exactly as it was.
-Throughout: ``rows`` is ``[C, D]`` with unit rows, ``features`` ``[B, D]`` with unit rows, ``labels`` ``[B]`` int64
-rows of the memory, ``momentum`` the weight of the **old** row.
+A rule uses every sample of a cluster in turn (:func:`sequential_update`), or a weighted sum of its samples
+(:func:`weighted_update`, with the weights of the mean, of the hardest sample, of a random sample, or of
+:func:`adaptive_weights`). All rules return new unit rows; a row without samples stays exactly as it was. In all rules
+``rows`` ``[C, D]`` and ``features`` ``[B, D]`` have unit rows, ``labels`` ``[B]`` int64 are rows of the memory, and
+``momentum`` is the weight of the **old** row.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from torch import Tensor, nn
 from usvi_bench.core.errors import UsageError, did_you_mean
 
 Update = Literal["sequential", "hard", "mean"]
-"""Names of the rules by which the samples of a batch move their clusters' rows."""
+"""Names of the rules that update the rows of the clusters in a batch."""
 
 
 class ClusterMemory(nn.Module):
-    """Unit rows that features are contrasted with; Cluster Contrast (alibaba/cluster-contrast-reid @57b62e9).
+    """Cluster memory: one unit row for each cluster, as in Cluster Contrast (alibaba/cluster-contrast-reid @57b62e9).
 
-    Gradients reach the features only, and use the rows as they are at the forward pass: rows move when
-    :meth:`update` is called, which is meant to happen after the optimiser's step.
+    Gradients reach the features only, and use the rows as they are at the forward pass. Rows change in :meth:`update`,
+    which is called after the step of the optimiser.
 
     Args:
-        rows: ``[C, D]`` start, for example the centroids; made unit.
-        temperature: divides the cosine similarities.
-        momentum: weight of the old row in an update.
+        rows: ``[C, D]`` start of the rows, for example the centroids; normalised here [M].
+        temperature: divides the cosine similarities [tau].
+        momentum: weight of the old row in an update [mu].
         rule: ``sequential``, ``mean`` or ``hard``.
 
     Raises:
@@ -52,24 +52,33 @@ class ClusterMemory(nn.Module):
         self._rule = UPDATE_RULES[rule]
 
     def logits(self, features: Tensor) -> Tensor:
-        """Cosine similarity to every row over the temperature, ``[B, D]`` to ``[B, C]``; float32 under autocast too."""
+        """Compute M f / tau, ``[B, D]`` to ``[B, C]``, with normalised f and in float32 also under autocast."""
         with torch.autocast(features.device.type, enabled=False):
             return F.normalize(features.float(), dim=1) @ self.rows.detach().t() / self.temperature
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of the features' rows."""
+        """Compute the cluster contrast: C = -1/B sum_i log softmax(M f_i / tau)[y_i].
+
+        Args:
+            features: ``[B, D]`` features of any length; f_i are the normalised ones.
+            labels: ``[B]`` rows of the features [y].
+        """
         return F.cross_entropy(self.logits(features), labels)
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
-        """Move the rows of the clusters in a batch; features of any length."""
+        """Update the rows of the clusters in a batch, with features of any length."""
         self.rows = self._rule(self.rows, F.normalize(features.detach().float(), dim=1), labels, self.momentum)
 
 
 def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
-    """Each sample in batch order: ``row = unit(momentum * row + (1 - momentum) * feature)``.
+    """Update rows by each sample in batch order: M_y = unit(mu M_y + (1 - mu) f).
 
-    With a small momentum the last sample of a cluster carries nearly all the weight.
+    With a small momentum the last sample of a cluster has nearly all the weight.
+
+    >>> from torch import tensor
+    >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.0)
+    tensor([[0., 1.]])
     """
     order = labels.argsort(stable=True)
     ordered = labels[order]
@@ -83,48 +92,53 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
 
 
 def mean_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
-    """One step towards the mean of a cluster's samples."""
+    """Update rows by the mean of their samples: M_k = unit(mu M_k + (1 - mu) mean f).
+
+    >>> from torch import tensor
+    >>> mean_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.0)
+    tensor([[0.7071, 0.7071]])
+    """
     return weighted_update(rows, features, labels, mean_weights(labels), momentum)
 
 
 def hard_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
-    """One step towards the sample least similar to its row."""
+    """Update rows by their hardest sample, the one least similar to the row: M_k = unit(mu M_k + (1 - mu) f*)."""
     return weighted_update(rows, features, labels, hardest_weights(rows, features, labels), momentum)
 
 
 def weighted_update(rows: Tensor, features: Tensor, labels: Tensor, weights: Tensor, momentum: float) -> Tensor:
-    """One step towards a weighted sum of a cluster's samples; ``weights`` ``[B]`` sum to 1 within a cluster."""
+    """Update rows by a weighted sum of their samples; ``weights`` ``[B]`` sum to 1 within a cluster."""
     return momentum_step(rows, *weighted_sum(features, labels, weights, len(rows)), momentum)
 
 
 def weighted_sum(features: Tensor, labels: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Weighted sums per cluster, ``[count, D]``, and which clusters have samples, ``[count]`` bool."""
+    """Compute the weighted sum of each cluster, ``[count, D]``, and True for clusters with samples, ``[count]``."""
     sums = features.new_zeros(count, features.shape[1]).index_add(0, labels, weights[:, None] * features)
     return sums, present_rows(labels, count)
 
 
 def present_rows(labels: Tensor, count: int) -> Tensor:
-    """Which of ``count`` rows have samples, ``[count]`` bool; unlike ``bincount`` without waiting for the device."""
+    """Return True for rows with samples, ``[count]``. Unlike ``bincount`` this does not wait for the device."""
     return torch.zeros(count, dtype=torch.bool, device=labels.device).index_fill(0, labels, True)
 
 
 def momentum_step(rows: Tensor, targets: Tensor, present: Tensor, momentum: float) -> Tensor:
-    """Unit ``momentum * row + (1 - momentum) * target`` where ``present`` ``[C]``, the old row elsewhere."""
+    """Compute unit(mu row + (1 - mu) target) for rows that are ``present`` ``[C]``; other rows stay."""
     return torch.where(present[:, None], F.normalize(momentum * rows + (1 - momentum) * targets, dim=1), rows)
 
 
 def mean_weights(labels: Tensor) -> Tensor:
-    """Weights ``[B]`` that give a cluster's mean: one over the number of its samples."""
+    """Return the weights ``[B]`` of the mean: 1 / (number of samples of the cluster)."""
     return 1 / (labels[:, None] == labels).sum(dim=1)
 
 
 def hardest_weights(rows: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """Weights ``[B]``: 1 for the sample of each cluster least similar to its row (the first of equals), else 0."""
+    """Return weights ``[B]``: 1 for the sample of a cluster least similar to its row (of equals the first), else 0."""
     return _winners(-_similarity(rows, features, labels), labels, len(rows))
 
 
 def random_weights(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Weights ``[B]``: 1 for one random sample of each of ``count`` clusters, else 0."""
+    """Draw weights ``[B]``: 1 for one random sample of each of ``count`` clusters, else 0."""
     scores = torch.rand(len(labels), generator=generator, device=generator.device, dtype=torch.float64)
     return _winners(scores.to(labels.device), labels, count)
 
@@ -132,19 +146,19 @@ def random_weights(labels: Tensor, count: int, generator: torch.Generator) -> Te
 def adaptive_weights(
     rows: Tensor, features: Tensor, labels: Tensor, trust: Tensor, temperature: float, exponent: float = 1.0
 ) -> Tensor:
-    """Weights ``[B]`` that favour unusual but trustworthy samples, summing to 1 within a cluster.
+    """Compute the weights of AMU: w_i = softmax over a cluster's samples of -f_i . M_y / tau_w + gamma log r_i.
 
-    The softmax over a cluster's samples of ``-similarity / temperature + exponent * log(trust)``. Exponent 0 is
-    DyCL of DCCC (theziqi/DCCC @102d8ef). A mislabelled sample can only be told from an unusual one if
-    ``temperature`` exceeds the temperature of the trust's softmax over ``exponent``.
+    The weights favour unusual but trustworthy samples, and sum to 1 within a cluster. gamma = 0 gives DyCL of DCCC
+    (theziqi/DCCC @102d8ef); the factor r_i^gamma is ours alone. A mislabelled sample gets a smaller weight than an
+    unusual one only if tau_w exceeds the temperature of the softmax that gives r, divided by gamma.
 
     Args:
-        rows: ``[C, D]`` unit rows.
-        features: ``[B, D]`` unit features.
-        labels: ``[B]`` rows of the samples.
-        trust: ``[B]`` probability in ``[0, 1]`` that the sample belongs to its row; floored at 1e-6.
-        temperature: how strongly unusual samples are favoured; infinite weighs by trust alone.
-        exponent: how strongly ambiguous samples are held back.
+        rows: ``[C, D]`` unit rows [M].
+        features: ``[B, D]`` unit features [f].
+        labels: ``[B]`` rows of the samples [y].
+        trust: ``[B]`` probability in ``[0, 1]`` that the sample belongs to its row, clamped to at least 1e-6 [r].
+        temperature: temperature of the preference for unusual samples [tau_w]; infinity leaves the trust alone.
+        exponent: exponent of the trust [gamma].
     """
     scores = exponent * trust.clamp(min=1e-6).log() - _similarity(rows, features, labels) / temperature
     weights = (scores - _best(scores, labels, len(rows))[labels]).exp()
@@ -157,12 +171,12 @@ def _similarity(rows: Tensor, features: Tensor, labels: Tensor) -> Tensor:
 
 
 def _best(scores: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Largest score of each cluster; minus infinity where it has no sample."""
+    """Find the largest score of each cluster; minus infinity for a cluster without samples."""
     return scores.new_full((count,), -torch.inf).scatter_reduce(0, labels, scores, "amax")
 
 
 def _winners(scores: Tensor, labels: Tensor, count: int) -> Tensor:
-    """1 for the first sample that holds its cluster's largest score, else 0."""
+    """Return 1 for the first sample with the largest score of its cluster, else 0."""
     position = torch.arange(len(labels), device=labels.device)
     leading = torch.where(scores == _best(scores, labels, count)[labels], position, len(labels))
     first = labels.new_full((count,), len(labels)).scatter_reduce(0, labels, leading, "amin")
@@ -171,4 +185,4 @@ def _winners(scores: Tensor, labels: Tensor, count: int) -> Tensor:
 
 UpdateRule = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 UPDATE_RULES: dict[Update, UpdateRule] = {"sequential": sequential_update, "mean": mean_update, "hard": hard_update}
-"""Rules that need nothing but the batch, by name."""
+"""Update rules that take only the batch, by name."""

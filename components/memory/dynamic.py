@@ -1,7 +1,7 @@
-"""A memory of several samples a cluster, drawn anew whenever the cluster is seen: its dynamic prototypes.
+"""Memory of dynamic prototypes: random samples of each cluster, replaced whenever a batch holds the cluster.
 
 PCLHD (https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24), whose contrast of the farthest slot of the own
-cluster with the nearest slots of others comes from HHCL (bupt-ai-cz/HHCL-ReID).
+cluster with the nearest slots of other clusters comes from HHCL (bupt-ai-cz/HHCL-ReID).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from usvi_bench.core.types import OUTLIER
 
 
 class DynamicMemory(nn.Module):
-    """Slots that hold unit features of samples, and the contrast of features with them.
+    """Memory of dynamic prototypes: S slots for each cluster, which hold unit features of samples.
 
     Args:
-        features: ``[N, D]`` samples, of any length.
-        members: ``[S, C]`` rows of ``features`` that each cluster's slots start with; see :func:`draw_members`.
+        features: ``[N, D]`` features of any length.
+        members: ``[S, C]`` rows of ``features`` in the slots of each cluster; see :func:`draw_members`.
         temperature: divides the cosine similarities.
 
     Attributes:
-        slots: ``[S, C, D]`` unit rows, without gradient.
+        slots: ``[S, C, D]`` unit features without gradient [E].
     """
 
     slots: Tensor
@@ -36,20 +36,22 @@ class DynamicMemory(nn.Module):
     def of(
         cls, features: Tensor, labels: Tensor, slots: int, temperature: float, generator: torch.Generator
     ) -> DynamicMemory:
-        """A memory of random members of each cluster, with replacement; outliers (-1) are left out."""
+        """Build a memory of random members of each cluster, drawn with replacement; outliers (-1) are left out."""
         return cls(features, draw_members(labels, slots, generator)[1], temperature)
 
     def draw_slot(self, generator: torch.Generator) -> Tensor:
-        """A random slot to stand for each cluster ``[C]``; see :meth:`loss_of_one`."""
+        """Draw a random slot of each cluster ``[C]``; see :meth:`loss_of_one`."""
         slots, clusters = self.slots.shape[:2]
         return torch.randint(slots, (clusters,), generator=generator).to(self.slots.device)
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy where the own cluster scores by its least similar slot, every other one by its most similar.
+        """Contrast features with the slots: D = CE(z / tau, y), z_k = min_s f . E_sk if k = y, else max_s f . E_sk.
+
+        The formula is that of the released code (shijiangming1/PCLHD @c1f7b24).
 
         Args:
-            features: ``[B, D]``, of any length.
-            labels: ``[B]`` clusters.
+            features: ``[B, D]`` features of any length; f are the normalised ones.
+            labels: ``[B]`` clusters [y].
         """
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(features.float(), dim=1)
@@ -57,13 +59,13 @@ class DynamicMemory(nn.Module):
             return self._contrast(scores.amin(dim=1), scores.amax(dim=1), labels)
 
     def loss_of_one(self, features: Tensor, labels: Tensor, slot: Tensor, others: Tensor | None = None) -> Tensor:
-        """Cross-entropy where each cluster scores by one slot.
+        """Contrast features with one slot of each cluster: D = CE(z, y), z_k = f . E_sk / tau with s = slot[k].
 
         Args:
-            features: ``[B, D]``, of any length.
-            labels: ``[B]`` clusters.
-            slot: ``[C]`` the slot that stands for each cluster.
-            others: ``[C, D]`` unit rows by which all clusters but the own one score instead.
+            features: ``[B, D]`` features of any length; f are the normalised ones.
+            labels: ``[B]`` clusters [y].
+            slot: ``[C]`` slot of each cluster.
+            others: ``[C, D]`` unit rows in place of the slots for all clusters but the own one; None for slots.
         """
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(features.float(), dim=1)
@@ -76,12 +78,12 @@ class DynamicMemory(nn.Module):
 
     @torch.no_grad()
     def refresh(self, features: Tensor, clusters: Tensor, members: Tensor) -> None:
-        """Overwrite all slots of the clusters in a batch.
+        """Replace all slots of the clusters in a batch.
 
         Args:
-            features: ``[B, D]``, of any length.
+            features: ``[B, D]`` features of any length.
             clusters: ``[P]`` clusters of the batch.
-            members: ``[S, P]`` rows of ``features`` for their slots.
+            members: ``[S, P]`` rows of ``features`` for the slots of these clusters.
         """
         self.slots = self.slots.index_copy(1, clusters, F.normalize(features.float(), dim=1)[members])
 
@@ -89,16 +91,16 @@ class DynamicMemory(nn.Module):
 def draw_members(
     labels: Tensor, slots: int, generator: torch.Generator, *, distinct: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Random samples of each cluster, uniformly.
+    """Draw random samples of each cluster, uniformly.
 
     Args:
-        labels: ``[N]``; outliers (-1) are left out.
-        slots: draws from each cluster (S).
-        generator: source of all draws, on the CPU.
-        distinct: draw without replacement from clusters that have enough samples.
+        labels: ``[N]`` clusters; outliers (-1) are left out.
+        slots: number of draws from each cluster [S].
+        generator: generator of all draws, on the CPU.
+        distinct: draw without replacement from clusters with at least ``slots`` samples.
 
     Returns:
-        The clusters that occur, ascending ``[P]``, and the rows of ``labels`` drawn from each ``[S, P]``.
+        The clusters that occur ``[P]``, in ascending order, and the drawn rows of ``labels`` ``[S, P]``.
     """
     kept = (labels != OUTLIER).nonzero().squeeze(1)
     shuffled = kept[torch.randperm(len(kept), generator=generator).to(kept.device)]

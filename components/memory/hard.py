@@ -1,7 +1,6 @@
-"""A memory of two rows a cluster: its centroid, and a hard prototype that follows the samples farthest from it.
+"""Memory with a centroid and a hard prototype for each cluster, as in PCLHD.
 
-PCLHD (https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24), whose memory comes from HHCL
-(bupt-ai-cz/HHCL-ReID).
+https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24, whose memory comes from HHCL (bupt-ai-cz/HHCL-ReID).
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from usvi_bench.core.types import OUTLIER
 
 
 class HardMemory(ClusterMemory):
-    """Contrast with centroids, as far as it is above a hinge, and with hard prototypes.
+    """Memory of centroids [c] and hard prototypes [h]; a hard prototype follows the samples farthest from the centroid.
 
     Args:
-        rows: ``[C, D]`` start of the centroids; made unit.
-        hard: ``[C, D]`` start of the hard prototypes, or None for the centroids.
+        rows: ``[C, D]`` start of the centroids, normalised here.
+        hard: ``[C, D]`` start of the hard prototypes, or None to start at the centroids.
         temperature: divides the cosine similarities.
         momentum: weight of the old row in an update.
         centre_weight: weight of the contrast with the centroids.
         hard_weight: weight of the contrast with the hard prototypes.
-        hinge: value of the centroids' contrast below which it gives no gradient.
+        hinge: value of the contrast with the centroids below which it gives no gradient.
     """
 
     hard: Tensor
@@ -45,27 +44,30 @@ class HardMemory(ClusterMemory):
         self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
 
     def loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """``hard_weight * CE(hard) + centre_weight * max(CE(centroids) - hinge, 0)``; each CE is a mean over the batch.
+        """Contrast features with both prototypes: ``w_h CE(h.f / tau, y) + w_c max(CE(c.f / tau, y) - hinge, 0)``.
+
+        ``w_h`` is ``hard_weight`` and ``w_c`` ``centre_weight``. Each cross-entropy CE is a mean over the batch. The
+        formula is that of the released code (shijiangming1/PCLHD @c1f7b24).
 
         Args:
-            features: ``[B, D]``, of any length.
-            labels: ``[B]`` clusters.
+            features: ``[B, D]`` features of any length; f are the normalised ones.
+            labels: ``[B]`` clusters [y].
         """
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(features.float(), dim=1)
             return self.hinged_loss(unit @ self.rows.t(), unit @ self.hard.t(), labels)
 
     def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor) -> Tensor:
-        """The loss of given cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
+        """Compute the loss from cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
         to_centre = F.cross_entropy(centre / self.temperature, labels)
         to_hard = F.cross_entropy(hard / self.temperature, labels)
         return self.hard_weight * to_hard + self.centre_weight * (to_centre - self.hinge).relu()
 
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor) -> None:
-        """Centroids move towards the mean of their samples in the batch, hard prototypes towards the farthest one.
+        """Update both prototypes: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
 
-        Farthest from the centroid as it was before.
+        f* is the sample of cluster k in the batch that is least similar to c_k before the update.
         """
         unit = F.normalize(features.detach().float(), dim=1)
         farthest = hardest_weights(self.rows, unit, labels)
@@ -74,13 +76,13 @@ class HardMemory(ClusterMemory):
 
 
 def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -> Tensor:
-    """Unit mean of each cluster's ``count`` members least similar to its row, or of all where there are fewer.
+    """Compute the unit mean of the ``count`` members of each cluster that are least similar to its centroid.
 
     Args:
-        features: ``[N, D]``, un-normalised.
-        labels: ``[N]`` rows of the clusters; outliers (-1) are left out.
+        features: ``[N, D]`` features that are not normalised.
+        labels: ``[N]`` clusters; outliers (-1) are left out.
         rows: ``[C, D]`` unit centroids.
-        count: members that make the mean.
+        count: number of members in the mean; a smaller cluster takes all members.
 
     Returns:
         ``[C, D]``.

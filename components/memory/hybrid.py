@@ -1,7 +1,7 @@
-"""A memory that both modalities share: visible and infrared entries blended, and moved with equal say.
+"""Memories that both modalities share: hybrid rows (HML) and joint centroids.
 
-As in RPNR (XiangboYin/RPNR @6647f21), whose third memory holds the mean of an infrared centroid and of its visible
-partner.
+The hybrid memory follows RPNR (XiangboYin/RPNR @6647f21), whose third memory holds the mean of each infrared centroid
+and its visible partner.
 """
 
 from __future__ import annotations
@@ -18,17 +18,23 @@ from usvi_bench.core.types import OUTLIER
 def blend(
     visible: Tensor, infrared: Tensor, partners: tuple[Tensor, Tensor], beta: float, members: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The hybrid memory (HML of SCLHM): a row a cluster of the modality with fewer clusters, blended with its partner.
+    """Build the hybrid memory (HML): H_k = unit(beta R_k + (1 - beta) V_partner(k)).
 
-    ``H_k = unit(beta infrared_k + (1 - beta) visible_p(k))``, with ``p(k)`` the partner of infrared cluster ``k``;
-    where visible clusters are fewer, ``k`` counts these. A cluster without a partner is its own row.
+    V and R are the visible and infrared centroids. The memory has one row for each cluster of the modality with fewer
+    clusters; the equation is for K_r <= K_v. The form is our reconstruction after RPNR (XiangboYin/RPNR @6647f21).
+
+    >>> visible, infrared = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([[0.0, 1.0]])
+    >>> rows, of_visible, of_infrared = blend(visible, infrared, (torch.tensor([0, 0]), torch.tensor([1])), 0.0, "top1")
+    >>> rows, of_visible, of_infrared
+    (tensor([[0.6000, 0.8000]]), tensor([0, 0]), tensor([0]))
 
     Args:
         visible: ``[Kv, D]`` unit centroids.
         infrared: ``[Kr, D]`` unit centroids.
-        partners: visible-to-infrared and infrared-to-visible, -1 for none.
-        beta: share of the infrared part.
-        members: ``top1``: the partner; ``group``: the mean of the partner and of all clusters that chose the row.
+        partners: infrared partner of each visible cluster and visible partner of each infrared cluster, -1 for none.
+        beta: weight of the infrared centroid.
+        members: ``top1`` blends with the partner. ``group`` blends with the mean of the partner and of all clusters
+            whose partner the row is.
 
     Returns:
         Rows ``[min(Kv, Kr), D]``, and the row of each visible and of each infrared cluster (-1 for none).
@@ -49,21 +55,21 @@ def blend(
 
 
 def average(parts: list[Tensor], present: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean over the parts that have samples, row by row ``[K, D]``, and which rows have any ``[K]``."""
+    """Average rows ``[K, D]`` over the parts that have samples of the row; also return which rows have any."""
     counts = torch.stack(present).sum(dim=0)
     total = torch.stack([part * there[:, None] for part, there in zip(parts, present, strict=True)]).sum(dim=0)
     return total / counts.clamp(min=1)[:, None], counts > 0
 
 
 def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]) -> Tensor:
-    """Unit mean of the two modality means of each cluster, or its one mean where it has images of one modality only.
+    """Compute modality-balanced centroids: unit(mean of visible members / 2 + mean of infrared members / 2).
 
-    As in PCLHD (shijiangming1/PCLHD @c1f7b24).
+    A cluster of one modality has the mean of its members. Source: PCLHD (shijiangming1/PCLHD @c1f7b24).
 
     Args:
-        visible: ``[N, D]`` features, of any length.
-        infrared: ``[M, D]``.
-        labels: of the visible and of the infrared images, numbered together; outliers (-1) are left out.
+        visible: ``[N, D]`` features of any length.
+        infrared: ``[M, D]`` features of any length.
+        labels: joint clusters of the visible and of the infrared images; outliers (-1) are left out.
 
     Returns:
         ``[C, D]``.
@@ -73,4 +79,4 @@ def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Ten
     for features, part in zip((visible, infrared), labels, strict=True):
         kept = part != OUTLIER
         total += weighted_sum(features[kept], part[kept], mean_weights(part[kept]), count)[0]
-    return normalize(total)  # a sum points where its mean does
+    return normalize(total)  # the sum of the two means has the direction of their mean

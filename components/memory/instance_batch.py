@@ -1,4 +1,4 @@
-"""Batches whose last images of every view were drawn from all images, clustered or not."""
+"""Batches with extra images of every view that were drawn from all images, outliers included."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from usvi_bench.core.types import Samples
 
 @dataclass(frozen=True)
 class InstanceBatch:
-    """One modality's rows in one step, view after view; the last two hold the images drawn from all, too.
+    """Instance batch: rows of one modality in one step, one view after another.
 
     Attributes:
         features: ``[B, D]`` features of the images drawn by cluster, of any length.
-        labels: ``[B]`` their clusters.
-        all_features: ``[B + E, D]`` unit features of all.
-        index: ``[B + E]`` their images.
+        labels: ``[B]`` clusters of these images.
+        all_features: ``[B + E, D]`` unit features of these images and of the extra images.
+        index: ``[B + E]`` images of ``all_features``.
     """
 
     features: Tensor
@@ -28,7 +28,7 @@ class InstanceBatch:
 
     @classmethod
     def of(cls, samples: Samples, features: Tensor, extra: int) -> InstanceBatch:
-        """Sort out a batch of which ``extra`` images, the last of every view, were drawn from all."""
+        """Split a batch whose last ``extra`` images of every view were drawn from all images."""
         views, count = len(samples.views), len(samples.index) - extra
         clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1)
         return cls(clustered, samples.labels[:count].repeat(views), normalize(features), samples.index.repeat(views))

@@ -1,8 +1,8 @@
-"""A memory of one row an image: the contrast of a feature with the images of its cluster, and the update in real time.
+"""Instance memory with one row for each image, its losses, and its real-time update.
 
-The instance level of hybrid memories, as in RTMem (PRIS-CV/RTMem, TIP 2023) and DMIC (arXiv 2412.08231, Eq. 18, 19
-and 22). Throughout: ``logits`` is ``[B, M]``, the similarities of a batch to ``M`` stored images over the temperature;
-``labels`` ``[M]`` the cluster of each stored image; ``own`` ``[B]`` the stored image that a feature is another view of.
+It is the instance level of the hybrid memories of RTMem (PRIS-CV/RTMem, TIP 2023) and DMIC (arXiv 2412.08231, Eq. 18,
+19 and 22). In all losses ``logits`` ``[B, M]`` are the similarities of a batch to ``M`` stored images divided by the
+temperature, ``labels`` ``[M]`` the clusters of the stored images, and ``own`` ``[B]`` the stored image of each feature.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from usvi_bench.core.types import OUTLIER
 
 
 class InstanceMemory(nn.Module):
-    """Unit rows, one for every clustered image; outliers have none and so take part in nothing.
+    """Instance memory: a unit row for every clustered image; outliers have no row.
 
-    Gradients reach the features only. Rows move when :meth:`update` is called, after the optimiser's step.
+    Gradients reach the features only. Rows change in :meth:`update`, which is called after the step of the optimiser.
 
     Args:
-        features: ``[N, D]`` of all images; made unit.
+        features: ``[N, D]`` features of all images, normalised here.
         labels: ``[N]`` clusters, numbered from 0; -1 for outliers.
-        temperature: divides the cosine similarities.
-        loss: name of a loss in ``INSTANCE_LOSSES``.
+        temperature: divides the cosine similarities [tau].
+        loss_name: name of a loss in ``INSTANCE_LOSSES``.
 
     Raises:
         UsageError: unknown loss.
@@ -53,19 +53,19 @@ class InstanceMemory(nn.Module):
         self._loss = INSTANCE_LOSSES[loss]
 
     def loss(self, features: Tensor, index: Tensor, generator: Generator) -> Tensor:
-        """Contrast of features ``[B, D]`` of the clustered images ``index`` ``[B]``; float32 under autocast too."""
+        """Contrast features ``[B, D]`` of the clustered images ``index`` ``[B]``, in float32 also under autocast."""
         with torch.autocast(features.device.type, enabled=False):
             logits = F.normalize(features.float(), dim=1) @ self.rows.t() / self.temperature
             return self._loss(logits, self.labels, self.slots[index], self.clusters, generator)
 
     @torch.no_grad()
     def update(self, features: Tensor, index: Tensor, generator: Generator) -> None:
-        """Replace the rows of the images in a batch by a random one of their features."""
+        """Replace the row of each image in a batch by a random one of its features."""
         overwrite(self.rows, features, self.slots[index], generator)
 
 
 def nca_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """The loss of neighbourhood component analysis: the own cluster's share in the softmax over all images.
+    """Compute the loss of neighbourhood component analysis: all images of the own cluster are positives.
 
     ``-log( sum_{j: labels[j] = labels[own]} exp(logit_j) / sum_j exp(logit_j) )``, as in RTMem's memory (L_I of DMIC's
     HMCL; Eq. 18, 19 and 22).
@@ -75,37 +75,37 @@ def nca_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generat
 
 
 def single_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """Cross-entropy over clusters, a random image standing for each: one drawing for the whole batch."""
+    """Contrast with one random image of each cluster, drawn once for the batch: cross-entropy over clusters."""
     return F.cross_entropy(logits[:, random_members(labels, clusters, generator)], labels[own])
 
 
 def mean_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """Cross-entropy over clusters, each with the mean of its images' logits."""
+    """Contrast with the mean logit of each cluster's images: cross-entropy over clusters."""
     sums = logits.new_zeros(len(logits), clusters).index_add(1, labels, logits)
     return F.cross_entropy(sums / labels.bincount(minlength=clusters), labels[own])
 
 
 def self_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
-    """Cross-entropy over images: the only right one is the image itself."""
+    """Contrast with the own image against all other images: cross-entropy over images."""
     return F.cross_entropy(logits, own)
 
 
 def random_members(labels: Tensor, count: int, generator: Generator) -> Tensor:
-    """Position ``[count]`` of a random one among the equals in ``labels`` ``[B]``; 0 for a label that is absent."""
+    """Draw a random position in ``labels`` ``[B]`` of each label below ``count``; 0 for a label that is absent."""
     chosen = random_weights(labels, count, generator).long()
     return labels.new_zeros(count).index_add(0, labels, chosen * torch.arange(len(labels), device=labels.device))
 
 
 def overwrite(rows: Tensor, features: Tensor, slots: Tensor, generator: Generator) -> None:
-    """Replace rows in place, without momentum, by the unit length of a random one of their features.
+    """Update rows in real time: row = unit(f) with f a random one of its features in the batch, without momentum.
 
     Args:
-        rows: ``[M, D]``; those that no feature belongs to stay exactly as they are.
-        features: ``[B, D]`` of any length.
+        rows: ``[M, D]``, changed in place; rows without features stay exactly as they are.
+        features: ``[B, D]`` features of any length [f].
         slots: ``[B]`` row of each feature.
-        generator: draws, uniformly, among the features of a row.
+        generator: generator of the uniform draws.
     """
-    winners = random_members(slots, len(rows), generator)[slots]  # equal for equal slots: the order of writing is free
+    winners = random_members(slots, len(rows), generator)[slots]  # equal for equal slots, in any order of writing
     rows[slots] = F.normalize(features.detach().float(), dim=1)[winners]
 
 
@@ -116,4 +116,4 @@ INSTANCE_LOSSES: dict[str, InstanceLoss] = {
     "mean": mean_loss,
     "self": self_loss,
 }
-"""What the contrast of a feature with stored images is, by name."""
+"""Losses of an instance memory, by name."""

@@ -1,8 +1,9 @@
-"""Instance discrimination: every image is told from all others by a bank that holds one feature of each.
+"""Instance discrimination with a memory bank that holds one feature for each image of a modality.
 
-The bank of Non-Parametric Instance Discrimination (zhirongw/lemniscate.pytorch @f7cfe29), one a modality. The positive
-is the stored feature of the same image under another augmentation. Throughout: ``bank`` ``[N, D]`` has unit rows, one
-an image in data-set order, ``features`` ``[B, D]`` unit rows, ``index`` ``[B]`` int64 their rows in the bank.
+The bank is that of Non-Parametric Instance Discrimination (NPID, zhirongw/lemniscate.pytorch @f7cfe29). The positive of
+a feature is the stored feature of the same image, from an earlier augmentation. In all functions ``bank`` ``[N, D]``
+has a unit row for each image in data-set order, ``features`` ``[B, D]`` are unit rows, and ``index`` ``[B]`` int64 are
+their rows in the bank.
 """
 
 from __future__ import annotations
@@ -23,32 +24,38 @@ class InstanceSettings:
     """Mixin: hyper-parameters of instance discrimination."""
 
     instances: bool = True
-    """Instance discrimination."""
+    """Use instance discrimination."""
     scheduled: bool = True
-    """Instances early, classes later, prototypes last where there are any. False: constant weights all along."""
+    """Use the progressive schedule: instances first, classes later, prototypes last. False: constant weights."""
     instance_negatives: Literal["masked", "all"] = "masked"
-    """Whether images of the same cluster are spared as negatives."""
+    """Negatives of instance discrimination: all images except those of the same cluster, or all other images."""
     instance_extra: int = 32
-    """Images of each modality drawn from all, outliers included, for instance discrimination only [id_extra]."""
+    """Number of images of each modality drawn from all images, outliers included, for instance discrimination only
+    [id_extra]."""
     instance_temperature: float = 0.1
-    """Of instance discrimination [tau_I]."""
+    """Temperature of instance discrimination [tau_I]."""
     instance_momentum: float = 0.2
-    """Weight of the old entry when an image's entry in the bank moves [mu_I]."""
+    """Weight of the old row in an update of the bank [mu_I]."""
     instance_weight: float = 1.0
-    """Of instance discrimination at the start [lambda_I]."""
+    """Weight of instance discrimination at the start [lambda_I]."""
     instance_until: float = 0.4
-    """Fraction of the first stage after which that weight has fallen to the floor [T_I = 20 of 50 epochs]."""
+    """Fraction of the first stage after which the weight of instance discrimination has fallen to ``instance_floor``
+    [T_I = 20 of 50 epochs]."""
     instance_floor: float = 0.0
-    """Weight of instance discrimination that always remains."""
+    """Smallest weight of instance discrimination."""
     instance_constant: float = 0.2
-    """Its weight where ``scheduled`` is off: about the mean of the falling one over the first stage."""
+    """Weight of instance discrimination with ``scheduled=false``; about the mean of the scheduled weight over the
+    first stage."""
     centroid_start: float = 0.5
     """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
 
     def instance_weights(self, progress: float) -> tuple[float, float]:
-        """Return the weights of instance discrimination [w_I] and of the contrast [w_C].
+        """Return the weights of instance discrimination [w_I] and of the cluster contrast [w_C].
 
-        The first falls and the second rises linearly until ``instance_until``.
+        w_I falls and w_C rises linearly until ``instance_until``.
+
+        >>> [InstanceSettings().instance_weights(progress) for progress in (0.0, 0.2, 0.4, 1.0)]
+        [(1.0, 0.5), (0.5, 0.75), (0.0, 1.0), (0.0, 1.0)]
 
         Args:
             progress: elapsed fraction of the first stage.
@@ -66,25 +73,25 @@ class ImageBank:
     """Memory bank with one feature per training image of a modality.
 
     Args:
-        features: ``[N, D]`` of all images; made unit.
-        labels: ``[N]`` their clusters.
-        settings: how.
+        features: ``[N, D]`` features of all images, normalised here.
+        labels: ``[N]`` clusters of the images.
+        settings: hyper-parameters of instance discrimination.
     """
 
     def __init__(self, features: Tensor, labels: Tensor, settings: InstanceSettings) -> None:
         self.rows, self.labels, self.settings = normalize(features), labels, settings
 
     def loss(self, drawn: InstanceBatch) -> Tensor:
-        """Recognise every image of a batch, also those drawn from all; see :func:`instance_loss`."""
+        """Compute the instance discrimination loss of all images of a batch; see :func:`instance_loss`."""
         return instance_loss(*self._task(drawn))
 
     def hardest_share(self, drawn: InstanceBatch) -> Tensor:
-        """How much the hardest negatives of a batch weigh; see :func:`hardest_share`."""
+        """Compute the share of the hardest negatives of a batch; see :func:`hardest_share`."""
         return hardest_share(*self._task(drawn))
 
     @torch.no_grad()
     def update(self, drawn: InstanceBatch) -> None:
-        """Move the rows of the images in a batch; see :func:`update_bank`."""
+        """Update the rows of the images in a batch; see :func:`update_bank`."""
         self.rows = update_bank(self.rows, drawn.all_features, drawn.index, self.settings.instance_momentum)
 
     def _task(self, drawn: InstanceBatch) -> tuple[Tensor, Tensor, Tensor, float, Tensor | None]:
@@ -95,15 +102,15 @@ class ImageBank:
 def instance_logits(
     features: Tensor, index: Tensor, bank: Tensor, temperature: float, labels: Tensor | None = None
 ) -> Tensor:
-    """Cosine similarity to every image over the temperature, ``[B, N]``.
+    """Compute the cosine similarities to all images divided by the temperature, ``[B, N]``.
 
     Args:
-        features: of the batch.
-        index: their images.
-        bank: of all images.
-        temperature: divides the similarities.
-        labels: ``[N]`` clusters: other images of a feature's own cluster then get minus infinity, so that nothing
-            pushes them apart (after ICE, chenhao2345/ICE @a206eb9); an outlier has no such images.
+        features: ``[B, D]`` features of the batch.
+        index: ``[B]`` images of the batch.
+        bank: ``[N, D]`` bank of all images.
+        temperature: divides the similarities [tau_I].
+        labels: ``[N]`` clusters, or None. With labels, other images of a feature's own cluster get minus infinity and
+            are no negatives (after ICE, chenhao2345/ICE @a206eb9). For an outlier all other images are negatives.
     """
     logits = features @ bank.T / temperature
     if labels is None:
@@ -116,10 +123,10 @@ def instance_logits(
 def instance_loss(
     features: Tensor, index: Tensor, bank: Tensor, temperature: float, labels: Tensor | None = None
 ) -> Tensor:
-    """Mean cross-entropy of recognising each feature's image among all (``L_ID`` of SPCL-ID).
+    """Compute the instance discrimination loss: L_ID = -1/B sum_b log softmax_j(q_b . I_j / tau_I)[i_b].
 
-    ``L_ID = -mean_b log( exp(q_b.I_b / tau) / sum_j exp(q_b.I_j / tau) )``, ``I_b`` the row of ``q_b``'s own image;
-    with ``labels`` the sum leaves out other images of its cluster. See :func:`instance_logits`.
+    I is the bank and i_b the image of feature q_b; see :func:`instance_logits` for the images j. The form is that of
+    NPID (zhirongw/lemniscate.pytorch @f7cfe29); for SPCL-ID it is our reconstruction.
     """
     return cross_entropy(instance_logits(features, index, bank, temperature, labels), index)
 
@@ -127,16 +134,19 @@ def instance_loss(
 def hardest_share(
     features: Tensor, index: Tensor, bank: Tensor, temperature: float, labels: Tensor | None = None, count: int = 10
 ) -> Tensor:
-    """Share of the negatives' probability that the ``count`` most similar ones hold, averaged over the batch."""
+    """Compute the share of the ``count`` most similar negatives in the probability of all, averaged over the batch."""
     logits = instance_logits(features.detach(), index, bank, temperature, labels)
     negatives = logits.scatter(1, index[:, None], -torch.inf).softmax(dim=1)
     return negatives.topk(min(count, negatives.shape[1]), dim=1).values.sum(dim=1).mean()
 
 
 def update_bank(bank: Tensor, features: Tensor, index: Tensor, momentum: float) -> Tensor:
-    """A bank whose images in the batch moved: ``row = unit(momentum * row + (1 - momentum) * mean of its features)``.
+    """Update the rows of the images in a batch: I_i = unit(mu_I I_i + (1 - mu_I) mean of the features of i).
 
-    An image that occurs several times moves once, so the order of the batch does not matter.
+    An image that occurs several times is updated once, so the order of the batch does not matter.
+
+    Returns:
+        A new bank ``[N, D]``.
     """
     images, image = index.unique(return_inverse=True)
     totals = features.new_zeros(len(images), features.shape[1]).index_add(0, image, features)

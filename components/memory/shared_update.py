@@ -1,7 +1,7 @@
-"""One step of a memory by the samples of one modality, or of two that have equal say in every row they share.
+"""Update of a memory by the samples of one modality, or of both with equal weight in every row.
 
-Throughout: ``rows`` is ``[C, D]`` with unit rows, ``samples`` has an entry for every modality, ``momentum`` is the
-weight of the old row. A row without samples stays exactly as it was.
+In all functions ``rows`` is ``[C, D]`` with unit rows, ``samples`` has an entry for every modality, and ``momentum`` is
+the weight of the old row. A row without samples stays exactly as it was.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class UpdateSamples:
     Attributes:
         features: ``[B, D]`` unit features, without gradient.
         labels: ``[B]`` rows of the memory.
-        trust: ``[B]`` probability of the assigned row.
+        trust: ``[B]`` probability that the sample belongs to its row.
     """
 
     features: Tensor
@@ -38,7 +38,7 @@ class UpdateSamples:
 
 
 def plain_update(rows: Tensor, samples: list[UpdateSamples], rule: Update, momentum: float) -> Tensor:
-    """Move the rows by each modality on its own with a named rule, then average the moved rows."""
+    """Update the rows by each modality alone with a named rule, then average the updated rows."""
     moved = [UPDATE_RULES[rule](rows, s.features, s.labels, momentum) for s in samples]
     if len(moved) == 1:
         return moved[0]
@@ -49,22 +49,22 @@ def plain_update(rows: Tensor, samples: list[UpdateSamples], rule: Update, momen
 def adaptive_update(
     rows: Tensor, samples: list[UpdateSamples], temperature: float, exponent: float, momentum: float
 ) -> tuple[Tensor, list[Tensor]]:
-    """One step towards sums in which unusual but trustworthy samples weigh most (AMU of SCLHM).
+    """Update a memory adaptively (AMU): M_k = unit(mu M_k + (1 - mu) g_k), g_k = sum_i w_i f_i.
 
-    ``row_k <- unit(momentum row_k + (1 - momentum) sum_i w_i f_i)``, with ``w_i`` the softmax over the samples of row
-    ``k`` of ``-cos(f_i, row_k) / temperature + exponent log(trust_i)``. Where two modalities share a memory, the sum of
-    each is made unit and their mean is taken, so that they have equal say.
+    The weights w are those of :func:`usvi_bench.components.memory.cluster.adaptive_weights`. If both modalities have
+    samples of a row, g_k is the mean of unit(g_k) of each. The form is our reconstruction after DyCL of DCCC
+    (theziqi/DCCC @102d8ef); equal weight of the modalities is ours alone.
 
     Args:
-        rows: of the memory.
-        samples: of each modality.
-        temperature: how strongly unusual samples are favoured; see ``adaptive_weights``.
-        exponent: how strongly ambiguous ones are held back.
-        momentum: weight of the old row.
+        rows: rows of the memory [M].
+        samples: samples of each modality.
+        temperature: temperature of the preference for unusual samples [tau_w].
+        exponent: exponent of the trust [gamma].
+        momentum: weight of the old row [mu].
 
     Returns:
-        The rows, and for each modality the mean over its rows of the effective number of samples, ``1 / sum w^2``
-        taken over the batch.
+        The updated rows, and for each modality the effective number of samples of a row: the number of rows with
+        samples divided by the sum of all squared weights.
     """
     sums, effective = [], []
     for s in samples:

@@ -1,8 +1,9 @@
-"""Soft prototypes: images near a cluster's centroid, weighted by how near, that the cluster is contrasted by.
+"""Soft prototypes of SPCL-ID: images near the centroid of a cluster, weighted by their similarity to it.
 
-Chosen by :func:`nearest_prototypes` (or :func:`random_prototypes`, the control), weighted by :func:`soft_weights` or
-:func:`uniform_weights`, and contrasted by one of ``LOSSES``. Throughout: C clusters of K slots, features of D; all
-features are unit rows. A cluster may have fewer than K prototypes: its remaining slots repeat them and do not count.
+They are chosen by :func:`nearest_prototypes`, or by :func:`random_prototypes` as the control, weighted by
+:func:`soft_weights` or :func:`uniform_weights`, and contrasted by one of ``LOSSES``. There are C clusters of K slots,
+and all features are unit rows of D entries. If a cluster has fewer than K prototypes, its remaining slots repeat them
+and are not valid. Every formula is our reconstruction.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ class PrototypeIndex:
 
 @dataclass(frozen=True)
 class SoftPrototypes:
-    """The prototypes of all clusters as a batch meets them.
+    """Soft prototypes of all clusters, with their current features and weights.
 
     Attributes:
-        vectors: ``[C, K, D]`` unit features.
-        weights: ``[C, K]``, rows sum to 1; 0 for slots that do not count.
-        valid: ``[C, K]`` bool.
+        vectors: ``[C, K, D]`` unit features [P].
+        weights: ``[C, K]`` weights [W], rows sum to 1; 0 for slots that are not valid.
+        valid: ``[C, K]`` bool, False for a slot that repeats an earlier one.
     """
 
     vectors: Tensor
@@ -55,7 +56,7 @@ class SoftPrototypes:
     valid: Tensor
 
     def figures(self, centroids: Tensor) -> dict[str, Tensor]:
-        """What was chosen and how it is weighted, averaged over clusters of centroids ``[C, D]``.
+        """Compute figures of the prototypes and their weights, averaged over clusters with centroids ``[C, D]``.
 
         Returns:
             Number of prototypes, their effective number ``1 / sum W^2``, entropy of the weights in nats, and similarity
@@ -80,17 +81,18 @@ def nearest_prototypes(
     scope: Scope = "cluster",
     floor: float | None = None,
 ) -> PrototypeIndex:
-    """The images most similar to each centroid, the first ones of equals.
+    """Choose the images most similar to each centroid; of equals the first.
 
     Args:
-        centroids: ``[C, D]``.
+        centroids: ``[C, D]`` centroids.
         bank: ``[N, D]`` features of all images.
-        labels: ``[N]`` clusters, each of the C among them.
-        slots: most prototypes of a cluster [K].
-        share: most of them as a share of the cluster's images, rounded half up [phi]; one always remains.
-        scope: whether images outside the cluster may be its prototypes.
-        floor: smallest similarity as a share of the best one [kappa], or None. SDCL keeps neighbours by such a rule
-            (yangbincv/SDCL @6033332).
+        labels: ``[N]`` clusters, which include each of the C clusters.
+        slots: largest number of prototypes of a cluster [K].
+        share: largest number of prototypes as a share of the cluster's images, rounded half up [phi]; at least one
+            prototype is chosen.
+        scope: images to choose from: those of the cluster, or all of the modality.
+        floor: smallest similarity as a share of the largest one [kappa], or None for no bound. SDCL (yangbincv/SDCL
+            @6033332) has such a rule.
     """
     members = labels == torch.arange(len(centroids), device=labels.device)[:, None]
     similarity = centroids @ bank.T
@@ -104,7 +106,7 @@ def nearest_prototypes(
 
 
 def random_prototypes(labels: Tensor, slots: int, generator: torch.Generator) -> PrototypeIndex:
-    """Up to ``slots`` different random images of each cluster, as PCLHD chooses prototypes."""
+    """Choose up to ``slots`` different random images of each cluster, as PCLHD does."""
     scores = torch.rand(len(labels), generator=generator, device=generator.device).to(labels.device)
     sizes = labels[labels != OUTLIER].bincount()
     members = labels == torch.arange(len(sizes), device=labels.device)[:, None]
@@ -112,38 +114,48 @@ def random_prototypes(labels: Tensor, slots: int, generator: torch.Generator) ->
 
 
 def _select(scores: Tensor, limits: Tensor, slots: int) -> PrototypeIndex:
-    """The ``limits`` ``[C]`` best columns of each row of ``scores`` ``[C, N]``, repeated to fill the slots."""
+    """Choose the ``limits`` ``[C]`` best columns of each row of ``scores`` ``[C, N]``, repeated to fill the slots."""
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :slots]
     slot = torch.arange(slots, device=scores.device)
     return PrototypeIndex(best.gather(1, slot % limits[:, None]), slot < limits[:, None])
 
 
 def soft_weights(centroids: Tensor, vectors: Tensor, valid: Tensor, temperature: float) -> Tensor:
-    """Softmax over a cluster's prototypes of their similarity to its centroid; ``[C, K]``, no gradient.
+    """Compute soft weights: W_ck = softmax_k(M_c . P_ck / tau_w), ``[C, K]`` without gradient.
 
-    After SNCLR (ChongjianGE/SNCLR @b95c7e5), where the query is in the centroid's place and the temperature is 1.
+    The form is our reconstruction after SNCLR (ChongjianGE/SNCLR @b95c7e5), which has the query in place of the
+    centroid M_c and a temperature of 1.
+
+    >>> soft_weights(torch.tensor([[1.0, 0.0]]), torch.eye(2)[None], torch.tensor([[True, True]]), temperature=1.0)
+    tensor([[0.7311, 0.2689]])
     """
     similarity = (centroids[:, None] * vectors).sum(dim=2).detach()
     return (similarity / temperature).masked_fill(~valid, -torch.inf).softmax(dim=1)
 
 
 def uniform_weights(valid: Tensor) -> Tensor:
-    """Equal weights of the prototypes that count; ``[C, K]`` float32."""
+    """Compute equal weights of the valid prototypes, ``[C, K]`` float32.
+
+    >>> uniform_weights(torch.tensor([[True, True], [True, False]]))
+    tensor([[0.5000, 0.5000],
+            [1.0000, 0.0000]])
+    """
     return valid.float() / valid.sum(dim=1, keepdim=True)
 
 
 def per_rank_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
-    """K contrasts side by side, each with all clusters' prototypes of one rank, mixed by the own cluster's weights.
+    """Compute the soft-prototype loss by rank: L_SP = -1/B sum_b sum_k W_yk log softmax_c(q_b . P_ck / tau)[y].
 
-    ``-(1/B) sum_b sum_k W[y_b, k] log softmax_c(q_b . P[c, k] / tau)[y_b]``. With one slot it is the contrast with
-    the clusters' most central images.
+    y is the cluster of sample b. Each of the K contrasts has the prototypes of one rank of all clusters, and the
+    weights are those of the own cluster. With one slot it is the contrast with the most central image of each cluster.
+    The form is ours alone.
     """
     log_shares = _own(_logits(features, prototypes, temperature).log_softmax(dim=1), labels)
     return -(prototypes.weights[labels] * log_shares).sum(dim=1).mean()
 
 
 def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
-    """One contrast with all prototypes of all clusters; those of the own cluster are weighted positives.
+    """Contrast with all prototypes of all clusters in one softmax; those of the own cluster are weighted positives.
 
     ``-(1/B) sum_b sum_k W[y_b, k] (l[y_b, k] - log sum_{c, k'} exp l[c, k'])`` with ``l = q_b . P / tau``, as in
     SNCLR (ChongjianGE/SNCLR @b95c7e5). Positives compete: its minimum is the entropy of the weights.
@@ -154,16 +166,16 @@ def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, tem
 
 
 def mean_prototype_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
-    """The plain contrast with one row a cluster, the unit weighted mean of its prototypes."""
+    """Contrast with one row for each cluster, the unit weighted mean of its prototypes."""
     rows = normalize((prototypes.weights[:, :, None] * prototypes.vectors).sum(dim=1), dim=1)
     return cross_entropy(features @ rows.T / temperature, labels)
 
 
 def hardest_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
-    """The contrast with the least similar prototype of the own cluster and the most similar one of each other.
+    """Contrast with the hardest prototypes: CE(z / tau, y), z_c = min_k q . P_ck if c = y, else max_k q . P_ck.
 
-    As HHCL (bupt-ai-cz/HHCL-ReID @4986b46) and PCLHD (shijiangming1/PCLHD @c1f7b24) use random prototypes; weights
-    do not enter.
+    Weights are not used. HHCL (bupt-ai-cz/HHCL-ReID @4986b46) and PCLHD (shijiangming1/PCLHD @c1f7b24) contrast random
+    prototypes in this way.
     """
     logits = _logits(features, prototypes, temperature)
     own = _own(logits, labels).amin(dim=1, keepdim=True)
@@ -171,13 +183,13 @@ def hardest_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, t
 
 
 def _logits(features: Tensor, prototypes: SoftPrototypes, temperature: float) -> Tensor:
-    """``[B, C, K]`` similarities over the temperature."""
+    """Compute the similarities ``[B, C, K]`` divided by the temperature."""
     logits: Tensor = features @ prototypes.vectors.flatten(0, 1).T / temperature
     return logits.view(len(features), *prototypes.valid.shape)
 
 
 def _own(values: Tensor, labels: Tensor) -> Tensor:
-    """``[B, K]``: of ``[B, C, K]``, those of each row's own cluster."""
+    """Select from ``[B, C, K]`` the entries ``[B, K]`` of each sample's own cluster."""
     return values[torch.arange(len(labels), device=labels.device), labels]
 
 
@@ -188,4 +200,4 @@ LOSSES: dict[str, PrototypeLoss] = {
     "mean": mean_prototype_loss,
     "hardest": hardest_loss,
 }
-"""Contrasts of features with soft prototypes, by name."""
+"""Contrasts of unit features ``[B, D]`` with soft prototypes, by name."""

@@ -1,7 +1,6 @@
-"""Clusters split into sub-centres, and the contrast of features with all centres of the nearest cluster.
+"""Secondary clustering into sub-centres, and multi-centre contrastive learning (MCCL).
 
-Secondary clustering and MCCL, multi-centre contrastive learning, of HIL (https://arxiv.org/abs/2509.11587;
-haonanshi0125/HIL @09c857a).
+HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a).
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ EPSILON = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class SubCentres:
-    """Unit centres of the clusters that occur in a set of samples.
+    """Sub-centres: unit centres of all clusters that occur in a set of samples.
 
     Attributes:
-        rows: ``[C, S + 1, D]``; slot 0 is the cluster's own centre.
+        rows: ``[C, S + 1, D]``; slot 0 is the centre of the whole cluster.
         clusters: ``[C]`` label of each row, ascending.
     """
 
@@ -34,32 +33,32 @@ class SubCentres:
 
     @classmethod
     def of(cls, features: Tensor, labels: Tensor, count: int, blend: float) -> SubCentres:
-        """Split the clusters; see :func:`sub_centres`."""
+        """Split clusters and normalise their centres; see :func:`sub_centres`."""
         clusters = labels[labels != OUTLIER].unique()
         return cls(normalize(sub_centres(features, labels, count, blend), dim=2), clusters)
 
     def find(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Row of each label ``[B]``, and whether there is one; without one the row means nothing."""
+        """Find the row of each label ``[B]``, and True where the label has one; other rows are arbitrary."""
         rows = torch.searchsorted(self.clusters, labels).clamp(max=len(self.clusters) - 1)
         return rows, self.clusters[rows] == labels
 
 
 def sub_centres(features: Tensor, labels: Tensor, count: int, blend: float) -> Tensor:
-    """Mean of every cluster, and the means of its k-means parts pulled towards it.
+    """Split clusters by k-means (secondary clustering): D_k0 = mean_k, D_kj = blend mean_k + (1 - blend) mean_kj.
 
-    A cluster of at most ``count`` samples, or one that k-means cannot split so far because samples coincide, has its
-    mean in all slots. k-means starts from a fixed seed and runs on one thread: small problems gain nothing from
-    more, and sums then have one order.
+    mean_kj is the mean of part j of cluster k. A cluster has its mean in all slots if it has at most ``count`` samples,
+    or if samples coincide so that k-means finds fewer parts. k-means starts from a fixed seed and runs on one thread,
+    so that sums have one order; small problems gain nothing from more threads.
 
     Args:
-        features: ``[N, D]``, used as given.
-        labels: ``[N]``; outliers (-1) are left out.
-        count: parts of a cluster (S); 0 for none.
+        features: ``[N, D]`` features, used without normalisation.
+        labels: ``[N]`` clusters; outliers (-1) are left out.
+        count: parts of a cluster [S]; 0 for none.
         blend: weight of the cluster's mean in its sub-centres.
 
     Returns:
-        ``[C, S + 1, D]`` float32, un-normalised, a row for every label that occurs, ascending; slot 0 is the mean,
-        the order of the others is arbitrary.
+        ``[C, S + 1, D]`` float32, not normalised, with a row for every label that occurs, in ascending order. The order
+        of slots 1 to S is arbitrary.
     """
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
@@ -78,7 +77,7 @@ def sub_centres(features: Tensor, labels: Tensor, count: int, blend: float) -> T
 
 
 def _parts(members: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Means of k-means parts ``[S, D]``; the mean of all where a part stays empty."""
+    """Compute the means of k-means parts ``[S, D]``; all are the mean of the cluster if a part stays empty."""
     from sklearn.cluster import KMeans
 
     part = KMeans(count, n_init=10, random_state=0).fit(members).labels_
@@ -88,22 +87,23 @@ def _parts(members: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 
 def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """MCCL: contrast by inverse distance of all centres of the positive cluster with the nearest one of each other.
+    """Compute the multi-centre contrast (MCCL): l_i = -log(p_i / (p_i + n_i + 1e-8)).
 
-    ``-log(pos / (pos + neg + 1e-8))`` with ``pos`` the mean inverse distance to the positive cluster's centres and
-    ``neg`` the mean over other clusters of the inverse distance to their nearest centre; 0 if there is no other
-    cluster. There is no temperature, and no gradient reaches the centres.
+    p_i = mean_m 1 / |f_i - D_km| is over all centres of the positive cluster k, and
+    n_i = mean_{c != k} 1 / min_m |f_i - D_cm| over the nearest centre of every other cluster; n_i is 0 without other
+    clusters. There is no temperature, and no gradient reaches the centres. The formula is that of the released code
+    (haonanshi0125/HIL @09c857a).
 
     Args:
-        features: ``[B, D]``, of any length.
-        centres: ``[C, M, D]`` unit rows.
-        positive: ``[B]`` row of the positive cluster; None takes the nearest.
+        features: ``[B, D]`` features of any length; f_i are the normalised ones.
+        centres: ``[C, M, D]`` unit centres [D].
+        positive: ``[B]`` row of the positive cluster [k]; None for the nearest cluster.
 
     Returns:
-        Losses ``[B]``, and the nearest cluster's row ``[B]``.
+        Losses ``[B]``, and the row of the nearest cluster ``[B]``.
     """
     cosine = (normalize(features, dim=1) @ centres.detach().flatten(0, 1).t()).unflatten(1, centres.shape[:2])
-    distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # of unit vectors; never 0, so that its inverse is finite
+    distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # above 0, so that its inverse is finite
     least = distance.amin(dim=2)
     nearest = least.argmin(dim=1)
     chosen = (nearest if positive is None else positive)[:, None]
@@ -114,5 +114,5 @@ def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None
 
 
 def gated_mean(losses: Tensor, kept: Tensor) -> Tensor:
-    """Mean of the losses ``[B]`` that are ``kept`` ``[B]``; 0 if none is."""
+    """Average the losses ``[B]`` where ``kept`` ``[B]`` is True; the result is 0 if no entry is."""
     return (losses * kept).sum() / kept.sum().clamp(min=1)

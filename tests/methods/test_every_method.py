@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -64,9 +65,9 @@ def test_a_method_is_named_like_its_file_and_described(name: str) -> None:
 def test_a_part_of_the_paper_stands_with_its_equation_where_it_is_computed(name: str, part: str) -> None:
     tree = ast.parse(inspect.getsource(sys.modules[METHODS.get(name).__module__]))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    named = [text for text in map(ast.get_docstring, functions) if text and text.startswith(f"{part} (")]
-    named += [text for text in map(ast.get_docstring, functions) if text and f"; {part} (" in text.partition("\n")[0]]
-    assert named, f"no docstring of {name} begins with {part} and what it stands for"
+    documented = [text for text in map(ast.get_docstring, functions) if text]
+    named = [text for text in documented if re.search(rf"\w.* {part} \(\w", text.partition("\n")[0])]
+    assert named, f"no first line of a docstring of {name} has {part} and its meaning in brackets"
     assert any(" = " in text or " <- " in text for text in named), f"{part} has no equation"
 
 

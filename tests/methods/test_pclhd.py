@@ -441,7 +441,7 @@ def test_the_first_stage_is_shared_with_the_other_methods_or_has_hard_prototypes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"form": "released", "hard": False}, "leave method.hard=true"),
+        ({"form": "released", "hard": False}, "form=released needs method.hard=true"),
         ({"form": "released", "cross_updates": False}, "method.cross_updates=true"),
         ({"dynamic_slots": 0}, "method.dynamic_slots=0 must be 1 or more"),
         ({"hinge": -1.0}, "method.hinge=-1.0 must be 0 or more"),
