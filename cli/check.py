@@ -1,8 +1,9 @@
-"""Options of ``run.py check``: is a record consistent and fit for the leaderboard?"""
+"""The command ``check``: consistency of records."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,15 @@ from usvi_bench.core.options import Parser, program
 from usvi_bench.core.record import read_record
 
 
+def parser() -> ArgumentParser:
+    """Make the parser of the command."""
+    made = Parser(
+        prog=f"{program()} check", description="List contradictions in records; exit status 1 if there are any."
+    )
+    made.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="record.json, or the folder of a run")
+    return made
+
+
 def main(arguments: Sequence[str]) -> None:
     """Check records, as ``python -m usvi_bench.leaderboard`` does before it makes its pages.
 
@@ -19,9 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         SystemExit: with status 1 if a record is not consistent.
         UsageError: a file does not exist.
     """
-    parser = Parser(prog=f"{program()} check", description=__doc__)
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="record.json, or the folder of a run")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     from usvi_bench.leaderboard.consistency import faults
 
     wrong = 0
