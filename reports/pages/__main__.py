@@ -10,7 +10,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.leaderboard.field_plot import digest_in
+from usvi_bench.leaderboard.published_plot import digest_in
 from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.score_plot import THEMES, draw_scores, plotted_scores, scores_digest
 from usvi_bench.reports.pages.score_tables import BASELINE

@@ -24,18 +24,18 @@ from usvi_bench.leaderboard.build import (
     SYNTHETIC_NOTE,
     load_records,
 )
-from usvi_bench.leaderboard.field import FIELD_RULES, ORDER_NOTE, ORDER_TITLE, PLOT, field_tables
-from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
+from usvi_bench.leaderboard.published_page import ORDER_NOTE, ORDER_TITLE, PLOT, READING_RULES, published_tables
+from usvi_bench.leaderboard.published_plot import draw_published
 from usvi_bench.leaderboard.record_pages import KNOBS_NOTE
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
 from usvi_bench.reports.report import write_report
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
 from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
-from usvi_bench.reports.site.field import describe_field, field_json
 from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json
 from usvi_bench.reports.site.methods import MethodPage, read_methods
+from usvi_bench.reports.site.published import describe_published, published_json
 from usvi_bench.reports.site.render import HERE, render
 from usvi_bench.reports.site.runs import command_of, report_context, report_files, run_facts, runs_table, settings_table
 
@@ -97,7 +97,7 @@ def build_site(
         _write(output / run.address, _run_page(run, output / run.address, with_pictures, say))
     for name, text in _pages(content):
         _write(output / name, text)
-    write_bytes(output / PLOT, draw_field(content.published))
+    write_bytes(output / PLOT, draw_published(content.published))
     for ablation in content.ablations:
         for file in (f"{figure}.{kind}" for figure in ablation.figures for kind in ("svg", "png")):
             _copy(ablation.folder / file, output / "methods" / ablation.name / file)
@@ -152,16 +152,16 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             "published.html",
             "published.html",
             plot=PLOT,
-            words=describe_field(content.published),
-            tables=field_tables(content.published),
+            words=describe_published(content.published),
+            tables=published_tables(content.published),
             orders=[section.order for section in content.sections if section.order],
             order_title=ORDER_TITLE,
             order_note=ORDER_NOTE,
-            rules=FIELD_RULES,
+            rules=READING_RULES,
         ),
     )
     yield "leaderboard.json", _json(board_json(content.scores, content.records))
-    yield "published.json", _json(field_json(content.published))
+    yield "published.json", _json(published_json(content.published))
 
 
 def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:

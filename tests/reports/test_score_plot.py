@@ -14,7 +14,7 @@ from scipy import stats
 from usvi_bench.core.figure_style import styled
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.leaderboard.field_plot import digest_in
+from usvi_bench.leaderboard.published_plot import digest_in
 from usvi_bench.reports.pages.__main__ import main
 from usvi_bench.reports.pages.score_plot import (
     PROTOCOLS,

@@ -24,14 +24,14 @@ from usvi_bench.core.table import to_markdown
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, load_records
 from usvi_bench.leaderboard.build import build as build_page
-from usvi_bench.leaderboard.field import ORDER_TITLE, build_field, field_tables
-from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import choose, read_figures
+from usvi_bench.leaderboard.published_page import ORDER_TITLE, build_published, published_tables
+from usvi_bench.leaderboard.published_plot import draw_published
 from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.reports.run_scores import run_scores
-from usvi_bench.reports.site.field import describe_field
 from usvi_bench.reports.site.find_runs import read_json
 from usvi_bench.reports.site.methods import read_methods
+from usvi_bench.reports.site.published import describe_published
 from usvi_bench.reports.site.render import markdown, sentence
 from usvi_bench.reports.site.runs import command_of
 
@@ -153,10 +153,10 @@ def rows_of(page: Path) -> list[list[str]]:
 def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Made) -> None:
     """The site has one column more and marks the rows of references."""
     published = choose(read_figures(made.leaderboard / "published.csv"))
-    fields = field_tables(published)
+    fields = published_tables(published)
     shown = rows_of(made.site / "published.html")
     for table in fields:
-        assert to_markdown(table) in build_field(published)
+        assert to_markdown(table) in build_published(published)
         assert list(table.columns) in shown
         for row in table.rows:
             assert [cell.text for cell in row.cells] in shown
@@ -233,8 +233,8 @@ def test_the_order_beside_the_published_one_is_on_the_page_of_published_figures(
 
 def test_the_published_figures_are_shown_with_a_text_in_place_of_the_figure(made: Made) -> None:
     chosen = choose(read_figures(made.leaderboard / "published.csv"))
-    assert (made.site / "published.svg").read_bytes() == draw_field(chosen)
-    assert describe_field(chosen) in Page(made.site / "published.html").alts
+    assert (made.site / "published.svg").read_bytes() == draw_published(chosen)
+    assert describe_published(chosen) in Page(made.site / "published.html").alts
 
 
 def test_the_text_in_place_of_the_figure_has_the_best_under_each_protocol() -> None:
@@ -245,7 +245,7 @@ def test_the_text_in_place_of_the_figure_has_the_best_under_each_protocol() -> N
         make_figure(method="D", metrics={"mAP": "70.0"}, setting="semi"),
         make_figure(method="E", metrics={"mAP": "50.0"}, protocol="regdb_v2i"),
     ]
-    assert describe_field(choose(figures)) == (
+    assert describe_published(choose(figures)) == (
         "Published mAP in percent over the years. "
         "SYSU-MM01, all search: unsupervised (no labels) up to 60.5 (B, 2024), "
         "semi-supervised (some labels) up to 70.0 (D, 2022). "
