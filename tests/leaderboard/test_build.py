@@ -452,7 +452,7 @@ def test_on_synthetic_people_only_the_ranking_is_compared_with_the_published_one
     made = [record for method, values in means.items() for record in seeds(method, values)]
     text = order_page(made, published)
     assert "(2 of 3 pairs agree)" in text
-    ranks = tables(text[text.index("Our and the published") :])[0]
+    ranks = tables(text[text.index("published ranking on") :])[0]
     assert ranks["pclhd"] == ["50.4", "1", "58.7", "1"]
     assert ranks["adca"] == ["35.4", "2", "42.7", "3"]
     assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
@@ -460,20 +460,20 @@ def test_on_synthetic_people_only_the_ranking_is_compared_with_the_published_one
     official = seeds("pclhd", [0.1] * 3, config={"method": {"preset": "official"}})
     both = order_page([*official, *made], published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
-    assert "official" not in str(tables(both[both.index("Order on") :])[0])
+    assert "official" not in str(tables(both[both.index("published ranking on") :])[0])
     for mean in (0.95, 0.05):
         other = seeds("pgm", [mean, mean], config={"method": {"zeta": 1}})
         two = order_page([*other, *made], published)
-        ranked = [name for name in tables(two[two.index("Order on") :])[0] if name.startswith("pgm")]
+        ranked = [name for name in tables(two[two.index("published ranking on") :])[0] if name.startswith("pgm")]
         assert ranked == ["pgm (zeta=1)"], "which of two is ranked does not depend on their scores"
     few = order_page(made[:4], published)
-    assert "Order on" not in few
+    assert "published ranking on" not in few
     real = order_page([make_record(record.result.method, 0, [0.3], real=True) for record in made[::2]], published)
-    assert "Order on" not in real
+    assert "published ranking on" not in real
     assert ORDER_TITLE in text
     assert ORDER_TITLE not in real
     board = build({f"{i:02}.json": record for i, record in enumerate(made)}, published)
-    assert "Order on" not in board, "the order is shown with the published figures only"
+    assert "published ranking on" not in board, "the order is shown with the published figures only"
 
 
 def test_a_record_with_edited_settings_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
