@@ -69,7 +69,7 @@ def preset_table(name: str, *methods: str) -> PageTable:
             means = [format_mean_sd(ours), format_mean_sd(theirs), format_mean_sd(gain, sign=True)]
             yield [quoted(method), str(len(ours)), *means, format_each(gain)]
 
-    return PageTable(name, ["", "n", "repaired", "official", "repaired - official", BY_SEED], rows)
+    return PageTable(name, ["", "n", "repaired", "released", "repaired - released", BY_SEED], rows)
 
 
 def level_table(name: str, knob: str, levels: Sequence[float], *methods: str) -> PageTable:

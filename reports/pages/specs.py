@@ -34,7 +34,7 @@ KNOBS = {
 PICKED = {
     "`dmic`: second phase": ("dmic", "CC-1, IC-1, CC-2", "CC-1, IC-1"),
     "`hil`: labels transferred both ways": ("more_seeds/hil", "transfer both ways", "HIL"),
-    "`dmic`: joint clusters made plainly, over the first phase": ("dmic", "VC", "CC-1, IC-1"),
+    "`dmic`: plain joint clusters, over the first phase": ("dmic", "VC", "CC-1, IC-1"),
     "`pgm`: memories moved by each sample": ("more_seeds/pgm", "memories moved by each sample", "PGM"),
     "`sclhm`: hybrid memory": ("sclhm", "method.hml", ""),
     "`dmic`: balanced expansion": ("dmic", "method.mie", ""),

@@ -291,7 +291,7 @@ def test_every_record_named_in_the_findings_exists() -> None:
 FIRST_SEED = {
     "`dmic`: second phase": ("dmic-sysu_all", "CC-1, IC-1, CC-2", "CC-1, IC-1"),
     "`hil`: labels transferred both ways": ("more_seeds/hil-sysu_all", "transfer both ways", "HIL"),
-    "`dmic`: joint clusters made plainly, over the first phase": ("dmic-sysu_all", "VC", "CC-1, IC-1"),
+    "`dmic`: plain joint clusters, over the first phase": ("dmic-sysu_all", "VC", "CC-1, IC-1"),
     "`pgm`: memories moved by each sample": ("more_seeds/pgm-sysu_all", "memories moved by each sample", "PGM"),
     "`pgm`: memories moved by means": ("more_seeds/pgm-sysu_all", "memories moved by means", "PGM"),
     "`pclhd`: cross contrast": ("pclhd-sysu_all", "PCLHD", "without cross contrast"),
