@@ -1,4 +1,4 @@
-"""``python -m leaderboard``: rebuild the pages from records and published figures, or check them."""
+"""Command ``python -m leaderboard``: write the generated pages, or check that they are up to date."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records, refuse_inconsistent
-from usvi_bench.leaderboard.field import PLOT, build_field
-from usvi_bench.leaderboard.field_plot import digest_in, draw_field, figure_digest
 from usvi_bench.leaderboard.published import Published, choose, read_figures
+from usvi_bench.leaderboard.published_page import PLOT, build_published
+from usvi_bench.leaderboard.published_plot import digest_in, draw_published, figure_digest
 from usvi_bench.leaderboard.record_pages import build_knobs, build_records
 from usvi_bench.leaderboard.score_table import score_tables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0, or 1 where a page is stale, or 2 where a record, a published figure or a path is wrong."""
+    """Write or check the pages.
+
+    Returns:
+        0 on success, 1 if ``--check`` finds an outdated page, 2 if a record, a published figure or a path is invalid.
+    """
     parser = argparse.ArgumentParser(prog="python -m leaderboard", description=__doc__)
     parser.add_argument("--records", type=Path, default=FOLDER / "records", help="folder of records")
-    parser.add_argument("--published", type=Path, default=FOLDER / "published.csv", help="figures of others")
-    parser.add_argument("--output", type=Path, default=FOLDER, help="folder of the pages")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
+    parser.add_argument("--published", type=Path, default=FOLDER / "published.csv", help="published figures (CSV)")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder for the pages")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     options = parser.parse_args(arguments)
     try:
         if not options.check:
@@ -33,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = choose(read_figures(options.published))
         pages = make_pages(options.records, figures, options.output / REPORTS)
         stale = [name for name, text in pages.items() if _read(options.output / name) != text.encode()]
-        if digest_in(_read(options.output / PLOT) or b"") != figure_digest(figures):  # its bytes depend on matplotlib
+        if digest_in(_read(options.output / PLOT) or b"") != figure_digest(figures):  # its bytes vary with matplotlib
             stale.append(PLOT)
         if stale and options.check:
             print(f"{options.output}: {', '.join(stale)} out of date: run python -m leaderboard", file=sys.stderr)
             return 1
         for name in stale:
-            write_bytes(options.output / name, draw_field(figures) if name == PLOT else pages[name].encode())
+            write_bytes(options.output / name, draw_published(figures) if name == PLOT else pages[name].encode())
     except (UsageError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -47,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> dict[str, str]:
-    """Make all pages by name.
+    """Generate all pages, by file name.
 
     Raises:
-        UsageError: a path or a record is wrong.
+        UsageError: a path or a record is invalid.
     """
     if not records.is_dir():
         raise UsageError(f"--records {records}: no such folder")
@@ -61,7 +65,7 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
     return {
         "LEADERBOARD.md": build(found, figures, having),
         "KNOBS.md": build_knobs(sections, having),
-        "PUBLISHED.md": build_field(figures, [section.order for section in sections if section.order]),
+        "PUBLISHED.md": build_published(figures, [section.order for section in sections if section.order]),
         "RECORDS.md": build_records(found),
     }
 
@@ -69,8 +73,8 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
 def _refuse_installed(output: Path) -> None:
     if is_installed() and output.resolve().is_relative_to(ROOT):
         raise UsageError(
-            f"{output}: the pages of an installed package stay as they are; run the command in a checkout of the "
-            "project, or name other folders with --records and --output"
+            f"{output}: the pages of an installed package cannot be changed; run the command in a checkout of the "
+            "project, or give other folders with --records and --output"
         )
 
 

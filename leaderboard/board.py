@@ -1,4 +1,4 @@
-"""The tables of the leaderboard as people read them, for ``LEADERBOARD.md`` and the site alike."""
+"""Formatted tables of the leaderboard, shared by ``LEADERBOARD.md`` and the site."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRo
 from usvi_bench.leaderboard.significance import leaders
 
 BESIDE = ("R1", "mAP")
-"""Metrics whose published figures stand beside ours."""
+"""Metrics compared with published figures."""
 REFERENCES = ("", "untrained")
-"""Methods that are shown for reference; chance has no name."""
+"""Methods shown as unranked references; the empty string is chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoardSection:
-    """A section of the leaderboard: runs that may be compared.
+    """Section of the leaderboard: all runs that are comparable with each other.
 
     Attributes:
-        scores: the numbers.
-        table: a row a method.
-        asides: further tables of the same runs.
-        order: the order of the methods beside the published one, on synthetic people.
-        knobs: a table for each knob of these people that was varied.
+        scores: unformatted scores.
+        table: main table, one row per method.
+        asides: additional tables of the same runs.
+        order: ranking of the methods compared with the published ranking; synthetic people only.
+        knobs: one table for each knob of these people that was varied.
     """
 
     scores: ScoreTable
@@ -42,11 +42,12 @@ class BoardSection:
 
 
 def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) -> list[BoardSection]:
-    """Make all sections, in the order of ``found``; runs with a varied knob belong to the section of their base.
+    """Build all sections, in the order of ``found``. Runs with a varied knob belong to the section of their base.
 
     Args:
-        found: all tables.
-        published: figures to show beside ours, on real data; on synthetic people only the order they make.
+        found: all score tables.
+        published: published figures. Sections on real data show them; sections on synthetic people show only the
+            ranking that follows from them.
     """
     whole, sweeps = separate_sweeps(found)
     sections = []
@@ -65,7 +66,7 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
 
 
 def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
-    """Make the table of a section, a row a method; on real data with what was published of it, and our difference."""
+    """Build the main table of a section, one row per method; on real data with published figures and differences."""
     lead = leaders(scores.rows)
     beside = _counterparts(scores, published)
     disputed = {label: text for label, entry in beside.items() if (text := footnote(entry))}
@@ -92,13 +93,13 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
 
 
 def protocol_name(protocol: str, synthetic: bool) -> str:
-    """Name a protocol in words where it is one of the field's own; ``SYSU-MM01-like`` for synthetic people."""
+    """Return the display name of a protocol, with ``SYSU-MM01-like`` for synthetic people."""
     name = PROTOCOLS.get(protocol, protocol)
     return name.replace(",", "-like,", 1) if synthetic else name
 
 
 def lacking(record: Record) -> list[str]:
-    """List what an incomplete run lacks, fold by fold; nothing for a complete one."""
+    """List the missing trials of an incomplete run, one entry per fold; empty for a complete run."""
     trials = record.result.trials
     return [f"fold {fold} lacks {n} of {trials} trials" for fold, n in record.missing_trials.items()]
 
@@ -123,7 +124,7 @@ def _score_cells(row: ScoreRow, lead: Mapping[str, str]) -> list[Cell]:
 
 
 def _published_cells(row: ScoreRow, entry: Published | None, tag: str) -> list[Cell]:
-    """Published figure and our difference for each metric, then the evidence."""
+    """Return the cells for published figure and difference of each metric, and for the level of evidence."""
     if entry is None:
         return [Cell(MISSING)] * (2 * len(BESIDE) + 1)
     cells = []
@@ -144,7 +145,7 @@ def _records_cell(row: ScoreRow) -> Cell:
 
 
 def _models_table(rows: Sequence[ScoreRow]) -> Table | None:
-    """Student and teacher side by side, so that weight averaging is not credited to a method's loss."""
+    """Compare student and teacher, to separate the effect of weight averaging from that of the loss."""
     several = [row for row in rows if len(row.models) > 1]
     models = list(dict.fromkeys(model for row in several for model in row.models))
     shown = [(model, metric) for model in models for metric in BESIDE]

@@ -1,4 +1,4 @@
-"""What the runs behind the leaderboard cost: seconds by phase and peak memory of every method, and all together."""
+"""Cost of the runs in the leaderboard: seconds by phase and peak memory of each method, and the total time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Table, TableRow, value_cell
 
 NOTE = (
-    "Seconds are means over runs, of all folds and stages; a training that several runs share counts in each of them, "
-    "as though each had been made alone. Memory: highest peak of any run, of the GPU where one was used, else of the "
-    "process. Rows include runs of a method with other settings and runs on people with a varied knob."
+    "Seconds are means over runs and include all folds and stages. A training that several runs share is counted in "
+    "each of them. Memory: highest peak of any run, on the GPU if one was used, else of the process. Rows include runs "
+    "of a method with other settings, and runs on people with a varied knob."
 )
 
 
 def cost_table(records: Mapping[str, Record]) -> Table:
-    """Make the table, a row for each data set, setting, method and machine; the first note has the sum of all hours."""
+    """Build a table with one row per data set, setting, method and machine; its first note has the total hours."""
     groups: dict[tuple[str, str, str, str], list[Record]] = {}
     for name in sorted(records):
         groups.setdefault(_group(records[name]), []).append(records[name])
@@ -27,7 +27,7 @@ def cost_table(records: Mapping[str, Record]) -> Table:
     ]
     hours = sum(_seconds(record) for record in records.values()) / 3600
     columns = ["Data", "Method", "made on", "threads", "runs", *(f"{phase} s" for phase in phases)]
-    columns += ["seconds a run", "hours together", "peak MiB"]
+    columns += ["seconds per run", "total hours", "peak MiB"]
     total = f"All {len(records)} runs: {hours:.1f} hours."
     return Table("Time and memory", columns, rows, words=3, notes=[total, NOTE])
 

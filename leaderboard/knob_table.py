@@ -1,4 +1,4 @@
-"""The table of one knob of the synthetic people: mean mAP of every method at every level."""
+"""Table of one knob of the synthetic people: mean mAP of each method at each level."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
 
 
 def knob_table(sweep: Sweep) -> Table:
-    """Make the table, a row a method, a column a level; its links lead to the records of all levels but the base's."""
+    """Build a table with one row per method and one column per level, with links to the records of varied levels."""
     columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "records"]
     rows = []
     for row in sweep_rows(sweep):
@@ -17,7 +17,7 @@ def knob_table(sweep: Sweep) -> Table:
         means = [percent_cell(*over_seeds(row.at(level))) for level in sweep.levels]
         cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
         rows.append(TableRow([*cells, _records_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
-    note = f"Default: `{sweep.knob}={sweep.base_level:g}`. Means are over the seeds that all levels of a row have."
+    note = f"Default: `{sweep.knob}={sweep.base_level:g}`. Means are over the seeds available at all levels of a row."
     key = sweep.base.key
     return Table(
         title=f"mAP on `{key.protocol}` when `{sweep.knob}` varies",

@@ -1,4 +1,4 @@
-"""Tables that differ from a larger one in a single knob of the synthetic people, as one table a knob."""
+"""Sweeps over knobs: score tables that differ from a base table in a single knob of the synthetic people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One knob of the people of ``base`` turned; ``levels`` holds the base too, in ascending order."""
+    """Sweep of one knob of the people of ``base``; ``levels`` includes the base and is in ascending order."""
 
     knob: str
     base: ScoreTable
@@ -21,18 +21,18 @@ class Sweep:
 
     @property
     def base_level(self) -> float:
-        """The level of the base."""
+        """Level of the knob in the base table."""
         return _level(self.base, self.knob)
 
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """One configuration of a method; chance has no seeds.
+    """Row of a sweep: one configuration of a method, or chance, which has no seeds.
 
     Attributes:
-        seeds: how many seeds all its levels share.
-        values: mAP of these seeds by level, fractions; levels without a run are absent.
-        rows: the whole row of each level.
+        seeds: number of seeds that all levels share.
+        values: mAP (fraction) of these seeds by level; levels without a run are absent.
+        rows: complete score row of each level.
     """
 
     label: str
@@ -41,14 +41,14 @@ class SweepRow:
     rows: Mapping[float, ScoreRow]
 
     def at(self, level: float) -> pd.Series[float]:
-        """What is known at a level; empty where nothing is."""
+        """Return mAP by seed at a level; empty if the level has no run."""
         return self.values.get(level, pd.Series(dtype=float)).dropna()
 
 
 def separate_sweeps(found: Sequence[ScoreTable]) -> tuple[list[ScoreTable], list[Sweep]]:
-    """Separate tables that stand for themselves, in the order given, from the sweeps around them.
+    """Separate base tables, in the given order, from sweeps around them.
 
-    People with one knob turned are a level of the sweep around the first table that equals theirs but for this knob.
+    A table with one varied knob is a level of the sweep around the first table that is equal except for this knob.
     """
     whole: list[ScoreTable] = []
     swept: dict[tuple[int, str], dict[float, ScoreTable]] = {}
@@ -60,14 +60,14 @@ def separate_sweeps(found: Sequence[ScoreTable]) -> tuple[list[ScoreTable], list
         ((knob, level),) = one.knobs.items()
         base = found[place]
         levels = swept.setdefault((place, knob), {_level(base, knob): base})
-        if levels.setdefault(level, one) is not one:  # other images of that level
+        if levels.setdefault(level, one) is not one:  # another data set with the same level
             whole.append(one)
     sweeps = [Sweep(knob, found[place], dict(sorted(swept[place, knob].items()))) for place, knob in sorted(swept)]
     return whole, sweeps
 
 
 def sweep_rows(sweep: Sweep) -> list[SweepRow]:
-    """Every configuration that was run with the knob turned: those of the base in its order, then the others."""
+    """Return a row for each configuration with a run at a varied level: first those of the base, in its order."""
     levels = {level: {row.configuration: row for row in found.rows} for level, found in sweep.levels.items()}
     order = dict.fromkeys(row.configuration for found in (sweep.base, *sweep.levels.values()) for row in found.rows)
     lines = []
@@ -82,7 +82,7 @@ def sweep_rows(sweep: Sweep) -> list[SweepRow]:
 
 
 def _find_base(level: ScoreTable, found: Sequence[ScoreTable]) -> int | None:
-    """Return the place of the first table that a level of a sweep belongs to; None where there is none."""
+    """Return the index of the base table of a level, or None if ``found`` has no base for it."""
     if len(level.knobs) != 1:
         return None
     (knob,) = level.knobs
@@ -95,7 +95,7 @@ def _level(found: ScoreTable, knob: str) -> float:
 
 
 def _apart_from(found: ScoreTable, knob: str) -> object:
-    """Return all that a level shares with its base: all but the images and the knob; None without that knob."""
+    """Return a key that is equal for a level and its base: everything except images and knob; None without the knob."""
     made = json.loads(found.key.synthetic or "{}")
     spec = made.get("spec", {})
     if knob not in spec:

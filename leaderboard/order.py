@@ -1,4 +1,4 @@
-"""The order of our methods on synthetic people beside their published order on the data set that is imitated."""
+"""Ranking of our methods on synthetic people, compared with the published ranking on the imitated data set."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from usvi_bench.leaderboard.published import Published, find_published
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
 
 NOTE = (
-    "People, network, schedule and code differ from those of the papers, so agreement is no evidence for either. No "
-    "method was tuned to agree. Only methods with a published figure are ranked, each once."
+    "People, network, schedule and code differ from those of the papers, so agreement of the rankings does not "
+    "validate either of them. No method was tuned to agree. Only methods with a published figure are ranked, each once."
 )
 
 
 def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | None:
-    """Compare mean mAP and rank of each method, ours and published; None below three such methods."""
+    """Compare our and published mAP and rank of each method; None with fewer than three published methods."""
     pairs = [
         (row, float(row.values["mAP"].mean()), value)
         for row in _one_a_method(scores.rows)
@@ -41,14 +41,14 @@ def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | N
         )
         for row, ours, value in pairs
     ]
-    title = f"Order on `{scores.key.protocol}` beside the published one ({sum(alike)} of {len(alike)} pairs agree)"
+    title = f"Our and the published ranking on `{scores.key.protocol}` ({sum(alike)} of {len(alike)} pairs agree)"
     return Table(title, columns, rows, notes=[NOTE])
 
 
 def _one_a_method(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """Choose a row for each method: without plug-ins, without the released code's defects, with the most seeds.
+    """Choose one row per method: without plug-ins, without the defects of released code, with the most seeds.
 
-    Of equal ones the first by its label; no score has a say in it.
+    Ties are broken by label. Scores do not influence the choice.
     """
     preferred = sorted(rows, key=lambda row: (len(row.plugins), row.released, -row.seeds, row.label))
     chosen = {row.method: row for row in reversed(preferred)}
@@ -56,5 +56,5 @@ def _one_a_method(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
 
 
 def rank(value: float, values: Sequence[float]) -> int:
-    """1 for the highest; equal values share a rank."""
+    """Return the rank of a value: 1 for the highest; equal values share a rank."""
     return 1 + sum(other > value for other in values)

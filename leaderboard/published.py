@@ -1,4 +1,4 @@
-"""Figures that others have published, from ``published.csv``: one a method and protocol, with where it was read."""
+"""Published figures from ``published.csv``: one per method and protocol, with its source."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ COLUMNS = [
     *("rank1", "rank10", "rank20", "mAP", "mINP", "evidence", "source"),
 ]
 METRIC_COLUMNS = {"R1": "rank1", "R10": "rank10", "R20": "rank20", "mAP": "mAP", "mINP": "mINP"}
-"""The leaderboard's names of the metrics that the file has, and its own."""
+"""Names of the metrics in the leaderboard, and the columns of the file."""
 SETTINGS = {"unsupervised": "none", "semi": "some", "supervised": "all"}
-"""Settings in the order they are shown, and the labels that each trains with."""
+"""Settings in display order, and the share of labels used in training."""
 EVIDENCE = {
     "own paper": "read in the method's own paper",
     "own repository": "given in the repository of its authors",
     "secondary": "quoted in a comparison table of a later paper",
 }
-"""Levels of evidence, strongest first, in words."""
+"""Levels of evidence, strongest first, with explanations."""
 _AT_ODDS = "differs from the paper table"
 PAPER_NAMES = {"adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC"}
-"""Our methods that have published figures, by the name these carry."""
+"""Names in the file of our methods that have published figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the file, as printed there: percent, as many decimals as its source gives.
+    """Published figure: one line of the file, in percent with the decimals of the source.
 
     Attributes:
-        year: None where it is not known.
-        cameras: ``yes``, ``no`` or ``unknown``: whether it trains with camera labels.
-        metrics: name to printed figure, without those that the source lacks.
-        at_odds: whether its source disagrees with the table of the method's paper.
+        year: None if unknown.
+        cameras: whether camera labels are used in training: ``yes``, ``no`` or ``unknown``.
+        metrics: printed figure by metric name; metrics missing in the source are absent.
+        at_odds: whether the source disagrees with the table of the method's paper.
     """
 
     method: str
@@ -55,23 +55,23 @@ class Figure:
         return _AT_ODDS in self.source
 
     def value(self, metric: str) -> float | None:
-        """Percent."""
+        """Return a metric in percent, or None if the source does not give it."""
         return float(self.metrics[metric]) if metric in self.metrics else None
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The figure that is shown for a method under a protocol, and those that disagree with it beyond rounding."""
+    """Published figure chosen for a method and protocol, and figures that differ from it by more than rounding."""
 
     shown: Figure
     others: tuple[Figure, ...]
 
 
 def read_figures(path: Path) -> list[Figure]:
-    """All lines of the file.
+    """Read all lines of the file.
 
     Raises:
-        UsageError: naming the line and what is wrong with it.
+        UsageError: a line is invalid; the message has its number and the error.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -80,14 +80,14 @@ def read_figures(path: Path) -> list[Figure]:
                 raise UsageError(f"{path}: expected the columns {','.join(COLUMNS)}")
             return [_figure(row, f"{path}, line {reader.line_num}") for row in reader]
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; it holds the published figures") from error
+        raise UsageError(f"{path}: {error.strerror}; this file must have the published figures") from error
 
 
 def choose(figures: Iterable[Figure]) -> list[Published]:
-    """One figure a method and protocol, in the order of the file: the paper's own where it is known.
+    """Choose one figure per method and protocol, in the order of the file: that of the paper if it is known.
 
-    A source that says that it differs from the paper's table comes after all that do not; then the stronger
-    evidence goes first, then the source with more metrics.
+    Sources marked as different from the paper's table come last. Then stronger evidence comes first, then the source
+    with more metrics.
     """
     groups: dict[tuple[str, str], list[Figure]] = {}
     for figure in figures:
@@ -100,7 +100,7 @@ def choose(figures: Iterable[Figure]) -> list[Published]:
 
 
 def ordered(published: Sequence[Published], protocol: str) -> list[Published]:
-    """Those of a protocol: fewest labels first, then by mAP."""
+    """Return the figures of a protocol, sorted by labels (fewest first), then by mAP (highest first)."""
     mine = [entry for entry in published if entry.shown.protocol == protocol]
     return sorted(
         mine,
@@ -109,7 +109,7 @@ def ordered(published: Sequence[Published], protocol: str) -> list[Published]:
 
 
 def find_published(published: Sequence[Published], method: str, protocol: str, shots: int) -> Published | None:
-    """What was published of one of our methods; None where nothing was, or where galleries are multi-shot."""
+    """Find the published figure of one of our methods; None if there is none or if galleries are multi-shot."""
     if shots > 1:
         return None
     name = PAPER_NAMES.get(method)
@@ -118,7 +118,7 @@ def find_published(published: Sequence[Published], method: str, protocol: str, s
 
 
 def footnote(entry: Published) -> str:
-    """The figures that disagree, with their sources; empty where none does."""
+    """Format the disagreeing figures with their sources; empty if all agree."""
     return "; ".join(
         f"{', '.join(f'{metric} {value}' for metric, value in other.metrics.items())} "
         f"({other.evidence}: {other.source.replace(f' ({_AT_ODDS})', '')})"
@@ -135,7 +135,7 @@ def _figure(row: dict[str, str], where: str) -> Figure:
     metrics = {name: row[column] for name, column in METRIC_COLUMNS.items() if row[column]}
     for name, text in metrics.items():
         if not re.fullmatch(r"\d{1,3}(\.\d+)?", text) or float(text) > 100:
-            raise UsageError(f"{where}: {name} '{text}' is not a figure in percent")
+            raise UsageError(f"{where}: {name} '{text}' is not a percentage from 0 to 100")
     if row["year"] and not re.fullmatch(r"\d{4}", row["year"]):
         raise UsageError(f"{where}: year '{row['year']}' is not a year; leave it empty if unknown")
     return Figure(
@@ -152,7 +152,7 @@ def _figure(row: dict[str, str], where: str) -> Figure:
 
 
 def _disagree(shown: Figure, other: Figure) -> bool:
-    """Whether any metric of both differs by more than the rounding of the coarser one."""
+    """Check whether any shared metric differs by more than the rounding of the coarser figure."""
     for metric in shown.metrics.keys() & other.metrics.keys():
         decimals = min(len(f.metrics[metric].partition(".")[2]) for f in (shown, other))
         gap = abs(float(shown.metrics[metric]) - float(other.metrics[metric]))

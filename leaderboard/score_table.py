@@ -1,4 +1,4 @@
-"""The numbers of the leaderboard: which runs stand in which table, their means and spreads."""
+"""Score tables of the leaderboard: grouping of comparable runs, scores by seed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PROTOCOLS = {
     "llcm_v2i": "LLCM, visible to infrared",
     "llcm_i2v": "LLCM, infrared to visible",
 }
-"""The field's protocols in words, in the order they are shown; others come after them."""
+"""Display names of the standard protocols, in display order; other protocols come after them."""
 IDENTITY_MARK = "(uses identities)"
 _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
 class TableKey(NamedTuple):
-    """Runs that may be compared: same images, protocol, gallery and setting. Real data sorts first."""
+    """Key of a table: comparable runs have the same images, protocol, gallery and setting. Real data sorts first."""
 
     synthetic: str
     dataset: str
@@ -42,19 +42,20 @@ class TableKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One method in one configuration over its seeds; ``chance`` has no seeds.
+    """Row of a score table: one configuration of a method over its seeds, or ``chance``, which has no seeds.
 
     Attributes:
         method: registered name; empty for chance.
         plugins: plug-ins of its runs, as ``my_method.py@1f6a09c2``.
-        configuration: equal for rows of other tables that were trained and scored by the same settings.
-        released: whether the run has the defects of the released code (``method.form=released``).
-        records: file name of each seed's record, in the order of ``values``.
-        values: a row a seed, whose number is its index, a column a metric: fractions, mean over folds and trials.
-        models: the same for every model the method scores, the headline's first.
-        minutes: mean over seeds of the summed phases.
+        configuration: equal for rows of different tables that were trained and scored with the same settings.
+        released: whether the defects of the released code are enabled (``method.form=released``).
+        records: file name of the record of each seed, in the order of ``values``.
+        values: one row per seed (the index), one column per metric: fractions, mean over folds and trials.
+        models: the same table for each scored model; the headline model comes first.
+        minutes: total time of a run, mean over seeds.
         memory: highest peak over seeds, MiB.
-        competes: whether the row may be set in bold.
+        competes: whether the row is ranked and can be set in bold.
+        plugins: plug-ins of the runs, as ``my_method.py@1f6a09c2``.
     """
 
     label: str
@@ -77,7 +78,7 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """Complete runs that may be compared, best mAP first, chance among them; ``knobs`` as in their records."""
+    """Score table of comparable complete runs and chance, highest mAP first; ``knobs`` as in the records."""
 
     key: TableKey
     description: str
@@ -90,19 +91,19 @@ class ScoreTable:
 
     @property
     def data(self) -> str:
-        """Which images were scored, in a sentence."""
+        """Sentence that describes the scored images."""
         made = json.loads(self.key.synthetic).get("generator_version") if self.key.synthetic else None
         made = f"generator version {made}, " if made else ""
         return f"Data: {self.description} (`{self.key.dataset}`, {made}fingerprint `{self.key.fingerprint[:22]}`)."
 
 
 def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:
-    """All tables, real data first, of a protocol those with the most runs; incomplete runs are left out.
+    """Build all tables from complete runs: real data first, and within a protocol the table with the most runs first.
 
-    Equal records give equal tables, whatever their order.
+    The result does not depend on the order of the records.
 
     Raises:
-        UsageError: two records hold the same seed of the same configuration.
+        UsageError: two records have the same configuration and seed.
     """
     order = [*PROTOCOLS]
     groups: dict[TableKey, dict[str, Record]] = {}
@@ -122,7 +123,7 @@ def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:
 
 
 def table_key(record: Record) -> TableKey:
-    """The table a record belongs to."""
+    """Return the key of the table that a record belongs to."""
     result, data = record.result, record.result.dataset
     synthetic = "" if data["synthetic"] is None else json.dumps(data["synthetic"], sort_keys=True)
     shots = result.headline["shots"] or 0
@@ -138,19 +139,19 @@ def table_key(record: Record) -> TableKey:
 
 
 def gallery_words(shots: int | None, gallery: str) -> str:
-    """How galleries were drawn, in words; no shots where the protocol takes all images."""
+    """Describe how galleries are drawn; without the number of shots if the gallery has all images."""
     words = {1: "single-shot, ", 10: "multi-shot, "}.get(shots or 0, f"{shots}-shot, " if shots else "")
     return f"{words}{gallery} gallery"
 
 
 def score_rows(records: Mapping[str, Record]) -> list[ScoreRow]:
-    """The rows of one table, best mAP first, chance among them.
+    """Build the rows of one table, including chance, highest mAP first.
 
     Args:
         records: complete records of one :class:`TableKey`, by file name.
 
     Raises:
-        UsageError: two records hold the same seed of the same row.
+        UsageError: two records of a row have the same seed.
     """
     groups: dict[str, dict[str, Record]] = {}
     for name, record in records.items():
@@ -161,7 +162,7 @@ def score_rows(records: Mapping[str, Record]) -> list[ScoreRow]:
 
 
 def _row(records: Mapping[str, Record], label: str) -> ScoreRow:
-    """Mean over folds and trials within a seed first; seeds are what spreads are taken over."""
+    """Build a row: each seed is the mean over its folds and trials; spreads are computed over seeds."""
     first = next(iter(records.values())).result
     by_seed: dict[int, str] = {}
     for name, record in records.items():
@@ -192,7 +193,7 @@ def _per_seed(records: Sequence[Record], **kind: str) -> pd.DataFrame:
 
 
 def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
-    """Only models that every seed scored in every trial."""
+    """Return the scores of the models that every seed scored in every trial."""
     names = [records[0].result.headline["model"], *sorted({model for record in records for model in record.models})]
     return {
         model: _per_seed(records, model=model)
@@ -207,7 +208,7 @@ def _chance(chances: Sequence[Mapping[str, float]]) -> ScoreRow:
 
 
 def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record]]) -> str:
-    """The method's name, with the settings that tell this row from the method's other rows."""
+    """Return the name of the method, with the settings that distinguish the row from other rows of the method."""
     record = next(iter(group.values()))
     firsts = [next(iter(other.values())) for other in groups.values()]
     plugins = plugin_words(record)
@@ -220,7 +221,7 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     named = [
         f"{key if last.count(end) > 1 else end}={value}"
         for key, end, value in zip(keys, last, mine, strict=True)
-        if value != "unset" or not key.startswith("encoder.")  # an encoder has no settings of another one
+        if value != "unset" or not key.startswith("encoder.")  # settings of another encoder do not apply
     ]
     if [[variant.get(key, "unset") for key in keys] for variant in variants].count(mine) > 1:
         named.append(f"config={record.result.config_hash[:8]}")
@@ -235,7 +236,7 @@ def _configuration(record: Record) -> str:
 
 
 def _settings(record: Record, config: bool = True) -> dict[str, str]:
-    """Return everything that makes a row of its own, flat: the settings, start weights, what is scored."""
+    """Return all values that distinguish rows, flattened: settings, starting weights, scored model."""
     result = record.result
     weights, headline = result.start_weights, result.headline
     digest = f"@{weights['sha256'][:8]}" if weights["sha256"] else ""
@@ -245,7 +246,9 @@ def _settings(record: Record, config: bool = True) -> dict[str, str]:
         **{name: str(headline[name]) for name in ("model", "selection", "feature")},
     }
     if config:
-        defaults = default_values(result.format, result.method, result.config)  # for settings newer than the record
+        defaults = default_values(
+            result.format, result.method, result.config
+        )  # for settings that are newer than the record
         settings = {**defaults, **flatten(result.config)}
         flat |= {name: str(value) for name, value in settings.items()}
     return flat

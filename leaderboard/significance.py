@@ -1,4 +1,4 @@
-"""Which figures are bold: a lead that chance would not explain, tested seed by seed."""
+"""Significance test for bold figures: a paired t-test over seeds."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from usvi_bench.core.metrics import METRICS
 from usvi_bench.leaderboard.score_table import ScoreRow
 
 SEEDS_FOR_TEST = 3
-"""Fewest seeds that two rows must share for their difference to be tested."""
+"""Minimum number of shared seeds for a test."""
 P_VALUE = 0.05
 BOLD_RULE = (
-    f"the highest mean of its column, where a two-sided paired t-test over seeds gives p < {P_VALUE} against each "
-    f"other competing row, on at least {SEEDS_FOR_TEST} seeds that both have. Equal seeds draw equal batches, hence "
-    "the pairs; since all tests must succeed, no correction for their number is needed (Berger, Technometrics 24, "
-    "295-300, 1982). Chance, `untrained` and methods that use identities stand outside this comparison."
+    f"the highest mean of a column, if a two-sided paired t-test over at least {SEEDS_FOR_TEST} shared seeds gives "
+    f"p < {P_VALUE} against every other ranked row. Runs are paired because equal seeds draw equal batches. All tests "
+    "must be significant, so no correction for their number is needed (Berger, Technometrics 24, 295-300, 1982). "
+    "Chance, `untrained` and methods that use identities are not ranked."
 )
 
 
 def leaders(rows: Sequence[ScoreRow]) -> dict[str, str]:
-    """For each metric with a significant lead, the label of the leading row, by :data:`BOLD_RULE`."""
+    """Return the label of the leading row for each metric with a significant lead (see :data:`BOLD_RULE`)."""
     found = {}
     competing = [row for row in rows if row.competes]
     for metric in METRICS if len(competing) > 1 else ():
@@ -34,7 +34,10 @@ def leaders(rows: Sequence[ScoreRow]) -> dict[str, str]:
 
 
 def paired_p(first: pd.Series[float], second: pd.Series[float]) -> float:
-    """Two-sided p of the mean difference over shared seeds; 1 where they are too few or differ by a constant."""
+    """Return the two-sided p value of a paired t-test over shared seeds.
+
+    The value is 1 if there are fewer than :data:`SEEDS_FOR_TEST` shared seeds or all differences are equal.
+    """
     shared = first.index.intersection(second.index)
     difference = first[shared] - second[shared]
     if len(shared) < SEEDS_FOR_TEST or difference.std() < 1e-9:

@@ -1,1 +1,1 @@
-"""Figures and pages made from finished runs and records: reports, comparisons, ablation tables, README tables, site."""
+"""Figures and pages of finished runs and records: reports, comparisons, ablations, tables of README, site."""

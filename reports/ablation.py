@@ -1,4 +1,4 @@
-"""An ablation's page: its table in three formats, a figure of all rows, and a curve for every swept setting."""
+"""Output of an ablation: its table in three formats, a figure of all rows, and a curve for each swept setting."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ COLOURS = {"mAP": PALETTE[0], "R1": PALETTE[1]}
 MARKERS = {"mAP": "o", "R1": "s"}
 NAMES = {"mAP": "mAP", "R1": "rank-1"}
 SWEPT = 3
-"""Different values of a setting that make a sweep."""
+"""Minimum number of values of a swept setting."""
 ROW_HEIGHT = 0.34
-"""Inches of a row in the figure of all rows: its name, and a bar for each metric."""
+"""Height in inches of a row in the figure of all rows: its name, and a bar for each metric."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The sensitivity to one numeric setting: rows that differ in it only, by its value."""
+    """Sensitivity to one numeric setting: the rows that differ only in it, by value."""
 
     setting: str
     points: dict[float, AblationRow]
 
 
 def write_ablation(folder: Path) -> Path:
-    """Write the table and the figures of an ablation's folder from its ``grid.json`` and the records it names.
+    """Write the tables and figures of an ablation from its ``grid.json`` and records.
 
     Returns:
         Path of ``table.md``.
@@ -80,7 +80,7 @@ def write_ablation(folder: Path) -> Path:
 
 
 def conditions(ablation: Ablation) -> str:
-    """Say in Markdown what all rows share: data and settings."""
+    """Describe in Markdown the data and settings that all rows share."""
     about = ablation.about
     changed = " ".join(f"{name}={value}" for name, value in about["settings"].items()) if about["settings"] else ""
     shared = f" All rows: `{changed}`." if changed else ""
@@ -88,15 +88,15 @@ def conditions(ablation: Ablation) -> str:
 
 
 def publish_ablation(folder: Path, place: Path) -> Path:
-    """Table, figures and the records they are made from, and nothing else, in a folder that may be committed.
+    """Write only the tables, figures and records of an ablation to a folder that can be committed.
 
-    What an earlier call put there is brought up to date.
+    Results of an earlier call are updated.
 
     Returns:
         Path of ``table.md``; its folder is named after method and protocol.
 
     Raises:
-        UsageError: the folder holds another grid.
+        UsageError: the target has another grid.
     """
     about = json.loads((folder / GRID).read_text(encoding="utf-8"))
     target = place / f"{about['method']}-{about['protocol']}"
@@ -120,23 +120,23 @@ def publish_ablation(folder: Path, place: Path) -> Path:
 
 
 def check_publishable(about: Mapping[str, Any], target: Path) -> None:
-    """Whether a folder is free for a grid, or holds an earlier state of it.
+    """Check that a folder does not exist or has an earlier state of the same grid.
 
     Raises:
-        UsageError: neither, or what should be its parent is a file.
+        UsageError: the folder has other content, or its parent is a file.
     """
     if target.parent.is_file():
-        raise UsageError(f"--publish {target.parent} is a file; name a folder")
+        raise UsageError(f"--publish {target.parent} is a file; choose a folder")
     if target.exists() and not (target / GRID).is_file():
-        raise UsageError(f"--publish: {target} is there and is no published grid; name another folder")
+        raise UsageError(f"--publish: {target} exists and is not a published grid; choose another folder")
     there = json.loads((target / GRID).read_text(encoding="utf-8")) if target.exists() else about
     for name in ("data", "setting", "settings"):
         if there[name] != about[name]:
-            raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; name another folder")
+            raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; choose another folder")
 
 
 def sensitivities(ablation: Ablation) -> list[Sensitivity]:
-    """Every numeric setting that takes three or more values while all others stay."""
+    """Find each numeric setting with three or more values while all other settings are fixed."""
     groups: dict[tuple[str, frozenset[tuple[str, Any]]], dict[float, AblationRow]] = {}
     rows = [row for row in ablation.rows if len(row.scores)]
     for row in rows:
@@ -153,7 +153,7 @@ def sensitivities(ablation: Ablation) -> list[Sensitivity]:
 
 
 def rows_figure(ablation: Ablation) -> Figure:
-    """Bars from zero, a pair a row, with the spread over seeds and a dot for each seed."""
+    """Draw a pair of bars per row, with the standard deviation over seeds and a dot for each seed."""
     rows = ablation.rows
     figure, (axes,) = new_figure(height=0.7 + ROW_HEIGHT * len(rows))
     height = 0.3
@@ -181,7 +181,7 @@ def rows_figure(ablation: Ablation) -> Figure:
 
 
 def sensitivity_figure(ablation: Ablation, found: Sensitivity) -> Figure:
-    """Mean and spread over seeds against the setting's value; the value of the full method is marked."""
+    """Draw mean and spread over seeds against the value of a setting; the value of the full method is marked."""
     figure, (axes,) = new_figure()
     for metric in DRAWN:
         means = [100 * row.mean(metric) for row in found.points.values()]
@@ -198,7 +198,7 @@ def sensitivity_figure(ablation: Ablation, found: Sensitivity) -> Figure:
 
 
 def _legend_above(axes: Axes) -> None:
-    found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))  # every label once
+    found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))  # each label once
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
     axes.legend(list(found.values()), list(found), ncols=len(found), **place)
 

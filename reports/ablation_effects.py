@@ -1,6 +1,6 @@
-"""What a single setting does in an ablation, over all pairs of rows that differ in it alone.
+"""Effect of a single setting in an ablation: the mean gain over all pairs of rows that differ only in it.
 
-Where the rows hold all combinations, this is the setting's main effect.
+If the rows have all combinations of settings, this is the main effect of the setting.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from usvi_bench.reports.ablation_table import Ablation, AblationRow
 SHOWN = ("R1", "mAP")
 _UNKNOWN = object()
 PAIRS = 2
-"""Fewer are no more than the difference of two rows, which the table of rows has."""
+"""Minimum number of pairs; the table of rows already shows the difference of a single pair."""
 NOTE = (
-    "Gain of the value that the method has over another one, mean over the pairs of rows that differ in this setting "
-    "alone: its main effect where the rows hold all combinations. Percent, ± sample standard deviation over the n "
-    "seeds that all these pairs have."
+    "Gain of the method's value of a setting over another value: mean over the pairs of rows that differ only in this "
+    "setting. If the rows have all combinations, this is the main effect. Percent, ± sample standard deviation over "
+    "the n seeds available for all pairs."
 )
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a setting does: its value in the method as it is, against another one.
+    """Effect of a setting: the value in the full method compared with another value.
 
     Attributes:
         setting: full name.
-        value: in the method as it is.
-        other: what rows of the grid have instead.
-        pairs: how many pairs of rows differ in this alone.
-        gains: a row a seed, a column a metric: score with ``value`` minus score with ``other``, mean over the pairs, as
-            fractions; only seeds that all pairs have.
+        value: value in the full method.
+        other: value in other rows of the grid.
+        pairs: number of pairs of rows that differ only in this setting.
+        gains: one row per seed, one column per metric: score with ``value`` minus score with ``other``, mean over the
+            pairs, as fractions; only seeds available for all pairs.
     """
 
     setting: str
@@ -47,14 +47,14 @@ class Effect:
 
     @property
     def label(self) -> str:
-        """What is compared, in Markdown."""
+        """Compared values, in Markdown."""
         return f"`{self.setting}` {self.value}, not {self.other}"
 
 
 def effects(ablation: Ablation) -> list[Effect]:
-    """Every value that two or more pairs of rows compare with that of the method as it is, in the order of the rows.
+    """Compute the effect of each setting that differs alone in two or more pairs of rows, in the order of the rows.
 
-    Rows of the same settings count once, pairs without a seed in common not at all.
+    Rows with equal settings are counted once. Pairs without a shared seed are skipped.
     """
     distinct = {repr(sorted(row.values.items())): row for row in reversed(ablation.rows) if len(row.scores)}
     rows = list(reversed(distinct.values()))
@@ -75,7 +75,7 @@ def effects(ablation: Ablation) -> list[Effect]:
 
 
 def effects_table(ablation: Ablation) -> Table | None:
-    """Make the table in percent: mean over seeds, then mAP seed by seed; None where no setting has pairs enough."""
+    """Build the table in percent: mean over seeds, then mAP by seed; None if no setting has enough pairs."""
     rows = [
         TableRow(
             [

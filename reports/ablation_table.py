@@ -1,4 +1,4 @@
-"""The numbers of an ablation: rows against seeds, their means, spreads and gains, for people, LaTeX and CSV."""
+"""Scores of an ablation by row and seed, and their table as Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ from usvi_bench.core.table import (
 )
 
 GRID = "grid.json"
-"""What names the rows of an ablation and their runs, in its folder."""
+"""File in the folder of an ablation that lists its rows and their runs."""
 SHOWN = ("R1", "R10", "mAP", "mINP")
-"""Metrics of the tables; the CSV has all."""
+"""Metrics in the tables; the CSV file has all metrics."""
 GAINS = ("R1", "mAP")
 
 
 @dataclass(frozen=True)
 class AblationRow:
-    """A row of an ablation over its seeds.
+    """Row of an ablation over its seeds.
 
     Attributes:
-        settings: what it changes, by full name.
-        values: what the settings that any row changes are in this one.
-        scores: a row a seed, a column a metric: fractions, mean over folds and trials; empty where no seed is done.
-        missing: why a seed is not there, by seed.
-        models: whose scores these are: ``student``, ``teacher``.
-        threads: CPU threads of its runs.
+        settings: settings that the row changes, by full name.
+        values: values in this row of all settings that any row changes.
+        scores: one row per seed, one column per metric: fractions, mean over folds and trials; empty if no seed has
+            finished.
+        missing: reason why a seed is missing, by seed.
+        models: scored models: ``student``, ``teacher``.
+        threads: numbers of CPU threads of the runs.
         dirty: whether a run was made from a tree with uncommitted changes.
     """
 
@@ -56,17 +57,17 @@ class AblationRow:
     dirty: bool
 
     def mean(self, metric: str) -> float:
-        """Over seeds."""
+        """Return the mean of a metric over seeds."""
         return float(self.scores[metric].mean())
 
     def sd(self, metric: str) -> float | None:
-        """Sample standard deviation over seeds; None for one seed."""
+        """Return the sample standard deviation of a metric over seeds; None for one seed."""
         return float(self.scores[metric].std(ddof=1)) if len(self.scores) > 1 else None
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """The rows of one method under one protocol; ``about`` is what ``grid.json`` says."""
+    """Ablation of one method under one protocol; ``about`` is the content of ``grid.json``."""
 
     about: Mapping[str, Any]
     rows: list[AblationRow]
@@ -78,7 +79,7 @@ class Ablation:
 
     @property
     def made_from(self) -> str:
-        """What every figure states: seeds and data."""
+        """Number of seeds and data set, stated in each figure."""
         counts = sorted({len(row.scores) for row in self.rows if len(row.scores)})
         n = "-".join(map(str, sorted({counts[0], counts[-1]}))) if counts else "0"
         seeds = "n = 1 seed" if n == "1" else f"n = {n} seeds, mean ± sd"
@@ -87,7 +88,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Gain:
-    """Difference of two rows over the seeds that both have; ``sd`` is that of the differences."""
+    """Gain of a row over another one on shared seeds; ``sd`` is the standard deviation of the differences."""
 
     mean: float
     sd: float | None
@@ -95,13 +96,13 @@ class Gain:
 
 
 def read_ablation(folder: Path) -> Ablation:
-    """Read ``grid.json`` and the records it names; runs that are not there are missing, not an error."""
+    """Read ``grid.json`` and the records of its runs. A missing run is not an error."""
     about = json.loads((folder / GRID).read_text(encoding="utf-8"))
     return Ablation(about, [_row(folder, row) for row in about["rows"]])
 
 
 def gain(row: AblationRow, other: AblationRow, metric: str) -> Gain | None:
-    """How much better a row is than another; None where they have no seed in common."""
+    """Compute the gain of a row over another one; None if they share no seed."""
     pairs = (row.scores[metric] - other.scores[metric]).dropna()
     if pairs.empty:
         return None
@@ -109,7 +110,7 @@ def gain(row: AblationRow, other: AblationRow, metric: str) -> Gain | None:
 
 
 def rows_table(ablation: Ablation) -> Table:
-    """Make the table in percent: means with their spread, gains (Δ) over the row above and over the first row."""
+    """Build the table in percent: means with standard deviations, gains (Δ) over the row above and the first row."""
     columns = ["Row", "n", *SHOWN, *(f"Δ{m} {what}" for what in ("above", "first") for m in GAINS)]
     rows = []
     for i, row in enumerate(ablation.rows):
@@ -122,7 +123,7 @@ def rows_table(ablation: Ablation) -> Table:
 
 
 def latex_table(ablation: Ablation) -> str:
-    """Render the same without the number of seeds, with booktabs."""
+    """Render the table of rows as LaTeX (booktabs), without the number of seeds."""
     full = rows_table(ablation)
     columns = ["Row", *SHOWN, *(f"Δ {metric}" for _ in range(2) for metric in GAINS)]
     rows = [TableRow([row.cells[0], *row.cells[2:]]) for row in full.rows]
@@ -132,7 +133,7 @@ def latex_table(ablation: Ablation) -> str:
 
 
 def csv_table(ablation: Ablation) -> str:
-    """Render all figures in full precision, as fractions; an empty field where there is nothing."""
+    """Render all metrics as CSV: fractions in full precision; missing values are empty."""
     first, above = ablation.rows[0], None
     rows = []
     for row in ablation.rows:
@@ -153,15 +154,15 @@ def _notes(ablation: Ablation) -> list[str]:
     threads = sorted({count for row in ablation.rows for count in row.threads})
     models = {"+".join(sorted(row.models)) for row in ablation.rows if row.models}
     notes = [
-        "Percent, mean ± sample standard deviation over n seeds; a run's figure is the mean over its folds and trials, "
-        "weights of the last epoch. Δ: gain over the row above and over the first row, as the mean difference of runs "
-        "with the same seed, ± the standard deviation of these differences.",
+        "Percent, mean ± sample standard deviation over n seeds. The score of a run is the mean over its folds and "
+        "trials, with the weights of the last epoch. Δ: gain over the row above and over the first row: the mean "
+        "difference of runs with equal seeds ± the standard deviation of these differences.",
     ]
     if threads:
-        notes.append(f"CPU threads a run: {', '.join(map(str, threads))} (the last bits depend on them).")
+        notes.append(f"CPU threads per run: {', '.join(map(str, threads))} (last digits depend on it).")
     if len(models) > 1:
         shown = "; ".join(f"{row.name}: {', '.join(sorted(row.models))}" for row in ablation.rows if row.models)
-        notes.append(f"Whose scores: {shown}.")
+        notes.append(f"Scored models: {shown}.")
     if any(row.dirty for row in ablation.rows):
         notes.append("†: at least one run was made from a tree with uncommitted changes.")
     return notes

@@ -1,8 +1,10 @@
-"""How sure a difference between two models is: paired bootstrap over queries, or over people.
+"""Confidence intervals of differences between two models: paired bootstrap over queries or over people.
 
-Both models answer the same queries against the same galleries; a resample draws queries (or people, with all their
-queries) with replacement and scores both models on the same draw. People are the safer unit: queries of one person
-fail together. B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993 (percentile interval).
+Both models answer the same queries with the same galleries. A resample draws queries (or people with all their
+queries) with replacement and scores both models on it. Resampling people is more conservative, because errors of
+queries of one person are correlated.
+
+B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993 (percentile interval).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from usvi_bench.protocols.base import QueryScores
 RESAMPLES = 10_000
 LEVEL = 0.95
 _BLOCK = 1 << 22
-"""Draws held at once."""
+"""Number of draws in memory at the same time."""
 
 Unit = Literal["query", "person"]
 Values = NDArray[np.float64]
@@ -29,7 +31,7 @@ Folds = Mapping[int, QueryScores]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``other - baseline`` as a fraction, and its percentile interval at :data:`LEVEL`."""
+    """Difference ``other - baseline`` as a fraction, with its percentile interval at :data:`LEVEL`."""
 
     difference: float
     low: float
@@ -37,12 +39,12 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 def query_values(scores: QueryScores, metric: str) -> Values:
-    """``[T, Q]`` what each query adds to mAP (its AP) or to R1 (1 if right at Rank-1); NaN where it is invalid."""
+    """Return the value of each query, ``[T, Q]``: its AP for mAP, its hit at rank 1 for R1; NaN for invalid queries."""
     if metric == "mAP":
         return scores.average_precision
     return np.where(scores.first_match_rank < 0, np.nan, scores.first_match_rank == 0)
@@ -57,20 +59,20 @@ def paired_difference(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:
-    """Difference of the mean over seeds, folds and trials, as the leaderboard averages them.
+    """Compute the difference of means over seeds, folds and trials, as in the leaderboard, with its interval.
 
-    Seeds are averaged query by query: the interval tells what other queries would change, not what other seeds would.
+    Seeds are averaged for each query. The interval covers the variation over queries, not over seeds.
 
     Args:
         baseline: query scores of each seed, by fold.
-        other: the same of the model it is compared with; any number of seeds.
+        other: query scores of the compared model; its number of seeds may differ.
         metric: ``mAP`` or ``R1``.
-        unit: what is drawn.
+        unit: resampled unit.
         resamples: number of draws.
-        seed: of the private generator.
+        seed: seed of the private generator.
 
     Raises:
-        ValueError: the two were not asked the same queries against the same galleries.
+        ValueError: queries or galleries of the two models differ.
     """
     folds = _same_queries(baseline, other)
     found, draws = 0.0, np.zeros(resamples)
@@ -92,7 +94,7 @@ def paired_difference(
 def mean_interval(
     values: Values, people: NDArray[np.int64], *, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean of ``[Q]`` values and its percentile interval over resampled people."""
+    """Compute the mean of ``[Q]`` values and its percentile interval over resampled people."""
     units = np.unique(people, return_inverse=True)[1]
     count = int(units.max()) + 1
     sums, counts = (_per_unit(part[None], units, count) for part in (values, np.ones(len(values))))
@@ -103,12 +105,12 @@ def mean_interval(
 
 
 def _resampled(sums: Values, counts: Values, resamples: int, generator: np.random.Generator) -> Values:
-    """``[resamples]`` mean over trials of the ratio of drawn sums ``[U, T]`` to drawn counts ``[U, T]``."""
+    """Resample units: ratio of drawn sums ``[U, T]`` to drawn counts ``[U, T]``, mean over trials, ``[resamples]``."""
     units = len(sums)
     draws = []
     for start in range(0, resamples, step := max(1, _BLOCK // units)):
         size = min(step, resamples - start)
-        # how often each unit is drawn: the same law as drawing U of U with replacement, without the list of draws
+        # number of draws of each unit: the same distribution as drawing U of U with replacement
         times = generator.multinomial(units, np.full(units, 1 / units), size=size).astype(np.float64)
         with np.errstate(invalid="ignore"):  # a draw without any valid query has no score
             draws.append(np.mean((times @ sums) / (times @ counts), axis=1))
@@ -116,7 +118,7 @@ def _resampled(sums: Values, counts: Values, resamples: int, generator: np.rando
 
 
 def _per_unit(values: Values, units: NDArray[np.int64], count: int) -> Values:
-    """``[T, Q]`` summed within units: ``[count, T]``."""
+    """Sum values ``[T, Q]`` within units, ``[count, T]``."""
     return np.stack([np.bincount(units, weights=row, minlength=count) for row in values], axis=1)
 
 
@@ -132,7 +134,7 @@ def _mean_over_seeds(seeds: Sequence[Folds], fold: int, metric: str) -> Values:
 
 
 def _same_queries(baseline: Sequence[Folds], other: Sequence[Folds]) -> list[int]:
-    """The folds of both, after making sure that everybody answered the same queries."""
+    """Return the folds after checking that all runs have the same queries and galleries."""
     reference = baseline[0]
     for folds in (*baseline, *other):
         if set(folds) != set(reference):
@@ -141,6 +143,6 @@ def _same_queries(baseline: Sequence[Folds], other: Sequence[Folds]) -> list[int
             valid, known = (np.isnan(part.average_precision) for part in (scores, reference[fold]))
             if scores.paths != reference[fold].paths or not np.array_equal(valid, known):
                 raise ValueError(
-                    f"fold {fold}: other queries or galleries; compare runs of one protocol and one data set"
+                    f"fold {fold}: queries or galleries differ; compare runs of one protocol and one data set"
                 )
     return sorted(reference)

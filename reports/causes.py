@@ -1,4 +1,4 @@
-"""What makes retrieval fail, on synthetic people: errors beside the ground truth that their generator wrote."""
+"""Causes of retrieval errors on synthetic people, from the ground truth of their generator."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, WRONG, new_figure,
 
 GROUND_TRUTH = "ground_truth.csv"
 CLOTHES = ("top", "bottom", "pattern")
-"""Columns that make an outfit."""
+"""Columns that define an outfit."""
 TRAITS = ("top", "top_colour", "pattern", "bottom", "bottom_colour", "shoes", "hat", "bag", "jacket")
-"""Columns whose agreement is looked at, where the generator wrote them."""
+"""Compared columns; columns missing in the ground truth are skipped."""
 ALIKE = 20.0
-"""Largest distance in CIELAB of colours that count as the same; about 2 is just visible."""
+"""Largest CIELAB distance of colours that count as equal; a distance of about 2 is just visible."""
 OCCLUDED = 0.1
-"""Share of a person that must be covered to be called occluded."""
+"""Smallest covered share of a person that counts as occluded."""
 VIEWS = ("front", "side", "back")
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Queries that share one level of a cause.
+    """Level of a cause, with the errors of its queries.
 
     Attributes:
         cause: ``camera``, ``view``, ``occlusion``, ``clothes``.
         level: for example ``camera 3``, ``back``.
-        queries: how many.
-        people: how many people they show.
-        error: share whose first place is a wrong person.
-        low: of its 95 % interval over people.
-        high: of the same.
+        queries: number of queries.
+        people: number of people in these queries.
+        error: share of queries with a wrong person at rank 1.
+        low: lower end of the 95 % interval of ``error`` over people.
+        high: upper end of this interval.
         average_precision: mean AP.
     """
 
@@ -55,7 +55,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """How often wrong first places share a trait with the query's person, and how often all wrong images do."""
+    """Trait shared with the query's person: share among wrong images at rank 1, and among all wrong images."""
 
     name: str
     confused: float
@@ -63,7 +63,7 @@ class Trait:
 
 
 def read_truth(evaluation: SavedEvaluation) -> pd.DataFrame | None:
-    """The ground truth beside the test images, by path; None where there is none."""
+    """Read the ground truth next to the test images, by path; None if the file does not exist."""
     path = evaluation.query.root / GROUND_TRUTH
     if not path.is_file():
         return None
@@ -71,7 +71,7 @@ def read_truth(evaluation: SavedEvaluation) -> pd.DataFrame | None:
 
 
 def levels(evaluation: SavedEvaluation, truth: pd.DataFrame) -> list[Level]:
-    """Errors of the valid queries by every level of every cause; causes without a choice are left out."""
+    """Compute errors of the valid queries for each level of each cause; causes with one level are omitted."""
     valid = ~np.isnan(evaluation.average_precision)
     shown = truth.loc[list(evaluation.query.paths)]
     table = pd.DataFrame(
@@ -89,16 +89,16 @@ def levels(evaluation: SavedEvaluation, truth: pd.DataFrame) -> list[Level]:
 
 
 def view_of(azimuth: np.ndarray) -> np.ndarray:
-    """Side of a person that the camera sees, of headings in radians (0: towards the camera)."""
+    """Return the side of a person that the camera sees, from headings in radians (0: towards the camera)."""
     turned = np.abs((azimuth + np.pi) % (2 * np.pi) - np.pi)
     return np.select([turned <= np.pi / 4, turned >= 3 * np.pi / 4], ["front", "back"], "side")
 
 
 def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait], int]:
-    """What wrong first places have in common with the query's person, and how many of them there are.
+    """Compute the traits that wrong images at rank 1 share with the query's person, and the number of such images.
 
-    ``expected`` is what a wrong image picked at random from the gallery would share, over the same queries. Colours are
-    drawn freely, so those at most ``ALIKE`` apart are the same; all else is compared by name.
+    ``expected`` is the value for a random wrong image of the gallery, over the same queries. Colours are continuous, so
+    those at most ``ALIKE`` apart count as equal. All other traits are compared by name.
     """
     valid = ~np.isnan(evaluation.average_precision)
     wrong = np.flatnonzero(valid & ~evaluation.matches[:, 0] & (evaluation.order[:, 0] >= 0))
@@ -118,12 +118,12 @@ def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait
 
 
 def _alike(name: str, some: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """Whether each of some values of a trait is the same as each of others, ``[N, M]``."""
+    """Compare each of ``some`` values of a trait with each of ``others``, ``[N, M]``."""
     return difference(some, others) <= ALIKE if name.endswith("_colour") else some[:, None] == others
 
 
 def causes_figure(found: list[Level]) -> Figure:
-    """Error at Rank-1 with its interval, a panel a cause; n beside every level."""
+    """Draw the error at rank 1 with its interval and n for each level, one panel per cause."""
     causes = list(dict.fromkeys(level.cause for level in found))
     sizes = [sum(level.cause == cause for level in found) for cause in causes]
     figure, panels = new_figure(
@@ -143,22 +143,22 @@ def causes_figure(found: list[Level]) -> Figure:
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
         if axes is not panels[len(causes) - 1]:
             axes.tick_params(labelbottom=False)
-    panels[len(causes) - 1].set_xlabel("queries with a wrong first place (%)")
+    panels[len(causes) - 1].set_xlabel("queries with a wrong person at rank 1 (%)")
     figure.align_ylabels()
     return figure
 
 
 def traits_figure(found: list[Trait]) -> Figure:
-    """Two points a trait: what wrong first places share, and what chance would give."""
+    """Draw two points per trait: the share among wrong images at rank 1, and among random wrong images."""
     figure, (axes,) = new_figure(height=0.22 * len(found) + 0.6)
     for place, trait in enumerate(found):
         axes.plot([trait.expected, trait.confused], [place, place], color="0.75", linewidth=1.2, zorder=1)
     places = range(len(found))
     axes.scatter(
-        [t.confused for t in found], places, color=[WRONG], marker="X", s=22, label="wrong first places", zorder=2
+        [t.confused for t in found], places, color=[WRONG], marker="X", s=22, label="wrong images at rank 1", zorder=2
     )
     axes.scatter(
-        [t.expected for t in found], places, color=[NEUTRAL], marker="o", s=14, label="wrong images at random", zorder=2
+        [t.expected for t in found], places, color=[NEUTRAL], marker="o", s=14, label="random wrong images", zorder=2
     )
     axes.set_yticks(places, [trait.name for trait in found])
     axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(0, 1.0), xlabel="same as the query's person (%)")
@@ -177,7 +177,7 @@ def _levels(table: pd.DataFrame, cause: str) -> Iterator[Level]:
 
 
 def _shared(evaluation: SavedEvaluation, truth: pd.DataFrame) -> list[str]:
-    """Whether somebody else in the gallery wears what the query's person wears."""
+    """Label each query by whether another person in the gallery has the same outfit."""
     names = list(CLOTHES)
     gallery = truth.loc[list(evaluation.gallery.paths)]
     wearers: dict[tuple[str, ...], set[int]] = {}

@@ -1,4 +1,4 @@
-"""How far apart two colours look."""
+"""Perceptual distances of colours."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-"""sRGB primaries with white D65, IEC 61966-2-1."""
+"""sRGB primaries with white point D65, IEC 61966-2-1."""
 
 
 def lab(colours: NDArray[np.str_]) -> NDArray[np.float64]:
-    """CIELAB (CIE 1976) of colours like ``#rrggbb``, ``[N, 3]``."""
+    """Convert colours like ``#rrggbb`` to CIELAB (CIE 1976), ``[N, 3]``."""
     names, place = np.unique(colours, return_inverse=True)
     rgb = np.array([to_rgb(name) for name in names])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
@@ -21,6 +21,6 @@ def lab(colours: NDArray[np.str_]) -> NDArray[np.float64]:
 
 
 def difference(some: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Distance in CIELAB of each of ``some`` to each of ``others``, ``[N, M]``; about 2 is just visible."""
+    """Compute CIELAB distances between ``some`` and ``others``, ``[N, M]``; about 2 is just visible."""
     apart: NDArray[np.float64] = np.linalg.norm(lab(some)[:, None] - lab(others), axis=2)
     return apart

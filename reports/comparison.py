@@ -1,4 +1,4 @@
-"""Runs side by side: curves on one axis, features panel by panel, and how sure their differences are."""
+"""Comparison of runs: training curves, features, and differences with confidence intervals."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from usvi_bench.reports.style import styled
 
 
 def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> Path:
-    """Write a report about each run, and one that compares them.
+    """Write a report about each run, and one that compares the runs.
 
-    Runs are compared where protocol, gallery and images are the same; the report has a section for each such set.
+    Runs with equal protocol, gallery and images are compared. The report has a section for each such set.
 
     Returns:
         Path of the comparison's ``report.md``.
@@ -54,7 +54,7 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
 
 
 def _forget(folder: Path, names: set[str]) -> None:
-    """Remove the runs of an earlier comparison: what they may show was decided then."""
+    """Remove reports of an earlier comparison, because they may have pictures that must not be shown now."""
     for old in folder.glob("*/report.json"):
         if old.parent.name not in names:
             shutil.rmtree(old.parent)
@@ -80,8 +80,8 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
             report.data["curves"]["runs"][run.name] = entry
     if trained:
         caption = (
-            "Line: mean over the seeds of a method, band: their range. Grey: true number of people. An epoch counts "
-            "from the start of the first stage. Matches are drawn where a method makes any."
+            "Line: mean over the seeds of a method; band: their range; grey: true number of people. Epochs are counted "
+            "from the start of the first stage. Matches are shown for methods that make any."
         )
         alt = f"Clusters, their agreement with identities, and matches of {', '.join(g.label for g in trained)}."
         figure = overlay_figure(trained)
@@ -112,8 +112,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
     lacking = [run.name for group in groups for run in group.runs if not run.queries]
     if lacking and len(groups) > 1:
         report.notes.append(
-            f"{name}: differences with intervals need the scores of every query, which {', '.join(lacking)} did not "
-            "keep (no queries.npz); run them again, a finished training is scored anew without training."
+            f"{name}: differences with intervals need the scores of all queries, which {', '.join(lacking)} did not "
+            "store (no queries.npz); run them again: finished trainings are only scored again."
         )
     found = list(paired(groups))
     if not found:
@@ -141,13 +141,13 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
             }
         )
     note = (
-        f"Percentage points; percentile interval of 95 % of a paired bootstrap, 10,000 resamples of {count} queries, "
-        f"or of {people} people with all their queries, the safer unit. Seeds are averaged: the interval tells "
-        "what other queries would change, not what other seeds would."
+        f"Percentage points; 95 % percentile interval of a paired bootstrap with 10,000 resamples of {count} queries, "
+        f"or of {people} people with all their queries (more conservative). Seeds are averaged: the interval covers "
+        "the variation over queries, not over seeds."
     )
     if len(queries) > 1:
-        note += " Folds are resampled apart although people recur in them: over several folds it is too narrow."
-    columns = ["difference", "metric", "resampled", "points", "low", "high", "clear of 0"]
+        note += " Folds share people but are resampled independently, so intervals over several folds are too narrow."
+    columns = ["difference", "metric", "resampled", "points", "low", "high", "excludes 0"]
     table = Table("Paired differences", columns, value_rows(rows), words=3, notes=[note], name=f"paired-{name}")
     section.tables.append(table)
     alt = "; ".join(
@@ -155,18 +155,18 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
     )
     figure = differences_figure(found)
     foot = f"{scope(name, groups)}; n = {count} queries of {people} people; 10,000 resamples of people"
-    caption = f"Difference of two methods and its interval, people resampled. {note}"
+    caption = f"Difference of two methods with its interval over people. {note}"
     section.pictures.append(Picture(f"paired-{name}", "Paired differences", caption, alt, figure, foot))
 
 
 def _features(name: str, groups: list[Group], section: Section, report: Report, album: Album) -> None:
-    """The same test images under every method, first seed of each."""
+    """Add t-SNE of the same test images for each method, with its first seed."""
     firsts = {group.label: min(group.runs, key=lambda run: run.record.result.seed) for group in groups}
     found = {label: run.evaluation for label, run in firsts.items() if run.evaluation is not None}
     samples = {label: evaluation.sample.people(tsne.PEOPLE) for label, evaluation in found.items()}
     reference = next(iter(samples.values()), None)
     if reference is None or len(reference.identities) < tsne.SMALLEST:
-        report.notes.append(f"{name}: no features to draw, because no run kept its evaluation.npz.")
+        report.notes.append(f"{name}: no features to draw, because no run has an evaluation.npz.")
         return
     same = {
         label: sample
@@ -180,7 +180,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
     panels |= {label: tsne.project(sample.features) for label, sample in same.items()}
     figure = tsne.tsne_figure(panels, reference)
     foot = f"{scope(name, [Group(label, [firsts[label]]) for label in same])}; n = {len(reference.identities)} images"
-    caption = f"The same images under every method, first seed of each. {tsne.tsne_caption(reference)}"
+    caption = f"The same images for each method, with its first seed. {tsne.tsne_caption(reference)}"
     alt = f"t-SNE of the same images: {', '.join(panels)}."
     section.pictures.append(
         Picture(

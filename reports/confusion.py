@@ -1,4 +1,4 @@
-"""Which people are taken for which: pairs counted over the first places of the protocol's own ranking."""
+"""Confused pairs of people: wrong images at rank 1 in the ranking of the protocol."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from usvi_bench.reports.ranking import Images
 from usvi_bench.reports.style import NEUTRAL, SMALL, WRONG, new_figure
 
 SHOWN = 8
-"""Pairs in the figure and in the table."""
+"""Number of pairs in the figure and in the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Queries of ``person`` whose first place is an image of ``other``.
+    """Pair of confused people: queries of ``person`` with an image of ``other`` at rank 1.
 
     Attributes:
-        count: how many queries.
-        queries: valid queries of the person.
-        query: row of the first such query.
-        gallery: row of the image in its first place.
+        count: number of these queries.
+        queries: number of valid queries of ``person``.
+        query: row of the first of these queries.
+        gallery: row of its image at rank 1.
     """
 
     person: int
@@ -39,7 +39,7 @@ class Pair:
 
 
 def confused_pairs(evaluation: SavedEvaluation) -> list[Pair]:
-    """All pairs (person, other) with a wrong first place, most queries first, then the largest share."""
+    """Count all confused pairs, sorted by number of queries, then by share (largest first)."""
     valid = ~np.isnan(evaluation.average_precision) & (evaluation.order[:, 0] >= 0)
     people = evaluation.query.identities
     first = evaluation.gallery.identities[evaluation.order[:, 0]]
@@ -62,10 +62,10 @@ def confused_pairs(evaluation: SavedEvaluation) -> list[Pair]:
 
 
 def confusion_figure(evaluation: SavedEvaluation, pairs: list[Pair], images: Images | None) -> tuple[Figure, int]:
-    """The most confused pairs: query, the image in its first place, and for how many queries of the person.
+    """Draw the most confused pairs: query, image at rank 1, and the number of such queries.
 
     Returns:
-        The figure, and how many of its pictures could not be had; those are blank.
+        Figure, and number of images that could not be opened; their tiles are blank.
     """
     rows = -(-min(len(pairs), SHOWN) // 4)
     figure, panels = new_figure(4, rows=rows, height=1.16 * rows)
@@ -83,14 +83,14 @@ def confusion_figure(evaluation: SavedEvaluation, pairs: list[Pair], images: Ima
 
 
 def confusion_caption(evaluation: SavedEvaluation, pairs: list[Pair]) -> str:
-    """What is counted."""
+    """Return the caption of the figure."""
     wrong = sum(pair.count for pair in pairs)
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
         f"The {min(len(pairs), SHOWN)} most confused of {len(pairs)} pairs of people. Left: the first such query "
-        f"({evaluation.query.modality}) and its person's number; right: the {evaluation.gallery.modality} gallery "
-        f"image in first place, of another person. Below: for how many valid queries of the person that other one "
-        f"came first. Of all {valid} valid queries, {wrong} have a wrong first place. First trial."
+        f"({evaluation.query.modality}) and the number of its person; right: the {evaluation.gallery.modality} gallery "
+        f"image at rank 1, of another person. Below: number of valid queries of the person with the other person at "
+        f"rank 1. In total, {wrong} of {valid} valid queries have a wrong person at rank 1. First trial."
     )
 
 

@@ -1,4 +1,4 @@
-"""How a training went, epoch by epoch, from the lines of its journal."""
+"""Training curves by epoch, from the journal of a run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from usvi_bench.core.types import MODALITIES
 from usvi_bench.reports.style import LOOKS, MARKERS, MODALITY_COLOURS, NEUTRAL, SMALL, new_figure, shared_legend
 
 Line = dict[str, Any]
-"""One line of a journal."""
+"""Line of a journal."""
 AGREEMENT = {"ari": "ARI", "nmi": "NMI", "purity": "purity"}
 MATCHES = {
     "match_precision": "precision",
     "match_recall": "recall",
-    "match_accuracy": "clusters matched right",
+    "match_accuracy": "correct cluster matches",
     "joint_precision": "precision of joint clusters",
     "joint_recall": "recall of joint clusters",
 }
@@ -33,17 +33,17 @@ MODALITY_LOOK: dict[str, dict[str, Any]] = {
 }
 OTHER_LOOKS = [look for look in LOOKS if look["color"] not in MODALITY_COLOURS.values()]
 _MARK_UP_TO = 40
-"""Longest training whose epochs are marked one by one."""
+"""Largest number of epochs that have markers."""
 
 
 def epochs_of(journal: Sequence[Line], fold: int) -> list[Line]:
-    """A fold's epochs in the order they were trained, over all stages."""
+    """Select the epochs of a fold in training order, over all stages."""
     lines = [line for line in journal if line["kind"] == "epoch" and line["fold"] == fold]
     return sorted(lines, key=lambda line: (line["stage_index"], line["epoch"]))
 
 
 def series_of(epochs: Sequence[Line]) -> dict[str, NDArray[np.float64]]:
-    """Every number that is drawn, by name: one value an epoch, NaN where it is not defined; names without any go."""
+    """Collect all drawn series by name: one value per epoch, NaN if undefined; series without values are omitted."""
     read = [_numbers(line) for line in epochs]
     drawn: dict[str, NDArray[np.float64]] = {}
     for name in dict.fromkeys(name for numbers in read for name in numbers):
@@ -54,7 +54,7 @@ def series_of(epochs: Sequence[Line]) -> dict[str, NDArray[np.float64]]:
 
 
 def _numbers(line: Line) -> dict[str, float | None]:
-    """The numbers of one epoch, by name."""
+    """Return the numbers of one epoch, by name."""
     found: dict[str, float | None] = {"learning rate": line.get("lr")}
     found |= {f"loss {name}": value for name, value in sorted(line["losses"].items())}
     for name in MODALITIES:
@@ -73,7 +73,7 @@ def _numbers(line: Line) -> dict[str, float | None]:
 
 
 def losses_figure(epochs: Sequence[Line]) -> Figure:
-    """Every named loss, mean over the steps of an epoch, above the learning rate."""
+    """Draw each loss, mean over the steps of an epoch, and the learning rate below."""
     series = series_of(epochs)
     figure, (losses, rate) = new_figure(rows=2, height=2.6, ratios=(2, 1))
     names = [name.removeprefix("loss ") for name in series if name.startswith("loss ")]
@@ -97,7 +97,7 @@ def losses_figure(epochs: Sequence[Line]) -> Figure:
 
 
 def clusters_figure(epochs: Sequence[Line]) -> Figure:
-    """Clusters beside the true number of people, and the share of images left out."""
+    """Draw the number of clusters with the true number of people, and the share of outliers."""
     series = series_of(epochs)
     figure, (counts, outliers) = new_figure(2, height=2.0)
     truth: dict[int, list[str]] = {}
@@ -109,7 +109,7 @@ def clusters_figure(epochs: Sequence[Line]) -> Figure:
         whose = "" if len(names) > 1 else f"{names[0]} "
         counts.axhline(count, color=NEUTRAL, linestyle=dashes, label=f"true {whose}people ({count})")
     _finish(counts, epochs, "number of clusters")
-    _finish(outliers, epochs, "images in no cluster (%)", named=False)
+    _finish(outliers, epochs, "outliers (% of images)", named=False)
     outliers.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
     from_zero(counts)
     from_zero(outliers, least=0.05)
@@ -118,7 +118,7 @@ def clusters_figure(epochs: Sequence[Line]) -> Figure:
 
 
 def quality_figure(epochs: Sequence[Line]) -> Figure:
-    """Agreement of clusters with identities in either modality."""
+    """Draw the agreement of clusters with identities in both modalities."""
     series = series_of(epochs)
     figure, panels = new_figure(2, height=2.0)
     for name, axes in zip(MODALITIES, panels, strict=True):
@@ -132,7 +132,7 @@ def quality_figure(epochs: Sequence[Line]) -> Figure:
 
 
 def matches_figure(epochs: Sequence[Line]) -> Figure | None:
-    """Whether what is matched across modalities is one person; None where nothing was ever matched."""
+    """Draw precision and recall of cross-modal matches; None if the run has no matches."""
     series = series_of(epochs)
     shown = {label: series[f"match {label}"] for label in MATCHES.values() if f"match {label}" in series}
     if not shown:
@@ -147,7 +147,7 @@ def matches_figure(epochs: Sequence[Line]) -> Figure | None:
 
 
 def cost_figure(epochs: Sequence[Line]) -> Figure:
-    """Seconds of an epoch by phase, of clustering by step, of a training step, and memory."""
+    """Draw seconds of an epoch by phase, of clustering by step and of a training step, and memory."""
     series = series_of(epochs)
     figure, panels = new_figure(2, rows=2, height=3.3)
     parts: dict[str, dict[str, NDArray[np.float64]]] = {
@@ -165,7 +165,7 @@ def cost_figure(epochs: Sequence[Line]) -> Figure:
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=NEUTRAL)
             axes.set_yticks([])
         elif len(lines) > 1:
-            axes.set_ylim(top=axes.get_ylim()[1] * (1 + 0.16 * len(lines)))  # room for the legend above all lines
+            axes.set_ylim(top=axes.get_ylim()[1] * (1 + 0.16 * len(lines)))  # space for the legend above the lines
             axes.legend(loc="upper center", ncols=1)
     for axes in panels[:2]:
         axes.set_xlabel("")
@@ -173,7 +173,7 @@ def cost_figure(epochs: Sequence[Line]) -> Figure:
 
 
 def scores_figure(scores: Sequence[Line]) -> Figure:
-    """Test scores taken during training, against the epoch of the last stage."""
+    """Draw test scores measured during training, against the epoch of the last stage."""
     figure, panels = new_figure(2)
     for axes, metric in zip(panels, ("mAP", "R1"), strict=True):
         for model, look in zip(dict.fromkeys(line["model"] for line in scores), LOOKS, strict=False):
@@ -189,7 +189,7 @@ def scores_figure(scores: Sequence[Line]) -> Figure:
 
 
 def from_zero(axes: Axes, least: float = 0.0) -> None:
-    """Let the axis start at zero, or below where values do, and end a little above the highest."""
+    """Set the limits of the y axis: from zero or the lowest negative value to slightly above the highest value."""
     low, high = axes.dataLim.intervaly
     if np.isfinite([low, high]).all():
         axes.set_ylim(min(0.0, low), max(1.08 * high, least) or 1.0)
@@ -200,7 +200,7 @@ def _nothing(epochs: Sequence[Line]) -> NDArray[np.float64]:
 
 
 def _draw(axes: Axes, values: NDArray[np.float64], label: str, **look: Any) -> None:
-    """A line over epochs 1, 2, ...; NaN leaves a gap. Points on the edge are shown whole."""
+    """Draw a line over epochs 1, 2, ...; NaN leaves a gap. Markers at the edge are not clipped."""
     look = {"marker": "o", "clip_on": False, **look}
     if len(values) > _MARK_UP_TO:
         look["marker"] = None
@@ -208,7 +208,7 @@ def _draw(axes: Axes, values: NDArray[np.float64], label: str, **look: Any) -> N
 
 
 def _finish(axes: Axes, epochs: Sequence[Line], label: str, named: bool = True) -> None:
-    """Axis labels, and a line, named if asked for, wherever a new stage begins."""
+    """Set axis labels, and draw a line at the start of each later stage, with its name if ``named``."""
     axes.set(xlabel="epoch", ylabel=label, xlim=(0.5, len(epochs) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
     for i in range(1, len(epochs)):

@@ -1,4 +1,4 @@
-"""How far apart images of one person and of different people lie, within a modality and across."""
+"""Distances between images of one person and of different people, within and across modalities."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from usvi_bench.reports.style import RIGHT, WRONG, new_figure, shared_legend
 
 BINS = 60
 KINDS = {"visible-visible": (False, False), "infrared-infrared": (True, True), "visible-infrared": (False, True)}
-"""Pairs of modalities by name: whether the first and the second image is infrared."""
+"""Pairs of modalities by name: whether the first and whether the second image is infrared."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Distances:
-    """Distances of all pairs of one kind.
+    """Distances of all pairs of images of two modalities.
 
     Attributes:
         kind: a key of :data:`KINDS`.
         when: ``before training`` or ``after training``.
-        same: ``[P]`` cosine distances (0 to 2) of pairs of one person.
-        different: ``[R]`` of pairs of two people.
+        same: cosine distances (0 to 2) of pairs of one person, ``[P]``.
+        different: cosine distances of pairs of two people, ``[R]``.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Distances:
 
     @property
     def overlap(self) -> float:
-        """Probability that a pair of two people is nearer than a pair of one person, ties half: 0 is perfect."""
+        """Probability that a pair of two people is nearer than a pair of one person; ties count half, 0 is best."""
         if not len(self.same) or not len(self.different):
             return float("nan")
         ascending = np.sort(self.different)
@@ -45,7 +45,7 @@ class Distances:
 
 
 def all_distances(sample: Sample) -> list[Distances]:
-    """Distances of the sample before training, where known, and after it, of every kind."""
+    """Compute distances before training (if features are stored) and after it, for each pair of modalities."""
     parts = {"before training": sample.before, "after training": sample.features}
     return [
         found
@@ -62,25 +62,25 @@ def _distances(features: NDArray[np.float32], sample: Sample, when: str) -> Iter
         same = sample.identities[rows][:, None] == sample.identities[columns]
         pairs = np.ones(distance.shape, dtype=bool)
         if first == second:
-            pairs = np.triu(pairs, k=1)  # each pair once, no image with itself
+            pairs = np.triu(pairs, k=1)  # each pair once, without pairs of an image with itself
         yield Distances(kind, when, distance[pairs & same], distance[pairs & ~same])
 
 
 def edges_of(found: list[Distances]) -> NDArray[np.float64]:
-    """Equal bins over everything that is drawn on one axis."""
+    """Return equal bins over the range of all drawn distances."""
     highest = max((float(part.max()) for each in found for part in (each.same, each.different) if len(part)), default=1)
     return np.linspace(0, highest, BINS + 1)
 
 
 def density(distances: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Histogram of unit area; zeros where there is no pair. Rounding below 0 counts as 0."""
+    """Compute a histogram of unit area; zeros without pairs. Distances below 0 by rounding are clipped."""
     counts = np.histogram(np.clip(distances, edges[0], edges[-1]), edges)[0]
     heights: NDArray[np.float64] = counts / max(counts.sum(), 1) / np.diff(edges)
     return heights
 
 
 def distances_figure(found: list[Distances]) -> Figure:
-    """One row a kind, one column a time; the share of wrong-way pairs in each panel."""
+    """Draw distances: one row per pair of modalities, one column per time, with the overlap in each panel."""
     times = list(dict.fromkeys(each.when for each in found))
     edges = edges_of(found)
     figure, panels = new_figure(len(times), rows=len(KINDS), height=0.95 * len(KINDS) + 0.5)
@@ -113,10 +113,10 @@ def distances_figure(found: list[Distances]) -> Figure:
 
 
 def distances_caption(sample: Sample) -> str:
-    """What is counted."""
+    """Return the caption of the figure."""
     return (
         f"Cosine distances (1 - similarity) of all pairs among {len(sample.identities)} test images of "
-        f"{len(np.unique(sample.identities))} people, each distribution of unit area, a row for each pair of "
-        "modalities. Overlap: probability that two different people are nearer than two images of one person "
-        "(0: perfectly apart, 0.5: no difference)."
+        f"{len(np.unique(sample.identities))} people, each distribution with unit area, one row per pair of "
+        "modalities. Overlap: probability that images of two people are nearer than two images of one person "
+        "(0: perfect separation, 0.5: no separation)."
     )

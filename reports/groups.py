@@ -1,4 +1,4 @@
-"""Which runs may be compared with which, and how sure their differences are."""
+"""Groups of comparable runs, and paired differences between them."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from usvi_bench.reports.bootstrap import Difference, Unit, paired_difference
 from usvi_bench.reports.runs import RecordedRun
 
 ALL_PAIRS_UP_TO = 5
-"""Methods of which every pair is compared; of more, each is compared with the best."""
+"""Largest number of methods with comparisons of all pairs; with more, each is compared with the best only."""
 UNITS: tuple[Unit, ...] = ("query", "person")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one method in one configuration, a seed each."""
+    """Group of runs of one configuration of a method, one run per seed."""
 
     label: str
     runs: list[RecordedRun]
 
     @property
     def seeds(self) -> list[int]:
-        """In ascending order."""
+        """Seeds in ascending order."""
         return sorted(run.record.result.seed for run in self.runs)
 
     def values(self, metric: str) -> list[float]:
-        """The headline of each seed, mean over folds and trials; seeds without one are left out."""
+        """Return the headline score of each seed, mean over folds and trials; seeds without scores are omitted."""
         return [means[metric] for run in self.runs if (means := run.record.means())]
 
     @property
     def mean_map(self) -> float:
-        """Mean mAP over seeds; zero without any."""
+        """Mean mAP over seeds; zero without scores."""
         return fmean(self.values("mAP") or [0.0])
 
 
 def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
-    """Runs that may be compared, by a name for them; in each set the methods, best mean mAP first."""
+    """Collect sets of comparable runs by name; each set has its methods sorted by mean mAP, highest first."""
     found: dict[tuple[Any, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
     for run in recorded:
         result = run.record.result
@@ -54,7 +54,7 @@ def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
         for (method, config), runs in methods.items():
             seeds = [run.record.result.seed for run in runs]
             if len(set(seeds)) < len(seeds):
-                raise UsageError(f"{method}, {key[0]}: seeds {seeds}: name each seed of a configuration once")
+                raise UsageError(f"{method}, {key[0]}: seeds {seeds}: give each seed of a configuration once")
             groups.append(Group(method if names.count(method) == 1 else f"{method} ({config[:6]})", runs))
         name = key[0] if key[0] not in sets else f"{key[0]}-{len(sets) + 1}"
         sets[name] = sorted(groups, key=lambda group: (-group.mean_map, group.label))
@@ -62,7 +62,7 @@ def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
 
 
 def paired(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, str, Unit, Difference]]:
-    """Differences between groups whose runs kept their query scores: (baseline, other, metric, unit, difference)."""
+    """Yield differences of groups with stored query scores as (baseline, other, metric, unit, difference)."""
     able = [group for group in groups if all(run.queries for run in group.runs)]
     pairs = list(combinations(able, 2)) if len(able) <= ALL_PAIRS_UP_TO else [(able[0], other) for other in able[1:]]
     for better, worse in pairs:
@@ -73,7 +73,7 @@ def paired(groups: Sequence[Group]) -> Iterator[tuple[Group, Group, str, Unit, D
 
 
 def scope(name: str, groups: Sequence[Group]) -> str:
-    """Name the runs of a figure for its foot."""
+    """Describe the runs of a figure for its footer."""
     return f"{name}; " + "; ".join(f"{group.label}: seed{_seeds(group)}" for group in groups)
 
 

@@ -1,4 +1,4 @@
-"""What a report consists of, written as a page for people and as JSON for programs."""
+"""Content of a report, and its output as Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ DIAGNOSIS = "**Diagnosis only**: drawn with true identities; it has no influence
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure of the report.
+    """Picture in a report: a figure with its texts.
 
     Attributes:
-        name: of its files.
+        name: file name without ending.
         title: a few words.
-        caption: markdown that makes the figure understandable on its own.
-        alt: what it shows, in plain words, for those who cannot see it.
-        foot: n and seeds, printed inside the figure.
-        diagnosis: whether true identities of training images or of test images were used to draw it.
+        caption: Markdown; sufficient to understand the figure.
+        alt: text alternative.
+        foot: footer of the figure: number of samples, seeds.
+        diagnosis: whether the figure uses true identities of training or test images.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Picture:
 
     @property
     def full_caption(self) -> str:
-        """The caption, what it was made from, and the mark of a diagnosis."""
+        """Caption with the footer and, for a diagnosis, the notice about identities."""
         foot = f"{self.foot[:1].upper()}{self.foot[1:]}." if self.foot else ""
         return " ".join(part for part in (self.caption, foot, DIAGNOSIS if self.diagnosis else "") if part)
 
 
 @dataclass(slots=True)
 class Section:
-    """A chapter of a report."""
+    """Section of a report."""
 
     name: str
     title: str
@@ -61,7 +61,7 @@ class Section:
 
 @dataclass(slots=True)
 class Report:
-    """All that is written; see ``docs/reports.md`` for the JSON."""
+    """Report: its complete content. ``docs/reports.md`` describes the JSON file."""
 
     kind: str
     title: str
@@ -77,7 +77,7 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write page, JSON and figures; figures of an earlier report that are no longer drawn go.
+    """Write page, JSON and figures, and remove figures of an earlier report that no longer exist.
 
     Returns:
         Path of ``report.md``.
@@ -98,7 +98,7 @@ def write(report: Report, folder: Path) -> Path:
 
 
 def table_json(table: Table) -> dict[str, Any]:
-    """Describe a table for programs, with the numbers behind its figures."""
+    """Convert a table to JSON, with unformatted numbers."""
     rows = [[_plain(cell) for cell in row.cells] for row in table.rows]
     title = {"id": table.name, "title": table.title}
     head = {"columns": list(table.columns), "words": table.words}
@@ -106,19 +106,19 @@ def table_json(table: Table) -> dict[str, Any]:
 
 
 def table_from_json(content: Mapping[str, Any]) -> Table:
-    """Make the table that :func:`table_json` describes."""
+    """Convert the output of :func:`table_json` to a table."""
     return Table(
         title=content["title"],
         columns=content["columns"],
         rows=value_rows(content["rows"]),
-        words=content.get("words", 1),  # reports of older versions do not name it
+        words=content.get("words", 1),  # missing in reports of older versions
         notes=[content["note"]] if content["note"] else [],
         name=content["id"],
     )
 
 
 def rounded(values: Any) -> Any:
-    """Numbers of any nesting as JSON takes them: 5 significant digits, None where one is not finite."""
+    """Round nested numbers for JSON: 5 significant digits, None for values that are not finite."""
     if isinstance(values, np.ndarray):
         return rounded(values.tolist())
     if isinstance(values, dict):

@@ -1,4 +1,4 @@
-"""Which pictures of people a report may show, and the small copies that it keeps of them."""
+"""Pictures of people in reports: permission to show them, and small copies."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from usvi_bench.protocols.evaluation_file import SavedEvaluation
 
 FOLDER = "pictures"
 SIZE = (64, 128)
-"""Width and height of a copy in pixels; images keep their shape inside."""
+"""Maximum width and height of a copy in pixels; the aspect ratio is kept."""
 QUALITY = 85
 
 
 def may_be_shown(records: Sequence[Record], asked: bool) -> tuple[bool, str]:
-    """Whether pictures are shown, and why: of real people only if asked for."""
+    """Decide whether pictures are shown, and give the reason. Real people are shown only if ``asked``."""
     if all(record.result.dataset["synthetic"] is not None for record in records):
         return True, "The people are synthetic."
     if asked:
-        return True, "The people are real; their pictures are shown because --with-pictures asked for them."
+        return True, "The people are real; their pictures are shown because of --with-pictures."
     return False, (
-        "The people are real: nobody in the pictures was asked, and the licences of the data sets forbid to publish "
-        "them. Ranked lists, worst queries and confused pairs are drawn with --with-pictures, for your eyes only."
+        "The people are real. They did not consent to publication, and the licences of the data sets forbid it. For "
+        "private use, --with-pictures draws ranked lists, worst queries and confused pairs."
     )
 
 
 class Album:
-    """The images that a report speaks of, each once, and a small copy of each where it may be shown."""
+    """Album of the images in a report: one entry per image, with a small copy if pictures may be shown."""
 
     def __init__(self, shown: bool) -> None:
         self.shown = shown
@@ -43,13 +43,16 @@ class Album:
         self._known: dict[Path | None, int] = {}
 
     def add(self, table: ImageTable, row: int) -> int:
-        """The number of an image of a table."""
+        """Add an image of a table and return its number."""
         return self._add(
             table.root, table.paths[row], int(table.identities[row]), int(table.cameras[row]), table.modality
         )
 
     def add_sample(self, evaluation: SavedEvaluation) -> list[int]:
-        """The numbers of the images of the feature sample; without paths and cameras where the run kept none."""
+        """Add the images of the feature sample and return their numbers.
+
+        Entries have no path and camera if the run did not store them.
+        """
         sample, roots = evaluation.sample, {}
         for table in (evaluation.query, evaluation.gallery):
             roots[table.modality] = table.root
@@ -63,10 +66,10 @@ class Album:
         return numbers
 
     def write(self, folder: Path) -> int:
-        """Write the copies and note their names; copies of an earlier report go.
+        """Write the copies, store their names in the entries, and remove copies of an earlier report.
 
         Returns:
-            How many pictures could not be opened.
+            Number of images that could not be opened.
         """
         lost, kept = 0, set()
         for number, file in self._files.items() if self.shown else ():

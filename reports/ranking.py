@@ -1,4 +1,4 @@
-"""Ranked lists as pictures, drawn from the protocol's own ranking, so that they cannot disagree with the score."""
+"""Figures of ranked lists, drawn from the ranking that the protocol scored."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports.style import NEUTRAL, RIGHT, SMALL, WIDTH, WRONG, empty_figure
 
 Images = Callable[[Path], NDArray[np.uint8]]
-"""Picture ``[H, W, 3]`` of an image file; OSError where it cannot be had."""
+"""Function that opens an image file, ``[H, W, 3]``; it raises OSError if this fails."""
 Colour = tuple[float, float, float]
 
 QUANTILES = {"best": 0.0, "upper quartile": 0.25, "median": 0.5, "lower quartile": 0.75, "worst": 1.0}
 WORST = 5
-"""Queries in the figure of the worst."""
+"""Number of queries in the figure of the worst queries."""
 _BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
-# In tile widths; a tile is 1 wide and 2 high, the shape in which the network sees a person.
+# In tile widths; a tile is 1 wide and 2 high, the shape of the network's input.
 _QUERY, _FIRST, _PITCH, _ROW, _HEAD = 2.0, 3.35, 1.12, 2.85, 0.5
 _SOUGHT = _FIRST + DEPTH * _PITCH + 0.25
 
 
 def open_image(path: Path) -> NDArray[np.uint8]:
-    """The picture in an image file."""
+    """Read an image file as RGB, ``[H, W, 3]``."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def by_precision(average_precision: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows of the valid queries, best average precision first, equal ones in table order."""
+    """Sort the rows of valid queries by average precision, highest first; ties in table order."""
     valid = np.flatnonzero(~np.isnan(average_precision))
     return valid[np.argsort(-average_precision[valid], kind="stable")]
 
 
 def choose_queries(average_precision: NDArray[np.float64]) -> dict[str, int]:
-    """Rows of the queries at :data:`QUANTILES` of :func:`by_precision`, by what they stand for, each once."""
+    """Choose the rows at :data:`QUANTILES` of :func:`by_precision`, by quantile name, without duplicates."""
     order = by_precision(average_precision)
     rows = {name: int(order[round(share * (len(order) - 1))]) for name, share in QUANTILES.items() if len(order)}
     return {name: row for name, row in rows.items() if name == next(n for n in rows if rows[n] == row)}
 
 
 def worst_queries(evaluation: SavedEvaluation) -> dict[str, int]:
-    """Rows of the queries of lowest average precision, the worst first, at most one a person."""
+    """Choose the rows with the lowest average precision, worst first, at most one per person."""
     people: dict[int, int] = {}
     for row in by_precision(evaluation.average_precision)[::-1].tolist():
         people.setdefault(int(evaluation.query.identities[row]), row)
@@ -59,16 +59,16 @@ def worst_queries(evaluation: SavedEvaluation) -> dict[str, int]:
 def ranking_figure(
     evaluation: SavedEvaluation, images: Images | None, chosen: Mapping[str, int], sought: bool = False
 ) -> tuple[Figure, int]:
-    """Chosen queries, each with its ten best gallery images; right and wrong ones framed and ticked.
+    """Draw queries with their ten best gallery images; frames and symbols mark right and wrong images.
 
     Args:
         evaluation: ranked lists.
-        images: opens a test image; None for blank tiles.
-        chosen: rows of the queries, by what they stand for.
-        sought: also show the first of the person's own gallery images, wherever it was ranked.
+        images: function that opens a test image; None for blank tiles.
+        chosen: rows of the queries, by label.
+        sought: whether to add the first gallery image of the query's person, at any rank.
 
     Returns:
-        The figure, and how many of its pictures could not be had; those are blank tiles.
+        Figure, and number of images that could not be opened; their tiles are blank.
     """
     height = _HEAD + _ROW * len(chosen)
     total = _SOUGHT + _PITCH if sought else _FIRST + DEPTH * _PITCH
@@ -105,32 +105,32 @@ def ranking_figure(
 
 
 def ranking_caption(evaluation: SavedEvaluation) -> str:
-    """What is shown, and by which rule it was picked."""
+    """Return the caption of the figure of ranked lists, with the rule for choosing queries."""
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
-        f"{_scope(evaluation)} The {valid} valid queries are sorted by average precision, equal ones by path; shown "
-        f"are the first, those at a quarter, half and three quarters, and the last. {_KEY}"
+        f"{_scope(evaluation)} The {valid} valid queries are sorted by average precision, ties by path. Shown are the "
+        f"first, those at a quarter, half and three quarters, and the last. {_KEY}"
     )
 
 
 def worst_caption(evaluation: SavedEvaluation) -> str:
-    """The same of the worst queries."""
+    """Return the caption of the figure of the worst queries."""
     return (
-        f"{_scope(evaluation)} Shown are the {WORST} queries of lowest average precision, at most one a person; last, "
-        f"one of the person's own gallery images. {_KEY}"
+        f"{_scope(evaluation)} Shown are the {WORST} queries with the lowest average precision, at most one per "
+        f"person. The last column has a gallery image of the query's person. {_KEY}"
     )
 
 
 _KEY = (
-    "Under each image: right (✓, solid frame) or wrong (✗, dashed frame) person, camera (c), and cosine similarity; "
-    "images are scaled to one size."
+    "Below each image: right (✓, solid frame) or wrong (✗, dashed frame) person, camera (c), cosine similarity. "
+    "Images are scaled to one size."
 )
 
 
 def _scope(evaluation: SavedEvaluation) -> str:
     return (
         f"{evaluation.query.modality.capitalize()} queries and the {DEPTH} best of {len(evaluation.gallery)} "
-        f"{evaluation.gallery.modality} gallery images, in the protocol's own ranking of the first trial."
+        f"{evaluation.gallery.modality} gallery images, as ranked by the protocol in the first trial."
     )
 
 
@@ -148,7 +148,7 @@ def _tile(
     colour: Colour,
     dashed: bool = False,
 ) -> int:
-    """Draw one framed picture with a note below; 1 where it could not be had."""
+    """Draw a framed image with a note below; return 1 if the image could not be opened, else 0."""
     x, y = corner
     try:
         picture = images(table.root / table.paths[row]) if images else None

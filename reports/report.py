@@ -1,4 +1,4 @@
-"""The report of one run: what to read first about it, with its figures and the numbers behind them."""
+"""Report of one run: scores, figures and their data."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from usvi_bench.reports.training import training
 
 
 def write_report(run: Path, output: Path | None = None, with_pictures: bool = False) -> Path:
-    """Write a run's report from its record, journal and evaluation; none of them is changed.
+    """Write the report of a run from its record, journal and evaluation, without changing them.
 
     Args:
         run: folder of a finished run.
-        output: folder to write; ``report`` in the run's folder if None.
+        output: folder for the report; ``report`` in the folder of the run if None.
         with_pictures: show pictures of people even if they are real.
 
     Returns:
         Path of ``report.md``.
 
     Raises:
-        UsageError: no valid record in the folder.
+        UsageError: the folder has no valid record.
     """
     (recorded,) = find_recorded_runs([run])
     return report_on(recorded, output or run / "report", with_pictures)
 
 
 def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
-    """The same of what was found already."""
+    """Write the report of a loaded run to a folder; see :func:`write_report`."""
     record = run.record
     shown, why = may_be_shown([record], with_pictures)
     result = record.result
@@ -59,7 +59,7 @@ def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
         report.sections.append(_made(record))
         lost = album.write(folder)
         if lost:
-            report.notes.append(f"{lost} pictures could not be opened; the folder of the images was moved or changed.")
+            report.notes.append(f"{lost} images could not be opened; their folder was moved or changed.")
         report.images = album.entries
         return write(report, folder)
 
@@ -68,7 +68,7 @@ def _summary(record: Record) -> Iterator[str]:
     result = record.result
     yield f"Data: {result.dataset['description']} (fingerprint `{result.dataset['fingerprint'][:22]}`)."
     if result.uses_identities:
-        yield "**Trained with true identities**: an upper bound, not a competitor."
+        yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials
     if lacking:
         yield f"**Incomplete**: headline trials are missing in {', '.join(f'fold {fold}' for fold in lacking)}."
@@ -117,4 +117,4 @@ def _made(record: Record) -> Section:
         f"time: {seconds}; peak memory: {memory}",
         *(f"plug-in {words}" for words in plugin_words(record)),
     ]
-    return Section("made", "Made by", bullets(lines))
+    return Section("made", "Provenance", bullets(lines))

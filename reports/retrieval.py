@@ -1,4 +1,4 @@
-"""The chapters on what a run retrieves: features, ranked lists, where it fails and why."""
+"""Report sections on retrieval: features, ranked lists, errors and their causes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from usvi_bench.core.table import Table, Value, value_rows
-from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
+from usvi_bench.protocols.evaluation_file import DEPTH, Sample, SavedEvaluation
 from usvi_bench.reports import causes, confusion, distances, ranking, tsne
 from usvi_bench.reports.page import Picture, Report, Section
 from usvi_bench.reports.pictures import Album
@@ -16,22 +16,22 @@ from usvi_bench.reports.ranking import Images, open_image
 from usvi_bench.reports.runs import RecordedRun
 
 LISTED = 500
-"""Ranked lists in the JSON; of more queries, as many that are evenly spaced by average precision."""
+"""Maximum number of ranked lists in the JSON, evenly spaced by average precision."""
 SHOWN = 10
-"""Worst queries in the table."""
+"""Number of worst queries in the table."""
 
 
 def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
-    """Features, ranked lists and failures of the first fold; a note where the run kept none."""
+    """Add features, ranked lists and errors of the first fold, or a note if the run did not store them."""
     evaluation = run.evaluation
     if evaluation is None:
-        why = "only the record is here" if run.folder is None else "the run has no evaluation.npz"
-        report.notes.append(f"Features, ranked lists and failures: {why}.")
+        why = "only the record is available" if run.folder is None else "the run has no evaluation.npz"
+        report.notes.append(f"Features, ranked lists and errors: {why}.")
         return
     images = open_image if album.shown else None
     foot = _test_foot(run, evaluation)
     report.sections += [
-        _features(evaluation, report, album, foot),
+        _features(run, evaluation, report, album),
         _lists(evaluation, report, album, images, foot),
         _failures(evaluation, images, foot, report),
     ]
@@ -39,19 +39,21 @@ def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
         _causes(evaluation, report, foot)
 
 
-def _features(evaluation: SavedEvaluation, report: Report, album: Album, foot: str) -> Section:
+def _features(run: RecordedRun, evaluation: SavedEvaluation, report: Report, album: Album) -> Section:
     section = Section("features", "Features")
     numbers = album.add_sample(evaluation)
     sample = evaluation.sample.people(tsne.PEOPLE)
     if len(sample.identities) < tsne.SMALLEST:
-        report.notes.append(f"Features: only {len(sample.identities)} images of people seen in both modalities.")
+        report.notes.append(f"Features: only {len(sample.identities)} images of people with both modalities.")
         return section
     panels = tsne.before_and_after(sample)
     figure = tsne.tsne_figure(panels, sample)
     alt = f"t-SNE of {len(sample.identities)} test images of {len(np.unique(sample.identities))} people: " + ", ".join(
         panels
     )
-    section.pictures.append(Picture("tsne", "t-SNE", tsne.tsne_caption(sample), alt, figure, foot, True))
+    section.pictures.append(
+        Picture("tsne", "t-SNE", tsne.tsne_caption(sample), alt, figure, _sample_foot(run, sample), True)
+    )
     chosen = np.isin(evaluation.sample.identities, np.unique(sample.identities))
     report.data["tsne"] = {
         "perplexity": tsne.perplexity(len(sample.identities)),
@@ -66,6 +68,7 @@ def _features(evaluation: SavedEvaluation, report: Report, album: Album, foot: s
     )
     caption = distances.distances_caption(evaluation.sample)
     figure = distances.distances_figure(found)
+    foot = _sample_foot(run, evaluation.sample)
     section.pictures.append(Picture("distances", "Distances", caption, alt, figure, foot, True))
     edges = distances.edges_of(found)
     report.data["distances"] = {
@@ -99,8 +102,8 @@ def _lists(evaluation: SavedEvaluation, report: Report, album: Album, images: Im
             section.pictures.append(Picture(name, title, caption, alt, figure, foot, True))
     order = ranking.by_precision(precision)
     worst = [_query_row(evaluation, row) for row in order[::-1][:SHOWN].tolist()]
-    columns = ["query", "person", "camera", "AP (%)", "first place: person", "right in the first 10"]
-    notes = ["Lowest average precision, the worst first."]
+    columns = ["query", "person", "camera", "AP (%)", "person at rank 1", "right in the first 10"]
+    notes = ["Sorted by average precision, lowest first."]
     section.tables.append(Table("Worst queries", columns, value_rows(worst), notes=notes, name="worst"))
     if len(order) > LISTED:
         order = order[np.linspace(0, len(order) - 1, LISTED).round().astype(int)]
@@ -139,16 +142,18 @@ def _failures(evaluation: SavedEvaluation, images: Images | None, foot: str, rep
     section = Section("confusion", "Confused pairs", "" if images else report.pictures_why)
     pairs = confusion.confused_pairs(evaluation)
     if not pairs:
-        report.notes.append("Confused pairs: every valid query has the right person in first place.")
+        report.notes.append("Confused pairs: every valid query has the right person at rank 1.")
         return section
     rows = [[pair.person, pair.other, pair.count, pair.queries] for pair in pairs[: confusion.SHOWN]]
-    columns = ["person of the query", "person in first place", "queries", "of"]
+    columns = ["person of the query", "person at rank 1", "queries", "of"]
     caption = confusion.confusion_caption(evaluation, pairs)
     notes = ["Counted over valid queries."]
     section.tables.append(Table("Most confused pairs", columns, value_rows(rows), notes=notes, name="pairs"))
     if images is not None:
         figure, _ = confusion.confusion_figure(evaluation, pairs, images)
-        alt = "; ".join(f"person {p.person} taken for {p.other} in {p.count} of {p.queries} queries" for p in pairs[:8])
+        alt = "; ".join(
+            f"person {p.person} confused with {p.other} in {p.count} of {p.queries} queries" for p in pairs[:8]
+        )
         section.pictures.append(Picture("confusion", "Most confused pairs", caption, alt, figure, foot, True))
     return section
 
@@ -156,20 +161,18 @@ def _failures(evaluation: SavedEvaluation, images: Images | None, foot: str, rep
 def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
     truth = causes.read_truth(evaluation)
     if truth is None:
-        report.notes.append(
-            f"Error by cause: no {causes.GROUND_TRUTH} of these images in {Path(evaluation.query.root).name}."
-        )
+        report.notes.append(f"Error by cause: {Path(evaluation.query.root).name} has no {causes.GROUND_TRUTH}.")
         return
     found = causes.levels(evaluation, truth)
     section = Section("causes", "Error by cause")
     if found:
         caption = (
-            "Share of valid queries whose first place is a wrong person, by what the generator knows of the query: "
-            "its camera; the side it shows (front: walks within 45° towards the camera, back: away); whether something "
-            "is in front of the person; whether somebody else in the gallery wears the same kind of top, bottom and "
-            "pattern. Causes that all queries share are left out. Line: 95 % interval, people resampled. First trial."
+            "Share of valid queries with a wrong person at rank 1, by ground truth of the generator: camera; visible "
+            "side (front: walking within 45° of the direction to the camera; back: of the opposite direction); "
+            "occlusion; whether another person in the gallery has the same kind of top, bottom and pattern. Causes "
+            "with a single level are omitted. Line: 95 % interval over people. First trial."
         )
-        alt = "Error at Rank-1: " + ", ".join(f"{level.level} {level.error:.0%}" for level in found)
+        alt = "Error at rank 1: " + ", ".join(f"{level.level} {level.error:.0%}" for level in found)
         figure = causes.causes_figure(found)
         section.pictures.append(Picture("causes", "Error by cause", caption, alt, figure, foot, True))
         rows: list[list[Value]] = [
@@ -177,20 +180,25 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
             for x in found
         ]
         columns = ["cause", "level", "queries", "people", "error at R1", "low", "high", "mAP"]
-        notes = ["Percent; interval of 95 % over people."]
+        notes = ["Percent; 95 % interval over people."]
         section.tables.append(Table("Error by cause", columns, value_rows(rows), words=2, notes=notes, name="causes"))
     shared, wrong = causes.traits(evaluation, truth)
     if shared:
         caption = (
-            f"What the wrong person in first place has in common with the query's person, over {wrong} queries with a "
-            "wrong first place, beside what a wrong gallery image picked at random would share: far right of the grey "
-            f"point, the trait misleads. Colours at most {causes.ALIKE:.0f} apart in CIELAB count as the same (about 2 "
-            "is just visible); all else is compared by kind."
+            f"Traits that the wrong person at rank 1 shares with the query's person, over {wrong} queries, compared "
+            "with a random wrong gallery image (grey). A trait far to the right of its grey point is a likely cause of "
+            f"confusion. Colours with a CIELAB distance of at most {causes.ALIKE:.0f} count as equal (about 2 is just "
+            "visible); other traits are compared by kind."
         )
-        alt = ", ".join(f"{t.name}: {t.confused:.0%}, at random {t.expected:.0%}" for t in shared)
+        alt = ", ".join(f"{t.name}: {t.confused:.0%}, random {t.expected:.0%}" for t in shared)
         figure = causes.traits_figure(shared)
-        section.pictures.append(Picture("traits", "What wrong first places share", caption, alt, figure, foot, True))
+        section.pictures.append(Picture("traits", "Traits shared by confused people", caption, alt, figure, foot, True))
     report.sections.append(section)
+
+
+def _sample_foot(run: RecordedRun, sample: Sample) -> str:
+    people = len(np.unique(sample.identities))
+    return f"{run.words}; n = {len(sample.identities)} images of {people} people; seed {run.record.result.seed}"
 
 
 def _test_foot(run: RecordedRun, evaluation: SavedEvaluation) -> str:

@@ -1,4 +1,4 @@
-"""The scores of one run, for its report and its page in the site alike."""
+"""Scores of one run, for its report and its page on the site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORACLE = "best epoch by test score, not a result"
 
 
 def run_scores(record: Record) -> Table:
-    """Make the table, a row for each model and selection of weights, mean over folds and trials; chance last."""
+    """Build a table with one row per model and selection of weights, mean over folds and trials; chance is last."""
     result = record.result
     headline = (result.headline["model"], result.headline["selection"])
     rows = []
@@ -27,7 +27,7 @@ def run_scores(record: Record) -> Table:
     rows.append(TableRow([Cell("chance"), *_percents(result.chance)], quiet=True))
     done = record.scores()
     folds = len({score.fold for score in done})
-    note = f"Percent. Mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}; one seed, so no spread."
+    note = f"Percent. Mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}; a single seed."
     notes = [note, *(f"Incomplete: {text}." for text in lacking(record))]
     return Table("Scores", ["model", *METRICS], rows, notes=notes, name="scores")
 

@@ -1,4 +1,4 @@
-"""What a report is made from: records, and the folders of the runs that wrote them."""
+"""Sources of reports: records and the folders of their runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RECORD = "record.json"
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A record, and what its run kept beside it; what it did not keep is empty or None.
+    """Recorded run: a record and the files next to it; missing files give empty values or None.
 
     Attributes:
-        name: unique among the runs of a report; a folder name.
+        name: folder name, unique among the runs of a report.
         record: scores and provenance.
-        folder: of the run; None where only the record is there.
+        folder: folder of the run; None if only the record is available.
     """
 
     name: str
@@ -40,25 +40,25 @@ class RecordedRun:
 
     @property
     def words(self) -> str:
-        """What the foot of a figure says about the run."""
+        """Description of the run in the footers of figures."""
         result = self.record.result
         return f"{result.method}, {result.protocol}{'' if result.dataset['synthetic'] is None else ' (synthetic)'}"
 
     @cached_property
     def journal(self) -> list[Line]:
-        """All lines."""
+        """Lines of the journal."""
         path = self._path("journal.jsonl")
         return Journal(path).read() if path else []
 
     @cached_property
     def epochs(self) -> list[Line]:
-        """The epochs of the first fold."""
+        """Epochs of the first fold."""
         folds = self.folds
         return epochs_of(self.journal, folds[0]) if folds else []
 
     @property
     def folds(self) -> list[int]:
-        """Folds that were trained."""
+        """Trained folds."""
         return sorted({line["fold"] for line in self.journal if line["kind"] == "epoch"})
 
     @cached_property
@@ -69,7 +69,7 @@ class RecordedRun:
 
     @cached_property
     def queries(self) -> dict[int, QueryScores] | None:
-        """Scores of every query by fold."""
+        """Scores of all queries by fold."""
         path = self._path("queries.npz")
         return load_query_scores(path) if path else None
 
@@ -79,10 +79,10 @@ class RecordedRun:
 
 
 def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
-    """The runs and records that paths name: a run's folder, a record file, or a folder with any number of either.
+    """Find runs and records at paths: the folder of a run, a record file, or a folder with any number of these.
 
     Raises:
-        UsageError: nothing is at a path, it holds neither, or a file is no valid record.
+        UsageError: a path does not exist, has no record, or a file is not a valid record.
     """
     found: dict[Path, RecordedRun] = {}
     for path in paths:
@@ -91,7 +91,7 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
         files = list(_files(path))
         if not files:
             raise UsageError(
-                f"{path}: no {RECORD} and no record below it; name the folder of a finished run or a record"
+                f"{path}: no {RECORD} and no record below it; give the folder of a finished run or a record"
             )
         for file in files:
             if file.resolve() not in found:

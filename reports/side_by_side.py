@@ -1,4 +1,4 @@
-"""Figures that show several methods on one axis."""
+"""Figures that compare several methods."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CURVES = {
     "match precision": "match precision",
     "match recall": "match recall",
 }
-"""Series that methods share, by the label of their axis."""
+"""Compared series and their axis labels."""
 
 
 def overlay_figure(groups: Sequence[Group]) -> Figure:
-    """The series of :data:`CURVES` that any run has, a panel each; one look a method."""
+    """Draw each series of :data:`CURVES` that any run has in its own panel, with one line style per method."""
     drawn = {group.label: [series_of(run.epochs) for run in group.runs] for group in groups}
     names = [name for name in CURVES if any(name in series for runs in drawn.values() for series in runs)]
     rows = -(-len(names) // 2)
@@ -56,7 +56,7 @@ def overlay_figure(groups: Sequence[Group]) -> Figure:
 
 
 def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference]]) -> Figure:
-    """A row a pair, a panel a metric; filled where the interval leaves 0 out."""
+    """Draw differences: one row per pair, one panel per metric; filled markers if the interval excludes 0."""
     shown = [entry for entry in found if entry[3] == "person"]
     pairs = list(dict.fromkeys(f"{better.label} -\n{worse.label}" for worse, better, *_ in shown))
     figure, panels = new_figure(2, height=0.27 * len(pairs) + 0.5)

@@ -1,4 +1,4 @@
-"""Figures of reports: a paper's column wide, in the look that all figures share."""
+"""Figures of reports: one column of a paper wide, in the shared style."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ LOOKS: list[dict[str, Any]] = [
         (PALETTE[i] for i in (0, 1, 2, 4, 3, 7, 5, 9)), ("-", "--", "-.", ":") * 2, "osD^vPX*", strict=True
     )
 ]
-"""Lines that are told apart by colour, by dashes and by marker."""
+"""Line styles that differ in colour, dashes and marker."""
 WIDTH = 85 / 25.4
-"""Inches; one column of a paper."""
+"""Width of one column of a paper, in inches."""
 DPI = 300
 SMALL = 5.5
-"""Points; the smallest text of a figure."""
+"""Size of the smallest text in figures, in points."""
 _FOOT = 76
-"""Letters that fit into the width at that size."""
+"""Number of letters per line at this size."""
 
 
 def empty_figure(height: float) -> Figure:
-    """A figure that belongs to no window and to no global list of figures; ``height`` in inches."""
+    """Create a figure outside pyplot, without a window; ``height`` in inches."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -47,12 +47,12 @@ def empty_figure(height: float) -> Figure:
 def new_figure(
     columns: int = 1, height: float = 2.0, rows: int = 1, ratios: tuple[float, ...] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a grid of panels, row after row.
+    """Create a figure with a grid of panels, returned row by row.
 
     Args:
-        columns: panels beside each other.
-        height: in inches, of the whole figure.
-        rows: panels above each other.
+        columns: number of columns.
+        height: height of the whole figure in inches.
+        rows: number of rows.
         ratios: relative heights of the rows.
     """
     figure = empty_figure(height)
@@ -60,7 +60,7 @@ def new_figure(
 
 
 def shared_legend(figure: Figure, columns: int = 4) -> None:
-    """One legend below all panels, where it hides no data; every label once, in at most as many columns as fit."""
+    """Add one legend below all panels, with each label once, in as many columns as fit (at most ``columns``)."""
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
@@ -73,9 +73,9 @@ def shared_legend(figure: Figure, columns: int = 4) -> None:
 
 
 def stamp(figure: Figure, text: str) -> None:
-    """State at the foot of the figure what it was made from (n, seeds), so that it is there wherever it is pasted.
+    """Write a footer with the data of the figure (n, seeds) into it, so that copies of the figure keep it.
 
-    The figure grows by the lines of the foot; everything else keeps its place and size.
+    The figure grows by the lines of the footer. Everything else keeps its position and size.
     """
     text = "\n".join(textwrap.wrap(re.sub(r"\b(seeds?|n =) (?=\d)", "\\1\xa0", text), _FOOT))
     _lay_out(figure)
@@ -92,17 +92,17 @@ def stamp(figure: Figure, text: str) -> None:
 
 
 def _lay_out(figure: Figure) -> None:
-    """Place everything once: equal in all files, and in half the time."""
+    """Compute the layout once, so that all files have the same layout and saving is faster."""
     figure.set_dpi(DPI)
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-    for axes in figure.axes:  # the solver's last digits vary
+    for axes in figure.axes:  # the last digits of the solver vary
         axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write ``path`` + ``.svg`` and ``.png`` atomically, without the dates that would make equal figures differ."""
+    """Write ``path`` + ``.svg`` and ``.png`` atomically, without dates, so that equal figures have equal bytes."""
     _lay_out(figure)
     raster = BytesIO()
     FigureCanvasAgg(figure).print_png(raster, metadata={"Software": None})

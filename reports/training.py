@@ -1,4 +1,4 @@
-"""The chapter on how a run trained: curves of its first fold."""
+"""Report section on training: curves of the first fold."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from usvi_bench.reports.runs import RecordedRun
 
 
 def training(run: RecordedRun, report: Report) -> None:
-    """Curves of the first fold; a note where nothing was trained or the journal is not there."""
+    """Add the curves of the first fold, or a note if nothing was trained or the journal is missing."""
     if run.folder is None:
-        report.notes.append("Training curves: only the record is here; they are in the journal of the run's folder.")
+        report.notes.append("Training curves: only the record is available; the journal is in the folder of the run.")
         return
     epochs = run.epochs
     if not epochs:
@@ -26,16 +26,16 @@ def training(run: RecordedRun, report: Report) -> None:
     section.pictures = [*_curves(run, epochs)]
     scores = [line for line in run.journal if line["kind"] == "scores" and line["fold"] == run.folds[0]]
     if scores:
-        caption = "Test scores taken during training, to watch it; no weights are chosen by them."
-        alt = f"Test mAP and Rank-1 at {len(scores)} points of the training."
+        caption = "Test scores during training, for monitoring only; they do not select weights."
+        alt = f"Test mAP and rank-1 at {len(scores)} points of the training."
         figure = curves.scores_figure(scores)
         section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(run), True))
     if section.pictures and not any(
         line["quality"].get(name) is not None for line in epochs for name in ("match_precision", "joint_precision")
     ):
         report.notes.append(
-            "Precision and recall of cross-modal matches: the method matches nothing across modalities, or the run is "
-            "of a version that did not measure them."
+            "Precision and recall of cross-modal matches: the method makes no matches, or the run was made "
+            "by a version that did not measure them."
         )
     report.sections.append(section)
     series = curves.series_of(epochs)
@@ -48,7 +48,7 @@ def training(run: RecordedRun, report: Report) -> None:
 
 def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
     stages = " then ".join(dict.fromkeys(line["stage"] for line in epochs))
-    scope = f"{len(epochs)} epochs, {stages}; a dotted line begins a stage."
+    scope = f"{len(epochs)} epochs, {stages}; a dotted line marks the start of a stage."
     if len(run.folds) > 1:
         scope += f" Fold {run.folds[0]} of {', '.join(map(str, run.folds))}."
     last, people = epochs[-1], epochs[0]["identities"]
@@ -58,8 +58,8 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
         (
             "losses",
             "Losses and learning rate",
-            "Each loss, mean over the steps of an epoch, and the learning rate of the epoch.",
-            f"Losses of {len(epochs)} epochs; the last: "
+            "Each loss (mean over the steps of an epoch) and the learning rate.",
+            f"Losses of {len(epochs)} epochs; in the last epoch: "
             + ", ".join(f"{name} {value:.2f}" for name, value in last["losses"].items()),
             curves.losses_figure,
             False,
@@ -67,8 +67,8 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
         (
             "clusters",
             "Clusters",
-            "Clusters that the epoch trained on beside the true number of people, and images left out of them.",
-            f"At the end {ends}; left out are " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items()),
+            "Clusters in training and true number of people; share of outliers (images without a cluster).",
+            f"At the end {ends}; outliers: " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items()),
             curves.clusters_figure,
             True,
         ),
@@ -84,10 +84,10 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
         (
             "matches",
             "Cross-modal matches",
-            "Precision: share of the (visible, infrared) image pairs in matched clusters that show one person; recall: "
-            "share of one person's pairs that are in matched clusters, images in no cluster included; clusters matched "
-            "right: share of visible clusters whose partner has the same most frequent person. Of joint clusters: the "
-            "same of pairs that share one.",
+            "Precision: share of the (visible, infrared) image pairs in matched clusters that show one person. Recall: "
+            "share of the pairs of one person that are in matched clusters, with outliers included. Correct cluster "
+            "matches: share of visible clusters whose partner has the same most frequent person. For joint clusters, "
+            "precision and recall use the pairs within one cluster.",
             "Precision and recall of cross-modal matches over the epochs.",
             curves.matches_figure,
             True,
@@ -95,8 +95,8 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
         (
             "cost",
             "Time and memory",
-            f"{_clustering(epochs)} Memory: highest of the process or the GPU so far, and what clustering took for "
-            "itself.",
+            f"{_clustering(epochs)} Memory: peak of the process or the GPU so far, and additional memory of "
+            "clustering.",
             "Seconds of an epoch by phase, of clustering by step, of a training step, and memory.",
             curves.cost_figure,
             False,
@@ -111,21 +111,19 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
 
 
 def _clustering(epochs: Sequence[Line]) -> str:
-    """What clustering an epoch costs on average, by its steps; nothing where nothing was clustered."""
+    """Describe the mean seconds of clustering per epoch, by step."""
     costs = [line.get("clustering", {}) for line in epochs]
     steps = [
         f"{name} {fmean(cost[key] for cost in costs if key in cost):.2f} s"
         for key, name in curves.STEPS.items()
         if any(key in cost for cost in costs)
     ]
-    text = "The clustering phase of an epoch also holds all that is made of the clusters."
+    text = "The clustering phase of an epoch includes all work that follows from the clusters, such as matching."
     if steps:
-        text = f"Clustering, mean of an epoch: {', '.join(steps)}. {text}"
+        text = f"Clustering, mean over epochs: {', '.join(steps)}. {text}"
     recalls = [cost["recall"] for cost in costs if "recall" in cost]
     if recalls:
-        text += (
-            f" Neighbours were searched approximately: of a sample's true ones, {min(recalls):.1%} or more were found."
-        )
+        text += f" The neighbour search was approximate: recall {min(recalls):.1%} or more, measured on a sample."
     return text
 
 

@@ -1,4 +1,4 @@
-"""Features in the plane: colour and number tell the person, the marker the modality."""
+"""t-SNE of features: colour and number are the person, the marker is the modality."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from usvi_bench.protocols.evaluation_file import IMAGES, Sample
 from usvi_bench.reports.style import MARKERS, NEUTRAL, SMALL, WIDTH, new_figure
 
 PEOPLE = 20
-"""Identities in a figure."""
+"""Number of identities in a figure."""
 PERPLEXITY = 20.0
-"""About the number of images an identity has in the sample."""
+"""Perplexity, close to the number of images per identity in the sample."""
 SEED = 0
 SMALLEST = 8
-"""Fewest images worth a figure."""
+"""Minimum number of images for a figure."""
 
 Positions = NDArray[np.float32]
 
 
 def project(features: NDArray[np.float32], seed: int = SEED) -> Positions:
-    """Positions ``[S, 2]`` of at least 3 features ``[S, D]``; equal input gives equal positions on one machine."""
+    """Project at least 3 features ``[S, D]`` to positions ``[S, 2]``; deterministic on one machine."""
     model = TSNE(init="pca", perplexity=perplexity(len(features)), random_state=seed, n_jobs=1)
     positions: Positions = model.fit_transform(features)
     return positions
 
 
 def perplexity(images: int) -> float:
-    """The usual :data:`PERPLEXITY`, less where the sample is small."""
+    """Return :data:`PERPLEXITY`, or a lower value for small samples."""
     return min(PERPLEXITY, (images - 1) / 3)
 
 
 def before_and_after(sample: Sample) -> dict[str, Positions]:
-    """The sample projected before training, where known, and after it, by title."""
+    """Project the sample before training (if features are stored) and after it, by title."""
     parts = {"before training": sample.before, "after training": sample.features}
     return {title: project(features) for title, features in parts.items() if features is not None}
 
 
 def tsne_figure(panels: Mapping[str, Positions], sample: Sample) -> Figure:
-    """Panels by title, two in a row, each with the positions ``[S, 2]`` of the same sample."""
+    """Draw panels by title, two per row, each with positions ``[S, 2]`` of the same sample."""
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = new_figure(columns, height=rows * (WIDTH / columns + 0.12) + 0.2, rows=rows)
@@ -63,26 +63,26 @@ def tsne_figure(panels: Mapping[str, Positions], sample: Sample) -> Figure:
 
 
 def tsne_rule() -> str:
-    """Which people and images are shown."""
+    """Describe the rule for choosing people and images."""
     return (
-        f"the first {PEOPLE} identities, in ascending order, that have both modalities, and of each the first "
-        f"{IMAGES} images of either"
+        f"the first {PEOPLE} identities, in ascending order, with both modalities, each with its first "
+        f"{IMAGES} images per modality"
     )
 
 
 def tsne_caption(sample: Sample) -> str:
-    """Everything needed to draw the figure again."""
+    """Return the caption, with all parameters of the figure."""
     people, images, infrared = len(np.unique(sample.identities)), len(sample.infrared), int(sample.infrared.sum())
     return (
         f"t-SNE of test features of {people} people ({images - infrared} visible and {infrared} infrared images): "
         f"{tsne_rule()}. "
         f"Perplexity {perplexity(images):g}, PCA start, seed {SEED}. Colour and number: true identity; "
-        "marker: modality. Axes have no unit, and distances between far groups no meaning."
+        "marker: modality. Axes have no unit; distances between separate groups are not meaningful."
     )
 
 
 def identity_colours(count: int) -> list[tuple[float, float, float]]:
-    """Ten colours that colour-blind readers can tell apart, then darker ones; numbers in the figure tell the rest."""
+    """Return ten colour-blind-safe colours, then darker ones; numbers in the figure identify all people."""
     bright = color_palette("colorblind")
     colours = bright + [tuple(0.6 * part for part in desaturate(colour, 0.8)) for colour in bright]
     return [colours[i % len(colours)] for i in range(count)]

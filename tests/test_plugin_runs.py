@@ -217,7 +217,7 @@ def test_a_row_of_the_leaderboard_names_its_plugins(tmp_path: Path) -> None:
     }
     page = build(records)
     assert "| mine (plug-in mine.py@abababab) | 2 |" in page
-    assert "whose source is named by its hash" in page
+    assert "the hash identifies its source" in page
     assert "plug-in" not in build({"a.json": records["a.json"]})
 
 
@@ -226,7 +226,7 @@ def test_a_record_of_an_unknown_method_without_a_plugin_is_refused(tmp_path: Pat
     assert list(load_records(tmp_path)) == ["a.json"]
     record = make_record("mine")
     write_record(tmp_path / "b.json", record)
-    with pytest.raises(UsageError, match=r"b\.json: the method 'mine' is none of the suite's, and the record names no"):
+    with pytest.raises(UsageError, match=r"b\.json: unknown method 'mine', and the record lists no plug-in"):
         load_records(tmp_path)
     spoilt = replace(record, provenance={**record.provenance, "plugins": [{**PLUGIN, "origin": "mail"}]})
     with pytest.raises(UsageError, match=r"provenance\.plugins\[0\]\.origin=mail: choose one of import, entry point"):

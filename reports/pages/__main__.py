@@ -1,4 +1,4 @@
-"""``python -m reports.pages [--write]``: check the generated parts of README, CONTRIBUTING and the findings."""
+"""Command ``python -m reports.pages``: check or write the generated parts of README, CONTRIBUTING and findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.leaderboard.field_plot import digest_in
+from usvi_bench.leaderboard.published_plot import digest_in
 from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.score_plot import THEMES, draw_scores, plotted_scores, scores_digest
 from usvi_bench.reports.pages.score_tables import BASELINE
@@ -22,17 +22,17 @@ PAGES = (
     *(f"docs/findings/{name}.md" for name in ("labels", "limits", "methods", "parts", "people")),
 )
 FIGURES = "docs"
-"""Folder of the figure of README."""
+"""Folder of the README's figure."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fill in the pages and draw the figure, or name those that are out of date.
+    """Write the generated parts, or list the files that are out of date.
 
     Returns:
-        1 where a page or the figure is out of date, 2 where a page or a value is wrong, else 0.
+        0 on success, 1 if a file is out of date, 2 if a page or a value is invalid.
     """
     parser = argparse.ArgumentParser(prog="python -m reports.pages", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="fill the tables in and draw the figure")
+    parser.add_argument("--write", action="store_true", help="write the tables and the figure")
     options = parser.parse_args(arguments)
     sources, stale = Sources(FOLDER), {}
     for name in PAGES:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stale_figures(sources: Sources) -> dict[str, bytes]:
-    """Draw the figures whose data have changed; bytes are not compared, for they depend on matplotlib."""
+    """Draw the figures whose data have changed. Digests are compared because bytes vary with matplotlib."""
     scores = plotted_scores(sources, [*LEADING, BASELINE])
     digest = scores_digest(scores)
     files = {f"{FIGURES}/{name}": theme for name, theme in THEMES.items()}

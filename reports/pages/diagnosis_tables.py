@@ -1,4 +1,4 @@
-"""Tables in pages of what is compared with true identities: pseudo-labels, joint clusters, parts of methods."""
+"""Documentation tables that use true identities: quality of pseudo-labels, joint clusters and parts of methods."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ QUALITY = {
     "recall": "match_recall",
 }
 JOINT = {"precision": "joint_precision", "recall": "joint_recall"}
-"""Columns of ``label_quality.csv`` by the titles they are shown under, of joint clusters too."""
+"""Columns of ``label_quality.csv`` by table heading; ``JOINT`` is for joint clusters."""
 MODALITIES = ("visible", "infrared")
 
 
 def label_table(name: str, *methods: str) -> PageTable:
-    """Make a table of the first and last epoch of each method's last stage, percent, means over seeds."""
+    """Specify a table of the first and last epoch of each method's last stage: percent, means over seeds."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for method in methods:
@@ -39,11 +39,11 @@ def label_table(name: str, *methods: str) -> PageTable:
 
 
 def joint_table(name: str, *lines: tuple[str, str]) -> PageTable:
-    """Make a table of joint clusters, epoch after epoch of the last stage, means over seeds.
+    """Specify a table of joint clusters by epoch of the last stage, means over seeds.
 
     Args:
-        name: of the table.
-        lines: methods, each with a row of its grid; an empty one stands for the method as it is.
+        name: name of the table.
+        lines: pairs of a method and a row of its grid; an empty string is the full method.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
@@ -58,14 +58,14 @@ def joint_table(name: str, *lines: tuple[str, str]) -> PageTable:
 
 
 def part_table(method: str, figures: Sequence[str]) -> PageTable:
-    """Make a table of the figures that ``part_quality.csv`` has of a method's parts, means over seeds."""
+    """Specify a table of figures from ``part_quality.csv`` about parts of a method, means over seeds."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         found = sources.parts(method)
         for figure in figures:
             own = found[found["figure"] == figure]
             if own.empty or (own["value"] == "").any():
-                raise UsageError(f"'{figure}' of {method}: not known for all runs in part_quality.csv")
+                raise UsageError(f"'{figure}' of {method}: missing for some runs in part_quality.csv")
             means = own["value"].astype(float).groupby(own["modality"]).mean()
             yield [figure, str(own["seed"].nunique()), *(f"{means[modality]:.2f}" for modality in MODALITIES)]
 

@@ -1,4 +1,4 @@
-"""Generated tables put into a page, between ``<!-- table: NAME -->`` and ``<!-- end of table -->``."""
+"""Insertion of generated tables into a page, between ``<!-- table: NAME -->`` and ``<!-- end of table -->``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ END = "<!-- end of table -->"
 
 
 def fill_page(page: str, tables: Mapping[str, PageTable], sources: Sources) -> str:
-    """Replace whatever stands between the marks of a page by the tables that they name.
+    """Replace the content between the marks of a page with the named tables.
 
     Raises:
-        UsageError: an unknown table, a mark without an end, an end without a mark, a figure that is not there.
+        UsageError: a table is unknown, a mark lacks its counterpart, or a figure is missing.
     """
     text, *rest = MARK.split(page)
     parts = [_outside(text)]

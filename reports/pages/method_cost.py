@@ -1,4 +1,4 @@
-"""What adding a method costs: the lines of each file in ``methods/``, and the parts that it is made of."""
+"""Size of methods: number of lines of each file in ``methods/``, and the modules that it imports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, toke
 
 
 def code_lines(source: str) -> int:
-    """Lines that are neither blank, nor comment, nor part of a docstring."""
+    """Count lines that are not blank, a comment or part of a docstring."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in LAYOUT:
@@ -29,7 +29,7 @@ def code_lines(source: str) -> int:
 
 
 def parts(source: str) -> list[str]:
-    """Components that a method imports, and other methods, those in front."""
+    """List the imported methods, then the imported components."""
     modules = {node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
     prefixes = {folder: f"usvi_bench.{folder}." for folder in FOLDERS}
     used = {f: {m.removeprefix(prefix) for m in modules if m.startswith(prefix)} for f, prefix in prefixes.items()}
@@ -37,7 +37,7 @@ def parts(source: str) -> list[str]:
 
 
 def method_cost_table(name: str) -> PageTable:
-    """Make a table of the parts and lines of all methods."""
+    """Specify a table of the imports and lines of all methods."""
 
     def rows(_: Sources) -> Iterator[list[str]]:
         for method in METHODS.own_names():
@@ -45,4 +45,4 @@ def method_cost_table(name: str) -> PageTable:
             filled = sum(bool(line.strip()) for line in source.splitlines())
             yield [f"`{method}`", ", ".join(parts(source)), str(filled), str(code_lines(source))]
 
-    return PageTable(name, ["method", "made of", "lines", "of them code"], rows, left=["made of"])
+    return PageTable(name, ["method", "imports", "lines", "code lines"], rows, left=["imports"])

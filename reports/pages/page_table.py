@@ -1,4 +1,4 @@
-"""A generated table of a page, and how its cells show figures."""
+"""Specification of a generated documentation table, and formatting of its cells."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from usvi_bench.core.table import Table, to_markdown, value_rows
 from usvi_bench.reports.pages.sources import Seeds, Sources
 
 BY_SEED = "by seed"
-"""Title of columns that list figures."""
+"""Heading of columns with one figure per seed."""
 
 
 @dataclass(frozen=True)
 class PageTable:
-    """Page table: the name that its marks have, and how its header and rows are made.
+    """Page table: a documentation table with its name in the marks, its header and a function that makes its rows.
 
     Attributes:
-        rows: makes the cells below the header; raises :class:`~usvi_bench.core.errors.UsageError` where a figure is not
-            there.
-        left: titles of the columns that are left-aligned, beside the first.
+        rows: function that makes the rows; raises :class:`~usvi_bench.core.errors.UsageError` if a figure is missing.
+        left: headings of left-aligned columns; the first column is always left-aligned.
     """
 
     name: str
@@ -29,12 +28,12 @@ class PageTable:
     left: Collection[str] = (BY_SEED,)
 
     def markdown(self, sources: Sources) -> str:
-        """Make the whole table."""
+        """Render the table as Markdown."""
         return to_markdown(Table(self.name, self.columns, value_rows([*self.rows(sources)]), left=self.left))
 
 
 def format_mean_sd(values: Seeds, sign: bool = False) -> str:
-    """Format the mean with the sample standard deviation over seeds, if there are several; a dash without any."""
+    """Format mean ± sample standard deviation over seeds; only the mean for one seed, a dash for none."""
     if values.empty:
         return MISSING
     mean = _number(float(values.mean()), sign)
@@ -42,12 +41,12 @@ def format_mean_sd(values: Seeds, sign: bool = False) -> str:
 
 
 def format_each(values: Seeds) -> str:
-    """Format the values seed by seed; a dash without any."""
+    """Format the value of each seed; a dash for none."""
     return ", ".join(_number(value) for value in values.sort_index()) or MISSING
 
 
 def quoted(name: str) -> str:
-    """Set a registered name as code."""
+    """Format a registered name as code."""
     return f"`{name}`"
 
 

@@ -1,4 +1,4 @@
-"""The figure of README: mAP of every method with its interval; its files keep a digest of the data shown."""
+"""Figure of README: mAP of each method with its confidence interval. The SVG stores a digest of the data."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from usvi_bench.core.figure_style import encode_svg, styled
 from usvi_bench.reports.pages.sources import Seeds, Sources
 
 PROTOCOLS = {"sysu_all": "SYSU-MM01 layout (sysu_all)", "regdb_v2i": "RegDB layout (regdb_v2i)"}
-"""Panels from left to right."""
+"""Protocols of the panels, from left to right, and their titles."""
 REFERENCES = {"supervised": "supervised (true identities)", "untrained": "untrained"}
-"""Rows that are not ranked: the first above all methods, the last below."""
+"""Unranked rows: the first is above all methods, the last below."""
 CHANCE = "chance"
 CONFIDENCE = 0.95
 WIDTH, HEIGHT = 9.0, 4.1
-"""Inches."""
+"""Size of the figure in inches."""
 ROOM = 42
-"""Points that a mean in figures needs beside its row."""
+"""Space for the printed mean of a row, in points."""
 SIZES = {"font.size": 9.5, "xtick.labelsize": 9, "ytick.labelsize": 9.5, "axes.titlesize": 10, "axes.labelsize": 9}
 SIZES["legend.fontsize"] = 8.5
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours for one colour scheme of the reader's screen."""
+    """Theme: colours of the figure for a light or dark screen."""
 
     text: str
     quiet: str
@@ -49,13 +49,13 @@ THEMES = {
 
 
 def plotted_scores(sources: Sources, methods: Sequence[str]) -> dict[str, dict[str, Seeds]]:
-    """MAP in percent by protocol and method, seed by seed; chance is among the methods."""
+    """Collect mAP in percent by protocol, method and seed; chance is one of the methods."""
     names = [*methods, *REFERENCES, CHANCE]
     return {protocol: {name: sources.scores(protocol, name) for name in names} for protocol in PROTOCOLS}
 
 
 def scores_digest(scores: Mapping[str, Mapping[str, Seeds]]) -> str:
-    """Hash all that the figure shows."""
+    """Hash the plotted data."""
     shown = {p: {m: [round(v, 6) for v in seeds] for m, seeds in found.items()} for p, found in scores.items()}
     return "sha256:" + hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
@@ -71,7 +71,7 @@ def draw_scores(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> byte
 
 
 def scores_figure(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> Figure:
-    """Draw a panel a protocol; methods are in the order of their mean in the first panel."""
+    """Draw one panel per protocol, with methods sorted by their mean in the first panel."""
     first = next(iter(scores.values()))
     methods = sorted(first.keys() - {*REFERENCES, CHANCE}, key=lambda name: (-first[name].mean(), name))
     top, bottom = REFERENCES
@@ -98,7 +98,7 @@ def scores_figure(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> Fi
 
 
 def interval(values: Seeds) -> float:
-    """Half the width of the confidence interval of a mean over seeds, by Student's t; 0 for a single seed."""
+    """Return half the width of the t confidence interval of a mean over seeds; 0 for one seed."""
     n = len(values)
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std() / math.sqrt(n)) if n > 1 else 0.0
 
@@ -113,7 +113,7 @@ def _draw_row(axes: Axes, row: int, values: Seeds, colour: str, theme: Theme) ->
 
 
 def _end(values: Seeds) -> float:
-    """Return the right end of a row: of its interval, or of the highest seed."""
+    """Return the right end of a row: of its interval or of its highest seed."""
     return max(float(values.mean()) + interval(values), float(values.max()))
 
 

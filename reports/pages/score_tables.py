@@ -1,4 +1,4 @@
-"""Tables of mAP in pages: of methods, of their differences, over knobs of the people, and of grids."""
+"""Documentation tables of mAP: methods, paired differences, knobs of the people, and ablation grids."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from usvi_bench.reports.pages.page_table import BY_SEED, PageTable, format_each,
 from usvi_bench.reports.pages.sources import CONTROL, PROTOCOL, Seeds, Sources, single
 
 BASELINE = "cluster_contrast"
-"""Method that leads are counted from."""
+"""Method that leads are measured against."""
 
 
 def score_table(name: str, methods: Mapping[str, str], *groups: Sequence[str]) -> PageTable:
-    """Make a table of mAP over all seeds.
+    """Specify a table of mAP over all seeds.
 
     Args:
-        name: of the table.
-        methods: by what their rows begin with.
-        groups: protocols that share their trainings, hence the number of seeds.
+        name: name of the table.
+        methods: methods by the label of their row.
+        groups: groups of protocols that share trainings and therefore seeds.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
@@ -37,12 +37,12 @@ def score_table(name: str, methods: Mapping[str, str], *groups: Sequence[str]) -
 
 
 def difference_table(name: str, pairs: Sequence[tuple[str, str]], *groups: Sequence[str]) -> PageTable:
-    """Make a table of differences in mAP, paired by seed.
+    """Specify a table of differences in mAP, paired by seed.
 
     Args:
-        name: of the table.
-        pairs: a method or the control, minus another one.
-        groups: protocols whose mean is a column, with the differences seed by seed beside it.
+        name: name of the table.
+        pairs: pairs of methods (or the control); the second is subtracted from the first.
+        groups: groups of protocols; each has a column for the mean over its protocols and one for the seeds.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
@@ -59,7 +59,7 @@ def difference_table(name: str, pairs: Sequence[tuple[str, str]], *groups: Seque
 
 
 def form_table(name: str, *methods: str) -> PageTable:
-    """Make a table of methods in both forms, repaired and released, over the seeds that both have."""
+    """Specify a table of methods without and with the defects of the released code, over shared seeds."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for method in methods:
@@ -73,14 +73,14 @@ def form_table(name: str, *methods: str) -> PageTable:
 
 
 def level_table(name: str, knob: str, levels: Sequence[float], *methods: str) -> PageTable:
-    """Make a table of mAP and of the lead over the baseline by level of a knob, over the seeds that all levels have."""
+    """Specify a table of mAP and lead over the baseline by level of a knob, over the seeds of all levels."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         alone = sources.levels(knob, BASELINE)
         for method in methods:
             mine = sources.levels(knob, method)
             if absent := [level for level in levels for by in (mine, alone) if level not in by]:
-                raise UsageError(f"{knob}={absent[0]:g}: not run for {method} or {BASELINE}")
+                raise UsageError(f"{knob}={absent[0]:g}: no run of {method} or {BASELINE}")
             shared = _shared_seeds(by[level] for by in (mine, alone) for level in levels)
             means = [format_mean_sd(mine[level][shared]) for level in levels]
             leads = [format_mean_sd((mine[level] - alone[level])[shared], sign=True) for level in levels]
@@ -90,7 +90,7 @@ def level_table(name: str, knob: str, levels: Sequence[float], *methods: str) ->
 
 
 def knob_table(name: str, levels: Mapping[str, Sequence[float]], *methods: str) -> PageTable:
-    """Make a table of mAP at levels of several knobs, over the seeds that all levels of a knob have."""
+    """Specify a table of mAP at levels of several knobs, over the seeds of all levels of a knob."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for knob, shown in levels.items():
@@ -98,7 +98,7 @@ def knob_table(name: str, levels: Mapping[str, Sequence[float]], *methods: str) 
             shared = [_shared_seeds(by.values()) for by in found]
             for level in shown:
                 if not any(level in by for by in found):
-                    raise UsageError(f"{knob}={level:g}: not run for {' or '.join(methods)}")
+                    raise UsageError(f"{knob}={level:g}: no run of {' or '.join(methods)}")
                 values = [by[level][s] if level in by else Seeds() for by, s in zip(found, shared, strict=True)]
                 yield [quoted(f"{knob}={level:g}"), *map(format_mean_sd, values)]
 
@@ -106,7 +106,7 @@ def knob_table(name: str, levels: Mapping[str, Sequence[float]], *methods: str) 
 
 
 def grid_table(method: str) -> PageTable:
-    """Make a table of all rows of a method's grid: number of seeds, mAP, gain over the first row."""
+    """Specify a table of all rows of a method's grid: number of seeds, mAP, gain over the first row."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         first, *others = sources.grid(method).rows
@@ -119,7 +119,7 @@ def grid_table(method: str) -> PageTable:
 
 
 def effect_table(method: str) -> PageTable:
-    """Make a table of what each setting does, over the pairs of rows of a method's grid that differ in it alone."""
+    """Specify a table of the effect of each setting, over the pairs of rows of a grid that differ only in it."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for effect in effects(sources.grid(method)):
@@ -131,12 +131,12 @@ def effect_table(method: str) -> PageTable:
 
 
 def first_seed_table(name: str, gains: Mapping[str, tuple[str, str, str]]) -> PageTable:
-    """Make a table of gains in mAP with the first seed alone and with the others.
+    """Specify a table of gains in mAP: with the first seed, and mean over the other seeds.
 
     Args:
-        name: of the table.
-        gains: by what their rows begin with: a grid, then two of its rows, the gain of the first over the second, or a
-            setting and an empty name, its mean gain over pairs of rows.
+        name: name of the table.
+        gains: gains by the label of their row: a grid and two of its rows (gain of the first over the second), or a
+            grid, a setting and an empty string (effect of the setting).
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
@@ -149,10 +149,10 @@ def first_seed_table(name: str, gains: Mapping[str, tuple[str, str, str]]) -> Pa
 
 
 def _gain(sources: Sources, grid: str, first: str, second: str) -> Seeds:
-    """Return a gain in mAP by seed, see :func:`first_seed_table`.
+    """Return a gain in mAP by seed (see :func:`first_seed_table`).
 
     Raises:
-        UsageError: there is no such row or setting, or several.
+        UsageError: the row or setting does not exist or is not unique.
     """
     found = sources.grid(grid)
     if not second:
@@ -167,6 +167,6 @@ def _gain(sources: Sources, grid: str, first: str, second: str) -> Seeds:
 
 
 def _shared_seeds(found: Iterable[Seeds]) -> list[int]:
-    """Return the seeds that all have; none without any."""
+    """Return the seeds that all have in common."""
     every = [set(values.index) for values in found]
     return sorted(set.intersection(*every)) if every else []

@@ -1,4 +1,4 @@
-"""Where the figures in pages come from: records, published grids, and the diagnoses that are kept beside them."""
+"""Sources of documentation tables: committed records, ablation grids and diagnoses."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from usvi_bench.reports.ablation_table import Ablation, read_ablation
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 PROTOCOL = "sysu_all"
-"""Of grids, knobs and diagnoses."""
+"""Protocol of grids, knobs and diagnoses."""
 CONTROL = "continued"
-"""Stands for the first stage trained as long again, without a tie: a row of SCLHM's grid."""
+"""Name of a control: the first stage with doubled training and no ties, a row of SCLHM's grid."""
 USUAL = asdict(SyntheticSpec(size="small"))
 
 Seeds = pd.Series  # mAP in percent by seed
@@ -30,20 +30,20 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Sources:
-    """What is committed in a folder like ``leaderboard/``, of the default people: ``small``, no knob turned."""
+    """Sources in a folder like ``leaderboard/``; results are on the default people: size ``small``, default knobs."""
 
     folder: Path
 
     @cached_property
     def tables(self) -> tuple[list[ScoreTable], list[Sweep]]:
-        """Those of the leaderboard."""
+        """Base tables and sweeps of the leaderboard."""
         return separate_sweeps(score_tables(load_records(self.folder / "records")))
 
     def grid(self, method: str) -> Ablation:
-        """Read the published grid of a method.
+        """Read the committed ablation of a method.
 
         Raises:
-            UsageError: there is none.
+            UsageError: it does not exist.
         """
         folder = self.folder / "ablations" / f"{method}-{PROTOCOL}"
         if not folder.is_dir():
@@ -51,39 +51,39 @@ class Sources:
         return read_ablation(folder)
 
     def scores(self, protocol: str, method: str, released: bool = False) -> Seeds:
-        """Of a method in its repaired form, or in its released one.
+        """Return mAP by seed of a method, without or with the defects of the released code.
 
         Raises:
-            UsageError: there is no such row, or several.
+            UsageError: the row does not exist or is not unique.
         """
         if method == CONTROL:
             if protocol != PROTOCOL:
-                raise UsageError(f"{CONTROL}: known for {PROTOCOL} only, not for {protocol}")
+                raise UsageError(f"{CONTROL}: available for {PROTOCOL} only, not for {protocol}")
             lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
             return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
         rows = (row for row in self._usual(protocol).rows if _is(row, method, released))
         return 100 * single(rows, f"{method}, {protocol}").values["mAP"]
 
     def levels(self, knob: str, method: str) -> dict[float, Seeds]:
-        """By the level of a knob of the people; empty where it was not turned for the method."""
+        """Return mAP by level of a knob, then by seed; empty if the method has no runs with this knob."""
         base = self._usual(PROTOCOL)
         lines = [line for s in self.tables[1] if s.knob == knob and s.base is base for line in sweep_rows(s)]
         mine = [line.rows for line in lines if _is(next(iter(line.rows.values())), method)]
-        rows = single(mine, f"{method} with {knob} turned") if mine else {}
+        rows = single(mine, f"{method} with varied {knob}") if mine else {}
         return {level: 100 * row.values["mAP"] for level, row in rows.items()}
 
     def labels(self, method: str, row: str = "") -> pd.DataFrame:
-        """Label quality in the last stage of a method, or of a row of its grid; empty cells are empty strings.
+        """Return label quality in the last stage of a method or of a row of its grid; missing values are empty strings.
 
         Raises:
-            UsageError: there is none, or of runs with different settings.
+            UsageError: there are no values, or they are from runs with different settings.
         """
         own = self._diagnosis("label_quality.csv", method, row)
         last: pd.DataFrame = own[own["stage"] == own["stage"].max()]
         return last
 
     def parts(self, method: str) -> pd.DataFrame:
-        """What a method's parts know; errors as for :meth:`labels`."""
+        """Return the quality of a method's parts; errors as in :meth:`labels`."""
         return self._diagnosis("part_quality.csv", method, "")
 
     def _diagnosis(self, file: str, method: str, row: str) -> pd.DataFrame:
@@ -102,10 +102,10 @@ class Sources:
 
 
 def single(found: Iterable[Found], what: str) -> Found:
-    """Return the only one.
+    """Return the only item.
 
     Raises:
-        UsageError: there are none or several; the message begins with ``what``.
+        UsageError: there are no or several items; the message begins with ``what``.
     """
     every = list(found)
     if len(every) != 1:

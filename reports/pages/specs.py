@@ -1,4 +1,4 @@
-"""All generated tables of README, CONTRIBUTING and the findings: what each shows, in which order."""
+"""Specifications of all generated tables in README, CONTRIBUTING and the findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from usvi_bench.reports.pages.sources import CONTROL
 SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
 LEADING = ("dmic", "pclhd", "soft_prototype", "pgm", "hil", "adca", "sclhm")
 LEADING_IN_REGDB = ("pgm", "pclhd", "sclhm", "adca", "hil", "soft_prototype", "dmic")
-"""Methods beside the baseline, in the order of their leads."""
+"""Methods except the baseline, in the order of their leads."""
 KNOBS = {
     "modality_gap": (1, 0.5, 0),
     "camera_gap": (1, 0.5, 0),
@@ -34,7 +34,7 @@ KNOBS = {
 PICKED = {
     "`dmic`: second phase": ("dmic", "CC-1, IC-1, CC-2", "CC-1, IC-1"),
     "`hil`: labels transferred both ways": ("more_seeds/hil", "transfer both ways", "HIL"),
-    "`dmic`: joint clusters made plainly, over the first phase": ("dmic", "VC", "CC-1, IC-1"),
+    "`dmic`: plain joint clusters, over the first phase": ("dmic", "VC", "CC-1, IC-1"),
     "`pgm`: memories moved by each sample": ("more_seeds/pgm", "memories moved by each sample", "PGM"),
     "`sclhm`: hybrid memory": ("sclhm", "method.hml", ""),
     "`dmic`: balanced expansion": ("dmic", "method.mie", ""),
@@ -45,7 +45,7 @@ PICKED = {
     "`pgm`: memories moved by means": ("more_seeds/pgm", "memories moved by means", "PGM"),
     "`pclhd`: dynamic prototypes": ("pclhd", "method.dynamic", ""),
 }
-"""Gains of 2.9 or more with seed 0, the highest first; further seeds were run because of them."""
+"""Gains of at least 2.9 points with seed 0, highest first. They were the reason to run more seeds."""
 PARTS = {
     "soft_prototype": [
         "all images of a cluster",

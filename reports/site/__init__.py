@@ -1,1 +1,1 @@
-"""The static site: leaderboard, methods, runs and the published field, for any browser, without server or network."""
+"""Static site with leaderboard, methods, runs and published figures; it needs neither server nor network."""

@@ -1,4 +1,4 @@
-"""Finished ablations in the site: the tables and figures that ``run.py ablation`` wrote."""
+"""Finished ablations in the site, with the tables and figures written by ``run.py ablation``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from usvi_bench.reports.ablation_effects import effects_table
 from usvi_bench.reports.ablation_table import GRID, read_ablation, rows_table
 
 TABLE = "table.md"
-"""What a finished ablation has in its folder."""
+"""File that marks the folder of a finished ablation."""
 
 
 @dataclass(frozen=True, slots=True)
 class AblationPage:
-    """The part of a method's page on one finished ablation.
+    """Ablation in the page of its method.
 
     Attributes:
-        name: its address on the site.
-        folder: where its figures are.
-        about: sentences in Markdown: data, setting.
-        tables: the table of rows, then that of main effects if it has one.
-        figures: by file name, without ending.
+        name: folder name on the site.
+        folder: folder with its figures.
+        about: data and setting, in Markdown.
+        tables: table of rows, then the table of effects if it exists.
+        figures: file names without ending.
     """
 
     name: str
@@ -37,7 +37,7 @@ class AblationPage:
 
 
 def find_ablations(*folders: Path | None) -> list[AblationPage]:
-    """Find the ablations below the folders; where several have the same table, the first."""
+    """Find ablations below the folders; for equal tables, only the first."""
     found: dict[str, AblationPage] = {}
     for folder in folders:
         for path in sorted(folder.rglob(TABLE)) if folder is not None else ():

@@ -1,4 +1,4 @@
-"""The leaderboard in the site: addresses, a drawn column, and all its numbers as JSON for programs."""
+"""Leaderboard in the site: addresses, a graphical column, and all scores as JSON."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 from usvi_bench.leaderboard.significance import leaders
 
 DRAWN = "mAP ± sd"
-"""Heading of the drawn column, which stands after the metrics."""
+"""Heading of the graphical column, which follows the metrics."""
 SITE_RULES = f"""\
-* {DRAWN}: the mAP column, drawn on a scale from 0 to just above the highest value of the table.
+* {DRAWN}: mAP and its standard deviation, on a scale from 0 to slightly above the highest value of the table.
 * records: a link for each seed, to the page of the run.
-* reference: chance or the starting weights, which are not ranked.
-* Press a heading to sort by it."""
+* reference: chance or the starting weights; not ranked.
+* Press a heading to sort by its column."""
 
 
 def site_address(link: Link) -> str:
-    """Find the address of a page from the root of the site; committed records are named by their file."""
+    """Return the address of a page relative to the root of the site."""
     name = link.name.removesuffix(".json")
     return f"methods/{name}.html" if link.kind == "method" else f"runs/{name}/index.html"
 
 
 def drawn_table(section: BoardSection) -> Table:
-    """Add a column to the table of a section: mAP and its spread as a drawing."""
+    """Add a column that draws mAP and its standard deviation to the table of a section."""
     scores, table = section.scores, section.table
     at = table.columns.index(METRICS[-1]) + 1
     top = 1.05 * max(row.values["mAP"].max() for row in scores.rows)
@@ -45,7 +45,7 @@ def drawn_table(section: BoardSection) -> Table:
 
 
 def interval(mean: float, sd: float | None, top: float) -> Markup:
-    """Draw a dot at the mean with a bar of one standard deviation either side, on a scale from 0 to ``top``."""
+    """Draw a dot at the mean and a bar of ± one standard deviation, on a scale from 0 to ``top``."""
     width = 100
     at, reach = 4 + (width - 8) * mean / top, (width - 8) * (sd or 0.0) / top
     bar = f'<path d="M{max(at - reach, 0):.1f} 8H{min(at + reach, width):.1f}"/>' if sd else ""
@@ -56,7 +56,7 @@ def interval(mean: float, sd: float | None, top: float) -> Markup:
 
 
 def board_json(tables: Sequence[ScoreTable], records: Mapping[str, Record]) -> dict[str, Any]:
-    """All tables in full: fractions, seed by seed; and the incomplete runs."""
+    """Return all tables as JSON: scores of each seed as fractions, and incomplete runs."""
     return {
         "schema": 1,
         "tables": [

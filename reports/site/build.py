@@ -1,4 +1,4 @@
-"""All files of the site, from records, published figures, method files and reports."""
+"""Generation of the site from records, published figures, method files and reports."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from usvi_bench.leaderboard.build import (
     SYNTHETIC_NOTE,
     load_records,
 )
-from usvi_bench.leaderboard.field import FIELD_RULES, ORDER_NOTE, ORDER_TITLE, PLOT, field_tables
-from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
+from usvi_bench.leaderboard.published_page import ORDER_NOTE, ORDER_TITLE, PLOT, READING_RULES, published_tables
+from usvi_bench.leaderboard.published_plot import draw_published
 from usvi_bench.leaderboard.record_pages import KNOBS_NOTE
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
 from usvi_bench.reports.report import write_report
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
 from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
-from usvi_bench.reports.site.field import describe_field, field_json
 from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json
 from usvi_bench.reports.site.methods import MethodPage, read_methods
+from usvi_bench.reports.site.published import describe_published, published_json
 from usvi_bench.reports.site.render import HERE, render
 from usvi_bench.reports.site.runs import command_of, report_context, report_files, run_facts, runs_table, settings_table
 
 PLOTLY = "plotly.min.js"
 REFUSAL = (
-    "The people in these images are real and have not agreed to be shown. Their pictures are left out of this site; "
-    "whoever holds the data set lawfully can build it with `python run.py site --with-pictures`, for their own eyes."
+    "The people in these images are real and did not consent to publication, so their pictures are not shown. For "
+    "private use of a lawfully held data set, `python run.py site --with-pictures` builds a site with them."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of the pages; ``sections`` show what ``scores`` holds."""
+    """Content of all pages; ``sections`` are the formatted ``scores``."""
 
     records: Mapping[str, Record]
     scores: Sequence[ScoreTable]
@@ -60,7 +60,7 @@ class Content:
 
 
 def read_content(leaderboard: Path, runs: Path | None) -> Content:
-    """Read a leaderboard's folder and, where given, a folder of finished runs.
+    """Read the folder of the leaderboard and optionally a folder of finished runs.
 
     Raises:
         UsageError: a record, a report or a line of the published figures is damaged.
@@ -82,22 +82,22 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
 def build_site(
     content: Content, output: Path, with_pictures: bool = False, say: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Write all pages into an empty folder; equal content gives equal bytes.
+    """Write all pages to an empty folder; equal content gives equal bytes.
 
-    A run without a report gets one in its folder, as by ``run.py report``, so that it is drawn once only; pictures of
-    real people stay in the site.
+    For a run without a report, a report is written to its folder, so that it is drawn only once. Reports with pictures
+    of real people are written only to the site.
 
     Args:
-        content: what :func:`read_content` found.
-        output: the empty folder.
+        content: result of :func:`read_content`.
+        output: empty folder.
         with_pictures: show pictures of people even if they are real.
-        say: told before every report that has to be drawn.
+        say: function that receives a progress message before each report is drawn.
     """
     for run in content.runs:
         _write(output / run.address, _run_page(run, output / run.address, with_pictures, say))
     for name, text in _pages(content):
         _write(output / name, text)
-    write_bytes(output / PLOT, draw_field(content.published))
+    write_bytes(output / PLOT, draw_published(content.published))
     for ablation in content.ablations:
         for file in (f"{figure}.{kind}" for figure in ablation.figures for kind in ("svg", "png")):
             _copy(ablation.folder / file, output / "methods" / ablation.name / file)
@@ -152,20 +152,20 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
             "published.html",
             "published.html",
             plot=PLOT,
-            words=describe_field(content.published),
-            tables=field_tables(content.published),
+            words=describe_published(content.published),
+            tables=published_tables(content.published),
             orders=[section.order for section in content.sections if section.order],
             order_title=ORDER_TITLE,
             order_note=ORDER_NOTE,
-            rules=FIELD_RULES,
+            rules=READING_RULES,
         ),
     )
     yield "leaderboard.json", _json(board_json(content.scores, content.records))
-    yield "published.json", _json(field_json(content.published))
+    yield "published.json", _json(published_json(content.published))
 
 
 def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
-    """Its place in every table, its runs, its finished ablations, what was published of it."""
+    """Collect rows of tables, runs, ablations and published figures of a method."""
     places = []
     for section in content.sections:
         pairs = zip(section.table.rows, section.scores.rows, strict=True)
@@ -184,7 +184,7 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
 
 
 def _run_page(run: RunPage, page: Path, with_pictures: bool, say: Callable[[str], None]) -> str:
-    """The page of a run; its figures are put beside it."""
+    """Render the page of a run, and copy the figures of its report."""
     synthetic = run.record.result.dataset["synthetic"] is not None
     pictures = synthetic or with_pictures
     folder, report = _report(run, page.parent, pictures, say)
@@ -210,10 +210,10 @@ def _run_page(run: RunPage, page: Path, with_pictures: bool, say: Callable[[str]
 def _report(
     run: RunPage, place: Path, pictures: bool, say: Callable[[str], None]
 ) -> tuple[Path, dict[str, Any] | None]:
-    """The run's report and its folder.
+    """Return the folder and content of a run's report, drawn if necessary.
 
-    Drawn if there is none, or if pictures of real people are in it or missing other than asked; then in ``place``, as
-    where the run's folder cannot be written.
+    An existing report is used unless it shows pictures of real people contrary to ``pictures``; then a new report is
+    written to ``place``. A report is also written there if the folder of the run is not writable.
     """
     synthetic = run.record.result.dataset["synthetic"] is not None
     if run.report is not None:

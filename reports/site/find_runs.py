@@ -1,4 +1,4 @@
-"""What the site is made from: records, the reports that belong to them, and finished runs on this machine."""
+"""Runs shown in the site: committed records with their reports, and finished runs on this machine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ REPORT = "report.json"
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """A page about a run, and what it is made from.
+    """Page of a run, with its sources.
 
     Attributes:
-        name: its address on the site, for example ``sysu_all/adca-seed0``.
-        record: what it scored.
-        committed: file name of its record in the leaderboard, or None where it is known on this machine only.
-        folder: its run folder, or None.
-        report: folder of a report that was made of it, or None.
+        name: address below ``runs/``, for example ``sysu_all/adca-seed0``.
+        record: record of the run.
+        committed: file name of the record in the leaderboard; None if it is not committed.
+        folder: folder of the run, or None.
+        report: folder of an existing report, or None.
     """
 
     name: str
@@ -34,24 +34,24 @@ class RunPage:
 
     @property
     def address(self) -> str:
-        """Relative to the root of the site."""
+        """Address relative to the root of the site."""
         return f"runs/{self.name}/index.html"
 
     @property
     def has_report(self) -> bool:
-        """Whether its page shows a report: one that was made, or one that can be."""
+        """Whether the page shows a report, which exists or can be drawn."""
         return self.report is not None or self.folder is not None
 
 
 def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -> list[RunPage]:
-    """The leaderboard's runs, then those of ``runs`` that it does not have, both by name.
+    """Find the runs of the leaderboard, then other finished runs, both sorted by name.
 
-    A run folder belongs to a record that has the very same result: settings, data, seed and every score.
+    A run folder belongs to a record with exactly the same result: settings, data, seed and all scores.
 
     Args:
-        records: the leaderboard's, by file name.
-        runs: folder of finished runs, at any depth, or None.
-        reports: folder that keeps reports of the leaderboard's records.
+        records: records of the leaderboard, by file name.
+        runs: folder with finished runs at any depth, or None.
+        reports: folder with committed reports of records.
     """
     folders = {} if runs is None else {_identity(r): (path, r) for path, r in _finished(runs)}
     found = []
@@ -68,23 +68,23 @@ def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file that another command of this suite has written.
+    """Read a JSON file that another command of the suite wrote.
 
     Raises:
-        UsageError: it is damaged, or of a version that this code does not know.
+        UsageError: the file is damaged or has another schema version.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         schema = content["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not readable ({error!r}); make it again") from error
+        raise UsageError(f"{path}: not readable ({error!r}); write it again") from error
     if schema != 1:
-        raise UsageError(f"{path}: version {schema} is not 1; make it again with this version of USVI-Bench")
+        raise UsageError(f"{path}: schema version {schema} is not 1; write it again with this version of USVI-Bench")
     return content
 
 
 def _finished(runs: Path) -> list[tuple[Path, Record]]:
-    """All but the rows of ablations, which their own table shows."""
+    """Find finished runs, without runs of ablations."""
     found = [(path.parent, read_record(path)) for path in sorted(runs.rglob("record.json"))]
     return [(folder, record) for folder, record in found if not record.provenance.get("ablation")]
 

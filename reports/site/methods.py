@@ -1,6 +1,6 @@
-"""What a method's own file, its section of ``docs/methods.md`` and its ablation grid say about it.
+"""Description of each method from its file, its section of ``docs/methods.md`` and its ablation grid.
 
-Files are read, not imported: a page about a method needs none of what the method needs.
+Files are parsed, not imported, so the dependencies of a method are not needed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _LABELLED = re.compile(r"(?:^|(?<=\s))\*\*([A-Z][^*]+)\*\*")
 
 @dataclass(frozen=True, slots=True)
 class MethodPage:
-    """What is said of a method.
+    """Page of a method.
 
     Attributes:
         name: registered name.
-        title: short name, as in its paper, and what it does.
+        title: short name in the paper, and a description.
         citation: title, authors, venue, link; empty for baselines.
         summary: one line.
-        idea: what it does, in Markdown.
-        remarks: by their headings: what it differs from, what is known publicly, what is our reconstruction.
-        details: its section of the documentation, in Markdown; may be empty.
-        grid: rows of its ablation and the settings of each; None where it has none.
+        idea: description of the method, in Markdown.
+        remarks: texts by heading: differences from paper and code, public sources, our reconstruction.
+        details: section of the documentation, in Markdown; may be empty.
+        grid: rows of the ablation with their settings; None without an ablation.
     """
 
     name: str
@@ -52,7 +52,7 @@ class MethodPage:
 
 
 def read_methods(root: Path = ROOT) -> list[MethodPage]:
-    """All registered methods, by name."""
+    """Read the pages of all registered methods, sorted by name."""
     document = root / "docs/methods.md"  # not part of an installed package
     sections = _sections(document.read_text(encoding="utf-8") if document.exists() else "")
     found = (_read(path, sections) for path in sorted((root / "methods").glob("*.py")))
@@ -100,7 +100,7 @@ def _registered_names(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:
-    """Literal attributes of a class."""
+    """Return the class attributes with literal values."""
     found = {}
     for line in node.body:
         match line:
@@ -112,7 +112,7 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
 
 
 def _remarks(docstring: str) -> tuple[str, dict[str, str]]:
-    """The text before the first bold words, and what follows each bold words at the start of a sentence."""
+    """Split a docstring at bold words that begin a sentence, into the text before and a text for each of them."""
     first = _LABELLED.search(docstring)
     if first is None:
         return docstring, {}
@@ -126,14 +126,14 @@ def _remarks(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def _opens(text: str, at: int) -> bool:
-    """Whether bold words begin a paragraph or a sentence of their own, and are no emphasis within one."""
+    """Check whether bold words begin a paragraph or a sentence, instead of being emphasis within one."""
     before = text[:at].rstrip()
     fresh = not before or before.endswith(".") or "\n\n" in text[len(before) : at]
     return fresh and not text.startswith("**From**", at)
 
 
 def _sections(text: str) -> dict[str, str]:
-    """Second-level sections of a Markdown page by heading, without it."""
+    """Split a Markdown page into its second-level sections, by heading."""
     parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
 

@@ -1,4 +1,4 @@
-"""Templates and Markdown to HTML; nothing here depends on the time, the machine or the order of a set."""
+"""Rendering of templates and Markdown to HTML; output does not depend on time, machine or set order."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ADDRESS = re.compile(r'(?<![">=])(https?://[^\s<>()]*[^\s<>().,;])')
 
 
 def render(template: str, page: str, **context: Any) -> str:
-    """A page of the site.
+    """Render a page of the site.
 
     Args:
         template: file name in ``templates``.
         page: address within the site, for example ``methods/adca.html``; links are relative to it.
-        context: what the template shows.
+        context: variables of the template.
     """
     root = "../" * page.count("/")
     return _environment().get_template(template).render(root=root, page=page, **context)
@@ -47,7 +47,7 @@ def _environment() -> Environment:
 
 
 def markdown(text: str, demote: int = 0) -> Markup:
-    """Markdown as HTML, without any HTML of its own; ``demote`` moves headings that many levels down."""
+    """Convert Markdown to HTML; embedded HTML is escaped. ``demote`` lowers headings by that many levels."""
     tokens = _markdown().parse(text)
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
@@ -58,17 +58,17 @@ def markdown(text: str, demote: int = 0) -> Markup:
 
 
 def sentence(text: str) -> Markup:
-    """Markdown without paragraphs around it."""
+    """Convert inline Markdown to HTML, without a paragraph."""
     return Markup(_link(_markdown().renderInline(text)))
 
 
 def words(text: str) -> Markup:
-    """Render words of a table, in which backticks enclose code."""
+    """Convert words of a table to HTML; backticks enclose code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def full_stop(words: str) -> str:
-    """Words as a sentence."""
+    """Format words as a sentence: with a capital letter and a full stop."""
     return words[:1].upper() + words[1:].rstrip(". ") + "."
 
 

@@ -1,4 +1,4 @@
-"""What a run's page shows: its record, and the report that was made of it."""
+"""Content of the page of a run, from its record and report."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from usvi_bench.reports.page import table_from_json
 from usvi_bench.reports.site.find_runs import RunPage
 
 IN_RECORD = ("scores", "made")
-"""Sections of a report that say what the page shows of the record anyway."""
+"""Sections of a report that the page already shows from the record."""
 EXPLORED = ("tsne", "rankings")
-"""Parts of a report's ``data`` that a page lets its reader walk through."""
+"""Parts of a report's ``data`` that the page shows interactively."""
 
 
 def run_facts(record: Record) -> list[tuple[str, str]]:
-    """What was run, on what, where and for how long; values in Markdown."""
+    """List protocol, data, settings, time and machine of a run; values are Markdown."""
     result, made = record.result, record.provenance
     commit = f"`{(made['commit'] or 'unknown')[:10]}`" + (" with uncommitted changes" if made["dirty"] else "")
     minutes = ", ".join(f"{phase} {seconds / 60:.1f}" for phase, seconds in sorted(made["seconds"].items()))
@@ -59,13 +59,13 @@ def command_of(record: Record) -> str:
 
 
 def settings_table(record: Record) -> Table:
-    """List the resolved configuration, flat."""
+    """List the resolved configuration as a table."""
     settings = sorted((f"`{name}`", f"`{value}`") for name, value in flatten(record.result.config).items())
     return Table("All settings", ["Setting", "Value"], value_rows(settings), words=2)
 
 
 def runs_table(title: str, runs: Sequence[RunPage]) -> Table:
-    """List runs, each with its headline scores."""
+    """List runs with their headline scores as a table."""
     columns = ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "minutes", "Report"]
     return Table(title, columns, [_run_row(run) for run in runs], words=3)
 
@@ -87,11 +87,11 @@ def _run_row(run: RunPage) -> TableRow:
 
 
 def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
-    """A report's content as the template takes it.
+    """Convert a report to variables of the template.
 
     Args:
         report: content of ``report.json``.
-        pictures: whether pictures of people may be shown; without, their addresses are left out.
+        pictures: whether pictures of people may be shown; if not, their addresses are omitted.
     """
     figures = {figure["id"]: figure for figure in report["figures"]}
     tables = {table["id"]: table_from_json(table) for table in report["tables"]}
@@ -115,7 +115,7 @@ def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
 
 
 def report_files(report: Mapping[str, Any], pictures: bool) -> list[Path]:
-    """Files beside ``report.json`` that a page shows, relative to it."""
+    """List the files of a report that the page needs, relative to ``report.json``."""
     names = [figure[kind] for figure in report["figures"] for kind in ("svg", "png") if figure.get(kind)]
     shown = [image["picture"] for image in report["images"] if pictures and image["picture"]]
     return [Path(name) for name in dict.fromkeys([*names, *shown])]

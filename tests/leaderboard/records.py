@@ -93,7 +93,7 @@ def consistent(record: Record) -> Record:
 
 
 def make_figure(*, at_odds: bool = False, **changes: Any) -> Figure:
-    """Make a published figure; ``at_odds`` marks a contradiction to the table of its paper."""
+    """Make a published figure; ``at_odds`` marks it as different from the table of the paper."""
     given: dict[str, Any] = {
         "method": "ADCA",
         "venue": "ACM MM",

@@ -1,4 +1,4 @@
-"""The page: what stands in which cell, what is never mixed, and that it rebuilds byte for byte."""
+"""Tests of the leaderboard's pages: cells, separation of incomparable runs, byte-equal rebuilding."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.leaderboard.__main__ import main
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import EMPTY, FOLDER, NO_REAL, REAL, SYNTHETIC, build, load_records
-from usvi_bench.leaderboard.field import ORDER_TITLE, build_field
 from usvi_bench.leaderboard.published import Published, choose
+from usvi_bench.leaderboard.published_page import ORDER_TITLE, build_published
 from usvi_bench.leaderboard.record_pages import build_knobs, build_records
 from usvi_bench.leaderboard.score_table import score_rows, score_tables
 from usvi_bench.leaderboard.significance import leaders
@@ -36,7 +36,7 @@ def page(*records: Record) -> str:
 
 
 def tables(text: str) -> list[dict[str, list[str]]]:
-    """Every table of a page as first cell -> further cells; the header's key is its own first cell."""
+    """Parse each table of a page into first cell -> other cells; the header is included."""
     blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.M)
     lines = [[[c.strip() for c in line.split(" | ")] for line in b.strip("\n").splitlines()] for b in blocks]
     return [{row[0].lstrip("| "): [c.rstrip(" |") for c in row[1:]] for row in block} for block in lines]
@@ -46,7 +46,7 @@ def seeds(method: str, means: list[float], **changes: object) -> list[Record]:
     return [make_record(method, seed, [mean], **changes) for seed, mean in enumerate(means)]
 
 
-def test_no_records_says_how_to_make_the_first() -> None:
+def test_an_empty_page_explains_how_to_make_the_first_record() -> None:
     assert EMPTY in page()
     assert "python run.py --method" in page()
 
@@ -96,7 +96,7 @@ def test_unknown_memory_and_chance_are_dashes() -> None:
     assert table["chance"] == ["-", "-", "-", "-", "-", "5.0", "-", "-", "-", "-"]
 
 
-def test_runs_are_linked_to_their_report_where_there_is_one() -> None:
+def test_runs_link_to_their_report_if_it_exists() -> None:
     records = {f"all/{i}.json": record for i, record in enumerate(seeds("sclhm", [0.3, 0.4]))}
     text = build(records, reports={"all/1.json"})
     assert tables(text)[0]["sclhm"][-1] == "[0](records/all/0.json) [1](reports/all/1/report.md)"
@@ -170,12 +170,12 @@ def test_start_weights_make_a_row() -> None:
     assert {"sclhm (weights=random)", "sclhm (weights=resnet50@abababab)"} <= set(table)
 
 
-def test_rows_that_no_setting_tells_apart_show_their_hash() -> None:
+def test_rows_with_equal_settings_show_their_hash() -> None:
     table = tables(page(make_record(config_hash="a" * 64), make_record(config_hash="b" * 64)))[0]
     assert {"sclhm (config=aaaaaaaa)", "sclhm (config=bbbbbbbb)"} <= set(table)
 
 
-def test_one_seed_twice_is_refused() -> None:
+def test_duplicate_seeds_are_refused() -> None:
     with pytest.raises(UsageError, match=r"00\.json and 01\.json: both are sclhm, seed 0; keep one"):
         page(make_record(), make_record())
 
@@ -202,7 +202,7 @@ def test_dirty_runs_are_marked() -> None:
     assert sources["[01.json](records/01.json)"] == ["adca", "`sysu_all`", "0", "unknown †", "a processor"]
 
 
-def test_student_stands_beside_teacher() -> None:
+def test_student_and_teacher_are_compared() -> None:
     both = [make_score(0.4), make_score(0.6, model="teacher")]
     text = page(make_record(scores=both, trials=1), make_record("adca"))
     table = tables(text)[1]
@@ -212,7 +212,7 @@ def test_student_stands_beside_teacher() -> None:
     assert "teacher" not in page(make_record("adca"))
 
 
-def test_a_teacher_scored_in_part_is_left_out() -> None:
+def test_a_partly_scored_teacher_is_omitted() -> None:
     scores = [make_score(0.4), make_score(0.4, trial=1), make_score(0.6, model="teacher")]
     assert "teacher" not in page(make_record(scores=scores))
 
@@ -230,7 +230,7 @@ def test_bold_needs_a_significant_lead() -> None:
 
 
 def test_seeds_are_compared_in_pairs() -> None:
-    """Spreads far larger than the lead, which is nearly the same in every seed; then the same figures, unpaired."""
+    """Use spreads much larger than a nearly constant lead; then the same figures without pairs."""
     assert bold(*seeds("sclhm", [0.2, 0.41, 0.6]), *seeds("adca", [0.18, 0.38, 0.577])) == {"sclhm"}
     assert bold(*seeds("sclhm", [0.2, 0.41, 0.6]), *seeds("adca", [0.577, 0.18, 0.38])) == set()
 
@@ -254,7 +254,7 @@ def test_bold_needs_a_competitor_and_some_spread() -> None:
 
 
 @pytest.mark.parametrize("bound", ["supervised", "untrained"])
-def test_bounds_stand_outside_the_comparison(bound: str) -> None:
+def test_bounds_are_not_ranked(bound: str) -> None:
     assert bold(*seeds(bound, [0.80, 0.81, 0.82]), *seeds("sclhm", CLEAR), *seeds("adca", BEHIND)) == {"sclhm"}
     assert bold(*seeds(bound, BEHIND), *seeds("sclhm", CLEAR)) == set()
 
@@ -288,7 +288,7 @@ def test_leader_agrees_with_the_paired_test_of_scipy(pairs: list[tuple[int, int]
         assert found == (("one" if test.statistic > 0 else "two") if test.pvalue < 0.05 else None)
 
 
-def test_published_figures_stand_beside_ours_on_real_data_only() -> None:
+def test_published_figures_are_shown_on_real_data_only() -> None:
     lines = [
         make_figure(metrics={"R1": "45.5", "mAP": "42.7"}),
         make_figure(metrics={"R1": "46.1"}, source="a log", evidence="own repository", at_odds=True),
@@ -310,12 +310,12 @@ def test_published_figures_stand_beside_ours_on_real_data_only() -> None:
     assert "published R1" not in build({"a.json": multi}, choose(lines))
 
 
-def test_protocols_come_in_the_order_of_the_field() -> None:
+def test_protocols_are_in_the_standard_order() -> None:
     text = page(make_record(protocol="mine"), make_record(protocol="regdb_v2i"), make_record(protocol="sysu_all"))
     assert re.findall(r"^### `(\w+)`", text, re.MULTILINE) == ["sysu_all", "regdb_v2i", "mine"]
 
 
-def test_every_record_is_listed_with_what_runs_cost() -> None:
+def test_every_record_is_listed_with_the_cost_of_runs() -> None:
     records = {f"{i}.json": record for i, record in enumerate(seeds("sclhm", CLEAR))}
     text = build_records(records)
     cost, listed = tables(text)
@@ -387,7 +387,7 @@ def test_check_covers_every_page(folder: Path, name: str, capsys: pytest.Capture
     assert run(folder, "--check") == 0
 
 
-def test_check_compares_what_the_figure_was_drawn_from_and_not_its_bytes(
+def test_check_compares_the_data_of_the_figure_and_not_its_bytes(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(folder) == 0
@@ -425,11 +425,11 @@ def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_row_of_an_ablation_is_refused(tmp_path: Path) -> None:
     write_record(tmp_path / "a.json", make_record(provenance={"ablation": "sclhm-sysu_all-1234: + soft targets"}))
-    with pytest.raises(UsageError, match=r"a\.json: a row of an ablation"):
+    with pytest.raises(UsageError, match=r"a\.json: belongs to an ablation"):
         load_records(tmp_path)
 
 
-def test_a_row_is_named_by_its_own_encoder_s_settings_alone() -> None:
+def test_a_row_shows_only_settings_of_its_own_encoder() -> None:
     small = make_record("pgm", 0, [0.3], config={"encoder": {"name": "small", "width": 8}})
     vit = make_record("pgm", 0, [0.4], config={"encoder": {"name": "vit_s16", "bn_groups": 2}})
     text = build({"0.json": small, "1.json": vit}, published=choose([]))
@@ -439,10 +439,10 @@ def test_a_row_is_named_by_its_own_encoder_s_settings_alone() -> None:
 
 def order_page(made: list[Record], published: list[Published]) -> str:
     sections = board_sections(score_tables({f"{i:02}.json": record for i, record in enumerate(made)}), published)
-    return build_field(published, [section.order for section in sections if section.order])
+    return build_published(published, [section.order for section in sections if section.order])
 
 
-def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None:
+def test_on_synthetic_people_only_the_ranking_is_compared_with_the_published_one() -> None:
     published = choose(
         [
             make_figure(method="ADCA", metrics={"mAP": "42.7"}),
@@ -454,7 +454,7 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     made = [record for method, values in means.items() for record in seeds(method, values)]
     text = order_page(made, published)
     assert "(2 of 3 pairs agree)" in text
-    ranks = tables(text[text.index("Order on") :])[0]
+    ranks = tables(text[text.index("published ranking on") :])[0]
     assert ranks["pclhd"] == ["50.4", "1", "58.7", "1"]
     assert ranks["adca"] == ["35.4", "2", "42.7", "3"]
     assert ranks["pgm"] == ["30.4", "3", "51.8", "2"]
@@ -462,25 +462,23 @@ def test_on_synthetic_people_the_order_stands_beside_the_published_one() -> None
     released = seeds("pclhd", [0.1] * 3, config={"method": {"form": "released"}})
     both = order_page([*released, *made], published)
     assert "(2 of 3 pairs agree)" in both, "a method counts once, with the row that has its defects repaired"
-    assert "released" not in str(tables(both[both.index("Order on") :])[0])
+    assert "released" not in str(tables(both[both.index("published ranking on") :])[0])
     for mean in (0.95, 0.05):
         other = seeds("pgm", [mean, mean], config={"method": {"zeta": 1}})
         two = order_page([*other, *made], published)
-        ranked = [name for name in tables(two[two.index("Order on") :])[0] if name.startswith("pgm")]
+        ranked = [name for name in tables(two[two.index("published ranking on") :])[0] if name.startswith("pgm")]
         assert ranked == ["pgm (zeta=1)"], "which of two is ranked does not depend on their scores"
     few = order_page(made[:4], published)
-    assert "Order on" not in few
+    assert "published ranking on" not in few
     real = order_page([make_record(record.result.method, 0, [0.3], real=True) for record in made[::2]], published)
-    assert "Order on" not in real
+    assert "published ranking on" not in real
     assert ORDER_TITLE in text
     assert ORDER_TITLE not in real
     board = build({f"{i:02}.json": record for i, record in enumerate(made)}, published)
-    assert "Order on" not in board, "the order is shown with the published figures only"
+    assert "published ranking on" not in board, "the order is shown with the published figures only"
 
 
-def test_a_record_whose_settings_were_changed_by_hand_is_refused(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_record_with_edited_settings_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = next((folder / "records").rglob("*.json"))
     content = json.loads(path.read_text())
     content["result"]["config"]["method"]["eps"] = 0.123
@@ -490,7 +488,7 @@ def test_a_record_whose_settings_were_changed_by_hand_is_refused(
     del content["digest"]
     write_sealed_json(path, content)
     assert run(folder) == 2
-    assert f"{path.name}: result.config_hash is not that of result.config" in capsys.readouterr().err
+    assert f"{path.name}: result.config_hash does not match result.config" in capsys.readouterr().err
 
 
 def test_records_that_contradict_themselves_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

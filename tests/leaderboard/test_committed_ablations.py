@@ -15,7 +15,7 @@ GRIDS = sorted(path.parent for path in (FOLDER / "ablations").rglob("grid.json")
 
 
 @pytest.mark.parametrize("folder", GRIDS, ids=[f"{folder.parent.name}/{folder.name}" for folder in GRIDS])
-def test_a_committed_table_is_that_of_its_records(folder: Path, tmp_path: Path) -> None:
+def test_a_committed_table_agrees_with_its_records(folder: Path, tmp_path: Path) -> None:
     records = [read_record(path) for path in folder.glob("jobs/*/record.json")]
     assert records
     assert not any(record.provenance["dirty"] for record in records)

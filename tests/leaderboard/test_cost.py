@@ -18,7 +18,7 @@ def cells(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines if not line.startswith("| :")]
 
 
-def test_each_method_and_machine_has_its_row_and_all_are_summed() -> None:
+def test_each_method_and_machine_has_a_row_and_hours_are_summed() -> None:
     records = [
         cost("pgm", 0, {"train": 100.0, "embed": 20.0}, peak=300.0),
         cost("pgm", 1, {"train": 200.0, "embed": 40.0, "cluster": 6.0}, peak=None),
@@ -34,8 +34,8 @@ def test_each_method_and_machine_has_its_row_and_all_are_summed() -> None:
         "embed s",
         "evaluate s",
         "train s",
-        "seconds a run",
-        "hours together",
+        "seconds per run",
+        "total hours",
         "peak MiB",
     ]
     assert rows == [

@@ -1,4 +1,4 @@
-"""Figures that README and the findings take from the records are those of the records."""
+"""Figures in README and the findings agree with the records."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Scores = dict[tuple[str, str], Seeds]
 
 
 def score(record: Record) -> float:
-    """mAP in percent, mean over folds and trials."""
+    """Compute mAP in percent, mean over folds and trials."""
     return 100 * record.means()["mAP"]
 
 
 @pytest.fixture(scope="module")
 def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
-    """mAP by protocol, method, form, knob that is off its default (or nothing) and its level; then by seed."""
+    """Return mAP by (protocol, method, form, varied knob or empty, its level), then by seed."""
     found: dict[tuple[str, str, str, str, float], Seeds] = defaultdict(dict)
     configurations: dict[tuple[str, str, str, str, float], str] = {}
     for name, record in load_records(LEADERBOARD / "records").items():
@@ -51,7 +51,7 @@ def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
 
 @pytest.fixture(scope="module")
 def scores(everything: dict[tuple[str, str, str, str, float], Seeds]) -> Scores:
-    """Of methods as they are, on the usual people."""
+    """Return the scores of methods in their default form on the default people."""
     return {key[:2]: seeds for key, seeds in everything.items() if key[2:4] == ("repaired", "")}
 
 
@@ -84,7 +84,7 @@ def names(cell: str) -> list[str]:
     return re.findall(r"`([\w=.]+)`", cell)
 
 
-def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> None:
+def test_the_results_in_the_readme_agree_with_the_records(scores: Scores) -> None:
     text = (ROOT / "README.md").read_text()
     protocols = names(next(line for line in text.splitlines() if line.startswith("|  | n | `sysu_all`")))
     methods = set()
@@ -99,7 +99,7 @@ def test_the_results_in_the_readme_are_those_of_the_records(scores: Scores) -> N
     assert methods == {method for _, method in scores}
 
 
-def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores) -> None:
+def test_the_differences_in_the_findings_agree_with_the_records(scores: Scores) -> None:
     for pair, *figures in rows(section("docs/findings/methods.md", "SYSU-MM01's layout"), r"\| `\w+` - `\w+` \|"):
         first, second = names(pair)
         differences = [paired(scores[p, first], scores[p, second]) for p in ("sysu_all", "sysu_indoor")]
@@ -109,30 +109,30 @@ def test_the_differences_in_the_findings_are_those_of_the_records(scores: Scores
 
 
 def control() -> Seeds:
-    """The first stage trained as long again, without ties: the first row of SCLHM's grid."""
+    """Return the scores of the first stage with doubled training and no ties: the first row of SCLHM's grid."""
     line = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").rows[0]
     return {int(seed): 100 * value for seed, value in line.scores["mAP"].items()}
 
 
-def test_the_differences_to_the_longer_training_are_those_of_the_records(scores: Scores) -> None:
+def test_the_differences_to_the_longer_training_agree_with_the_records(scores: Scores) -> None:
     for pair, *figures in rows(section("docs/findings/methods.md", "SYSU-MM01's layout"), r"\| `\w+` - continued \|"):
         values = paired(scores["sysu_all", names(pair)[0]], control())
         assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
 
 
 def regdb_differences(scores: Scores, method: str) -> list[float]:
-    """To clustering alone, mean of both directions, by seed."""
+    """Return differences to clustering alone by seed, mean of both directions."""
     both = [paired(scores[p, method], scores[p, "cluster_contrast"]) for p in ("regdb_v2i", "regdb_i2v")]
     return [fmean(pair) for pair in zip(*both, strict=True)]
 
 
-def test_the_differences_in_the_layout_of_regdb_are_those_of_the_records(scores: Scores) -> None:
+def test_the_differences_in_the_layout_of_regdb_agree_with_the_records(scores: Scores) -> None:
     for pair, *figures in rows(section("docs/findings/methods.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
         values = regdb_differences(scores, names(pair)[0])
         assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
 
 
-def test_the_cost_of_released_defects_is_that_of_the_records(
+def test_the_cost_of_released_defects_agrees_with_the_records(
     everything: dict[tuple[str, str, str, str, float], Seeds],
 ) -> None:
     for name, *figures in rows(section("docs/findings/methods.md", "Released and repaired code"), r"\| `\w+` \|"):
@@ -152,7 +152,7 @@ def test_the_cost_of_released_defects_is_that_of_the_records(
 def mismatch_rows(
     everything: dict[tuple[str, str, str, str, float], Seeds], levels: list[float]
 ) -> Iterator[tuple[str, list[str]]]:
-    """A method's mAP at every level over seeds that all levels have, then its lead over clustering alone."""
+    """Return mAP of a method at each level over shared seeds, then its lead over clustering alone."""
     for method in ("cluster_contrast", "pgm", "pclhd", "sclhm", "dmic"):
         found = {}
         for name in (method, "cluster_contrast"):
@@ -168,7 +168,9 @@ def mismatch_rows(
         yield method, [str(len(shared)), *cells, *(leads if method != "cluster_contrast" else ["-"] * len(levels))]
 
 
-def test_what_mismatch_does_is_in_the_records(everything: dict[tuple[str, str, str, str, float], Seeds]) -> None:
+def test_the_effect_of_mismatch_agrees_with_the_records(
+    everything: dict[tuple[str, str, str, str, float], Seeds],
+) -> None:
     text = section("docs/findings/people.md", "People that only one modality sees")
     header = next(line for line in text.splitlines() if line.startswith("|  | n | 0 |"))
     levels = [float(cell) for cell in header.strip("| ").split(" | ") if re.fullmatch(r"[\d.]+", cell)]
@@ -177,7 +179,7 @@ def test_what_mismatch_does_is_in_the_records(everything: dict[tuple[str, str, s
         assert figures == expected[names(name)[0]], name
 
 
-def test_what_the_other_knobs_do_is_in_the_records(
+def test_the_effect_of_other_knobs_agrees_with_the_records(
     everything: dict[tuple[str, str, str, str, float], Seeds],
 ) -> None:
     text = section("docs/findings/people.md", "Other knobs")
@@ -191,7 +193,7 @@ def test_what_the_other_knobs_do_is_in_the_records(
         assert figures == [f"{seeds[0]:.1f}" if seeds else "-" for seeds in found], name
 
 
-def test_label_quality_is_that_of_the_table() -> None:
+def test_label_quality_agrees_with_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
     found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["form"] != "released")]
     found = found[found["row"] == ""]
@@ -212,7 +214,7 @@ def test_label_quality_is_that_of_the_table() -> None:
 JOINT = ("joint_precision", "joint_recall")
 
 
-def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
+def test_precision_of_joint_clusters_agrees_with_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
     found = found[(found["people"] == "") & (found["form"] != "released") & (found["protocol"] == "sysu_all")]
     text = section("docs/findings/labels.md", "Joint clusters")
@@ -227,7 +229,7 @@ def test_how_right_joint_clusters_are_is_that_of_the_table() -> None:
         assert figures == expected, name
 
 
-def test_quality_of_parts_is_in_the_table() -> None:
+def test_quality_of_parts_agrees_with_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
     text = section("docs/findings/labels.md", "Do soft weights, a teacher and a gate recognise right labels?")
     blocks = re.findall(r"<!-- table: parts-(\w+) -->(.*?)<!-- end", text, re.DOTALL)
@@ -245,7 +247,7 @@ def test_quality_of_parts_is_in_the_table() -> None:
             assert figures == [str(len(values[0])), *(f"{fmean(value):.2f}" for value in values)], name
 
 
-def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
+def test_gains_of_parts_agree_with_the_grids() -> None:
     text = section("docs/findings/parts.md", "Ablation of each method")
     parts = re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
     assert parts
@@ -259,7 +261,7 @@ def test_what_parts_pay_is_in_the_tables_of_the_grids() -> None:
             assert figures == [row[place["n"]], row[place["mAP"]], row[place["ΔmAP first"]]], name
 
 
-def test_what_a_setting_does_is_its_main_effect() -> None:
+def test_the_effect_of_a_setting_is_its_main_effect() -> None:
     text = section("docs/findings/parts.md", "Ablation of each method")
     for title, part in re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL):
         found = {e.label: e for e in effects(read_ablation(LEADERBOARD / "ablations" / f"{title}-sysu_all"))}
@@ -276,7 +278,7 @@ def test_what_a_setting_does_is_its_main_effect() -> None:
             ], name
 
 
-def test_every_record_that_the_findings_name_is_there() -> None:
+def test_every_record_named_in_the_findings_exists() -> None:
     text = "".join(page.read_text() for page in [ROOT / "docs/findings.md", *(ROOT / "docs/findings").glob("*.md")])
     for name in re.findall(r"`(leaderboard/[\w/.*-]+)`", text):
         found = list(ROOT.glob(name))
@@ -289,7 +291,7 @@ def test_every_record_that_the_findings_name_is_there() -> None:
 FIRST_SEED = {
     "`dmic`: second phase": ("dmic-sysu_all", "CC-1, IC-1, CC-2", "CC-1, IC-1"),
     "`hil`: labels transferred both ways": ("more_seeds/hil-sysu_all", "transfer both ways", "HIL"),
-    "`dmic`: joint clusters made plainly, over the first phase": ("dmic-sysu_all", "VC", "CC-1, IC-1"),
+    "`dmic`: plain joint clusters, over the first phase": ("dmic-sysu_all", "VC", "CC-1, IC-1"),
     "`pgm`: memories moved by each sample": ("more_seeds/pgm-sysu_all", "memories moved by each sample", "PGM"),
     "`pgm`: memories moved by means": ("more_seeds/pgm-sysu_all", "memories moved by means", "PGM"),
     "`pclhd`: cross contrast": ("pclhd-sysu_all", "PCLHD", "without cross contrast"),
@@ -304,7 +306,7 @@ EFFECTS = {
 }
 
 
-def test_gains_of_the_first_seed_and_of_the_others_are_those_of_the_grids() -> None:
+def test_gains_of_the_first_seed_and_of_the_others_agree_with_the_grids() -> None:
     gains = {}
     for name, (folder, ours, theirs) in FIRST_SEED.items():
         found = {row.name: row.scores["mAP"] for row in read_ablation(LEADERBOARD / "ablations" / folder).rows}

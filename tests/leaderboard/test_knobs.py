@@ -1,4 +1,4 @@
-"""Tables of people with one knob turned become one table a knob, each figure from the right records."""
+"""Tests of the knob tables: one table per varied knob, with the figures of the right records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPEC = {"size": "small", "seed": 0, "height": 128, "device": "cpu", "mismatch": 
 
 
 def people(**changes: Any) -> dict[str, Any]:
-    """The description of one data set; every change of the people gives it other images."""
+    """Describe a data set; each change of the people gives different images."""
     spec = {**SPEC, **changes}
     knobs = {name: spec[name] for name in ("mismatch", "pose") if spec[name] != SPEC[name]}
     data = {"layout": "sysu", "generator_version": 4, "spec": spec, "bytes": str(spec), "images": len(str(spec))}
@@ -47,7 +47,7 @@ def cells(text: str, knob: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in found if row[0] != ":--"}
 
 
-def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
+def test_levels_are_columns_over_shared_seeds() -> None:
     turned = [make_record("pgm", seed, [0.05 * (seed + 1)], dataset=people(mismatch=0.5)) for seed in (1, 2)]
     turned.append(make_record("pgm", 1, [0.02], dataset=people(mismatch=1.0)))
     made = records(*base_level(), *turned)
@@ -67,7 +67,7 @@ def test_levels_stand_side_by_side_over_the_seeds_they_share() -> None:
     assert cells(both, "mismatch")["pgm"][:3] == ["2", "25.4 ± 7.1", "12.9 ± 3.5"]
 
 
-def test_the_knobs_of_committed_records_are_those_of_their_specification() -> None:
+def test_the_knobs_of_committed_records_agree_with_their_specification() -> None:
     usual = SyntheticSpec().knobs()
     for name, record in load_records(FOLDER / "records").items():
         data = record.result.dataset
@@ -98,7 +98,7 @@ def test_only_one_knob_may_differ() -> None:
     assert [(sweep.knob, list(sweep.levels)) for sweep in sweeps] == [("pose", [0, 0.5, 1.0])]
 
 
-def test_people_with_several_knobs_turned_stand_for_themselves() -> None:
+def test_people_with_several_varied_knobs_have_their_own_table() -> None:
     strays = [{"mismatch": 0.5}, {"mismatch": 1.0}, {"mismatch": 0.5, "pose": 0.0}, {"mismatch": 0.5, "pose": 0.5}]
     made = records(*base_level(), *(make_record("pgm", 0, dataset=people(**stray)) for stray in strays))
     whole, sweeps = separate_sweeps(score_tables(made))
@@ -106,14 +106,14 @@ def test_people_with_several_knobs_turned_stand_for_themselves() -> None:
     assert [(sweep.knob, sorted(sweep.levels)) for sweep in sweeps] == [("mismatch", [0, 0.5, 1.0])]
 
 
-def test_the_default_people_are_the_base_however_few_runs_they_have() -> None:
+def test_the_default_people_are_the_base_even_with_few_runs() -> None:
     turned = [make_record(method, 0, dataset=people(mismatch=1.0)) for method in ("hil", "pgm", "dmic")]
     (whole,), (sweep,) = separate_sweeps(score_tables(records(*turned, make_record("pgm", 0, dataset=people()))))
     assert whole.description == people()["description"]
     assert (sweep.base_level, list(sweep.levels)) == (0, [0, 1.0])
 
 
-def test_people_without_their_base_stand_for_themselves() -> None:
+def test_people_without_a_base_have_their_own_table() -> None:
     turned = [make_record("pgm", 0, dataset=people(mismatch=level)) for level in (0.5, 1.0)]
     whole, sweeps = separate_sweeps(score_tables(records(*turned)))
     assert len(whole) == 2
@@ -137,7 +137,7 @@ def test_no_run_is_lost() -> None:
     assert "70.4" in text, "equal knobs, other images"
 
 
-def test_people_described_otherwise_stand_for_themselves() -> None:
+def test_people_with_another_description_have_their_own_table() -> None:
     older = {name: value for name, value in SPEC.items() if name != "mismatch"}
     data = people()["synthetic"]
     for synthetic, knobs in (
@@ -151,7 +151,7 @@ def test_people_described_otherwise_stand_for_themselves() -> None:
         assert not sweeps
 
 
-def test_other_settings_of_a_method_are_rows_of_their_own() -> None:
+def test_other_settings_of_a_method_have_their_own_row() -> None:
     released = {"method": {"eps": 0.6, "form": "released"}}
     made = [
         *base_level(),

@@ -1,4 +1,4 @@
-"""Figures of others: which of them is shown, what is said of the rest, and that the page and the plot hold them all."""
+"""Tests of published figures: the choice of a figure, footnotes, and completeness of page and plot."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.figure_style import styled
 from usvi_bench.core.registry import METHODS
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.leaderboard.field import build_field
-from usvi_bench.leaderboard.field_plot import LOOKS, SIZES, digest_in, draw_field, field_figure, figure_digest
 from usvi_bench.leaderboard.published import (
     COLUMNS,
     PAPER_NAMES,
@@ -29,13 +27,22 @@ from usvi_bench.leaderboard.published import (
     ordered,
     read_figures,
 )
+from usvi_bench.leaderboard.published_page import build_published
+from usvi_bench.leaderboard.published_plot import (
+    LOOKS,
+    SIZES,
+    digest_in,
+    draw_published,
+    figure_digest,
+    published_figure,
+)
 from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 FILE = FOLDER / "published.csv"
 LINE = "ADCA,ACM MM,2022,unsupervised,no,sysu_all,45.5,,,42.7,,secondary,tables"
 
 
-def test_the_file_is_read_as_it_is_printed() -> None:
+def test_the_file_keeps_printed_decimals() -> None:
     with FILE.open(newline="") as file:
         rows = list(csv.DictReader(file))
     figures = read_figures(FILE)
@@ -48,13 +55,13 @@ def test_the_file_is_read_as_it_is_printed() -> None:
         )
 
 
-def test_one_figure_a_method_and_protocol() -> None:
+def test_one_figure_per_method_and_protocol() -> None:
     chosen = choose(read_figures(FILE))
     keys = [(entry.shown.method, entry.shown.protocol) for entry in chosen]
     assert len(keys) == len(set(keys)) == len({(f.method, f.protocol) for f in read_figures(FILE)})
 
 
-def test_the_papers_own_figure_comes_first_and_a_log_at_odds_with_it_last() -> None:
+def test_the_figure_of_the_paper_comes_first_and_a_contradicting_log_last() -> None:
     secondary, own = make_figure(), make_figure(evidence="own paper", metrics={"R1": "45.6"})
     repository = make_figure(evidence="own repository", metrics={"R1": "45.4"})
     log = make_figure(evidence="own repository", metrics={"R1": "47.0"}, at_odds=True)
@@ -78,7 +85,7 @@ def test_the_papers_own_figure_comes_first_and_a_log_at_odds_with_it_last() -> N
         ("65.90", "65.95", True),
     ],
 )
-def test_rounding_is_no_disagreement(shown: str, other: str, disagree: bool) -> None:
+def test_rounding_is_not_a_disagreement(shown: str, other: str, disagree: bool) -> None:
     figures = [
         make_figure(metrics={"mAP": shown}, evidence="own paper"),
         make_figure(metrics={"mAP": other, "R1": "1"}),
@@ -106,8 +113,8 @@ def test_our_methods_find_their_published_figures() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("45.5", "4x"), "line 2: R1 '4x' is not a figure in percent"),
-        (("45.5", "145.5"), "line 2: R1 '145.5' is not a figure in percent"),
+        (("45.5", "4x"), "line 2: R1 '4x' is not a percentage from 0 to 100"),
+        (("45.5", "145.5"), "line 2: R1 '145.5' is not a percentage from 0 to 100"),
         (("secondary", "secondry"), "line 2: evidence 'secondry': did you mean secondary?"),
         (("unsupervised", "none"), "line 2: setting 'none'"),
         (("2022", "22"), "line 2: year '22' is not a year"),
@@ -115,7 +122,7 @@ def test_our_methods_find_their_published_figures() -> None:
         (("tables", "a, b"), "line 2: expected 13 cells"),
     ],
 )
-def test_every_mistake_is_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+def test_errors_name_the_line_and_the_value(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     path = tmp_path / "published.csv"
     path.write_text(",".join(COLUMNS) + "\n" + LINE.replace(*change) + "\n")
     with pytest.raises(UsageError) as caught:
@@ -123,7 +130,7 @@ def test_every_mistake_is_named(tmp_path: Path, change: tuple[str, str], message
     assert message in str(caught.value)
 
 
-def test_a_file_that_is_missing_or_of_another_kind_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_different_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.csv: No such file"):
         read_figures(tmp_path / "none.csv")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
@@ -133,13 +140,13 @@ def test_a_file_that_is_missing_or_of_another_kind_is_named(tmp_path: Path) -> N
 
 def test_the_page_shows_every_chosen_figure_as_printed() -> None:
     chosen = choose(read_figures(FILE))
-    text = build_field(chosen)
+    text = build_published(chosen)
     for entry in chosen:
         shown = entry.shown
         row = rf"^\| {re.escape(shown.method)} \|.*\| {re.escape(shown.metrics.get('mAP', '-'))} \|"
         assert re.search(row, text, re.MULTILINE), shown
         assert footnote(entry) in text
-    assert text == build_field(choose(read_figures(FILE)))
+    assert text == build_published(choose(read_figures(FILE)))
 
 
 def test_fewest_labels_first_then_by_map() -> None:
@@ -153,12 +160,12 @@ def test_fewest_labels_first_then_by_map() -> None:
 
 def panels(published: list[Published]) -> dict[str, Axes]:
     with styled(SIZES):
-        figure = field_figure(published)
+        figure = published_figure(published)
     return {axes.get_title(loc="left"): axes for axes in figure.axes}
 
 
 def marks(axes: Axes) -> list[tuple[float, float, Line2D]]:
-    """Every point of a panel with the line object that it belongs to."""
+    """List the points of a panel with their line objects."""
     drawn = [line for line in axes.get_lines() if line.get_marker() != "None"]
     return [(x, y, line) for line in drawn for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
 
@@ -173,7 +180,7 @@ def dated(protocol: str) -> list[Published]:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_plot_has_a_mark_for_every_dated_figure_at_its_height_in_its_year(protocol: str) -> None:
+def test_the_plot_has_a_marker_for_every_dated_figure(protocol: str) -> None:
     axes = panels(choose(read_figures(FILE)))[PROTOCOLS[protocol]]
     found = sorted(
         (y, round(x), line.get_marker(), line.get_markerfacecolor() != "white") for x, y, line in marks(axes)
@@ -187,7 +194,7 @@ def test_the_plot_has_a_mark_for_every_dated_figure_at_its_height_in_its_year(pr
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_plot_names_the_method_that_led_each_year_and_no_name_hides_another_or_a_mark(protocol: str) -> None:
+def test_the_plot_names_the_best_method_of_each_year_without_overlaps(protocol: str) -> None:
     axes = panels(choose(read_figures(FILE)))[PROTOCOLS[protocol]]
     best, leading = 0.0, {}
     unsupervised = [entry.shown for entry in dated(protocol) if entry.shown.setting == "unsupervised"]
@@ -224,10 +231,10 @@ def test_lines_follow_the_best_so_far() -> None:
     assert line.get_drawstyle() == "steps-post"
 
 
-def test_the_file_is_drawn_alike_each_time_and_keeps_the_digest_of_its_figures() -> None:
+def test_the_file_is_deterministic_and_stores_the_digest() -> None:
     chosen = choose([make_figure(method="A<B"), make_figure(protocol="regdb_v2i")])
-    made = draw_field(chosen)
-    assert made == draw_field(chosen)
+    made = draw_published(chosen)
+    assert made == draw_published(chosen)
     ElementTree.fromstring(made)
     assert digest_in(made) == figure_digest(chosen)
     assert digest_in(b"<svg/>") is None
@@ -247,7 +254,7 @@ def test_the_file_is_drawn_alike_each_time_and_keeps_the_digest_of_its_figures()
         ({"source": "elsewhere"}, False),
     ],
 )
-def test_the_digest_is_of_what_is_drawn(changes: dict[str, object], shown: bool) -> None:
+def test_the_digest_covers_exactly_the_drawn_figures(changes: dict[str, object], shown: bool) -> None:
     before, after = (figure_digest(choose([make_figure(**each)])) for each in ({}, changes))
     assert (before != after) is shown
     assert figure_digest(choose([make_figure(), make_figure(method="none", year=None)])) == before
@@ -255,4 +262,4 @@ def test_the_digest_is_of_what_is_drawn(changes: dict[str, object], shown: bool)
 
 def test_without_dated_figures_there_is_no_panel() -> None:
     assert panels(choose([make_figure(year=None)])) == {}
-    ElementTree.fromstring(draw_field([]))
+    ElementTree.fromstring(draw_published([]))

@@ -58,7 +58,7 @@ def per_seed(name: str, offset: float = 0.005) -> dict[int, float]:
     return {seed: score + offset for seed, score in SCORES[name].items()}
 
 
-def test_means_and_gains_are_those_of_equal_seeds(folder: Path) -> None:
+def test_means_and_gains_use_equal_seeds(folder: Path) -> None:
     rows = {row.name: row for row in read_ablation(folder).rows}
     full, part = per_seed("full"), per_seed("+ part")
     assert rows["full"].mean("R1") == pytest.approx(statistics.mean(full.values()))
@@ -73,7 +73,7 @@ def test_means_and_gains_are_those_of_equal_seeds(folder: Path) -> None:
     assert gain(rows["full"], rows["lost"], "R1") is None
 
 
-def test_the_page_shows_all_rows_and_says_what_is_missing(folder: Path) -> None:
+def test_the_page_shows_all_rows_and_lists_missing_runs(folder: Path) -> None:
     text = write_ablation(folder).read_text()
     assert to_markdown(rows_table(read_ablation(folder))) in text
     rows = [line.split(" | ") for line in text.partition("## ")[0].splitlines() if line.startswith("| ")]
@@ -86,7 +86,7 @@ def test_the_page_shows_all_rows_and_says_what_is_missing(folder: Path) -> None:
     assert "* + part, seed 2: not run yet" in text
 
 
-def test_latex_and_csv_hold_the_same(folder: Path) -> None:
+def test_latex_and_csv_have_the_same_values(folder: Path) -> None:
     write_ablation(folder)
     latex = (folder / "table.tex").read_text()
     assert r"base\_100\% & 22.5 $\pm$ 2.0" in latex
@@ -134,7 +134,7 @@ def test_a_main_effect_is_the_mean_over_pairs_of_rows_that_differ_in_one_setting
     assert found["method.part", True, False] == (2, {0: pytest.approx(0.03)}), "of 10 and -4; seed 1 is not in all rows"
 
 
-def test_main_effects_are_on_the_page_where_there_are_any(folder: Path) -> None:
+def test_main_effects_are_on_the_page_if_there_are_any(folder: Path) -> None:
     text = write_ablation(folder).read_text()
     assert "| `method.part` True, not False | 2 | 1 | +3.0 | +3.0 | +3.0 |" in text
     about = json.loads((folder / "grid.json").read_text())
@@ -148,13 +148,13 @@ def test_main_effects_are_on_the_page_where_there_are_any(folder: Path) -> None:
     assert "One setting at a time" not in write_ablation(folder).read_text()
 
 
-def test_a_sweep_is_one_number_with_all_else_equal(folder: Path) -> None:
+def test_a_sweep_varies_one_number_only(folder: Path) -> None:
     (found,) = sensitivities(read_ablation(folder))
     assert found.setting == "method.tau"
     assert {value: row.name for value, row in found.points.items()} == {0.1: "tau 0.1", 0.3: "full", 0.9: "tau 0.9"}
 
 
-def test_figures_are_png_and_svg_and_the_same_each_time(folder: Path) -> None:
+def test_figures_are_png_and_svg_and_deterministic(folder: Path) -> None:
     (folder / "sensitivity-old.png").touch()
     write_ablation(folder)
     names = {"rows", "sensitivity-method-tau"}
@@ -172,7 +172,7 @@ def test_without_any_result_there_is_a_table_and_no_figure(folder: Path) -> None
     assert not list(folder.glob("*.png"))
 
 
-def test_what_is_published_is_the_table_with_its_records_and_nothing_else(folder: Path) -> None:
+def test_only_the_table_and_its_records_are_published(folder: Path) -> None:
     ordinary = folder / "sysu_all" / "sclhm-seed0-abc"
     (folder / "jobs/0-0").rename(ordinary.parent.mkdir() or ordinary)
     (ordinary / "last.pth").write_text("weights")
@@ -191,7 +191,7 @@ def test_what_is_published_is_the_table_with_its_records_and_nothing_else(folder
     assert kept == records | pictures | {"grid.json", "table.md", "table.csv", "table.tex", "jobs/2-1/error.json"}
 
 
-def test_what_is_published_follows_its_grid(folder: Path) -> None:
+def test_publishing_again_updates_to_the_grid(folder: Path) -> None:
     page = publish_ablation(folder, folder / "kept")
     (folder / "jobs/3-2/record.json").unlink()
     write_record(folder / "jobs/1-2/record.json", make_record(seed=2, means=(0.9, 0.9)))
@@ -211,17 +211,17 @@ def test_another_grid_is_not_overwritten(folder: Path) -> None:
     about = json.loads((folder / "grid.json").read_text())
     (folder / "grid.json").write_text(json.dumps({**about, "settings": ["train.epochs=1"]}))
     before = page.read_text()
-    with pytest.raises(UsageError, match="name another folder"):
+    with pytest.raises(UsageError, match="choose another folder"):
         publish_ablation(folder, folder / "kept")
     assert page.read_text() == before
     with pytest.raises(UsageError, match="is a file"):
         publish_ablation(folder, page)
     (folder / "other" / "sclhm-sysu_all").mkdir(parents=True)
-    with pytest.raises(UsageError, match="no published grid"):
+    with pytest.raises(UsageError, match="not a published grid"):
         publish_ablation(folder, folder / "other")
 
 
-def test_one_seed_has_no_spread_to_speak_of(folder: Path) -> None:
+def test_one_seed_has_no_standard_deviation(folder: Path) -> None:
     assert read_ablation(folder).made_from == "n = 1-3 seeds, mean ± sd; synthetic people"
     for run in folder.glob("jobs/*-[12]"):
         (run / "record.json").unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def naive(baseline: QueryScores, other: QueryScores, metric: str, unit: str, res
 
 @pytest.mark.parametrize("metric", ["mAP", "R1"])
 @pytest.mark.parametrize("unit", ["query", "person"])
-def test_interval_is_that_of_a_naive_loop(metric: str, unit: str) -> None:
+def test_interval_equals_a_naive_loop(metric: str, unit: str) -> None:
     baseline, other = made(1), made(2, gain=0.1)
     draws = naive(baseline, other, metric, unit, 1500)
     found = paired_difference([{1: baseline}], [{1: other}], metric, unit)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_interval_is_that_of_a_naive_loop(metric: str, unit: str) -> None:
     assert found.low < found.difference < found.high
 
 
-def test_difference_is_that_of_the_scores() -> None:
+def test_difference_equals_that_of_the_scores() -> None:
     baseline, other = made(1), made(2, gain=0.1)
     expected = np.mean(np.nanmean(other.average_precision, axis=1) - np.nanmean(baseline.average_precision, axis=1))
     assert paired_difference([{1: baseline}], [{1: other}], "mAP", resamples=10).difference == pytest.approx(expected)
@@ -79,12 +79,12 @@ def test_folds_and_seeds_are_averaged() -> None:
     assert paired_difference([first], [second, third], "mAP", resamples=10).difference == pytest.approx(np.mean(single))
 
 
-def test_a_model_against_itself_differs_by_nothing() -> None:
+def test_a_model_and_itself_have_no_difference() -> None:
     found = paired_difference([{1: made(1)}], [{1: made(1)}], "mAP", "person")
     assert (found.difference, found.low, found.high, found.clear) == (0, 0, 0, False)
 
 
-def test_a_large_gain_is_clear_and_people_are_the_wider_unit() -> None:
+def test_a_large_gain_excludes_zero_and_people_give_wider_intervals() -> None:
     baseline = made(1)
     gain = np.linspace(0, 0.3, 15)[baseline.identities]  # queries of one person gain together
     other = replace(baseline, average_precision=baseline.average_precision + gain)
@@ -97,7 +97,7 @@ def test_a_large_gain_is_clear_and_people_are_the_wider_unit() -> None:
     assert by_person.high - by_person.low > 1.5 * (by_query.high - by_query.low)
 
 
-def test_equal_calls_give_equal_intervals_and_touch_no_global_generator() -> None:
+def test_intervals_are_deterministic_and_leave_global_generators_alone() -> None:
     state = np.random.get_state()[1].copy()
     first, again = (paired_difference([{1: made(1)}], [{1: made(2)}], "mAP") for _ in range(2))
     assert first == again
@@ -126,7 +126,7 @@ def test_mean_interval_covers_the_mean() -> None:
     np.testing.assert_allclose([low, high], np.quantile(draws, [0.025, 0.975]), atol=0.3)
 
 
-def test_query_scores_come_back(tmp_path: Path) -> None:
+def test_query_scores_survive_saving(tmp_path: Path) -> None:
     written = {1: made(1), 3: made(2)}
     save_query_scores(tmp_path / "queries.npz", written)
     read = load_query_scores(tmp_path / "queries.npz")

@@ -78,7 +78,7 @@ def test_old_runs_without_query_scores_are_named(runs: Path, tmp_path: Path) -> 
     old = add(tmp_path, "old-seed0", 0.3, queries=False, method="old", config_hash="c")
     main([str(runs / "sclhm-seed0"), str(old), "--output", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "need the scores of every query, which old-seed0 did not keep" in text
+    assert "need the scores of all queries, which old-seed0 did not store" in text
     assert "Paired differences" not in text
 
 
@@ -95,12 +95,12 @@ def test_only_runs_of_one_protocol_and_data_set_are_compared(runs: Path) -> None
     }
 
 
-def test_two_settings_of_a_method_are_two_rows_and_a_seed_is_named_once(runs: Path) -> None:
+def test_two_settings_of_a_method_are_two_rows_and_duplicate_seeds_are_refused(runs: Path) -> None:
     first, second, _ = find_recorded_runs([runs])
     changed = replace(second.record, result=replace(second.record.result, config_hash="0123456789"))
     (groups,) = comparable([first, RecordedRun("other", changed, None)]).values()
     assert {group.label for group in groups} == {"adca (a)", "adca (012345)"}
-    with pytest.raises(UsageError, match="name each seed of a configuration once"):
+    with pytest.raises(UsageError, match="give each seed of a configuration once"):
         comparable([first, RecordedRun("again", first.record, None)])
 
 
@@ -124,6 +124,6 @@ def test_curves_are_means_over_seeds(runs: Path) -> None:
     assert len(figure.axes) == 6
 
 
-def test_several_runs_need_a_place(runs: Path) -> None:
+def test_several_runs_need_an_output_folder(runs: Path) -> None:
     with pytest.raises(UsageError, match="3 runs: give the folder of their comparison with --output"):
         main([str(runs)])

@@ -28,7 +28,7 @@ def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
     return list(found.get_xdata()), list(found.get_ydata())
 
 
-def test_epochs_are_those_of_one_fold_in_training_order() -> None:
+def test_epochs_of_one_fold_are_in_training_order() -> None:
     other = [epoch_line(epoch, fold=2) for epoch in range(3)]
     shuffled = [*reversed(LINES), *other]
     assert epochs_of(shuffled, fold=1) == EPOCHS
@@ -72,7 +72,7 @@ def test_cost_shows_every_phase_and_leaves_a_gap_where_memory_is_unknown() -> No
     assert np.isnan(heights[4])
 
 
-def test_clusters_beside_the_true_count() -> None:
+def test_clusters_are_drawn_with_the_true_count() -> None:
     counts, outliers = clusters_figure(EPOCHS).axes
     assert line(counts, "visible")[1] == [40, 39, 38, 37] * 2
     assert line(counts, "infrared")[1] == [20, 21, 22, 23] * 2
@@ -89,7 +89,7 @@ def test_modalities_with_different_people_have_two_lines() -> None:
     assert line(counts, "true infrared people (30)")[1] == [30, 30]
 
 
-def test_quality_of_either_modality() -> None:
+def test_quality_of_both_modalities() -> None:
     visible, infrared = quality_figure(EPOCHS).axes
     assert line(visible, "ARI")[1] == pytest.approx([0.1, 0.2, 0.3, 0.4] * 2)
     assert line(infrared, "purity")[1] == pytest.approx([0.2, 0.3, 0.4, 0.5] * 2)
@@ -100,7 +100,7 @@ def test_matches_of_the_stage_that_makes_them() -> None:
     figure = matches_figure(EPOCHS)
     assert figure is not None
     (axes,) = figure.axes
-    for label, first in (("clusters matched right", 0.1), ("precision", 0.05), ("recall", 0.2)):
+    for label, first in (("correct cluster matches", 0.1), ("precision", 0.05), ("recall", 0.2)):
         heights = line(axes, label)[1]
         assert np.isnan(heights[:4]).all()
         assert heights[4:] == pytest.approx([first * (epoch + 1) for epoch in range(4)])

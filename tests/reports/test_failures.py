@@ -19,7 +19,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> SavedEvaluation:
     return load_evaluation(make_run(tmp_path_factory.mktemp("failures"), pictures=False) / "evaluation.npz")
 
 
-def test_distances_are_those_of_every_pair_once(saved: SavedEvaluation) -> None:
+def test_distances_count_every_pair_once(saved: SavedEvaluation) -> None:
     sample = saved.sample.people(4)
     found = {each.kind: each for each in all_distances(sample) if each.when == "after training"}
     for kind, sides in KINDS.items():
@@ -42,7 +42,7 @@ def test_densities_have_unit_area(saved: SavedEvaluation) -> None:
         assert np.sum(density(each.same, edges) * np.diff(edges)) == pytest.approx(1)
 
 
-def test_errors_by_cause_are_those_of_a_loop(saved: SavedEvaluation) -> None:
+def test_errors_by_cause_equal_a_loop(saved: SavedEvaluation) -> None:
     truth = causes.read_truth(saved)
     assert truth is not None
     found = {level.level: level for level in causes.levels(saved, truth)}
@@ -64,7 +64,7 @@ def test_errors_by_cause_are_those_of_a_loop(saved: SavedEvaluation) -> None:
         assert found[name].low <= found[name].error <= found[name].high
 
 
-def test_traits_of_wrong_first_places(saved: SavedEvaluation) -> None:
+def test_traits_of_wrong_images_at_rank_1(saved: SavedEvaluation) -> None:
     truth = causes.read_truth(saved)
     assert truth is not None
     found, count = causes.traits(saved, truth)
@@ -92,7 +92,7 @@ def test_no_ground_truth(tmp_path: Path) -> None:
     assert causes.read_truth(saved) is None
 
 
-def test_colours_are_apart_as_they_look() -> None:
+def test_colour_distances_are_perceptual() -> None:
     colours = np.array(["#ffffff", "#ff0000", "#000000", "#777777", "#ff0000"])
     expected = [[100, 0, 0], [53.24, 80.09, 67.20], [0, 0, 0], [50.03, 0, 0], [53.24, 80.09, 67.20]]
     np.testing.assert_allclose(lab(colours), expected, atol=0.05)
@@ -104,8 +104,8 @@ def test_colours_are_apart_as_they_look() -> None:
             assert between[i, j] == pytest.approx(np.sqrt(np.sum((np.array(expected[i]) - expected[j]) ** 2)), abs=0.1)
 
 
-def test_similar_colours_of_wrong_first_places_are_shared_and_far_ones_not(saved: SavedEvaluation) -> None:
-    """Every person's top has a colour of its own: reds that look alike for even ones, blues for odd ones."""
+def test_similar_colours_count_as_shared_and_different_ones_do_not(saved: SavedEvaluation) -> None:
+    """Give each person's top its own colour: similar reds for even numbers, similar blues for odd numbers."""
     truth = causes.read_truth(saved)
     assert truth is not None
     person = truth["identity"].to_numpy(int)

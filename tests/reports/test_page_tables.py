@@ -1,4 +1,4 @@
-"""Tables in pages, made from committed results; test_figures_in_pages.py checks their values."""
+"""Generation of documentation tables; test_figures_in_pages.py checks their values."""
 
 from __future__ import annotations
 
@@ -66,16 +66,14 @@ def test_every_page_of_findings_is_checked() -> None:
     assert {*findings, "docs/findings.md"} <= set(PAGES)
 
 
-def test_every_table_of_figures_in_the_findings_is_made() -> None:
+def test_every_table_of_figures_in_the_findings_is_generated() -> None:
     text = "".join((ROOT / page).read_text() for page in PAGES if "findings" in page)
     text = re.sub(r"<!-- table: .*?<!-- end of table -->", "", text, flags=re.DOTALL)
     assert not re.findall(r"^\|.*$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("old", ["", "| |\n|--|\n| other |", MADE.replace("27.3", "99.9"), MADE])
-def test_whatever_stands_between_the_marks_is_replaced_and_the_rest_of_the_page_stays(
-    sources: Sources, old: str
-) -> None:
+def test_only_the_content_between_the_marks_is_replaced(sources: Sources, old: str) -> None:
     page = PAGE.format(name="scores", table=old)
     assert fill_page(page, {"scores": SCORES}, sources) == PAGE.format(name="scores", table=MADE)
     twice = fill_page(page + page, {"scores": SCORES}, sources)
@@ -100,19 +98,19 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
     [
         (lambda: score_table("t", {"nobody": "nobody"}, ["sysu_all"]), "nobody, sysu_all: 0 found, not one"),
         (lambda: difference_table("t", [("nobody", "pgm")], ["sysu_all"]), "nobody, sysu_all: 0 found"),
-        (lambda: difference_table("t", [("pgm", CONTROL)], ["sysu_indoor"]), "continued: known for sysu_all only"),
+        (lambda: difference_table("t", [("pgm", CONTROL)], ["sysu_indoor"]), "continued: available for sysu_all only"),
         (lambda: form_table("t", "adca"), "adca, sysu_all: 0 found"),
-        (lambda: level_table("t", "mismatch", [0, 0.123], "pgm"), r"mismatch=0\.123: not run for pgm"),
-        (lambda: knob_table("t", {"pose": [0.123]}, "pgm", "dmic"), r"pose=0\.123: not run for pgm or dmic"),
+        (lambda: level_table("t", "mismatch", [0, 0.123], "pgm"), r"mismatch=0\.123: no run of pgm"),
+        (lambda: knob_table("t", {"pose": [0.123]}, "pgm", "dmic"), r"pose=0\.123: no run of pgm or dmic"),
         (lambda: label_table("t", "nobody"), r"settings of nobody in label_quality\.csv: 0 found"),
         (lambda: joint_table("t", ("dmic", "no row")), r"settings of dmic, no row in label_quality\.csv: 0 found"),
-        (lambda: part_table("hil", ["no such figure"]), "'no such figure' of hil: not known"),
+        (lambda: part_table("hil", ["no such figure"]), "'no such figure' of hil: missing for some runs"),
         (lambda: grid_table("nobody"), "grid of nobody: no folder"),
         (lambda: first_seed_table("t", {"a": ("dmic", "no row", "VC")}), "row 'no row' in the grid of dmic: 0 found"),
         (lambda: first_seed_table("t", {"a": ("dmic", "method.no", "")}), "effect of method.no in the grid of dmic"),
     ],
 )
-def test_a_figure_that_is_not_there_is_named(sources: Sources, make: Callable[[], PageTable], message: str) -> None:
+def test_a_missing_figure_is_named(sources: Sources, make: Callable[[], PageTable], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make().markdown(sources)
 

@@ -35,7 +35,7 @@ def small_sample(before: bool = False) -> Sample:
     return Sample(features, features if before else None, people, infrared, np.empty(0, np.int64), ())
 
 
-def test_projection_repeats_and_leaves_the_global_generator_alone() -> None:
+def test_projection_is_deterministic_and_leaves_the_global_generator_alone() -> None:
     features = np.random.default_rng(0).normal(size=(30, 600)).astype(np.float32)  # wide: the PCA start draws numbers
     state = np.random.get_state()[1].copy()
     first = project(features)
@@ -90,7 +90,7 @@ def test_tsne_caption_states_all_choices() -> None:
 
 
 @given(st.lists(st.one_of(st.just(float("nan")), st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=30))
-def test_queries_stand_where_their_names_say(values: list[float]) -> None:
+def test_queries_are_at_their_quantiles(values: list[float]) -> None:
     precision = np.array(values, dtype=float)
     valid = sorted((i for i, v in enumerate(values) if v == v), key=lambda i: (-values[i], i))
     chosen = choose_queries(precision)
@@ -139,7 +139,7 @@ def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
     assert opened == expected
 
 
-def test_the_person_sought_stands_last(saved: SavedEvaluation) -> None:
+def test_the_query_person_is_shown_last(saved: SavedEvaluation) -> None:
     opened: list[Path] = []
 
     def remember(path: Path) -> np.ndarray:
@@ -154,7 +154,7 @@ def test_the_person_sought_stands_last(saved: SavedEvaluation) -> None:
         assert saved.gallery.identities[column] == saved.query.identities[row]
 
 
-def test_pictures_that_are_gone_leave_blank_tiles(tmp_path: Path) -> None:
+def test_missing_images_leave_blank_tiles(tmp_path: Path) -> None:
     saved = load_evaluation(make_run(tmp_path, pictures=False) / "evaluation.npz")
     chosen = choose_queries(saved.average_precision)
     figure, missing = ranking_figure(saved, open_image, chosen)
@@ -186,7 +186,7 @@ def test_worst_queries_are_of_different_people(saved: SavedEvaluation) -> None:
     assert precision[rows].tolist() == lowest[:5]
 
 
-def test_confused_pairs_are_counted_over_first_places(saved: SavedEvaluation) -> None:
+def test_confused_pairs_are_counted_at_rank_1(saved: SavedEvaluation) -> None:
     pairs = confused_pairs(saved)
     counted: dict[tuple[int, int], int] = {}
     for row, person in enumerate(saved.query.identities.tolist()):

@@ -47,7 +47,7 @@ def test_every_figure_is_written_and_shown(run: Path) -> None:
     assert {p.name for p in (run / "report").iterdir()} == names | {"report.md", "report.json", "pictures"}
 
 
-def test_json_says_what_the_page_shows_and_names_files_that_are_there(run: Path) -> None:
+def test_json_has_the_content_of_the_page_and_existing_files(run: Path) -> None:
     folder = run / "report"
     content = json.loads((folder / "report.json").read_text())
     assert [figure["id"] for figure in content["figures"]] == FIGURES
@@ -82,7 +82,7 @@ def test_the_table_shows_student_teacher_oracle_and_chance(run: Path) -> None:
     assert rows["chance"].startswith("5.0")
 
 
-def test_the_tables_of_the_json_are_those_of_the_page(run: Path) -> None:
+def test_the_json_and_the_page_have_equal_tables(run: Path) -> None:
     content = json.loads((run / "report" / "report.json").read_text())
     assert {"scores", "worst", "pairs"} <= {table["id"] for table in content["tables"]}
     for table in content["tables"]:
@@ -93,13 +93,13 @@ def test_the_tables_of_the_json_are_those_of_the_page(run: Path) -> None:
     assert table_from_json(older).words == 1
 
 
-def test_the_page_says_what_was_run(run: Path) -> None:
+def test_the_page_describes_the_run(run: Path) -> None:
     text = read(run)
     assert text.startswith("# sclhm on sysu_all, seed 0\n")
     assert "synthetic people, size small, seed 0 (fingerprint `ffffffffffffffff`)" in text
-    assert "Mean over 2 trials in 1 fold; one seed" in text
+    assert "Mean over 2 trials in 1 fold; a single seed" in text
     assert "single-shot, seeded gallery" in text
-    assert "8 epochs, cluster_contrast then sclhm; a dotted line begins a stage." in text
+    assert "8 epochs, cluster_contrast then sclhm; a dotted line marks the start of a stage." in text
     assert "commit 0123456789abcdef" in text
     assert "Incomplete" not in text
 
@@ -112,6 +112,16 @@ def test_label_based_figures_are_marked(run: Path) -> None:
     assert {f["id"] for f in figures if DIAGNOSIS not in f["caption"]} == {"losses", "cost"}
 
 
+def test_figures_of_features_state_their_own_images(run: Path) -> None:
+    figures = json.loads((run / "report" / "report.json").read_text())["figures"]
+    samples = load_evaluation(run / "evaluation.npz").sample
+    people = len(set(samples.identities.tolist()))
+    captions = {figure["id"]: figure["caption"] for figure in figures}
+    assert f"n = {len(samples.identities)} images of {people} people" in captions["distances"]
+    assert re.search(r"n = \d+ images of \d+ people", captions["tsne"])
+    assert {name for name, caption in captions.items() if "queries of" in caption} == set(FIGURES[8:])
+
+
 def test_remaking_gives_the_same_bytes(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = {path.name: path.read_bytes() for path in (run / "report").rglob("*.*")}
     inputs = {name: (run / name).read_bytes() for name in ("record.json", "journal.jsonl", "evaluation.npz")}
@@ -121,10 +131,10 @@ def test_remaking_gives_the_same_bytes(run: Path, capsys: pytest.CaptureFixture[
     assert {name: (run / name).read_bytes() for name in inputs} == inputs
 
 
-def test_pictures_gone(tmp_path: Path) -> None:
+def test_missing_images_are_counted(tmp_path: Path) -> None:
     run = make_run(tmp_path, pictures=False, lean=True)
     write_report(run)
-    assert "pictures could not be opened" in read(run)
+    assert "images could not be opened" in read(run)
     assert (run / "report" / "ranking.png").exists()
     images = json.loads((run / "report" / "report.json").read_text())["images"]
     assert {image["picture"] for image in images} == {None}
@@ -137,9 +147,9 @@ def test_real_people_are_shown_only_if_asked_for(tmp_path: Path) -> None:
     pictured = {"ranking.png", "ranking.svg", "worst.png", "worst.svg", "confusion.png", "confusion.svg", "pictures"}
     assert pictured - {"confusion.png", "confusion.svg"} <= {path.name for path in folder.iterdir()}
     assert list((folder / "pictures").iterdir())
-    assert "nobody in the pictures was asked" not in read(run)
+    assert "They did not consent to publication" not in read(run)
     main([str(run)])
-    assert "nobody in the pictures was asked" in read(run)
+    assert "They did not consent to publication" in read(run)
     assert not list(folder.glob("pictures/*"))  # none of an earlier report stays
     assert not pictured - {"pictures"} & {path.name for path in folder.iterdir()}
     content = json.loads((folder / "report.json").read_text())
@@ -165,7 +175,7 @@ def test_nothing_trained_and_nothing_saved(tmp_path: Path) -> None:
     assert read(run) == text
 
 
-def test_a_record_alone_says_what_it_lacks(tmp_path: Path) -> None:
+def test_the_report_of_a_record_alone_lists_missing_parts(tmp_path: Path) -> None:
     run = make_run(tmp_path, lean=True)
     record = tmp_path / "alone" / "sclhm-seed0.json"
     record.parent.mkdir()
@@ -174,12 +184,12 @@ def test_a_record_alone_says_what_it_lacks(tmp_path: Path) -> None:
         main([str(record)])
     main([str(record), "--output", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
-    assert text.count("only the record is here") == 2
+    assert text.count("only the record is available") == 2
     assert [path.name for path in record.parent.iterdir()] == [record.name]
 
 
-def test_not_a_run(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no record\.json and no record below it; name the folder of a finished run"):
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no record\.json and no record below it; give the folder of a finished run"):
         main([str(tmp_path)])
     assert not list(tmp_path.iterdir())
 

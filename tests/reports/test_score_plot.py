@@ -14,7 +14,7 @@ from scipy import stats
 from usvi_bench.core.figure_style import styled
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
-from usvi_bench.leaderboard.field_plot import digest_in
+from usvi_bench.leaderboard.published_plot import digest_in
 from usvi_bench.reports.pages.__main__ import main
 from usvi_bench.reports.pages.score_plot import (
     PROTOCOLS,
@@ -69,7 +69,7 @@ def test_the_interval_is_that_of_students_t() -> None:
     assert interval(values[:1]) == 0.0
 
 
-def test_the_committed_figures_are_those_of_the_records_and_small(scores: Scores) -> None:
+def test_the_committed_figures_agree_with_the_records_and_are_small(scores: Scores) -> None:
     for name in THEMES:
         content = (ROOT / "docs" / name).read_bytes()
         assert digest_in(content) == scores_digest(scores)
@@ -77,7 +77,7 @@ def test_the_committed_figures_are_those_of_the_records_and_small(scores: Scores
         assert name in (ROOT / "README.md").read_text()
 
 
-def test_both_themes_show_the_same_on_a_transparent_ground(scores: Scores) -> None:
+def test_both_themes_show_the_same_on_a_transparent_background(scores: Scores) -> None:
     light, dark = (draw_scores(scores, theme).decode() for theme in THEMES.values())
     assert light != dark
     colours_and_ids = re.compile(r"#[0-9a-f]{6}\b|\b[mp][0-9a-f]{10}\b")
@@ -91,9 +91,7 @@ def test_another_score_gives_another_digest(scores: Scores) -> None:
     assert list(PROTOCOLS) == list(scores)
 
 
-def test_a_figure_that_was_drawn_from_other_scores_is_drawn_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_figure_of_other_scores_is_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usvi_bench.reports.pages.__main__.PAGES", [])
     monkeypatch.setattr("usvi_bench.reports.pages.__main__.ROOT", tmp_path)
     assert main(["--write"]) == 0

@@ -1,4 +1,4 @@
-// The map of features: hover or arrow keys choose an image, its picture stands beside, rings mark the same person.
+// Map of features: pointer or arrow keys select an image, which is shown in a card; rings mark the same person.
 "use strict";
 (() => {
   const { tsne, images } = JSON.parse(document.getElementById("report").textContent);
@@ -7,7 +7,7 @@
   const choice = document.getElementById("panels");
   const shown = tsne.images.map((i) => images[i]);
   const people = [...new Set(shown.map((image) => image.identity))].sort((a, b) => a - b);
-  // eight colours that colour-blind readers can tell apart, then the same again: rings tell people of one colour apart
+  // Eight colour-blind-safe colours, repeated for more people; rings distinguish people of equal colour.
   const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a000"];
   const MODALITIES = { visible: "circle", infrared: "triangle-up" };
   const order = shown.map((_, i) => i).sort((a, b) =>

@@ -1,4 +1,4 @@
-// Ranked lists, one query at a time: buttons, the slider and its arrow keys move through them.
+// Ranked lists, one query at a time: buttons, slider and arrow keys select the query.
 "use strict";
 (() => {
   const { rankings, images } = JSON.parse(document.getElementById("report").textContent);

@@ -1,4 +1,4 @@
-// Sorts a table when one of its headings is pressed: highest figure first, words from A; pressed again, the reverse.
+// Sorts a table by the pressed heading: highest number first, words from A; a second press reverses the order.
 "use strict";
 (() => {
   const valueOf = (row, column) => {

@@ -1,4 +1,4 @@
-// Opens a figure over the page. Escape closes it; press the figure, + or - to change its size.
+// Opens a figure in an overlay. Escape closes it; a click, + or - changes its size.
 "use strict";
 (() => {
   const links = [...document.querySelectorAll("a.zoom")];

@@ -14,7 +14,7 @@ from usvi_bench.cli.site import main
 
 @dataclass(frozen=True)
 class Made:
-    """Made site: paths of its sources and of the site."""
+    """Made site, with the paths of its sources."""
 
     leaderboard: Path
     runs: Path

@@ -62,7 +62,7 @@ def all_pages(site: Path) -> list[str]:
     return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
 
 
-def test_every_page_loads_without_a_word_in_the_console(page: webdriver.Chrome, made: Made) -> None:
+def test_every_page_loads_without_console_messages(page: webdriver.Chrome, made: Made) -> None:
     for width in (1280, 500):
         page.set_window_size(width, 900)
         for name in all_pages(made.site):
@@ -119,7 +119,7 @@ def test_hover_shows_the_picture_and_the_same_person(page: webdriver.Chrome, mad
     assert page.execute_script("return document.getElementById('features').data[2].x.length") == 6  # images of a person
 
 
-def test_the_map_is_walked_by_arrow_keys_and_panels_are_switched(page: webdriver.Chrome, made: Made) -> None:
+def test_arrow_keys_step_through_the_map_and_buttons_switch_panels(page: webdriver.Chrome, made: Made) -> None:
     open_page(page, made, RUN)
     wait(page, "document.getElementById('features').dataset.ready")
     plot = page.find_element(By.ID, "features")
@@ -151,7 +151,7 @@ def test_ranked_lists_are_browsed(page: webdriver.Chrome, made: Made) -> None:
     assert set(marks) == {"the same person", "another person"}
 
 
-def test_figures_open_large_and_escape_brings_back(page: webdriver.Chrome, made: Made) -> None:
+def test_figures_open_enlarged_and_escape_closes_them(page: webdriver.Chrome, made: Made) -> None:
     open_page(page, made, RUN)
     link = page.find_element(By.CSS_SELECTOR, "a.zoom")
     link.send_keys(Keys.ENTER)
@@ -192,8 +192,8 @@ return [...document.querySelectorAll('main *, header *, footer *')]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_the_paper(page: webdriver.Chrome, made: Made, scheme: str) -> None:
-    """WCAG 2.1 AA asks for 4.5 to 1."""
+def test_text_has_enough_contrast(page: webdriver.Chrome, made: Made, scheme: str) -> None:
+    """Check the contrast of 4.5 to 1 that WCAG 2.1 AA requires."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     for name in ("index.html", "methods/sclhm.html", "published.html", RUN):

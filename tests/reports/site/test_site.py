@@ -24,14 +24,14 @@ from usvi_bench.core.table import to_markdown
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, load_records
 from usvi_bench.leaderboard.build import build as build_page
-from usvi_bench.leaderboard.field import ORDER_TITLE, build_field, field_tables
-from usvi_bench.leaderboard.field_plot import draw_field
 from usvi_bench.leaderboard.published import choose, read_figures
+from usvi_bench.leaderboard.published_page import ORDER_TITLE, build_published, published_tables
+from usvi_bench.leaderboard.published_plot import draw_published
 from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.reports.run_scores import run_scores
-from usvi_bench.reports.site.field import describe_field
 from usvi_bench.reports.site.find_runs import read_json
 from usvi_bench.reports.site.methods import read_methods
+from usvi_bench.reports.site.published import describe_published
 from usvi_bench.reports.site.render import markdown, sentence
 from usvi_bench.reports.site.runs import command_of
 
@@ -86,7 +86,7 @@ def build(made: Made, output: Path, *flags: str) -> Path:
     return output
 
 
-def test_pages_are_well_formed_and_every_link_leads_somewhere(made: Made) -> None:
+def test_pages_are_well_formed_and_every_link_has_a_target(made: Made) -> None:
     found = {path: Page(path) for path in pages(made.site)}
     assert len(found) > 20
     for path, page in found.items():
@@ -105,7 +105,7 @@ def test_pages_are_well_formed_and_every_link_leads_somewhere(made: Made) -> Non
             assert not anchor or anchor in found[target].ids, f"{path}: {address}"
 
 
-def test_nothing_is_loaded_from_elsewhere(made: Made) -> None:
+def test_no_external_resource_is_loaded(made: Made) -> None:
     for path in [*pages(made.site), *made.site.glob("assets/*.css")]:
         text = path.read_text()
         assert not re.search(r"""(?:src=|url\(|@import |<link[^>]+href=)["']?(?:https?:)?//""", text), path
@@ -133,7 +133,7 @@ def test_the_board_names_leads_references_and_incomplete_runs(made: Made) -> Non
     assert "<strong>41.1</strong>" in text
     assert re.search(r'<tr class="quiet">\s*<th scope="row"><a href="methods/supervised.html">', text)
     assert "fold 1 lacks 1 of 2 trials" in text
-    assert "Nothing here has been measured on a real data set yet" in text
+    assert "No result has been measured on a real data set yet" in text
     content = json.loads((made.site / "leaderboard.json").read_text())
     (board,) = content["tables"]
     assert board["significant_leads"]["mAP"] == "sclhm"
@@ -151,12 +151,12 @@ def rows_of(page: Path) -> list[list[str]]:
 
 
 def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Made) -> None:
-    """The site has one column more and marks the rows of references."""
+    """Compare tables; those of the site have one more column and mark reference rows."""
     published = choose(read_figures(made.leaderboard / "published.csv"))
-    fields = field_tables(published)
+    fields = published_tables(published)
     shown = rows_of(made.site / "published.html")
     for table in fields:
-        assert to_markdown(table) in build_field(published)
+        assert to_markdown(table) in build_published(published)
         assert list(table.columns) in shown
         for row in table.rows:
             assert [cell.text for cell in row.cells] in shown
@@ -172,14 +172,14 @@ def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Ma
         assert f"| {row.cells[0].text} | " in page
 
 
-def test_a_runs_scores_are_those_of_its_report(made: Made) -> None:
+def test_the_page_and_the_report_of_a_run_have_equal_scores(made: Made) -> None:
     record = load_records(made.leaderboard / "records")["sysu_all/adca-seed0.json"]
     shown = rows_of(made.site / "runs/sysu_all/adca-seed0/index.html")
     for row in run_scores(record).rows:
         assert [cell.text.replace("(", "").replace(")", "") for cell in row.cells] in shown
 
 
-def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> None:
+def test_real_and_synthetic_results_have_separate_tables(tmp_path: Path) -> None:
     records = {"a.json": make_record("adca", real=True), "b.json": make_record("adca")}
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
     (tmp_path / "runs").mkdir()
@@ -193,7 +193,7 @@ def test_real_and_synthetic_results_have_tables_of_their_own(tmp_path: Path) -> 
     assert "published mAP" not in text[synthetic:]
 
 
-def test_a_knob_of_the_people_has_one_table_on_a_page_of_its_own(tmp_path: Path) -> None:
+def test_a_knob_has_one_table_on_a_separate_page(tmp_path: Path) -> None:
     def people(pose: float) -> dict[str, object]:
         spec = {**SYNTHETIC["spec"], "pose": pose}  # type: ignore[dict-item]
         made_from = {"synthetic": {"spec": spec}, "knobs": {} if pose == 1 else {"pose": pose}}
@@ -218,7 +218,7 @@ def test_a_knob_of_the_people_has_one_table_on_a_page_of_its_own(tmp_path: Path)
     assert len(json.loads((tmp_path / "site/leaderboard.json").read_text())["tables"]) == 2
 
 
-def test_the_order_beside_the_published_one_is_on_the_page_of_published_figures(tmp_path: Path) -> None:
+def test_the_comparison_of_rankings_is_on_the_page_of_published_figures(tmp_path: Path) -> None:
     records = {f"{m}.json": make_record(m, 0, [0.1 * i]) for i, m in enumerate(("adca", "pgm", "pclhd"), 1)}
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
     (leaderboard / "published.csv").write_bytes((FOLDER / "published.csv").read_bytes())
@@ -231,13 +231,13 @@ def test_the_order_beside_the_published_one_is_on_the_page_of_published_figures(
     assert "pairs agree" not in (tmp_path / "site/index.html").read_text()
 
 
-def test_the_published_figures_are_shown_with_a_text_in_place_of_the_figure(made: Made) -> None:
+def test_the_published_plot_has_a_text_alternative(made: Made) -> None:
     chosen = choose(read_figures(made.leaderboard / "published.csv"))
-    assert (made.site / "published.svg").read_bytes() == draw_field(chosen)
-    assert describe_field(chosen) in Page(made.site / "published.html").alts
+    assert (made.site / "published.svg").read_bytes() == draw_published(chosen)
+    assert describe_published(chosen) in Page(made.site / "published.html").alts
 
 
-def test_the_text_in_place_of_the_figure_has_the_best_under_each_protocol() -> None:
+def test_the_text_alternative_has_the_best_figure_for_each_protocol() -> None:
     figures = [
         make_figure(method="A", metrics={"mAP": "40.0"}),
         make_figure(method="B", metrics={"mAP": "60.5"}, year=2024),
@@ -245,7 +245,7 @@ def test_the_text_in_place_of_the_figure_has_the_best_under_each_protocol() -> N
         make_figure(method="D", metrics={"mAP": "70.0"}, setting="semi"),
         make_figure(method="E", metrics={"mAP": "50.0"}, protocol="regdb_v2i"),
     ]
-    assert describe_field(choose(figures)) == (
+    assert describe_published(choose(figures)) == (
         "Published mAP in percent over the years. "
         "SYSU-MM01, all search: unsupervised (no labels) up to 60.5 (B, 2024), "
         "semi-supervised (some labels) up to 70.0 (D, 2022). "
@@ -253,7 +253,7 @@ def test_the_text_in_place_of_the_figure_has_the_best_under_each_protocol() -> N
     )
 
 
-def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
+def test_every_method_has_a_page_with_the_text_of_its_file(made: Made) -> None:
     found = {method.name: method for method in read_methods()}
     assert sorted(found) == METHODS.names()
     for name, method in found.items():
@@ -274,14 +274,14 @@ def test_every_method_has_a_page_of_what_its_file_says(made: Made) -> None:
     assert found["untrained"].grid is None
 
 
-def test_a_finished_ablation_stands_on_the_page_of_its_method(made: Made) -> None:
+def test_a_finished_ablation_is_on_the_page_of_its_method(made: Made) -> None:
     text = (made.site / "methods/sclhm.html").read_text()
     assert 'data-value="0.271">27.1 <span class="spread">± 1.4</span>' in text
     assert 'data-value="0.033">+3.3 <span class="spread">± 0.3</span>' in text
     assert "Ablation: sclhm on sysu_all: one setting at a time" in text
     assert "<code>method.hml</code> True, not False" in text
     assert "+3.1, +3.5" in text
-    assert "its main effect where the rows hold all combinations" in text
+    assert "this is the main effect" in text
     assert (made.site / "methods/ablation-0/rows.svg").exists()
     assert "Not run yet" not in text
     assert "Not run yet" in (made.site / "methods/adca.html").read_text()
@@ -297,7 +297,7 @@ def test_a_run_folder_belongs_to_the_record_with_the_same_result(made: Made) -> 
     assert "hil" not in json.dumps(json.loads((made.site / "leaderboard.json").read_text()))
 
 
-def test_reports_beside_the_records_are_shown_without_any_run(made: Made, tmp_path: Path) -> None:
+def test_committed_reports_are_shown_without_run_folders(made: Made, tmp_path: Path) -> None:
     leaderboard = make_leaderboard(tmp_path / "leaderboard", three_seeds())
     write_report_folder(leaderboard / "reports/sysu_all/adca-seed0", shown=True)
     (tmp_path / "runs").mkdir()
@@ -305,14 +305,14 @@ def test_reports_beside_the_records_are_shown_without_any_run(made: Made, tmp_pa
     assert (tmp_path / "site/runs/sysu_all/adca-seed0/pictures/0000.jpg").exists()
 
 
-def test_real_people_are_not_shown_and_the_page_says_why(made: Made) -> None:
+def test_real_people_are_not_shown_and_the_page_states_the_reason(made: Made) -> None:
     folder = made.site / "runs/local/real-adca-seed0"
     text = (folder / "index.html").read_text()
-    assert "have not agreed to be shown" in text
+    assert "did not consent to publication" in text
     assert "--with-pictures" in text
     assert not (folder / "pictures").exists()
     shown = made.site / "runs/sysu_all/sclhm-seed0"
-    assert "have not agreed" not in (shown / "index.html").read_text()
+    assert "did not consent" not in (shown / "index.html").read_text()
     assert list((shown / "pictures").glob("*.jpg"))
 
 
@@ -320,7 +320,7 @@ def test_real_people_are_not_shown_and_the_page_says_why(made: Made) -> None:
 def test_a_report_of_real_people_is_drawn_again_as_was_asked(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], asked: bool
 ) -> None:
-    """A report with pictures must not be used for a site without pictures, and vice versa."""
+    """Check that a report with pictures is not used for a site without pictures, and vice versa."""
     drawn = []
 
     def draw(run: Path, output: Path, with_pictures: bool) -> Path:
@@ -333,14 +333,14 @@ def test_a_report_of_real_people_is_drawn_again_as_was_asked(
     build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", *flags)
     assert drawn == [(run, asked)]
     page = tmp_path / "site/runs/local/real/index.html"
-    assert ("have not agreed" in page.read_text()) is not asked
+    assert ("did not consent" in page.read_text()) is not asked
     assert bool(list(page.parent.glob("pictures/*.jpg"))) is asked
 
 
 def test_a_report_is_drawn_once_with_a_message(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second site of the same runs finds the report in the run's folder."""
+    """Check that a second site of the same runs uses the report in the folder of the run."""
     drawn = []
 
     def draw(run: Path, output: Path, with_pictures: bool) -> Path:
@@ -390,7 +390,7 @@ def test_a_run_folder_that_cannot_be_written_still_gets_a_page(
     assert "losses.svg" in (tmp_path / "site/runs/local/one/index.html").read_text()
 
 
-def test_a_committed_report_with_real_people_is_left_out_whole(tmp_path: Path) -> None:
+def test_a_committed_report_with_real_people_is_omitted(tmp_path: Path) -> None:
     leaderboard = make_leaderboard(tmp_path / "leaderboard", {"a.json": make_record("adca", real=True)})
     write_report_folder(leaderboard / "reports/a", shown=True)
     (tmp_path / "runs").mkdir()
@@ -398,7 +398,7 @@ def test_a_committed_report_with_real_people_is_left_out_whole(tmp_path: Path) -
     assert sorted(p.name for p in (tmp_path / "site/runs/a").iterdir()) == ["index.html"]
 
 
-def test_an_empty_leaderboard_says_how_to_begin(tmp_path: Path) -> None:
+def test_an_empty_leaderboard_explains_the_first_step(tmp_path: Path) -> None:
     leaderboard = make_leaderboard(tmp_path / "leaderboard", {})
     (tmp_path / "runs").mkdir()
     build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
@@ -433,7 +433,7 @@ def test_mistakes_are_named(made: Made, tmp_path: Path) -> None:
             read_json(tmp_path / "report.json")
 
 
-def test_markdown_lets_no_html_through_and_links_addresses() -> None:
+def test_markdown_escapes_html_and_links_addresses() -> None:
     assert "<script>" not in markdown("a <script>alert(1)</script> b")
     assert "<script>" not in sentence("a <script>alert(1)</script> b")
     assert 'href="https://a.org/b"' in sentence("see https://a.org/b.")
@@ -441,7 +441,7 @@ def test_markdown_lets_no_html_through_and_links_addresses() -> None:
     assert "<h3>" in markdown("## two", 1)
 
 
-def test_the_command_names_data_weights_and_what_was_chosen() -> None:
+def test_the_command_has_data_weights_and_chosen_settings() -> None:
     spec = {"camera_gap": 1.0, "seed": 3, "size": "tiny"}
     data = {**make_record().result.dataset, "synthetic": {"spec": spec}}
     overrides = {"settings": {"data.folds": "1, 2"}, "schedule": "full_short"}
@@ -458,7 +458,7 @@ def test_the_command_names_data_weights_and_what_was_chosen() -> None:
     assert "--data DIR --weights resnet50-19c8e357.pth" in command_of(foreign)
 
 
-def test_a_page_says_what_its_command_leaves_to_the_reader(made: Made) -> None:
+def test_a_page_lists_settings_missing_in_its_command(made: Made) -> None:
     text = (made.site / "runs/sysu_all/sclhm-seed0/index.html").read_text()
     assert "--data synthetic:pose=1.0,seed=0,size=small --weights random" in text
-    assert "a record of its time does not name them" in text
+    assert "this older record does not list them" in text

@@ -1,4 +1,4 @@
-"""Published mAP over the years, a panel a protocol; the file keeps a digest of the figures that it was drawn from."""
+"""Plot of published mAP over the years, one panel per protocol. The SVG stores a digest of the plotted figures."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 COLUMNS = 2
 WIDTH, PANEL, LEGEND = 9.0, 2.6, 0.45
-"""Inches: of the figure, and heights of a panel and of the legend above all."""
+"""Inches: width of the figure, heights of a panel and of the legend above all panels."""
 LOOKS = {
     "supervised": ("supervised (all labels)", "s", NEUTRAL),
     "semi": ("semi-supervised (some labels)", "^", PALETTE[1]),
     "unsupervised": ("unsupervised (no labels)", "o", PALETTE[0]),
 }
-"""Words, mark and colour of every setting, the last one drawn above the others."""
+"""Label, marker and colour of each setting; the last one is drawn on top."""
 LINES = ("supervised", "unsupervised")
-"""Settings whose best figure so far is drawn as a line."""
+"""Settings with a line through the best figure so far."""
 OWN = ("own paper", "own repository")
-"""Evidence that is drawn as a filled mark."""
+"""Levels of evidence with filled markers."""
 SIZES = {
     **dict.fromkeys(("font.size", "xtick.labelsize", "ytick.labelsize", "axes.labelsize", "legend.fontsize"), 8.5),
     **{"axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 6},
     **{"lines.markersize": 5, "lines.linewidth": 1.2, "axes.grid.axis": "y"},
 }
 FAR = 16
-"""Points below or above a mark from which on a line leads to its name."""
+"""Vertical distance in points from which a line connects a marker with its name."""
 PLACES = [(0, -6), (6, -5), (-6, 5), (0, 6), (7, 0), (-7, 0)]
 PLACES += [(x, y) for far in (FAR, 26, 38, 50) for x, y in ((10, -far), (-10, far), (0, -far), (-14, -far), (0, far))]
-"""Where a name may stand beside its mark, in points, the best first."""
+"""Candidate offsets of a name from its marker, in points, the preferred ones first."""
 
 
 class Point(NamedTuple):
-    """Published figure at its place in a panel; ``x`` in years, ``y`` in percent."""
+    """Point of the plot: a published figure with its position; ``x`` in years, ``y`` in percent."""
 
     x: float
     y: float
@@ -53,27 +53,27 @@ class Point(NamedTuple):
 
 
 def figure_digest(published: Sequence[Published]) -> str:
-    """Hash all that the figure shows."""
+    """Hash the plotted figures."""
     shown = [entry.shown for name in PROTOCOLS for entry in _dated(published, name)]
     drawn = [[f.protocol, f.method, f.year, f.setting, f.evidence, f.metrics["mAP"]] for f in shown]
     return "sha256:" + hashlib.sha256(json.dumps(drawn).encode()).hexdigest()
 
 
 def digest_in(svg: bytes) -> str | None:
-    """Find the digest of what a figure was drawn from; None where it has none."""
+    """Read the digest stored in an SVG; None if it has none."""
     found = re.search(rb"<dc:identifier>(.*?)</dc:identifier>", svg)
     return found[1].decode() if found else None
 
 
-def draw_field(published: Sequence[Published]) -> bytes:
-    """Draw all panels under one legend, as SVG."""
+def draw_published(published: Sequence[Published]) -> bytes:
+    """Draw all panels and one legend, as SVG."""
     with styled(SIZES):
         title = "Published mAP over the years, by protocol and by the labels used in training"
-        return encode_svg(field_figure(published), Title=title, Identifier=figure_digest(published))
+        return encode_svg(published_figure(published), Title=title, Identifier=figure_digest(published))
 
 
-def field_figure(published: Sequence[Published]) -> Figure:
-    """Draw the figure; inside :func:`~usvi_bench.core.figure_style.styled`."""
+def published_figure(published: Sequence[Published]) -> Figure:
+    """Draw the figure. Call it inside :func:`~usvi_bench.core.figure_style.styled`."""
     drawn = [name for name in PROTOCOLS if _dated(published, name)]
     rows = -(-len(drawn) // COLUMNS)
     height = LEGEND + PANEL * rows
@@ -109,7 +109,7 @@ def _dated(published: Sequence[Published], protocol: str) -> list[Published]:
 
 
 def _points(entries: Sequence[Published]) -> Iterator[Point]:
-    """Place figures of a year side by side, lowest first, so that none hides another."""
+    """Spread the figures of a year horizontally, lowest first, so that markers do not overlap."""
     for year in sorted({entry.shown.year or 0 for entry in entries}):
         mine = sorted((e for e in entries if e.shown.year == year), key=lambda e: e.shown.value("mAP") or 0)
         for i, entry in enumerate(mine):
@@ -117,7 +117,7 @@ def _points(entries: Sequence[Published]) -> Iterator[Point]:
 
 
 def _panel(axes: Axes, points: Sequence[Point]) -> None:
-    """Draw points, lines through the best so far, and the names of the unsupervised methods that led a year."""
+    """Draw points, lines through the best figures so far, and the name of each year's best unsupervised method."""
     lines = {setting: _best_so_far(points, setting) for setting in LINES}
     for setting, (_, mark, colour) in LOOKS.items():
         best = lines.get(setting, [])
@@ -131,7 +131,7 @@ def _panel(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _best_so_far(points: Sequence[Point], setting: str) -> list[Point]:
-    """Select the points that were the highest of their setting when they appeared."""
+    """Select the points of a setting that are higher than all earlier ones."""
     best: list[Point] = []
     for point in points:
         if point.entry.shown.setting == setting and (not best or point.y > best[-1].y):
@@ -142,7 +142,7 @@ def _best_so_far(points: Sequence[Point], setting: str) -> list[Point]:
 def _write_names(
     axes: Axes, leading: Sequence[Point], points: Sequence[Point], lines: Iterable[Sequence[Point]]
 ) -> None:
-    """Name points where the name hides neither a mark nor another name, and crosses no line if that can be had."""
+    """Place names so that they do not overlap markers or other names, and if possible do not cross lines."""
     taken = [_box(axes, (p.x, p.y), (p.x, p.y), pad=4) for p in points]
     crossed = []
     for line in lines:
@@ -167,14 +167,14 @@ def _write_names(
 
 
 def _box(axes: Axes, here: tuple[float, float], there: tuple[float, float], pad: float = 1) -> Bbox:
-    """Return the box around two places of the data, in pixels; ``pad`` in points."""
+    """Return the box around two points in data coordinates, in pixels; ``pad`` in points."""
     ends = axes.transData.transform([here, there])
     pixels = pad * axes.figure.dpi / 72
     return Bbox([ends.min(axis=0) - pixels, ends.max(axis=0) + pixels])
 
 
 def _move(name: Annotation, place: tuple[float, float]) -> Bbox:
-    """Put a name to a place, its near edge or corner there, and return the box that it fills."""
+    """Move a name to an offset, aligned at its nearest edge or corner, and return its bounding box."""
     x, y = place
     name.set(position=place, ha=("right", "center", "left")[1 + _sign(x)], va=("top", "center", "bottom")[1 + _sign(y)])
     return name.get_window_extent().padded(2 * name.figure.dpi / 72)

@@ -1,17 +1,17 @@
-"""The published state of the field in the site: its figure in words, and all its numbers as JSON for programs."""
+"""Published figures in the site: a text alternative of the plot, and the figures as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from usvi_bench.leaderboard.field_plot import LOOKS
 from usvi_bench.leaderboard.published import SETTINGS, Figure, Published, ordered
+from usvi_bench.leaderboard.published_plot import LOOKS
 from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 
-def describe_field(published: Sequence[Published]) -> str:
-    """Describe the figure over the years in words: the highest mAP under each protocol, with and without labels."""
+def describe_published(published: Sequence[Published]) -> str:
+    """Describe the plot over the years: the highest mAP for each protocol and each use of labels."""
     sentences = []
     for protocol, name in PROTOCOLS.items():
         best: dict[str, Figure] = {}
@@ -27,8 +27,8 @@ def describe_field(published: Sequence[Published]) -> str:
     return " ".join(["Published mAP in percent over the years.", *sentences])
 
 
-def field_json(published: Sequence[Published]) -> dict[str, Any]:
-    """All chosen figures, and those that disagree with them."""
+def published_json(published: Sequence[Published]) -> dict[str, Any]:
+    """Return all chosen figures and the figures that disagree with them, for JSON."""
     return {
         "schema": 1,
         "figures": [{**_plain(e.shown), "disagreeing": [_plain(o) for o in e.others]} for e in published],
