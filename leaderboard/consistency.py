@@ -145,8 +145,8 @@ def not_ranked(record: Record) -> Iterator[str]:
     result = record.result
     if result.method not in METHODS.own_names() and not record.plugins:
         yield (
-            f"the method '{result.method}' is none of the suite's, and the record names no plug-in that registers it; "
-            "remove it, or run the method again with --import"
+            f"unknown method '{result.method}', and the record lists no plug-in; remove the record, "
+            "or run the method again with --import"
         )
     if made_for := record.provenance.get("ablation"):
-        yield f"a row of an ablation ({made_for}); remove it, and run the method on its own"
+        yield f"belongs to an ablation ({made_for}); remove it, and run the method without the ablation"

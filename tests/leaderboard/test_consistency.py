@@ -82,8 +82,8 @@ def test_a_record_of_a_run_is_consistent() -> None:
         (place(seconds={"train": float("inf")}), "provenance.seconds.train: inf is not a duration"),
         (place(threads=0), "provenance.threads: 0 is not positive"),
         (place(commit="HEAD"), "provenance.commit: 'HEAD' is not a commit"),
-        (place(ablation="x: y"), "a row of an ablation (x: y)"),
-        (result(method="mine"), "the method 'mine' is none of the suite's"),
+        (place(ablation="x: y"), "belongs to an ablation (x: y)"),
+        (result(method="mine"), "unknown method 'mine', and the record lists no plug-in"),
     ],
 )
 def test_every_contradiction_is_found(change: Change, fault: str) -> None:
