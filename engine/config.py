@@ -42,7 +42,7 @@ class DataConfig:
     """Refuse a data set whose number of images differs from the published one."""
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "height", "width")
+        _at_least(1, self, "data.", "height", "width")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class TrainConfig:
     """Number of images in a forward pass without gradient."""
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "epochs", "iterations", "visible_clusters", "infrared_clusters", "instances", "embed_batch")
+        counts = ("epochs", "iterations", "visible_clusters", "infrared_clusters", "instances", "embed_batch")
+        _at_least(1, self, "train.", *counts)
         if not 0 < self.lr < math.inf:
             raise UsageError(f"train.lr={self.lr} must be above 0 and finite")
         if not 0 <= self.weight_decay < math.inf:
@@ -87,7 +88,7 @@ class TrainConfig:
         if not 0 < self.lr_factor <= 1:
             raise UsageError(f"train.lr_factor={self.lr_factor} must be above 0 and at most 1")
         LR_SCHEDULES.get(self.lr_schedule)
-        _at_least(0, self, "lr_warmup")
+        _at_least(0, self, "train.", "lr_warmup")
         if not 0 <= self.lr_final <= 1:
             raise UsageError(f"train.lr_final={self.lr_final} is a fraction of train.lr: give 0 to 1")
         if not 0 < self.lr_warmup_factor <= 1:
@@ -120,8 +121,8 @@ class EngineConfig:
     """Seconds that a process waits for the others; rank 0 must cluster and score within this time."""
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "threads")
-        _at_least(1, self, "log_every", "timeout")
+        _at_least(0, self, "engine.", "threads")
+        _at_least(1, self, "engine.", "log_every", "timeout")
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class RunConfig:
     """Number of epochs between two scorings during the last stage; 0 scores only after the last epoch."""
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "evaluate_every")
+        _at_least(0, self, "", "evaluate_every")
 
     def settings(self) -> dict[str, Any]:
         """Return every setting that a result may depend on as plain data, named and grouped as ``--set`` does."""
@@ -200,7 +201,7 @@ def changed_settings(settings: Mapping[str, Any], method: str) -> dict[str, Any]
     return differences(settings, method, FORMAT, flatten(default_settings(method, settings["encoder"]["name"])))
 
 
-def _at_least(bound: int, config: Any, *names: str) -> None:
+def _at_least(bound: int, config: Any, section: str, *names: str) -> None:
     for name in names:
         if getattr(config, name) < bound:
-            raise UsageError(f"{name}={getattr(config, name)} must be at least {bound}")
+            raise UsageError(f"{section}{name}={getattr(config, name)} must be at least {bound}")

@@ -44,7 +44,7 @@ class Supervised(Method):
 
     Config = SupervisedConfig
     uses_identities = True
-    summary = "true identities, one memory for both modalities (upper bound, no competitor)"
+    summary = "true identities, one memory for both modalities (reference with true identities; not ranked)"
 
     memory: ClusterMemory
 

@@ -145,7 +145,9 @@ class Protocol(ABC):
                 valid query.
         """
         if dataset.name != self.dataset:
-            raise UsageError(f"{self.name} is scored on '{self.dataset}', the data set is '{dataset.name}'")
+            raise UsageError(
+                f"{self.name} scores '{self.dataset}', the data set is '{dataset.name}': choose a protocol that fits"
+            )
         for fold in self.folds(dataset):
             query, pool = self.tables(dataset, fold)
             for trial, rows in enumerate(self.galleries(dataset, fold)):

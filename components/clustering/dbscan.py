@@ -111,7 +111,9 @@ def pseudo_labels(
         UsageError: ``eps`` out of range, fewer images than ``k1``, or fewer clusters than ``at_least``.
     """
     if not 0 < eps < 1:
-        raise UsageError(f"{what}: eps={eps} is no Jaccard distance; set --set method.eps between 0 and 1")
+        raise UsageError(
+            f"{what}: eps={eps} is outside 0 to 1, the range of Jaccard distances; change --set method.eps"
+        )
     if len(features) < k1:
         raise UsageError(
             f"{what}: {len(features)} images are fewer than k1={k1}; lower --set method.k1 or give more images"
@@ -130,6 +132,6 @@ def pseudo_labels(
     if found < at_least:
         raise UsageError(
             f"{what}: {found} cluster{'s' * (found != 1)} (eps={eps}, {len(features)} images); "
-            "raise or lower --set method.eps"
+            "raise --set method.eps if most images are outliers, lower it if a cluster holds nearly all"
         )
     return torch.from_numpy(labels).to(features.device)

@@ -151,7 +151,9 @@ class VisionTransformer(EmbeddingNetwork):
             wrong = ", ".join(
                 f"{name} {found[name]} instead of {own[name]}" for name in own if found[name] != own[name]
             )
-            raise UsageError(f"a ViT of {wrong}; give a file that fits the encoder, or another encoder.name")
+            raise UsageError(
+                f"the file holds a ViT of {wrong}; give a file that fits the encoder, or change encoder.name"
+            )
         dropped = ("patch_embed.", "head.", "pre_logits.", "pos_embed")
         shared = {key: value for key, value in state.items() if not key.startswith(dropped)}
         stem = {key.removeprefix("patch_embed."): v for key, v in state.items() if key.startswith("patch_embed.")}
@@ -181,7 +183,7 @@ def resize_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
     side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.dim() == 3 else 0
     if side == 0 or positions.shape[1] != 1 + side * side:
         raise UsageError(
-            f"a ViT whose pos_embed, {list(positions.shape)}, is not of a class token and a square grid; "
+            f"pos_embed has the shape {list(positions.shape)}, not that of a class token and a square grid; "
             "give a file of a plain ViT, without a distillation token or registers"
         )
     if (side, side) == grid:

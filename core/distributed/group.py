@@ -26,7 +26,7 @@ def select_device(name: str) -> torch.device:
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise UsageError("--device cuda: this torch sees no GPU; use --device cpu")
+        raise UsageError("--device cuda: torch found no GPU; use --device cpu")
     here = process_info()
     if here.world_size == 1:
         return torch.device("cuda")

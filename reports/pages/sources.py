@@ -109,7 +109,7 @@ def single(found: Iterable[Found], what: str) -> Found:
     """
     every = list(found)
     if len(every) != 1:
-        raise UsageError(f"{what}: {len(every)} found, not one")
+        raise UsageError(f"{what}: {len(every)} found; expected exactly one")
     return every[0]
 
 

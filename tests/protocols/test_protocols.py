@@ -188,7 +188,9 @@ def test_the_check_passes_where_the_data_set_fits(name):
 
 
 def test_another_data_set_is_refused():
-    with pytest.raises(UsageError, match="sysu_all is scored on 'sysu', the data set is 'regdb'"):
+    with pytest.raises(
+        UsageError, match="sysu_all scores 'sysu', the data set is 'regdb': choose a protocol that fits"
+    ):
         make("sysu_all").check(scene_of("regdb_v2i"))
 
 

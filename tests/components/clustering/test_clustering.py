@@ -98,7 +98,10 @@ def test_wrong_arguments_of_pseudo_labels_are_named(reference_features: Array) -
     f = torch.from_numpy(reference_features)
     blob = torch.ones(60, 8) + 0.1 * torch.from_numpy(np.random.default_rng(0).normal(size=(60, 8)))
     few = "visible: 20 images are fewer than k1=30; lower --set method.k1 or give more images"
-    one = "visible: 1 cluster (eps=0.6, 60 images); raise or lower --set method.eps"
+    one = (
+        "visible: 1 cluster (eps=0.6, 60 images); raise --set method.eps if most images are outliers, "
+        "lower it if a cluster holds nearly all"
+    )
     with pytest.raises(UsageError) as error:
         pseudo_labels(f[:20], eps=0.6, what="visible")
     assert str(error.value) == few

@@ -266,7 +266,9 @@ def test_a_vit_of_another_size_is_refused_in_one_line(tmp_path: Path, changed: d
     path, model = tmp_path / "other.pth", encoder()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     torch.save(timm_file(**changed), path)
-    with pytest.raises(UsageError, match=rf"other\.pth': a ViT of {message}; give a file that fits") as caught:
+    with pytest.raises(
+        UsageError, match=rf"other\.pth': the file holds a ViT of {message}; give a file that fits"
+    ) as caught:
         load_weights(model, path)
     assert "\n" not in str(caught.value)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
