@@ -60,8 +60,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="starting weights: a file, or 'random'; on synthetic people, the encoder 'small' of width 16 has shipped "
-        "weights by default, pretrained with identity labels on visible images of other synthetic people",
+        help="starting weights: a file, or 'random'; on synthetic people, 'small' of width 16 starts by default from "
+        "weights of the suite, pretrained with identity labels on visible images of other synthetic people",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' (default) uses a GPU if there is one"

@@ -26,6 +26,8 @@ def import_entry_points() -> None:
     try:
         for point in sorted(metadata.entry_points(group=GROUP)):
             package = point.dist.name if point.dist else "an installed package"
+            if not point.pattern.match(point.value):
+                raise UsageError(f"the plug-in '{point.name}' of {package} names no module ({point.value!r:.60})")
             try:
                 importlib.import_module(point.module)
             except (Exception, SystemExit) as error:

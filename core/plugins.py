@@ -58,7 +58,7 @@ def import_plugins(specs: Iterable[str]) -> None:
     """
     for spec in specs:
         if is_file(spec):
-            _import_file(spec, Path(spec).expanduser().resolve())
+            _import_file(spec, _resolved(spec))
         else:
             _import_module(spec)
 
@@ -70,6 +70,13 @@ def is_file(spec: str) -> bool:
     (False, True)
     """
     return spec.endswith(".py") or os.sep in spec or Path(spec).is_file()
+
+
+def _resolved(spec: str) -> Path:
+    try:
+        return Path(spec).expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise UsageError(f"--import {spec}: {error}; name a file") from error
 
 
 def absolute(specs: Iterable[str]) -> tuple[str, ...]:
@@ -107,7 +114,7 @@ def used_plugins(specs: Sequence[str], parts: Iterable[Part]) -> list[Plugin]:
     """
     plugins: dict[tuple[str, str], Plugin] = {}
     for spec in specs:
-        module = _file_module(Path(spec).expanduser().resolve()) if is_file(spec) else spec
+        module = _file_module(_resolved(spec)) if is_file(spec) else spec
         if module in _MODULES:
             _add(plugins, _MODULES[module], "import", None if is_file(spec) else spec)
     for source in entry_point_sources():

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from usvi_bench.core.distributed.collectives import all_reduce_gradients
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Losses
 from usvi_bench.engine.config import TrainConfig
 from usvi_bench.engine.lr_schedules import make_schedule
@@ -39,7 +40,12 @@ class Optimiser:
         return float(self._adam.param_groups[0]["lr"])
 
     def __call__(self, losses: Losses) -> None:
-        """Take one step on the sum of the losses."""
+        """Take one step on the sum of the losses.
+
+        Raises:
+            UsageError: the losses are not a dictionary of scalar tensors with a gradient.
+        """
+        _check_losses(losses)
         total = torch.stack(list(losses.values())).sum()
         self._adam.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()
@@ -73,3 +79,14 @@ class Optimiser:
         self._adam.load_state_dict({**state["adam"], "param_groups": groups})
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
+
+
+def _check_losses(losses: Any) -> None:
+    """Refuse anything but named scalar tensors, of which one at least has a gradient."""
+    if not isinstance(losses, dict) or not losses:
+        raise UsageError(f"the loss of the method is {losses!r:.60}; return a dictionary of named scalar tensors")
+    for name, value in losses.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor) or value.dim():
+            raise UsageError(f"the loss {name!r:.40} of the method is {value!r:.60}; return named scalar tensors")
+    if not any(value.requires_grad for value in losses.values()):
+        raise UsageError(f"no loss of the method has a gradient ({', '.join(losses)}); do not detach all of them")

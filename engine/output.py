@@ -97,7 +97,7 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
         format=FORMAT,
         config_hash=config.hash(run.start.identity),
         start_weights=run.start.described(),
-        uses_identities=any(line["identities"] for line in lines if line["kind"] == "epoch"),
+        uses_identities=any(line["given_identities"] for line in lines if line["kind"] == "epoch"),
         folds=list(protocol.folds(dataset)),
         trials=protocol.trials_per_fold,
         headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),

@@ -110,7 +110,7 @@ class StageTraining:
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
         entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}
-        return {**entry, "identities": labels is self.identities}, labels
+        return {**entry, "given_identities": labels is self.identities}, labels
 
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         if self.method.uses_identities:

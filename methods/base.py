@@ -97,7 +97,8 @@ class Method(nn.Module):
         if getattr(config, "form", "repaired") != "released":
             return cls
         name = f"usvi_bench.methods.released.{cls.__module__.rpartition('.')[2]}"
-        module = import_module(name) if find_spec(name) is not None else None
+        ours = cls.__module__.startswith("usvi_bench.methods.")
+        module = import_module(name) if ours and find_spec(name) is not None else None
         found: type[Method] | None = getattr(module, f"Released{cls.__name__}", None)
         if found is None:
             raise UsageError(f"{cls.__name__} has no released form; leave method.form=repaired")

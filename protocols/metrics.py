@@ -98,6 +98,7 @@ def retrieval_metrics(similarity: Any, positives: Any, ignored: Any = None, cmc_
     Raises:
         ValueError: shapes or types do not fit, a similarity is NaN, or no query is valid.
     """
+    _check_plain("similarity", similarity)
     scores = similarity if isinstance(similarity, Tensor) else np.asarray(similarity)
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {tuple(scores.shape)}")
@@ -132,6 +133,8 @@ def score_galleries(
     Raises:
         ValueError: see :func:`retrieval_metrics`; also if there is no query or gallery, or a gallery is empty.
     """
+    _check_plain("queries", queries)
+    _check_plain("candidates", candidates)
     probes, pool = _tensor(queries), _tensor(candidates)
     if probes.ndim != 2 or pool.ndim != 2 or probes.shape[1] != pool.shape[1] or probes.dtype != pool.dtype:
         sides = " and ".join(f"{tuple(side.shape)} {side.dtype}" for side in (probes, pool))
@@ -193,6 +196,22 @@ def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blo
         if block.amin().isnan():
             raise ValueError(f"similarity holds NaN in rows {start} to {rows.stop - 1}")
         yield rows, block
+
+
+def _check_plain(name: str, values: Any) -> None:
+    """Refuse masked, complex, sparse and other arrays whose numbers cannot be compared.
+
+    Raises:
+        ValueError: names the type.
+    """
+    if isinstance(values, Tensor):
+        plain = values.layout == torch.strided and not values.is_meta and not values.is_complex()
+        kind = f"a tensor of {values.dtype}, {values.layout}"
+    else:
+        plain = not isinstance(values, np.ma.MaskedArray) and np.asarray(values).dtype.kind in "fiub"
+        kind = f"{type(values).__name__} of {np.asarray(values).dtype}"
+    if not plain:
+        raise ValueError(f"{name} must be a plain array of real numbers; it is {kind}")
 
 
 def _tensor(values: Any) -> Tensor:

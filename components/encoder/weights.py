@@ -39,6 +39,7 @@ def load_weights(encoder: TwoStreamEncoder, path: Path) -> str:
     except OSError as error:
         raise UsageError(f"cannot read weights '{path}': {error.strerror}; {_ACCEPTED}") from error
     state = _safetensors(content, path) if path.suffix == ".safetensors" else _pickled(path)
+    _check_values(state, path)
     own = encoder.state_dict()
     optional = {key for key in own if key.endswith("num_batches_tracked")}
     try:
@@ -86,6 +87,21 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UsageError(f"'{path}' holds no weights; {_ACCEPTED}")
     return state
+
+
+def _check_values(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are not weights; counters of batches are whole numbers."""
+    for key, value in state.items():
+        if not isinstance(key, str):
+            raise UsageError(f"weights '{path}': the key {key!r:.40} is not text; {_ACCEPTED}")
+        if value.layout != torch.strided or value.is_meta:
+            raise UsageError(f"weights '{path}': '{key}' is a sparse or empty tensor; save dense tensors")
+        if key.endswith("num_batches_tracked"):
+            continue
+        if not value.is_floating_point():
+            raise UsageError(f"weights '{path}': '{key}' is {value.dtype}, not a floating-point tensor; {_ACCEPTED}")
+        if not bool(value.isfinite().all()):
+            raise UsageError(f"weights '{path}': '{key}' holds NaN or infinite values; use weights that are finite")
 
 
 def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], optional: set[str], path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import usvi_bench
 from usvi_bench.cli.main import main
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.datasets.base import Split
 from usvi_bench.engine.stages import true_identities
+from usvi_bench.leaderboard.consistency import faults
 
 QUICK = ["train.epochs=2", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
 QUICK += ["encoder.width=8", "engine.threads=1"]
@@ -40,3 +42,15 @@ def test_permuted_identities(
     monkeypatch.setattr("usvi_bench.engine.stages.true_identities", permuted)
     second = final_weights(tmp_path / "permuted", method, tiny_people["sysu"])
     assert all(torch.equal(first[name], second[name]) for name in first) == same
+
+
+@pytest.mark.parametrize(("name", "given"), [("cluster_contrast", False), ("supervised", True)])
+def test_the_record_states_whether_identities_were_given(
+    name: str, given: bool, tiny_people: dict[str, Path], tmp_path: Path
+) -> None:
+    settings = {"train.epochs": 1, "train.iterations": 1, "engine.threads": 1}
+    record = usvi_bench.run(
+        name, "sysu_all", tiny_people["sysu"], settings=settings, schedule="quick", output=tmp_path, verbose=False
+    )
+    assert record.result.uses_identities is given
+    assert faults(record) == []

@@ -137,3 +137,10 @@ def test_a_sub_class_without_a_released_form_is_refused() -> None:
     assert Mine.in_form(Mine.Config()) is Mine
     with pytest.raises(UsageError, match=r"Mine has no released form; leave method\.form=repaired"):
         Mine.in_form(Mine.Config(form="released"))
+
+
+def test_a_class_from_outside_with_the_name_of_ours_has_no_released_form() -> None:
+    parent = METHODS.get("hil")
+    mine = type("HIL", (parent,), {"__module__": "elsewhere.hil"})
+    with pytest.raises(UsageError, match="HIL has no released form"):
+        mine.in_form(mine.Config(form="released"))

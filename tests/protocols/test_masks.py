@@ -240,3 +240,20 @@ def test_rows_of_a_table():
 def test_both_functions_are_public():
     assert usvi_bench.retrieval_metrics is retrieval_metrics
     assert usvi_bench.rank_metrics is rank_metrics
+
+
+@pytest.mark.parametrize(
+    "similarity",
+    [
+        np.ma.masked_array(np.ones((1, 3)), mask=[[True, False, False]]),
+        np.ones((1, 3), complex),
+        torch.ones(1, 3, dtype=torch.complex64),
+        torch.ones(1, 3).to_sparse(),
+        torch.ones(1, 3, device="meta"),
+        np.array([["a", "b", "c"]]),
+    ],
+    ids=["masked", "complex", "complex tensor", "sparse", "meta", "text"],
+)
+def test_similarities_that_are_not_plain_numbers_are_refused(similarity):
+    with pytest.raises(ValueError, match="similarity must be a plain array of real numbers"):
+        retrieval_metrics(similarity, np.array([[True, False, False]]))

@@ -96,7 +96,10 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: score_table("t", {"nobody": "nobody"}, ["sysu_all"]), "nobody, sysu_all: 0 found, not one"),
+        (
+            lambda: score_table("t", {"nobody": "nobody"}, ["sysu_all"]),
+            "nobody, sysu_all: 0 found; expected exactly one",
+        ),
         (lambda: difference_table("t", [("nobody", "pgm")], ["sysu_all"]), "nobody, sysu_all: 0 found"),
         (lambda: difference_table("t", [("pgm", CONTROL)], ["sysu_indoor"]), "continued: available for sysu_all only"),
         (lambda: form_table("t", "adca"), "adca, sysu_all: 0 found"),

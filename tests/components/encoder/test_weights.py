@@ -51,3 +51,29 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="without running code"):
         load_weights(build_encoder(SMALL, 0), tmp_path / "trap.pth")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda value: value * float("nan"), "holds NaN or infinite values"),
+        (lambda value: value + float("inf"), "holds NaN or infinite values"),
+        (lambda value: value.int(), r"is torch\.int32, not a floating-point tensor"),
+        (lambda value: value.to(torch.complex64), r"is torch\.complex64, not a floating-point tensor"),
+        (lambda value: value > 0, r"is torch\.bool, not a floating-point tensor"),
+        (lambda value: value.to_sparse(), "is a sparse or empty tensor"),
+    ],
+)
+def test_values_that_are_not_weights_are_refused(change, message: str, tmp_path: Path) -> None:
+    encoder = build_encoder(SmallConfig(width=8), 0)
+    state = encoder.state_dict()
+    torch.save({**state, "visible.conv1.weight": change(state["visible.conv1.weight"])}, tmp_path / "odd.pth")
+    with pytest.raises(UsageError, match=rf"odd\.pth': 'visible\.conv1\.weight' {message}"):
+        load_weights(encoder, tmp_path / "odd.pth")
+
+
+def test_a_key_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    encoder = build_encoder(SmallConfig(width=8), 0)
+    torch.save({**encoder.state_dict(), 3: torch.zeros(1)}, tmp_path / "odd.pth")
+    with pytest.raises(UsageError, match="the key 3 is not text"):
+        load_weights(encoder, tmp_path / "odd.pth")
