@@ -35,7 +35,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MODULE|FILE.py",
-        help="plug-in to import first: a module or file that registers methods, encoders, data sets or protocols; "
+        help="plug-in to import first: a module or file that registers methods, encoders, data sets, protocols ...; "
         "may be given several times",
     )
 

@@ -211,12 +211,13 @@ def write_record(path: Path, record: Record) -> None:
     write_sealed_json(path, asdict(_parse_record(asdict(record), str(path))))
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: str | Path) -> Record:
     """Read and validate one record.
 
     Raises:
         UsageError: the record is not valid; the message names the file and the field.
     """
+    path = Path(path)
     try:
         content = read_json(path)
         json.dumps(content, ensure_ascii=False).encode()  # a lone surrogate cannot be written again

@@ -80,7 +80,9 @@ def rank_metrics(
         ValueError: shapes do not fit, cameras are missing, a similarity is NaN, or no query is valid.
     """
     if rule not in get_args(Rule):
-        raise ValueError(f"unknown rule '{rule}': choose one of {', '.join(get_args(Rule))}")
+        raise ValueError(
+            f"unknown rule '{rule}': choose one of {', '.join(get_args(Rule))}; for another rule call retrieval_metrics"
+        )
     size = tuple(np.shape(similarity))
     if len(size) != 2:
         raise ValueError(f"similarity must be [queries, gallery]; it is {size}")
