@@ -26,6 +26,7 @@ def start(folder: Path, *words: str, before: tuple[str, ...] = (), **environment
         command,
         cwd=folder,
         env={**os.environ, **environment},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup would have it ignored
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -43,7 +43,8 @@ def empty_tree(layout: str, spec: SyntheticSpec, root: Path) -> Path:
     for name, text in {**planned.lists, **dict.fromkeys((shot.path for shot in planned.shots), "")}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    (root / "synthetic.json").write_text(json.dumps({"images": len(planned.shots)}))
+    note = {"generator_version": 4, "layout": "any", "spec": {}, "images": len(planned.shots), "bytes": ""}
+    (root / "synthetic.json").write_text(json.dumps(note))
     return root
 
 
