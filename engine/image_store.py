@@ -44,12 +44,17 @@ class ImageStore:
             self._pixels[table.paths, resize] = pixels
         return self._pixels[table.paths, resize]
 
-    def training_images(self, table: ImageTable) -> TrainingImages:
-        """Return the pixels and cameras of a table, without identities, for training."""
-        pixels = torch.tensor(self.pixels(table, test=False))  # a copy: the cache is a read-only file
+    def training_images(self, table: ImageTable, order: NDArray[np.int64]) -> TrainingImages:
+        """Return the pixels and cameras of a table, without identities, for training.
+
+        Args:
+            table: the images.
+            order: ``[N]`` rows of the table, in the order in which a method receives them.
+        """
+        pixels = torch.from_numpy(self.pixels(table, test=False)[order])
         if fits(pixels, self.device):
             pixels = pixels.to(self.device)
-        return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras))
+        return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras[order]))
 
     def decode_fold(self, fold: int, *, train: bool) -> None:
         """Decode every image of a fold, so that a damaged image stops the run before training.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.distributed.collectives import broadcast_object
@@ -16,8 +17,9 @@ from usvi_bench.core.environment import stage_provenance
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import Journal
+from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import PseudoLabels
-from usvi_bench.datasets.base import Split
+from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
@@ -82,13 +84,16 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         evaluate: called after every epoch; returns journal entries.
     """
     split = run.dataset.train(plan.fold)
+    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold)
+    visible = run.images.training_images(split.visible, visible_order)
+    infrared = run.images.training_images(split.infrared, infrared_order)
     return StageTraining(
         plan=plan,
         config=run.config,
         # the other processes receive rank 0's weights
         encoder=starting_encoder(run, parent if process_info().is_main_process else None),
-        images=(run.images.training_images(split.visible), run.images.training_images(split.infrared)),
-        identities=true_identities(split, run.device),
+        images=(visible, infrared),
+        identities=true_identities(split, orders, run.device),
         device=run.device,
         display=run.display,
         evaluate=evaluate,
@@ -119,9 +124,38 @@ def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
     return saved
 
 
-def true_identities(split: Split, device: torch.device) -> PseudoLabels:
-    """Number the true identities of a split from 0, with equal numbers in both modalities."""
-    names = np.unique(np.concatenate([split.visible.identities, split.infrared.identities]))
-    codes = (torch.from_numpy(np.searchsorted(names, t.identities)) for t in (split.visible, split.infrared))
-    visible, infrared = (code.to(device, torch.int64) for code in codes)
+def row_orders(split: Split, seed: int, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw the order of the training images of each modality; it is the same for all stages and methods.
+
+    The rows of a table are sorted by path, and a path contains the identity. In random order, the number of a row
+    carries no information about its identity.
+
+    Args:
+        split: training images.
+        seed: seed of the run.
+        fold: fold that the images belong to.
+
+    Returns:
+        Permuted row numbers of the visible and of the infrared table.
+    """
+
+    def draw(table: ImageTable) -> NDArray[np.int64]:
+        return numpy_generator(seed, "rows", fold, table.modality).permutation(len(table))
+
+    return draw(split.visible), draw(split.infrared)
+
+
+def true_identities(
+    split: Split, orders: tuple[NDArray[np.int64], NDArray[np.int64]], device: torch.device
+) -> PseudoLabels:
+    """Number the true identities of a split from 0, with equal numbers in both modalities.
+
+    Args:
+        split: training images.
+        orders: order of the rows of each modality, see :func:`row_orders`.
+        device: device of the result.
+    """
+    identities = [split.visible.identities[orders[0]], split.infrared.identities[orders[1]]]
+    names = np.unique(np.concatenate(identities))
+    visible, infrared = (torch.from_numpy(np.searchsorted(names, own)).to(device, torch.int64) for own in identities)
     return PseudoLabels(visible=visible, infrared=infrared)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import usvi_bench
 from usvi_bench.cli.main import main
@@ -15,6 +17,7 @@ from usvi_bench.datasets.base import Split
 from usvi_bench.engine.stages import true_identities
 from usvi_bench.leaderboard.consistency import faults
 
+Orders = tuple[NDArray[np.int64], NDArray[np.int64]]
 QUICK = ["train.epochs=2", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
 QUICK += ["encoder.width=8", "engine.threads=1"]
 CLUSTERS = ["method.k1=6", "method.eps=0.5"]
@@ -35,8 +38,8 @@ def test_permuted_identities(
 ) -> None:
     first = final_weights(tmp_path / "true", method, tiny_people["sysu"])
 
-    def permuted(split: Split, device: torch.device) -> PseudoLabels:
-        labels = true_identities(split, device)
+    def permuted(split: Split, orders: Orders, device: torch.device) -> PseudoLabels:
+        labels = true_identities(split, orders, device)
         return replace(labels, visible=labels.visible.flip(0), infrared=labels.infrared.roll(5))
 
     monkeypatch.setattr("usvi_bench.engine.stages.true_identities", permuted)

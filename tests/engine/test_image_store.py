@@ -55,5 +55,7 @@ def test_features_are_those_of_test_images_and_trainings_get_training_images(
     expected = features_to_test(encoder, images.pixels(table, test=True), "visible", 1, CPU)
     run = cast(Run, SimpleNamespace(images=images, config=config, device=CPU))
     np.testing.assert_array_equal(Embedder(run, encoder)(table), expected)
-    given = images.training_images(table)
-    np.testing.assert_array_equal(given.pixels.numpy(), images.pixels(table, test=False))
+    order = np.arange(len(table))[::-1]
+    given = images.training_images(table, order)
+    np.testing.assert_array_equal(given.pixels.numpy(), images.pixels(table, test=False)[order])
+    np.testing.assert_array_equal(given.cameras.numpy(), table.cameras[order])
