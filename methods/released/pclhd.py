@@ -24,7 +24,7 @@ class ReleasedPCLHD(PCLHD):
     """
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
-        """Build the memories; add the figure ``cross_skipped`` to the journal of an epoch without cross term."""
+        """No defect: add the figure ``cross_skipped`` to the journal of an epoch without cross term."""
         super().begin_epoch(features, labels, progress)
         if self.config.cross_weight and not self.crossings(progress.epoch):
             self.figures = {**self.figures, "cross_skipped": torch.ones(())}
