@@ -44,7 +44,7 @@ class Supervised(Method):
 
     Config = SupervisedConfig
     uses_identities = True
-    summary = "true identities, one memory for both modalities (reference with true identities; not ranked)"
+    summary = "one memory for both modalities, trained with true identities (upper reference; not ranked)"
 
     memory: ClusterMemory
 
