@@ -13,18 +13,29 @@ from usvi_bench.core.settings import SHARED
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``ablation``."""
-    parser = Parser(prog=f"{program()} ablation", description=__doc__)
+    parser = Parser(
+        prog=f"{program()} ablation",
+        description="Run the rows of a method's grid over seeds, and make their table and figures.",
+    )
     add_import_option(parser)
-    parser.add_argument("--method", nargs="+", required=True, metavar="M", help="methods, each with its own rows")
+    parser.add_argument(
+        "--method", nargs="+", required=True, metavar="M", help="methods; each has its own grid of rows"
+    )
     parser.add_argument("--protocol", nargs="+", required=True, metavar="P", help="protocols to score by")
     parser.add_argument(
         "--grid", type=Path, metavar="FILE", help="file of the rows (default: configs/ablations/<method>.py)"
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="run seeds 0 to N-1 of each row (default 3)")
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="number of jobs at once, which share the CPU threads (default 1)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="local: number of jobs at once, which share the CPU threads (default 1); slurm: number of queued jobs "
+        "(default 100)",
     )
-    parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="where the jobs run")
+    parser.add_argument(
+        "--launcher", choices=("local", "slurm"), default="local", help="where the jobs run (default: local)"
+    )
     parser.add_argument("--partition", metavar="NAME", help="slurm: partition")
     parser.add_argument("--gpus", type=int, metavar="N", help="slurm: GPUs per job")
     parser.add_argument(
@@ -33,7 +44,11 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--sbatch", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="slurm: e.g. account=me mem=16G"
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the jobs, their shared stages and an estimate")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="run nothing; print the jobs, their shared trainings and an estimate of the time",
+    )
     parser.add_argument("--reuse", action="store_true", help="reuse the results of equal runs made outside the grid")
     parser.add_argument("--publish", type=Path, metavar="DIR", help="also copy table, figures and records to DIR")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
@@ -48,8 +63,10 @@ def parser() -> ArgumentParser:
         help="settings of all rows, as in run.py",
     )
     parser.add_argument("--weights", metavar="FILE", help="as in run.py")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="as in run.py")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
+    )
     return parser
 
 

@@ -16,11 +16,21 @@ from usvi_bench.core.revision import is_installed
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``pretrain``."""
-    parser = Parser(prog=f"{program()} pretrain", description=__doc__)
+    parser = Parser(
+        prog=f"{program()} pretrain",
+        description="Make the starting weights of an encoder for synthetic people. They are trained with identity "
+        "labels on visible images of other synthetic people.",
+    )
     add_import_option(parser)
     parser.add_argument("--encoder", metavar="NAME", help="name of the encoder (default: small)")
-    parser.add_argument("--width", type=int, help="channels of the encoder's first stage (default: 16)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: the shipped file)")
+    parser.add_argument(
+        "--width",
+        type=int,
+        help="channels of the encoder's first stage (default: 16); ignored by encoders without this setting",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="file to write (default: the file in components/encoder/pretrained)"
+    )
     return parser
 
 

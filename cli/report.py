@@ -12,7 +12,9 @@ from usvi_bench.core.options import Parser, program
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``report``."""
-    parser = Parser(prog=f"{program()} report", description=__doc__)
+    parser = Parser(
+        prog=f"{program()} report", description="Write the report of a finished run, or a comparison of several."
+    )
     parser.add_argument(
         "runs",
         type=Path,

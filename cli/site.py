@@ -20,8 +20,10 @@ RUNS = Path("runs")
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``site``."""
-    parser = Parser(prog=f"{program()} site", description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site")
+    parser = Parser(prog=f"{program()} site", description="Write the static site.")
+    parser.add_argument(
+        "--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site (default: site)"
+    )
     parser.add_argument(
         "--runs", type=Path, metavar="DIR", help="folder of finished runs to show (default: 'runs' if it exists)"
     )
@@ -46,7 +48,9 @@ def main(arguments: Sequence[str]) -> None:
     leaderboard = options.leaderboard or FOLDER
     runs = options.runs or (RUNS if RUNS.is_dir() else None)
     if runs is not None and not runs.is_dir():
-        raise UsageError(f"--runs {runs}: {explain_missing_path(runs)}; name the --output folder of finished runs")
+        raise UsageError(
+            f"--runs {runs}: {explain_missing_path(runs)}; give the folder of the runs (--output of run.py)"
+        )
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
     _refuse_other_folder(options.output)

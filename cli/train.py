@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.core.options import Parser, add_import_option, command_line, program
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=program(),
         description="Train and score a method for unsupervised visible-infrared person re-identification.",
-        epilog=f"example: {program()} --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
-        f"other commands: {', '.join(COMMANDS)} ({program()} COMMAND --help)",
+        epilog=f"example: {command_line()} --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
+        f"other commands: {', '.join(COMMANDS)} ({command_line()} COMMAND --help)",
     )
     add_import_option(parser)
     parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
@@ -46,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--schedule",
         metavar="NAME",
-        help="named lengths and sizes: 'quick' for a first try, 'full_short' to measure speed on a large GPU",
+        help="short trainings by name, which replace lengths and sizes of the settings: 'quick' for a first try, "
+        "'full_short' to measure speed on a large GPU",
     )
     parser.add_argument(
         "--set",
@@ -66,7 +67,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' (default) uses a GPU if there is one"
     )
-    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder that keeps all runs")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
+    )
     parser.add_argument(
         "--deterministic",
         action="store_true",
@@ -140,7 +143,7 @@ def _run(options: argparse.Namespace) -> None:
             display=display,
         )
     except KeyboardInterrupt as error:
-        command = f"{program()} {shlex.join([*experiment.words(), '--resume'])}"
+        command = f"{command_line()} {shlex.join([*experiment.words(), '--resume'])}"
         display.print(f"interrupted; finished epochs are kept. To continue: {command}")
         raise SystemExit(interruption_status(error)) from None
     if record is None:
@@ -159,7 +162,7 @@ def _next_commands(options: argparse.Namespace, run: Path) -> str:
     }
     if options.no_report:
         commands = {"figures": ["report", str(run)], **commands}
-    return "next: " + "; ".join(f"{program()} {shlex.join(words)} ({what})" for what, words in commands.items())
+    return "next: " + "; ".join(f"{command_line()} {shlex.join(words)} ({what})" for what, words in commands.items())
 
 
 def _listing() -> str:

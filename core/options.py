@@ -16,6 +16,12 @@ def program() -> str:
     return {"__main__.py": "python -m usvi_bench", "usvi-bench": name}.get(name, "run.py")
 
 
+def command_line() -> str:
+    """Return the words that start this program in a shell: ``python run.py``, for example."""
+    name = program()
+    return f"python {name}" if name == "run.py" else name
+
+
 class Parser(argparse.ArgumentParser):
     """Argument parser that raises :class:`UsageError` and suggests similar options."""
 

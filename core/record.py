@@ -91,7 +91,7 @@ class Result:
         folds: all folds of the protocol, including those that were not run.
         trials: number of trials of the protocol in each fold.
         headline: kind of score that tables show.
-        chance: expected metrics of a random ranking under this protocol.
+        chance: metrics of random similarities under this protocol, averaged over folds and trials.
     """
 
     method: str

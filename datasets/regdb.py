@@ -56,7 +56,9 @@ class RegDB(TreeDataset):
 
     def _part(self, fold: int, split: str) -> Split:
         if fold not in self.folds:
-            raise UsageError(f"RegDB fold {fold} is not in {self.root / 'idx'}: folds {self.folds[0]}-{self.folds[-1]}")
+            raise UsageError(
+                f"RegDB fold {fold} is not in {self.root / 'idx'}: choose one of {self.folds[0]} to {self.folds[-1]}"
+            )
         return self.tree.parts[f"fold {fold} {split}"].split
 
     @classmethod

@@ -80,7 +80,7 @@ def load_config(
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
         )
     if schedule is not None:
-        _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), hyper_parameters))
+        _merge(tree, _for_method(_schedule(schedule), hyper_parameters))
     asked = _nested(settings)
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
@@ -156,11 +156,15 @@ def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def _schedule(name: str) -> dict[str, Any]:
+    path = CONFIGS / "schedules" / f"{name}.py"
+    if not path.exists():
+        raise UsageError(f"unknown schedule '{name}': {did_you_mean(name, [p.stem for p in path.parent.glob('*.py')])}")
+    return read_file(path)
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """Read a settings file as plain data."""
-    if not path.exists():
-        known = [p.stem for p in path.parent.glob("*.py")]
-        raise UsageError(f"no settings file {path.name}: {did_you_mean(path.stem, known)}")
     return typing.cast(dict[str, Any], _File.fromfile(str(path), lazy_import=False).to_dict())
 
 

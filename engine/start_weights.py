@@ -56,7 +56,7 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
         UsageError: no weights are given for real data, the file does not exist or belongs to another network, or the
             weights were pretrained on the synthetic people of this data set.
     """
-    known = f"give {network_class(config.encoder.name).public_weights} (its path), or 'random'"
+    known = f"give the path of {network_class(config.encoder.name).public_weights}, or 'random'"
     if weights is None:
         if dataset.synthetic is None:
             raise UsageError(f"real data needs --weights: {known}")
@@ -94,7 +94,7 @@ def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> No
         if f"seed={seed}" in tree.partition(":")[2].split(","):
             raise UsageError(
                 f"{weights.name} was trained on synthetic people of seed {seed}; "
-                "choose another seed, or --weights random"
+                "choose another seed of the people (--data synthetic:seed=N), or --weights random"
             )
 
 

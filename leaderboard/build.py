@@ -42,8 +42,13 @@ RULES = f"""\
   by test score.
 * **Bold**: {BOLD_RULE}
 * {IDENTITY_MARK}: trained with true identities; an upper bound that is not ranked.
-* chance: expected score of a random ranking. minutes: all phases of a run, mean over seeds.
-  memory: highest peak of a run, on the GPU if one was used, else of the process."""
+* chance: score of random similarities, averaged over folds and trials.
+* minutes: total time of a run, mean over seeds. peak memory: highest peak of a run, on the GPU if one was used, else of
+  the process.
+* Headings: *single-shot*: a gallery has one image of each person from each camera. *seeded gallery*: it is drawn with a
+  fixed seed for each trial. *all gallery*: it has all images of its modality. *shared setting*: one schedule, network
+  and clustering for all methods of a data set, apart from the clustering settings that a method requires.
+* form: *repaired*: without the defects of the method's released code; *released*: with them."""
 MODELS_RULE = """\
 * Some methods train two networks: a *student* by gradient descent, and a *teacher* whose weights are a moving average
   of the student's. The *headline* is the network that the main table shows."""
@@ -58,7 +63,8 @@ PUBLISHED_RULE = """* published: the figure of the method's paper, or of the bes
 REAL, SYNTHETIC = "## Real data", "## Synthetic people"
 NO_REAL = "No record yet: nothing here has been measured on a real data set."
 SYNTHETIC_NOTE = (
-    "These images are generated. Scores on them do not predict scores on real data, and must not be compared with them."
+    "These images are generated. Scores on generated images do not predict scores on real images, and the two must not "
+    "be compared."
 )
 
 

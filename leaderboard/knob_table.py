@@ -17,7 +17,9 @@ def knob_table(sweep: Sweep) -> Table:
         means = [percent_cell(*over_seeds(row.at(level))) for level in sweep.levels]
         cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
         rows.append(TableRow([*cells, _records_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
-    note = f"Default: `{sweep.knob}={sweep.base_level:g}`. Means are over the seeds available at all levels of a row."
+    note = (
+        f"Default: `{sweep.knob}={sweep.base_level:g}`. The means of a row are over the seeds that all its levels have."
+    )
     key = sweep.base.key
     return Table(
         title=f"mAP on `{key.protocol}` when `{sweep.knob}` varies",

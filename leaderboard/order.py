@@ -11,7 +11,9 @@ from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
 
 NOTE = (
     "People, network, schedule and code differ from those of the papers, so agreement of the rankings does not "
-    "validate either of them. No method was tuned to agree. Only methods with a published figure are ranked, each once."
+    "validate either of them. No method was tuned to agree. Only methods with a published figure are ranked, each "
+    "once, if possible without the defects of its released code. A pair of methods agrees if both rankings have it in "
+    "the same order."
 )
 
 

@@ -26,9 +26,9 @@ READING_RULES = f"""* Percent. `-`: not given by the source. Rows are sorted by 
 * labels: true identities used in training: none (unsupervised), some (semi-supervised) or all (supervised).
 * cameras: whether camera labels are used in training; empty if unknown.
 * evidence: {"; ".join(f"*{name}*: {meaning}" for name, meaning in EVIDENCE.items())}.
-* There is one figure per method and protocol: that of the paper, read there or repeated by its authors; if it is not
-  known, the figure quoted by a later paper. A footnote lists figures that differ from it by more than rounding,
-  including those of the authors' repository."""
+* There is one figure per method and protocol: the one with the strongest evidence, in the order above. Sources known to
+  differ from the method's paper come last. A footnote (*elsewhere*) lists other published figures of the method that
+  differ by more than rounding."""
 
 
 def build_published(published: Sequence[Published], orders: Sequence[Table] = ()) -> str:

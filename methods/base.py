@@ -23,7 +23,7 @@ Form = Literal["repaired", "released"]
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Hyper-parameters of a method; each field gives its meaning and the paper's symbol in brackets."""
+    """Hyper-parameters of a method. The text of a field is its meaning, with the paper's symbol in brackets."""
 
     def check_range(self, low: float, high: float, *names: str) -> None:
         """Refuse fields outside ``[low, high]``; a field that is None is accepted.
@@ -92,7 +92,8 @@ class Method(nn.Module):
         """Return the class itself, or its sub-class in ``methods/released/`` if ``config.form`` is ``released``.
 
         Raises:
-            UsageError: the class has no released form, such as a class from outside that derives from one with it.
+            UsageError: the class has no released form. A sub-class outside this package has none, even if the class
+                that it derives from has one.
         """
         if getattr(config, "form", "repaired") != "released":
             return cls
@@ -111,7 +112,7 @@ class Method(nn.Module):
 
     @classmethod
     def missing_parts(cls) -> list[str]:
-        """List what the class lacks to be trained and shown, in words."""
+        """List the missing or invalid attributes that training and ``--list`` need, as phrases of an error message."""
         lacks = [] if cls.summary else ["no attribute 'summary', the line that --list shows"]
         kind = cls.Config
         frozen = is_dataclass(kind) and issubclass(kind, MethodConfig) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
@@ -123,7 +124,7 @@ class Method(nn.Module):
             return [*lacks, "'Config' has a field without a default"]
         try:
             trained = bool(cls.stages(config))
-        except UsageError:  # its name, which is not registered yet, is asked for
+        except UsageError:  # ``stages`` needs the registered name, and the class is not registered yet
             trained = True
         needed = [("begin_epoch",), ("loss", "step"), *([] if cls.uses_identities else [("label",)])]
         absent = [names[0] for names in needed if all(getattr(cls, name) is getattr(Method, name) for name in names)]

@@ -36,7 +36,7 @@ class ClusterContrastConfig(MethodConfig):
     k2: int = 6
     """Number of nearest neighbours whose encodings are averaged (local expansion)."""
     min_samples: int = 4
-    """Number of neighbours, itself included, that make an image a core point of DBSCAN."""
+    """Number of images within ``eps``, itself included, that make an image a core point of DBSCAN."""
     search: Search = "auto"
     """Neighbour search: exact, approximate, or auto (exact up to 200,000 images on a CPU, always exact on a GPU)."""
     temperature: float = 0.05
@@ -83,7 +83,7 @@ class ClusterContrast(Method):
     The modalities are linked only by the shared layers and by an augmentation that removes colour from visible images.
 
     **Differs from** the released code (yangbincv/ADCA @8d0a8cb): memories are updated after the optimiser step
-    instead of inside ``backward``, which changes results only if a memory is read twice in a step. Features are
+    instead of inside ``backward``, which changes results only if a memory is used twice in a step. Features are
     normalised before clustering (``normalise_features=false`` restores the original). As in that code, centroids are
     means of the flip-averaged features without normalisation.
 

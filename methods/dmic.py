@@ -70,7 +70,7 @@ class DMICConfig(ClusterContrastConfig):
     joint_k2: int = 32
     """Number of nearest neighbours in the local expansion of both modalities [epsilon_3]; at most ``k1``."""
     real_time: bool = True
-    """Replace cluster rows by a random feature of the batch. False: the rule ``update`` with ``momentum``."""
+    """Replace a cluster's row by the feature of a random sample of it in the batch. False: the rule ``update``."""
     intra_instance: bool = True
     """Use the instance-level contrast within the modalities [IC-1]."""
     inter_instance: bool = True
@@ -115,8 +115,8 @@ class DMIC(Method):
     :func:`neighbourhood`, and HMCL (Eq. 13 to 23) is :meth:`contrast`.
 
     **Known publicly:** all equations, bounds of the schedules, k1, k2, temperature, loss weights and phases of 50
-    epochs (the paper). The text and Eq. 23 give the two loss weights in opposite order; Eq. 23 is followed. There is no
-    training code.
+    epochs (the paper). The text and Eq. 23 give the two loss weights in opposite order; Eq. 23 is followed. No training
+    code is public.
 
     **Our reconstruction:** schedules are exponential in the elapsed fraction of a phase, the only reading that fits the
     printed bounds and ratios. The joint expansion averages over cameras and then over modalities, as MMM

@@ -97,10 +97,10 @@ class HIL(ClusterContrast):
     SDCL's learning rate; here stages, optimiser and schedule are those of all methods. At epoch 20 it returns to the
     checkpoint with the best *test* score; no form here does. Gradients use memories as they were at the forward pass;
     ``form=released`` restores the released order. The released instance memories take features of any length, which
-    gives the new feature most of the weight; here features are unit and the momentum is 0.25, which gives the new
-    feature the same weight as at the 768 dimensions of the ViT: 0.9 / (0.9 + 0.1 sqrt(D)). The momentum would be 0.17
-    at 2,048 dimensions and 0.44 at 128. Labels and memories start from means of the unit features of an image and its
-    mirror image; there the features have any length. MCCL is 0 if no sample passes the gate, instead of NaN.
+    gives the new feature most of the weight. Here features are unit, and the same weights need a momentum of
+    0.9 / (0.9 + 0.1 sqrt(D)): the default 0.25 at the 768 dimensions of the ViT, 0.17 at 2,048 and 0.44 at 128. Labels
+    and memories start from means of the unit features of an image and its mirror image; there the features are not
+    normalised. MCCL is 0 if no sample passes the gate, instead of NaN.
 
     **Known publicly:** the abstract and the code. The abstract announces bidirectional matching; the code has one
     direction (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.

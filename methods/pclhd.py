@@ -114,9 +114,9 @@ class PCLHD(PGM):
     missing cross term. The setting ``paper`` has the other choices of the release.
 
     **Known publicly:** paper and code; of the paper we had the abstract and the framework figure, which differ from the
-    code. The first stage of the figure has centroids only, its dynamic prototypes are contrasted with centroids, and it
-    has no joint clusters (``stage1_memory``, ``dyn_select``, ``joint``). The second stage here follows the code. The
-    first stage follows the figure; it is the one that all methods share.
+    code. In the figure, the first stage has centroids only, a random slot of the own cluster is contrasted with the
+    centroids of the others, and there are no joint clusters (``stage1_memory``, ``dyn_select``, ``joint``). The second
+    stage here follows the code. The first stage follows the figure; it is the one that all methods share.
 
     **Our choices:** ``dynamic_weight``, because the released 1.0 had no effect. At 0.5 the gradient of the term is
     about as long as that of the centroids and hard prototypes together. Unit features are clustered

@@ -56,8 +56,8 @@ class PGM(ClusterContrast):
     **Differs from** the paper in nothing known to us, and from the released code (zesenwu23/USL-VI-ReID @ed4a7df) as
     follows. The number of matching rounds is not limited. There it is two, so that training stops if one modality
     has more than twice the clusters of the other; on SYSU-MM01 the cross contrast is left out if there are more
-    infrared clusters. All gradients use the memories as they were before the step; there the cross term has updated a
-    memory before the other gradients are formed. The second stage starts from the last epoch of the first one instead
+    infrared clusters. All gradients use the memories as they were before the step; there the cross term updates a
+    memory before the other gradients are computed. The second stage starts from the last epoch of the first one instead
     of the epoch with the best test score. Features are normalised before clustering; the setting ``paper`` has the
     released choice, and the released momentum, network and jitter.
 

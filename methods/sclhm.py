@@ -55,9 +55,10 @@ class SCLHMConfig(ClusterContrastConfig):
     ema_window: float = 0.1
     """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999 [alpha]."""
     association: Literal["nn", "mutual", "hungarian", "sinkhorn"] = "nn"
-    """Way of association of visible and infrared clusters for the hybrid memory."""
+    """How visible and infrared clusters are paired for the hybrid memory (``usvi_bench.components.association``)."""
     members: Literal["top1", "group"] = "top1"
-    """Clusters of the larger side that enter a hybrid row: the most similar one, or all whose partner the row is."""
+    """Clusters of the modality with more clusters that enter a hybrid row: the partner of the row's cluster, or the
+    mean of this partner and of all clusters whose partner the row's cluster is."""
     beta: float = 0.5
     """Weight of the infrared centroid in a hybrid row [beta]."""
     hybrid_dir: Literal["both", "alternate"] = "both"
@@ -135,7 +136,8 @@ class SCLHM(Method):
         """Build the three memories; HML (hybrid memory learning) blends the third from the other two.
 
         ``H_k = unit(beta M^r_k + (1 - beta) M^v_p(k))``, where ``p(k)`` is the visible partner of infrared cluster
-        ``k``; the modality with fewer clusters numbers the rows (:func:`usvi_bench.components.memory.hybrid.blend`).
+        ``k``. If there are fewer visible clusters, the rows are those of the visible clusters
+        (:func:`usvi_bench.components.memory.hybrid.blend`).
         """
         c = self.config
         (visible, infrared), partners = centroids_of(features, labels), labels["partners"]
@@ -178,8 +180,8 @@ class SCLHM(Method):
     def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
         """Embed a batch by student and teacher.
 
-        With ``teacher_view=independent`` the teacher sees the other visible view of each image and another augmentation
-        of each infrared image.
+        With ``teacher_view=independent`` the input of the teacher is the other visible view of each image and another
+        augmentation of each infrared image.
 
         Returns:
             Unit features of the student and of the teacher, by modality, in the same order of images.
@@ -188,7 +190,7 @@ class SCLHM(Method):
         first, last = batch.infrared.views[0], batch.infrared.views[-1]
         swap = self.config.teacher_view == "independent"
         # Grouped batch normalisation takes its running statistics from the first part of a batch. This part has to
-        # hold plain images, because test images are plain. With one group the order is free: it is that of the records.
+        # hold plain images, because test images are plain. With one group any order works; that of the records is kept.
         late = swap and self.teacher.groups > 1
         views = (channel, plain) if swap and not late else (plain, channel)
         student = normalize(self.encoder(torch.cat([plain, channel]), first))
@@ -231,8 +233,8 @@ class SCLHM(Method):
     def hybrid_weight_for(self, modality: Modality, progress: StageProgress) -> float:
         """Return the weight of a modality in the hybrid loss (HML) of an epoch.
 
-        The weight is 1/2 in every epoch. If the modalities alternate, it is 1 for visible in even epochs and for
-        infrared in odd epochs, and else 0.
+        With ``hybrid_dir=both``, it is 1/2 in every epoch. With ``alternate``, it is 1 for visible in even epochs and
+        for infrared in odd epochs, and otherwise 0.
         """
         if self.config.hybrid_dir == "both":
             return 0.5
@@ -254,7 +256,7 @@ class SCLHM(Method):
                 self.memories[name] = self.update_memory(self.memories[name], samples)
 
     def update_memory(self, rows: Tensor, samples: list[UpdateSamples]) -> Tensor:
-        """Update a memory by AMU (adaptive-weight memory update), or by the rule ``update`` if AMU is off.
+        """Update a memory by AMU (adaptive memory update), or by the rule ``update`` if AMU is off.
 
         ``q_i`` is the teacher's probability that sample ``i`` belongs to its row ``k``::
 

@@ -120,7 +120,11 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
 
 @dataclass(frozen=True)
 class Shares:
-    """Loss shares of an epoch: instance discrimination [w_I], contrast [w_C], and prototypes in the contrast [eta]."""
+    """Loss shares of an epoch.
+
+    They are the weights of instance discrimination [w_I], of the contrast [w_C], and of the prototypes within the
+    contrast [eta].
+    """
 
     instance: float
     contrast: float
@@ -151,17 +155,17 @@ class SoftPrototype(ClusterContrast):
     is the contrast with soft prototypes (:func:`usvi_bench.components.memory.soft_prototypes.per_rank_loss`).
 
     **Known publicly** (abstract): soft prototypes are highly similar nearest neighbours. A weight measures the
-    relevance of each to the current centroid. Instance discrimination finds similarity bottom-up. Training proceeds
-    from instances to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared Technology 47(5), 628-634,
-    2025) adds that these are neighbours of a centroid, that the weighted prototypes enter the contrast, and that the
-    emphasis shifts to them gradually.
+    relevance of each to the current centroid. Instance discrimination finds similarity bottom-up, from single images.
+    Training proceeds from instances to classes. The abstract of a related paper (SWPCL, Zhao et al., Infrared
+    Technology 47(5), 628-634, 2025) adds that these are neighbours of a centroid, that the weighted prototypes enter
+    the contrast, and that the emphasis shifts to them gradually.
 
     **Our reconstruction:** every formula and constant. Stages and cluster contrast follow PCLHD (shijiangming1/PCLHD
     @c1f7b24), matching and alternation PGM (zesenwu23/USL-VI-ReID @ed4a7df), soft weights SNCLR (ChongjianGE/SNCLR
     @b95c7e5). Instance discrimination has a bank for each modality as in NPID and UCDIR (conghuihu/UCDIR @ad7fa42), and
-    leaves out negatives of the same cluster as in ICE (chenhao2345/ICE @a206eb9). Ours alone are the limit of half of a
-    cluster as prototypes, the contrast by rank, the images drawn from all, the numbers of the schedule, and the
-    teacher's first steps and its batch statistics.
+    leaves out negatives of the same cluster as in ICE (chenhao2345/ICE @a206eb9). Ours alone are: at most half of a
+    cluster as prototypes, the contrast by rank, the extra images for instance discrimination, the numbers of the
+    schedule, the mean of all students as the teacher in its first steps, and its batch statistics.
 
     **Where:** soft prototypes are ``select_prototypes`` and ``class_contrast``; instance discrimination ``ImageBank``;
     the course from instances to classes ``Shares``. No equation has a number, for none of the paper is public.

@@ -34,9 +34,9 @@ class SupervisedConfig(MethodConfig):
 class Supervised(Method):
     """Supervised bound: both modalities are contrasted with one memory that has a row for every true identity.
 
-    It uses the identities that other methods have no access to, so it is a reference and not a competitor. Its score
-    shows what the encoder, the augmentation and one stage of the schedule reach without errors in clusters or in their
-    association.
+    It is trained with true identities, which no other method receives, so it is a reference and is not ranked. Its
+    score shows what the encoder, the augmentation and one stage of the schedule reach without errors in clusters or in
+    their association.
 
     **Differs from** ``cluster_contrast``: the memory is shared, and it is updated by the mean of an identity's samples
     (``update``).
@@ -44,7 +44,7 @@ class Supervised(Method):
 
     Config = SupervisedConfig
     uses_identities = True
-    summary = "true identities, one memory for both modalities (reference with true identities; not ranked)"
+    summary = "one memory for both modalities, trained with true identities (upper reference; not ranked)"
 
     memory: ClusterMemory
 

@@ -55,7 +55,7 @@ class TrialScore:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Ranked lists of the first trial, exactly as they were scored; for figures.
+    """Ranking of the first trial: the ranked lists that were scored, for figures.
 
     Attributes:
         query: ``[Q]`` rows of the test table of the query modality.

@@ -1,7 +1,7 @@
 """Galleries of SYSU-style trials: seeded draws, or the official permutations.
 
-Both take one image (or ten) of every person from every camera. The galleries have equal sizes but different images, so
-scores differ slightly. A record names the kind of draw.
+A gallery has one image (or ten) of every person from every camera. Seeded and official galleries have equal sizes but
+different images, so scores differ slightly. A record names the kind of draw.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ SOURCE = "github.com/wuancong/SYSU-MM01, evaluation/data_split/rand_perm_cam.mat
 def seeded_gallery(table: ImageTable, cameras: Sequence[int], trial: int, shots: int = 1) -> NDArray[np.int64]:
     """Draw rows of a table with Python's generator, seeded by the number of the trial.
 
-    With one shot, these are the galleries of the AGW family (mangye16/Cross-Modal-Re-ID-baseline @e817a26, the scoring
-    code of every unsupervised paper): one ``choice`` from the sorted files of every person and camera, people in the
-    order of their four-digit numbers, then cameras. That code has no multi-shot gallery. Here it has
-    ``min(n, shots)`` images of each person and camera, drawn without replacement in the same order.
+    With one shot, these are the galleries of the AGW family (mangye16/Cross-Modal-Re-ID-baseline @e817a26), whose
+    scoring released codes of unsupervised methods reuse: one ``choice`` from the sorted files of every person and
+    camera, people in the order of their four-digit numbers, then cameras. That code has no multi-shot gallery. Here a
+    multi-shot gallery has ``min(n, shots)`` of the ``n`` images of each person and camera, drawn without replacement in
+    the same order.
 
     Args:
         table: test images in path order.
@@ -46,7 +47,7 @@ def seeded_gallery(table: ImageTable, cameras: Sequence[int], trial: int, shots:
 def official_gallery(
     table: ImageTable, cameras: Sequence[int], permutations: Permutations, trial: int, shots: int = 1
 ) -> NDArray[np.int64]:
-    """Return the rows of a table that the first entries of a trial's official permutations name.
+    """Return the gallery of an official trial: the first ``shots`` images of each person and camera in its permutation.
 
     Raises:
         UsageError: the file does not fit these images.

@@ -25,13 +25,13 @@ IMAGES = 12
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sample:
-    """Sample of the test features: those of some identities, for figures.
+    """Sample of the test features: the features of some identities, for figures.
 
     Attributes:
         features: ``[S, D]`` float32 unit features after training.
         before: ``[S, D]`` float32 unit features before training, or None.
         identities: ``[S]`` true identities.
-        infrared: ``[S]`` true where an infrared image, false where visible.
+        infrared: ``[S]`` bool: True for infrared, False for visible images.
         cameras: ``[S]`` camera numbers; empty in runs that did not keep them.
         paths: ``S`` paths below the root of the test images; empty in runs that did not keep them.
     """
@@ -101,7 +101,7 @@ def save_evaluation(
     queries, pool = split.visible, split.infrared
     if query == "infrared":
         queries, pool = pool, queries
-    position = np.full(len(pool) + 1, -1)  # the last entry serves order == -1
+    position = np.full(len(pool) + 1, -1)  # order == -1 selects the last entry
     position[ranking.gallery] = np.arange(len(ranking.gallery))
     visible, infrared = sample_rows(split.visible.identities, split.infrared.identities)
     pick = {"after": after, **({} if before is None else {"before": before})}

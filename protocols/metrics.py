@@ -127,7 +127,7 @@ def score_galleries(
         queries: ``[Q, D]`` features.
         candidates: ``[N, D]`` features.
         galleries: rows of ``candidates``, one array per gallery; images of equal similarity are ranked in this order.
-        masks: called for each block of queries. The units of the CMC are read in the first call for a gallery.
+        masks: called for each block of queries. Its ``cmc_units`` are used from the first block of a gallery only.
         depth: length of the ranked lists of the first gallery.
 
     Raises:

@@ -54,7 +54,7 @@ def compiled_scores(
 def torch_scores(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
 ) -> QueryScores:
-    """Score each query on an accelerator: the definition, in torch operations only."""
+    """Score each query on an accelerator, with torch operations that follow the definition."""
     own, right, hidden, units = (
         torch.from_numpy(array).to(similarity.device) for array in (columns, positives, ignored, cmc_units)
     )

@@ -32,7 +32,7 @@ class RegDBProtocol(Protocol):
         super().check(dataset)
 
     def kind(self) -> dict[str, int | str | None]:
-        """Return the kind of a gallery with all images."""
+        """Return ``shots: None`` and ``gallery: all``: the gallery is not drawn."""
         return {"shots": None, "gallery": "all"}
 
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:

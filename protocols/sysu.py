@@ -44,7 +44,7 @@ class SysuProtocol(Protocol):
 
 @PROTOCOLS.register("sysu_all")
 class SysuAll(SysuProtocol):
-    """All-search: visible cameras indoors and outdoors; 301 single-shot gallery images."""
+    """All-search: visible cameras indoors and outdoors. SYSU-MM01 has 301 single-shot gallery images."""
 
     name: ClassVar[str] = "sysu_all"
     summary: ClassVar[str] = "SYSU-MM01 all-search: infrared queries, visible gallery of cameras 1, 2, 4, 5; 10 trials"
@@ -53,7 +53,10 @@ class SysuAll(SysuProtocol):
 
 @PROTOCOLS.register("sysu_indoor")
 class SysuIndoor(SysuProtocol):
-    """Indoor-search: 112 single-shot gallery images; people without an indoor image are not scored."""
+    """Indoor-search: visible cameras indoors. SYSU-MM01 has 112 single-shot gallery images.
+
+    Queries of people without an indoor image are not scored.
+    """
 
     name: ClassVar[str] = "sysu_indoor"
     summary: ClassVar[str] = "SYSU-MM01 indoor-search: infrared queries, visible gallery of cameras 1, 2; 10 trials"

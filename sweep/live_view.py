@@ -98,13 +98,13 @@ def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
     console.print(table)
     left = sum(not job.done for job in jobs)
     console.print(
-        f"{left} of {len(jobs)} jobs to run; they name {todo.named} trainings, {todo.distinct} different ones, "
-        f"{todo.distinct - len(todo.missing)} finished; {len(todo.missing)} to train ({todo.steps} steps)"
+        f"{left} of {len(jobs)} jobs to run, with {todo.distinct} trainings ({todo.named} without sharing): "
+        f"{todo.distinct - len(todo.missing)} finished, {len(todo.missing)} to run ({todo.steps} steps)"
     )
     if len(todo.unknown) < len(todo.missing) or not todo.missing:
         minutes = todo.seconds / 60 / min(slots, max(left, 1))
         console.print(
-            f"training time: about {minutes:.0f} min with {slots} at once, at the speed of the finished trainings"
+            f"training time: about {minutes:.0f} min with {slots} at once, from finished trainings on the same images"
         )
     if todo.unknown:
         console.print(

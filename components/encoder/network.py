@@ -60,7 +60,7 @@ class EmbeddingNetwork(nn.Module, ABC):
     """Frozen dataclass of the settings, with a default for each field but ``name``."""
     summary: ClassVar[str] = ""
     """One line for ``run.py --list``."""
-    public_weights: ClassVar[str] = "a file of its weights"
+    public_weights: ClassVar[str] = "a file of the encoder's weights"
     """Description of the public weight file that training on real images starts from, for messages."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
     """Memory layout of images and weights that is fastest for the network."""

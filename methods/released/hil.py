@@ -12,16 +12,16 @@ from usvi_bench.methods.hil import HIL
 
 
 class ReleasedHIL(HIL):
-    """HIL with one defect of the released code: memories have moved when gradients are taken by their rows.
+    """HIL with one defect of the released code: gradients are computed with memories that are already updated.
 
     Values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to the checkpoint with
     the best test score.
     """
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
-        """Defect: the shared memory has moved by the visible samples when the infrared gradient is taken.
+        """Defect: the visible samples have updated the shared memory when the infrared gradient is computed.
 
-        It moves inside ``backward``. Where each modality has a memory of its own there is no such defect.
+        The update is inside ``backward``. If each modality has a memory of its own, there is no such defect.
         """
         c = self.config
         losses = super().contrast(visible, infrared, batch)
@@ -33,13 +33,13 @@ class ReleasedHIL(HIL):
         return losses
 
     def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
-        """Defect: the memory of instances is updated between the forward and the backward pass, past autograd."""
+        """Defect: the memory of instances is updated outside autograd, between the forward and the backward pass."""
         similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances(key))
         return loss_of_neighbours(similarity, mask, self.config.neighbour_temperature)
 
 
 def similarity_by_moved_rows(features: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """Cosine of features with rows ``[B, N]`` whose gradient is that of the cosine with the rows as they are later.
+    """Compute the cosine of features with rows, ``[B, N]``, with the gradient of the cosine with the updated rows.
 
     Args:
         features: ``[B, D]``, of any length.

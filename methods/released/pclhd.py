@@ -24,7 +24,7 @@ class ReleasedPCLHD(PCLHD):
     """
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
-        """No defect: the journal of an epoch names a cross term that is left out."""
+        """No defect: add the figure ``cross_skipped`` to the journal of an epoch without cross term."""
         super().begin_epoch(features, labels, progress)
         if self.config.cross_weight and not self.crossings(progress.epoch):
             self.figures = {**self.figures, "cross_skipped": torch.ones(())}
@@ -32,9 +32,9 @@ class ReleasedPCLHD(PCLHD):
     def cross(
         self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
     ) -> Losses:
-        """Defect: the memory that samples cross into has moved when its own modality's gradient is taken.
+        """Defect: the cross term has updated a memory when the gradient of the memory's own modality is computed.
 
-        Memories move inside ``backward``, which runs through the cross term first.
+        Memories are updated inside ``backward``, which begins with the cross term.
         """
         losses = super().cross(features, labels, progress)
         for target, crossed in self.crossed.items():
@@ -42,7 +42,7 @@ class ReleasedPCLHD(PCLHD):
         return losses
 
     def joint_loss(self, batch: Batch) -> Losses:
-        """Defect: the joint memory has moved by the visible samples when the infrared gradient is taken."""
+        """Defect: the visible samples have updated the joint memory when the infrared gradient is computed."""
         visible, infrared = self.joint_samples(batch)
         return {
             "joint_visible": self.joint_memory.loss(*visible),
@@ -54,10 +54,10 @@ class ReleasedPCLHD(PCLHD):
         return super().dynamic_loss(modality, self.teacher_features[modality], labels, progress)
 
     def refresh_dynamic(self, progress: StageProgress) -> None:
-        """Defect: the dynamic memory stays as the epoch began, for it moves in a ``backward`` that never runs."""
+        """Defect: the dynamic memory is not updated during an epoch, because its ``backward`` is never called."""
 
     def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
-        """Defect: no cross term where visible clusters are fewer than infrared ones.
+        """Defect: there is no cross term if there are fewer visible than infrared clusters.
 
         The script for RegDB leaves the term out. The one for SYSU-MM01 crashes, which is not imitated.
         """
@@ -68,13 +68,13 @@ class ReleasedPCLHD(PCLHD):
 def loss_by_moved_rows(
     memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """The value of ``memory.loss(features, labels)``, with the gradient by rows that other samples have moved.
+    """Compute the value of ``memory.loss(features, labels)``, with the gradient for rows that others have updated.
 
     Args:
-        memory: stays as it is.
+        memory: memory of the value; it is not changed.
         features: ``[B, D]``, of any length.
         labels: ``[B]`` clusters.
-        moved_by: features and clusters that move a copy of the memory first.
+        moved_by: features and clusters that update a copy of the memory, which gives the gradient.
     """
     assert isinstance(memory, HardMemory)
     later = deepcopy(memory)
@@ -87,5 +87,5 @@ def loss_by_moved_rows(
 
 
 def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """``[B, C]`` similarity to ``rows`` whose gradient is that of the similarity to ``later``."""
+    """Compute the similarity to ``rows``, ``[B, C]``, with the gradient of the similarity to ``later``."""
     return unit @ later.t() + (unit @ (rows - later).t()).detach()

@@ -49,8 +49,8 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
     assert main(words) == 0
     text = " ".join(capsys.readouterr().out.split())
     rows = sum(len(read_rows(method)) for method in METHODS_WITH_ROWS)
-    jobs, named, different = map(
-        int, re.findall(r"(\d+) of \d+ jobs .* name (\d+) trainings, (\d+) different", text)[0]
+    jobs, different, named = map(
+        int, re.findall(r"(\d+) of \d+ jobs to run, with (\d+) trainings \((\d+) without", text)[0]
     )
     assert rows * 2 * 2 * 0.8 < jobs <= rows * 2 * 2, "equal rows share their jobs"
     assert different < named - jobs, "methods and rows share their first stages"

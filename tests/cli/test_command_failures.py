@@ -56,7 +56,9 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
     process.send_signal(number)
     text = output_of(process, status)
     last = text.strip().splitlines()[-1]
-    assert last.startswith("interrupted; finished epochs are kept. To continue: run.py --method cluster_contrast ")
+    assert last.startswith(
+        "interrupted; finished epochs are kept. To continue: python run.py --method cluster_contrast "
+    )
     assert last.endswith(" --resume")
 
 

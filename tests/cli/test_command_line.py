@@ -19,7 +19,7 @@ from usvi_bench.cli.main import main
 from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
-from usvi_bench.core.options import program
+from usvi_bench.core.options import command_line, program
 from usvi_bench.core.record import read_record
 from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
@@ -98,8 +98,8 @@ def test_the_record_is_complete_and_traceable(finished: Path, tiny_people: dict[
 def test_the_command_on_a_run_s_page_repeats_it(finished: Path, tiny_people: dict[str, Path]) -> None:
     """The name of a run's folder contains a hash of settings, data, starting weights and trainings."""
     path = the_record(finished, "sysu_all")
-    program, script, *words = shlex.split(command_of(read_record(path)))
-    assert (program, script) == ("python", "run.py")
+    python, script, *words = shlex.split(command_of(read_record(path)))
+    assert (python, script) == ("python", "run.py")
     assert {"--data", "--weights", "--set", "method.eps=0.5"} <= set(words)
     again = experiment_of(parser().parse_args(words)).prepare()
     assert again.folder.name == path.parent.name
@@ -119,9 +119,9 @@ def test_a_second_protocol_reuses_the_training(
     assert out.count(record.result.dataset["description"]) == 1
     run = finished_indoor.parent
     figures, comparison, site = out.splitlines()[-1].removeprefix("next: ").split("; ")
-    assert figures == f"{program()} report {run} (figures)"
-    assert comparison == f"{program()} report {run} OTHER_RUN --output DIR (comparison)"
-    assert site == f"{program()} site --runs {finished} (static site)"
+    assert figures == f"{command_line()} report {run} (figures)"
+    assert comparison == f"{command_line()} report {run} OTHER_RUN --output DIR (comparison)"
+    assert site == f"{command_line()} site --runs {finished} (static site)"
     shutil.rmtree(finished / "sysu_indoor")
 
 
@@ -222,6 +222,10 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--method", "sclhm", "--protocol", "sysu_al"], "unknown protocol 'sysu_al': did you mean sysu_all"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--setting", "papr"], "unknown setting 'papr': did you mean"),
         (["--method", "untrained", "--protocol", "sysu_all", "--setting", "paper"], "methods that have one: adca"),
+        (
+            ["--method", "sclhm", "--protocol", "sysu_all", "--schedule", "quik"],
+            "unknown schedule 'quik': did you mean quick",
+        ),
         (["--method", "sclhm"], "--protocol is missing"),
         (["--protocol", "sysu_all"], "--method is missing"),
         (["--methd", "sclhm"], "did you mean --method"),
@@ -427,7 +431,7 @@ def test_a_misspelt_option_of_a_command_gets_a_suggestion(command: str, capsys: 
 def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["pretrain", "--help"])
-    assert "run.py pretrain" in capsys.readouterr().out
+    assert f"usage: {program()} pretrain" in capsys.readouterr().out
 
 
 def test_a_closed_output_pipe_is_no_error() -> None:

@@ -171,7 +171,7 @@ def mismatch_rows(
 def test_the_effect_of_mismatch_agrees_with_the_records(
     everything: dict[tuple[str, str, str, str, float], Seeds],
 ) -> None:
-    text = section("docs/findings/people.md", "People that only one modality sees")
+    text = section("docs/findings/people.md", "People seen in one modality only")
     header = next(line for line in text.splitlines() if line.startswith("|  | n | 0 |"))
     levels = [float(cell) for cell in header.strip("| ").split(" | ") if re.fullmatch(r"[\d.]+", cell)]
     expected = dict(mismatch_rows(everything, levels))
@@ -231,7 +231,7 @@ def test_precision_of_joint_clusters_agrees_with_the_table() -> None:
 
 def test_quality_of_parts_agrees_with_the_table() -> None:
     found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
-    text = section("docs/findings/labels.md", "Do soft weights, a teacher and a gate recognise right labels?")
+    text = section("docs/findings/labels.md", "Do soft weights, a teacher and a gate separate right from wrong labels?")
     blocks = re.findall(r"<!-- table: parts-(\w+) -->(.*?)<!-- end", text, re.DOTALL)
     assert {method for method, _ in blocks} == set(found["method"])
     for method, block in blocks:
