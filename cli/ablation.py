@@ -86,6 +86,3 @@ def _check(options: Namespace) -> None:
     for item in options.sbatch:
         if "=" not in item:
             raise UsageError(f"--sbatch {item}: give it as name=value, for example --sbatch account=me")
-    for item in [*options.sbatch, options.partition or ""]:
-        if not item.isprintable():
-            raise UsageError(f"{item!r:.80} holds a line end or a control character; sbatch reads options of one line")

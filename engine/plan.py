@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
-from usvi_bench.core.files import is_locked, locked
+from usvi_bench.core.files import locked
 from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.plugins import Part, part_keys
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, SCORE_METRICS
@@ -202,19 +202,10 @@ def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(_lock_of(plan), wait))
+            stack.enter_context(locked(plan.folder.with_name(f".{plan.folder.name}.lock"), wait))
         except BlockingIOError as error:
             raise UsageError(f"another process is training {plan.folder}; wait for it or stop it") from error
         yield
-
-
-def is_held(plan: StagePlan) -> bool:
-    """Return whether a process trains a stage."""
-    return is_locked(_lock_of(plan))
-
-
-def _lock_of(plan: StagePlan) -> Path:
-    return plan.folder.with_name(f".{plan.folder.name}.lock")
 
 
 def clear_stage(plan: StagePlan) -> None:

@@ -13,7 +13,7 @@ from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.image_store import ImageStore
-from usvi_bench.engine.plan import StagePlan, is_held, plan_stages, run_folder
+from usvi_bench.engine.plan import StagePlan, hold_stage, plan_stages, run_folder
 from usvi_bench.engine.start_weights import Start
 from usvi_bench.protocols.base import Protocol
 
@@ -86,14 +86,15 @@ class Run:
         return [plan for plans in self.plans.values() for plan in plans]
 
     def refuse_unfinished(self) -> None:
-        """Refuse a stage that was interrupted earlier; one that another process trains is refused when it is held.
+        """Refuse a stage that was interrupted earlier.
 
         Raises:
-            UsageError: names the stage's folder and both remedies.
+            UsageError: names the stage's folder and both remedies; or another process is training the stage.
         """
         for plan in self.every_plan:
-            if plan.started and not plan.finished and not is_held(plan):
-                raise UsageError(
-                    f"{plan.folder} holds an unfinished training; "
-                    "continue it with --resume or discard it with --overwrite"
-                )
+            if plan.started and not plan.finished:
+                with hold_stage(plan):  # refused if another process trains it
+                    raise UsageError(
+                        f"{plan.folder} holds an unfinished training; "
+                        "continue it with --resume or discard it with --overwrite"
+                    )

@@ -131,8 +131,7 @@ def score_galleries(
         depth: length of the ranked lists of the first gallery.
 
     Raises:
-        ValueError: see :func:`retrieval_metrics`; also if there is no query or gallery, or a gallery is empty or does
-            not hold whole numbers.
+        ValueError: see :func:`retrieval_metrics`; also if there is no query or gallery, or a gallery is empty.
     """
     _check_plain("queries", queries)
     _check_plain("candidates", candidates)
@@ -144,8 +143,6 @@ def score_galleries(
     if not rows or not all(map(len, rows)) or not len(probes):
         sizes = list(map(len, rows))
         raise ValueError(f"{len(probes)} queries, galleries of {sizes} images: give at least one of each")
-    if wrong := [str(gallery.dtype) for gallery in rows if gallery.dtype.kind not in "iu"]:
-        raise ValueError(f"a gallery must hold row numbers of the candidates; it is {wrong[0]}")
     used, place = np.unique(np.concatenate(rows), return_inverse=True)
     used = np.pad(used, (0, -len(used) % 16), mode="edge")  # products of odd widths take 1.5 times as long
     if not np.array_equal(used, np.arange(len(pool))):

@@ -96,9 +96,6 @@ def rank_metrics(
         vectors.append(as_array(given))
         if vectors[-1].shape != (size[i % 2],):
             raise ValueError(f"{name} must be [{size[i % 2]}] for a similarity of {size}; it is {vectors[-1].shape}")
-        if i % 2 and (vectors[-2].dtype.kind in "US") != (vectors[-1].dtype.kind in "US"):
-            found = f"{vectors[-2].dtype} and {vectors[-1].dtype}"
-            raise ValueError(f"{list(sides)[i - 1]} and {name} must both be numbers or both text; they are {found}")
     masks = RULES[rule](*vectors)
     return retrieval_metrics(similarity, masks.positives, masks.ignored, masks.cmc_units)
 

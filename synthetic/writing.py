@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, repeat
@@ -22,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from usvi_bench.core.errors import LostProcessError
 from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.ground_truth import Row, image_row
@@ -66,9 +64,6 @@ def write_images(
         spec: specification of the people.
         batches: shots of each batch, which share a camera.
         workers: number of processes, or of threads with a GPU; 1 uses this process. The bytes do not depend on it.
-
-    Raises:
-        LostProcessError: a process was killed.
     """
     for parent in sorted({(folder / shot.path).parent for batch in batches for shot in batch}):
         parent.mkdir(parents=True, exist_ok=True)
@@ -89,14 +84,8 @@ def write_images(
         with ProcessPoolExecutor(min(workers, len(batches)), mp_context=context, initializer=_start_worker) as pool:
             with _without_main_module():
                 jobs = [pool.submit(_write_batch, folder, layout, spec, batch) for batch in batches]
-            try:
-                for job in as_completed(jobs):
-                    yield job.result()
-            except BrokenProcessPool as error:
-                raise LostProcessError(
-                    "a process that renders synthetic people was ended, perhaps for lack of memory; "
-                    "free some memory and run the command again"
-                ) from error
+            for job in as_completed(jobs):
+                yield job.result()
 
 
 @contextmanager

@@ -128,8 +128,6 @@ def _run_experiment(
         prepared = experiment.prepare(display)
         if process_info().is_main_process and not (resume or overwrite):
             prepared.refuse_unfinished()
-        if resume and prepared.every_plan and not any(plan.started for plan in prepared.every_plan):
-            display.print("--resume: no training with these settings was begun; training starts from the beginning")
         record = execute(prepared, overwrite)
     destroy_process_group()  # not after an error: the group may be what failed
     if record is None:

@@ -37,25 +37,16 @@ def process_info() -> ProcessInfo:
     """Read the rank and the world size of this process; without a launcher it is a single process.
 
     Raises:
-        UsageError: a variable is not a number; several processes without ``MASTER_ADDR`` or ``MASTER_PORT``.
+        UsageError: several processes without ``MASTER_ADDR`` or ``MASTER_PORT``.
     """
     for names in (_TORCHRUN, _SLURM):
-        if all(name in os.environ for name in names) and _number(names[1]) > 1:
+        if all(name in os.environ for name in names) and int(os.environ[names[1]]) > 1:
             # Slurm assigns separate processors to every task
-            rank, world, local = map(_number, names)
+            rank, world, local = (int(os.environ[name]) for name in names)
             if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
                 raise UsageError(
                     f"{world} processes were started without {' and '.join(missing)} in the environment; "
                     "see docs/training.md"
                 )
-            return ProcessInfo(rank, world, local, _number("LOCAL_WORLD_SIZE", "1"))
+            return ProcessInfo(rank, world, local, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     return ProcessInfo()
-
-
-def _number(name: str, default: str = "") -> int:
-    value = os.environ.get(name, default)
-    if not value.isascii() or not value.isdigit():
-        raise UsageError(
-            f"environment variable {name}={value:.40}: expected a whole number, as torchrun and Slurm set it"
-        )
-    return int(value)

@@ -68,10 +68,6 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
         (["--method", "sclhm", "--protocol", "sysu_all", "--partiton", "gpu"], "--partition"),
         (["--method", "supervised", "--protocol", "sysu_all"], "--grid"),
         (
-            ["--method", "sclhm", "--protocol", "sysu_all", "--launcher", "slurm", "--sbatch", "a=b\n#SBATCH -x c"],
-            "holds a line end",
-        ),
-        (
             ["--method", "sclhm", "--protocol", "sysu_all", "--grid", "configs/ablations/schlm.py"],
             "did you mean configs/ablations/sclhm.py",
         ),

@@ -391,16 +391,6 @@ def test_a_training_of_another_process_is_not_called_unfinished(
     assert "--resume" not in error
 
 
-def test_resuming_what_was_never_begun_is_said(
-    tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = [*command(tmp_path, str(tiny_people["sysu"])), "train.epochs=1", "--resume"]
-    message = "--resume: no training with these settings was begun; training starts from the beginning"
-    for said in (True, False):
-        assert main(words) == 0
-        assert (message in "".join(capsys.readouterr())) is said
-
-
 def test_a_training_that_begins_anew_is_held_from_the_cleaning_on(
     finished: Path, tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

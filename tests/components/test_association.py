@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -147,14 +146,3 @@ def test_sinkhorn_match_reads_the_entropic_plan(visible: int, infrared: int, reg
     to_infrared, to_visible = sinkhorn_match(a, b, regularisation)
     assert to_infrared.tolist() == plan.argmax(1).tolist()
     assert to_visible.tolist() == plan.argmax(0).tolist()
-
-
-@pytest.mark.parametrize("way", [match, nearest_match, mutual_match, sinkhorn_match])
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_centroids_that_are_not_finite_are_refused(way: Callable[..., object], value: float) -> None:
-    sides = gaussian(3, 0), gaussian(4, 1)
-    for side in sides:
-        side[1, 2] = value
-        with pytest.raises(ValueError, match="centroids hold NaN or infinite values"):
-            way(*sides)
-        side[1, 2] = 0.0

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from usvi_bench.core.errors import LostProcessError, UsageError
+from usvi_bench.core.errors import UsageError
 from usvi_bench.synthetic import GENERATOR_VERSIONS, SyntheticSpec, ensure, parse
 from usvi_bench.synthetic.body import build
 from usvi_bench.synthetic.identity import Region, draw_person
@@ -344,15 +343,6 @@ def test_cli_draws_a_contact_sheet(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "sheet.png").size == (6 * 66, 2 * 130)
     wrong = subprocess.run([*command, "--data", "synthetic:sise=1"], cwd=ROOT, check=False, env=environment, stderr=-1)
     assert wrong.returncode == 2
-
-
-def test_a_lost_process_ends_the_render_with_its_cause_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("usvi_bench.synthetic.writing._start_worker", partial(os._exit, 9))
-    with pytest.raises(LostProcessError, match=r"renders synthetic people was ended.*run the command again"):
-        ensure("regdb", TINY, tmp_path, workers=2)
-    assert not [entry for entry in tmp_path.iterdir() if entry.is_dir()]
 
 
 def test_the_lock_follows_no_link(tmp_path: Path) -> None:
