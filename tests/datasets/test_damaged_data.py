@@ -165,6 +165,13 @@ def test_entries_named_like_images_must_be_files(sysu: Path) -> None:
     _ = Sysu(sysu, expect_counts=False).fingerprint
 
 
+def test_a_folder_that_links_to_itself_is_named(sysu: Path) -> None:
+    shutil.rmtree(sysu / "cam1")
+    (sysu / "cam1").symlink_to(sysu / "cam1")
+    assert "no folder cam1" in refusal(Sysu, sysu)
+    assert "no folder cam1" in describe_folder(sysu)
+
+
 def test_a_name_that_is_not_utf8_is_refused(sysu: Path) -> None:
     (Path(os.fsdecode(os.fsencode(sysu) + b"/cam1/0001/\xe9.jpg"))).write_bytes(b"")
     assert "is not UTF-8; rename the file" in refusal(Sysu, sysu)
