@@ -67,7 +67,9 @@ class RegDB(TreeDataset):
         missing = [f"no folder {folder}" for folder in FOLDERS if not (root / folder).is_dir()]
         folds = folds_of(root)
         if not folds:
-            missing.append("no list idx/train_visible_1.txt")
+            padded = sorted(path.name for path in (root / "idx").glob("*_0*.txt"))
+            remedy = f"; rename idx/{padded[0]}, whose number begins with 0, and the other lists" if padded else ""
+            missing.append(f"no list idx/train_visible_1.txt{remedy}")
         rows: dict[str, list[Row]] = {}
         for name in (f"{part}_{fold}" for fold in folds for part in LISTS):
             try:
@@ -114,7 +116,7 @@ class RegDB(TreeDataset):
 def folds_of(root: Path) -> tuple[int, ...]:
     """Return the numbers of the folds that have any list in ``idx``, ascending."""
     names = (path.name for path in (root / "idx").glob("*.txt"))
-    matches = (re.fullmatch(rf"(?:{'|'.join(LISTS)})_([0-9]{{1,9}})\.txt", name) for name in names)
+    matches = (re.fullmatch(rf"(?:{'|'.join(LISTS)})_([1-9][0-9]{{0,8}})\.txt", name) for name in names)
     return tuple(sorted({int(match[1]) for match in matches if match}))
 
 

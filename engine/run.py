@@ -13,7 +13,7 @@ from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.image_store import ImageStore
-from usvi_bench.engine.plan import StagePlan, plan_stages, run_folder
+from usvi_bench.engine.plan import StagePlan, hold_stage, plan_stages, run_folder
 from usvi_bench.engine.start_weights import Start
 from usvi_bench.protocols.base import Protocol
 
@@ -89,11 +89,12 @@ class Run:
         """Refuse a stage that was interrupted earlier.
 
         Raises:
-            UsageError: names the stage's folder and both remedies.
+            UsageError: names the stage's folder and both remedies; or another process is training the stage.
         """
         for plan in self.every_plan:
             if plan.started and not plan.finished:
-                raise UsageError(
-                    f"{plan.folder} holds an unfinished training; "
-                    "continue it with --resume or discard it with --overwrite"
-                )
+                with hold_stage(plan):  # refused if another process trains it
+                    raise UsageError(
+                        f"{plan.folder} holds an unfinished training; "
+                        "continue it with --resume or discard it with --overwrite"
+                    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ def ensure(
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold an advisory lock; the system releases it when the process ends."""
-    with path.open("w") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

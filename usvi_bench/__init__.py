@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usvi_bench.core.host import kernel_folder
+from usvi_bench.core.host import home_folder, kernel_folder
 
 if TYPE_CHECKING:
     from usvi_bench.api import open_data, run
@@ -64,6 +65,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     _installed = Path(__file__).with_name("_build.json").exists()  # pip does not remove compiled kernels
     if (_folder := kernel_folder(None if _installed else Path(__file__).resolve().parent.parent)) is not None:
         os.environ["NUMBA_CACHE_DIR"] = str(_folder)
+if home_folder() is None:  # mmengine imports libraries that look for their caches in it
+    os.environ.setdefault("XDG_CACHE_HOME", os.environ.get("USVI_CACHE") or tempfile.gettempdir())
 
 
 def __getattr__(name: str) -> Any:

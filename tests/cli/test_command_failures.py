@@ -86,7 +86,15 @@ def test_an_unexpected_error_is_logged(
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv to drop rights")
 @pytest.mark.parametrize(
-    "words", [("--check-data", "{}"), (*RUN, "--data", "{}"), (*RUN, "--output", "{}/out"), ("site", "--output", "{}")]
+    "words",
+    [
+        ("--check-data", "{}"),
+        (*RUN, "--data", "{}"),
+        (*RUN, "--output", "{}/out"),
+        (*RUN, "--output", "here", "--weights", "{}/w.pth"),
+        ("site", "--output", "{}"),
+        ("report", "{}/run"),
+    ],
 )
 def test_a_private_folder_ends_in_a_line(tmp_path: Path, words: tuple[str, ...], tiny_people: dict[str, Path]) -> None:
     private = tmp_path / "private"
@@ -118,22 +126,27 @@ def test_a_read_only_checkout_and_home_work(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith(f"usvi-bench-{os.getuid()}/numba")
 
 
-def test_a_user_without_a_home_needs_the_cache_variable_only(tmp_path: Path) -> None:
+def test_a_user_without_a_home_needs_the_cache_variable_only(tmp_path: Path, tiny_people: dict[str, Path]) -> None:
     code = (
-        "import pathlib, sys\n"
-        "def fail(*_): raise RuntimeError('Could not determine home directory.')\n"
-        "pathlib.Path.home = fail\n"
+        "import pwd, sys\n"
+        "def fail(number): raise KeyError(f'uid not found: {number}')\n"
+        "pwd.getpwuid = fail\n"
         "from usvi_bench.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("USVI_CACHE", None)
+    for name in ("HOME", "USVI_CACHE", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
     words = [sys.executable, "-c", code]
     done = subprocess.run([*words, "--list"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     run = [*words, *RUN, "--data", "synthetic:size=tiny", "--output", str(tmp_path)]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, "set USVI_CACHE" in done.stderr) == (2, True), done.stderr
+    environment["USVI_CACHE"] = os.environ["USVI_CACHE"]
+    run = [*words, "--method", "untrained", *RUN[2:], "--data", str(tiny_people["sysu"]), "--output", str(tmp_path)]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_processors_are_counted_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:

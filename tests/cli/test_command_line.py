@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shlex
 import shutil
@@ -378,6 +379,20 @@ def test_an_unfinished_training_is_continued_or_discarded_only_if_asked(
     for flag in ("--resume", "--overwrite"):
         assert main([*arguments, flag]) == 0
         assert read_record(the_record(output, "sysu_all")).result == expected
+
+
+def test_a_training_of_another_process_is_not_called_unfinished(
+    finished: Path, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "runs"
+    shutil.copytree(finished, output)
+    (stage,) = (path for path in (output / "stages").iterdir() if path.is_dir())
+    (stage / "finished.json").unlink()
+    with (output / "stages" / f".{stage.name}.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        error = mistake(command(output, str(tiny_people["sysu"])), capsys)
+    assert f"another process is training {stage}" in error
+    assert "--resume" not in error
 
 
 def test_a_training_that_begins_anew_is_held_from_the_cleaning_on(

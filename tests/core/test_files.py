@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from usvi_bench.core.errors import StorageError, UsageError
-from usvi_bench.core.files import write_json
+from usvi_bench.core.files import locked, write_json
 from usvi_bench.core.journal import START, Journal, Mark
 from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine import checkpoint as checkpoints
@@ -107,3 +109,42 @@ def test_a_journal_on_a_full_disk_raises(tmp_path: Path, small_files: None) -> N
     journal = Journal(tmp_path / "journal.jsonl")
     with pytest.raises(StorageError, match=r"journal\.jsonl"):
         journal.append({"text": "x" * 5000})
+
+
+def test_checkpoints_are_ordered_by_number_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "epoch_zzzz.pt").write_text("not a checkpoint")
+    for epochs in (9998, 9999, 10000, 10001):
+        checkpoints.save(tmp_path, saved(epochs))
+        path = checkpoints.latest(tmp_path)
+        assert path is not None
+        assert checkpoints.load(path).epochs == epochs
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch_10000.pt", "epoch_10001.pt", "epoch_zzzz.pt"]
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path: Path) -> None:
+    path = checkpoints.save(tmp_path, saved())
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 97):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"epoch_0001\.pt is .*--overwrite"):
+            checkpoints.load(path)
+
+
+def test_a_lock_follows_no_link_and_keeps_the_content(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("content")
+    link.symlink_to(target)
+    with pytest.raises(StorageError, match="cannot write"), locked(link, wait=False):
+        pass
+    with locked(target, wait=False), pytest.raises(BlockingIOError), locked(target, wait=False):
+        pass
+    assert target.read_text() == "content"
+
+
+def test_file_and_folder_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = list[bool]()
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(stat.S_ISDIR(os.fstat(number).st_mode)))
+    write_json(tmp_path / "record.json", {})
+    assert synced == [False, True]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +165,13 @@ def test_entries_named_like_images_must_be_files(sysu: Path) -> None:
     _ = Sysu(sysu, expect_counts=False).fingerprint
 
 
+def test_a_folder_that_links_to_itself_is_named(sysu: Path) -> None:
+    shutil.rmtree(sysu / "cam1")
+    (sysu / "cam1").symlink_to(sysu / "cam1")
+    assert "no folder cam1" in refusal(Sysu, sysu)
+    assert "no folder cam1" in describe_folder(sysu)
+
+
 def test_a_name_that_is_not_utf8_is_refused(sysu: Path) -> None:
     (Path(os.fsdecode(os.fsencode(sysu) + b"/cam1/0001/\xe9.jpg"))).write_bytes(b"")
     assert "is not UTF-8; rename the file" in refusal(Sysu, sysu)
@@ -210,3 +219,37 @@ def test_published_lists_have_ten_folds(tmp_path: Path) -> None:
         RegDB(root)
     assert "1 of 10 folds" in describe_folder(root)
     assert RegDB(root, expect_counts=False).folds == (1,)
+
+
+def test_lists_with_padded_numbers_are_named(tmp_path: Path) -> None:
+    root = write_regdb(tmp_path / "RegDB", folds=1)
+    for path in sorted((root / "idx").iterdir()):
+        path.rename(path.with_name(path.name.replace("_1.txt", "_01.txt")))
+    message = refusal(RegDB, root)
+    assert "no list idx/train_visible_1.txt; rename idx/test_thermal_01.txt, whose number begins with 0" in message
+
+
+# ---- rights ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv to drop rights")
+@pytest.mark.parametrize("name", ["cam1", "cam1/0001", "cam1/0001/0001.jpg", "exp/test_id.txt"])
+def test_what_cannot_be_read_is_named(sysu: Path, name: str) -> None:
+    os.chown(sysu / name, 65534, 65534)
+    (sysu / name).chmod(0o700)
+    code = (
+        "import sys; from pathlib import Path; from usvi_bench.core.errors import UsageError\n"
+        "from usvi_bench.datasets.check import describe_folder; from usvi_bench.datasets.sysu import Sysu\n"
+        "root = Path(sys.argv[1]); print(describe_folder(root))\n"
+        "try: Sysu(root, expect_counts=False).fingerprint\n"
+        "except UsageError as error: print('refused:', error)"
+    )
+    rights = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    words = [*rights, sys.executable, "-c", code, str(sysu)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    before, _, refused = done.stdout.partition("refused:")
+    assert "Permission denied" in refused
+    assert str(sysu / name) in refused
+    if not name.endswith(".jpg"):  # images are not opened by the description
+        assert "Permission denied" in before

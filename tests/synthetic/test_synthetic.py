@@ -343,3 +343,12 @@ def test_cli_draws_a_contact_sheet(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "sheet.png").size == (6 * 66, 2 * 130)
     wrong = subprocess.run([*command, "--data", "synthetic:sise=1"], cwd=ROOT, check=False, env=environment, stderr=-1)
     assert wrong.returncode == 2
+
+
+def test_the_lock_follows_no_link(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("content")
+    (tmp_path / f".{TINY.folder('regdb')}.lock").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"):
+        ensure("regdb", TINY, tmp_path, workers=1)
+    assert target.read_text() == "content"
