@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from usvi_bench.core import markdown
 from usvi_bench.core.formatting import MISSING, deviation, percent, signed
 
 
@@ -141,10 +142,10 @@ def no_address(_: Link) -> str:
 
 
 def to_markdown(table: Table, address: Address = no_address) -> str:
-    """Render columns and rows as a pipe table, without title and notes."""
+    """Render columns and rows as a pipe table, without title and notes; words are shown as they are."""
     rule = [":--" if table.is_left(i) else "--:" for i in range(len(table.columns))]
     cells = [[_markdown_cell(cell, address) for cell in row.cells] for row in table.rows]
-    lines = [[text.replace("|", "\\|").replace("\n", " ") for text in line] for line in [table.columns, rule, *cells]]
+    lines = [[markdown.words(column) for column in table.columns], rule, *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -187,14 +188,16 @@ def to_csv(table: Table) -> str:
 
 
 def _markdown_cell(cell: Cell, address: Address) -> str:
-    words = "".join(part if isinstance(part, str) else _markdown_link(part, address) for part in cell.parts)
+    parts = (markdown.words(p) if isinstance(p, str) else _markdown_link(p, address) for p in cell.parts)
+    words = "".join(parts)
     words = " ".join(part for part in (words, cell.spread) if part)
     words = f"**{words}**" if cell.bold and words else words
     return f"{words} {cell.tag}".strip()
 
 
 def _markdown_link(link: Link, address: Address) -> str:
-    return f"[{link.text}]({target})" if (target := address(link)) else link.text
+    text = markdown.words(link.text)
+    return f"[{text}]({markdown.address(target)})" if (target := address(link)) else text
 
 
 _LATEX = str.maketrans(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
@@ -87,7 +88,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
         columns=[*columns, "records"],
         rows=rows,
-        footnotes=[f"{label}: elsewhere {text}." for label, text in disputed.items()],
+        footnotes=[f"{plain(label)}: elsewhere {text}." for label, text in disputed.items()],
         name="-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]]),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from usvi_bench.core.formatting import over_seeds
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.table import (
@@ -161,7 +162,7 @@ def _notes(ablation: Ablation) -> list[str]:
     if threads:
         notes.append(f"CPU threads per run: {', '.join(map(str, threads))} (last digits depend on it).")
     if len(models) > 1:
-        shown = "; ".join(f"{row.name}: {', '.join(sorted(row.models))}" for row in ablation.rows if row.models)
+        shown = "; ".join(plain(f"{row.name}: {', '.join(sorted(row.models))}") for row in ablation.rows if row.models)
         notes.append(f"Scored models: {shown}.")
     if any(row.dirty for row in ablation.rows):
         notes.append("†: at least one run was made from a tree with uncommitted changes.")

@@ -91,6 +91,7 @@ def losses_figure(epochs: Sequence[Line]) -> Figure:
     scientific = ScalarFormatter(useMathText=True)
     scientific.set_powerlimits((0, 0))
     rate.yaxis.set_major_formatter(scientific)
+    rate.yaxis.get_offset_text().set_parse_math(True)
     rate.yaxis.get_offset_text().set_fontsize(SMALL)
     shared_legend(figure)
     return figure

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from usvi_bench.core.files import write_bytes, write_json
 from usvi_bench.core.formatting import MISSING
-from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.markdown import address, bullets, page, plain
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
 from usvi_bench.reports.style import save_figure, stamp
 
@@ -44,7 +44,7 @@ class Picture:
     @property
     def full_caption(self) -> str:
         """Caption with the footer and, for a diagnosis, the notice about identities."""
-        foot = f"{self.foot[:1].upper()}{self.foot[1:]}." if self.foot else ""
+        foot = plain(f"{self.foot[:1].upper()}{self.foot[1:]}.") if self.foot else ""
         return " ".join(part for part in (self.caption, foot, DIAGNOSIS if self.diagnosis else "") if part)
 
 
@@ -131,20 +131,22 @@ def rounded(values: Any) -> Any:
 
 
 def _blocks(report: Report) -> Iterable[str]:
-    yield f"# {report.title}"
+    yield f"# {plain(report.title)}"
     yield from report.summary
     if report.runs:
-        yield bullets(f"[{run['label']}]({run['folder']}/report.md)" for run in report.runs if run["folder"])
+        yield bullets(
+            f"[{plain(run['label'])}]({address(run['folder'])}/report.md)" for run in report.runs if run["folder"]
+        )
     for section in report.sections:
-        yield f"## {section.title}"
+        yield f"## {plain(section.title)}"
         if section.text:
             yield section.text
         for part in section.tables:
-            yield " ".join([f"**{part.title}.**", *part.notes])
+            yield " ".join([f"**{plain(part.title)}.**", *part.notes])
             yield to_markdown(part)
         for picture in section.pictures:
-            yield f"### {picture.title}"
-            yield f"![{picture.alt}]({picture.name}.png)"
+            yield f"### {plain(picture.title)}"
+            yield f"![{plain(picture.alt)}]({address(picture.name)}.png)"
             yield picture.full_caption
     if report.notes:
         yield "## Not shown"

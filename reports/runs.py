@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from usvi_bench.protocols.query_file import load_query_scores
 from usvi_bench.reports.curves import Line, epochs_of
 
 RECORD = "record.json"
+LARGEST = 4 * 2**30
+"""Largest size in bytes of a file that is read."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,34 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
     return list(found.values())
 
 
+def read_regular_record(path: Path) -> Record:
+    """Read a record from a regular file, not from a device or a pipe, which may never end.
+
+    Raises:
+        UsageError: the file is not regular, or not a valid record.
+    """
+    require_regular(path)
+    return read_record(path)
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a path that is not a regular file or a link to one, and a very large file.
+
+    Raises:
+        UsageError: says what the path is.
+    """
+    remedy = "remove it, and repeat the command of the run"
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; {remedy}") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise UsageError(f"{path}: is {kind}; {remedy}")
+    if status.st_size > LARGEST:
+        raise UsageError(f"{path}: has more than {LARGEST >> 30} GiB; {remedy}")
+
+
 def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
@@ -110,7 +141,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
-    record = read_record(file)
+    record = read_regular_record(file)
     folder = file.resolve().parent if file.name == RECORD else None
     stem = folder.name if folder is not None else file.stem
     name = stem if stem not in taken else f"{record.result.protocol}-{stem}"

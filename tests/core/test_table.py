@@ -40,7 +40,7 @@ def test_markdown_has_links_where_there_is_an_address_and_escapes_bars() -> None
         "| Method | ΔmAP | runs |",
         "| :-- | --: | --: |",
         "| pgm † | **45.7 ± 1.2** | [0](records/a.json) [1](records/b.json) |",
-        "| 50%_a\\|b | -2.0 | - |",
+        "| 50%\\_a\\|b | -2.0 | - |",
     ]
     assert to_markdown(table()).splitlines()[2] == "| pgm † | **45.7 ± 1.2** | 0 1 |"
     assert "why" not in text, "a remark is for HTML only"
