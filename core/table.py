@@ -179,10 +179,14 @@ def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ())
 
 
 def to_csv(table: Table) -> str:
-    """Render columns and rows as CSV, with numbers in full precision and empty fields for missing values."""
+    """Render columns and rows as CSV, with numbers in full precision and empty fields for missing values.
+
+    Spreadsheets take text that begins with one of ``=+-@``, a tab or a carriage return as a formula. Such text gets a
+    leading apostrophe; numbers do not.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow(map(_csv_text, table.columns))
     writer.writerows([_csv_field(cell) for cell in row.cells] for row in table.rows)
     return file.getvalue()
 
@@ -211,13 +215,15 @@ _LATEX = str.maketrans(
         "†": r"$\dagger$",
         "[": "{[}",  # at the start of a row it would be an argument of the row end before it, and so would a star
         "*": "{*}",
-        "\n": " ",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
     }
 )
 
 
 def _latex_text(text: str) -> str:
-    return text.translate(_LATEX)
+    return markdown.visible(" ".join(text.split())).translate(_LATEX)
 
 
 def _latex_cell(cell: Cell) -> str:
@@ -226,7 +232,11 @@ def _latex_cell(cell: Cell) -> str:
     return rf"\textbf{{{text}}}" if cell.bold else text
 
 
+def _csv_text(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def _csv_field(cell: Cell) -> str | float:
     if cell.value is None:
-        return "" if cell.text == MISSING else cell.text
+        return "" if cell.text == MISSING else _csv_text(cell.text)
     return "" if math.isnan(cell.value) else cell.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,8 +24,11 @@ from usvi_bench.reports.ablation_table import (
     csv_table,
     latex_table,
     read_ablation,
+    read_failure,
+    read_grid,
     rows_table,
 )
+from usvi_bench.reports.output import file_name
 from usvi_bench.reports.style import LITERAL, NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
 DRAWN = ("mAP", "R1")
@@ -59,7 +61,7 @@ def write_ablation(folder: Path) -> Path:
         if any(len(row.scores) for row in ablation.rows):
             drawn["rows"] = ("All rows", rows_figure(ablation))
         for found in sensitivities(ablation):
-            name = "sensitivity-" + found.setting.replace(".", "-")
+            name = "sensitivity-" + file_name(found.setting.replace(".", "-"))
             while name in drawn:
                 name += "-again"
             drawn[name] = (f"Sensitivity to {code(found.setting)}", sensitivity_figure(ablation, found))
@@ -106,8 +108,8 @@ def publish_ablation(folder: Path, place: Path) -> Path:
     Raises:
         UsageError: the target has another grid.
     """
-    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
-    target = place / f"{about['method']}-{about['protocol']}"
+    about = read_grid(folder)
+    target = place / file_name(f"{about['method']}-{about['protocol']}")
     check_publishable(about, target)
     for row in about["rows"]:
         for seed, run in row["runs"].items():
@@ -116,9 +118,8 @@ def publish_ablation(folder: Path, place: Path) -> Path:
             shutil.rmtree(new, ignore_errors=True)
             if (old / "record.json").exists():
                 write_record(new / "record.json", read_record(old / "record.json"))
-            elif (old / "error.json").exists():
-                error = json.loads((old / "error.json").read_text(encoding="utf-8"))
-                write_json(new / "error.json", {"message": error["message"]})
+            elif (error := read_failure(old)) is not None:
+                write_json(new / "error.json", {"message": error})
     named = {Path(run).name for row in about["rows"] for run in row["runs"].values()}
     for job in (target / "jobs").glob("*"):
         if job.name not in named:
@@ -137,7 +138,7 @@ def check_publishable(about: Mapping[str, Any], target: Path) -> None:
         raise UsageError(f"--publish {target.parent} is a file; choose a folder")
     if target.exists() and not (target / GRID).is_file():
         raise UsageError(f"--publish: {target} exists and is not a published grid; choose another folder")
-    there = json.loads((target / GRID).read_text(encoding="utf-8")) if target.exists() else about
+    there = read_grid(target) if target.exists() else about
     for name in ("data", "setting", "settings"):
         if there[name] != about[name]:
             raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; choose another folder")

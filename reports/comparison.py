@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -17,6 +17,7 @@ from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.curves import series_of
 from usvi_bench.reports.groups import Group, comparable, paired, scope
+from usvi_bench.reports.output import REPORT, remove_link, remove_old
 from usvi_bench.reports.page import Picture, Report, Section, rounded, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
@@ -38,7 +39,7 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
     report = Report("comparison", f"Comparison of {len(runs)} runs", [], shown, why)
     _forget(folder, {run.name for run in runs})
     for run in runs:
-        report_on(run, folder / run.name, with_pictures)
+        report_on(run, remove_link(folder / run.name), with_pictures)
         report.runs.append(_entry(run))
     album = Album(shown)
     report.data = {"curves": {"runs": {}}, "paired": []}
@@ -56,9 +57,9 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
 
 def _forget(folder: Path, names: set[str]) -> None:
     """Remove reports of an earlier comparison, because they may have pictures that must not be shown now."""
-    for old in folder.glob("*/report.json"):
-        if old.parent.name not in names:
-            shutil.rmtree(old.parent)
+    for old in [*folder.glob(f"*/{REPORT}")]:
+        if not old.parent.is_symlink():
+            remove_old(folder, escape(old.parent.name), names)
 
 
 def _section(name: str, groups: list[Group], report: Report, album: Album) -> Section:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from usvi_bench.core.files import write_bytes, write_json
+from usvi_bench.core.files import write_json, write_text
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import address, bullets, page, plain
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
+from usvi_bench.reports.output import REPORT, remove_old
 from usvi_bench.reports.style import save_figure, stamp
 
 SCHEMA = 1
@@ -87,13 +88,10 @@ def write(report: Report, folder: Path) -> Path:
         if picture.foot:
             stamp(picture.figure, picture.foot)
         save_figure(picture.figure, folder / picture.name)
-    write_json(folder / "report.json", _json(report))
-    text = page(*_blocks(report))
-    write_bytes(folder / "report.md", text.encode())
-    drawn = {picture.name for picture in pictures}
-    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
-        if old.stem not in drawn:
-            old.unlink()
+    for kind in ("png", "svg"):
+        remove_old(folder, f"*.{kind}", {f"{picture.name}.{kind}" for picture in pictures})
+    write_json(folder / REPORT, _json(report))
+    write_text(folder / "report.md", page(*_blocks(report)))
     return folder / "report.md"
 
 

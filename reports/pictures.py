@@ -14,6 +14,7 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.reports.output import remove_link, remove_old
 
 FOLDER = "pictures"
 SIZE = (64, 128)
@@ -72,6 +73,7 @@ class Album:
             Number of images that could not be opened.
         """
         lost, kept = 0, set()
+        remove_link(folder / FOLDER)
         for number, file in self._files.items() if self.shown else ():
             try:
                 content = _small(file)
@@ -82,9 +84,7 @@ class Album:
             write_bytes(target, content)
             self.entries[number]["picture"] = f"{FOLDER}/{target.name}"
             kept.add(target.name)
-        for old in (folder / FOLDER).glob("*.jpg"):
-            if old.name not in kept:
-                old.unlink()
+        remove_old(folder, f"{FOLDER}/*.jpg", kept)
         return lost
 
     def _add(self, root: Path, path: str | None, identity: int, camera: int | None, modality: str) -> int:

@@ -11,6 +11,7 @@ from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.retrieval import retrieval
@@ -35,7 +36,7 @@ def write_report(run: Path, output: Path | None = None, with_pictures: bool = Fa
         UsageError: the folder has no valid record.
     """
     (recorded,) = find_recorded_runs([run])
-    return report_on(recorded, output or run / "report", with_pictures)
+    return report_on(recorded, output or report_folder(run), with_pictures)
 
 
 def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:

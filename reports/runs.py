@@ -16,6 +16,7 @@ from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
 from usvi_bench.protocols.query_file import load_query_scores
 from usvi_bench.reports.curves import Line, epochs_of
+from usvi_bench.reports.output import file_name, unused
 
 RECORD = "record.json"
 LARGEST = 4 * 2**30
@@ -144,8 +145,5 @@ def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     record = read_regular_record(file)
     folder = file.resolve().parent if file.name == RECORD else None
     stem = folder.name if folder is not None else file.stem
-    name = stem if stem not in taken else f"{record.result.protocol}-{stem}"
-    number = 2
-    while name in taken:
-        name, number = f"{record.result.protocol}-{stem}-{number}", number + 1
+    name = stem if stem not in taken else unused(f"{file_name(record.result.protocol)}-{stem}", taken)
     return RecordedRun(name, record, folder)

@@ -24,12 +24,15 @@ from usvi_bench.reports.site.addresses import site_address
 
 HERE = Path(__file__).resolve().parent
 _SITE = "'self' file:"  # for pages opened from disk, Firefox needs file:
-_EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # plotly adds an empty style sheet and fills it
+_PLOTLY = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "  # an empty style sheet, which plotly.js fills
+    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"  # the style of its maps; unused, but it adds it
+)
 POLICY = "; ".join(
     [
         "default-src 'none'",
         f"script-src {_SITE}",
-        f"style-src {_SITE} {_EMPTY}",
+        f"style-src {_SITE} {_PLOTLY}",
         f"img-src {_SITE} data:",
         "base-uri 'none'",
         "form-action 'none'",

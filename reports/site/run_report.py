@@ -7,6 +7,7 @@ from pathlib import Path
 
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
+from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.report import write_report
 from usvi_bench.reports.site.find_runs import RunPage
 from usvi_bench.reports.site.report_file import REPORT, StoredReport, read_report
@@ -55,7 +56,7 @@ def prepare_report(run: RunPage, place: Path, pictures: bool, say: Say) -> Store
 def _draw(run: RunPage, source: Path, place: Path, pictures: bool, *, keep: bool) -> Path:
     if keep:
         try:
-            return write_report(source, source / "report", with_pictures=pictures).parent
+            return write_report(source, report_folder(source), with_pictures=pictures).parent
         except (OSError, StorageError):
             pass
     return write_report(source, place, with_pictures=pictures).parent
