@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.formatting import MISSING, file_name, over_seeds
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
@@ -89,7 +89,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         columns=[*columns, "records"],
         rows=rows,
         footnotes=[f"{plain(label)}: elsewhere {text}." for label, text in disputed.items()],
-        name="-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]]),
+        name=file_name("-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]])),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.formatting import MISSING, file_name, over_seeds
 from usvi_bench.core.markdown import code
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
@@ -26,7 +26,7 @@ def knob_table(sweep: Sweep) -> Table:
         columns=columns,
         rows=rows,
         notes=[note],
-        name="-".join([key.protocol, key.setting, sweep.knob, key.fingerprint[-6:]]),
+        name=file_name("-".join([key.protocol, key.setting, sweep.knob, key.fingerprint[-6:]])),
     )
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json, write_text
+from usvi_bench.core.formatting import file_name
 from usvi_bench.core.markdown import address, bullets, code, page, plain
 from usvi_bench.core.record import read_record, write_record
 from usvi_bench.core.table import to_markdown
@@ -28,7 +29,6 @@ from usvi_bench.reports.ablation_table import (
     read_grid,
     rows_table,
 )
-from usvi_bench.reports.output import file_name
 from usvi_bench.reports.style import LITERAL, NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
 DRAWN = ("mAP", "R1")

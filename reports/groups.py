@@ -9,8 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import file_name
 from usvi_bench.reports.bootstrap import Difference, Unit, paired_difference
-from usvi_bench.reports.output import file_name, unused
+from usvi_bench.reports.output import unused
 from usvi_bench.reports.runs import RecordedRun
 
 ALL_PAIRS_UP_TO = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -49,15 +48,6 @@ def remove_old(folder: Path, pattern: str, kept: Collection[str]) -> None:
             old.unlink()
         else:
             shutil.rmtree(old)
-
-
-def file_name(text: str) -> str:
-    """Make a file name from words that may come from a record: letters, digits and ``_.+=-``, without a leading dot.
-
-    >>> file_name("sysu_all"), file_name("../../my protocol")
-    ('sysu_all', 'my-protocol')
-    """
-    return re.sub(r"[^\w.+=-]+", "-", text, flags=re.ASCII).strip(".-")[:80] or "unnamed"
 
 
 def unused(name: str, taken: Collection[str]) -> str:

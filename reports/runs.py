@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import file_name
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.options import explain_missing_path
 from usvi_bench.core.record import Record, read_record
@@ -16,7 +17,7 @@ from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
 from usvi_bench.protocols.query_file import load_query_scores
 from usvi_bench.reports.curves import Line, epochs_of
-from usvi_bench.reports.output import file_name, unused
+from usvi_bench.reports.output import unused
 
 RECORD = "record.json"
 LARGEST = 4 * 2**30

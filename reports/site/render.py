@@ -80,6 +80,8 @@ def markdown(text: str, demote: int = 0) -> Markup:
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + demote)}"
+        if "right" in str(token.attrs.pop("style", "")):  # the policy forbids styles within a page
+            token.attrs["class"] = "figure"
     html = _markdown().renderer.render(tokens, _markdown().options, {})
     html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
     return Markup(html.replace("</table>", "</table></div>"))

@@ -209,7 +209,7 @@ def test_publishing_again_updates_to_the_grid(folder: Path) -> None:
 def test_another_grid_is_not_overwritten(folder: Path) -> None:
     page = publish_ablation(folder, folder / "kept")
     about = json.loads((folder / "grid.json").read_text())
-    (folder / "grid.json").write_text(json.dumps({**about, "settings": ["train.epochs=1"]}))
+    (folder / "grid.json").write_text(json.dumps({**about, "settings": {"train.epochs": 1}}))
     before = page.read_text()
     with pytest.raises(UsageError, match="choose another folder"):
         publish_ablation(folder, folder / "kept")

@@ -437,6 +437,9 @@ def test_markdown_escapes_html_and_links_addresses() -> None:
     assert 'href="https://a.org/b"' in sentence("see https://a.org/b.")
     assert sentence("[a](https://a.org)").count("<a ") == 1
     assert "<h3>" in markdown("## two", 1)
+    table = markdown("| a | b |\n|:--|--:|\n| c | d |")
+    assert "style" not in table
+    assert table.count('class="figure"') == 2
 
 
 def test_the_command_has_data_weights_and_chosen_settings() -> None:
