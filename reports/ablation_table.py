@@ -28,7 +28,7 @@ from usvi_bench.core.table import (
     value_rows,
 )
 from usvi_bench.core.typed import convert
-from usvi_bench.reports.runs import read_regular_record, require_regular
+from usvi_bench.reports.run_files import read_regular_record, require_regular
 
 GRID = "grid.json"
 """File in the folder of an ablation that lists its rows and their runs."""

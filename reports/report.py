@@ -15,6 +15,7 @@ from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.retrieval import retrieval
+from usvi_bench.reports.run_files import refused
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.runs import RecordedRun, find_recorded_runs
 from usvi_bench.reports.style import LITERAL, styled
@@ -40,7 +41,16 @@ def write_report(run: Path, output: Path | None = None, with_pictures: bool = Fa
 
 
 def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
-    """Write the report of a loaded run to a folder; see :func:`write_report`."""
+    """Write the report of a loaded run to a folder; see :func:`write_report`.
+
+    Raises:
+        UsageError: a file of the run is damaged.
+    """
+    with refused(run.folder or Path(run.name), "repeat the command of the run"):
+        return _report_on(run, folder, with_pictures)
+
+
+def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     record = run.record
     shown, why = may_be_shown([record], with_pictures)
     result = record.result

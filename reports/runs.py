@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,18 +9,15 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import file_name
-from usvi_bench.core.journal import Journal
 from usvi_bench.core.options import explain_missing_path
-from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.record import Record
 from usvi_bench.protocols.base import QueryScores
-from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
-from usvi_bench.protocols.query_file import load_query_scores
+from usvi_bench.protocols.evaluation_file import SavedEvaluation
 from usvi_bench.reports.curves import Line, epochs_of
 from usvi_bench.reports.output import unused
+from usvi_bench.reports.run_files import read_evaluation, read_journal, read_queries, read_regular_record
 
 RECORD = "record.json"
-LARGEST = 4 * 2**30
-"""Largest size in bytes of a file that is read."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class RecordedRun:
     def journal(self) -> list[Line]:
         """Lines of the journal."""
         path = self._path("journal.jsonl")
-        return Journal(path).read() if path else []
+        return read_journal(path, self.record) if path else []
 
     @cached_property
     def epochs(self) -> list[Line]:
@@ -70,17 +66,17 @@ class RecordedRun:
     def evaluation(self) -> SavedEvaluation | None:
         """Ranked lists and features of the first fold."""
         path = self._path("evaluation.npz")
-        return load_evaluation(path) if path else None
+        return read_evaluation(path) if path else None
 
     @cached_property
     def queries(self) -> dict[int, QueryScores] | None:
         """Scores of all queries by fold."""
         path = self._path("queries.npz")
-        return load_query_scores(path) if path else None
+        return read_queries(path, self.record) if path else None
 
     def _path(self, name: str) -> Path | None:
         path = None if self.folder is None else self.folder / name
-        return path if path is not None and path.exists() else None
+        return path if path is not None and (path.exists() or path.is_symlink()) else None
 
 
 def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
@@ -103,34 +99,6 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
                 run = _recorded_run(file, {other.name for other in found.values()})
                 found[file.resolve()] = run
     return list(found.values())
-
-
-def read_regular_record(path: Path) -> Record:
-    """Read a record from a regular file, not from a device or a pipe, which may never end.
-
-    Raises:
-        UsageError: the file is not regular, or not a valid record.
-    """
-    require_regular(path)
-    return read_record(path)
-
-
-def require_regular(path: Path) -> None:
-    """Refuse a path that is not a regular file or a link to one, and a very large file.
-
-    Raises:
-        UsageError: says what the path is.
-    """
-    remedy = "remove it, and repeat the command of the run"
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; {remedy}") from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise UsageError(f"{path}: is {kind}; {remedy}")
-    if status.st_size > LARGEST:
-        raise UsageError(f"{path}: has more than {LARGEST >> 30} GiB; {remedy}")
 
 
 def _files(path: Path) -> Iterator[Path]:

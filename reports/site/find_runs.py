@@ -9,7 +9,8 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record
-from usvi_bench.reports.runs import RECORD, read_regular_record
+from usvi_bench.reports.run_files import read_regular_record
+from usvi_bench.reports.runs import RECORD
 from usvi_bench.reports.site.addresses import run_address, short_hash
 from usvi_bench.reports.site.report_file import REPORT
 
