@@ -233,7 +233,8 @@ def _latex_cell(cell: Cell) -> str:
 
 
 def _csv_text(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    marked = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return marked.replace("\r\n", "\n").replace("\r", "\n")  # the writer quotes only the latter
 
 
 def _csv_field(cell: Cell) -> str | float:

@@ -99,10 +99,24 @@ class Album:
         return number
 
 
+def read_picture(file: Path) -> Image.Image:
+    """Read an image file as RGB.
+
+    Raises:
+        OSError: the path is not a regular file, or the image is damaged or very large.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such image")
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise OSError(f"{file}: {error}") from error
+
+
 def _small(file: Path) -> bytes:
-    with Image.open(file) as image:
-        small = image.convert("RGB")
-        small.thumbnail(SIZE)
+    small = read_picture(file)
+    small.thumbnail(SIZE)
     buffer = BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

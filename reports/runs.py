@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,9 +96,9 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
                 f"{path}: no {RECORD} and no record below it; give the folder of a finished run or a record"
             )
         for file in files:
-            if file.resolve() not in found:
-                run = _recorded_run(file, {other.name for other in found.values()})
-                found[file.resolve()] = run
+            place = Path(os.path.realpath(file))  # unlike resolve, without an error for a loop of links
+            if place not in found:
+                found[place] = _recorded_run(file, {other.name for other in found.values()})
     return list(found.values())
 
 
