@@ -18,7 +18,7 @@ def run_address(name: str) -> str:
     >>> run_address("sysu_all/adca-seed0")
     'runs/sysu_all/adca-seed0/index.html'
     >>> run_address("../my run")
-    'runs/my-run-7c3d3a29/index.html'
+    'runs/my-run-8700333a/index.html'
     """
     parts = name.split("/")
     if len(parts) > 8 or not all(map(_NAME.fullmatch, parts)):
