@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = parser().parse_args(arguments)
     from usvi_bench.reports.comparison import compare
+    from usvi_bench.reports.output import report_folder
     from usvi_bench.reports.report import report_on
     from usvi_bench.reports.runs import find_recorded_runs
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         print(compare(runs, options.output, options.with_pictures))
         return
     (run,) = runs
-    folder = options.output or (run.folder / "report" if run.folder else None)
+    folder = options.output or (report_folder(run.folder) if run.folder else None)
     if folder is None:
         raise UsageError(
             f"{options.runs[0]} is a record outside a run's folder: give the folder of the report with --output DIR"

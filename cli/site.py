@@ -54,12 +54,13 @@ def main(arguments: Sequence[str]) -> None:
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
     _refuse_other_folder(options.output)
-    content = read_content(leaderboard, runs)
+    say = partial(print, file=sys.stderr, flush=True)
+    content = read_content(leaderboard, runs, say)
     try:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=options.output.parent, prefix=".site-") as name:
             site = Path(name) / "site"
-            build_site(content, site, options.with_pictures, partial(print, file=sys.stderr, flush=True))
+            build_site(content, site, options.with_pictures, say)
             (site / MARK).touch()
             if options.output.exists():
                 shutil.move(options.output, Path(name) / "former")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 MISSING = "-"
@@ -45,3 +47,12 @@ def counted(number: int, noun: str) -> str:
     '2 seeds'
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def file_name(text: str) -> str:
+    """Make a file name or an identifier from words that may come from a record: letters, digits and ``_.+=-`` only.
+
+    >>> file_name("sysu_all"), file_name("../../my protocol")
+    ('sysu_all', 'my-protocol')
+    """
+    return re.sub(r"[^\w.+=-]+", "-", text, flags=re.ASCII).strip(".-")[:100] or "unnamed"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from usvi_bench.core import markdown
 from usvi_bench.core.formatting import MISSING, deviation, percent, signed
 
 
@@ -141,10 +142,10 @@ def no_address(_: Link) -> str:
 
 
 def to_markdown(table: Table, address: Address = no_address) -> str:
-    """Render columns and rows as a pipe table, without title and notes."""
+    """Render columns and rows as a pipe table, without title and notes; words are shown as they are."""
     rule = [":--" if table.is_left(i) else "--:" for i in range(len(table.columns))]
     cells = [[_markdown_cell(cell, address) for cell in row.cells] for row in table.rows]
-    lines = [[text.replace("|", "\\|").replace("\n", " ") for text in line] for line in [table.columns, rule, *cells]]
+    lines = [[markdown.words(column) for column in table.columns], rule, *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -178,23 +179,29 @@ def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ())
 
 
 def to_csv(table: Table) -> str:
-    """Render columns and rows as CSV, with numbers in full precision and empty fields for missing values."""
+    """Render columns and rows as CSV, with numbers in full precision and empty fields for missing values.
+
+    Spreadsheets take text that begins with one of ``=+-@``, a tab or a carriage return as a formula. Such text gets a
+    leading apostrophe; numbers do not.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow(map(_csv_text, table.columns))
     writer.writerows([_csv_field(cell) for cell in row.cells] for row in table.rows)
     return file.getvalue()
 
 
 def _markdown_cell(cell: Cell, address: Address) -> str:
-    words = "".join(part if isinstance(part, str) else _markdown_link(part, address) for part in cell.parts)
+    parts = (markdown.words(p) if isinstance(p, str) else _markdown_link(p, address) for p in cell.parts)
+    words = "".join(parts)
     words = " ".join(part for part in (words, cell.spread) if part)
     words = f"**{words}**" if cell.bold and words else words
     return f"{words} {cell.tag}".strip()
 
 
 def _markdown_link(link: Link, address: Address) -> str:
-    return f"[{link.text}]({target})" if (target := address(link)) else link.text
+    text = markdown.words(link.text)
+    return f"[{text}]({markdown.address(target)})" if (target := address(link)) else text
 
 
 _LATEX = str.maketrans(
@@ -208,13 +215,15 @@ _LATEX = str.maketrans(
         "†": r"$\dagger$",
         "[": "{[}",  # at the start of a row it would be an argument of the row end before it, and so would a star
         "*": "{*}",
-        "\n": " ",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
     }
 )
 
 
 def _latex_text(text: str) -> str:
-    return text.translate(_LATEX)
+    return markdown.visible(" ".join(text.split())).translate(_LATEX)
 
 
 def _latex_cell(cell: Cell) -> str:
@@ -223,7 +232,12 @@ def _latex_cell(cell: Cell) -> str:
     return rf"\textbf{{{text}}}" if cell.bold else text
 
 
+def _csv_text(text: str) -> str:
+    marked = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return marked.replace("\r\n", "\n").replace("\r", "\n")  # the writer quotes only the latter
+
+
 def _csv_field(cell: Cell) -> str | float:
     if cell.value is None:
-        return "" if cell.text == MISSING else cell.text
+        return "" if cell.text == MISSING else _csv_text(cell.text)
     return "" if math.isnan(cell.value) else cell.value

@@ -80,8 +80,8 @@ def shipped_weights(encoder: EncoderConfig) -> Path:
 
 def find_weights(source: str) -> str:
     """Return the path of weights that a record names: a shipped file of that name, else the name itself."""
-    shipped = sorted(SHIPPED.glob(f"{Path(source).stem}.safetensors"))  # older records have another ending
-    return str(shipped[0]) if shipped else source
+    shipped = {path.stem: str(path) for path in SHIPPED.glob("*.safetensors")}
+    return shipped.get(Path(source).stem, source)  # older records have another ending
 
 
 def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> None:

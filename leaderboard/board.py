@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.formatting import MISSING, file_name, over_seeds
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
@@ -87,8 +88,8 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
         columns=[*columns, "records"],
         rows=rows,
-        footnotes=[f"{label}: elsewhere {text}." for label, text in disputed.items()],
-        name="-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]]),
+        footnotes=[f"{plain(label)}: elsewhere {text}." for label, text in disputed.items()],
+        name=file_name("-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]])),
     )
 
 

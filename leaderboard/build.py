@@ -7,7 +7,7 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import counted
-from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.markdown import address, bullets, code, page, plain
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.table import Address, Link, to_markdown
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
@@ -119,12 +119,12 @@ def build(
     """
     if not records:
         return page(HEAD, EMPTY)
-    address = addresses(reports)
+    place = addresses(reports)
     real: list[str] = []
     synthetic: list[str] = []
     sections = board_sections(score_tables(records), published)
     for section in sections:
-        (synthetic if section.scores.key.synthetic else real).extend(_section_blocks(section, address))
+        (synthetic if section.scores.key.synthetic else real).extend(_section_blocks(section, place))
     models_rules = [MODELS_RULE] if any(section.asides for section in sections) else []
     published_rules = [PUBLISHED_RULE.format("PUBLISHED.md")] if real else []
     plugin_rules = [PLUGIN_RULE] if any(record.plugins for record in records.values()) else []
@@ -145,28 +145,29 @@ def addresses(reports: Collection[str]) -> Address:
     Links of other kinds have an empty address.
     """
 
-    def address(link: Link) -> str:
+    def place(link: Link) -> str:
         if link.kind != "run":
             return ""
         return f"{REPORTS}/{report_path(link.name)}" if link.name in reports else f"records/{link.name}"
 
-    return address
+    return place
 
 
-def _section_blocks(section: BoardSection, address: Address) -> Iterator[str]:
-    yield f"### `{section.scores.key.protocol}`, {section.scores.title}"
+def _section_blocks(section: BoardSection, place: Address) -> Iterator[str]:
+    yield f"### {code(section.scores.key.protocol)}, {plain(section.scores.title)}"
     yield section.scores.data
-    yield to_markdown(section.table, address)
+    yield to_markdown(section.table, place)
     yield from (f"[{i}] {text}" for i, text in enumerate(section.table.footnotes, 1))
     for table in section.asides:
         yield f"{table.title}:"
-        yield to_markdown(table, address)
+        yield to_markdown(table, place)
         yield from table.notes
 
 
 def _incomplete(records: Mapping[str, Record]) -> list[str]:
     lines = [
-        f"[{name}](records/{name}): {r.result.method}, `{r.result.protocol}`, seed {r.result.seed}: {'; '.join(lacks)}"
+        f"[{plain(name)}]({address(f'records/{name}')}): {plain(r.result.method)}, {code(r.result.protocol)}, "
+        f"seed {r.result.seed}: {'; '.join(lacks)}"
         for name, r in sorted(records.items())
         if (lacks := lacking(r))
     ]

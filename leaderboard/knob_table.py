@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from usvi_bench.core.formatting import MISSING, over_seeds
+from usvi_bench.core.formatting import MISSING, file_name, over_seeds
+from usvi_bench.core.markdown import code
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
 
@@ -17,16 +18,15 @@ def knob_table(sweep: Sweep) -> Table:
         means = [percent_cell(*over_seeds(row.at(level))) for level in sweep.levels]
         cells = [Cell(row.label, tag="†" if dirty else ""), value_cell(row.seeds or None), *means]
         rows.append(TableRow([*cells, _records_cell(sweep, row)], quiet=not next(iter(of_levels)).competes))
-    note = (
-        f"Default: `{sweep.knob}={sweep.base_level:g}`. The means of a row are over the seeds that all its levels have."
-    )
+    default = code(f"{sweep.knob}={sweep.base_level:g}")
+    note = f"Default: {default}. The means of a row are over the seeds that all its levels have."
     key = sweep.base.key
     return Table(
-        title=f"mAP on `{key.protocol}` when `{sweep.knob}` varies",
+        title=f"mAP on {code(key.protocol)} when {code(sweep.knob)} varies",
         columns=columns,
         rows=rows,
         notes=[note],
-        name="-".join([key.protocol, key.setting, sweep.knob, key.fingerprint[-6:]]),
+        name=file_name("-".join([key.protocol, key.setting, sweep.knob, key.fingerprint[-6:]])),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+from usvi_bench.core.markdown import code
 from usvi_bench.core.table import Cell, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.published import Published, find_published
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
@@ -43,7 +44,7 @@ def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | N
         )
         for row, ours, value in pairs
     ]
-    title = f"Our and the published ranking on `{scores.key.protocol}` ({sum(alike)} of {len(alike)} pairs agree)"
+    title = f"Our and the published ranking on {code(scores.key.protocol)} ({sum(alike)} of {len(alike)} pairs agree)"
     return Table(title, columns, rows, notes=[NOTE])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.markdown import plain
 
 COLUMNS = [
     *("method", "venue", "year", "setting", "uses_camera_labels", "protocol"),
@@ -118,10 +119,10 @@ def find_published(published: Sequence[Published], method: str, protocol: str, s
 
 
 def footnote(entry: Published) -> str:
-    """Format the disagreeing figures with their sources; empty if all agree."""
+    """Format the disagreeing figures with their sources in Markdown; empty if all agree."""
     return "; ".join(
         f"{', '.join(f'{metric} {value}' for metric, value in other.metrics.items())} "
-        f"({other.evidence}: {other.source.replace(f' ({_AT_ODDS})', '')})"
+        f"({other.evidence}: {plain(other.source.replace(f' ({_AT_ODDS})', ''))})"
         for other in entry.others
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from usvi_bench.core.formatting import MISSING
-from usvi_bench.core.markdown import page
+from usvi_bench.core.markdown import page, plain
 from usvi_bench.core.table import Cell, Table, TableRow, to_markdown, value_cell
 from usvi_bench.leaderboard.published import EVIDENCE, METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
 from usvi_bench.leaderboard.score_table import PROTOCOLS
@@ -64,7 +64,7 @@ def _published_table(protocol: str, entries: Sequence[Published]) -> Table:
         columns=["Method", "venue", "year", "labels", "cameras", "evidence", *METRIC_COLUMNS],
         rows=[_published_row(entry, tags.get(entry.shown.method, "")) for entry in entries],
         words=6,
-        footnotes=[f"{entry.shown.method}: elsewhere {footnote(entry)}." for entry in disputed],
+        footnotes=[f"{plain(entry.shown.method)}: elsewhere {footnote(entry)}." for entry in disputed],
         name=protocol,
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from usvi_bench.core.markdown import page
+from usvi_bench.core.markdown import code, page
 from usvi_bench.core.record import Record
-from usvi_bench.core.table import Table, Value, to_markdown, value_rows
+from usvi_bench.core.table import Cell, Link, Table, TableRow, Value, to_markdown, value_cell
 from usvi_bench.leaderboard.board import BoardSection
 from usvi_bench.leaderboard.build import DIRTY_RULE, RECORDS_RULE, addresses
 from usvi_bench.leaderboard.cost import cost_table
@@ -53,7 +53,7 @@ def build_records(records: Mapping[str, Record]) -> str:
     return page(
         RECORDS_HEAD,
         *(f"## {cost.title}", to_markdown(cost), *cost.notes),
-        *("## All records", to_markdown(_records_table(records)), DIRTY_RULE.removeprefix("* ")),
+        *("## All records", to_markdown(_records_table(records), addresses([])), DIRTY_RULE.removeprefix("* ")),
     )
 
 
@@ -66,11 +66,11 @@ def _blocks(tables: Sequence[Table], reports: Collection[str]) -> Iterator[str]:
 
 
 def _records_table(records: Mapping[str, Record]) -> Table:
-    rows: list[Sequence[Value]] = []
+    rows = []
     for name, record in sorted(records.items()):
         made, result = record.provenance, record.result
         commit = (made["commit"] or "unknown")[:10] + (" †" if made["dirty"] else "")
-        link = f"[{name}](records/{name})"
-        rows.append([link, result.method, f"`{result.protocol}`", result.seed, commit, made["gpu"] or made["cpu"]])
+        values: list[Value] = [result.method, code(result.protocol), result.seed, commit, made["gpu"] or made["cpu"]]
+        rows.append(TableRow([Cell([Link(name, "run", name)]), *(value_cell(value) for value in values)]))
     columns = ["Record", "Method", "Protocol", "Seed", "Commit", "Made on"]
-    return Table("Records", columns, value_rows(rows), words=len(columns))
+    return Table("Records", columns, rows, words=len(columns))

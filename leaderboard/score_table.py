@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.markdown import code, plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.settings import default_values, flatten
@@ -91,10 +92,11 @@ class ScoreTable:
 
     @property
     def data(self) -> str:
-        """Sentence that describes the scored images."""
+        """Sentence that describes the scored images, in Markdown."""
         made = json.loads(self.key.synthetic).get("generator_version") if self.key.synthetic else None
-        made = f"generator version {made}, " if made else ""
-        return f"Data: {self.description} (`{self.key.dataset}`, {made}fingerprint `{self.key.fingerprint[:22]}`)."
+        made = f"generator version {plain(str(made))}, " if made else ""
+        name, fingerprint = code(self.key.dataset), code(self.key.fingerprint[:22])
+        return f"Data: {plain(self.description)} ({name}, {made}fingerprint {fingerprint})."
 
 
 def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:

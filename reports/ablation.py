@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from matplotlib.figure import Figure
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json, write_text
-from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.formatting import file_name
+from usvi_bench.core.markdown import address, bullets, code, page, plain
 from usvi_bench.core.record import read_record, write_record
 from usvi_bench.core.table import to_markdown
 from usvi_bench.reports.ablation_effects import effects_table
@@ -25,9 +25,11 @@ from usvi_bench.reports.ablation_table import (
     csv_table,
     latex_table,
     read_ablation,
+    read_failure,
+    read_grid,
     rows_table,
 )
-from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
+from usvi_bench.reports.style import LITERAL, NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
 
 DRAWN = ("mAP", "R1")
 COLOURS = {"mAP": PALETTE[0], "R1": PALETTE[1]}
@@ -55,19 +57,27 @@ def write_ablation(folder: Path) -> Path:
     """
     ablation = read_ablation(folder)
     drawn: dict[str, tuple[str, Figure]] = {}
-    with styled():
+    with styled(LITERAL):
         if any(len(row.scores) for row in ablation.rows):
             drawn["rows"] = ("All rows", rows_figure(ablation))
         for found in sensitivities(ablation):
-            name = "sensitivity-" + found.setting.replace(".", "-")
+            name = "sensitivity-" + file_name(found.setting.replace(".", "-"))
             while name in drawn:
                 name += "-again"
-            drawn[name] = (f"Sensitivity to `{found.setting}`", sensitivity_figure(ablation, found))
+            drawn[name] = (f"Sensitivity to {code(found.setting)}", sensitivity_figure(ablation, found))
         for name, (_, figure) in drawn.items():
             save_figure(figure, folder / name)
-    pictures = [block for name, (title, _) in drawn.items() for block in (f"## {title}", f"![{title}]({name}.png)")]
+    pictures = [
+        block for name, (title, _) in drawn.items() for block in (f"## {title}", f"![{title}]({address(name)}.png)")
+    ]
     rows, effects = rows_table(ablation), effects_table(ablation)
-    blocks = [f"# {rows.title}", conditions(ablation), to_markdown(rows), bullets(rows.notes), *_missing(ablation)]
+    blocks = [
+        f"# {plain(rows.title)}",
+        conditions(ablation),
+        to_markdown(rows),
+        bullets(rows.notes),
+        *_missing(ablation),
+    ]
     if effects:
         blocks += ["## One setting at a time", to_markdown(effects), bullets(effects.notes)]
     text = page(*blocks, *pictures)
@@ -83,8 +93,8 @@ def conditions(ablation: Ablation) -> str:
     """Describe in Markdown the data and settings that all rows share."""
     about = ablation.about
     changed = " ".join(f"{name}={value}" for name, value in about["settings"].items()) if about["settings"] else ""
-    shared = f" All rows: `{changed}`." if changed else ""
-    return f"Data: {about['data']}. Setting: {about['setting']}.{shared}"
+    shared = f" All rows: {code(changed)}." if changed else ""
+    return f"Data: {plain(about['data'])}. Setting: {plain(about['setting'])}.{shared}"
 
 
 def publish_ablation(folder: Path, place: Path) -> Path:
@@ -98,8 +108,8 @@ def publish_ablation(folder: Path, place: Path) -> Path:
     Raises:
         UsageError: the target has another grid.
     """
-    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
-    target = place / f"{about['method']}-{about['protocol']}"
+    about = read_grid(folder)
+    target = place / file_name(f"{about['method']}-{about['protocol']}")
     check_publishable(about, target)
     for row in about["rows"]:
         for seed, run in row["runs"].items():
@@ -108,9 +118,8 @@ def publish_ablation(folder: Path, place: Path) -> Path:
             shutil.rmtree(new, ignore_errors=True)
             if (old / "record.json").exists():
                 write_record(new / "record.json", read_record(old / "record.json"))
-            elif (old / "error.json").exists():
-                error = json.loads((old / "error.json").read_text(encoding="utf-8"))
-                write_json(new / "error.json", {"message": error["message"]})
+            elif (error := read_failure(old)) is not None:
+                write_json(new / "error.json", {"message": error})
     named = {Path(run).name for row in about["rows"] for run in row["runs"].values()}
     for job in (target / "jobs").glob("*"):
         if job.name not in named:
@@ -129,7 +138,7 @@ def check_publishable(about: Mapping[str, Any], target: Path) -> None:
         raise UsageError(f"--publish {target.parent} is a file; choose a folder")
     if target.exists() and not (target / GRID).is_file():
         raise UsageError(f"--publish: {target} exists and is not a published grid; choose another folder")
-    there = json.loads((target / GRID).read_text(encoding="utf-8")) if target.exists() else about
+    there = read_grid(target) if target.exists() else about
     for name in ("data", "setting", "settings"):
         if there[name] != about[name]:
             raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; choose another folder")
@@ -208,7 +217,7 @@ def _others(row: AblationRow, key: str) -> frozenset[tuple[str, Any]]:
 
 
 def _missing(ablation: Ablation) -> Iterator[str]:
-    lacking = [f"{row.name}, seed {seed}: {why}" for row in ablation.rows for seed, why in row.missing.items()]
+    lacking = [plain(f"{row.name}, seed {seed}: {why}") for row in ablation.rows for seed, why in row.missing.items()]
     if lacking:
         yield "Missing runs:"
         yield bullets(lacking)

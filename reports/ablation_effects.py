@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from usvi_bench.core.formatting import over_seeds, signed
+from usvi_bench.core.markdown import code
 from usvi_bench.core.table import Cell, Table, TableRow, gain_cell, value_cell
 from usvi_bench.reports.ablation_table import Ablation, AblationRow
 
@@ -48,7 +49,7 @@ class Effect:
     @property
     def label(self) -> str:
         """Compared values, in Markdown."""
-        return f"`{self.setting}` {self.value}, not {self.other}"
+        return f"{code(self.setting)} {self.value}, not {self.other}"
 
 
 def effects(ablation: Ablation) -> list[Effect]:

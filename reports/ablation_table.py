@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import read_json
 from usvi_bench.core.formatting import over_seeds
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.record import Record
 from usvi_bench.core.table import (
     Cell,
     Table,
@@ -24,12 +27,31 @@ from usvi_bench.core.table import (
     to_latex,
     value_rows,
 )
+from usvi_bench.core.typed import convert
+from usvi_bench.reports.run_files import read_regular_record, require_regular
 
 GRID = "grid.json"
 """File in the folder of an ablation that lists its rows and their runs."""
 SHOWN = ("R1", "R10", "mAP", "mINP")
 """Metrics in the tables; the CSV file has all metrics."""
 GAINS = ("R1", "mAP")
+
+
+class _Row(TypedDict):
+    name: str
+    settings: dict[str, Any]
+    values: dict[str, Any]
+    runs: dict[str, str]
+
+
+class _Grid(TypedDict):
+    method: str
+    protocol: str
+    setting: str
+    settings: dict[str, Any]
+    data: str
+    seeds: int
+    rows: list[_Row]
 
 
 @dataclass(frozen=True)
@@ -96,9 +118,34 @@ class Gain:
 
 
 def read_ablation(folder: Path) -> Ablation:
-    """Read ``grid.json`` and the records of its runs. A missing run is not an error."""
-    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
+    """Read ``grid.json`` and the records of its runs. A missing run is not an error.
+
+    Raises:
+        UsageError: the file or a record is damaged.
+    """
+    about = read_grid(folder)
     return Ablation(about, [_row(folder, row) for row in about["rows"]])
+
+
+def read_grid(folder: Path) -> dict[str, Any]:
+    """Read ``grid.json``.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    path = folder / GRID
+    require_regular(path)
+    try:
+        grid: dict[str, Any] = convert(_Grid, read_json(path), "")
+        for row in grid["rows"]:
+            for seed, place in row["runs"].items():
+                if not seed.isdecimal() or Path(place).name in ("", ".."):
+                    raise ValueError(f"rows.{row['name']:.40}: no run {place!r:.60} of seed {seed!r:.20}")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a grid ({error}); make it again with run.py ablation") from error
+    if not grid["rows"]:
+        raise UsageError(f"{path}: no rows; make it again with run.py ablation")
+    return grid
 
 
 def gain(row: AblationRow, other: AblationRow, metric: str) -> Gain | None:
@@ -161,7 +208,7 @@ def _notes(ablation: Ablation) -> list[str]:
     if threads:
         notes.append(f"CPU threads per run: {', '.join(map(str, threads))} (last digits depend on it).")
     if len(models) > 1:
-        shown = "; ".join(f"{row.name}: {', '.join(sorted(row.models))}" for row in ablation.rows if row.models)
+        shown = "; ".join(plain(f"{row.name}: {', '.join(sorted(row.models))}") for row in ablation.rows if row.models)
         notes.append(f"Scored models: {shown}.")
     if any(row.dirty for row in ablation.rows):
         notes.append("†: at least one run was made from a tree with uncommitted changes.")
@@ -174,7 +221,7 @@ def _row(folder: Path, row: Mapping[str, Any]) -> AblationRow:
     for seed, place in row["runs"].items():
         run = folder / place
         if (run / "record.json").exists():
-            records[int(seed)] = read_record(run / "record.json")
+            records[int(seed)] = read_regular_record(run / "record.json")
         else:
             missing[int(seed)] = _why(run)
     scores = {seed: means for seed, record in records.items() if (means := record.means())}
@@ -191,10 +238,18 @@ def _row(folder: Path, row: Mapping[str, Any]) -> AblationRow:
 
 
 def _why(run: Path) -> str:
-    if not (run / "error.json").exists():
-        return "not run yet"
-    error = json.loads((run / "error.json").read_text(encoding="utf-8"))["message"]
-    return f"failed: {' '.join(error.split())}"
+    return f"failed: {' '.join(error.split())}" if (error := read_failure(run)) is not None else "not run yet"
+
+
+def read_failure(run: Path) -> str | None:
+    """Return the message of a failed run; None if the run has no ``error.json``."""
+    path = run / "error.json"
+    if not path.is_file():
+        return None
+    try:
+        return str(read_json(path)["message"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return f"{path.name} is damaged"
 
 
 def _gain_cell(row: AblationRow, other: AblationRow | None, metric: str) -> Cell:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.table import Table, Value, percent_cell, value_rows
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.curves import series_of
 from usvi_bench.reports.groups import Group, comparable, paired, scope
+from usvi_bench.reports.output import REPORT, remove_link, remove_old
 from usvi_bench.reports.page import Picture, Report, Section, rounded, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
 from usvi_bench.reports.runs import RecordedRun
 from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
-from usvi_bench.reports.style import styled
+from usvi_bench.reports.style import LITERAL, styled
 
 
 def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> Path:
@@ -37,11 +39,11 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
     report = Report("comparison", f"Comparison of {len(runs)} runs", [], shown, why)
     _forget(folder, {run.name for run in runs})
     for run in runs:
-        report_on(run, folder / run.name, with_pictures)
+        report_on(run, remove_link(folder / run.name), with_pictures)
         report.runs.append(_entry(run))
     album = Album(shown)
     report.data = {"curves": {"runs": {}}, "paired": []}
-    with styled():
+    with styled(LITERAL):
         for name, groups in sets.items():
             report.sections.append(_section(name, groups, report, album))
         report.summary.append(
@@ -55,9 +57,9 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
 
 def _forget(folder: Path, names: set[str]) -> None:
     """Remove reports of an earlier comparison, because they may have pictures that must not be shown now."""
-    for old in folder.glob("*/report.json"):
-        if old.parent.name not in names:
-            shutil.rmtree(old.parent)
+    for old in [*folder.glob(f"*/{REPORT}")]:
+        if not old.parent.is_symlink():
+            remove_old(folder, escape(old.parent.name), names)
 
 
 def _section(name: str, groups: list[Group], report: Report, album: Album) -> Section:
@@ -66,7 +68,8 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
     section = Section(
         name,
         f"{name}: {', '.join(group.label for group in groups)}",
-        f"Data: {result.dataset['description']}. Protocol: {gallery_words(kind['shots'], kind['gallery'])}.",
+        f"Data: {plain(result.dataset['description'])}. "
+        f"Protocol: {plain(gallery_words(kind['shots'], kind['gallery']))}.",
     )
     section.tables.append(_scores(name, groups))
     _differences(name, groups, section, report)
@@ -112,7 +115,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
     lacking = [run.name for group in groups for run in group.runs if not run.queries]
     if lacking and len(groups) > 1:
         report.notes.append(
-            f"{name}: differences with intervals need the scores of all queries, which {', '.join(lacking)} did not "
+            f"{plain(name)}: differences with intervals need the scores of all queries, which "
+            f"{plain(', '.join(lacking))} did not "
             "store (no queries.npz); run them again: finished trainings are only scored again."
         )
     found = list(paired(groups))
@@ -166,7 +170,7 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
     samples = {label: evaluation.sample.people(tsne.PEOPLE) for label, evaluation in found.items()}
     reference = next(iter(samples.values()), None)
     if reference is None or len(reference.identities) < tsne.SMALLEST:
-        report.notes.append(f"{name}: no features to draw, because no run has an evaluation.npz.")
+        report.notes.append(f"{plain(name)}: no features to draw, because no run has an evaluation.npz.")
         return
     same = {
         label: sample

@@ -91,6 +91,8 @@ def losses_figure(epochs: Sequence[Line]) -> Figure:
     scientific = ScalarFormatter(useMathText=True)
     scientific.set_powerlimits((0, 0))
     rate.yaxis.set_major_formatter(scientific)
+    for text in (rate.yaxis.get_offset_text(), *(tick.label1 for tick in rate.yaxis.get_major_ticks(20))):
+        text.set_parse_math(True)  # the formatter's own text
     rate.yaxis.get_offset_text().set_fontsize(SMALL)
     shared_legend(figure)
     return figure

@@ -9,7 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import file_name
 from usvi_bench.reports.bootstrap import Difference, Unit, paired_difference
+from usvi_bench.reports.output import unused
 from usvi_bench.reports.runs import RecordedRun
 
 ALL_PAIRS_UP_TO = 5
@@ -56,7 +58,8 @@ def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
             if len(set(seeds)) < len(seeds):
                 raise UsageError(f"{method}, {key[0]}: seeds {seeds}: give each seed of a configuration once")
             groups.append(Group(method if names.count(method) == 1 else f"{method} ({config[:6]})", runs))
-        name = key[0] if key[0] not in sets else f"{key[0]}-{len(sets) + 1}"
+        base = file_name(key[0])
+        name = base if base not in sets else unused(f"{base}-{len(sets) + 1}", sets)
         sets[name] = sorted(groups, key=lambda group: (-group.mean_map, group.label))
     return sets
 

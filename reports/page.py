@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from usvi_bench.core.files import write_bytes, write_json
+from usvi_bench.core.files import write_json, write_text
 from usvi_bench.core.formatting import MISSING
-from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.markdown import address, bullets, page, plain
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
+from usvi_bench.reports.output import REPORT, remove_old
 from usvi_bench.reports.style import save_figure, stamp
 
 SCHEMA = 1
@@ -44,7 +45,7 @@ class Picture:
     @property
     def full_caption(self) -> str:
         """Caption with the footer and, for a diagnosis, the notice about identities."""
-        foot = f"{self.foot[:1].upper()}{self.foot[1:]}." if self.foot else ""
+        foot = plain(f"{self.foot[:1].upper()}{self.foot[1:]}.") if self.foot else ""
         return " ".join(part for part in (self.caption, foot, DIAGNOSIS if self.diagnosis else "") if part)
 
 
@@ -87,13 +88,10 @@ def write(report: Report, folder: Path) -> Path:
         if picture.foot:
             stamp(picture.figure, picture.foot)
         save_figure(picture.figure, folder / picture.name)
-    write_json(folder / "report.json", _json(report))
-    text = page(*_blocks(report))
-    write_bytes(folder / "report.md", text.encode())
-    drawn = {picture.name for picture in pictures}
-    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
-        if old.stem not in drawn:
-            old.unlink()
+    for kind in ("png", "svg"):
+        remove_old(folder, f"*.{kind}", {f"{picture.name}.{kind}" for picture in pictures})
+    write_json(folder / REPORT, _json(report))
+    write_text(folder / "report.md", page(*_blocks(report)))
     return folder / "report.md"
 
 
@@ -131,20 +129,22 @@ def rounded(values: Any) -> Any:
 
 
 def _blocks(report: Report) -> Iterable[str]:
-    yield f"# {report.title}"
+    yield f"# {plain(report.title)}"
     yield from report.summary
     if report.runs:
-        yield bullets(f"[{run['label']}]({run['folder']}/report.md)" for run in report.runs if run["folder"])
+        yield bullets(
+            f"[{plain(run['label'])}]({address(run['folder'])}/report.md)" for run in report.runs if run["folder"]
+        )
     for section in report.sections:
-        yield f"## {section.title}"
+        yield f"## {plain(section.title)}"
         if section.text:
             yield section.text
         for part in section.tables:
-            yield " ".join([f"**{part.title}.**", *part.notes])
+            yield " ".join([f"**{plain(part.title)}.**", *part.notes])
             yield to_markdown(part)
         for picture in section.pictures:
-            yield f"### {picture.title}"
-            yield f"![{picture.alt}]({picture.name}.png)"
+            yield f"### {plain(picture.title)}"
+            yield f"![{plain(picture.alt)}]({address(picture.name)}.png)"
             yield picture.full_caption
     if report.notes:
         yield "## Not shown"

@@ -14,6 +14,7 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.reports.output import remove_link, remove_old
 
 FOLDER = "pictures"
 SIZE = (64, 128)
@@ -72,6 +73,7 @@ class Album:
             Number of images that could not be opened.
         """
         lost, kept = 0, set()
+        remove_link(folder / FOLDER)
         for number, file in self._files.items() if self.shown else ():
             try:
                 content = _small(file)
@@ -82,9 +84,7 @@ class Album:
             write_bytes(target, content)
             self.entries[number]["picture"] = f"{FOLDER}/{target.name}"
             kept.add(target.name)
-        for old in (folder / FOLDER).glob("*.jpg"):
-            if old.name not in kept:
-                old.unlink()
+        remove_old(folder, f"{FOLDER}/*.jpg", kept)
         return lost
 
     def _add(self, root: Path, path: str | None, identity: int, camera: int | None, modality: str) -> int:
@@ -99,10 +99,24 @@ class Album:
         return number
 
 
+def read_picture(file: Path) -> Image.Image:
+    """Read an image file as RGB.
+
+    Raises:
+        OSError: the path is not a regular file, or the image is damaged or very large.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such image")
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise OSError(f"{file}: {error}") from error
+
+
 def _small(file: Path) -> bytes:
-    with Image.open(file) as image:
-        small = image.convert("RGB")
-        small.thumbnail(SIZE)
+    small = read_picture(file)
+    small.thumbnail(SIZE)
     buffer = BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

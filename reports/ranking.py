@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from PIL import Image
 
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
+from usvi_bench.reports.pictures import read_picture
 from usvi_bench.reports.style import NEUTRAL, RIGHT, SMALL, WIDTH, WRONG, empty_figure
 
 Images = Callable[[Path], NDArray[np.uint8]]
@@ -30,9 +30,12 @@ _SOUGHT = _FIRST + DEPTH * _PITCH + 0.25
 
 
 def open_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as RGB, ``[H, W, 3]``."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """Read an image file as RGB, ``[H, W, 3]``.
+
+    Raises:
+        OSError: the path is not a regular file, or the image is damaged or very large.
+    """
+    return np.asarray(read_picture(path))
 
 
 def by_precision(average_precision: NDArray[np.float64]) -> NDArray[np.int64]:

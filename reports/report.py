@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.formatting import MISSING, counted
-from usvi_bench.core.markdown import bullets
+from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.retrieval import retrieval
+from usvi_bench.reports.run_files import refused
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.runs import RecordedRun, find_recorded_runs
-from usvi_bench.reports.style import styled
+from usvi_bench.reports.style import LITERAL, styled
 from usvi_bench.reports.training import training
 
 
@@ -35,11 +37,20 @@ def write_report(run: Path, output: Path | None = None, with_pictures: bool = Fa
         UsageError: the folder has no valid record.
     """
     (recorded,) = find_recorded_runs([run])
-    return report_on(recorded, output or run / "report", with_pictures)
+    return report_on(recorded, output or report_folder(run), with_pictures)
 
 
 def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
-    """Write the report of a loaded run to a folder; see :func:`write_report`."""
+    """Write the report of a loaded run to a folder; see :func:`write_report`.
+
+    Raises:
+        UsageError: a file of the run is damaged.
+    """
+    with refused(run.folder or Path(run.name), "repeat the command of the run"):
+        return _report_on(run, folder, with_pictures)
+
+
+def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     record = run.record
     shown, why = may_be_shown([record], with_pictures)
     result = record.result
@@ -53,7 +64,7 @@ def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     )
     report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
     album = Album(shown)
-    with styled():
+    with styled(LITERAL):
         training(run, report)
         retrieval(run, report, album)
         report.sections.append(_made(record))
@@ -66,7 +77,8 @@ def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
 
 def _summary(record: Record) -> Iterator[str]:
     result = record.result
-    yield f"Data: {result.dataset['description']} (fingerprint `{result.dataset['fingerprint'][:22]}`)."
+    data = result.dataset
+    yield f"Data: {plain(data['description'])} (fingerprint {code(data['fingerprint'][:22])})."
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials
@@ -78,8 +90,8 @@ def _conditions(record: Record) -> str:
     result = record.result
     kind = result.headline
     return (
-        f"Protocol: {gallery_words(kind['shots'], kind['gallery'])}. Feature: {kind['feature']}. "
-        f"Setting: {result.setting}. Start weights: {result.start_weights['source']}. "
+        f"Protocol: {plain(gallery_words(kind['shots'], kind['gallery']))}. Feature: {plain(kind['feature'])}. "
+        f"Setting: {plain(result.setting)}. Start weights: {plain(result.start_weights['source'])}. "
         "Chance: a random ranking under the same protocol."
     )
 
@@ -117,4 +129,4 @@ def _made(record: Record) -> Section:
         f"time: {seconds}; peak memory: {memory}",
         *(f"plug-in {words}" for words in plugin_words(record)),
     ]
-    return Section("made", "Provenance", bullets(lines))
+    return Section("made", "Provenance", bullets(map(plain, lines)))

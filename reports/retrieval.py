@@ -28,6 +28,7 @@ def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
         why = "only the record is available" if run.folder is None else "the run has no evaluation.npz"
         report.notes.append(f"Features, ranked lists and errors: {why}.")
         return
+    _compare_scores(run, evaluation, report)
     images = open_image if album.shown else None
     foot = _test_foot(run, evaluation)
     report.sections += [
@@ -37,6 +38,18 @@ def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
     ]
     if run.record.result.dataset["synthetic"] is not None:
         _causes(evaluation, report, foot)
+
+
+def _compare_scores(run: RecordedRun, evaluation: SavedEvaluation, report: Report) -> None:
+    """Add a note if the first score of the record is not that of the ranked lists."""
+    precision = evaluation.average_precision
+    found = float(np.nanmean(precision)) if not np.isnan(precision).all() else 0.0
+    first = min(run.record.scores(), key=lambda score: (score.fold, score.trial), default=None)
+    if first is not None and abs(first.metrics["mAP"] - found) > 1e-6:
+        report.notes.append(
+            f"The ranked lists have an mAP of {100 * found:.1f}, but the first trial of the record has "
+            f"{100 * first.metrics['mAP']:.1f}: evaluation.npz is of another run. Score the run again."
+        )
 
 
 def _features(run: RecordedRun, evaluation: SavedEvaluation, report: Report, album: Album) -> Section:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.journal import Journal
+from usvi_bench.core.formatting import file_name
 from usvi_bench.core.options import explain_missing_path
-from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.record import Record
 from usvi_bench.protocols.base import QueryScores
-from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
-from usvi_bench.protocols.query_file import load_query_scores
+from usvi_bench.protocols.evaluation_file import SavedEvaluation
 from usvi_bench.reports.curves import Line, epochs_of
+from usvi_bench.reports.output import unused
+from usvi_bench.reports.run_files import read_evaluation, read_journal, read_queries, read_regular_record
 
 RECORD = "record.json"
 
@@ -48,7 +50,7 @@ class RecordedRun:
     def journal(self) -> list[Line]:
         """Lines of the journal."""
         path = self._path("journal.jsonl")
-        return Journal(path).read() if path else []
+        return read_journal(path, self.record) if path else []
 
     @cached_property
     def epochs(self) -> list[Line]:
@@ -65,17 +67,17 @@ class RecordedRun:
     def evaluation(self) -> SavedEvaluation | None:
         """Ranked lists and features of the first fold."""
         path = self._path("evaluation.npz")
-        return load_evaluation(path) if path else None
+        return read_evaluation(path) if path else None
 
     @cached_property
     def queries(self) -> dict[int, QueryScores] | None:
         """Scores of all queries by fold."""
         path = self._path("queries.npz")
-        return load_query_scores(path) if path else None
+        return read_queries(path, self.record) if path else None
 
     def _path(self, name: str) -> Path | None:
         path = None if self.folder is None else self.folder / name
-        return path if path is not None and path.exists() else None
+        return path if path is not None and (path.exists() or path.is_symlink()) else None
 
 
 def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
@@ -94,9 +96,9 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
                 f"{path}: no {RECORD} and no record below it; give the folder of a finished run or a record"
             )
         for file in files:
-            if file.resolve() not in found:
-                run = _recorded_run(file, {other.name for other in found.values()})
-                found[file.resolve()] = run
+            place = Path(os.path.realpath(file))  # unlike resolve, without an error for a loop of links
+            if place not in found:
+                found[place] = _recorded_run(file, {other.name for other in found.values()})
     return list(found.values())
 
 
@@ -110,11 +112,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
-    record = read_record(file)
+    record = read_regular_record(file)
     folder = file.resolve().parent if file.name == RECORD else None
     stem = folder.name if folder is not None else file.stem
-    name = stem if stem not in taken else f"{record.result.protocol}-{stem}"
-    number = 2
-    while name in taken:
-        name, number = f"{record.result.protocol}-{stem}-{number}", number + 1
+    name = stem if stem not in taken else unused(f"{file_name(record.result.protocol)}-{stem}", taken)
     return RecordedRun(name, record, folder)

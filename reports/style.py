@@ -17,6 +17,8 @@ from usvi_bench.core import figure_style
 from usvi_bench.core.files import write_bytes
 
 PALETTE, NEUTRAL, styled = figure_style.PALETTE, figure_style.NEUTRAL, figure_style.styled
+LITERAL = {"text.parse_math": False}
+"""Argument of ``styled``: names with ``$``, which may come from a record, are shown as they are."""
 VISIBLE, INFRARED = PALETTE[0], PALETTE[3]
 RIGHT, WRONG = PALETTE[2], PALETTE[3]
 MODALITY_COLOURS = {"visible": VISIBLE, "infrared": INFRARED}

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from matplotlib.figure import Figure
 
+from usvi_bench.core.markdown import plain
 from usvi_bench.reports import curves
 from usvi_bench.reports.curves import Line
 from usvi_bench.reports.page import Picture, Report, Section
@@ -47,7 +48,7 @@ def training(run: RecordedRun, report: Report) -> None:
 
 
 def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
-    stages = " then ".join(dict.fromkeys(line["stage"] for line in epochs))
+    stages = " then ".join(dict.fromkeys(plain(line["stage"]) for line in epochs))
     scope = f"{len(epochs)} epochs, {stages}; a dotted line marks the start of a stage."
     if len(run.folds) > 1:
         scope += f" Fold {run.folds[0]} of {', '.join(map(str, run.folds))}."

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from usvi_bench.core.formatting import over_seeds
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
-from usvi_bench.core.table import Cell, Link, Table
+from usvi_bench.core.table import Cell, Table
 from usvi_bench.leaderboard.board import BoardSection, lacking
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 from usvi_bench.leaderboard.significance import leaders
@@ -23,12 +23,6 @@ SITE_RULES = f"""\
 * records: a link for each seed, to the page of the run.
 * reference: chance or the starting weights; not ranked.
 * Press a heading to sort by its column."""
-
-
-def site_address(link: Link) -> str:
-    """Return the address of a page relative to the root of the site."""
-    name = link.name.removesuffix(".json")
-    return f"methods/{name}.html" if link.kind == "method" else f"runs/{name}/index.html"
 
 
 def drawn_table(section: BoardSection) -> Table:

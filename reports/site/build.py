@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import StorageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
+from usvi_bench.core.table import Cell
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking, protocol_name
 from usvi_bench.leaderboard.build import (
     DIRTY_RULE,
@@ -29,15 +27,16 @@ from usvi_bench.leaderboard.published_page import ORDER_NOTE, ORDER_TITLE, PLOT,
 from usvi_bench.leaderboard.published_plot import draw_published
 from usvi_bench.leaderboard.record_pages import KNOBS_NOTE
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
-from usvi_bench.reports.report import write_report
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
 from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
-from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json
+from usvi_bench.reports.site.find_runs import RunPage, find_runs
 from usvi_bench.reports.site.methods import MethodPage, read_methods
 from usvi_bench.reports.site.published import describe_published, published_json
 from usvi_bench.reports.site.render import HERE, render
-from usvi_bench.reports.site.runs import command_of, report_context, report_files, run_facts, runs_table, settings_table
+from usvi_bench.reports.site.report_file import StoredReport
+from usvi_bench.reports.site.run_report import prepare_report
+from usvi_bench.reports.site.runs import command_of, method_link, report_context, run_facts, runs_table, settings_table
 
 PLOTLY = "plotly.min.js"
 REFUSAL = (
@@ -59,11 +58,16 @@ class Content:
     ablations: Sequence[AblationPage]
 
 
-def read_content(leaderboard: Path, runs: Path | None) -> Content:
+def read_content(leaderboard: Path, runs: Path | None, say: Callable[[str], None] = lambda _: None) -> Content:
     """Read the folder of the leaderboard and optionally a folder of finished runs.
 
+    Args:
+        leaderboard: folder of the records and ``published.csv``.
+        runs: folder of finished runs, or None.
+        say: function that receives a notice about each damaged run or ablation in ``runs``, which is skipped.
+
     Raises:
-        UsageError: a record, a report or a line of the published figures is damaged.
+        UsageError: a record, an ablation or a line of the published figures in ``leaderboard`` is damaged.
     """
     records = load_records(leaderboard / "records")
     published = choose(read_figures(leaderboard / "published.csv"))
@@ -74,8 +78,8 @@ def read_content(leaderboard: Path, runs: Path | None) -> Content:
         sections=[replace(section, table=drawn_table(section)) for section in board_sections(scores, published)],
         published=published,
         methods=read_methods(),
-        runs=find_runs(records, runs, leaderboard / REPORTS),
-        ablations=find_ablations(leaderboard / "ablations", runs),
+        runs=find_runs(records, runs, leaderboard / REPORTS, say),
+        ablations=find_ablations(leaderboard / "ablations", runs, say),
     )
 
 
@@ -91,22 +95,26 @@ def build_site(
         content: result of :func:`read_content`.
         output: empty folder.
         with_pictures: show pictures of people even if they are real.
-        say: function that receives a progress message before each report is drawn.
+        say: function that receives a progress message before each report is drawn, and notices about damaged reports.
     """
+    reported = set()
     for run in content.runs:
-        _write(output / run.address, _run_page(run, output / run.address, with_pictures, say))
-    for name, text in _pages(content):
-        _write(output / name, text)
+        pictures = run.synthetic or with_pictures
+        report = prepare_report(run, (output / run.address).parent, pictures, say)
+        reported |= set() if report is None else {run.name}
+        _write(output / run.address, _run_page(run, report, pictures).encode())
+    for name, text in _pages(content, reported):
+        _write(output / name, text.encode())
     write_bytes(output / PLOT, draw_published(content.published))
     for ablation in content.ablations:
-        for file in (f"{figure}.{kind}" for figure in ablation.figures for kind in ("svg", "png")):
-            _copy(ablation.folder / file, output / "methods" / ablation.name / file)
+        for file, image in ablation.images():
+            _write(output / "methods" / ablation.name / file, image)
     for asset in sorted((HERE / "static").iterdir()):
-        _copy(asset, output / "assets" / asset.name)
-    (output / "assets" / PLOTLY).write_bytes(files("plotly").joinpath("package_data", PLOTLY).read_bytes())
+        _write(output / "assets" / asset.name, asset.read_bytes())
+    _write(output / "assets" / PLOTLY, files("plotly").joinpath("package_data", PLOTLY).read_bytes())
 
 
-def _pages(content: Content) -> Iterator[tuple[str, str]]:
+def _pages(content: Content, reported: Collection[str]) -> Iterator[tuple[str, str]]:
     real = [section for section in content.sections if not section.scores.key.synthetic]
     models_rules = [MODELS_RULE] if any(section.asides for section in content.sections) else []
     published_rules = [PUBLISHED_RULE.format("published.html")] if real else []
@@ -134,15 +142,17 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
     yield "methods/index.html", render("methods.html", "methods/index.html", methods=content.methods)
     for method in content.methods:
         page = f"methods/{method.name}.html"
-        yield page, render("method.html", page, method=method, **_method_context(method, content))
+        yield page, render("method.html", page, method=method, **_method_context(method, content, reported))
     yield (
         "runs/index.html",
         render(
             "runs.html",
             "runs/index.html",
-            committed=runs_table("Runs of the leaderboard", [run for run in content.runs if run.committed]),
+            committed=runs_table("Runs of the leaderboard", [run for run in content.runs if run.committed], reported),
             local=runs_table(
-                "Further runs on the machine that built this site", [run for run in content.runs if not run.committed]
+                "Further runs on the machine that built this site",
+                [run for run in content.runs if not run.committed],
+                reported,
             ),
         ),
     )
@@ -164,7 +174,7 @@ def _pages(content: Content) -> Iterator[tuple[str, str]]:
     yield "published.json", _json(published_json(content.published))
 
 
-def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
+def _method_context(method: MethodPage, content: Content, reported: Collection[str]) -> dict[str, Any]:
     """Collect rows of tables, runs, ablations and published figures of a method."""
     places = []
     for section in content.sections:
@@ -175,7 +185,7 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
     found = [find_published(content.published, method.name, protocol, 1) for protocol in PROTOCOLS]
     return {
         "places": places,
-        "runs": runs_table("Runs", [run for run in content.runs if run.record.result.method == method.name]),
+        "runs": runs_table("Runs", [run for run in content.runs if run.record.result.method == method.name], reported),
         "ablations": [ablation for ablation in content.ablations if ablation.method == method.name],
         "published": [
             (e.shown, protocol_name(e.shown.protocol, synthetic=False), footnote(e)) for e in found if e is not None
@@ -183,64 +193,27 @@ def _method_context(method: MethodPage, content: Content) -> dict[str, Any]:
     }
 
 
-def _run_page(run: RunPage, page: Path, with_pictures: bool, say: Callable[[str], None]) -> str:
-    """Render the page of a run, and copy the figures of its report."""
-    synthetic = run.record.result.dataset["synthetic"] is not None
-    pictures = synthetic or with_pictures
-    folder, report = _report(run, page.parent, pictures, say)
-    if report is not None:
-        for name in report_files(report, pictures):
-            if folder != page.parent:
-                _copy(folder / name, page.parent / name)
+def _run_page(run: RunPage, report: StoredReport | None, pictures: bool) -> str:
     return render(
         "run.html",
         run.address,
         run=run,
         record=run.record,
-        synthetic=synthetic,
+        synthetic=run.synthetic,
         refusal="" if pictures else REFUSAL,
         facts=run_facts(run.record),
         scores=run_scores(run.record),
+        method=Cell([method_link(run.record)]),
         settings=settings_table(run.record),
         command=command_of(run.record),
-        report=None if report is None else report_context(report, pictures),
+        report=None if report is None else report_context(report.content, pictures),
     )
 
 
-def _report(
-    run: RunPage, place: Path, pictures: bool, say: Callable[[str], None]
-) -> tuple[Path, dict[str, Any] | None]:
-    """Return the folder and content of a run's report, drawn if necessary.
-
-    An existing report is used unless it shows pictures of real people contrary to ``pictures``; then a new report is
-    written to ``place``. A report is also written there if the folder of the run is not writable.
-    """
-    synthetic = run.record.result.dataset["synthetic"] is not None
-    if run.report is not None:
-        report = read_json(run.report / REPORT)
-        if synthetic or report["pictures"]["shown"] == pictures:
-            return run.report, report
-    if run.folder is None:
-        return place, None
-    say(f"drawing the report of {run.name}")
-    if run.report is None and (synthetic or not pictures):
-        with suppress(OSError, StorageError):
-            kept = run.folder / "report"
-            write_report(run.folder, kept, with_pictures=pictures)
-            return kept, read_json(kept / REPORT)
-    write_report(run.folder, place, with_pictures=pictures)
-    return place, read_json(place / REPORT)
-
-
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    path.write_bytes(content)
 
 
 def _json(content: object) -> str:
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"

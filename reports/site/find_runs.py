@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import Record, read_record
-
-REPORT = "report.json"
+from usvi_bench.core.record import Record
+from usvi_bench.reports.run_files import read_regular_record
+from usvi_bench.reports.runs import RECORD
+from usvi_bench.reports.site.addresses import run_address, short_hash
+from usvi_bench.reports.site.report_file import REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class RunPage:
     """Page of a run, with its sources.
 
     Attributes:
-        name: address below ``runs/``, for example ``sysu_all/adca-seed0``.
+        name: shown name, for example ``sysu_all/adca-seed0``; it determines the address.
         record: record of the run.
         committed: file name of the record in the leaderboard; None if it is not committed.
         folder: folder of the run, or None.
@@ -35,15 +36,17 @@ class RunPage:
     @property
     def address(self) -> str:
         """Address relative to the root of the site."""
-        return f"runs/{self.name}/index.html"
+        return run_address(self.name)
 
     @property
-    def has_report(self) -> bool:
-        """Whether the page shows a report, which exists or can be drawn."""
-        return self.report is not None or self.folder is not None
+    def synthetic(self) -> bool:
+        """Whether the people are synthetic, so that their pictures may be shown."""
+        return self.record.result.dataset["synthetic"] is not None
 
 
-def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -> list[RunPage]:
+def find_runs(
+    records: Mapping[str, Record], runs: Path | None, reports: Path, say: Callable[[str], None] = lambda _: None
+) -> list[RunPage]:
     """Find the runs of the leaderboard, then other finished runs, both sorted by name.
 
     A run folder belongs to a record with exactly the same result: settings, data, seed and all scores.
@@ -52,45 +55,47 @@ def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -
         records: records of the leaderboard, by file name.
         runs: folder with finished runs at any depth, or None.
         reports: folder with committed reports of records.
+        say: function that receives a notice about each run that is skipped because its record is damaged.
     """
-    folders = {} if runs is None else {_identity(r): (path, r) for path, r in _finished(runs)}
+    folders = {} if runs is None else {_identity(r): (path, r) for path, r in _finished(runs, say)}
     found = []
     for file, record in sorted(records.items()):
         name = file.removesuffix(".json")
         folder = folders.pop(_identity(record), (None, record))[0]
-        report = next((at for at in (_made(folder), reports / name) if at and (at / REPORT).exists()), None)
+        report = next((at for at in (_made(folder), reports / name) if at and _exists(at)), None)
         found.append(RunPage(name, record, file, folder, report))
+    taken = {run.address for run in found}
     for path, record in sorted(folders.values(), key=lambda pair: pair[0].as_posix()):
-        place = path.relative_to(runs or path).as_posix().replace("/", "-")
-        report = _made(path) if (path / "report" / REPORT).exists() else None
-        found.append(RunPage(f"local/{place}", record, None, path, report))
+        place = path.relative_to(runs or path).as_posix()
+        name = f"local/{place.replace('/', '-')}"
+        if run_address(name) in taken:
+            name += f"-{short_hash(place)}"
+        taken.add(run_address(name))
+        made = _made(path)
+        found.append(RunPage(name, record, None, path, made if made and _exists(made) else None))
     return found
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that another command of the suite wrote.
-
-    Raises:
-        UsageError: the file is damaged or has another schema version.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        schema = content["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not readable ({error!r}); write it again") from error
-    if schema != 1:
-        raise UsageError(f"{path}: schema version {schema} is not 1; write it again with this version of USVI-Bench")
-    return content
-
-
-def _finished(runs: Path) -> list[tuple[Path, Record]]:
+def _finished(runs: Path, say: Callable[[str], None]) -> list[tuple[Path, Record]]:
     """Find finished runs, without runs of ablations."""
-    found = [(path.parent, read_record(path)) for path in sorted(runs.rglob("record.json"))]
-    return [(folder, record) for folder, record in found if not record.provenance.get("ablation")]
+    found = []
+    for path in sorted(runs.rglob(RECORD)):
+        try:
+            record = read_regular_record(path)
+        except UsageError as error:
+            say(f"skipped: {error}")
+            continue
+        if not record.provenance.get("ablation"):
+            found.append((path.parent, record))
+    return found
 
 
 def _made(folder: Path | None) -> Path | None:
     return None if folder is None else folder / "report"
+
+
+def _exists(report: Path) -> bool:
+    return (report / REPORT).exists() and not report.is_symlink()
 
 
 def _identity(record: Record) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.formatting import MISSING, counted
+from usvi_bench.core.markdown import code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
@@ -29,19 +30,20 @@ EXPLORED = ("tsne", "rankings")
 def run_facts(record: Record) -> list[tuple[str, str]]:
     """List protocol, data, settings, time and machine of a run; values are Markdown."""
     result, made = record.result, record.provenance
-    commit = f"`{(made['commit'] or 'unknown')[:10]}`" + (" with uncommitted changes" if made["dirty"] else "")
-    minutes = ", ".join(f"{phase} {seconds / 60:.1f}" for phase, seconds in sorted(made["seconds"].items()))
-    weights, synthetic = result.start_weights, result.dataset["synthetic"] is not None
+    commit = code((made["commit"] or "unknown")[:10]) + (" with uncommitted changes" if made["dirty"] else "")
+    minutes = ", ".join(f"{plain(phase)} {seconds / 60:.1f}" for phase, seconds in sorted(made["seconds"].items()))
+    data, weights = result.dataset, result.start_weights
+    protocol = protocol_name(result.protocol, data["synthetic"] is not None)
     return [
-        ("Protocol", f"{protocol_name(result.protocol, synthetic)}, {gallery_words(*_gallery(record))}"),
-        ("Data", f"{result.dataset['description']}; fingerprint `{result.dataset['fingerprint'][:22]}`"),
-        ("Setting", f"{result.setting}, seed {result.seed}, configuration `{result.config_hash[:10]}`"),
-        ("Start", weights["source"] + (f", sha256 `{weights['sha256'][:10]}`" if weights["sha256"] else "")),
+        ("Protocol", plain(f"{protocol}, {gallery_words(*_gallery(record))}")),
+        ("Data", f"{plain(data['description'])}; fingerprint {code(data['fingerprint'][:22])}"),
+        ("Setting", f"{plain(result.setting)}, seed {result.seed}, configuration {code(result.config_hash[:10])}"),
+        ("Start", plain(weights["source"]) + (f", sha256 {code(weights['sha256'][:10])}" if weights["sha256"] else "")),
         ("Minutes", minutes or MISSING),
         ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),
-        ("Made on", f"{made['gpu'] or made['cpu']}, {counted(made['threads'], 'thread')}"),
-        ("Code", f"commit {commit}, finished {made['finished'][:10]}"),
-        *(("Plug-in", f"`{words}`") for words in plugin_words(record)),
+        ("Made on", plain(f"{made['gpu'] or made['cpu']}, {counted(made['threads'], 'thread')}")),
+        ("Code", f"commit {commit}, finished {plain(made['finished'][:10])}"),
+        *(("Plug-in", code(words)) for words in plugin_words(record)),
     ]
 
 
@@ -60,28 +62,34 @@ def command_of(record: Record) -> str:
 
 def settings_table(record: Record) -> Table:
     """List the resolved configuration as a table."""
-    settings = sorted((f"`{name}`", f"`{value}`") for name, value in flatten(record.result.config).items())
+    settings = sorted((code(name), code(str(value))) for name, value in flatten(record.result.config).items())
     return Table("All settings", ["Setting", "Value"], value_rows(settings), words=2)
 
 
-def runs_table(title: str, runs: Sequence[RunPage]) -> Table:
-    """List runs with their headline scores as a table."""
+def runs_table(title: str, runs: Sequence[RunPage], reported: Collection[str]) -> Table:
+    """List runs with their headline scores as a table; ``reported`` names the runs whose page has a report."""
     columns = ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "minutes", "Report"]
-    return Table(title, columns, [_run_row(run) for run in runs], words=3)
+    return Table(title, columns, [_run_row(run, run.name in reported) for run in runs], words=3)
 
 
-def _run_row(run: RunPage) -> TableRow:
+def method_link(record: Record) -> str | Link:
+    """Return the name of the method, as a link unless plug-ins may have changed the method."""
+    method = record.result.method
+    return method if record.plugins else Link(method, "method", method)
+
+
+def _run_row(run: RunPage, reported: bool) -> TableRow:
     result, means = run.record.result, run.record.means()
     minutes = sum(run.record.provenance["seconds"].values()) / 60
     name = Link(run.name.removeprefix("local/"), "run", run.name)
     cells = [
         Cell([name], tag="(incomplete)" if lacking(run.record) else ""),
-        Cell(result.method if run.record.plugins else [Link(result.method, "method", result.method)]),
+        Cell([method_link(run.record)]),
         Cell(result.protocol),
         value_cell(result.seed),
         *(percent_cell(means.get(metric)) for metric in ("R1", "mAP", "mINP")),
         value_cell(minutes),
-        Cell("yes" if run.has_report else MISSING, int(run.has_report)),
+        Cell("yes" if reported else MISSING, int(reported)),
     ]
     return TableRow(cells, quiet=result.uses_identities or result.method == "untrained")
 
@@ -112,10 +120,3 @@ def report_context(report: Mapping[str, Any], pictures: bool) -> dict[str, Any]:
         ],
         "explored": {**data, "images": images} if data else {},
     }
-
-
-def report_files(report: Mapping[str, Any], pictures: bool) -> list[Path]:
-    """List the files of a report that the page needs, relative to ``report.json``."""
-    names = [figure[kind] for figure in report["figures"] for kind in ("svg", "png") if figure.get(kind)]
-    shown = [image["picture"] for image in report["images"] if pictures and image["picture"]]
-    return [Path(name) for name in dict.fromkeys([*names, *shown])]

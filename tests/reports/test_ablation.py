@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
             )
     (tmp_path / "jobs/2-1").mkdir(parents=True)
     (tmp_path / "jobs/2-1/error.json").write_text(json.dumps({"message": "visible: 1 cluster"}))
-    about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": [], "seeds": 3, "rows": rows}
+    about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": {}, "seeds": 3, "rows": rows}
     (tmp_path / "grid.json").write_text(json.dumps({**about, "data": "synthetic people (size=small)"}))
     return tmp_path
 
@@ -95,7 +95,7 @@ def test_latex_and_csv_have_the_same_values(folder: Path) -> None:
     assert len(body) == 2 + len(SCORES)
     assert {line.count("&") for line in body[1:]} == {8}
     rows = list(csv.DictReader((folder / "table.csv").open()))
-    assert [row["row"] for row in rows] == list(SCORES)
+    assert [row["row"] for row in rows] == [f"'{name}" if name.startswith("+") else name for name in SCORES]
     assert float(rows[3]["R1_over_first"]) == pytest.approx(0.11)
     assert rows[2]["R1"] == rows[0]["R1_over_above"] == ""
     assert json.loads(rows[4]["settings"]) == {"method.tau": 0.1}
@@ -209,7 +209,7 @@ def test_publishing_again_updates_to_the_grid(folder: Path) -> None:
 def test_another_grid_is_not_overwritten(folder: Path) -> None:
     page = publish_ablation(folder, folder / "kept")
     about = json.loads((folder / "grid.json").read_text())
-    (folder / "grid.json").write_text(json.dumps({**about, "settings": ["train.epochs=1"]}))
+    (folder / "grid.json").write_text(json.dumps({**about, "settings": {"train.epochs": 1}}))
     before = page.read_text()
     with pytest.raises(UsageError, match="choose another folder"):
         publish_ablation(folder, folder / "kept")

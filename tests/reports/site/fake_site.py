@@ -49,11 +49,11 @@ def three_seeds() -> dict[str, Record]:
 def make_run(folder: Path, record: Record, *, shown: bool = True) -> Path:
     """Make a finished run with a report; ``shown`` adds pictures of people."""
     write_record(folder / "record.json", record)
-    write_report_folder(folder / "report", shown=shown)
+    write_report_folder(folder / "report", record, shown=shown)
     return folder
 
 
-def write_report_folder(folder: Path, *, shown: bool) -> None:
+def write_report_folder(folder: Path, record: Record, *, shown: bool) -> None:
     """Write ``report.json`` and the files that it names."""
     (folder / "pictures").mkdir(parents=True)
     images = []
@@ -74,12 +74,12 @@ def write_report_folder(folder: Path, *, shown: bool) -> None:
         )
     (folder / "losses.svg").write_text(FIGURE)
     Image.new("RGB", (9, 6), "white").save(folder / "losses.png")
-    content = report_content(images, shown)
+    content = report_content(images, record, shown)
     (folder / "report.json").write_text(json.dumps(content))
     (folder / "report.md").write_text("# a report\n")
 
 
-def report_content(images: list[dict[str, Any]], shown: bool) -> dict[str, Any]:
+def report_content(images: list[dict[str, Any]], record: Record, shown: bool) -> dict[str, Any]:
     """Make a report with every part that the site shows."""
     draw = np.random.default_rng(0)
     people = np.array([image["identity"] for image in images])
@@ -114,7 +114,10 @@ def report_content(images: list[dict[str, Any]], shown: bool) -> dict[str, Any]:
         "summary": ["Data: made up."],
         "notes": ["Nothing is missing."],
         "pictures": {"shown": shown, "why": "a test"},
-        "facts": {},
+        "facts": {
+            **{name: getattr(record.result, name) for name in ("method", "protocol", "seed", "config_hash")},
+            "fingerprint": record.result.dataset["fingerprint"],
+        },
         "runs": [],
         "sections": [
             {"id": "training", "title": "Training", "text": "", "figures": ["losses"], "tables": ["clusters"]}
