@@ -1,8 +1,7 @@
 """Loading of settings files and ``--set`` overrides into a :class:`~usvi_bench.engine.config.RunConfig`.
 
-Files under ``configs/`` are read with mmengine's ``Config`` (so ``_base_`` works). Every key must be a field of a
-dataclass of :mod:`usvi_bench.engine.config` or of the ``Config`` of the method or the encoder; every value must have
-the field's type.
+Every key must be a field of a dataclass of :mod:`usvi_bench.engine.config` or of the ``Config`` of the method or the
+encoder; every value must have the field's type.
 """
 
 from __future__ import annotations
@@ -10,11 +9,8 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
-
-from mmengine.config import Config as _File
 
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.encoder.network import EncoderConfig
@@ -25,9 +21,9 @@ from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 from usvi_bench.core.typed import convert
 from usvi_bench.engine.config import DEFAULT_ENCODER, DataConfig, EngineConfig, RunConfig, TrainConfig
+from usvi_bench.engine.read_settings import CONFIGS, find_schedule, read_file
 from usvi_bench.protocols.base import ProtocolConfig
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SECTIONS = {"method": "method_config", "protocol": "protocol_config"}
 """Fields of ``RunConfig`` for the groups of settings that have another name on the command line."""
 T = TypeVar("T")
@@ -46,8 +42,8 @@ def load_config(
     """Load the settings of a method on a data profile.
 
     Later sources override earlier ones: defaults, ``configs/<setting>/<profile>.py``,
-    ``configs/<setting>/<method>/<profile>.py`` if it exists, ``configs/schedules/<schedule>.py`` if a schedule is
-    given, then ``settings``.
+    ``configs/<setting>/<method>/<profile>.py`` if it exists, the file of the schedule if one is given, then
+    ``settings``.
 
     Args:
         method: registered name.
@@ -57,7 +53,8 @@ def load_config(
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": "0.4"}``.
         setting: ``shared``, which methods are compared under, or ``paper``, the batches and schedule of the method's
             own paper. A method without a file in ``configs/paper`` does not have the second.
-        schedule: name of a schedule, such as ``full_short``, which replaces lengths and sizes of the setting.
+        schedule: name of a schedule, such as ``full_short``, which replaces lengths and sizes of the setting; or the
+            path of such a file.
 
     Raises:
         UsageError: unknown key or setting, value of the wrong type or out of range.
@@ -80,7 +77,7 @@ def load_config(
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
         )
     if schedule is not None:
-        _merge(tree, _for_method(read_file(CONFIGS / "schedules" / f"{schedule}.py"), hyper_parameters))
+        _merge(tree, _for_method(read_file(find_schedule(schedule)), hyper_parameters))
     asked = _nested(settings)
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
@@ -154,14 +151,6 @@ def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
             value = {part: value}
         _merge(tree, value)
     return tree
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read a settings file as plain data."""
-    if not path.exists():
-        known = [p.stem for p in path.parent.glob("*.py")]
-        raise UsageError(f"no settings file {path.name}: {did_you_mean(path.stem, known)}")
-    return typing.cast(dict[str, Any], _File.fromfile(str(path), lazy_import=False).to_dict())
 
 
 def _for_method(tree: dict[str, Any], cls: type[Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import digest
 from usvi_bench.engine.config import RunConfig, TrainConfig, changed_settings
-from usvi_bench.engine.load_config import CONFIGS, build, load_config, parse_settings
+from usvi_bench.engine.load_config import build, load_config, parse_settings
+from usvi_bench.engine.read_settings import CONFIGS
 
 PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
 
