@@ -18,7 +18,10 @@ def parser() -> ArgumentParser:
     parser.add_argument("--method", nargs="+", required=True, metavar="M", help="methods, each with its own rows")
     parser.add_argument("--protocol", nargs="+", required=True, metavar="P", help="protocols to score by")
     parser.add_argument(
-        "--grid", type=Path, metavar="FILE", help="file of the rows (default: configs/ablations/<method>.py)"
+        "--grid",
+        type=Path,
+        metavar="FILE",
+        help="file of the rows, .toml or .json (.py is executed; default: configs/ablations/<method>.toml)",
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="run seeds 0 to N-1 of each row (default 3)")
     parser.add_argument(

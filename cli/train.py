@@ -45,8 +45,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--schedule",
-        metavar="NAME",
-        help="named lengths and sizes: 'quick' for a first try, 'full_short' to measure speed on a large GPU",
+        metavar="NAME|FILE",
+        help="lengths and sizes: 'quick' for a first try, 'full_short' to measure speed on a large GPU, or the path of "
+        "an own file, .toml or .json (.py is executed)",
     )
     parser.add_argument(
         "--set",
