@@ -106,10 +106,10 @@ def test_every_number_of_the_suite_has_bounds_that_hold_its_default() -> None:
 def test_the_command_ends_before_any_work(
     word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def opened(*_: object, **__: object) -> Any:
-        raise AssertionError("the data set was opened")
+    def begun(*_: object) -> None:
+        raise AssertionError("the run has begun")
 
-    monkeypatch.setattr("usvi_bench.datasets.open.DataSource.open", opened)
+    monkeypatch.setattr("usvi_bench.engine.experiment.check_network", begun)
     words = ["--method", "hil", "--protocol", "sysu_all", "--data", "synthetic:size=tiny", "--set", word]
     assert main([*words, "--output", str(tmp_path / "runs")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
