@@ -56,9 +56,8 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
     process.send_signal(number)
     text = output_of(process, status)
     last = text.strip().splitlines()[-1]
-    assert last.startswith(
-        f"interrupted; finished epochs are kept. To continue: python {ROOT}/run.py --method cluster_contrast "
-    )
+    begin = f"interrupted; finished epochs are kept. To continue: python {ROOT}/run.py --method cluster_contrast "
+    assert last.startswith(begin)
     assert last.endswith(" --resume --no-report")
 
 

@@ -106,9 +106,9 @@ def test_an_option_does_not_begin_another_line_of_the_script(
 
 
 def test_an_exit_in_the_code_of_a_run_is_an_error_with_its_place() -> None:
-    with pytest.raises(UsageError, match=r"test_odd_commands\.py, line \d+: SystemExit \(3\): this code must raise"):
-        with refuse_exit():
-            sys.exit(3)
+    message = r"test_odd_commands\.py, line \d+: SystemExit \(3\): this code must raise"
+    with pytest.raises(UsageError, match=message), refuse_exit():
+        sys.exit(3)
     with pytest.raises(KeyboardInterrupt), refuse_exit():
         raise KeyboardInterrupt
     with pytest.raises(ZeroDivisionError), refuse_exit():
@@ -159,9 +159,8 @@ def test_an_interrupted_grid_names_the_command_that_continues_it(
         _, error = process.communicate(timeout=120)
     assert process.returncode == status
     (line,) = error.splitlines()
-    assert line.startswith(
-        f"interrupted; finished jobs and epochs are kept. To continue: python {ROOT}/run.py ablation "
-    )
+    begin = f"interrupted; finished jobs and epochs are kept. To continue: python {ROOT}/run.py ablation "
+    assert line.startswith(begin)
     assert line.endswith("--set " + " ".join(words[words.index("--set") + 1 :]))
     time.sleep(1)
     listed = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
