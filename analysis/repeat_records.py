@@ -10,8 +10,8 @@ on the number of threads. The record states both; the repetition uses its number
 from __future__ import annotations
 
 import argparse
+import json
 import random
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +23,7 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.build import FOLDER, load_records
 
 TOLERANCE = 1e-9
@@ -32,17 +33,38 @@ Repeat = Callable[[Record, Path], Record]
 """Function that repeats the run of a record in an empty folder and returns the new record."""
 
 
+_CHILD = """
+import json, sys
+from usvi_bench.core.process_memory import keep_freed_memory
+from usvi_bench.api import run_experiment
+from usvi_bench.engine.display import Display
+from usvi_bench.engine.experiment import Experiment
+keep_freed_memory()
+experiment = Experiment.from_json(json.load(sys.stdin))
+run_experiment(experiment, resume=False, overwrite=False, report=False, display=Display(quiet=True))
+"""
+
+
 def repeat(record: Record, folder: Path) -> Record:
-    """Repeat a run with the current code, in a separate process.
+    """Repeat a run with the current code, in a separate process, which receives values and no command line.
 
     Raises:
-        RuntimeError: the run failed.
+        RuntimeError: the run failed, used a plug-in, or started from weights that are not shipped with the suite.
     """
-    words = replace(Experiment.from_record(record), output=folder).words()
-    command = [sys.executable, "-m", "usvi_bench", *words, "--no-report"]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    experiment = replace(Experiment.from_record(record), output=folder)
+    if record.plugins:
+        raise RuntimeError(f"the run used plug-ins, whose code is not run here: {record.plugins[0]['name']!r:.60}")
+    if experiment.weights != "random" and not Path(experiment.weights or "").is_relative_to(SHIPPED):
+        raise RuntimeError(f"the run started from weights that are not shipped: {experiment.weights!r:.60}")
+    finished = subprocess.run(
+        [sys.executable, "-c", _CHILD],
+        cwd=ROOT,
+        input=json.dumps(experiment.to_json()),
+        capture_output=True,
+        text=True,
+    )
     if finished.returncode:
-        raise RuntimeError(f"{shlex.join(command)} failed:\n{finished.stderr}")
+        raise RuntimeError(f"{record.result.method}, seed {record.result.seed} failed:\n{finished.stderr}")
     (path,) = (folder / record.result.protocol).glob("*/record.json")
     return read_record(path)
 

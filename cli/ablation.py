@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.cli.failures import interruption_status
+from usvi_bench.core.errors import UsageError, show
+from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
+
+_MOST = {"seeds": 10_000, "jobs": 1024, "gpus": 1024, "time": 60 * 24 * 365}
+"""Largest values of options that are counts or minutes."""
 
 
 def parser() -> ArgumentParser:
@@ -23,7 +29,10 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("--protocol", nargs="+", required=True, metavar="P", help="protocols to score by")
     parser.add_argument(
-        "--grid", type=Path, metavar="FILE", help="file of the rows (default: configs/ablations/<method>.py)"
+        "--grid",
+        type=Path,
+        metavar="FILE",
+        help="file of the rows, .toml or .json (.py is executed; default: configs/ablations/<method>.toml)",
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="run seeds 0 to N-1 of each row (default 3)")
     parser.add_argument(
@@ -81,7 +90,14 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     from usvi_bench.sweep.run_grids import run_grids
 
-    run_grids(options)
+    try:
+        run_grids(options)
+    except KeyboardInterrupt as error:
+        print(
+            f"interrupted; finished jobs and epochs are kept. To continue: {command('ablation', *arguments)}",
+            file=sys.stderr,
+        )
+        raise SystemExit(interruption_status(error)) from None
 
 
 def _check(options: Namespace) -> None:
@@ -93,13 +109,23 @@ def _check(options: Namespace) -> None:
         for word in getattr(options, name):
             registry.get(word)
         setattr(options, name, list(dict.fromkeys(getattr(options, name))))
-    for name in ("seeds", "jobs"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise UsageError(f"--{name} {getattr(options, name)} must be at least 1")
+    for name, most in _MOST.items():
+        value = getattr(options, name)
+        if value is not None and not 1 <= value <= most:
+            raise UsageError(f"--{name} {show(value)} must be from 1 to {most}")
     if options.launcher == "local":
         for name in ("partition", "gpus", "time", "sbatch"):
-            if getattr(options, name):
+            if getattr(options, name) not in (None, []):
                 raise UsageError(f"--{name} is for --launcher slurm")
     for item in options.sbatch:
-        if "=" not in item:
-            raise UsageError(f"--sbatch {item}: give it as name=value, for example --sbatch account=me")
+        name, equals, value = item.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):
+            raise UsageError(f"--sbatch {show(item)}: give it as name=value, for example --sbatch account=me")
+        _check_line(f"--sbatch {name}", value)
+    _check_line("--partition", options.partition or "")
+
+
+def _check_line(option: str, value: str) -> None:
+    """Refuse a value that would begin another line of the batch script."""
+    if not value.isprintable():
+        raise UsageError(f"{option}={show(value)}: give it in one line, without control characters")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, add_import_option, command_line, program
+from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=program(),
         description="Train and score a method for unsupervised visible-infrared person re-identification.",
-        epilog=f"example: {command_line()} --method sclhm --protocol sysu_all --seed 1 --set train.epochs=10; "
-        f"other commands: {', '.join(COMMANDS)} ({command_line()} COMMAND --help)",
+        epilog=f"example: {command('--method', 'sclhm')} --protocol sysu_all --seed 1 --set train.epochs=10; "
+        f"other commands: {', '.join(COMMANDS)} ({command('COMMAND', '--help')})",
     )
     add_import_option(parser)
     parser.add_argument("--method", metavar="M", help="method to run; --list shows all")
@@ -45,9 +44,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--schedule",
-        metavar="NAME",
-        help="short trainings by name, which replace lengths and sizes of the settings: 'quick' for a first try, "
-        "'full_short' to measure speed on a large GPU",
+        metavar="NAME|FILE",
+        help="short trainings, which replace lengths and sizes of the settings: 'quick' for a first try, 'full_short' to "
+        "measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
     )
     parser.add_argument(
         "--set",
@@ -143,8 +142,8 @@ def _run(options: argparse.Namespace) -> None:
             display=display,
         )
     except KeyboardInterrupt as error:
-        command = f"{command_line()} {shlex.join([*experiment.words(), '--resume'])}"
-        display.print(f"interrupted; finished epochs are kept. To continue: {command}")
+        words = [*experiment.words(), "--resume", *(["--no-report"] if options.no_report else [])]
+        display.print(f"interrupted; finished epochs are kept. To continue: {command(*words)}")
         raise SystemExit(interruption_status(error)) from None
     if record is None:
         return
@@ -162,7 +161,7 @@ def _next_commands(options: argparse.Namespace, run: Path) -> str:
     }
     if options.no_report:
         commands = {"figures": ["report", str(run)], **commands}
-    return "next: " + "; ".join(f"{command_line()} {shlex.join(words)} ({what})" for what, words in commands.items())
+    return "next: " + "; ".join(f"{command(*words)} ({what})" for what, words in commands.items())
 
 
 def _listing() -> str:

@@ -20,7 +20,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from usvi_bench.core.entry_points import import_entry_points
-from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.missing_parts import missing_parts
 from usvi_bench.core.sources import Source, module_file, sources_of
 
@@ -101,7 +101,7 @@ class Registry:
     def names(self) -> list[str]:
         """Return all registered names, sorted."""
         self._import_package()
-        import_entry_points()
+        import_entry_points(has_registered)
         return sorted(self._entries)
 
     def own_names(self) -> list[str]:
@@ -115,7 +115,7 @@ class Registry:
             UsageError: the name is unknown; the message suggests the closest names.
         """
         if name not in self.names():
-            raise UsageError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
+            raise UsageError(f"unknown {self.kind} '{show(name)}': {did_you_mean(name, self.names())}")
         return self._entries[name]
 
     def name_of(self, entry: Any) -> str:
@@ -174,3 +174,8 @@ DATASETS = Registry("data set", "usvi_bench.datasets", "usvi_bench.datasets.tree
 LR_SCHEDULES = Registry("learning-rate schedule", "usvi_bench.engine.lr_schedules")
 ENCODERS = Registry("encoder", "usvi_bench.components.encoder")
 REGISTRIES = (METHODS, PROTOCOLS, DATASETS, LR_SCHEDULES, ENCODERS, SCORE_METRICS)
+
+
+def has_registered(package: str) -> bool:
+    """Return whether a package, or a module below it, has registered anything in any registry."""
+    return any(registry.has_module(package) for registry in REGISTRIES)

@@ -15,6 +15,8 @@ STAMP = "_build.json"
 """File that the build adds to the package: ``{"commit": ..., "dirty": ..., "content": ...}``."""
 _REDIRECTIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """Environment variables that redirect git to another repository; git sets them in hooks."""
+_READ = ("*.py", "configs/*.toml")
+"""Files that the code imports or reads by the names of their folder."""
 
 Revision = tuple[str | None, bool]
 """A commit, or None if it is unknown, and whether the code may differ from it."""
@@ -84,8 +86,8 @@ def _ask_git(root: Path) -> Revision:
 
 
 def _untracked_code(root: Path) -> list[str]:
-    """Return the importable Python files that git neither tracks nor ignores."""
-    found = (_git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "*.py") or "").split("\0")
+    """Return the Python files and the settings files that git neither tracks nor ignores."""
+    found = (_git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *_READ) or "").split("\0")
     package = package_folder(root)
     return [name for name in found if name and (package / name.partition("/")[0]).exists()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,8 +19,8 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.plugins import check_unchanged, import_plugins
 from usvi_bench.core.record import Overrides, Record
-from usvi_bench.core.registry import METHODS, PROTOCOLS
-from usvi_bench.core.settings import SHARED
+from usvi_bench.core.registry import METHODS, PROTOCOLS, VALID
+from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource, find_data
 from usvi_bench.engine.config import RunConfig
@@ -27,8 +28,14 @@ from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.load_config import load_config, profile_of
 from usvi_bench.engine.plan import parts_of
+from usvi_bench.engine.read_settings import CONFIGS, find_schedule
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.start_weights import find_weights, open_start
+
+_KNOB = re.compile(r"[A-Za-z]\w*|-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
+_FILE = re.compile(r"\w[\w.+ -]*")
+"""Name of a file without folders, or of a module."""
+_SETTING = re.compile(r"[A-Za-z]\w*(\.\w+)*", re.ASCII)
 
 Opener = Callable[..., tuple[Dataset, str]]
 """Function that opens a data source, as :meth:`usvi_bench.datasets.open.DataSource.open` does."""
@@ -45,7 +52,7 @@ class Experiment:
         seed: seed of the run.
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": 0.4}``.
         setting: settings to start from: ``shared`` or ``paper``.
-        schedule: name of a schedule, which replaces lengths and sizes of the setting.
+        schedule: name of a schedule, which replaces lengths and sizes of the setting; or the path of such a file.
         weights: file of starting weights, or ``random``; None for the shipped weights, on synthetic people only.
         device: ``auto``, ``cpu`` or ``cuda``.
         output: folder that keeps all runs.
@@ -93,6 +100,7 @@ class Experiment:
         _check_output(self.output)
         source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
+        _check_threads(config.engine.threads)
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
         set_up(device, config.engine.deterministic or self.deterministic)
@@ -116,7 +124,7 @@ class Experiment:
             output=self.output,
             device=device,
             display=display,
-            overrides=self.overrides,
+            overrides=self._recorded(config),
             imports=tuple(self.imports),
         )
         check_unchanged(parts_of(config, run.every_plan))
@@ -141,22 +149,47 @@ class Experiment:
 
     @classmethod
     def from_record(cls, record: Record) -> Experiment:
-        """Build the experiment that repeats a run; ``DIR`` stands for the folder of real images."""
+        """Build the experiment that repeats a run; ``DIR`` stands for the folder of real images.
+
+        A record is data of unknown origin. Only names and plain values are taken from it, never a path.
+
+        Raises:
+            UsageError: a name or a value of the record is not of this kind; the message names the field.
+        """
         result, made = record.result, record.provenance
-        synthetic, settings = result.dataset["synthetic"], dict(made.get("overrides", {}).get("settings", {}))
-        knobs = ",".join(f"{name}={value}" for name, value in (synthetic or {}).get("spec", {}).items())
+        names = {"method": result.method, "protocol": result.protocol, "setting": result.setting}
+        overrides = made.get("overrides", Overrides(settings={}, schedule=None))
+        schedule = overrides.get("schedule")
+        for field_name, name in [*names.items(), *([("schedule", schedule)] if schedule is not None else [])]:
+            _require(VALID, name, field_name)
+        synthetic = result.dataset["synthetic"]
+        knobs = (synthetic or {}).get("spec", {})
+        if not isinstance(knobs, Mapping):
+            raise UsageError(f"the record's dataset.synthetic is not a mapping: {knobs!r:.60}")
+        for name, value in knobs.items():
+            _require(VALID, name, "dataset.synthetic")
+            _require(_KNOB, str(value), f"dataset.synthetic.{name}")
+        settings = dict(overrides.get("settings", {}))
+        for name, value in settings.items():
+            _require(_SETTING, name, "overrides.settings")
+            if not _is_plain(value):
+                raise UsageError(f"the record's {name} is not a number, a word or a list of them: {value!r:.60}")
+        imports = [plugin["name"] for plugin in record.plugins if plugin["origin"] == "import"]
+        for name in [result.start_weights["source"], *imports]:
+            _require(_FILE, name, "file")
+        text = ",".join(f"{name}={value}" for name, value in knobs.items())
         return cls(
             method=result.method,
             protocol=result.protocol,
-            data="DIR" if synthetic is None else f"synthetic:{knobs}".rstrip(":"),
+            data="DIR" if synthetic is None else f"synthetic:{text}".rstrip(":"),
             seed=result.seed,
             settings={"engine.threads": made["threads"], **settings},
             setting=result.setting,
-            schedule=made.get("overrides", {}).get("schedule"),
+            schedule=schedule,
             weights=find_weights(result.start_weights["source"]),
             device="cuda" if made["gpu"] else "cpu",
             deterministic=bool(made.get("deterministic", False)),
-            imports=[plugin["name"] for plugin in record.plugins if plugin["origin"] == "import"],
+            imports=imports,
         )
 
     def words(self) -> list[str]:
@@ -176,6 +209,13 @@ class Experiment:
         settings = [f"{name}={_as_text(value)}" for name, value in self.overrides["settings"].items()]
         return [*words, "--set", *settings] if settings else words
 
+    def _recorded(self, config: RunConfig) -> Overrides:
+        """Return the options for the record; of a schedule of the user it holds all values, never the path."""
+        if self.schedule is None or find_schedule(self.schedule).is_relative_to(CONFIGS):
+            return self.overrides
+        own = {name: value for name, value in self.overrides["settings"].items() if name.startswith("engine.")}
+        return {"settings": {**flatten(config.settings()), **own}, "schedule": None}
+
     def _config(self, profile: str) -> RunConfig:
         return load_config(
             self.method,
@@ -186,6 +226,17 @@ class Experiment:
             setting=self.setting,
             schedule=self.schedule,
         )
+
+
+def _require(pattern: re.Pattern[str], value: Any, what: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise UsageError(f"the record's {what} is not a plain name: {value!r:.60}")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(item) and not isinstance(item, list) for item in value)
+    return value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and value.isprintable())
 
 
 def _training_images(dataset: Dataset, config: RunConfig) -> int:
@@ -205,6 +256,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
         return value.tolist()
     return str(value) if isinstance(value, Path) else value
+
+
+def _check_threads(threads: int) -> None:
+    most = max(64, 4 * cpu_count())
+    if threads > most:
+        raise UsageError(
+            f"engine.threads={threads}: more than {most} for {cpu_count()} processors; give fewer, or 0 for all"
+        )
 
 
 def _check_output(output: Path) -> None:

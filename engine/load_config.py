@@ -1,8 +1,7 @@
 """Loading of settings files and ``--set`` overrides into a :class:`~usvi_bench.engine.config.RunConfig`.
 
-Files under ``configs/`` are read with mmengine's ``Config`` (so ``_base_`` works). Every key must be a field of a
-dataclass of :mod:`usvi_bench.engine.config` or of the ``Config`` of the method or the encoder; every value must have
-the field's type.
+Every key must be a field of a dataclass of :mod:`usvi_bench.engine.config` or of the ``Config`` of the method or the
+encoder; every value must have the field's type.
 """
 
 from __future__ import annotations
@@ -10,24 +9,22 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
-
-from mmengine.config import Config as _File
 
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.registered import network_class
+from usvi_bench.core.bounds import check_bounds
 from usvi_bench.core.distributed.process_info import process_info
-from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 from usvi_bench.core.typed import convert
 from usvi_bench.engine.config import DEFAULT_ENCODER, DataConfig, EngineConfig, RunConfig, TrainConfig
+from usvi_bench.engine.read_settings import CONFIGS, find_schedule, read_file
 from usvi_bench.protocols.base import ProtocolConfig
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SECTIONS = {"method": "method_config", "protocol": "protocol_config"}
 """Fields of ``RunConfig`` for the groups of settings that have another name on the command line."""
 T = TypeVar("T")
@@ -46,8 +43,8 @@ def load_config(
     """Load the settings of a method on a data profile.
 
     Later sources override earlier ones: defaults, ``configs/<setting>/<profile>.py``,
-    ``configs/<setting>/<method>/<profile>.py`` if it exists, ``configs/schedules/<schedule>.py`` if a schedule is
-    given, then ``settings``.
+    ``configs/<setting>/<method>/<profile>.py`` if it exists, the file of the schedule if one is given, then
+    ``settings``.
 
     Args:
         method: registered name.
@@ -57,7 +54,8 @@ def load_config(
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": "0.4"}``.
         setting: ``shared``, which methods are compared under, or ``paper``, the batches and schedule of the method's
             own paper. A method without a file in ``configs/paper`` does not have the second.
-        schedule: name of a schedule, such as ``full_short``, which replaces lengths and sizes of the setting.
+        schedule: name of a schedule, such as ``full_short``, which replaces lengths and sizes of the setting; or the
+            path of such a file.
 
     Raises:
         UsageError: unknown key or setting, value of the wrong type or out of range.
@@ -67,7 +65,7 @@ def load_config(
         profiles = sorted({path.stem for path in (CONFIGS / SHARED).glob("*.py")})
         raise UsageError(f"no settings for data of the profile '{profile}': {did_you_mean(profile, profiles)}")
     if setting not in known:
-        raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
+        raise UsageError(f"unknown setting '{show(setting)}': {did_you_mean(setting, known)}")
     hyper_parameters = METHODS.get(method).Config
     tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), hyper_parameters)
     override = CONFIGS / setting / method / f"{profile}.py"
@@ -80,7 +78,7 @@ def load_config(
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
         )
     if schedule is not None:
-        _merge(tree, _for_method(_schedule(schedule), hyper_parameters))
+        _merge(tree, _for_method(read_file(find_schedule(schedule)), hyper_parameters))
     asked = _nested(settings)
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
@@ -96,7 +94,7 @@ def load_config(
     every = _whole_number("evaluate_every", tree.pop("evaluate_every", 0))
     for key in tree:
         if key not in sections:
-            raise UsageError(f"unknown setting '{key}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
+            raise UsageError(f"unknown setting '{show(key)}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
     parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
@@ -115,7 +113,7 @@ def parse_settings(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set {word}: give it as name=value, for example --set train.epochs=10")
+            raise UsageError(f"--set {show(word)}: give it as name=value, for example --set train.epochs=10")
         settings[name.strip()] = value.strip()
     return settings
 
@@ -139,12 +137,14 @@ def build(cls: type[T], values: Any, section: str) -> T:
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for name in values:
         if name not in names:
-            raise UsageError(f"unknown setting '{section}.{name}': {did_you_mean(name, names)}")
+            raise UsageError(f"unknown setting '{section}.{show(name)}': {did_you_mean(name, names)}")
     try:
         typed = {name: convert(hints[name], value, f"{section}.{name}", text=True) for name, value in values.items()}
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return cls(**typed)
+    made = cls(**typed)
+    check_bounds(made, section)  # a class from outside may not do it
+    return made
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,18 +154,6 @@ def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
             value = {part: value}
         _merge(tree, value)
     return tree
-
-
-def _schedule(name: str) -> dict[str, Any]:
-    path = CONFIGS / "schedules" / f"{name}.py"
-    if not path.exists():
-        raise UsageError(f"unknown schedule '{name}': {did_you_mean(name, [p.stem for p in path.parent.glob('*.py')])}")
-    return read_file(path)
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read a settings file as plain data."""
-    return typing.cast(dict[str, Any], _File.fromfile(str(path), lazy_import=False).to_dict())
 
 
 def _for_method(tree: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
@@ -202,7 +190,7 @@ def _number_parts(encoder: Mapping[str, Any]) -> dict[str, Any]:
         return encoder
     groups = {"sync": 1, "per_gpu": process_info().world_size}.get(str(policy), str(policy).removeprefix("groups="))
     if not str(groups).isdecimal():
-        raise UsageError(f"encoder.bn={policy}: choose sync, per_gpu or groups=g with a whole number g")
+        raise UsageError(f"encoder.bn={show(policy)}: choose sync, per_gpu or groups=g with a whole number g")
     return {**encoder, "bn_groups": int(groups)}
 
 

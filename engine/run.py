@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import is_locked
 from usvi_bench.core.record import Overrides
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
@@ -85,6 +86,16 @@ class Run:
         """Stages of all folds, in order."""
         return [plan for plans in self.plans.values() for plan in plans]
 
+    def unfinished_elsewhere(self) -> str | None:
+        """Describe unfinished trainings of other settings, if none of this run's can be resumed; else None."""
+        if any(plan.started for plan in self.every_plan):
+            return None
+        found = [text for plan in self.every_plan for text in plan.unfinished_siblings()]
+        if not found:
+            return None
+        texts = "; ".join(dict.fromkeys(found))
+        return f"--resume: no unfinished training has these settings, so it starts anew. Unfinished: {texts}"
+
     def refuse_unfinished(self) -> None:
         """Refuse a stage that was interrupted earlier.
 
@@ -92,9 +103,8 @@ class Run:
             UsageError: names the stage's folder and both remedies; or another process is training the stage.
         """
         for plan in self.every_plan:
-            if plan.started and not plan.finished:
-                with hold_stage(plan):  # refused if another process trains it
-                    raise UsageError(
-                        f"{plan.folder} holds an unfinished training; "
-                        "continue it with --resume or discard it with --overwrite"
-                    )
+            if plan.started and not plan.finished and not is_locked(plan.lock):  # else another process trains it
+                raise UsageError(
+                    f"{plan.folder} holds an unfinished training; "
+                    "continue it with --resume or discard it with --overwrite"
+                )

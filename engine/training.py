@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,20 +9,21 @@ from typing import Any
 import torch
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.core.distributed.collectives import broadcast_object, broadcast_parameters
+from usvi_bench.core.distributed.collectives import broadcast_parameters, broadcast_plain
 from usvi_bench.core.distributed.process_info import process_info
-from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import remove_temporaries
 from usvi_bench.core.journal import START
 from usvi_bench.core.measuring import collect_metrics
 from usvi_bench.core.process_memory import extra_memory
 from usvi_bench.core.types import Features, PseudoLabels, StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
+from usvi_bench.engine.check_labels import check_labels
 from usvi_bench.engine.checkpoint import Checkpoint
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import synchronized_time
 from usvi_bench.engine.diagnosis import epoch_entry
 from usvi_bench.engine.display import Display
+from usvi_bench.engine.divergence import finite_losses
 from usvi_bench.engine.images import BatchSampler, TrainingImages, embed_all
 from usvi_bench.engine.optimiser import Optimiser
 from usvi_bench.engine.plan import StagePlan
@@ -105,7 +105,7 @@ class StageTraining:
         for step in range(progress.steps):
             method.step(draw, replace(progress, step=step), self.optimiser)
             self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
-        losses = self._mean_losses(progress)
+        losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
@@ -115,31 +115,26 @@ class StageTraining:
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         if self.method.uses_identities:
             return self.identities
-        return broadcast_object(lambda: self.method.label(features, progress).picklable(), self.device)
+        return PseudoLabels(**broadcast_plain(lambda: self._new_labels(features, progress), self.device))
 
-    def _mean_losses(self, progress: StageProgress) -> dict[str, float]:
-        losses = self.optimiser.means()
-        finite = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
-        if not finite or not all(math.isfinite(value) for value in losses.values()):
-            shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
-            raise UsageError(
-                f"training diverged in epoch {progress.epoch + 1} of stage '{self.plan.method}' (losses: {shown}); "
-                f"lower --set train.lr (now {self.config.train.lr:g})"
-            )
-        return losses
+    def _new_labels(self, features: Features, progress: StageProgress) -> dict[str, Any]:
+        labels = self.method.label(features, progress)
+        check_labels(labels, features, self.plan.method)
+        return labels.to_plain()
 
     def _restore(self) -> int:
-        saved = broadcast_object(self._find, self.device)
-        if saved is None:
+        found = broadcast_plain(self._find, self.device)
+        if found is None:
             return 0
+        saved = Checkpoint(**found)
         for name, model in self.method.models().items():
             model.load_state_dict(saved.models[name])
         self.optimiser.load(saved.optimiser)
         self.display.print(f"resuming stage '{self.plan.method}' of fold {self.plan.fold} after epoch {saved.epochs}")
         return saved.epochs
 
-    def _find(self) -> Checkpoint | None:
-        """Load the newest checkpoint, if there is one, and cut the journal to its length at that time."""
+    def _find(self) -> dict[str, Any] | None:
+        """Load the fields of the newest checkpoint, if there is one, and cut the journal to its length at that time."""
         remove_temporaries(self.plan.folder)
         path = checkpoints.latest(self.plan.folder)
         if path is None:
@@ -149,7 +144,7 @@ class StageTraining:
         expected = {"method": self.plan.method, "fold": self.plan.fold, "data": self.plan.description["data"]}
         checkpoints.check_belongs(saved, path, **expected, key=self.plan.key)
         self.journal.cut(saved.journal)
-        return saved
+        return {**vars(saved), "journal": tuple(saved.journal)}
 
     def _save(self, epochs: int) -> None:
         state = {name: model.state_dict() for name, model in self.method.models().items()}

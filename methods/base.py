@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
@@ -12,8 +11,10 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from usvi_bench.components.augment import VIEWS
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.bounds import check_bounds
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
 
@@ -23,19 +24,13 @@ Form = Literal["repaired", "released"]
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Hyper-parameters of a method. The text of a field is its meaning, with the paper's symbol in brackets."""
+    """Hyper-parameters of a method. The text of a field is its meaning, with the paper's symbol in brackets.
 
-    def check_range(self, low: float, high: float, *names: str) -> None:
-        """Refuse fields outside ``[low, high]``; a field that is None is accepted.
+    A numeric field declares its bounds with :func:`usvi_bench.core.bounds.bounded`.
+    """
 
-        Raises:
-            UsageError: a field is out of range; the message names the first one, its value and the range.
-        """
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                bound = f"from {low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
-                raise UsageError(f"method.{name}={value} must be {bound}")
+    def __post_init__(self) -> None:
+        check_bounds(self, "method")
 
     def reset(self, *names: str) -> Self:
         """Return the settings with the named fields at their defaults, for a stage that does not depend on them."""
@@ -122,6 +117,9 @@ class Method(nn.Module):
             config = kind()
         except TypeError:
             return [*lacks, "'Config' has a field without a default"]
+        except UsageError as error:
+            return [*lacks, f"the defaults of 'Config' are refused: {error}"]
+        lacks += cls._wrong_names()
         try:
             trained = bool(cls.stages(config))
         except UsageError:  # ``stages`` needs the registered name, and the class is not registered yet
@@ -129,6 +127,17 @@ class Method(nn.Module):
         needed = [("begin_epoch",), ("loss", "step"), *([] if cls.uses_identities else [("label",)])]
         absent = [names[0] for names in needed if all(getattr(cls, name) is getattr(Method, name) for name in names)]
         return lacks + [f"no method '{name}'" for name in absent if trained]
+
+    @classmethod
+    def _wrong_names(cls) -> list[str]:
+        wrong = []
+        for attribute in ("embeds", "visible_views", "infrared_views"):
+            names = getattr(cls, attribute)
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                wrong.append(f"its attribute '{attribute}' must be a tuple of names, found {names!r:.60}")
+            elif attribute != "embeds" and (unknown := [name for name in names if name not in VIEWS]):
+                wrong.append(f"its attribute '{attribute}' has '{show(unknown[0])}': {did_you_mean(unknown[0], VIEWS)}")
+        return wrong
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Cluster the training images.

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import explain_missing_path
 from usvi_bench.core.settings import flatten
-from usvi_bench.engine.load_config import CONFIGS, read_file
+from usvi_bench.engine.read_settings import SUFFIXES, find_named, read_file
 
 Scalar = bool | int | float | str | None
+_FORMS = (
+    'write rows = { "name of the row" = { method.eps = 0.4 }, ... }',
+    'write rows = {"name of the row": {"method": {"eps": 0.4}}, ...}',
+)
+"""Form of the rows in TOML and in Python."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +40,25 @@ def read_rows(method: str, file: Path | None = None) -> list[Row]:
         UsageError: the file does not exist, or holds no rows.
     """
     if file is None:
-        file = CONFIGS / "ablations" / f"{method}.py"
-        if not file.exists():
-            known = sorted(path.stem for path in file.parent.glob("*.py"))
-            raise UsageError(f"no ablation grid for '{method}': {did_you_mean(method, known)}; or give one with --grid")
+        try:
+            file = find_named("ablations", method)
+        except UsageError as error:
+            raise UsageError(f"no ablation grid for '{method}' ({error}); give one with --grid") from error
     elif not file.is_file():
         raise UsageError(f"--grid {file}: {explain_missing_path(file)}")
+    elif file.suffix not in SUFFIXES:
+        raise UsageError(f"--grid {file}: its name must end in {', '.join(SUFFIXES)}")
     try:
         rows = read_file(file).get("rows")
-    except Exception as error:  # any mistake that a Python file can hold
-        raise UsageError(f"--grid {file}: {type(error).__name__}: {error}") from error
-    if (
-        not isinstance(rows, dict)
-        or not rows
-        or not all(isinstance(n, str) and isinstance(row, dict) for n, row in rows.items())
-    ):
-        raise UsageError(f'--grid {file}: write rows = {{"name of the row": {{"method": {{"eps": 0.4}}}}, ...}}')
+    except UsageError as error:
+        raise UsageError(f"--grid {error}") from error
+    if not isinstance(rows, dict) or not rows:
+        raise UsageError(f"--grid {file}: no rows; {_FORMS[file.suffix == '.py']}")
+    for name, row in rows.items():
+        if not isinstance(name, str) or not name.isprintable() or not name.strip():
+            raise UsageError(f"--grid {file}: row {name!r:.60}: give it a name in quotes, in one line")
+        if not isinstance(row, dict):
+            raise UsageError(f"--grid {file}: row '{name}' holds no settings; {_FORMS[file.suffix == '.py']}")
     return [Row(name, _row_settings(row)) for name, row in rows.items()]
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
 from usvi_bench.core.registry import METHODS
-from usvi_bench.engine.load_config import CONFIGS, build
+from usvi_bench.engine.load_config import build
+from usvi_bench.engine.read_settings import CONFIGS, read_file
 
-GRIDS = sorted((CONFIGS / "ablations").rglob("*.py"))
+GRIDS = sorted((CONFIGS / "ablations").rglob("*.toml"))
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=[f"{path.parent.name}/{path.stem}" for path in GRIDS])
 def test_a_grid_holds_different_valid_settings_of_a_registered_method(grid: Path) -> None:
     method = grid.stem
-    rows = Config.fromfile(str(grid), lazy_import=False).to_dict()["rows"]
+    rows = read_file(grid)["rows"]
     assert len(rows) > 1
     cls = METHODS.get(method)
     built = []

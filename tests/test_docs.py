@@ -63,6 +63,6 @@ def test_the_terms_that_pages_use_are_in_the_glossary() -> None:
 
 def test_no_text_file_has_marks_of_a_merge() -> None:
     marks = re.compile(r"^(<<<<<<< |=======$|>>>>>>> )", re.MULTILINE)
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("configs/**/*.py")]:
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("configs/**/*.*")]:
         if ".venv" not in path.parts:
             assert not marks.search(path.read_text()), path

@@ -116,7 +116,7 @@ def test_mmengine_is_imported_by_the_settings_only() -> None:
         for path in judged(folder)
         if any(name.split(".")[0] == "mmengine" for name in imported(path))
     }
-    assert users == {"engine/load_config.py"}
+    assert users == {"engine/read_settings.py"}
 
 
 def test_the_door_is_small() -> None:

@@ -36,7 +36,7 @@ NEEDED = {
 
 FACTS = """
 from usvi_bench.core.environment import commit
-from usvi_bench.engine.load_config import CONFIGS
+from usvi_bench.engine.read_settings import CONFIGS
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.reports.site.methods import read_methods
 print(CONFIGS, SHIPPED, [page.name for page in read_methods()], commit(), sep="\\n")

@@ -15,7 +15,7 @@ from typing import Any
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.core.table import Table, value_rows
-from usvi_bench.engine.load_config import read_file
+from usvi_bench.engine.read_settings import read_file
 
 _LABELLED = re.compile(r"(?:^|(?<=\s))\*\*([A-Z][^*]+)\*\*")
 
@@ -86,7 +86,7 @@ def _read(path: Path, sections: Mapping[str, str]) -> MethodPage | None:
                 ),
                 "",
             ),
-            grid=_grid(path.parents[1] / "configs/ablations" / path.name),
+            grid=_grid(path.parents[1] / f"configs/ablations/{path.stem}.toml"),
             uses_identities=given.get("uses_identities", False),
         )
     return None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.markdown import code, plain
 from usvi_bench.core.record import Record
@@ -53,7 +54,10 @@ def _gallery(record: Record) -> tuple[int | None, str]:
 
 def command_of(record: Record) -> str:
     """Return the command that repeats a run with the code of its commit."""
-    experiment = Experiment.from_record(record)
+    try:
+        experiment = Experiment.from_record(record)
+    except UsageError as error:  # a record of unknown origin
+        return f"# no command: {error}"
     weights = Path(experiment.weights or "")
     if weights.is_relative_to(ROOT):
         experiment = replace(experiment, weights=weights.relative_to(ROOT).as_posix())

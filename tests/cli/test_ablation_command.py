@@ -16,11 +16,11 @@ import pytest
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
-from usvi_bench.engine.load_config import CONFIGS
+from usvi_bench.engine.read_settings import CONFIGS
 from usvi_bench.sweep.grid import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-METHODS_WITH_ROWS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.py"))
+METHODS_WITH_ROWS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.toml"))
 GRID = """
 off = {"sscl": False, "hml": False, "amu": False}
 rows = {
@@ -63,13 +63,13 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
     ("words", "remedy"),
     [
         (["--method", "sclmh", "--protocol", "sysu_all"], "sclhm"),
-        (["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "0"], "at least 1"),
+        (["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "0"], "from 1 to"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partition", "gpu"], "--launcher slurm"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partiton", "gpu"], "--partition"),
         (["--method", "supervised", "--protocol", "sysu_all"], "--grid"),
         (
-            ["--method", "sclhm", "--protocol", "sysu_all", "--grid", "configs/ablations/schlm.py"],
-            "did you mean configs/ablations/sclhm.py",
+            ["--method", "sclhm", "--protocol", "sysu_all", "--grid", "configs/ablations/schlm.toml"],
+            "did you mean configs/ablations/sclhm.toml",
         ),
     ],
 )

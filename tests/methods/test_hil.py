@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -18,14 +16,14 @@ from usvi_bench.components.neighbour_losses import loss_of_neighbours, neighbour
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Batch, PseudoLabels
 from usvi_bench.engine.load_config import build, load_config
+from usvi_bench.engine.read_settings import CONFIGS, read_file
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.hil import HIL, HILConfig
 from usvi_bench.methods.released.hil import similarity_by_moved_rows
 
 SMALL = {"k1": 6, "k2": 2, "sub_centres": 3}
 PARENT = {"transfer": "none", "mccl": False, "neighbours": False}
-ROOT = Path(__file__).resolve().parents[2]
-GRID: dict[str, Any] = runpy.run_path(str(ROOT / "configs/ablations/hil.py"))["rows"]
+GRID: dict[str, Any] = read_file(CONFIGS / "ablations" / "hil.toml")["rows"]
 
 # ---- one step of the released trainers, which have a deep and a shallow feature: the formulas once for each ----
 
@@ -458,6 +456,6 @@ def test_settings_differ_per_data_set(profile: str, parts: int, tau: float) -> N
 
 
 def test_the_first_stage_is_the_baseline_and_shared_by_all_rows() -> None:
-    first = {HIL.stages(build(HILConfig, row["method"], "method"))[0] for row in GRID.values()}
+    first = {HIL.stages(build(HILConfig, row.get("method", {}), "method"))[0] for row in GRID.values()}
     assert len(first) == 1
     assert first.pop().config == ClusterContrastConfig()
