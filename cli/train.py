@@ -45,8 +45,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--schedule",
         metavar="NAME|FILE",
-        help="short trainings, which replace lengths and sizes of the settings: 'quick' for a first try, 'full_short' to "
-        "measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
+        help="short training, which replaces lengths and sizes of the settings: 'quick' for a first try, 'full_short' "
+        "to measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
     )
     parser.add_argument(
         "--set",

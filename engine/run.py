@@ -14,7 +14,7 @@ from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.image_store import ImageStore
-from usvi_bench.engine.plan import StagePlan, hold_stage, plan_stages, run_folder
+from usvi_bench.engine.plan import StagePlan, plan_stages, run_folder
 from usvi_bench.engine.start_weights import Start
 from usvi_bench.protocols.base import Protocol
 

@@ -446,7 +446,7 @@ def test_a_misspelt_option_of_a_command_gets_a_suggestion(command: str, capsys: 
 def test_a_command_reads_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["pretrain", "--help"])
-    assert f"usage: {program()} pretrain" in capsys.readouterr().out
+    assert f"usage: {options.program()} pretrain" in capsys.readouterr().out
 
 
 def test_a_closed_output_pipe_is_no_error() -> None:
