@@ -132,15 +132,43 @@ class _Required(TypedDict):
     finished: str
 
 
+class StageStart(TypedDict):
+    """Start of a stage, or its resumption; further keys describe the environment."""
+
+    commit: str | None
+    dirty: bool
+    started: str
+
+
+class StageNote(TypedDict):
+    """Stage of a run: its key, the method that it trains, its fold, and all its starts."""
+
+    key: str
+    method: str
+    fold: int
+    starts: list[StageStart]
+
+
+class JournalEnd(TypedDict):
+    """End of the journal of a run: its length in bytes, and the chain value of its last line."""
+
+    length: int
+    chain: str
+
+
 class Provenance(_Required, total=False):
     """Provenance of a run: the half of a record that may differ between repetitions. Further keys are kept.
 
     ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
     that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
-    plug-ins that were imported or whose parts were used; it is absent if there are none.
+    plug-ins that were imported or whose parts were used; it is absent if there are none. ``stages`` lists the trained
+    stages, ``processes`` is the number of training processes, and ``journal`` ties the journal to the record.
     """
 
     overrides: Overrides
+    stages: list[StageNote]
+    processes: int
+    journal: JournalEnd
     ablation: str
     plugins: list[Plugin]
 
@@ -195,6 +223,11 @@ class Record:
             start=result.start_weights["sha256"] or "random",
             number=result.format,
         )
+
+
+def record_digest(record: Record) -> str:
+    """Return the digest that the file of a record has."""
+    return digest(asdict(record))
 
 
 def mean_metrics(scores: Sequence[Score]) -> dict[str, float]:

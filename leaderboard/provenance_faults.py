@@ -1,0 +1,204 @@
+"""Contradictions in the provenance of a record: times, stages, machine, options and plug-ins."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import Record
+from usvi_bench.core.registry import METHODS, REGISTRIES
+from usvi_bench.core.settings import flatten
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.load_config import CONFIGS
+from usvi_bench.engine.plan import CACHE_VERSION
+from usvi_bench.leaderboard.derived import scored_folds, stage_keys
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+"""No record is older."""
+TRAINED = ("embed", "cluster", "train")
+"""Phases of an epoch."""
+SLACK = timedelta(seconds=5)
+"""Largest error of a time stamp."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLUGIN = re.compile(r"[^/\\\s]{1,100}")
+
+
+def provenance_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
+    """Yield the contradictions of a provenance.
+
+    Args:
+        record: a record with valid types.
+        config: configuration of the run; None if its settings cannot be read.
+    """
+    yield from _machine(record, config)
+    yield from _times(record)
+    yield from _stages(record, config)
+    yield from _options(record)
+    yield from _plugins(record)
+
+
+def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
+    made = record.provenance
+    for name in ("threads", "global_batch", "peak_memory_mib", "processes"):
+        number = made.get(name)
+        if isinstance(number, (int, float)) and not (math.isfinite(number) and number > 0):
+            yield f"provenance.{name}: {number} is not positive"
+    if made["commit"] is not None and not _COMMIT.fullmatch(made["commit"]):
+        yield f"provenance.commit: '{made['commit']:.50}' is not a commit"
+    if made["commit"] is None and not made["dirty"]:
+        yield "provenance.dirty: false, but the commit is unknown"
+    if not made["dirty"] and any(start["dirty"] for stage in made.get("stages", []) for start in stage["starts"]):
+        yield "provenance.dirty: false, but a stage started from a tree with uncommitted changes"
+    for name in ("python", "system", "torch", "numpy"):
+        if not isinstance(made["environment"].get(name), str):
+            yield f"provenance.environment.{name}: missing"
+    if not made["cpu"].strip() or made["gpu"] == "":
+        yield "provenance.cpu: empty" if made["gpu"] != "" else "provenance.gpu: empty"
+    if config is None:
+        return
+    train = config.train
+    batch = train.instances * (train.visible_clusters + train.infrared_clusters) if _trains(record) else None
+    if made["global_batch"] != batch:
+        yield f"provenance.global_batch: {made['global_batch']}, but the settings have {batch}"
+    groups = f"groups={config.encoder.bn_groups}"
+    if made["batch_norm"] != groups:
+        yield f"provenance.batch_norm: '{made['batch_norm']:.40}', but the settings have {groups}"
+
+
+def _trains(record: Record) -> bool:
+    return bool(record.provenance.get("stages"))
+
+
+def _moment(text: Any) -> datetime | None:
+    """Parse a possible time of a run; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        possible = moment.tzinfo is not None and FIRST <= moment <= datetime.now(UTC) + timedelta(days=1)
+    except (ValueError, TypeError):
+        return None
+    return moment if possible else None
+
+
+def _times(record: Record) -> Iterator[str]:
+    """Yield impossible dates and durations. Folds may be trained at the same time, the stages of a fold may not."""
+    made = record.provenance
+    finished = _moment(made["finished"])
+    if finished is None:
+        yield f"provenance.finished: '{made['finished']:.40}' is not a possible date"
+    seconds = made["seconds"]
+    for name, value in seconds.items():
+        if not (math.isfinite(value) and value >= 0):
+            yield f"provenance.seconds.{name}: {value} is not a duration"
+            return
+    wanted = {"evaluate", *(TRAINED if _trains(record) else ())}
+    if set(seconds) != wanted:
+        yield f"provenance.seconds: has the phases {', '.join(sorted(seconds))}, not {', '.join(sorted(wanted))}"
+    elif not all(seconds[name] > 0 for name in wanted & {"evaluate", "train", "embed"}):
+        yield "provenance.seconds: a phase took no time"
+    starts = []
+    for stage in made.get("stages", []):
+        moments = [_moment(start["started"]) for start in stage["starts"]]
+        known = [moment for moment in moments if moment is not None]
+        if len(known) < len(moments) or known != sorted(known):
+            yield f"provenance.stages: the stage {stage['key']:.20} has no possible dates of its starts"
+        starts += known
+    if not starts or finished is None:
+        return
+    if max(starts) > finished + SLACK:
+        yield f"provenance.finished: {finished.isoformat()} is before the start of a stage, {max(starts).isoformat()}"
+    span, folds = finished - min(starts) + SLACK, len({stage["fold"] for stage in made.get("stages", [])})
+    total = sum(seconds.values())
+    if total > span.total_seconds() * folds:
+        yield f"provenance.seconds: {total:.0f} in all, but {span.total_seconds():.0f} passed since the first start"
+
+
+def _stages(record: Record, config: RunConfig | None) -> Iterator[str]:
+    """Yield stages other than those that the settings, the data, the seed and the weights lead to."""
+    result, made = record.result, record.provenance
+    if config is None or result.method not in METHODS.own_names():
+        return
+    found = [(stage["fold"], stage["method"], stage["key"]) for stage in made.get("stages", [])]
+    if any(not stage["starts"] for stage in made.get("stages", [])):
+        yield "provenance.stages: a stage without a start"
+    try:
+        versions = [stage_keys(result, config, version) for version in range(CACHE_VERSION, 0, -1)]
+    except (UsageError, ValueError, TypeError) as error:
+        yield f"result.config: {error}"
+        return
+    names = [stage[:2] for stage in versions[0]]
+    if [stage[:2] for stage in found] != names:
+        yield f"provenance.stages: {_words(found)}, but {result.method} has {_words(names)}"
+    elif not record.plugins and found not in versions:  # the source of plug-ins is part of a key
+        yield "provenance.stages: the keys are not those of these settings, data, folds, seed and starting weights"
+
+
+def _words(stages: list[Any]) -> str:
+    return ", ".join(f"{stage[1]} on fold {stage[0]}" for stage in stages[:8]) or "no stage"
+
+
+def _options(record: Record) -> Iterator[str]:
+    """Yield options of the run that its settings contradict."""
+    made, settings = record.provenance, flatten(record.result.config)
+    overrides = made.get("overrides")
+    if overrides is None:
+        return
+    schedule = overrides["schedule"]
+    if schedule is not None and not (
+        re.fullmatch(r"\w+", schedule) and (CONFIGS / "schedules" / f"{schedule}.py").is_file()
+    ):
+        yield f"provenance.overrides.schedule: '{schedule:.40}' is not a schedule"
+    for name, given in overrides["settings"].items():
+        value = made["threads"] if name == "engine.threads" else settings.get(name)
+        if name in settings or (name == "engine.threads" and str(given) != "0"):
+            if not _same(given, value):
+                yield f"provenance.overrides.settings.{name:.60}: {given!r:.40}, but the run had {value!r:.40}"
+        elif not name.startswith("engine.") and name not in ("encoder.bn", "method.search"):
+            yield f"provenance.overrides.settings.{name:.60}: not a setting of the run"
+
+
+def _same(given: Any, value: Any) -> bool:
+    """Return whether an option, which may be text, means a value."""
+    if given == "auto":
+        return True
+    if isinstance(value, list):
+        parts = given if isinstance(given, list) else [part for part in str(given).split(",") if part]
+        return len(parts) == len(value) and all(map(_same, parts, value))
+    if value is None or isinstance(value, bool):
+        words = {None: ("none",), True: ("true", "1"), False: ("false", "0")}[value]
+        return str(given).lower() in words
+    if isinstance(value, (int, float)):
+        try:
+            return float(given) == value
+        except (ValueError, TypeError):
+            return False
+    return str(given) == str(value)
+
+
+def _plugins(record: Record) -> Iterator[str]:
+    """Yield entries of plug-ins that no run writes."""
+    kinds = {registry.kind: registry for registry in REGISTRIES}
+    seen: set[tuple[str, str | None]] = set()
+    for i, plugin in enumerate(record.plugins):
+        where = f"provenance.plugins[{i}]"
+        if not _PLUGIN.fullmatch(plugin["name"]):
+            yield f"{where}.name: '{plugin['name']:.40}' is neither a module nor the name of a file"
+        if plugin["sha256"] is None and plugin["origin"] != "notebook":
+            yield f"{where}.sha256: missing"
+        elif plugin["sha256"] is not None and not _SHA256.fullmatch(plugin["sha256"]):
+            yield f"{where}.sha256: '{plugin['sha256']:.70}' is not a SHA-256"
+        if (plugin["name"], plugin["sha256"]) in seen:
+            yield f"{where}: a second entry of '{plugin['name']:.40}'"
+        seen.add((plugin["name"], plugin["sha256"]))
+        for part in plugin["parts"]:
+            kind = next((kind for kind in kinds if part.startswith(f"{kind} ")), None)
+            if kind is None or not re.fullmatch(r"[A-Za-z]\w*", part[len(kind) + 1 :]):
+                yield f"{where}.parts: '{part:.60}' is not a kind and a name"
+            elif part[len(kind) + 1 :] in kinds[kind].own_names():
+                yield f"{where}.parts: the {part} belongs to the suite"
+        if len(set(plugin["parts"])) < len(plugin["parts"]):
+            yield f"{where}.parts: a part is named twice"
