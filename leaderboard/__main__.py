@@ -11,7 +11,7 @@ from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.leaderboard.board import board_sections
-from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records
+from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records, refuse_inconsistent
 from usvi_bench.leaderboard.published import Published, choose, read_figures
 from usvi_bench.leaderboard.published_page import PLOT, build_published
 from usvi_bench.leaderboard.published_plot import digest_in, draw_published, figure_digest
@@ -59,6 +59,7 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
     if not records.is_dir():
         raise UsageError(f"--records {records}: no such folder")
     found = load_records(records)
+    refuse_inconsistent(found)
     having = find_reports(reports, found)
     sections = board_sections(score_tables(found), figures)
     return {

@@ -11,7 +11,7 @@ from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.table import Address, Link, to_markdown
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
-from usvi_bench.leaderboard.consistency import contradictions, faults
+from usvi_bench.leaderboard.consistency import contradictions, faults, not_ranked
 from usvi_bench.leaderboard.published import Published
 from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
 from usvi_bench.leaderboard.significance import BOLD_RULE
@@ -66,15 +66,25 @@ def load_records(folder: Path) -> dict[str, Record]:
     """Load all records below a folder, by relative path in sorted order.
 
     Raises:
-        UsageError: a file is not a valid record; or records contradict themselves, this suite or each other, or cannot
-            be ranked. The message lists all faults.
+        UsageError: a file is not a valid record, or a record that cannot be ranked.
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
+    for name, record in records.items():
+        if fault := next(not_ranked(record), None):
+            raise UsageError(f"{name}: {fault}")
+    return records
+
+
+def refuse_inconsistent(records: Mapping[str, Record]) -> None:
+    """Refuse records that contradict themselves, this suite or each other.
+
+    Raises:
+        UsageError: lists all faults.
+    """
     lines = [f"{name}: {fault}" for name, record in records.items() for fault in faults(record)]
     lines += contradictions(records)
     if lines:
         raise UsageError("\n".join([f"{counted(len(lines), 'fault')} in the records:", *lines]))
-    return records
 
 
 def find_reports(folder: Path, records: Collection[str]) -> frozenset[str]:

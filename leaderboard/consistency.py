@@ -2,7 +2,7 @@
 
 | field | must agree with |
 |---|---|
-| ``method``, ``protocol``, ``dataset.name`` | the suite, or a part of a listed plug-in; name and trials of the protocol |
+| ``method``, ``protocol``, ``dataset.name`` | the suite, or a part of a listed plug-in; the protocol's own |
 | ``dataset.fingerprint`` | the form for real or synthetic images; equal fingerprints are equal people |
 | ``dataset.synthetic`` | the generator: versions, layout, specification, number of images, folds |
 | ``dataset.knobs``, ``dataset.description`` | the specification; whether published counts were checked |
@@ -23,7 +23,7 @@
 | ``overrides`` | the settings, the schedules |
 | ``plugins`` | hashes, names, parts that are not of the suite |
 | ``journal`` | the journal beside the record, in the folder of a run |
-| ``environment``, ``cpu``, ``gpu``, ``peak_memory_mib`` | present and positive only: nothing else in a record implies them |
+| ``environment``, ``cpu``, ``gpu``, ``peak_memory_mib`` | present and positive; nothing else in a record implies them |
 | two records | equal people, equal chance; no copied scores (:func:`contradictions`) |
 
 A consistent record may still be invented. Only a repetition of the run shows that its scores are right

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from usvi_bench.core.settings import flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import CONFIGS
 from usvi_bench.engine.plan import CACHE_VERSION
-from usvi_bench.leaderboard.derived import scored_folds, stage_keys
+from usvi_bench.leaderboard.derived import stage_keys
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 """No record is older."""

@@ -64,10 +64,11 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
         yield f"result.headline.selection: {headline['selection']}; a headline is scored after the last epoch"
     if headline["feature"] != FEATURE:
         yield f"result.headline.feature: '{headline['feature']:.40}', but every run scores {FEATURE}"
+    given: dict[str, object] = {**headline}
     if config is not None and result.protocol in PROTOCOLS.own_names():
         for name, value in PROTOCOLS.get(result.protocol)(config.protocol_config).kind().items():
-            if headline[name] != value:  # type: ignore[literal-required]
-                yield f"result.headline.{name}: {headline[name]!r}, but the settings have {value!r}"  # type: ignore[literal-required]
+            if given[name] != value:
+                yield f"result.headline.{name}: {given[name]!r}, but the settings have {value!r}"
     kinds = {(score.model, score.selection) for score in result.scores}
     for model, selection in sorted(kinds):
         if selection not in SELECTIONS:
@@ -81,8 +82,8 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
             yield f"result.scores: {result.method} has no model '{model:.40}'"
     for i, score in enumerate(result.scores):
         for name in ("shots", "gallery", "feature"):
-            if getattr(score, name) != headline[name]:
-                yield f"result.scores[{i}].{name}: {getattr(score, name)!r}, but the headline has {headline[name]!r}"
+            if getattr(score, name) != given[name]:
+                yield f"result.scores[{i}].{name}: {getattr(score, name)!r}, but the headline has {given[name]!r}"
 
 
 def _trials(result: Result) -> Iterator[str]:
@@ -101,7 +102,8 @@ def _trials(result: Result) -> Iterator[str]:
             elif fold not in folds:
                 yield f"result.scores: fold {fold} of {what} was not to be scored"
             elif sorted(found[fold]) != trials:
-                yield f"result.scores: fold {fold} of {what} has the trials {_shortened(found[fold])}, not {len(trials)}"
+                listed = _shortened(found[fold])
+                yield f"result.scores: fold {fold} of {what} has the trials {listed}, not {len(trials)}"
 
 
 def _key(kind: Kind | Score) -> tuple[str, str]:
