@@ -124,7 +124,7 @@ def _code(folder: Path) -> Iterator[Path]:
     for place, below, names in os.walk(folder):
         below[:] = [name for name in below if name != "__pycache__"]
         yield from (Path(place, name) for name in names if name.endswith(suffixes))
-        yield from (Path(place, name) for name in below if Path(place, name).is_symlink() and Path(place) != folder)
+        yield from (Path(place, name) for name in below if Path(place, name).is_symlink())
 
 
 def _shadows(root: Path, tracked: Iterable[str]) -> list[str]:
