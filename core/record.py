@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import read_json
+from usvi_bench.core.journal import Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import Plugin
 from usvi_bench.core.sealed import DIGEST, write_sealed_json
@@ -211,6 +212,12 @@ class Record:
     def complete(self) -> bool:
         """True if every expected trial of every expected fold has a headline score."""
         return not self.missing_trials
+
+    @property
+    def journal_end(self) -> Mark | None:
+        """Mark of the end of the journal of the run; None for a record that has none."""
+        end = self.provenance.get("journal")
+        return None if end is None else Mark(end["length"], end["chain"])
 
     def expected_hash(self) -> str:
         """Compute ``result.config_hash`` again, with the defaults of the record's own format number."""

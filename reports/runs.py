@@ -46,9 +46,15 @@ class RecordedRun:
 
     @cached_property
     def journal(self) -> list[Line]:
-        """Lines of the journal."""
-        path = self._path("journal.jsonl")
-        return Journal(path).read() if path else []
+        """Lines of the journal.
+
+        Raises:
+            DamagedFileError: the journal is not the one that the record names.
+        """
+        path, end = self._path("journal.jsonl"), self.record.journal_end
+        if path is None:
+            return []
+        return Journal(path).read() if end is None else Journal(path).read_all(end)
 
     @cached_property
     def epochs(self) -> list[Line]:

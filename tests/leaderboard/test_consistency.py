@@ -12,10 +12,13 @@ import pytest
 
 from tests.leaderboard.records import consistent, make_record, with_metric
 from usvi_bench.cli.main import main
+from usvi_bench.core.errors import DamagedFileError
+from usvi_bench.core.journal import Journal
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, write_record
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.consistency import contradictions, faults
+from usvi_bench.reports.runs import find_recorded_runs
 
 Change = Callable[[Record], Record]
 
@@ -345,3 +348,27 @@ def test_the_command_checks_files_and_folders(tmp_path: Path, capsys: pytest.Cap
     assert lines[3].startswith("  not a readable record (")
     assert main(["check", str(tmp_path / "none.json")]) == 2
     assert "no such file; give a record.json or the folder of a run" in capsys.readouterr().err
+
+
+def test_the_command_compares_the_journal_with_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    times = dict.fromkeys(("embed", "cluster", "train"), 15.0)
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.replace([{"kind": "epoch", "epoch": i, "seconds": times} for i in range(2)])
+    record = place(journal=journal.mark._asdict())(consistent(make_record()))
+    write_record(tmp_path / "record.json", record)
+    assert main(["check", str(tmp_path)]) == 0
+    journal.append({"kind": "epoch", "epoch": 2, "seconds": times})
+    with pytest.raises(SystemExit):
+        main(["check", str(tmp_path)])
+    assert "provenance.journal: " in capsys.readouterr().out
+    longer = place(journal=journal.mark._asdict())(record)
+    write_record(tmp_path / "record.json", longer)
+    with pytest.raises(SystemExit):
+        main(["check", str(tmp_path)])
+    assert "provenance.seconds.train: 30.0, but the epochs of the journal took 45.0" in capsys.readouterr().out
+    (run,) = find_recorded_runs([tmp_path])
+    assert len(run.journal) == 3
+    write_record(tmp_path / "record.json", record)
+    (run,) = find_recorded_runs([tmp_path])
+    with pytest.raises(DamagedFileError, match="has lines that its run did not write"):
+        _ = run.journal
