@@ -16,6 +16,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json, write_text
 from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.record import read_record, write_record
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import to_markdown
 from usvi_bench.reports.ablation_effects import effects_table
 from usvi_bench.reports.ablation_table import (
@@ -25,6 +26,7 @@ from usvi_bench.reports.ablation_table import (
     csv_table,
     latex_table,
     read_ablation,
+    read_grid,
     rows_table,
 )
 from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, new_figure, save_figure, stamp, styled
@@ -98,7 +100,7 @@ def publish_ablation(folder: Path, place: Path) -> Path:
     Raises:
         UsageError: the target has another grid.
     """
-    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
+    about = read_grid(folder)
     target = place / f"{about['method']}-{about['protocol']}"
     check_publishable(about, target)
     for row in about["rows"]:
@@ -115,7 +117,7 @@ def publish_ablation(folder: Path, place: Path) -> Path:
     for job in (target / "jobs").glob("*"):
         if job.name not in named:
             shutil.rmtree(job)
-    write_json(target / GRID, about)
+    write_sealed_json(target / GRID, about)
     return write_ablation(target)
 
 
@@ -129,7 +131,7 @@ def check_publishable(about: Mapping[str, Any], target: Path) -> None:
         raise UsageError(f"--publish {target.parent} is a file; choose a folder")
     if target.exists() and not (target / GRID).is_file():
         raise UsageError(f"--publish: {target} exists and is not a published grid; choose another folder")
-    there = json.loads((target / GRID).read_text(encoding="utf-8")) if target.exists() else about
+    there = read_grid(target) if target.exists() else about
     for name in ("data", "setting", "settings"):
         if there[name] != about[name]:
             raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; choose another folder")

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import over_seeds
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.sealed import read_sealed_json
 from usvi_bench.core.table import (
     Cell,
     Table,
@@ -96,9 +98,22 @@ class Gain:
 
 
 def read_ablation(folder: Path) -> Ablation:
-    """Read ``grid.json`` and the records of its runs. A missing run is not an error."""
-    about = json.loads((folder / GRID).read_text(encoding="utf-8"))
-    return Ablation(about, [_row(folder, row) for row in about["rows"]])
+    """Read ``grid.json`` and the records of its runs. A missing run is not an error.
+
+    Raises:
+        UsageError: a file is damaged, or a record belongs to another method, protocol or seed than its cell.
+    """
+    about = read_grid(folder)
+    return Ablation(about, [_row(folder, row, about) for row in about["rows"]])
+
+
+def read_grid(folder: Path) -> dict[str, Any]:
+    """Read ``grid.json`` and check its digest.
+
+    Raises:
+        DamagedFileError: the file has changed since it was written, or has no digest.
+    """
+    return read_sealed_json(folder / GRID, "restore it, or run the ablation again, which reuses finished runs")
 
 
 def gain(row: AblationRow, other: AblationRow, metric: str) -> Gain | None:
@@ -168,13 +183,16 @@ def _notes(ablation: Ablation) -> list[str]:
     return notes
 
 
-def _row(folder: Path, row: Mapping[str, Any]) -> AblationRow:
+def _row(folder: Path, row: Mapping[str, Any], about: Mapping[str, Any]) -> AblationRow:
     records: dict[int, Record] = {}
     missing: dict[int, str] = {}
     for seed, place in row["runs"].items():
         run = folder / place
         if (run / "record.json").exists():
-            records[int(seed)] = read_record(run / "record.json")
+            record = records[int(seed)] = read_record(run / "record.json")
+            found = (record.result.method, record.result.protocol, record.result.seed)
+            if found != (about["method"], about["protocol"], int(seed)):
+                raise UsageError(f"{run}: a run of {found[0]}, {found[1]}, seed {found[2]}, in the cell of seed {seed}")
         else:
             missing[int(seed)] = _why(run)
     scores = {seed: means for seed, record in records.items() if (means := record.means())}

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from usvi_bench.core.files import write_bytes, write_json
+from usvi_bench.core.files import write_bytes
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
 from usvi_bench.reports.style import save_figure, stamp
 
@@ -87,7 +88,7 @@ def write(report: Report, folder: Path) -> Path:
         if picture.foot:
             stamp(picture.figure, picture.foot)
         save_figure(picture.figure, folder / picture.name)
-    write_json(folder / "report.json", _json(report))
+    write_sealed_json(folder / "report.json", _json(report))
     text = page(*_blocks(report))
     write_bytes(folder / "report.md", text.encode())
     drawn = {picture.name for picture in pictures}

@@ -10,6 +10,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.sealed import read_sealed_json
 
 REPORT = "report.json"
 
@@ -68,13 +69,13 @@ def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that another command of the suite wrote.
+    """Read a JSON file that another command of the suite wrote, and check its digest.
 
     Raises:
         UsageError: the file is damaged or has another schema version.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_sealed_json(path, "write it again")
         schema = content["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not readable ({error!r}); write it again") from error

@@ -20,6 +20,7 @@ from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds
 from usvi_bench.cli.site import main
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import to_markdown
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, load_records
@@ -427,8 +428,12 @@ def test_mistakes_are_named(made: Made, tmp_path: Path) -> None:
             main(["--output", str(tmp_path / "site"), option, str(tmp_path / "rnus")])
     with pytest.raises(UsageError, match=r"did you mean .*--with-pictures"):
         main(["--with-picturs"])
-    for text, message in (("{", "not readable"), ("[]", "not readable"), ('{"schema": 2}', "version 2 is not 1")):
+    for text in ("{", "[]", '{"schema": 1}', '{"schema": 1, "digest": "0"}'):
         (tmp_path / "report.json").write_text(text)
+        with pytest.raises(UsageError, match=r"report\.json is damaged"):
+            read_json(tmp_path / "report.json")
+    for content, message in (({"schema": 2}, "version 2 is not 1"), ({}, "not readable")):
+        write_sealed_json(tmp_path / "report.json", content)
         with pytest.raises(UsageError, match=message):
             read_json(tmp_path / "report.json")
 
