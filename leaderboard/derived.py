@@ -15,7 +15,6 @@ from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Result
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
-from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import describe
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.engine.config import DataConfig, RunConfig, TrainConfig
@@ -110,21 +109,33 @@ def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
     protocol: Protocol = PROTOCOLS.get(result.protocol)(config)
     people = planned_people(result)
     if people is not None and config.gallery == "seeded" and fold in people.folds:
-        return _planned(result.protocol, config, result.dataset["name"], _spec(result), fold)
+        return _planned(result.protocol, config, _People(people, fold))
     cameras = len(getattr(protocol, "gallery_cameras", ()))
     positives = cameras * config.shots if cameras else LARGEST
     queries = _published_queries(result, protocol) if _claims_published(result) else None
     return Scoring(Limits(positives, positives, queries), {})
 
 
-def _spec(result: Result) -> SyntheticSpec:
-    return SyntheticSpec(**(result.dataset["synthetic"] or {})["spec"])
+class _People:
+    """Test people of a fold; equal for specifications that differ only in training people or in the images."""
+
+    def __init__(self, people: PlannedDataset, fold: int) -> None:
+        self.people, self.fold = people, fold
+        split = people.test(fold)
+        tables = (split.visible, split.infrared)
+        self._rows = [(table.paths, table.identities.tobytes(), table.cameras.tobytes()) for table in tables]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _People) and (self.fold, self._rows) == (other.fold, other._rows)
+
+    def __hash__(self) -> int:
+        return hash((self.fold, *self._rows))
 
 
 @cache
-def _planned(name: str, config: ProtocolConfig, layout: str, spec: SyntheticSpec, fold: int) -> Scoring:
+def _planned(name: str, config: ProtocolConfig, tested: _People) -> Scoring:
     protocol: Protocol = PROTOCOLS.get(name)(config)
-    people: Dataset = PlannedDataset(layout, spec)
+    people, fold = tested.people, tested.fold
     query, pool = protocol.tables(people, fold)
     most = unit = queries = 0
     for rows in protocol.galleries(people, fold):

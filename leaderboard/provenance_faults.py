@@ -15,7 +15,7 @@ from usvi_bench.core.settings import flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import CONFIGS
 from usvi_bench.engine.plan import CACHE_VERSION
-from usvi_bench.leaderboard.derived import stage_keys
+from usvi_bench.leaderboard.derived import StageKey, stage_keys
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 """No record is older."""
@@ -125,19 +125,22 @@ def _stages(record: Record, config: RunConfig | None) -> Iterator[str]:
     found = [(stage["fold"], stage["method"], stage["key"]) for stage in made.get("stages", [])]
     if any(not stage["starts"] for stage in made.get("stages", [])):
         yield "provenance.stages: a stage without a start"
-    try:
-        versions = [stage_keys(result, config, version) for version in range(CACHE_VERSION, 0, -1)]
-    except (UsageError, ValueError, TypeError) as error:
-        yield f"result.config: {error}"
-        return
-    names = [stage[:2] for stage in versions[0]]
-    if [stage[:2] for stage in found] != names:
-        yield f"provenance.stages: {_words(found)}, but {result.method} has {_words(names)}"
-    elif not record.plugins and found not in versions:  # the source of plug-ins is part of a key
+    expected: list[StageKey] = []
+    for version in range(CACHE_VERSION, 0, -1):
+        try:
+            expected = stage_keys(result, config, version)
+        except (UsageError, ValueError, TypeError) as error:
+            yield f"result.config: {error}"
+            return
+        if found == expected:
+            return
+    if [stage[:2] for stage in found] != [stage[:2] for stage in expected]:
+        yield f"provenance.stages: {_words(found)}, but {result.method} has {_words(expected)}"
+    elif not record.plugins:  # the source of plug-ins is part of a key
         yield "provenance.stages: the keys are not those of these settings, data, folds, seed and starting weights"
 
 
-def _words(stages: list[Any]) -> str:
+def _words(stages: list[StageKey]) -> str:
     return ", ".join(f"{stage[1]} on fold {stage[0]}" for stage in stages[:8]) or "no stage"
 
 
