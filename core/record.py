@@ -133,12 +133,21 @@ class _Required(TypedDict):
     finished: str
 
 
-class StageStart(TypedDict):
-    """Start of a stage, or its resumption; further keys describe the environment."""
-
+class _Start(TypedDict):
     commit: str | None
     dirty: bool
     started: str
+
+
+class StageStart(_Start, total=False):
+    """Start of a stage, or its resumption, with its environment."""
+
+    environment: dict[str, Any]
+    cpu: str
+    gpu: str | None
+    threads: int
+    processes: int
+    deterministic: bool
 
 
 class StageNote(TypedDict):
@@ -163,12 +172,14 @@ class Provenance(_Required, total=False):
     ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
     that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
     plug-ins that were imported or whose parts were used; it is absent if there are none. ``stages`` lists the trained
-    stages, ``processes`` is the number of training processes, and ``journal`` ties the journal to the record.
+    stages, ``processes`` is the number of training processes, ``deterministic`` selects deterministic kernels, and
+    ``journal`` ties the journal to the record.
     """
 
     overrides: Overrides
     stages: list[StageNote]
     processes: int
+    deterministic: bool
     journal: JournalEnd
     ablation: str
     plugins: list[Plugin]

@@ -38,11 +38,17 @@ from dataclasses import asdict
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record
-from usvi_bench.core.registry import ENCODERS, METHODS
+from usvi_bench.core.registry import METHODS
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.leaderboard.derived import run_config
 from usvi_bench.leaderboard.provenance_faults import provenance_faults
-from usvi_bench.leaderboard.result_faults import configuration_faults, data_faults, name_faults, weight_faults
+from usvi_bench.leaderboard.result_faults import (
+    configuration_faults,
+    data_faults,
+    name_faults,
+    parts_of_settings,
+    weight_faults,
+)
 from usvi_bench.leaderboard.score_faults import score_faults
 
 
@@ -55,7 +61,7 @@ def faults(record: Record, *, ranked: bool = True) -> list[str]:
     """
     found = [*name_faults(record)]
     config: RunConfig | None = None
-    if record.result.method in METHODS.own_names() and _encoder(record) in ENCODERS.own_names():
+    if all(name in registry.own_names() for _, registry, name in parts_of_settings(record.result)):
         try:
             config = run_config(record.result)
         except (UsageError, ValueError, TypeError) as error:
@@ -71,10 +77,6 @@ def faults(record: Record, *, ranked: bool = True) -> list[str]:
     if ranked:
         found += not_ranked(record)
     return found
-
-
-def _encoder(record: Record) -> str:
-    return str(record.result.config.get("encoder", {}).get("name"))
 
 
 def not_ranked(record: Record) -> Iterator[str]:

@@ -92,7 +92,7 @@ def planned_people(result: Result) -> PlannedDataset | None:
         return None
     try:
         return PlannedDataset(name, SyntheticSpec(**note["spec"]))
-    except TypeError:  # unknown or unhashable entries, which are reported as a fault of the specification
+    except (TypeError, KeyError):  # no specification, which is reported as a fault
         return None
 
 

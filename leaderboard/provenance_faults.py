@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import Record
-from usvi_bench.core.registry import METHODS, REGISTRIES
+from usvi_bench.core.record import Record, Result
+from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS, REGISTRIES
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import CONFIGS
@@ -25,6 +25,7 @@ SLACK = timedelta(seconds=5)
 """Largest error of a time stamp."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[\w.+-]+( [\w.+-]+)*")
 _PLUGIN = re.compile(r"[^/\\\s]{1,100}")
 
 
@@ -44,21 +45,13 @@ def provenance_faults(record: Record, config: RunConfig | None) -> Iterator[str]
 
 def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
     made = record.provenance
-    for name in ("threads", "global_batch", "peak_memory_mib", "processes"):
-        number = made.get(name)
-        if isinstance(number, (int, float)) and not (math.isfinite(number) and number > 0):
-            yield f"provenance.{name}: {number} is not positive"
-    if made["commit"] is not None and not _COMMIT.fullmatch(made["commit"]):
-        yield f"provenance.commit: '{made['commit']:.50}' is not a commit"
-    if made["commit"] is None and not made["dirty"]:
-        yield "provenance.dirty: false, but the commit is unknown"
+    yield from (f"provenance.{fault}" for fault in _place(cast(Mapping[str, Any], made), whole=True))
+    for i, stage in enumerate(made.get("stages", [])):
+        for start in stage["starts"]:
+            faults = _place(cast(Mapping[str, Any], start), whole=False)
+            yield from (f"provenance.stages[{i}].starts: {fault}" for fault in faults)
     if not made["dirty"] and any(start["dirty"] for stage in made.get("stages", []) for start in stage["starts"]):
         yield "provenance.dirty: false, but a stage started from a tree with uncommitted changes"
-    for name in ("python", "system", "torch", "numpy"):
-        if not isinstance(made["environment"].get(name), str):
-            yield f"provenance.environment.{name}: missing"
-    if not made["cpu"].strip() or made["gpu"] == "":
-        yield "provenance.cpu: empty" if made["gpu"] != "" else "provenance.gpu: empty"
     if config is None:
         return
     train = config.train
@@ -68,6 +61,34 @@ def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
     groups = f"groups={config.encoder.bn_groups}"
     if made["batch_norm"] != groups:
         yield f"provenance.batch_norm: '{made['batch_norm']:.40}', but the settings have {groups}"
+
+
+def _place(made: Mapping[str, Any], whole: bool) -> Iterator[str]:
+    """Yield faults of an environment.
+
+    Args:
+        made: environment of a run, or of the start of a stage.
+        whole: whether versions must be there.
+    """
+    for name in ("threads", "global_batch", "peak_memory_mib", "processes"):
+        number = made.get(name)
+        if isinstance(number, (int, float)) and not (math.isfinite(number) and number > 0):
+            yield f"{name}: {number} is not positive"
+    commit = made["commit"]
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        yield f"commit: '{commit:.50}' is not a commit"
+    if commit is None and not made["dirty"]:
+        yield "dirty: false, but the commit is unknown"
+    for name in ("cpu", "gpu"):
+        if (value := made.get(name)) is not None and not value.strip():
+            yield f"{name}: empty"
+    versions = made.get("environment", {})
+    for name in ("python", "system", "torch", "numpy") if whole or versions else ():
+        if name not in versions:
+            yield f"environment.{name}: missing"
+    for name, version in versions.items():
+        if not (isinstance(version, str) and _VERSION.fullmatch(version)):
+            yield f"environment.{name:.40}: {version!r:.40} is not a version"
 
 
 def _trains(record: Record) -> bool:
@@ -136,8 +157,13 @@ def _stages(record: Record, config: RunConfig | None) -> Iterator[str]:
             return
     if [stage[:2] for stage in found] != [stage[:2] for stage in expected]:
         yield f"provenance.stages: {_words(found)}, but {result.method} has {_words(expected)}"
-    elif not record.plugins:  # the source of plug-ins is part of a key
+    elif _all_ours(result, config):  # else the source of a plug-in is part of a key
         yield "provenance.stages: the keys are not those of these settings, data, folds, seed and starting weights"
+
+
+def _all_ours(result: Result, config: RunConfig) -> bool:
+    data = result.dataset["name"] in DATASETS.own_names()
+    return data and (not config.evaluate_every or result.protocol in PROTOCOLS.own_names())
 
 
 def _words(stages: list[StageKey]) -> str:

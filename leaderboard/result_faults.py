@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import cast
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import Record, Result
-from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS, Registry
+from usvi_bench.core.record import DatasetIdentity, Kind, Record, Result, StartWeights
+from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, Registry
 from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import CONFIGS, profile_of
@@ -32,6 +33,17 @@ def own_or_named(registry: Registry, name: str, record: Record) -> str:
     return "" if claimed else f"unknown {registry.kind} '{name:.40}', and no plug-in of the record has it"
 
 
+def parts_of_settings(result: Result) -> list[tuple[str, Registry, str]]:
+    """Return field, registry and name of the parts that the settings depend on: method, encoder, schedule."""
+    encoder = result.config.get("encoder", {}).get("name")
+    schedule = result.config.get("train", {}).get("lr_schedule", "step")  # older records lack it
+    return [
+        ("method", METHODS, result.method),
+        ("config.encoder.name", ENCODERS, str(encoder)),
+        ("config.train.lr_schedule", LR_SCHEDULES, str(schedule)),
+    ]
+
+
 def name_faults(record: Record) -> Iterator[str]:
     """Yield names that are not valid, and parts that nobody defines."""
     result = record.result
@@ -39,11 +51,19 @@ def name_faults(record: Record) -> Iterator[str]:
         if not _NAME.fullmatch(name):
             yield f"result.{kind}: '{name:.40}' is not a valid name"
     parts = (("protocol", PROTOCOLS, result.protocol), ("dataset.name", DATASETS, result.dataset["name"]))
-    for field, registry, name in parts:
+    for field, registry, name in (*parts, *parts_of_settings(result)[1:]):
         if fault := own_or_named(registry, name, record):
             yield f"result.{field}: {fault}"
     if result.seed < 0:
         yield f"result.seed: {result.seed} is negative"
+    groups: list[tuple[str, Mapping[str, object], type]] = [
+        ("dataset", cast(Mapping[str, object], result.dataset), DatasetIdentity),
+        ("headline", cast(Mapping[str, object], result.headline), Kind),
+        ("start_weights", cast(Mapping[str, object], result.start_weights), StartWeights),
+    ]
+    for group, content, form in groups:
+        if unknown := sorted(set(content) - set(form.__annotations__)):
+            yield f"result.{group}.{unknown[0]:.40}: unknown field"
 
 
 def configuration_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
@@ -149,6 +169,8 @@ def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
     """Yield starting weights that are not known, or that do not fit the run."""
     start, data = record.result.start_weights, record.result.dataset
     sha256, source = start["sha256"], start["source"]
+    if not re.fullmatch(r"[^/\\\n]{1,200}", source):
+        yield f"result.start_weights.source: '{source:.40}' is not the name of a file"
     if (sha256 is None) != (source == "random"):
         yield f"result.start_weights: {source:.40} with the hash {sha256}"
     if sha256 is None:

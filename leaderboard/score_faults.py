@@ -88,7 +88,7 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
 
 def _trials(result: Result) -> Iterator[str]:
     """Yield folds and trials that a run of these settings lacks, or cannot have."""
-    folds, trials = scored_folds(result), list(range(result.trials))
+    folds = scored_folds(result)
     if not set(folds) <= set(result.folds) or len(set(folds)) < len(folds):
         yield f"result.config.data.folds: {folds}, but the data set has {result.folds}"
     done: dict[tuple[str, str], dict[int, list[int]]] = {_key(result.headline): {}}
@@ -101,9 +101,9 @@ def _trials(result: Result) -> Iterator[str]:
                 yield f"result.scores: fold {fold} of {what} is missing"
             elif fold not in folds:
                 yield f"result.scores: fold {fold} of {what} was not to be scored"
-            elif sorted(found[fold]) != trials:
+            elif len(found[fold]) != result.trials or sorted(found[fold]) != list(range(len(found[fold]))):
                 listed = _shortened(found[fold])
-                yield f"result.scores: fold {fold} of {what} has the trials {listed}, not {len(trials)}"
+                yield f"result.scores: fold {fold} of {what} has the trials {listed}, not {result.trials}"
 
 
 def _key(kind: Kind | Score) -> tuple[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import pytest
 
 from tests.leaderboard.records import consistent, make_record, with_metric
 from usvi_bench.cli.main import main
-from usvi_bench.core.errors import DamagedFileError
+from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record, write_record
+from usvi_bench.core.typed import convert
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.consistency import contradictions, faults
 from usvi_bench.reports.runs import find_recorded_runs
@@ -172,6 +173,7 @@ SPEC = make_people()["spec"]
         (result(folds=[7]), "result.folds: [7], but these people have [1]"),
         (one_score(trial=99), "fold 1 of teacher (last) has the trials 1, 2, 3, 4, 5, 6, 7, 8, 9, 99, not 10"),
         (one_score(trial=1), "fold 1 of teacher (last) has the trials 1, 1, 2, 3"),
+        (result(trials=10**12), "has the trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not 1000000000000"),
         (result(trials=3), "has the trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not 3"),
         (settings("data", folds=[2]), "result.config.data.folds: [2], but the data set has [1]"),
         # metrics
@@ -235,6 +237,15 @@ SPEC = make_people()["spec"]
         (place(environment={}), "provenance.environment.python: missing"),
         (place(cpu=" "), "provenance.cpu: empty"),
         (place(peak_memory_mib=-5.0), "provenance.peak_memory_mib: -5.0 is not positive"),
+        (place(environment={**dict.fromkeys(("python", "system", "torch"), "1"), "numpy": "../x"}), "is not a version"),
+        (place(stages=stages(commit="HEAD")), "provenance.stages[0].starts: commit: 'HEAD' is not a commit"),
+        (place(stages=stages(threads=0)), "provenance.stages[0].starts: threads: 0 is not positive"),
+        (settings("encoder", name="mine"), "result.config.encoder.name: unknown encoder 'mine', and no plug-in"),
+        (settings("train", lr_schedule="mine"), "unknown learning-rate schedule 'mine', and no plug-in"),
+        (headline(more=1), "result.headline.more: unknown field"),
+        (data(more=1), "result.dataset.more: unknown field"),
+        (people(spec=None), "result.dataset.synthetic.spec: not a specification of people"),
+        (result(start_weights={"source": "../x", "sha256": None}), "'../x' is not the name of a file"),
         (overrides({"train.lr": "0.5"}), "provenance.overrides.settings.train.lr: '0.5', but the run had 0.002"),
         (overrides({"engine.threads": "9"}), "provenance.overrides.settings.engine.threads: '9', but the run had 2"),
         (overrides({"train.none": 1}), "provenance.overrides.settings.train.none: not a setting of the run"),
@@ -254,6 +265,41 @@ def test_every_derived_field_is_checked(change: Change, fault: str) -> None:
     assert [line for line in found if fault in line], found
 
 
+FREE = {"scores", "bytes", "source", "check_counts"}
+"""Entries of a result of synthetic people that nothing else in the record implies to the last digit."""
+
+
+def leaves(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield the path and the value of every leaf of plain data."""
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in pairs:
+        yield from leaves(value, (*path, key))
+    if not isinstance(tree, (dict, list)):
+        yield path, tree
+
+
+def test_every_leaf_of_a_result_is_implied_by_others() -> None:
+    """An attacker changes one value, and computes digest and hash again."""
+    record = consistent(make_record("sclhm"))
+    tried = set()
+    for path, value in leaves(asdict(record.result)):
+        if FREE & set(path) or path == ("config_hash",):
+            continue
+        content = asdict(record)
+        place = content["result"]
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = {bool: not value, int: 7, float: 0.123, str: f"{value}x"}.get(type(value), "x")
+        try:
+            changed: Record = convert(Record, content, "")
+            found = faults(rehashed(changed))
+        except (ValueError, UsageError):
+            found = ["refused on reading"]
+        assert found, path
+        tried.add(path)
+    assert len(tried) > 80
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -266,6 +312,12 @@ def test_every_derived_field_is_checked(change: Change, fault: str) -> None:
 )
 def test_what_runs_write_is_accepted(change: Change) -> None:
     assert faults(change(consistent(make_record("sclhm")))) == []
+
+
+def test_a_plugin_that_is_not_used_does_not_excuse_other_keys() -> None:
+    record = plugin(parts=["metric R15"])(consistent(make_record("sclhm")))
+    (fault,) = faults(result(seed=7)(record))
+    assert fault.startswith("provenance.stages: the keys are not those of these settings")
 
 
 def test_a_real_data_set_is_held_to_its_published_counts() -> None:
