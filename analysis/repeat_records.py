@@ -2,6 +2,9 @@
 
 ``python -m analysis.repeat_records [--count 3] [--seed 0] [--records leaderboard/records] [--output runs/repeated]``
 selects complete runs on synthetic people and trains each in an empty folder, so that no finished training is reused.
+``--record NAME`` selects records by their path below ``--records`` instead. ``--note`` adds each repeat to the note of
+its record (:mod:`usvi_bench.leaderboard.repeats`), whatever the outcome; the code must have no uncommitted changes.
+
 The exit status is 1 if a score differs by more than 1e-9, or if another part of a record's ``result`` differs. Older
 records were averaged in another order, which changes their last digits. A result depends on the type of processor and
 on the number of threads. The record states both; the repetition uses its number of threads.
@@ -14,20 +17,20 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from usvi_bench.core.errors import did_you_mean
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.start_weights import SHIPPED
-from usvi_bench.leaderboard.build import FOLDER, load_records
-
-TOLERANCE = 1e-9
-"""Largest difference of a score that counts as none."""
+from usvi_bench.leaderboard.build import FOLDER, load_every_record
+from usvi_bench.leaderboard.consistency import faults
+from usvi_bench.leaderboard.repeats import TOLERANCE, add_repeat, outcome, repeat_of, spread_of
 
 Repeat = Callable[[Record, Path], Record]
 """Function that repeats the run of a record in an empty folder and returns the new record."""
@@ -106,22 +109,42 @@ def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the selection")
     parser.add_argument("--records", type=Path, default=FOLDER / "records")
     parser.add_argument("--output", type=Path, default=Path("runs/repeated"), help="new folder for the runs")
+    parser.add_argument("--record", action="append", default=[], metavar="NAME", help="record to repeat; repeatable")
+    parser.add_argument("--note", action="store_true", help="write the outcome to the notes of the records")
     options = parser.parse_args(arguments)
     if options.output.exists():
         raise SystemExit(f"--output {options.output} exists: its trainings would be reused; choose a new folder")
-    records = {name: r for name, r in load_records(options.records).items() if r.result.dataset["synthetic"]}
-    records = {name: record for name, record in records.items() if record.complete}
-    if not 1 <= options.count <= len(records):
-        have = f"{len(records)} complete records of runs on synthetic people"
-        raise SystemExit(f"--count {options.count}: {options.records} has {have}")
+    every = load_every_record(options.records)
     status = 0
-    for i, name in enumerate(random.Random(options.seed).sample(sorted(records), options.count)):
-        new = again(records[name], options.output.resolve() / str(i))
-        found = list(differences(records[name], new))
-        means = " and ".join(f"{100 * _mean(record):.4f}" for record in (records[name], new))
-        print(f"{name}: {'differs' if found else 'equal'}, mAP {means}", *found, sep="\n  ", flush=True)
-        status |= bool(found)
+    for i, name in enumerate(_selected(every, options)):
+        old = every[name]
+        if found := faults(old):  # the options of a record are run as commands
+            raise SystemExit(f"{name} is not consistent: {'; '.join(found)}")
+        new = again(old, options.output.resolve() / str(i))
+        changes = list(differences(old, new))
+        means = " and ".join(f"{100 * _mean(record):.4f}" for record in (old, new))
+        print(f"{name}: {'differs' if changes else 'equal'}, mAP {means}", *changes, sep="\n  ", flush=True)
+        status |= bool(changes)
+        if options.note:
+            note = add_repeat(options.records, name, old, repeat_of(new))
+            print(f"  {outcome(old, new.result.scores, spread_of(old, every))}: {note}", flush=True)
     return status
+
+
+def _selected(every: Mapping[str, Record], options: argparse.Namespace) -> list[str]:
+    """Return the records to repeat: those that are named, else a random sample."""
+    if options.record:
+        for name in options.record:
+            if name not in every:
+                raise SystemExit(f"--record {name}: {did_you_mean(name, every)}")
+            if not every[name].result.dataset["synthetic"]:
+                raise SystemExit(f"--record {name}: its images are real; run the command of its report on them")
+        return list(dict.fromkeys(options.record))
+    names = sorted(n for n, record in every.items() if record.result.dataset["synthetic"] and record.complete)
+    if not 1 <= options.count <= len(names):
+        have = f"{len(names)} complete records of runs on synthetic people"
+        raise SystemExit(f"--count {options.count}: {options.records} has {have}")
+    return random.Random(options.seed).sample(names, options.count)
 
 
 def _mean(record: Record) -> float:

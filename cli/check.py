@@ -7,10 +7,11 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.formatting import counted
+from usvi_bench.core.journal import Journal
 from usvi_bench.core.options import Parser, program
-from usvi_bench.core.record import read_record
+from usvi_bench.core.record import Record, read_record
 
 
 def parser() -> ArgumentParser:
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str]) -> None:
         if not path.is_file():
             raise UsageError(f"{path}: no such file; give a record.json or the folder of a run")
         try:
-            found = faults(read_record(path))
+            record = read_record(path)
+            found = [*faults(record), *_journal_faults(path.with_name("journal.jsonl"), record)]
         except UsageError as error:
             found = [str(error).removeprefix(f"{path}: ")]
         wrong += bool(found)
@@ -49,3 +51,20 @@ def main(arguments: Sequence[str]) -> None:
             print(f"  {fault}")
     if wrong:
         sys.exit(1)
+
+
+def _journal_faults(path: Path, record: Record) -> list[str]:
+    """Compare the journal beside a record with its mark, and its times with those of the record."""
+    end = record.journal_end
+    if end is None or not path.exists():
+        return []
+    try:
+        epochs = [line for line in Journal(path).read_all(end) if line["kind"] == "epoch"]
+    except DamagedFileError as error:
+        return [f"provenance.journal: {error}"]
+    found = []
+    for phase, value in record.provenance["seconds"].items():
+        times = [line["seconds"][phase] for line in epochs if phase in line["seconds"]]
+        if times and abs(sum(times) - value) > 1e-6:
+            found.append(f"provenance.seconds.{phase}: {value}, but the epochs of the journal took {sum(times)}")
+    return found

@@ -112,6 +112,17 @@ class Journal:
             raise DamagedFileError(f"{self.path} lacks lines that were written; {_REMEDY}")
         return entries
 
+    def read_all(self, mark: Mark) -> list[dict[str, Any]]:
+        """Read all entries of a finished journal, whose end has a known mark.
+
+        Raises:
+            DamagedFileError: the journal is another one, or it has further lines.
+        """
+        entries = self.read_until(mark)
+        if len(self._content()) > mark.length:
+            raise DamagedFileError(f"{self.path} has lines that its run did not write; {_REMEDY}")
+        return entries
+
     def _content(self) -> bytes:
         return self.path.read_bytes() if self.path.exists() else b""
 

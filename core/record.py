@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import read_json
+from usvi_bench.core.journal import Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import Plugin
 from usvi_bench.core.sealed import DIGEST, write_sealed_json
@@ -132,15 +133,54 @@ class _Required(TypedDict):
     finished: str
 
 
+class _Start(TypedDict):
+    commit: str | None
+    dirty: bool
+    started: str
+
+
+class StageStart(_Start, total=False):
+    """Start of a stage, or its resumption, with its environment."""
+
+    environment: dict[str, Any]
+    cpu: str
+    gpu: str | None
+    threads: int
+    processes: int
+    deterministic: bool
+
+
+class StageNote(TypedDict):
+    """Stage of a run: its key, the method that it trains, its fold, and all its starts."""
+
+    key: str
+    method: str
+    fold: int
+    starts: list[StageStart]
+
+
+class JournalEnd(TypedDict):
+    """End of the journal of a run: its length in bytes, and the chain value of its last line."""
+
+    length: int
+    chain: str
+
+
 class Provenance(_Required, total=False):
     """Provenance of a run: the half of a record that may differ between repetitions. Further keys are kept.
 
     ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
     that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
-    plug-ins that were imported or whose parts were used; it is absent if there are none.
+    plug-ins that were imported or whose parts were used; it is absent if there are none. ``stages`` lists the trained
+    stages, ``processes`` is the number of training processes, ``deterministic`` selects deterministic kernels, and
+    ``journal`` ties the journal to the record.
     """
 
     overrides: Overrides
+    stages: list[StageNote]
+    processes: int
+    deterministic: bool
+    journal: JournalEnd
     ablation: str
     plugins: list[Plugin]
 
@@ -184,6 +224,12 @@ class Record:
         """True if every expected trial of every expected fold has a headline score."""
         return not self.missing_trials
 
+    @property
+    def journal_end(self) -> Mark | None:
+        """Mark of the end of the journal of the run; None for a record that has none."""
+        end = self.provenance.get("journal")
+        return None if end is None else Mark(end["length"], end["chain"])
+
     def expected_hash(self) -> str:
         """Compute ``result.config_hash`` again, with the defaults of the record's own format number."""
         result = self.result
@@ -195,6 +241,11 @@ class Record:
             start=result.start_weights["sha256"] or "random",
             number=result.format,
         )
+
+
+def record_digest(record: Record) -> str:
+    """Return the digest that the file of a record has."""
+    return digest(asdict(record))
 
 
 def mean_metrics(scores: Sequence[Score]) -> dict[str, float]:

@@ -9,14 +9,19 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 STAMP = "_build.json"
 """File that the build adds to the package: ``{"commit": ..., "dirty": ..., "content": ...}``."""
 _REDIRECTIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 """Environment variables that redirect git to another repository; git sets them in hooks."""
-_READ = ("*.py", "configs/*.toml")
-"""Files that the code imports or reads by the names of their folder."""
+CODE = (".py", ".pyc", ".so", ".pyd")
+"""Endings of files that Python imports."""
+DATA = (".json", ".safetensors", ".toml")
+"""Endings of files that a run reads."""
 
 Revision = tuple[str | None, bool]
 """A commit, or None if it is unknown, and whether the code may differ from it."""
@@ -82,21 +87,58 @@ def _ask_git(root: Path) -> Revision:
     if not top or not commit or Path(top).resolve() != root.resolve():
         return None, True
     changed = _git(root, "status", "--porcelain", "--untracked-files=no") != ""
-    return commit, changed or bool(_untracked_code(root))
+    return commit, changed or _differs(root, commit)
 
 
-def _untracked_code(root: Path) -> list[str]:
-    """Return the Python files and the settings files that git neither tracks nor ignores."""
-    found = (_git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *_READ) or "").split("\0")
-    package = package_folder(root)
-    return [name for name in found if name and (package / name.partition("/")[0]).exists()]
+def _differs(root: Path, commit: str) -> bool:
+    """Return whether code or data of the package differ from a commit, by content.
+
+    Neither git's index, in which a file can be marked as unchanged, nor its lists of ignored files are asked. Caches of
+    bytecode in ``__pycache__`` are not checked.
+    """
+    listed = (_git(root, "ls-tree", "-r", "-z", commit) or "").split("\0")
+    tracked = {name: about.split() for about, _, name in (line.partition("\t") for line in listed) if name}
+    folders = {path.name for path in package_folder(root).iterdir()} | {package_folder(root).name}
+    for name, (_, _, expected) in tracked.items():
+        top, below, _ = name.partition("/")
+        if (top in folders or (not below and top.endswith(".py"))) and _blob(root / name, len(expected)) != expected:
+            return True
+    files = (path.relative_to(root).as_posix() for folder in folders for path in _code(root / folder))
+    return any(name not in tracked for name in files) or bool(_shadows(root, tracked))
+
+
+def _blob(path: Path, length: int) -> str:
+    """Return git's hash of a file or link; empty if there is none."""
+    try:
+        content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+    except OSError:
+        return ""
+    kind = hashlib.sha1 if length == 40 else hashlib.sha256  # git's own object names
+    return kind(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _code(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that a run can import or read; records and reports in ``leaderboard`` are neither."""
+    suffixes = CODE if folder.name == "leaderboard" else (*CODE, *DATA)
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if name != "__pycache__"]
+        yield from (Path(place, name) for name in names if name.endswith(suffixes))
+        yield from (Path(place, name) for name in below if Path(place, name).is_symlink())
+
+
+def _shadows(root: Path, tracked: Iterable[str]) -> list[str]:
+    """Return untracked modules in the root that hide a module of Python or an installed package from ``run.py``."""
+    known = {name.partition("/")[0] for name in tracked}
+    found = [path for path in root.iterdir() if path.name not in known and not path.name.startswith(".")]
+    names = {path.name.partition(".")[0] for path in found if path.is_dir() or path.name.endswith(CODE)}
+    return sorted(names and names & {*sys.stdlib_module_names, *metadata.packages_distributions()})
 
 
 def _git(root: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if name not in _REDIRECTIONS}
     try:
         done = subprocess.run(
-            ["git", *arguments],
+            ["git", "--no-replace-objects", *arguments],
             cwd=root,
             capture_output=True,
             text=True,

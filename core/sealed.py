@@ -87,10 +87,16 @@ def read_sealed_json(path: Path, remedy: str) -> dict[str, Any]:
         OSError: the file cannot be read.
     """
     try:
-        content: dict[str, Any] = read_json(path)
-        found = content.pop(DIGEST)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return check_digest(read_json(path), path, remedy)
+    except ValueError as error:
         raise DamagedFileError(f"{path} is damaged ({error}); {remedy}") from error
-    if found != digest(content):
+
+
+def check_digest(parsed: Any, path: Path, remedy: str) -> dict[str, Any]:
+    """Return a parsed JSON object without its digest, after checking it; see :func:`read_sealed_json`."""
+    if not isinstance(parsed, dict) or DIGEST not in parsed:
+        raise DamagedFileError(f"{path} is damaged (no digest); {remedy}")
+    content = {name: value for name, value in parsed.items() if name != DIGEST}
+    if parsed[DIGEST] != digest(content):
         raise DamagedFileError(f"{path} is damaged: its content does not match its digest; {remedy}")
     return content

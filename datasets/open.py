@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -62,7 +62,8 @@ class DataSource:
         root = self.root or self._generated(report)
         dataset = self.reader(root, expect_counts=check_counts)
         report(f"reading {root}")
-        return dataset, _sentence(dataset, check_counts)
+        published = any(dataset.published(part) for part in dataset.tree.parts)
+        return dataset, describe(dataset.title, dataset.synthetic, published=published, check_counts=check_counts)
 
     def _generated(self, report: Progress) -> Path:
         from usvi_bench.synthetic import ensure, parse
@@ -106,20 +107,28 @@ def open_dataset(
     return find_data(kind, spec, progress=progress).open(progress=progress, check_counts=check_counts)
 
 
-def _sentence(dataset: TreeDataset, check_counts: bool) -> str:
-    if dataset.synthetic is not None:
-        spec = dataset.synthetic.get("spec")
+def describe(title: str, synthetic: Mapping[str, Any] | None, *, published: bool, check_counts: bool) -> str:
+    """Describe the images of a data set in a sentence without a path.
+
+    Args:
+        title: title of the data set.
+        synthetic: content of ``synthetic.json``; None for real images.
+        published: whether the data set has published counts.
+        check_counts: whether other counts than the expected ones are refused.
+    """
+    if synthetic is not None:
+        spec = synthetic.get("spec")
         knobs = (
             ", ".join(f"{name}={value}" for name, value in spec.items())
             if isinstance(spec, dict)
             else "of unknown kind"
         )
-        return f"synthetic people in the layout of {dataset.title} ({knobs})"
-    if not any(dataset.published(part) for part in dataset.tree.parts):
-        return f"{dataset.title}, no published counts"
+        return f"synthetic people in the layout of {title} ({knobs})"
+    if not published:
+        return f"{title}, no published counts"
     if check_counts:
-        return f"{dataset.title}, the published images"
-    return f"images in the layout of {dataset.title}, not checked against the published counts"
+        return f"{title}, the published images"
+    return f"images in the layout of {title}, not checked against the published counts"
 
 
 def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:

@@ -75,8 +75,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         seed = _plain(self.seed)
-        if type(seed) is not int:
-            raise UsageError(f"seed={self.seed!r}: expected a whole number")
+        if type(seed) is not int or seed < 0:
+            raise UsageError(f"seed={self.seed!r}: expected a whole number of 0 or more")
         object.__setattr__(self, "seed", seed)
         if isinstance(self.imports, (str, Path)):
             raise UsageError(f"imports={str(self.imports)!r}: give a list of modules or files")

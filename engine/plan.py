@@ -142,7 +142,9 @@ class StagePlan:
         return content
 
 
-def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Path) -> list[StagePlan]:
+def plan_stages(
+    config: RunConfig, fold: int, data: str, start: str, output: Path, version: int = CACHE_VERSION
+) -> list[StagePlan]:
     """Plan the stages that a run trains on one fold, in order.
 
     Args:
@@ -151,6 +153,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
         data: fingerprint of the data set.
         start: ``random``, or the sha256 of the starting weights of the first stage.
         output: folder that keeps all runs.
+        version: version of the training code; an earlier one for the keys in an earlier record.
 
     Raises:
         UsageError: a stage has no epochs.
@@ -163,7 +166,7 @@ def plan_stages(config: RunConfig, fold: int, data: str, start: str, output: Pat
             raise UsageError(f"stage '{stage.method}' has {epochs} epochs; every stage needs at least 1")
         description = {
             "format": FORMAT,
-            "cache_version": CACHE_VERSION,
+            "cache_version": version,
             "data": data,
             "fold": fold,
             "seed": config.seed,

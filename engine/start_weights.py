@@ -69,7 +69,7 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
         raise UsageError(f"--weights {weights}: no such file; {known}")
     sha256 = load_weights(config.new_encoder(0), path)
     if dataset.synthetic is not None:
-        _check_disjoint(path, sha256, dataset.synthetic)
+        check_disjoint(path, sha256, dataset.synthetic)
     return Start(path.name, path, sha256)
 
 
@@ -84,7 +84,7 @@ def find_weights(source: str) -> str:
     return shipped.get(Path(source).stem, source)  # older records have another ending
 
 
-def _check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> None:
+def check_disjoint(weights: Path, sha256: str, synthetic: dict[str, Any]) -> None:
     """Refuse synthetic people that the weights were pretrained on, which have an equal seed.
 
     The weights are recognised by their hash, also in a renamed file.

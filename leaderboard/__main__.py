@@ -11,11 +11,12 @@ from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.leaderboard.board import board_sections
-from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_records, refuse_inconsistent
+from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_every_record, refuse_inconsistent
 from usvi_bench.leaderboard.published import Published, choose, read_figures
 from usvi_bench.leaderboard.published_page import PLOT, build_published
 from usvi_bench.leaderboard.published_plot import digest_in, draw_published, figure_digest
 from usvi_bench.leaderboard.record_pages import build_knobs, build_records
+from usvi_bench.leaderboard.repeats import read_repeats, repeated, waiting
 from usvi_bench.leaderboard.score_table import score_tables
 
 
@@ -58,15 +59,19 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
     """
     if not records.is_dir():
         raise UsageError(f"--records {records}: no such folder")
-    found = load_records(records)
-    refuse_inconsistent(found)
+    every = load_every_record(records)
+    refuse_inconsistent(every)
+    notes = read_repeats(records, every)
+    known = repeated(every, notes)
+    waits = {name: every[name] for name in waiting(every, known)}
+    found = {name: record for name, record in every.items() if name not in waits}
     having = find_reports(reports, found)
-    sections = board_sections(score_tables(found), figures)
+    sections = board_sections(score_tables(found, known), figures)
     return {
-        "LEADERBOARD.md": build(found, figures, having),
+        "LEADERBOARD.md": build(found, figures, having, known, waits),
         "KNOBS.md": build_knobs(sections, having),
         "PUBLISHED.md": build_published(figures, [section.order for section in sections if section.order]),
-        "RECORDS.md": build_records(found),
+        "RECORDS.md": build_records(every, notes),
     }
 
 

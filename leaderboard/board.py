@@ -115,6 +115,7 @@ def _score_cells(row: ScoreRow, lead: Mapping[str, str]) -> list[Cell]:
     name = row.label.removesuffix(IDENTITY_MARK).strip()
     tags = [IDENTITY_MARK] if row.label != name else []
     tags += ["†"] if row.dirty else []
+    tags += ["‡"] if row.repeats else []
     return [
         Cell([Link(name, "method", row.method)] if row.method and not row.plugins else name, tag=" ".join(tags)),
         value_cell(row.seeds or None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import counted
@@ -11,8 +12,9 @@ from usvi_bench.core.markdown import address, bullets, code, page, plain
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.table import Address, Link, to_markdown
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
-from usvi_bench.leaderboard.consistency import faults, not_ranked
+from usvi_bench.leaderboard.consistency import contradictions, faults, not_ranked
 from usvi_bench.leaderboard.published import Published
+from usvi_bench.leaderboard.repeats import read_repeats, repeated, waiting
 from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
 from usvi_bench.leaderboard.significance import BOLD_RULE
 
@@ -54,6 +56,7 @@ MODELS_RULE = """\
   of the student's. The *headline* is the network that the main table shows."""
 RECORDS_RULE = "* records: a link for each seed, to the report of the run if there is one, else to its record."
 PLUGIN_RULE = "* plug-in: uses code from outside this suite; the hash identifies its source."
+REPEATED_RULE = "* ‡: at least one of the runs was repeated elsewhere; [RECORDS.md](RECORDS.md) has the outcome."
 DIRTY_RULE = "* †: at least one of the runs was made from a tree with uncommitted changes."
 PUBLISHED_RULE = """* published: the figure of the method's paper, or of the best available source, with its level of
   evidence ([{0}]({0}) explains the choice). difference: our mean minus the published figure, in points.
@@ -69,27 +72,39 @@ SYNTHETIC_NOTE = (
 
 
 def load_records(folder: Path) -> dict[str, Record]:
-    """Load all records below a folder, by relative path in sorted order.
+    """Load the records below a folder that are ranked, by relative path in sorted order.
+
+    Records from outside that wait for a repeat (:mod:`usvi_bench.leaderboard.repeats`) are left out.
+
+    Raises:
+        UsageError: a file is not a valid record, a record that cannot be ranked, or a faulty note of a repeat.
+    """
+    records = load_every_record(folder)
+    waits = waiting(records, repeated(records, read_repeats(folder, records)))
+    return {name: record for name, record in records.items() if name not in waits}
+
+
+def load_every_record(folder: Path) -> dict[str, Record]:
+    """Load all records below a folder, by relative path in sorted order, also those that wait for a repeat.
 
     Raises:
         UsageError: a file is not a valid record, or a record that cannot be ranked.
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
     for name, record in records.items():
-        if record.expected_hash() != record.result.config_hash:
-            raise UsageError(f"{name}: result.config_hash does not match result.config; restore the file")
         if fault := next(not_ranked(record), None):
             raise UsageError(f"{name}: {fault}")
     return records
 
 
 def refuse_inconsistent(records: Mapping[str, Record]) -> None:
-    """Refuse records that contradict themselves or this suite.
+    """Refuse records that contradict themselves, this suite or each other.
 
     Raises:
         UsageError: lists all faults.
     """
     lines = [f"{name}: {fault}" for name, record in records.items() for fault in faults(record)]
+    lines += contradictions(records)
     if lines:
         raise UsageError("\n".join([f"{counted(len(lines), 'fault')} in the records:", *lines]))
 
@@ -105,7 +120,11 @@ def report_path(name: str) -> str:
 
 
 def build(
-    records: Mapping[str, Record], published: Sequence[Published] = (), reports: Collection[str] = frozenset()
+    records: Mapping[str, Record],
+    published: Sequence[Published] = (),
+    reports: Collection[str] = frozenset(),
+    repeats: Collection[str] = frozenset(),
+    waits: Mapping[str, Record] = MappingProxyType({}),
 ) -> str:
     """Generate the page. The result does not depend on the order of the records.
 
@@ -113,29 +132,33 @@ def build(
         records: by file name.
         published: published figures, shown for real data.
         reports: names of the records that have a report.
+        repeats: names of the records that were repeated.
+        waits: records from outside that wait for a repeat.
 
     Raises:
         UsageError: two records have the same configuration and seed.
     """
     if not records:
-        return page(HEAD, EMPTY)
+        return page(HEAD, EMPTY, *_waiting(waits))
     place = addresses(reports)
     real: list[str] = []
     synthetic: list[str] = []
-    sections = board_sections(score_tables(records), published)
+    sections = board_sections(score_tables(records, repeats), published)
     for section in sections:
         (synthetic if section.scores.key.synthetic else real).extend(_section_blocks(section, place))
     models_rules = [MODELS_RULE] if any(section.asides for section in sections) else []
     published_rules = [PUBLISHED_RULE.format("PUBLISHED.md")] if real else []
     plugin_rules = [PLUGIN_RULE] if any(record.plugins for record in records.values()) else []
+    repeated_rules = [REPEATED_RULE] if repeats else []
     return page(
         HEAD,
         REAL,
         *(real or [NO_REAL]),
         *([SYNTHETIC, SYNTHETIC_NOTE, *synthetic] if synthetic else []),
         *_incomplete(records),
+        *_waiting(waits),
         "## How to read the tables",
-        "\n".join([RULES, *models_rules, RECORDS_RULE, DIRTY_RULE, *plugin_rules, *published_rules]),
+        "\n".join([RULES, *models_rules, RECORDS_RULE, DIRTY_RULE, *repeated_rules, *plugin_rules, *published_rules]),
     )
 
 
@@ -162,6 +185,14 @@ def _section_blocks(section: BoardSection, place: Address) -> Iterator[str]:
         yield f"{table.title}:"
         yield to_markdown(table, place)
         yield from table.notes
+
+
+def _waiting(waits: Mapping[str, Record]) -> list[str]:
+    lines = [
+        f"[{name}](records/{name}): {r.result.method}, `{r.result.protocol}`, seed {r.result.seed}"
+        for name, r in sorted(waits.items())
+    ]
+    return ["## Records from outside that wait for a repeat, not ranked", bullets(lines)] if lines else []
 
 
 def _incomplete(records: Mapping[str, Record]) -> list[str]:

@@ -1,28 +1,55 @@
-"""Consistency of a record: facts that follow from its other parts, from this suite, or from the definition of a metric.
+"""Consistency of a record: everything in it that follows from its other parts, from this suite or from a definition.
 
-A consistent record may still be invented. Only a repetition of the run shows that its scores are right.
+| field | must agree with |
+|---|---|
+| ``method``, ``protocol``, ``dataset.name`` | the suite, or a part of a listed plug-in; the protocol's own |
+| ``dataset.fingerprint`` | the form for real or synthetic images; equal fingerprints are equal people |
+| ``dataset.synthetic`` | the generator: versions, layout, specification, number of images, folds |
+| ``dataset.knobs``, ``dataset.description`` | the specification; whether published counts were checked |
+| ``seed`` | 0 or more; the keys of the stages |
+| ``setting`` | the folders of settings, by data set and method |
+| ``config`` | the names, types and ranges of the suite; the keys of the stages; the options of the run |
+| ``format``, ``config_hash`` | committed defaults; the hash of the settings |
+| ``start_weights`` | a shipped or public file; encoder; people that the file was trained on |
+| ``uses_identities``, ``headline.model`` | the class of the method |
+| ``headline``, kinds of ``scores`` | shots and gallery of the settings; the models of the method; ``evaluate_every`` |
+| ``folds``, ``trials``, ``scores`` | ``data.folds`` and the people; every trial once |
+| ``scores.metrics`` | inequalities (:mod:`.bounds`); shares of the number of queries; registered metrics |
+| ``chance`` | exactly that of the synthetic people; else the inequalities, and a bound for published test sets |
+| ``commit``, ``dirty`` | their form; the starts of the stages |
+| ``stages`` | methods, folds and keys, computed from settings, data, seed and starting weights |
+| ``finished``, ``started``, ``seconds`` | possible dates in order; phases that fit between them |
+| ``global_batch``, ``batch_norm``, ``threads`` | the settings, the options |
+| ``overrides`` | the settings, the schedules |
+| ``plugins`` | hashes, names, parts that are not of the suite |
+| ``journal`` | the journal beside the record, in the folder of a run |
+| ``environment``, ``cpu``, ``gpu``, ``peak_memory_mib`` | present and positive; nothing else in a record implies them |
+| two records | equal people, equal chance; no copied scores (:func:`contradictions`) |
+
+A consistent record may still be invented. Only a repetition of the run shows that its scores are right
+(:mod:`.repeats`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from functools import cache
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 
-from usvi_bench.core.errors import did_you_mean
-from usvi_bench.core.metrics import METRICS, RANKS
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record
-from usvi_bench.core.registry import METHODS, PROTOCOLS
-from usvi_bench.core.revision import ROOT
-from usvi_bench.synthetic import changed_knobs
-
-PUBLIC_WEIGHTS = ("19c8e357", "0676ba61", "11ad3fa6")
-"""First digits of the SHA-256 of torchvision's files ``resnet50-<digits>.pth``."""
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-"""No record is older."""
+from usvi_bench.core.registry import METHODS
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.leaderboard.derived import run_config
+from usvi_bench.leaderboard.provenance_faults import provenance_faults
+from usvi_bench.leaderboard.result_faults import (
+    configuration_faults,
+    data_faults,
+    name_faults,
+    parts_of_settings,
+    weight_faults,
+)
+from usvi_bench.leaderboard.score_faults import score_faults
 
 
 def faults(record: Record, *, ranked: bool = True) -> list[str]:
@@ -32,121 +59,60 @@ def faults(record: Record, *, ranked: bool = True) -> list[str]:
         record: a record with valid types.
         ranked: also list what a table needs: a complete run of a method of the suite, or of a plug-in that is named.
     """
-    checks: list[Callable[[Record], Iterator[str]]] = [
-        _names,
-        _configuration,
-        _data,
-        _weights,
-        _scores,
-        _provenance,
+    found = [*name_faults(record)]
+    config: RunConfig | None = None
+    if all(name in registry.own_names() for _, registry, name in parts_of_settings(record.result)):
+        try:
+            config = run_config(record.result)
+        except (UsageError, ValueError, TypeError) as error:
+            found.append(f"result.config: {error}")
+    checks: list[Callable[[Record, RunConfig | None], Iterator[str]]] = [
+        configuration_faults,
+        weight_faults,
+        score_faults,
+        provenance_faults,
     ]
+    found += [fault for check in checks for fault in check(record, config)]
+    found += data_faults(record)
     if ranked:
-        checks.append(not_ranked)
-    return [fault for check in checks for fault in check(record)]
-
-
-def _names(record: Record) -> Iterator[str]:
-    result = record.result
-    for kind, name in (("method", result.method), ("protocol", result.protocol), ("setting", result.setting)):
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            yield f"result.{kind}: '{name:.40}' is not a valid name"
-
-
-def _configuration(record: Record) -> Iterator[str]:
-    result = record.result
-    if record.expected_hash() != result.config_hash:
-        yield "result.config_hash: not the hash of result.config"
-    if result.method in METHODS.own_names():
-        method = METHODS.get(result.method)
-        if result.uses_identities != method.uses_identities:
-            yield f"result.uses_identities: {result.uses_identities}, but {result.method} has {method.uses_identities}"
-        if result.headline["model"] != method.headline:
-            yield f"result.headline.model: {result.headline['model']}, but {result.method} has {method.headline}"
-
-
-def _data(record: Record) -> Iterator[str]:
-    result, data = record.result, record.result.dataset
-    synthetic = data["synthetic"]
-    prefix = "synthetic-" if synthetic is not None else ""
-    if not re.fullmatch(rf"{prefix}[0-9a-f]{{16}}", data["fingerprint"]):
-        kind = "synthetic" if prefix else "real"
-        yield f"result.dataset.fingerprint: '{data['fingerprint']:.40}' is not the form of {kind} images"
-    spec = synthetic.get("spec") if synthetic is not None else None
-    if isinstance(spec, dict) and data["knobs"] != (knobs := changed_knobs(spec)):
-        yield f"result.dataset.knobs: {data['knobs']}, but the generated people have {knobs}"
-    if result.protocol not in PROTOCOLS.own_names():
-        return
-    protocol = PROTOCOLS.get(result.protocol)
-    if data["name"] != protocol.dataset:
-        yield f"result.dataset.name: {data['name']}, but {result.protocol} scores {protocol.dataset}"
-    if result.trials != protocol.trials_per_fold:
-        yield f"result.trials: {result.trials}, but {result.protocol} has {protocol.trials_per_fold}"
-
-
-def _weights(record: Record) -> Iterator[str]:
-    sha256 = record.result.start_weights["sha256"]
-    if sha256 is None or sha256 in _shipped() or any(sha256.startswith(digits) for digits in PUBLIC_WEIGHTS):
-        return
-    yield f"result.start_weights: {sha256[:16]} is neither a file of this suite nor a public file that is known"
-
-
-@cache
-def _shipped() -> frozenset[str]:
-    files = (ROOT / "components" / "encoder" / "pretrained").glob("*.safetensors")
-    return frozenset(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
-
-
-def _scores(record: Record) -> Iterator[str]:
-    result = record.result
-    kinds = {(score.model, score.selection) for score in result.scores}
-    if result.headline["selection"] != "last":
-        yield f"result.headline.selection: {result.headline['selection']}; a headline is scored after the last epoch"
-    for model, selection in sorted(kinds):
-        if selection not in ("last", "oracle"):
-            yield f"result.scores: selection '{selection}' of {model}: {did_you_mean(selection, ('last', 'oracle'))}"
-    sets = {f"result.scores[{i}].metrics": score.metrics for i, score in enumerate(result.scores)}
-    for where, metrics in {**sets, "result.chance": result.chance}.items():
-        if missing := [name for name in METRICS if name not in metrics]:
-            yield f"{where}: {missing[0]} is missing"
-            continue
-        if not all(0 <= metrics[name] <= 1 for name in METRICS):
-            yield f"{where}: a value is not between 0 and 1"
-        ranks = [metrics[f"R{rank}"] for rank in RANKS]
-        if ranks != sorted(ranks):
-            yield f"{where}: {', '.join(f'R{rank}' for rank in RANKS)} do not increase"
-    for model, selection in sorted(kinds):
-        means = record.means(model=model, selection=selection)
-        if means and means["mINP"] > means["mAP"]:
-            yield f"result.scores: mINP of {model} ({selection}) is above its mAP"
-
-
-def _provenance(record: Record) -> Iterator[str]:
-    made = record.provenance
-    try:
-        finished = datetime.fromisoformat(made["finished"])
-        known = finished.tzinfo is not None and FIRST <= finished <= datetime.now(UTC) + timedelta(days=1)
-    except ValueError:
-        known = False
-    if not known:
-        yield f"provenance.finished: '{made['finished']:.40}' is not a possible date"
-    for name, value in made["seconds"].items():
-        if not (math.isfinite(value) and value >= 0):
-            yield f"provenance.seconds.{name}: {value} is not a duration"
-    for name in ("threads", "global_batch", "peak_memory_mib"):
-        number = made.get(name)
-        if isinstance(number, (int, float)) and not (math.isfinite(number) and number > 0):
-            yield f"provenance.{name}: {number} is not positive"
-    if made["commit"] is not None and not re.fullmatch(r"[0-9a-f]{40}", made["commit"]):
-        yield f"provenance.commit: '{made['commit']:.50}' is not a commit"
+        found += not_ranked(record)
+    return found
 
 
 def not_ranked(record: Record) -> Iterator[str]:
     """Yield the reasons why a table leaves out a record."""
     result = record.result
-    if result.method not in METHODS.own_names() and not record.plugins:
+    if result.method not in METHODS.own_names() and not any(
+        f"method {result.method}" in plugin["parts"] for plugin in record.plugins
+    ):
         yield (
-            f"unknown method '{result.method}', and the record lists no plug-in; remove the record, "
+            f"unknown method '{result.method}', and the record lists no plug-in with it; remove the record, "
             "or run the method again with --import"
         )
     if made_for := record.provenance.get("ablation"):
         yield f"belongs to an ablation ({made_for}); remove it, and run the method without the ablation"
+
+
+def contradictions(records: Mapping[str, Record]) -> Iterator[str]:
+    """Yield contradictions between records: people and fingerprints, chance, copied scores."""
+    people: dict[str, tuple[str, str]] = {}
+    prints: dict[str, tuple[str, str]] = {}
+    chances: dict[str, tuple[str, dict[str, float]]] = {}
+    scores: dict[str, tuple[str, Record]] = {}
+    for name, record in records.items():
+        result, data = record.result, record.result.dataset
+        made, mark = json.dumps([data["name"], data["synthetic"]], sort_keys=True), data["fingerprint"]
+        if data["synthetic"] is not None and people.setdefault(made, (name, mark))[1] != mark:
+            yield f"{name}: result.dataset.fingerprint: {people[made][0]} has another one for the same people"
+        if prints.setdefault(mark, (name, made))[1] != made:
+            yield f"{name}: result.dataset.synthetic: {prints[mark][0]} has other people with the same fingerprint"
+        kind = json.dumps([mark, result.protocol, result.headline["shots"], result.headline["gallery"]])
+        where = f"{kind} {result.config.get('data', {}).get('folds')}"
+        if chances.setdefault(where, (name, result.chance))[1] != result.chance:
+            yield f"{name}: result.chance: {chances[where][0]} has another one for the same galleries"
+        if not record.provenance.get("stages"):  # untrained: every seed scores the same weights
+            continue
+        content = json.dumps([kind, [asdict(score) for score in result.scores]], sort_keys=True)
+        other = scores.setdefault(content, (name, record))
+        if result.scores and other[0] != name:
+            yield f"{name}: result.scores: equal to those of {other[0]} in every digit"

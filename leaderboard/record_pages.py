@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from usvi_bench.core.markdown import code, page
 from usvi_bench.core.record import Record
@@ -10,6 +11,7 @@ from usvi_bench.core.table import Cell, Link, Table, TableRow, Value, to_markdow
 from usvi_bench.leaderboard.board import BoardSection
 from usvi_bench.leaderboard.build import DIRTY_RULE, RECORDS_RULE, addresses
 from usvi_bench.leaderboard.cost import cost_table
+from usvi_bench.leaderboard.repeats import Repeat, outcome, spread_of
 
 KNOBS_NOTE = (
     "A knob is a setting of the generator of synthetic people. In each table one knob varies and all others keep their "
@@ -34,6 +36,11 @@ A record is the JSON file of one run: its scores, all settings, the seed, a fing
 machine. `python -m analysis.repeat_records` repeats runs and compares their scores with the records."""
 
 
+REPEATS_NOTE = """Outcome of a run that was made again elsewhere. *equal*: every score is the same. *within the spread*:
+Rank-1 and mAP differ by at most three standard deviations over the seeds of the same entry, or of the entry of the
+table with the largest one if it has fewer than three seeds. *differs*: neither; such a repeat does not count."""
+
+
 def build_knobs(sections: Sequence[BoardSection], reports: Collection[str] = frozenset()) -> str:
     """Generate the page of all varied knobs.
 
@@ -45,14 +52,15 @@ def build_knobs(sections: Sequence[BoardSection], reports: Collection[str] = fro
     return page(KNOBS_HEAD, *(_blocks(tables, reports) if tables else [NO_KNOBS]))
 
 
-def build_records(records: Mapping[str, Record]) -> str:
-    """Generate the page that lists all records by file name, with the cost of the runs."""
+def build_records(records: Mapping[str, Record], notes: Mapping[str, Sequence[Repeat]] = MappingProxyType({})) -> str:
+    """Generate the page that lists all records by file name, with the cost of the runs and their repeats."""
     if not records:
         return page(RECORDS_HEAD, "There is no record yet.")
     cost = cost_table(records)
     return page(
         RECORDS_HEAD,
         *(f"## {cost.title}", to_markdown(cost), *cost.notes),
+        *_repeats(records, notes),
         *("## All records", to_markdown(_records_table(records), addresses([])), DIRTY_RULE.removeprefix("* ")),
     )
 
@@ -63,6 +71,21 @@ def _blocks(tables: Sequence[Table], reports: Collection[str]) -> Iterator[str]:
         yield to_markdown(table, addresses(reports))
         yield from table.notes
     yield f"## How to read the tables\n\n{RECORDS_RULE}\n{LEVELS_RULE}\n{DIRTY_RULE}"
+
+
+def _repeats(records: Mapping[str, Record], notes: Mapping[str, Sequence[Repeat]]) -> Iterator[str]:
+    rows: list[TableRow] = []
+    for name, repeats in sorted(notes.items()):
+        spread = spread_of(records[name], records)
+        for repeat in repeats:
+            found, commit = outcome(records[name], repeat.scores, spread), (repeat.commit or "unknown")[:10]
+            values = [found, commit, repeat.place, repeat.finished[:10]]
+            rows.append(TableRow([Cell([Link(name, "run", name)]), *map(value_cell, values)]))
+    if rows:
+        columns = ["Record", "Outcome", "Commit", "Made on", "Date"]
+        yield "## Repeats"
+        yield to_markdown(Table("Repeats", columns, rows, words=len(columns)), addresses([]))
+        yield REPEATS_NOTE
 
 
 def _records_table(records: Mapping[str, Record]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class ScoreRow:
         minutes: total time of a run, mean over seeds.
         memory: highest peak over seeds, MiB.
         competes: whether the row is ranked and can be set in bold.
-        plugins: plug-ins of the runs, as ``my_method.py@1f6a09c2``.
+        repeats: number of its runs that were repeated elsewhere.
     """
 
     label: str
@@ -71,6 +71,7 @@ class ScoreRow:
     dirty: bool
     competes: bool
     plugins: tuple[str, ...] = ()
+    repeats: int = 0
 
     @property
     def seeds(self) -> int:
@@ -99,10 +100,14 @@ class ScoreTable:
         return f"Data: {plain(self.description)} ({name}, {made}fingerprint {fingerprint})."
 
 
-def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:
+def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreTable]:
     """Build all tables from complete runs: real data first, and within a protocol the table with the most runs first.
 
     The result does not depend on the order of the records.
+
+    Args:
+        records: by file name.
+        repeats: names of the records that were repeated elsewhere.
 
     Raises:
         UsageError: two records have the same configuration and seed.
@@ -120,7 +125,7 @@ def score_tables(records: Mapping[str, Record]) -> list[ScoreTable]:
     found = []
     for key in sorted(groups, key=place):
         data = next(iter(groups[key].values())).result.dataset
-        found.append(ScoreTable(key, data["description"], score_rows(groups[key]), data["knobs"]))
+        found.append(ScoreTable(key, data["description"], score_rows(groups[key], repeats), data["knobs"]))
     return found
 
 
@@ -146,11 +151,12 @@ def gallery_words(shots: int | None, gallery: str) -> str:
     return f"{words}{gallery} gallery"
 
 
-def score_rows(records: Mapping[str, Record]) -> list[ScoreRow]:
+def score_rows(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreRow]:
     """Build the rows of one table, including chance, highest mAP first.
 
     Args:
         records: complete records of one :class:`TableKey`, by file name.
+        repeats: names of the records that were repeated elsewhere.
 
     Raises:
         UsageError: two records of a row have the same seed.
@@ -158,12 +164,12 @@ def score_rows(records: Mapping[str, Record]) -> list[ScoreRow]:
     groups: dict[str, dict[str, Record]] = {}
     for name, record in records.items():
         groups.setdefault(_configuration(record), {})[name] = record
-    rows = [_row(group, _label(group, groups)) for group in groups.values()]
+    rows = [_row(group, _label(group, groups), repeats) for group in groups.values()]
     rows.append(_chance([record.result.chance for record in records.values()]))
     return sorted(rows, key=lambda row: (-row.values["mAP"].fillna(-1).mean(), row.label))
 
 
-def _row(records: Mapping[str, Record], label: str) -> ScoreRow:
+def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) -> ScoreRow:
     """Build a row: each seed is the mean over its folds and trials; spreads are computed over seeds."""
     first = next(iter(records.values())).result
     by_seed: dict[int, str] = {}
@@ -186,6 +192,7 @@ def _row(records: Mapping[str, Record], label: str) -> ScoreRow:
         dirty=any(record.provenance["dirty"] for record in ordered),
         competes=not first.uses_identities and first.method != "untrained",
         plugins=tuple(plugin_words(ordered[0])),
+        repeats=sum(name in repeats for name in records),
     )
 
 

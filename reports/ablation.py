@@ -16,6 +16,7 @@ from usvi_bench.core.files import write_json, write_text
 from usvi_bench.core.formatting import file_name
 from usvi_bench.core.markdown import address, bullets, code, page, plain
 from usvi_bench.core.record import read_record, write_record
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import to_markdown
 from usvi_bench.reports.ablation_effects import effects_table
 from usvi_bench.reports.ablation_table import (
@@ -124,7 +125,7 @@ def publish_ablation(folder: Path, place: Path) -> Path:
     for job in (target / "jobs").glob("*"):
         if job.name not in named:
             shutil.rmtree(job)
-    write_json(target / GRID, about)
+    write_sealed_json(target / GRID, about)
     return write_ablation(target)
 
 

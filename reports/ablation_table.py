@@ -16,6 +16,7 @@ from usvi_bench.core.formatting import over_seeds
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
+from usvi_bench.core.sealed import read_sealed_json
 from usvi_bench.core.table import (
     Cell,
     Table,
@@ -35,6 +36,7 @@ GRID = "grid.json"
 SHOWN = ("R1", "R10", "mAP", "mINP")
 """Metrics in the tables; the CSV file has all metrics."""
 GAINS = ("R1", "mAP")
+AGAIN = "make it again with run.py ablation"
 
 
 class _Row(TypedDict):
@@ -121,10 +123,10 @@ def read_ablation(folder: Path) -> Ablation:
     """Read ``grid.json`` and the records of its runs. A missing run is not an error.
 
     Raises:
-        UsageError: the file or a record is damaged.
+        UsageError: a file is damaged, or a record belongs to another method, protocol or seed than its cell.
     """
     about = read_grid(folder)
-    return Ablation(about, [_row(folder, row) for row in about["rows"]])
+    return Ablation(about, [_row(folder, row, about) for row in about["rows"]])
 
 
 def read_grid(folder: Path) -> dict[str, Any]:
@@ -136,15 +138,15 @@ def read_grid(folder: Path) -> dict[str, Any]:
     path = folder / GRID
     require_regular(path)
     try:
-        grid: dict[str, Any] = convert(_Grid, read_json(path), "")
+        grid: dict[str, Any] = convert(_Grid, read_sealed_json(path, AGAIN), "")
         for row in grid["rows"]:
             for seed, place in row["runs"].items():
                 if not seed.isdecimal() or Path(place).name in ("", ".."):
                     raise ValueError(f"rows.{row['name']:.40}: no run {place!r:.60} of seed {seed!r:.20}")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not a grid ({error}); make it again with run.py ablation") from error
+        raise UsageError(f"{path}: not a grid ({error}); {AGAIN}") from error
     if not grid["rows"]:
-        raise UsageError(f"{path}: no rows; make it again with run.py ablation")
+        raise UsageError(f"{path}: no rows; {AGAIN}")
     return grid
 
 
@@ -215,13 +217,16 @@ def _notes(ablation: Ablation) -> list[str]:
     return notes
 
 
-def _row(folder: Path, row: Mapping[str, Any]) -> AblationRow:
+def _row(folder: Path, row: Mapping[str, Any], about: Mapping[str, Any]) -> AblationRow:
     records: dict[int, Record] = {}
     missing: dict[int, str] = {}
     for seed, place in row["runs"].items():
         run = folder / place
         if (run / "record.json").exists():
-            records[int(seed)] = read_regular_record(run / "record.json")
+            record = records[int(seed)] = read_regular_record(run / "record.json")
+            found = (record.result.method, record.result.protocol, record.result.seed)
+            if found != (about["method"], about["protocol"], int(seed)):
+                raise UsageError(f"{run}: a run of {found[0]}, {found[1]}, seed {found[2]}, in the cell of seed {seed}")
         else:
             missing[int(seed)] = _why(run)
     scores = {seed: means for seed, record in records.items() if (means := record.means())}

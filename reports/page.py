@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from usvi_bench.core.files import write_json, write_text
+from usvi_bench.core.files import write_text
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import address, bullets, page, plain
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
 from usvi_bench.reports.output import REPORT, remove_old
 from usvi_bench.reports.style import save_figure, stamp
@@ -90,7 +91,7 @@ def write(report: Report, folder: Path) -> Path:
         save_figure(picture.figure, folder / picture.name)
     for kind in ("png", "svg"):
         remove_old(folder, f"*.{kind}", {f"{picture.name}.{kind}" for picture in pictures})
-    write_json(folder / REPORT, _json(report))
+    write_sealed_json(folder / REPORT, _json(report))
     write_text(folder / "report.md", page(*_blocks(report)))
     return folder / "report.md"
 

@@ -76,10 +76,11 @@ def read_journal(path: Path, record: Record) -> list[Line]:
     """Read the lines of a journal.
 
     Raises:
-        UsageError: the file is damaged, or has folds that the record lacks.
+        UsageError: the file is damaged, is not the journal that the record names, or has folds that the record lacks.
     """
     remedy = "train the stage again with --overwrite"
-    lines = _read(path, remedy, lambda: Journal(path).read())
+    end = record.journal_end
+    lines = _read(path, remedy, lambda: Journal(path).read() if end is None else Journal(path).read_all(end))
     with refused(path, remedy):
         _check(all(line["kind"] in ("epoch", "scores") for line in lines), "a line is neither an epoch nor scores")
         _check({line["fold"] for line in lines} <= {*record.result.folds}, "a fold is not in the record")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import write_json
 from usvi_bench.core.plugins import absolute
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.settings import digest, flatten
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource
@@ -52,7 +52,7 @@ class Grid:
 
     def write(self) -> None:
         """Write ``grid.json``, which maps each cell of the table to its run."""
-        write_json(self.folder / "grid.json", self.content)
+        write_sealed_json(self.folder / "grid.json", self.content)
 
 
 def plan_grid(

@@ -18,7 +18,7 @@ BELOW = {
     "methods": {"core", "components"},
     "protocols": {"core", "datasets"},
     "engine": {"core", "synthetic", "datasets", "components", "methods", "protocols"},
-    "leaderboard": {"core", "synthetic"},
+    "leaderboard": {"core", "synthetic", "datasets", "components", "methods", "protocols", "engine"},
     "sweep": {"core", "datasets", "engine", "reports"},
     "reports": {"core", "synthetic", "datasets", "protocols", "engine", "leaderboard"},
     "cli": {"core", "synthetic", "datasets", "engine", "leaderboard", "sweep", "reports"},

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from usvi_bench.core.files import parse_json
 from usvi_bench.core.record import Record
+from usvi_bench.core.sealed import check_digest
 from usvi_bench.core.typed import convert
 from usvi_bench.reports.site.plain_files import read_image, read_plain_file
 
@@ -144,8 +145,8 @@ def read_report(folder: Path, record: Record) -> StoredReport:
         ValueError: a value is missing, of the wrong type or contradicts another, or the report is of another run.
         OSError: the file cannot be read.
     """
-    parsed = parse_json(read_plain_file(folder, REPORT).decode())
-    schema = parsed.get("schema") if isinstance(parsed, dict) else None
+    parsed = check_digest(parse_json(read_plain_file(folder, REPORT).decode()), folder / REPORT, "draw it again")
+    schema = parsed.get("schema")
     if schema != SCHEMA:
         raise ValueError(f"schema version {schema!r:.40} is not {SCHEMA}")
     content: dict[str, Any] = convert(_Content, parsed, "")

@@ -99,6 +99,22 @@ def test_missing_and_exchanged_lines_are_noticed(tmp_path: Path) -> None:
         Journal(journal.path).cut(mark)
 
 
+def test_a_finished_journal_is_read_to_its_mark(tmp_path: Path) -> None:
+    journal, other = Journal(tmp_path / "journal.jsonl"), Journal(tmp_path / "other.jsonl")
+    journal.replace([{"epoch": i} for i in range(3)])
+    other.replace([{"epoch": 9 - i} for i in range(3)])
+    end = journal.mark
+    assert Journal(journal.path).read_all(end) == [{"epoch": i} for i in range(3)]
+    with pytest.raises(DamagedFileError, match="lacks lines"):
+        other.read_all(end)
+    journal.append({"epoch": 3})
+    with pytest.raises(DamagedFileError, match="has lines that its run did not write"):
+        journal.read_all(end)
+    journal.path.unlink()
+    with pytest.raises(DamagedFileError, match="lacks lines"):
+        Journal(journal.path).read_all(end)
+
+
 def test_a_line_cut_anywhere_is_replaced_by_the_next(tmp_path: Path) -> None:
     whole = filled(tmp_path / "whole.jsonl").path.read_bytes()
     last = whole[:-1].rfind(b"\n") + 1

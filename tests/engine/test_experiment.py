@@ -59,7 +59,7 @@ def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     assert [type(value) for value in settings.values()] == [int, float, int, list, str]
 
 
-@pytest.mark.parametrize("seed", ["0", 0.0, True, None])
+@pytest.mark.parametrize("seed", ["0", 0.0, True, None, -1])
 def test_a_seed_is_a_whole_number(seed: Any) -> None:
     with pytest.raises(UsageError, match="expected a whole number"):
         Experiment("pgm", "sysu_all", seed=seed)

@@ -488,16 +488,19 @@ def test_a_record_with_edited_settings_is_refused(folder: Path, capsys: pytest.C
     del content["digest"]
     write_sealed_json(path, content)
     assert run(folder) == 2
-    assert f"{path.name}: result.config_hash does not match result.config" in capsys.readouterr().err
+    assert f"{path.name}: result.config_hash: not the hash of result.config" in capsys.readouterr().err
 
 
 def test_records_that_contradict_themselves_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = consistent(make_record("hil"))
-    oracle = replace(record.result, headline={**record.result.headline, "selection": "oracle"})
-    write_record(folder / "records" / "a.json", replace(record, result=oracle))
-    write_record(folder / "records" / "b.json", replace(record, result=replace(record.result, uses_identities=True)))
+    one, two = (consistent(make_record("hil", seed)) for seed in (0, 1))
+    write_record(folder / "records" / "a.json", replace(one, result=replace(one.result, seed=5)))
+    write_record(folder / "records" / "b.json", replace(two, result=replace(two.result, uses_identities=True)))
     assert run(folder, "--check") == 2
     first, *lines = capsys.readouterr().err.splitlines()
     assert first == "error: 2 faults in the records:"
-    assert lines[0].startswith("a.json: result.headline.selection: oracle; ")
+    assert lines[0].startswith("a.json: provenance.stages: the keys are not those of ")
     assert lines[1].startswith("b.json: result.uses_identities: True, but hil has False")
+    write_record(folder / "records" / "a.json", one)
+    write_record(folder / "records" / "b.json", replace(one, provenance={**one.provenance, "cpu": "another"}))
+    assert run(folder, "--check") == 2
+    assert "b.json: result.scores: equal to those of a.json in every digit" in capsys.readouterr().err

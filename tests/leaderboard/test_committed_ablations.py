@@ -9,6 +9,7 @@ import pytest
 
 from usvi_bench.core.record import read_record
 from usvi_bench.leaderboard.build import FOLDER
+from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.reports.ablation import write_ablation
 
 GRIDS = sorted(path.parent for path in (FOLDER / "ablations").rglob("grid.json"))
@@ -19,6 +20,7 @@ def test_a_committed_table_agrees_with_its_records(folder: Path, tmp_path: Path)
     records = [read_record(path) for path in folder.glob("jobs/*/record.json")]
     assert records
     assert not any(record.provenance["dirty"] for record in records)
+    assert [fault for record in records for fault in faults(record, ranked=False)] == []
     for part in ("jobs", "grid.json"):
         (shutil.copytree if part == "jobs" else shutil.copy)(folder / part, tmp_path / part)
     write_ablation(tmp_path)

@@ -13,10 +13,11 @@ import pytest
 from tests.leaderboard.records import make_record
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import write_record
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import to_markdown
 from usvi_bench.reports.ablation import publish_ablation, sensitivities, write_ablation
 from usvi_bench.reports.ablation_effects import effects, effects_table
-from usvi_bench.reports.ablation_table import gain, read_ablation, rows_table
+from usvi_bench.reports.ablation_table import gain, read_ablation, read_grid, rows_table
 
 SCORES: dict[str, dict[int, float]] = {
     "base_100%": {0: 0.20, 1: 0.24, 2: 0.22},
@@ -50,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "jobs/2-1").mkdir(parents=True)
     (tmp_path / "jobs/2-1/error.json").write_text(json.dumps({"message": "visible: 1 cluster"}))
     about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": {}, "seeds": 3, "rows": rows}
-    (tmp_path / "grid.json").write_text(json.dumps({**about, "data": "synthetic people (size=small)"}))
+    write_sealed_json(tmp_path / "grid.json", {**about, "data": "synthetic people (size=small)"})
     return tmp_path
 
 
@@ -137,13 +138,13 @@ def test_a_main_effect_is_the_mean_over_pairs_of_rows_that_differ_in_one_setting
 def test_main_effects_are_on_the_page_if_there_are_any(folder: Path) -> None:
     text = write_ablation(folder).read_text()
     assert "| `method.part` True, not False | 2 | 1 | +3.0 | +3.0 | +3.0 |" in text
-    about = json.loads((folder / "grid.json").read_text())
+    about = read_grid(folder)
     again = {**about["rows"][3], "name": "full once more"}
-    (folder / "grid.json").write_text(json.dumps({**about, "rows": [*about["rows"], again]}))
+    write_sealed_json(folder / "grid.json", {**about, "rows": [*about["rows"], again]})
     effects_again = effects_table(read_ablation(folder))
     assert effects_again is not None
     assert to_markdown(effects_again) in text, "rows of the same settings count once"
-    (folder / "grid.json").write_text(json.dumps(about))
+    write_sealed_json(folder / "grid.json", about)
     (folder / "jobs/4-0/record.json").unlink()  # one pair of rows is left for either setting
     assert "One setting at a time" not in write_ablation(folder).read_text()
 
@@ -176,9 +177,9 @@ def test_only_the_table_and_its_records_are_published(folder: Path) -> None:
     ordinary = folder / "sysu_all" / "sclhm-seed0-abc"
     (folder / "jobs/0-0").rename(ordinary.parent.mkdir() or ordinary)
     (ordinary / "last.pth").write_text("weights")
-    about = json.loads((folder / "grid.json").read_text())
+    about = read_grid(folder)
     about["rows"][0]["runs"]["0"] = "sysu_all/sclhm-seed0-abc"
-    (folder / "grid.json").write_text(json.dumps(about))
+    write_sealed_json(folder / "grid.json", about)
     text = write_ablation(folder).read_text()
 
     page = publish_ablation(folder, folder / "kept")
@@ -195,9 +196,9 @@ def test_publishing_again_updates_to_the_grid(folder: Path) -> None:
     page = publish_ablation(folder, folder / "kept")
     (folder / "jobs/3-2/record.json").unlink()
     write_record(folder / "jobs/1-2/record.json", make_record(seed=2, means=(0.9, 0.9)))
-    about = json.loads((folder / "grid.json").read_text())
+    about = read_grid(folder)
     del about["rows"][-1]
-    (folder / "grid.json").write_text(json.dumps(about))
+    write_sealed_json(folder / "grid.json", about)
     text = write_ablation(folder).read_text()
     assert publish_ablation(folder, folder / "kept").read_text() == text
     jobs = {path.name for path in (page.parent / "jobs").iterdir()}
@@ -208,8 +209,8 @@ def test_publishing_again_updates_to_the_grid(folder: Path) -> None:
 
 def test_another_grid_is_not_overwritten(folder: Path) -> None:
     page = publish_ablation(folder, folder / "kept")
-    about = json.loads((folder / "grid.json").read_text())
-    (folder / "grid.json").write_text(json.dumps({**about, "settings": {"train.epochs": 1}}))
+    about = read_grid(folder)
+    write_sealed_json(folder / "grid.json", {**about, "settings": {"train.epochs": 1}})
     before = page.read_text()
     with pytest.raises(UsageError, match="choose another folder"):
         publish_ablation(folder, folder / "kept")
@@ -226,3 +227,21 @@ def test_one_seed_has_no_standard_deviation(folder: Path) -> None:
     for run in folder.glob("jobs/*-[12]"):
         (run / "record.json").unlink(missing_ok=True)
     assert read_ablation(folder).made_from == "n = 1 seed; synthetic people"
+
+
+def test_an_edited_grid_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "grid.json").read_text())
+    content["rows"][0]["runs"], content["rows"][3]["runs"] = content["rows"][3]["runs"], content["rows"][0]["runs"]
+    (folder / "grid.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"grid\.json is damaged: its content does not match its digest"):
+        read_ablation(folder)
+    del content["digest"]
+    (folder / "grid.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"grid\.json is damaged .* run the ablation again"):
+        publish_ablation(folder, folder / "kept")
+
+
+def test_a_record_in_the_cell_of_another_seed_is_refused(folder: Path) -> None:
+    write_record(folder / "jobs/1-1/record.json", make_record(seed=2))
+    with pytest.raises(UsageError, match=r"a run of sclhm, sysu_all, seed 2, in the cell of seed 1"):
+        read_ablation(folder)

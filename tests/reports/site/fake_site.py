@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from tests.leaderboard.records import make_record
-from usvi_bench.core.files import write_json
 from usvi_bench.core.record import Record, write_record
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.reports.ablation import write_ablation
 
 HEADER = "method,venue,year,setting,uses_camera_labels,protocol,rank1,rank10,rank20,mAP,mINP,evidence,source"
@@ -74,8 +73,7 @@ def write_report_folder(folder: Path, record: Record, *, shown: bool) -> None:
         )
     (folder / "losses.svg").write_text(FIGURE)
     Image.new("RGB", (9, 6), "white").save(folder / "losses.png")
-    content = report_content(images, record, shown)
-    (folder / "report.json").write_text(json.dumps(content))
+    write_sealed_json(folder / "report.json", report_content(images, record, shown))
     (folder / "report.md").write_text("# a report\n")
 
 
@@ -166,5 +164,5 @@ def make_ablation(folder: Path) -> None:
             record = make_record("sclhm", seed, [score], provenance={"ablation": f"sclhm-sysu_all: {name}"})
             write_record(folder / runs[str(seed)] / "record.json", record)
     about = {"method": "sclhm", "protocol": "sysu_all", "setting": "shared", "settings": {}, "seeds": 2}
-    write_json(folder / "grid.json", {**about, "data": "made-up people (small)", "rows": rows})
+    write_sealed_json(folder / "grid.json", {**about, "data": "made-up people (small)", "rows": rows})
     write_ablation(folder)

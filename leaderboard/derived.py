@@ -1,0 +1,170 @@
+"""Facts that follow from parts of a record: its configuration, stages, data sentence, and limits of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from usvi_bench.components.augment import AugmentConfig
+from usvi_bench.components.encoder.registered import network_class
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.record import Result
+from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+from usvi_bench.datasets.open import describe
+from usvi_bench.datasets.planned import PlannedDataset
+from usvi_bench.engine.config import DataConfig, RunConfig, TrainConfig
+from usvi_bench.engine.load_config import SECTIONS, build
+from usvi_bench.engine.plan import CACHE_VERSION, plan_stages
+from usvi_bench.leaderboard.bounds import LARGEST, Limits
+from usvi_bench.protocols.base import Protocol, ProtocolConfig
+from usvi_bench.synthetic import GENERATOR_VERSIONS, SyntheticSpec
+
+TEST_PARTS = ("test", "fold 1 test")
+"""Names of a test set in the published counts of the data sets."""
+StageKey = tuple[int, str, str]
+"""Fold, method and key of a stage."""
+
+
+def run_config(result: Result) -> RunConfig:
+    """Build the configuration of a run from its settings, which are checked as those of a new run are.
+
+    Raises:
+        UsageError: a setting is unknown, of the wrong type or out of range.
+    """
+    given: Mapping[str, Any] = result.config
+    sections: dict[str, type[Any]] = {
+        "method": METHODS.get(result.method).Config,
+        "data": DataConfig,
+        "encoder": network_class(given.get("encoder", {}).get("name", "")).Config,
+        "augment": AugmentConfig,
+        "train": TrainConfig,
+        "protocol": ProtocolConfig,
+    }
+    parts = {SECTIONS.get(name, name): build(cls, given.get(name, {}), name) for name, cls in sections.items()}
+    return RunConfig(
+        method=result.method,
+        protocol=result.protocol,
+        setting=result.setting,
+        seed=result.seed,
+        evaluate_every=given.get("evaluate_every", 0),
+        **parts,
+    )
+
+
+def scored_folds(result: Result) -> list[int]:
+    """Return the folds that a run with these settings trains and scores."""
+    return list(result.config.get("data", {}).get("folds") or result.folds)
+
+
+def stage_keys(result: Result, config: RunConfig, version: int = CACHE_VERSION) -> list[StageKey]:
+    """Return fold, method and key of each stage, in order; the keys are those of a version of the training code."""
+    start = result.start_weights["sha256"] or "random"
+    return [
+        (fold, plan.method, plan.key)
+        for fold in scored_folds(result)
+        for plan in plan_stages(config, fold, result.dataset["fingerprint"], start, Path(), version)
+    ]
+
+
+def data_sentence(result: Result) -> str:
+    """Return the sentence that a run writes about the images of a data set of the suite."""
+    reader, note = DATASETS.get(result.dataset["name"]), result.dataset["synthetic"]
+    if note is not None and isinstance(spec := note.get("spec"), dict):  # a record has its keys in alphabetical order
+        order = [field.name for field in fields(SyntheticSpec)]
+        note = {**note, "spec": dict(sorted(spec.items(), key=lambda item: (*order, item[0]).index(item[0])))}
+    published = any(reader.published(part) for part in TEST_PARTS)
+    return describe(reader.title, note, published=published, check_counts=_counts_checked(result))
+
+
+def planned_people(result: Result) -> PlannedDataset | None:
+    """Return the synthetic people that a record names; None for other images and for another generator version.
+
+    Raises:
+        UsageError: a value of the specification is unknown or out of range.
+    """
+    note, name = result.dataset["synthetic"], result.dataset["name"]
+    if note is None or GENERATOR_VERSIONS.get(name) != note.get("generator_version"):
+        return None
+    try:
+        return PlannedDataset(name, SyntheticSpec(**note["spec"]))
+    except (TypeError, KeyError):  # no specification, which is reported as a fault
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Scoring of one fold: limits of its scores, and the scores of a random ranking; empty if they are unknown."""
+
+    limits: Limits
+    chance: Mapping[str, float]
+
+
+def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
+    """Derive the limits of the scores of a fold from the people and the protocol, as far as they are known."""
+    protocol: Protocol = PROTOCOLS.get(result.protocol)(config)
+    people = planned_people(result)
+    if people is not None and config.gallery == "seeded" and fold in people.folds:
+        return _planned(result.protocol, config, _People(people, fold))
+    cameras = len(getattr(protocol, "gallery_cameras", ()))
+    positives = cameras * config.shots if cameras else LARGEST
+    queries = _published_queries(result, protocol) if _claims_published(result) else None
+    return Scoring(Limits(positives, positives, queries), {})
+
+
+class _People:
+    """Test people of a fold; equal for specifications that differ only in training people or in the images."""
+
+    def __init__(self, people: PlannedDataset, fold: int) -> None:
+        self.people, self.fold = people, fold
+        split = people.test(fold)
+        tables = (split.visible, split.infrared)
+        self._rows = [(table.paths, table.identities.tobytes(), table.cameras.tobytes()) for table in tables]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _People) and (self.fold, self._rows) == (other.fold, other._rows)
+
+    def __hash__(self) -> int:
+        return hash((self.fold, *self._rows))
+
+
+@cache
+def _planned(name: str, config: ProtocolConfig, tested: _People) -> Scoring:
+    protocol: Protocol = PROTOCOLS.get(name)(config)
+    people, fold = tested.people, tested.fold
+    query, pool = protocol.tables(people, fold)
+    most = unit = queries = 0
+    for rows in protocol.galleries(people, fold):
+        masks = protocol.masks(query, pool.take(rows))
+        positives, ignored = masks.arrays((len(query), len(rows)))
+        counts = (positives & ~ignored).sum(axis=1)
+        most, queries = max(most, int(counts.max())), max(queries, int((counts > 0).sum()))
+        unit = max(unit, int(np.bincount(masks.units(len(rows))).max()))
+    return Scoring(Limits(most, unit, queries, exact=True), protocol.chance(people, fold))
+
+
+def expected_chance(scorings: Mapping[int, Scoring]) -> dict[str, float]:
+    """Average the scores of a random ranking over folds; empty if they are unknown."""
+    known = [scoring.chance for scoring in scorings.values()]
+    if not known or not all(known):
+        return {}
+    return {name: float(np.mean([each[name] for each in known])) for name in METRICS}
+
+
+def _claims_published(result: Result) -> bool:
+    real = result.dataset["synthetic"] is None and result.dataset["name"] in DATASETS.own_names()
+    return real and _counts_checked(result)
+
+
+def _counts_checked(result: Result) -> bool:
+    return bool(result.config.get("data", {}).get("check_counts", True))
+
+
+def _published_queries(result: Result, protocol: Protocol) -> int | None:
+    reader = DATASETS.get(result.dataset["name"])
+    counts = [reader.published(part).get(protocol.query) for part in TEST_PARTS]
+    return max((count for count in counts if count), default=None)

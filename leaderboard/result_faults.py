@@ -1,0 +1,198 @@
+"""Contradictions between the parts of a result: names, data, configuration and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import cast
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import DatasetIdentity, Kind, Record, Result, StartWeights
+from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, Registry
+from usvi_bench.core.settings import SHARED, flatten
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.load_config import profile_of
+from usvi_bench.engine.read_settings import CONFIGS
+from usvi_bench.engine.start_weights import SHIPPED, check_disjoint, shipped_weights
+from usvi_bench.leaderboard.derived import data_sentence, planned_people
+from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
+
+PUBLIC_WEIGHTS = ("19c8e357", "0676ba61", "11ad3fa6")
+"""First digits of the SHA-256 of torchvision's files ``resnet50-<digits>.pth``."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def own_or_named(registry: Registry, name: str, record: Record) -> str:
+    """Return why a part is neither one of the suite nor one of a plug-in of the record; empty if it is."""
+    words = f"{registry.kind} {name}"
+    claimed = any(words in plugin["parts"] for plugin in record.plugins)
+    if name in registry.own_names():
+        return f"a plug-in claims the {words} of the suite" if claimed else ""
+    return "" if claimed else f"unknown {registry.kind} '{name:.40}', and no plug-in of the record has it"
+
+
+def parts_of_settings(result: Result) -> list[tuple[str, Registry, str]]:
+    """Return field, registry and name of the parts that the settings depend on: method, encoder, schedule."""
+    encoder = result.config.get("encoder", {}).get("name")
+    schedule = result.config.get("train", {}).get("lr_schedule", "step")  # older records lack it
+    return [
+        ("method", METHODS, result.method),
+        ("config.encoder.name", ENCODERS, str(encoder)),
+        ("config.train.lr_schedule", LR_SCHEDULES, str(schedule)),
+    ]
+
+
+def name_faults(record: Record) -> Iterator[str]:
+    """Yield names that are not valid, and parts that nobody defines."""
+    result = record.result
+    for kind, name in (("method", result.method), ("protocol", result.protocol), ("setting", result.setting)):
+        if not _NAME.fullmatch(name):
+            yield f"result.{kind}: '{name:.40}' is not a valid name"
+    parts = (("protocol", PROTOCOLS, result.protocol), ("dataset.name", DATASETS, result.dataset["name"]))
+    for field, registry, name in (*parts, *parts_of_settings(result)[1:]):
+        if fault := own_or_named(registry, name, record):
+            yield f"result.{field}: {fault}"
+    if result.seed < 0:
+        yield f"result.seed: {result.seed} is negative"
+    groups: list[tuple[str, Mapping[str, object], type]] = [
+        ("dataset", cast(Mapping[str, object], result.dataset), DatasetIdentity),
+        ("headline", cast(Mapping[str, object], result.headline), Kind),
+        ("start_weights", cast(Mapping[str, object], result.start_weights), StartWeights),
+    ]
+    for group, content, form in groups:
+        if unknown := sorted(set(content) - set(form.__annotations__)):
+            yield f"result.{group}.{unknown[0]:.40}: unknown field"
+
+
+def configuration_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
+    """Yield settings that no run writes, and fields that differ from what the settings imply.
+
+    Args:
+        record: a record with valid types.
+        config: configuration that the settings were read to; None if they cannot be read.
+    """
+    result = record.result
+    if record.expected_hash() != result.config_hash:
+        yield "result.config_hash: not the hash of result.config"
+    if result.method in METHODS.own_names():
+        method = METHODS.get(result.method)
+        if result.uses_identities != method.uses_identities:
+            yield f"result.uses_identities: {result.uses_identities}, but {result.method} has {method.uses_identities}"
+        if result.headline["model"] != method.headline:
+            yield f"result.headline.model: {result.headline['model']}, but {result.method} has {method.headline}"
+    if config is None:
+        return
+    written = config.settings()
+    if unknown := sorted(set(result.config) - set(written)):
+        yield f"result.config.{unknown[0]:.40}: not a group of settings"
+    wanted = flatten(written)
+    for name, value in flatten(result.config).items():
+        if name in wanted and (wanted[name] != value or type(wanted[name]) is not type(value)):
+            yield f"result.config.{name}: {value!r:.40}, which a run writes as {wanted[name]!r:.40}"
+    yield from _setting(result)
+
+
+def _setting(result: Result) -> Iterator[str]:
+    data = result.dataset
+    if result.protocol not in PROTOCOLS.own_names() or data["name"] not in DATASETS.own_names():
+        return
+    note = data["synthetic"]
+    profile = profile_of(data["name"], None if note is None else note.get("spec", {}))
+    if not (CONFIGS / result.setting / f"{profile}.py").is_file():
+        yield f"result.setting: '{result.setting:.40}' is not a setting of {profile}"
+    elif result.setting != SHARED and not (CONFIGS / result.setting / result.method / f"{profile}.py").is_file():
+        yield f"result.setting: {result.method} has no {result.setting} setting for {profile}"
+
+
+def data_faults(record: Record) -> Iterator[str]:
+    """Yield contradictions in the identity of the data set, and between it and the protocol."""
+    result, data = record.result, record.result.dataset
+    synthetic = data["synthetic"]
+    prefix = "synthetic-" if synthetic is not None else ""
+    if not re.fullmatch(rf"{prefix}[0-9a-f]{{16}}", data["fingerprint"]):
+        kind = "synthetic" if prefix else "real"
+        yield f"result.dataset.fingerprint: '{data['fingerprint']:.40}' is not the form of {kind} images"
+    spec = synthetic.get("spec") if synthetic is not None else None
+    if isinstance(spec, dict) and data["knobs"] != (knobs := changed_knobs(spec)):
+        yield f"result.dataset.knobs: {data['knobs']}, but the generated people have {knobs}"
+    if data["name"] in DATASETS.own_names():
+        if synthetic is not None:
+            yield from _people(result)
+        if data["description"] != (sentence := data_sentence(result)):
+            yield f"result.dataset.description: '{data['description']:.80}', but the data are '{sentence}'"
+    if result.protocol not in PROTOCOLS.own_names():
+        return
+    protocol = PROTOCOLS.get(result.protocol)
+    if data["name"] != protocol.dataset:
+        yield f"result.dataset.name: {data['name']}, but {result.protocol} scores {protocol.dataset}"
+    if result.trials != protocol.trials_per_fold:
+        yield f"result.trials: {result.trials}, but {result.protocol} has {protocol.trials_per_fold}"
+
+
+def _people(result: Result) -> Iterator[str]:
+    """Yield contradictions in the note of the generator."""
+    note, name = result.dataset["synthetic"] or {}, result.dataset["name"]
+    where = "result.dataset.synthetic"
+    if set(note) != {"generator_version", "layout", "spec", "images", "bytes"}:
+        yield f"{where}: has the entries {', '.join(sorted(note))}"
+        return
+    version = note["generator_version"]
+    if type(version) is not int or not 1 <= version <= GENERATOR_VERSIONS.get(name, 0):
+        yield f"{where}.generator_version: {version!r:.40} is not a version of the generator"
+        return
+    if note["layout"] != name:
+        yield f"{where}.layout: {note['layout']!r:.40}, but the data set is {name}"
+    if not _SHA256.fullmatch(str(note["bytes"])):
+        yield f"{where}.bytes: '{note['bytes']!s:.40}' is not a SHA-256"
+    if type(note["images"]) is not int or note["images"] < 1:
+        yield f"{where}.images: {note['images']!r:.40} is not a number of images"
+    try:
+        people = planned_people(result)
+    except (UsageError, TypeError) as error:
+        yield f"{where}.spec: {error}"
+        return
+    if people is None:
+        if version == GENERATOR_VERSIONS.get(name):
+            yield f"{where}.spec: not a specification of people"
+        return
+    if note["spec"] != people.entries:
+        yield f"{where}.spec: {note['spec']}, which the generator writes as {people.entries}"
+    if note["images"] != people.images:
+        yield f"{where}.images: {note['images']}, but these people have {people.images}"
+    if sorted(result.folds) != sorted(people.folds):
+        yield f"result.folds: {result.folds}, but these people have {list(people.folds)}"
+
+
+def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
+    """Yield starting weights that are not known, or that do not fit the run."""
+    start, data = record.result.start_weights, record.result.dataset
+    sha256, source = start["sha256"], start["source"]
+    if not re.fullmatch(r"[^/\\\n]{1,200}", source):
+        yield f"result.start_weights.source: '{source:.40}' is not the name of a file"
+    if (sha256 is None) != (source == "random"):
+        yield f"result.start_weights: {source:.40} with the hash {sha256}"
+    if sha256 is None:
+        return
+    if not _SHA256.fullmatch(sha256):
+        yield f"result.start_weights: '{sha256:.70}' is not a SHA-256"
+    elif sha256 in _shipped():
+        if config is not None and shipped_weights(config.encoder).name != _shipped()[sha256]:
+            yield f"result.start_weights: {_shipped()[sha256]} does not fit the encoder {config.encoder.variant}"
+        try:
+            if data["synthetic"] is not None:
+                check_disjoint(SHIPPED / _shipped()[sha256], sha256, data["synthetic"])
+        except UsageError as error:
+            yield f"result.start_weights: {error}"
+    elif not sha256.startswith(PUBLIC_WEIGHTS):
+        yield f"result.start_weights: {sha256[:16]} is neither a file of this suite nor a public file that is known"
+    elif config is not None and not config.encoder.name.startswith("resnet50"):
+        yield f"result.start_weights: {sha256[:16]} is a file of ResNet-50, but the encoder is {config.encoder.name}"
+
+
+@cache
+def _shipped() -> dict[str, str]:
+    """Return the name of each shipped file by its hash."""
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): path.name for path in SHIPPED.glob("*.safetensors")}

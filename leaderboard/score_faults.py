@@ -1,0 +1,132 @@
+"""Contradictions between scores and folds, trials, settings, the queries, and the definitions of the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.metrics import RANKS
+from usvi_bench.core.record import Kind, Record, Result, Score
+from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS, SCORE_METRICS
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.evaluation import FEATURE
+from usvi_bench.leaderboard.bounds import TOLERANCE, Limits, impossible, possible_counts
+from usvi_bench.leaderboard.derived import Scoring, expected_chance, scored_folds, scoring
+from usvi_bench.leaderboard.result_faults import own_or_named
+from usvi_bench.methods.base import Method
+
+SELECTIONS = ("last", "oracle")
+RANDOM_R1 = 0.2
+"""Largest Rank-1 of a random ranking in a published test set; each has more than 90 people."""
+
+
+def score_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
+    """Yield the contradictions of the scores.
+
+    Args:
+        record: a record with valid types.
+        config: configuration of the run; None if its settings cannot be read.
+    """
+    result = record.result
+    yield from _kinds(record, config)
+    yield from _trials(result)
+    known = _scorings(result, config)
+    for i, score in enumerate(result.scores):
+        where = f"result.scores[{i}].metrics"
+        limits = known[score.fold].limits if score.fold in known else Limits()
+        yield from (f"{where}: {fault}" for fault in impossible(score.metrics, limits))
+        for name in score.metrics:
+            if fault := own_or_named(SCORE_METRICS, name, record):
+                yield f"{where}: {fault}"
+    for fold, facts in known.items():
+        scores = [score for score in result.scores if score.fold == fold]
+        rates = [score.metrics.get(f"R{rank}", 0.0) for score in scores for rank in RANKS]
+        if not possible_counts(rates, facts.limits):
+            number = f"{'' if facts.limits.exact else 'at most '}{facts.limits.queries}"
+            yield f"result.scores: Rank-k of fold {fold} are not shares of {number} queries"
+    yield from _chance(result, known)
+
+
+def _scorings(result: Result, config: RunConfig | None) -> dict[int, Scoring]:
+    own = result.protocol in PROTOCOLS.own_names() and result.dataset["name"] in DATASETS.own_names()
+    if config is None or not own or PROTOCOLS.get(result.protocol).dataset != result.dataset["name"]:
+        return {}
+    try:
+        return {fold: scoring(result, config.protocol_config, fold) for fold in scored_folds(result)}
+    except (UsageError, ValueError, TypeError):  # a faulty specification of people, which is reported as such
+        return {}
+
+
+def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
+    """Yield kinds of scores that the run cannot have made."""
+    result, headline = record.result, record.result.headline
+    if headline["selection"] != "last":
+        yield f"result.headline.selection: {headline['selection']}; a headline is scored after the last epoch"
+    if headline["feature"] != FEATURE:
+        yield f"result.headline.feature: '{headline['feature']:.40}', but every run scores {FEATURE}"
+    given: dict[str, object] = {**headline}
+    if config is not None and result.protocol in PROTOCOLS.own_names():
+        for name, value in PROTOCOLS.get(result.protocol)(config.protocol_config).kind().items():
+            if given[name] != value:
+                yield f"result.headline.{name}: {given[name]!r}, but the settings have {value!r}"
+    kinds = {(score.model, score.selection) for score in result.scores}
+    for model, selection in sorted(kinds):
+        if selection not in SELECTIONS:
+            yield f"result.scores: selection '{selection}' of {model}: {did_you_mean(selection, SELECTIONS)}"
+    if config is not None and any(selection == "oracle" for _, selection in kinds) and not config.evaluate_every:
+        yield "result.scores: selection 'oracle', but evaluate_every is 0"
+    own = METHODS.get(result.method) if result.method in METHODS.own_names() else None
+    one = own is not None and own.models is Method.models
+    for model in sorted({model for model, _ in kinds} - ({"student"} if one else {"student", "teacher"})):
+        if own is not None:
+            yield f"result.scores: {result.method} has no model '{model:.40}'"
+    for i, score in enumerate(result.scores):
+        for name in ("shots", "gallery", "feature"):
+            if getattr(score, name) != given[name]:
+                yield f"result.scores[{i}].{name}: {getattr(score, name)!r}, but the headline has {given[name]!r}"
+
+
+def _trials(result: Result) -> Iterator[str]:
+    """Yield folds and trials that a run of these settings lacks, or cannot have."""
+    folds = scored_folds(result)
+    if not set(folds) <= set(result.folds) or len(set(folds)) < len(folds):
+        yield f"result.config.data.folds: {folds}, but the data set has {result.folds}"
+    done: dict[tuple[str, str], dict[int, list[int]]] = {_key(result.headline): {}}
+    for score in result.scores:
+        done.setdefault((score.model, score.selection), {}).setdefault(score.fold, []).append(score.trial)
+    for (model, selection), found in done.items():
+        what = f"{model} ({selection})"
+        for fold in sorted({*folds, *found}):
+            if fold not in found:
+                yield f"result.scores: fold {fold} of {what} is missing"
+            elif fold not in folds:
+                yield f"result.scores: fold {fold} of {what} was not to be scored"
+            elif len(found[fold]) != result.trials or sorted(found[fold]) != list(range(len(found[fold]))):
+                listed = _shortened(found[fold])
+                yield f"result.scores: fold {fold} of {what} has the trials {listed}, not {result.trials}"
+
+
+def _key(kind: Kind | Score) -> tuple[str, str]:
+    return (kind.model, kind.selection) if isinstance(kind, Score) else (kind["model"], kind["selection"])
+
+
+def _shortened(trials: list[int]) -> str:
+    return f"{', '.join(map(str, sorted(trials)[:12]))}{', ...' if len(trials) > 12 else ''}"
+
+
+def _chance(result: Result, known: Mapping[int, Scoring]) -> Iterator[str]:
+    """Yield what is impossible for a random ranking, or differs from that of the same people and protocol."""
+    limits = next((facts.limits for facts in known.values()), Limits())
+    found = list(impossible(result.chance, limits))
+    yield from (f"result.chance: {fault}" for fault in found)
+    if found:
+        return
+    expected = expected_chance(known)
+    for name, value in expected.items():
+        if abs(result.chance[name] - value) > TOLERANCE:
+            yield f"result.chance.{name}: {result.chance[name]}, but these people have {value}"
+    if not expected and not all(value > 0 for value in result.chance.values()):
+        yield "result.chance: a random ranking of any gallery scores above 0"
+    published = any(facts.limits.queries for facts in known.values())
+    if not expected and published and result.chance["R1"] > RANDOM_R1:
+        yield f"result.chance.R1: {result.chance['R1']} is too high for the published test set"
