@@ -14,6 +14,7 @@ from torch import Tensor
 
 from usvi_bench.components.constants import constant
 from usvi_bench.components.jitter import jitter
+from usvi_bench.core.bounds import bounded, check_bounds
 from usvi_bench.core.errors import UsageError, did_you_mean
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -43,17 +44,13 @@ class AugmentConfig:
         jitter: strength of colour jitter on the ``channel`` and ``infrared`` views; 0.5 in PGM, 0 (off) in ADCA.
     """
 
-    pad: int = 10
-    flip: float = 0.5
-    erase: float = 0.5
-    jitter: float = 0.0
+    pad: int = bounded(10, 0, 128)
+    flip: float = bounded(0.5, 0, 1)
+    erase: float = bounded(0.5, 0, 1)
+    jitter: float = bounded(0.0, 0, 0.5)
 
     def __post_init__(self) -> None:
-        if self.pad < 0:
-            raise UsageError(f"augment.pad={self.pad} must be at least 0")
-        for name, highest in (("flip", 1.0), ("erase", 1.0), ("jitter", 0.5)):
-            if not 0 <= getattr(self, name) <= highest:
-                raise UsageError(f"augment.{name}={getattr(self, name)} must be between 0 and {highest}")
+        check_bounds(self, "augment")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,16 @@ class LostProcessError(Exception):
     """Error of a training process whose peer has ended; saved files are intact."""
 
 
+def show(value: object) -> str:
+    r"""Return a value as text for a message: one line, of at most 60 characters.
+
+    >>> show("resnet50"), show(0.5), show("a\nb")
+    ('resnet50', '0.5', "'a\\nb'")
+    """
+    text = str(value)
+    return text if text.isprintable() and len(text) <= 60 else f"{text[:60]!r:.60}"
+
+
 def closest(word: str, known: Iterable[str]) -> list[str]:
     """Return up to two close matches, best first."""
     return difflib.get_close_matches(word, sorted(known), n=2, cutoff=0.5)

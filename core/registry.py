@@ -20,7 +20,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from usvi_bench.core.entry_points import import_entry_points
-from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.missing_parts import missing_parts
 from usvi_bench.core.sources import Source, module_file, sources_of
 
@@ -115,7 +115,7 @@ class Registry:
             UsageError: the name is unknown; the message suggests the closest names.
         """
         if name not in self.names():
-            raise UsageError(f"unknown {self.kind} '{name}': {did_you_mean(name, self.names())}")
+            raise UsageError(f"unknown {self.kind} '{show(name)}': {did_you_mean(name, self.names())}")
         return self._entries[name]
 
     def name_of(self, entry: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from usvi_bench.core.errors import did_you_mean
+from usvi_bench.core.errors import did_you_mean, show
 
 _EXPECTED = {
     bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a mapping",
@@ -49,7 +49,7 @@ def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
         parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
         parts = (parts,) if isinstance(parts, (int, float)) else parts
         if not isinstance(parts, (list, tuple)):
-            raise ValueError(f"{name}={value}: expected a list")
+            raise ValueError(f"{name}={show(value)}: expected a list")
         return tuple(convert(arguments[0], part, name, text=text) for part in parts)
     if origin is list:
         items = _scalar(list, value, name, text)
@@ -64,7 +64,7 @@ def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
 def _choice(choices: tuple[Any, ...], value: Any, name: str) -> Any:
     words = {str(choice): choice for choice in choices}
     if str(value) not in words:
-        raise ValueError(f"{name}={value}: choose one of {', '.join(words)}")
+        raise ValueError(f"{name}={show(value)}: choose one of {', '.join(words)}")
     return words[str(value)]
 
 
@@ -91,10 +91,10 @@ def _scalar(kind: type, value: Any, name: str, text: bool) -> Any:
         found = float(found) if abs(found) < 2**1023 else math.inf
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         expected = f"expected {_EXPECTED[kind]}"
-        raise ValueError(f"{name}={value}: {expected}" if text else f"{name}: {expected}, found {value!r:.60}")
+        raise ValueError(f"{name}={show(value)}: {expected}" if text else f"{name}: {expected}, found {value!r:.60}")
     if isinstance(found, float) and not math.isfinite(found):
         raise ValueError(
-            f"{name}={value}: expected a finite number" if text else f"{name}: {value} is not a finite number"
+            f"{name}={show(value)}: expected a finite number" if text else f"{name}: {value} is not a finite number"
         )
     return kind(found) if isinstance(found, (bool, int, float, str)) else found  # numpy's floats are of a sub-class
 

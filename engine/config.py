@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from usvi_bench.components.clustering.neighbours import EXACT_UP_TO
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.registered import encoder_config
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
+from usvi_bench.core.bounds import EPOCHS, bounded, check_bounds
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import LR_SCHEDULES, METHODS
 from usvi_bench.core.settings import FORMAT, config_hash, differences, flatten
@@ -26,14 +26,16 @@ from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
 
 DEFAULT_ENCODER = "resnet50"
+LARGEST_BATCH = 16_384
+"""Largest number of images of a modality in a batch."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Data settings: which images a run reads, and their size."""
 
-    height: int = 288
-    width: int = 144
+    height: int = bounded(288, 1, 1024)
+    width: int = bounded(144, 1, 1024)
     filter: Literal["bicubic", "lanczos"] = "bicubic"
     """Filter that resizes images for training and clustering; the protocol has its own filter for test images."""
     folds: tuple[int, ...] = ()
@@ -42,59 +44,52 @@ class DataConfig:
     """Refuse a data set whose number of images differs from the published one."""
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "data.", "height", "width")
+        check_bounds(self, "data")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Training settings of a stage: length, batches and optimiser."""
 
-    epochs: int = 50
+    epochs: int = bounded(50, 1, EPOCHS)
     """Epochs per stage; images are clustered again before each epoch."""
-    iterations: int = 200
+    iterations: int = bounded(200, 1, 1_000_000)
     """Steps per epoch, independent of the number of images."""
-    visible_clusters: int = 8
+    visible_clusters: int = bounded(8, 1, 4096)
     """Clusters in a visible batch (P)."""
-    infrared_clusters: int = 8
+    infrared_clusters: int = bounded(8, 1, 4096)
     """Clusters in an infrared batch (P)."""
-    instances: int = 16
+    instances: int = bounded(16, 1, 4096)
     """Images of each cluster in a batch (K)."""
-    lr: float = 3.5e-4
-    weight_decay: float = 5e-4
+    lr: float = bounded(3.5e-4, 0, 10, above=True)
+    weight_decay: float = bounded(5e-4, 0, 10)
     lr_schedule: str = "step"
     """Learning-rate schedule of a stage: ``step``, ``cosine``, or another registered name."""
-    lr_step: float = 0.4
+    lr_step: float = bounded(0.4, 0, 1, above=True)
     """``step``: the learning rate drops each time this fraction of the stage has passed (20 of 50 epochs)."""
-    lr_factor: float = 0.1
+    lr_factor: float = bounded(0.1, 0, 1, above=True)
     """``step``: factor that each drop multiplies the learning rate by."""
-    lr_final: float = 0.0
+    lr_final: float = bounded(0.0, 0, 1)
     """``cosine``: the learning rate at the end of the stage, as a fraction of ``lr``."""
-    lr_warmup: int = 0
+    lr_warmup: int = bounded(0, 0, EPOCHS)
     """Epochs at the start of a stage in which the learning rate rises linearly to ``lr``."""
-    lr_warmup_factor: float = 0.1
+    lr_warmup_factor: float = bounded(0.1, 0, 1, above=True)
     """Fraction of ``lr`` at which the warm-up starts."""
     amp: Literal["off", "bf16", "fp16"] = "off"
     """Precision of the encoder's forward pass; losses, memories and clustering stay in float32."""
-    embed_batch: int = 256
+    embed_batch: int = bounded(256, 1, 8192)
     """Number of images in a forward pass without gradient."""
 
     def __post_init__(self) -> None:
-        counts = ("epochs", "iterations", "visible_clusters", "infrared_clusters", "instances", "embed_batch")
-        _at_least(1, self, "train.", *counts)
-        if not 0 < self.lr < math.inf:
-            raise UsageError(f"train.lr={self.lr} must be above 0 and finite")
-        if not 0 <= self.weight_decay < math.inf:
-            raise UsageError(f"train.weight_decay={self.weight_decay} must be 0 or more")
-        if not 0 < self.lr_factor <= 1:
-            raise UsageError(f"train.lr_factor={self.lr_factor} must be above 0 and at most 1")
+        check_bounds(self, "train")
         LR_SCHEDULES.get(self.lr_schedule)
-        _at_least(0, self, "train.", "lr_warmup")
-        if not 0 <= self.lr_final <= 1:
-            raise UsageError(f"train.lr_final={self.lr_final} is a fraction of train.lr: give 0 to 1")
-        if not 0 < self.lr_warmup_factor <= 1:
-            raise UsageError(f"train.lr_warmup_factor={self.lr_warmup_factor} must be above 0 and at most 1")
-        if not 0 < self.lr_step <= 1:
-            raise UsageError(f"train.lr_step={self.lr_step} is a fraction of the stage: give 0 < value <= 1")
+        for modality in ("visible", "infrared"):
+            clusters = getattr(self, f"{modality}_clusters")
+            if clusters * self.instances > LARGEST_BATCH:
+                raise UsageError(
+                    f"train.{modality}_clusters={clusters} x train.instances={self.instances} is a batch of "
+                    f"{clusters * self.instances:,} images: lower one of them; the largest batch is {LARGEST_BATCH:,}"
+                )
 
     def drop_epochs(self, epochs: int) -> int:
         """Return the number of epochs between two drops of the learning rate in a stage of the given length.
@@ -109,20 +104,19 @@ class TrainConfig:
 class EngineConfig:
     """Engine settings: how a run is carried out. They change results only through floating-point order."""
 
-    threads: int = 0
+    threads: int = bounded(0, 0, 1024)
     """CPU threads; 0 for all cores."""
-    log_every: int = 10
+    log_every: int = bounded(10, 1, 1_000_000)
     """Steps between two updates of the progress display."""
     deterministic: bool = False
     """On a GPU, use only deterministic kernels, which are slower."""
     compile: bool = False
     """Compile the encoder's shared part with ``torch.compile``: minutes at the start, faster steps later."""
-    timeout: int = 1800
+    timeout: int = bounded(1800, 1, 1_000_000)
     """Seconds that a process waits for the others; rank 0 must cluster and score within this time."""
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "engine.", "threads")
-        _at_least(1, self, "engine.", "log_every", "timeout")
+        check_bounds(self, "engine")
 
 
 @dataclass(frozen=True)
@@ -143,11 +137,11 @@ class RunConfig:
     protocol_config: ProtocolConfig = field(default_factory=ProtocolConfig)
     """Settings of the protocol's galleries: ``--set protocol.NAME=VALUE``."""
     engine: EngineConfig = field(default_factory=EngineConfig)
-    evaluate_every: int = 0
+    evaluate_every: int = bounded(0, 0, EPOCHS)
     """Number of epochs between two scorings during the last stage; 0 scores only after the last epoch."""
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "", "evaluate_every")
+        check_bounds(self, "")
 
     def settings(self) -> dict[str, Any]:
         """Return every setting that a result may depend on as plain data, named and grouped as ``--set`` does."""
@@ -199,9 +193,3 @@ def default_settings(method: str, encoder: str = DEFAULT_ENCODER) -> dict[str, A
 def changed_settings(settings: Mapping[str, Any], method: str) -> dict[str, Any]:
     """Return the settings of a method that differ from the committed defaults, by dotted name."""
     return differences(settings, method, FORMAT, flatten(default_settings(method, settings["encoder"]["name"])))
-
-
-def _at_least(bound: int, config: Any, section: str, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < bound:
-            raise UsageError(f"{section}{name}={getattr(config, name)} must be at least {bound}")

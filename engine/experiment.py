@@ -100,6 +100,7 @@ class Experiment:
         _check_output(self.output)
         source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
+        _check_threads(config.engine.threads)
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
         set_up(device, config.engine.deterministic or self.deterministic)
@@ -255,6 +256,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
         return value.tolist()
     return str(value) if isinstance(value, Path) else value
+
+
+def _check_threads(threads: int) -> None:
+    most = max(64, 4 * cpu_count())
+    if threads > most:
+        raise UsageError(
+            f"engine.threads={threads}: more than {most} for {cpu_count()} processors; give fewer, or 0 for all"
+        )
 
 
 def _check_output(output: Path) -> None:

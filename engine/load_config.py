@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.registered import network_class
+from usvi_bench.core.bounds import check_bounds
 from usvi_bench.core.distributed.process_info import process_info
-from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS, PROTOCOLS
 from usvi_bench.core.settings import SHARED
 from usvi_bench.core.typed import convert
@@ -64,7 +65,7 @@ def load_config(
         profiles = sorted({path.stem for path in (CONFIGS / SHARED).glob("*.py")})
         raise UsageError(f"no settings for data of the profile '{profile}': {did_you_mean(profile, profiles)}")
     if setting not in known:
-        raise UsageError(f"unknown setting '{setting}': {did_you_mean(setting, known)}")
+        raise UsageError(f"unknown setting '{show(setting)}': {did_you_mean(setting, known)}")
     hyper_parameters = METHODS.get(method).Config
     tree = _for_method(read_file(CONFIGS / setting / f"{profile}.py"), hyper_parameters)
     override = CONFIGS / setting / method / f"{profile}.py"
@@ -93,7 +94,7 @@ def load_config(
     every = _whole_number("evaluate_every", tree.pop("evaluate_every", 0))
     for key in tree:
         if key not in sections:
-            raise UsageError(f"unknown setting '{key}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
+            raise UsageError(f"unknown setting '{show(key)}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
     parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
@@ -112,7 +113,7 @@ def parse_settings(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set {word}: give it as name=value, for example --set train.epochs=10")
+            raise UsageError(f"--set {show(word)}: give it as name=value, for example --set train.epochs=10")
         settings[name.strip()] = value.strip()
     return settings
 
@@ -136,12 +137,14 @@ def build(cls: type[T], values: Any, section: str) -> T:
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for name in values:
         if name not in names:
-            raise UsageError(f"unknown setting '{section}.{name}': {did_you_mean(name, names)}")
+            raise UsageError(f"unknown setting '{section}.{show(name)}': {did_you_mean(name, names)}")
     try:
         typed = {name: convert(hints[name], value, f"{section}.{name}", text=True) for name, value in values.items()}
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return cls(**typed)
+    made = cls(**typed)
+    check_bounds(made, section)  # a class from outside may not do it
+    return made
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +190,7 @@ def _number_parts(encoder: Mapping[str, Any]) -> dict[str, Any]:
         return encoder
     groups = {"sync": 1, "per_gpu": process_info().world_size}.get(str(policy), str(policy).removeprefix("groups="))
     if not str(groups).isdecimal():
-        raise UsageError(f"encoder.bn={policy}: choose sync, per_gpu or groups=g with a whole number g")
+        raise UsageError(f"encoder.bn={show(policy)}: choose sync, per_gpu or groups=g with a whole number g")
     return {**encoder, "bn_groups": int(groups)}
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.association import UNMATCHED
+from usvi_bench.core.bounds import bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import OUTLIER, Features, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Stage
@@ -30,17 +31,12 @@ class ADCAConfig(ClusterContrastConfig):
 
     aggregate: bool = True
     """Use cross-modality memory aggregation (CMA). False continues the first stage."""
-    threshold: float = 0.5
+    threshold: float = bounded(0.5, -1, 1)
     """Smallest similarity at which a visible and an infrared image vote for the pair of their clusters."""
-    share: float = 0.9
+    share: float = bounded(0.9, 0, 1)
     """Weight of the infrared row in a visible row that is aggregated with it."""
     normalise_rows: bool = True
     """Normalise the aggregated rows; the released code does not."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_range(-1, 1, "threshold")
-        self.check_range(0, 1, "share")
 
 
 @METHODS.register("adca")

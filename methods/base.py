@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.core.bounds import check_bounds
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
@@ -23,7 +24,13 @@ Form = Literal["repaired", "released"]
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Hyper-parameters of a method; each field gives its meaning and the paper's symbol in brackets."""
+    """Hyper-parameters of a method; each field gives its meaning and the paper's symbol in brackets.
+
+    A numeric field declares its bounds with :func:`usvi_bench.core.bounds.bounded`.
+    """
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "method")
 
     def check_range(self, low: float, high: float, *names: str) -> None:
         """Refuse fields outside ``[low, high]``; a field that is None is accepted.

@@ -8,7 +8,6 @@ https://doi.org/10.1145/3503161.3548198.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
@@ -17,42 +16,34 @@ from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import Clustering, cluster_each_modality
 from usvi_bench.components.clustering.neighbours import Search
 from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.core.bounds import COUNT, TINY, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Method, MethodConfig, Stage
-
-TINY = 1e-6
-"""Lower bound of settings that must be positive."""
 
 
 @dataclass(frozen=True)
 class ClusterContrastConfig(MethodConfig):
     """Hyper-parameters of dual cluster contrast; the paper's symbols are in brackets."""
 
-    eps: float = 0.6
+    eps: float = bounded(0.6, TINY, 1 - TINY)
     """Largest Jaccard distance between neighbours in DBSCAN."""
-    k1: int = 30
+    k1: int = bounded(30, 1, COUNT)
     """Number of nearest neighbours in the k-reciprocal encoding."""
-    k2: int = 6
+    k2: int = bounded(6, 1, COUNT)
     """Number of nearest neighbours whose encodings are averaged (local expansion)."""
-    min_samples: int = 4
+    min_samples: int = bounded(4, 1, COUNT)
     """Number of neighbours, itself included, that make an image a core point of DBSCAN."""
     search: Search = "auto"
     """Neighbour search: exact, approximate, or auto (exact up to 200,000 images on a CPU, always exact on a GPU)."""
-    temperature: float = 0.05
+    temperature: float = bounded(0.05, TINY, 1000)
     """Temperature of the softmax over the rows of a memory [tau]."""
-    momentum: float = 0.1
+    momentum: float = bounded(0.1, 0, 1)
     """Weight of the old row in a memory update [mu]."""
     update: Update = "sequential"
     """Rule by which the samples of a batch update the rows of their clusters: sequential, hard or mean."""
     normalise_features: bool = True
     """Normalise the flip-averaged features before clustering; the released code does not."""
-
-    def __post_init__(self) -> None:
-        self.check_range(1, math.inf, "k1", "k2", "min_samples")
-        self.check_range(TINY, 1 - TINY, "eps")
-        self.check_range(TINY, math.inf, "temperature")
-        self.check_range(0, 1, "momentum")
 
     @property
     def clustering(self) -> Clustering:

@@ -6,7 +6,6 @@ Hu W., He Q., Hu H., IEEE TNNLS (2025), https://arxiv.org/abs/2412.08231.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -21,6 +20,7 @@ from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.memory.instance_contrast import InstanceMemory, overwrite
 from usvi_bench.components.modalities import clustered
+from usvi_bench.core.bounds import COUNT, EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import (
     MODALITIES,
@@ -34,7 +34,7 @@ from usvi_bench.core.types import (
     StageProgress,
 )
 from usvi_bench.methods.base import Method, Stage
-from usvi_bench.methods.cluster_contrast import TINY, ClusterContrastConfig
+from usvi_bench.methods.cluster_contrast import ClusterContrastConfig
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DMICConfig(ClusterContrastConfig):
     phase [epsilon_1]."""
     phase: Literal["intra", "inter"] = "inter"
     """Last phase of a training: the intra-modality phase alone, or the inter-modality phase after it."""
-    intra_epochs: int | None = None
+    intra_epochs: int | None = bounded(None, 1, EPOCHS)
     """Epochs of the intra-modality phase before another; None for the length of the inter-modality phase."""
     mie: bool = True
     """Use modality-camera invariant expansion (MIE). False: the plain mean over the nearest neighbours, also in the
@@ -60,14 +60,14 @@ class DMICConfig(ClusterContrastConfig):
     modality. ``flat``: equal weights of all cameras."""
     dnc: bool = True
     """Use dynamic neighbourhood clustering (DNC). False: constant ``eps`` and ``k2``."""
-    narrowing: float = 0.5
+    narrowing: float = bounded(0.5, TINY, 1)
     """Ratio of the smallest to the largest ``eps`` [sigma_n = pi_1 / pi_2 = 1 / sigma_b]."""
-    widening: float = 3.0
+    widening: float = bounded(3.0, 1, 100)
     """Ratio of ``k2`` at the end and at the start of a phase [sigma_k = epsilon_2 / epsilon_1]; ``k2`` never exceeds
     ``k1``."""
-    turn: float = 0.2
+    turn: float = bounded(0.2, 0, 1)
     """Fraction of the inter-modality phase in which ``eps`` falls before it rises: 10 of 50 epochs."""
-    joint_k2: int = 32
+    joint_k2: int = bounded(32, 1, COUNT)
     """Number of nearest neighbours in the local expansion of both modalities [epsilon_3]; at most ``k1``."""
     real_time: bool = True
     """Replace cluster rows by a random feature of the batch. False: the rule ``update`` with ``momentum``."""
@@ -78,9 +78,9 @@ class DMICConfig(ClusterContrastConfig):
     instance_loss: Literal["nca", "single", "mean", "self"] = "nca"
     """Positive of the instance-level contrast: all images of the cluster (``nca``, neighbourhood component analysis), a
     random one (``single``), the mean of their similarities (``mean``), or the own image (``self``)."""
-    instance_weight: float = 0.1
+    instance_weight: float = bounded(0.1, 0, WEIGHT)
     """Weight of the instance-level losses [phi_1]."""
-    cluster_weight: float = 1.0
+    cluster_weight: float = bounded(1.0, 0, WEIGHT)
     """Weight of the cluster-level losses [phi_2]."""
     step_mode: Literal["sequential", "joint"] = "sequential"
     """Optimiser steps of the inter-modality phase: one for each of the two batches, or one on the sum of losses."""
@@ -88,15 +88,6 @@ class DMICConfig(ClusterContrastConfig):
     """Images drawn by joint labels: those of clusters with both modalities, or all except outliers."""
     shared_init: Literal["plain", "balanced"] = "plain"
     """Start of the joint cluster rows: the mean of all images, or the mean of the two modality means."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_range(TINY, 1, "narrowing")
-        self.check_range(0, 1, "turn")
-        self.check_range(1, math.inf, "widening", "joint_k2")
-        self.check_range(0, math.inf, "instance_weight", "cluster_weight")
-        if self.intra_epochs is not None:
-            self.check_range(1, math.inf, "intra_epochs")
 
     @property
     def first_phase(self) -> DMICConfig:

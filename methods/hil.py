@@ -6,7 +6,6 @@ He L., Wang N., Gao X., 2025, https://arxiv.org/abs/2509.11587.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -20,11 +19,12 @@ from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, mul
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
 from usvi_bench.components.transfer import transferred
+from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Form, Stage
-from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class HILConfig(ClusterContrastConfig):
     transfer: Literal["ir_to_rgb", "alternate", "none"] = "ir_to_rgb"
     """Direction of label transfer (BRST). ``ir_to_rgb``: infrared clusters label visible images. ``alternate``: the
     reverse in odd epochs. ``none``: each modality keeps its own clusters and memory."""
-    tau: float = 0.5
+    tau: float = bounded(0.5, 0, 1)
     """Smallest similarity of a transferred image to its prototype, as a share of the largest similarity of any image
     to that prototype [tau]; 0.8 on RegDB."""
     mccl: bool = True
     """Use multi-centre contrastive learning (MCCL)."""
-    sub_centres: int = 9
+    sub_centres: int = bounded(9, 0, 256)
     """Number of sub-centres of a cluster in secondary clustering [S]; 2 on RegDB."""
-    blend: float = 0.9
+    blend: float = bounded(0.9, 0, 1)
     """Weight of the cluster's centre in its sub-centres."""
     gate: Literal["agree", "none"] = "agree"
     """Samples that take part in MCCL: those whose nearest cluster is their own, or all."""
@@ -49,35 +49,31 @@ class HILConfig(ClusterContrastConfig):
     """Positive cluster of a sample in MCCL; both choices are equal with ``gate=agree``."""
     mccl_memory: Literal["shared", "per_modality"] = "shared"
     """Centres of MCCL: those of both modalities together, or a term for the centres of each modality."""
-    mccl_weight: float = 1.0
+    mccl_weight: float = bounded(1.0, 0, WEIGHT)
     """Weight of MCCL from ``mccl_switch`` on [w]; the loss has 2 w, for contrast within and across modalities."""
-    mccl_early: float = 0.1
+    mccl_early: float = bounded(0.1, 0, WEIGHT)
     """Weight of MCCL before ``mccl_switch`` [w]."""
-    mccl_switch: float = 2 / 3
+    mccl_switch: float = bounded(2 / 3, 0, 1)
     """Fraction of the stage at which the weight of MCCL changes: epoch 20 of 30."""
     neighbours: bool = True
     """Use the neighbour losses, which come from SDCL."""
-    neighbour_threshold: float = 0.9
+    neighbour_threshold: float = bounded(0.9, 0, 1)
     """Smallest similarity of a neighbour, as a share of the similarity of the nearest image."""
-    neighbour_temperature: float = 0.05
+    neighbour_temperature: float = bounded(0.05, TINY, 1000)
     """Temperature of the softmax over all images of a modality."""
-    neighbour_weight: float = 0.1
+    neighbour_weight: float = bounded(0.1, 0, WEIGHT)
     """Weight of the neighbour losses."""
-    visible_damping: float = 0.1
+    visible_damping: float = bounded(0.1, 0, WEIGHT)
     """Further factor of the loss between visible samples and infrared neighbours."""
-    instance_momentum: float = 0.25
+    instance_momentum: float = bounded(0.25, 0, 1)
     """Weight of the old row in an update of an instance memory."""
-    warmup_epochs: int | None = None
+    warmup_epochs: int | None = bounded(None, 1, EPOCHS)
     """Epochs of the first stage, dual cluster contrast; None for the length of the second stage."""
     form: Form = "repaired"
     """``released`` has the order of updates of the released code, see :mod:`usvi_bench.methods.released.hil`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_range(0, 1, "tau", "blend", "mccl_switch", "neighbour_threshold", "instance_momentum")
-        self.check_range(0, math.inf, "sub_centres", "mccl_weight", "mccl_early", "neighbour_weight", "visible_damping")
-        self.check_range(TINY, math.inf, "neighbour_temperature")
-        self.check_range(1, math.inf, "warmup_epochs")
         if self.mccl and self.transfer == "none":
             raise UsageError("method.transfer=none leaves no shared clusters for MCCL: add --set method.mccl=false")
 

@@ -7,7 +7,6 @@ Dynamic Prototypes).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from usvi_bench.components.memory.dynamic import DynamicMemory, draw_members
 from usvi_bench.components.memory.hard import HardMemory, farthest_means
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
+from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.seeding import torch_generator
@@ -41,7 +41,7 @@ from usvi_bench.core.types import (
     StageProgress,
 )
 from usvi_bench.methods.base import Form, Stage, embed_views
-from usvi_bench.methods.cluster_contrast import TINY, warmup
+from usvi_bench.methods.cluster_contrast import warmup
 from usvi_bench.methods.pgm import PGM, PGMConfig
 
 HARD_SETTINGS = ("centre_weight", "hard_weight", "hinge", "hard_init", "hard_k")
@@ -62,36 +62,33 @@ class PCLHDConfig(PGMConfig):
     """``released`` has the defects of the released code, see :mod:`usvi_bench.methods.released.pclhd`."""
     stage1_memory: Literal["centroid", "hybrid"] = "centroid"
     """Memory of the first stage: centroids as in the paper's figure, or also hard prototypes as in the release."""
-    centre_weight: float = 0.5
+    centre_weight: float = bounded(0.5, 0, WEIGHT)
     """Weight of the contrast with centroids."""
-    hard_weight: float = 0.5
+    hard_weight: float = bounded(0.5, 0, WEIGHT)
     """Weight of the contrast with hard prototypes."""
-    hinge: float = 0.2
+    hinge: float = bounded(0.2, 0, WEIGHT)
     """Value of the contrast with centroids below which it gives no gradient."""
     hard_init: Literal["centroid", "farthest_k"] = "centroid"
     """Start of hard prototypes in an epoch: the centroid, or the mean of the members farthest from it."""
-    hard_k: int = 4
+    hard_k: int = bounded(4, 1, COUNT)
     """Number of farthest members in that mean [k]; the paper's value is not known to us."""
-    dynamic_weight: float = 0.5
+    dynamic_weight: float = bounded(0.5, 0, WEIGHT)
     """Weight of the contrast with dynamic prototypes; 1.0 in the released code, where it has no effect."""
-    dynamic_slots: int = 16
+    dynamic_slots: int = bounded(16, 1, 256)
     """Number of dynamic prototypes of a cluster [S]."""
     dyn_select: Literal["minmax", "random_one", "figure"] = "minmax"
     """Slots that are compared. ``minmax``: the farthest slot of the own cluster and the nearest of each other cluster
     (released code). ``random_one``: a random slot of each cluster (abstract). ``figure``: a random slot of the own
     cluster and the centroids of the others (figure)."""
-    joint_k1: int = 40
+    joint_k1: int = bounded(40, 1, COUNT)
     """Number of nearest neighbours in the k-reciprocal encoding of both modalities together."""
-    joint_k2: int = 32
+    joint_k2: int = bounded(32, 1, COUNT)
     """Number of nearest neighbours in the local expansion of both modalities together."""
-    ema_window: float = 0.1
+    ema_window: float = bounded(0.1, TINY, 1)
     """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_range(0, math.inf, "centre_weight", "hard_weight", "hinge", "dynamic_weight")
-        self.check_range(1, math.inf, "hard_k", "dynamic_slots", "joint_k1", "joint_k2")
-        self.check_range(TINY, 1, "ema_window")
         if self.form == "released" and not (self.hard and self.cross_updates):
             raise UsageError("method.form=released needs method.hard=true and method.cross_updates=true")
 

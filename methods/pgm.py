@@ -6,7 +6,6 @@ Wu Z., Ye M., CVPR 2023, pages 9548-9558 (https://github.com/zesenwu23/USL-VI-Re
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +17,7 @@ from usvi_bench.components.association import UNMATCHED
 from usvi_bench.components.crossing import cross_direction, matched, select_matched
 from usvi_bench.components.memory.cluster import Update
 from usvi_bench.components.modalities import by_modality, view_labels
+from usvi_bench.core.bounds import WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Stage
@@ -30,7 +30,7 @@ class PGMConfig(ClusterContrastConfig):
 
     update: Update = "hard"
     """Update rule of the memories in the second stage: hard on SYSU-MM01, sequential on RegDB."""
-    cross_weight: float = 0.25
+    cross_weight: float = bounded(0.25, 0, WEIGHT)
     """Weight of the contrast with the other modality's memory. 0 continues the first stage."""
     crossing: Literal["alternate", "both"] = "alternate"
     """``alternate``: visible samples are contrasted with the infrared memory in even epochs, infrared samples with the
@@ -40,10 +40,6 @@ class PGMConfig(ClusterContrastConfig):
     part in the cross contrast."""
     cross_updates: bool = True
     """Update a memory also with the samples of the other modality that were contrasted with it."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_range(0, math.inf, "cross_weight")
 
 
 @METHODS.register("pgm")

@@ -6,7 +6,6 @@ Zhang C., Su Y., Wang N. et al., Scientific Reports 16, 13951 (2026), https://do
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,10 +24,11 @@ from usvi_bench.components.losses import soft_cross_entropy, teacher_targets
 from usvi_bench.components.memory.hybrid import blend
 from usvi_bench.components.memory.shared_update import UpdateSamples, adaptive_update, plain_update
 from usvi_bench.components.modalities import by_modality
+from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Method, Stage
-from usvi_bench.methods.cluster_contrast import TINY, ClusterContrastConfig, warmup
+from usvi_bench.methods.cluster_contrast import ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -41,43 +41,38 @@ class SCLHMConfig(ClusterContrastConfig):
     """Use hybrid memory learning (HML): contrast both modalities with the hybrid memory."""
     amu: bool = True
     """Use the adaptive memory update (AMU). False: the rule ``update``."""
-    warmup_epochs: int | None = None
+    warmup_epochs: int | None = bounded(None, 1, EPOCHS)
     """Epochs of the first stage, dual cluster contrast; None for the length of the second stage."""
     sscl_on: tuple[Literal["visible", "infrared", "hybrid"], ...] = ("visible", "infrared", "hybrid")
     """Memories whose targets are softened."""
-    smoothing: float = 0.3
+    smoothing: float = bounded(0.3, 0, 1)
     """Weight of the teacher's soft assignment in a target [eps_s]; DCCC's scripts have 0.1 and 0.3."""
     consistency: Literal["plain", "sample", "class"] = "plain"
     """Form of the targets. ``sample`` smooths reliable samples less. ``class`` averages soft assignments over the
     samples of a cluster in the batch; the trust in an update stays that of the single sample."""
     teacher_view: Literal["independent", "same"] = "independent"
     """Input of the teacher: another augmentation of each image than the student's, or the same tensors."""
-    ema_window: float = 0.1
+    ema_window: float = bounded(0.1, TINY, 1)
     """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999 [alpha]."""
     association: Literal["nn", "mutual", "hungarian", "sinkhorn"] = "nn"
     """Way of association of visible and infrared clusters for the hybrid memory."""
     members: Literal["top1", "group"] = "top1"
     """Clusters of the larger side that enter a hybrid row: the most similar one, or all whose partner the row is."""
-    beta: float = 0.5
+    beta: float = bounded(0.5, 0, 1)
     """Weight of the infrared centroid in a hybrid row [beta]."""
     hybrid_dir: Literal["both", "alternate"] = "both"
     """Modalities contrasted with the hybrid memory: both in all epochs, or visible in even and infrared in odd ones."""
-    hybrid_weight: float = 0.5
+    hybrid_weight: float = bounded(0.5, 0, WEIGHT)
     """Weight of the hybrid loss [lambda_h]; 0.5 as in RPNR."""
-    cross_weight: float = 0.0
+    cross_weight: float = bounded(0.0, 0, WEIGHT)
     """Weight of PGM's cross contrast [lambda_x], which updates no memory here; 0.25 in PGM and RPNR."""
-    amu_temperature: float = 0.09
+    amu_temperature: float = bounded(0.09, TINY, 1000)
     """Temperature of the preference for unusual samples in an update [tau_w]; the default of DCCC."""
-    trust: float = 1.0
+    trust: float = bounded(1.0, 0, 1000)
     """Exponent of the trust in a sample's label in an update [gamma]; 0 is the rule of DCCC, which has no trust."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_range(0, 1, "smoothing", "beta")
-        self.check_range(TINY, 1, "ema_window")
-        self.check_range(TINY, math.inf, "amu_temperature")
-        self.check_range(0, math.inf, "hybrid_weight", "cross_weight", "trust")
-        self.check_range(1, math.inf, "warmup_epochs")
         if self.amu and self.trust and self.amu_temperature <= self.temperature / self.trust:
             warnings.warn(
                 f"amu_temperature={self.amu_temperature} is not above temperature/trust="

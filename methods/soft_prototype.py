@@ -8,7 +8,6 @@ follows is our reconstruction.**
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -32,6 +31,7 @@ from usvi_bench.components.memory.soft_prototypes import (
     random_prototypes,
 )
 from usvi_bench.components.modalities import by_modality, clustered
+from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import (
@@ -46,7 +46,7 @@ from usvi_bench.core.types import (
     StageProgress,
 )
 from usvi_bench.methods.base import Stage
-from usvi_bench.methods.cluster_contrast import TINY, ClusterContrast, ClusterContrastConfig, warmup
+from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 
 @dataclass(frozen=True)
@@ -62,45 +62,36 @@ class SoftPrototypeConfig(InstanceSettings, ClusterContrastConfig):
     """Update rule of the centroids in the first stage; other methods have ``sequential`` there."""
     phase: Literal["first", "second"] = "second"
     """Stage that these settings train. The method sets it; leave it out."""
-    warmup_epochs: int | None = None
+    warmup_epochs: int | None = bounded(None, 1, EPOCHS)
     """Epochs of the first stage; None for the length of the second stage."""
     prototypes: Literal["nearest", "random", "none"] = "nearest"
     """Prototypes of a cluster: the images nearest to the centroid, random images with the contrast of PCLHD as the
     control, or none."""
     soft_weights: bool = True
     """Weight prototypes by their similarity to the centroid. False: equal weights."""
-    slots: int = 16
+    slots: int = bounded(16, 1, 256)
     """Largest number of prototypes of a cluster [K]; 16 as in PCLHD."""
-    share: float = 0.5
+    share: float = bounded(0.5, TINY, 1)
     """Largest number of prototypes of a cluster as a share of its images [phi]."""
     scope: Scope = "cluster"
     """Images that prototypes are chosen from: those of the cluster, or all of the modality."""
-    floor: float | None = None
+    floor: float | None = bounded(None, 0, 1)
     """Smallest similarity of a prototype to the centroid, as a share of the largest one [kappa]; None for no bound."""
-    weight_temperature: float = 0.05
+    weight_temperature: float = bounded(0.05, TINY, 1000)
     """Temperature of the soft weights [tau_w]; 1 in SNCLR, which would make them nearly equal here."""
     prototype_loss: Literal["per_rank", "joint", "mean"] = "per_rank"
     """Form of the contrast with weighted prototypes: a softmax for each rank (``per_rank``), one softmax over all
     prototypes (``joint``), or one over the weighted mean of each cluster's prototypes (``mean``)."""
-    prototype_weight: float = 0.5
+    prototype_weight: float = bounded(0.5, 0, 1)
     """Largest weight of the prototypes in the contrast [eta_max]; centroids have the rest."""
-    prototype_ramp: float = 0.2
+    prototype_ramp: float = bounded(0.2, TINY, 1)
     """Fraction of the second stage in which the weight of the prototypes rises from 0 [R_S = 10 of 50 epochs]."""
-    cross_weight: float = 0.25
+    cross_weight: float = bounded(0.25, 0, WEIGHT)
     """Weight of the contrast with the other modality's matched clusters in the second stage; 0.25 as in PGM."""
     cross_updates: bool = True
     """Update the other modality's centroids with the samples contrasted with them, as in PGM's code."""
-    ema_window: float = 0.1
+    ema_window: float = bounded(0.1, TINY, 1)
     """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_range(1, math.inf, "slots", "warmup_epochs")
-        self.check_range(TINY, 1, "share", "prototype_ramp", "instance_until", "ema_window")
-        self.check_range(TINY, math.inf, "weight_temperature", "instance_temperature")
-        self.check_range(0, 1, "prototype_weight", "floor", "instance_momentum", "centroid_start")
-        self.check_range(0, math.inf, "instance_extra", "instance_weight", "instance_floor", "instance_constant")
-        self.check_range(0, math.inf, "cross_weight")
 
     @property
     def first_stage(self) -> Stage:

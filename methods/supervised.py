@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.core.bounds import TINY, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Method, MethodConfig
@@ -18,16 +18,12 @@ from usvi_bench.methods.base import Method, MethodConfig
 class SupervisedConfig(MethodConfig):
     """Hyper-parameters of the supervised bound."""
 
-    temperature: float = 0.05
+    temperature: float = bounded(0.05, TINY, 1000)
     """Temperature of the softmax over the rows of the memory [tau]."""
-    momentum: float = 0.1
+    momentum: float = bounded(0.1, 0, 1)
     """Weight of the old row in a memory update [mu]."""
     update: Update = "mean"
     """Rule by which the samples of a batch update the rows of their identities: sequential, hard or mean."""
-
-    def __post_init__(self) -> None:
-        self.check_range(1e-6, math.inf, "temperature")
-        self.check_range(0, 1, "momentum")
 
 
 @METHODS.register("supervised")

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
@@ -41,7 +41,9 @@ class ProtocolConfig:
         if self.shots not in SHOTS:
             raise UsageError(f"protocol.shots={self.shots}: choose 1 or 10")
         if self.gallery not in GALLERIES:
-            raise UsageError(f"unknown protocol.gallery '{self.gallery}': {did_you_mean(self.gallery, GALLERIES)}")
+            raise UsageError(
+                f"unknown protocol.gallery '{show(self.gallery)}': {did_you_mean(self.gallery, GALLERIES)}"
+            )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.bounds import bounded, check_bounds
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,10 @@ class EncoderConfig:
     """
 
     name: str
-    bn_groups: int = 1
+    bn_groups: int = bounded(1, 1, 1024)
 
     def __post_init__(self) -> None:
-        if self.bn_groups < 1:
-            raise UsageError(f"encoder.bn_groups={self.bn_groups} must be at least 1")
+        check_bounds(self, "encoder")
 
     @property
     def variant(self) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
 from usvi_bench.components.encoder.resnet import BasicBlock, Bottleneck, Stem, Trunk, initialise
+from usvi_bench.core.bounds import bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import ENCODERS
 
@@ -37,13 +38,13 @@ class SmallConfig(EncoderConfig):
     """
 
     name: str = "small"
-    width: int = 16
+    width: int = bounded(16, 8, 256)
     non_local: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         # torch 2.13's CPU convolutions corrupt the heap in the backward pass of 4 channels in channels-last memory
-        if self.width < 8 or self.width % 8:
+        if self.width % 8:
             raise UsageError(f"encoder.width={self.width} must be a multiple of 8")
 
     @property

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.memory.instance_batch import InstanceBatch
+from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.types import OUTLIER
 
 
@@ -29,24 +30,24 @@ class InstanceSettings:
     """Use the progressive schedule: instances first, classes later, prototypes last. False: constant weights."""
     instance_negatives: Literal["masked", "all"] = "masked"
     """Negatives of instance discrimination: all images except those of the same cluster, or all other images."""
-    instance_extra: int = 32
+    instance_extra: int = bounded(32, 0, COUNT)
     """Number of images of each modality drawn from all images, outliers included, for instance discrimination only
     [id_extra]."""
-    instance_temperature: float = 0.1
+    instance_temperature: float = bounded(0.1, TINY, 1000)
     """Temperature of instance discrimination [tau_I]."""
-    instance_momentum: float = 0.2
+    instance_momentum: float = bounded(0.2, 0, 1)
     """Weight of the old row in an update of the bank [mu_I]."""
-    instance_weight: float = 1.0
+    instance_weight: float = bounded(1.0, 0, WEIGHT)
     """Weight of instance discrimination at the start [lambda_I]."""
-    instance_until: float = 0.4
+    instance_until: float = bounded(0.4, TINY, 1)
     """Fraction of the first stage after which the weight of instance discrimination has fallen to ``instance_floor``
     [T_I = 20 of 50 epochs]."""
-    instance_floor: float = 0.0
+    instance_floor: float = bounded(0.0, 0, WEIGHT)
     """Smallest weight of instance discrimination."""
-    instance_constant: float = 0.2
+    instance_constant: float = bounded(0.2, 0, WEIGHT)
     """Weight of instance discrimination with ``scheduled=false``; about the mean of the scheduled weight over the
     first stage."""
-    centroid_start: float = 0.5
+    centroid_start: float = bounded(0.5, 0, 1)
     """Weight of the cluster contrast at the start, beside instance discrimination [w_0]."""
 
     def instance_weights(self, progress: float) -> tuple[float, float]:

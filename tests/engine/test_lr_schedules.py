@@ -77,8 +77,8 @@ def test_a_restored_schedule_goes_on_where_it_was(schedule: str, done: int) -> N
     ("changed", "message"),
     [
         ({"lr_schedule": "cosin"}, "unknown learning-rate schedule 'cosin': did you mean cosine"),
-        ({"lr_final": 1.5}, "train.lr_final=1.5 is a fraction of train.lr"),
-        ({"lr_warmup": -1}, "lr_warmup=-1 must be at least 0"),
+        ({"lr_final": 1.5}, "train.lr_final=1.5 must be from 0 to 1"),
+        ({"lr_warmup": -1}, "lr_warmup=-1 must be from 0 to"),
         ({"lr_warmup_factor": 0.0}, "train.lr_warmup_factor=0.0 must be above 0"),
     ],
 )

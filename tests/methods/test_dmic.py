@@ -473,10 +473,10 @@ def test_the_journal_gets_the_neighbourhood_and_the_joint_clusters() -> None:
         ({"narrowing": 0.0}, r"method\.narrowing=0\.0 must be from"),
         ({"narrowing": 1.5}, r"method\.narrowing=1\.5 must be from"),
         ({"turn": 2.0}, r"method\.turn=2\.0 must be from 0 to 1"),
-        ({"widening": 0.5}, r"method\.widening=0\.5 must be 1 or more"),
-        ({"joint_k2": 0}, r"method\.joint_k2=0 must be 1 or more"),
-        ({"instance_weight": -1.0}, r"method\.instance_weight=-1\.0 must be 0 or more"),
-        ({"intra_epochs": 0}, r"method\.intra_epochs=0 must be 1 or more"),
+        ({"widening": 0.5}, r"method\.widening=0\.5 must be from 1 to"),
+        ({"joint_k2": 0}, r"method\.joint_k2=0 must be from 1 to"),
+        ({"instance_weight": -1.0}, r"method\.instance_weight=-1\.0 must be from 0 to"),
+        ({"intra_epochs": 0}, r"method\.intra_epochs=0 must be from 1 to"),
     ],
 )
 def test_a_wrong_setting_is_named(options: dict[str, Any], message: str) -> None:

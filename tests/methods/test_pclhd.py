@@ -443,8 +443,8 @@ def test_the_first_stage_is_shared_with_the_other_methods_or_has_hard_prototypes
     [
         ({"form": "released", "hard": False}, "form=released needs method.hard=true"),
         ({"form": "released", "cross_updates": False}, "method.cross_updates=true"),
-        ({"dynamic_slots": 0}, "method.dynamic_slots=0 must be 1 or more"),
-        ({"hinge": -1.0}, "method.hinge=-1.0 must be 0 or more"),
+        ({"dynamic_slots": 0}, "method.dynamic_slots=0 must be from 1 to"),
+        ({"hinge": -1.0}, "method.hinge=-1.0 must be from 0 to"),
         ({"ema_window": 0.0}, "method.ema_window=0.0 must be from"),
     ],
 )

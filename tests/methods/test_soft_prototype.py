@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, PseudoLabels, StageProgress
 from usvi_bench.engine.load_config import load_config, parse_settings
+from usvi_bench.engine.read_settings import CONFIGS, read_file
 from usvi_bench.methods.base import Method
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 from usvi_bench.methods.pgm import PGM, PGMConfig
@@ -26,9 +25,10 @@ from usvi_bench.methods.soft_prototype import Shares, SoftPrototype, SoftPrototy
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "slots": 3, "instance_extra": 5}
 OFF = {"prototypes": "none", "instances": False, "cross_weight": 0.0}
-GRID: dict[str, dict[str, Any]] = runpy.run_path(
-    str(Path(__file__).resolve().parents[2] / "configs" / "ablations" / "soft_prototype.py")
-)["rows"]
+GRID: dict[str, dict[str, Any]] = {
+    name: row.get("method", {})
+    for name, row in read_file(CONFIGS / "ablations" / "soft_prototype.toml")["rows"].items()
+}
 LATE = world.progress(epoch=2)
 """Half of a stage has passed: soft prototypes are there in full, instance discrimination is over."""
 
@@ -215,7 +215,7 @@ def test_all_switches_off_is_cluster_contrast_bit_for_bit(settings: dict[str, An
 @pytest.mark.parametrize("epoch", [2, 3])
 def test_the_baseline_row_is_pgm_bit_for_bit(epoch: int) -> None:
     """Given PGM's update rule: matching, alternation and the order of updates are the same."""
-    ours = SoftPrototype(config(**GRID["A0 baseline"]["method"], update="hard"), world.encoder())
+    ours = SoftPrototype(config(**GRID["A0 baseline"], update="hard"), world.encoder())
     progress = world.progress(epoch=epoch)
     losses, weights = trained(ours, progress)
     expected, expected_weights = trained(PGM(PGMConfig(k1=6, k2=2), world.encoder()), progress)
@@ -225,7 +225,7 @@ def test_the_baseline_row_is_pgm_bit_for_bit(epoch: int) -> None:
 
 @pytest.mark.parametrize("row", sorted(GRID))
 def test_every_row_of_the_grid_trains_both_stages(row: str) -> None:
-    settings = [f"method.{name}={value}" for name, value in GRID[row]["method"].items()]
+    settings = [f"method.{name}={value}" for name, value in GRID[row].items()]
     c = load_config(
         "soft_prototype", "sysu_all", profile="synthetic_sysu", settings=parse_settings(settings)
     ).method_config
@@ -245,8 +245,8 @@ def test_every_row_of_the_grid_trains_both_stages(row: str) -> None:
 
 def test_the_grid_is_in_the_papers_order_and_its_rows_differ() -> None:
     assert [row.split()[0] for row in GRID] == [f"A{i}" for i in range(8)]
-    assert len({SoftPrototypeConfig(**row["method"]) for row in GRID.values()}) == 8
-    assert SoftPrototypeConfig(**GRID["A5 full, scheduled"]["method"]) == SoftPrototypeConfig()
+    assert len({SoftPrototypeConfig(**row) for row in GRID.values()}) == 8
+    assert SoftPrototypeConfig(**GRID["A5 full, scheduled"]) == SoftPrototypeConfig()
 
 
 @pytest.mark.parametrize(
