@@ -7,9 +7,9 @@ is a method with ``uses_identities = True``, which receives true identities as :
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -74,9 +74,9 @@ class PseudoLabels:
         """Return the (visible, infrared) pair of that name: ``"clusters"``, or a key of ``extra``."""
         return (self.visible, self.infrared) if name == "clusters" else self.extra[name]
 
-    def picklable(self) -> PseudoLabels:
-        """Return the labels in a form that can be pickled."""
-        return replace(self, extra=dict(self.extra))
+    def to_plain(self) -> dict[str, Any]:
+        """Return the fields as tensors in plain dictionaries, which processes can exchange."""
+        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "extra": dict(self.extra)}
 
 
 @dataclass(frozen=True, slots=True)

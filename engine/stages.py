@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.core.distributed.collectives import broadcast_object
+from usvi_bench.core.distributed.collectives import broadcast_plain
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.environment import stage_provenance
 from usvi_bench.core.errors import UsageError
@@ -50,7 +50,7 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
     with hold_stage(plan, run.wait_for_lock) if is_main else nullcontext():
         if overwrite and is_main:
             clear_stage(plan)
-        if broadcast_object(lambda: plan.finished, run.device):
+        if broadcast_plain(lambda: plan.finished, run.device):
             run.display.print(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
             return
         training = stage_training(run, plan, parent, evaluate)

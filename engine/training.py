@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.core.distributed.collectives import broadcast_object, broadcast_parameters
+from usvi_bench.core.distributed.collectives import broadcast_parameters, broadcast_plain
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import remove_temporaries
@@ -19,6 +19,7 @@ from usvi_bench.core.measuring import collect_metrics
 from usvi_bench.core.process_memory import extra_memory
 from usvi_bench.core.types import Features, PseudoLabels, StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
+from usvi_bench.engine.check_labels import check_labels
 from usvi_bench.engine.checkpoint import Checkpoint
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import synchronized_time
@@ -115,7 +116,12 @@ class StageTraining:
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         if self.method.uses_identities:
             return self.identities
-        return broadcast_object(lambda: self.method.label(features, progress).picklable(), self.device)
+        return PseudoLabels(**broadcast_plain(lambda: self._new_labels(features, progress), self.device))
+
+    def _new_labels(self, features: Features, progress: StageProgress) -> dict[str, Any]:
+        labels = self.method.label(features, progress)
+        check_labels(labels, features, self.plan.method)
+        return labels.to_plain()
 
     def _mean_losses(self, progress: StageProgress) -> dict[str, float]:
         losses = self.optimiser.means()
@@ -129,17 +135,18 @@ class StageTraining:
         return losses
 
     def _restore(self) -> int:
-        saved = broadcast_object(self._find, self.device)
-        if saved is None:
+        found = broadcast_plain(self._find, self.device)
+        if found is None:
             return 0
+        saved = Checkpoint(**found)
         for name, model in self.method.models().items():
             model.load_state_dict(saved.models[name])
         self.optimiser.load(saved.optimiser)
         self.display.print(f"resuming stage '{self.plan.method}' of fold {self.plan.fold} after epoch {saved.epochs}")
         return saved.epochs
 
-    def _find(self) -> Checkpoint | None:
-        """Load the newest checkpoint, if there is one, and cut the journal to its length at that time."""
+    def _find(self) -> dict[str, Any] | None:
+        """Load the fields of the newest checkpoint, if there is one, and cut the journal to its length at that time."""
         remove_temporaries(self.plan.folder)
         path = checkpoints.latest(self.plan.folder)
         if path is None:
@@ -149,7 +156,7 @@ class StageTraining:
         expected = {"method": self.plan.method, "fold": self.plan.fold, "data": self.plan.description["data"]}
         checkpoints.check_belongs(saved, path, **expected, key=self.plan.key)
         self.journal.cut(saved.journal)
-        return saved
+        return {**vars(saved), "journal": tuple(saved.journal)}
 
     def _save(self, epochs: int) -> None:
         state = {name: model.state_dict() for name, model in self.method.models().items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -88,25 +87,28 @@ class _AllGatherRows(torch.autograd.Function):
         return gradients[0][ctx.own].contiguous(), None, None
 
 
-def broadcast_object(call: Callable[[], T], device: torch.device) -> T:
-    """Call a function on rank 0 and return its result on every process, with tensors on ``device``."""
+def broadcast_plain(call: Callable[[], T], device: torch.device) -> T:
+    """Call a function on rank 0 and return its result on every process, with tensors on ``device``.
+
+    The result consists of tensors and plain data: numbers, text, None, lists, tuples and dictionaries. A process that
+    receives anything else refuses it, so that no code comes from another machine.
+    """
     if world_size() == 1:
         return call()
     if process_info().is_main_process:
         value = call()
         buffer = io.BytesIO()
         torch.save(value, buffer)
-        dist.broadcast_object_list([buffer.getvalue()], 0)
+        content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
+        dist.broadcast(torch.tensor([len(content)]), 0)
+        dist.broadcast(content, 0)
         return value
-    content = [b""]
-    dist.broadcast_object_list(content, 0)
-    # weights_only refuses our own types; the sender is rank 0 of this run
-    received: T = torch.load(io.BytesIO(content[0]), map_location=partial(_moved, device), weights_only=False)
+    length = torch.zeros(1, dtype=torch.int64)
+    dist.broadcast(length, 0)
+    content = torch.empty(int(length), dtype=torch.uint8)
+    dist.broadcast(content, 0)
+    received: T = torch.load(io.BytesIO(content.numpy().tobytes()), map_location=device, weights_only=True)
     return received
-
-
-def _moved(device: torch.device, storage: Any, _: str) -> Any:
-    return storage.cuda(device.index) if device.type == "cuda" else storage
 
 
 def broadcast_parameters(model: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.collectives import (
     all_gather_rows,
     all_reduce_gradients,
-    broadcast_object,
     broadcast_parameters,
+    broadcast_plain,
     local_chunks,
     local_slice,
 )
@@ -102,7 +103,7 @@ def exchange(rank: int, folder: Path) -> None:
     assert own == (slice(0, 6), slice(6, 10))[rank]  # four chunks of 3, 3, 3, 1
     assert torch.equal(all_gather_rows(rows[own], own, 10), rows)
     assert local_slice(7) == (slice(0, 3), slice(3, 7))[rank]
-    told: dict[str, Any] = broadcast_object(lambda: {"labels": torch.tensor([1, -1]), "by": rank}, CPU)
+    told: dict[str, Any] = broadcast_plain(lambda: {"labels": torch.tensor([1, -1]), "by": rank}, CPU)
     assert told["by"] == 0
     assert told["labels"].tolist() == [1, -1]
     with pytest.raises(UsageError, match="2 processes"):
@@ -113,6 +114,33 @@ def exchange(rank: int, folder: Path) -> None:
     destroy_process_group()
 
 
+class Trap:
+    """Object that writes a file where it is unpickled."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path(self.file),)
+
+
+def receive_a_trap(rank: int, file: Path) -> None:
+    init_process_group(CPU, timeout=600)
+    if rank == 0:
+        broadcast_plain(lambda: Trap(str(file)), CPU)
+    else:
+        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+            broadcast_plain(lambda: None, CPU)
+    destroy_process_group()
+
+
+def test_no_code_comes_from_another_process(tmp_path: Path) -> None:
+    together(2, receive_a_trap, tmp_path / "ran")
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(pickle.dumps(Trap(str(tmp_path / "ran"))))
+    assert (tmp_path / "ran").exists(), "the trap works"
+
+
 def test_broadcast_reaches_all_processes(tmp_path: Path) -> None:
     together(2, exchange, tmp_path)
 
@@ -120,5 +148,5 @@ def test_broadcast_reaches_all_processes(tmp_path: Path) -> None:
 def test_alone_nothing_is_exchanged() -> None:
     rows = torch.rand(5, 2)
     assert all_gather_rows(rows, local_chunks(5, 2), 5) is rows
-    assert broadcast_object(lambda: rows, CPU) is rows
+    assert broadcast_plain(lambda: rows, CPU) is rows
     check_parts(3)
