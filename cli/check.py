@@ -30,8 +30,10 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: a file does not exist.
     """
     options = parser().parse_args(arguments)
+    from usvi_bench.core.registry import METHODS
     from usvi_bench.leaderboard.consistency import faults
 
+    METHODS.names()  # a fault of an installed plug-in is none of a record
     wrong = 0
     for given in options.records:
         path = given / "record.json" if given.is_dir() else given

@@ -30,6 +30,8 @@ _CHANNEL_STEP = {
     "infrared": (1 / 4, 1 / 4, 1 / 4, 1 / 8, 1 / 8),
 }
 """Probabilities of each view that all channels become the first, the second, the third, the luma, or stay."""
+VIEWS = tuple(_CHANNEL_STEP)
+"""Names of the views."""
 _TRIES = 100
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from importlib import metadata
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.fresh_import import from_source
 from usvi_bench.core.sources import Source, explain_failure, find_source, source_of
 
 GROUP = "usvi_bench.plugins"
@@ -14,11 +16,14 @@ _IMPORTED: list[Source] = []
 _BEGUN: list[bool] = []
 
 
-def import_entry_points() -> None:
+def import_entry_points(has_registered: Callable[[str], bool]) -> None:
     """Import the modules of all entry points, unless this was done or is in progress.
 
+    Args:
+        has_registered: returns whether a package has registered anything.
+
     Raises:
-        UsageError: an import fails; the message names the package.
+        UsageError: an import fails or registers nothing; the message names the package.
     """
     if _BEGUN:
         return
@@ -29,14 +34,21 @@ def import_entry_points() -> None:
             if not point.pattern.match(point.value):
                 raise UsageError(f"the plug-in '{point.name}' of {package} names no module ({point.value!r:.60})")
             try:
-                importlib.import_module(point.module)
-            except (Exception, SystemExit) as error:
+                with from_source(point.module):
+                    importlib.import_module(point.module)
+                if not has_registered(point.module.partition(".")[0]):
+                    raise UsageError("it registers nothing")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                root = find_source(point.module)
+                reason = str(error) if isinstance(error, UsageError) else explain_failure(error, root)
                 raise UsageError(
                     f"the plug-in '{point.name}' of {package} cannot be imported: "
-                    f"{explain_failure(error, find_source(point.module))}; repair or uninstall {package}"
+                    f"{reason}; repair or uninstall {package}"
                 ) from error
             _IMPORTED.append(source_of(point.module))
-    except UsageError:
+    except BaseException:
         _BEGUN.clear()
         _IMPORTED.clear()
         raise

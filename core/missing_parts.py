@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from usvi_bench.core.typed import convert
+
+_CHECKED = (str, int, bool, float)
 
 
 def missing_parts(entry: Any, name: str, base: type) -> list[str]:
-    """List what a class lacks: abstract methods, and attributes that the base declares without a value.
+    """List what a class lacks: abstract methods, and class attributes of the declared types.
 
     Args:
         entry: class to check.
@@ -24,5 +28,21 @@ def missing_parts(entry: Any, name: str, base: type) -> list[str]:
                 lacks.append(f"no attribute '{attribute}'")
             elif attribute == "name" and entry.name != name:  # type: ignore[attr-defined]
                 lacks.append(f"its attribute 'name' is '{entry.name}'")  # type: ignore[attr-defined]
+            elif "ClassVar" in str(kind):
+                lacks += _wrong_value(cls, attribute, getattr(entry, attribute))
     special: Callable[[], list[str]] | None = getattr(entry, "missing_parts", None)
     return lacks + (special() if special else [])
+
+
+def _wrong_value(cls: type, attribute: str, value: Any) -> list[str]:
+    """Describe a class attribute whose value does not have the declared type; only plain types are checked."""
+    (kind,) = get_args(get_type_hints(cls)[attribute])
+    if kind not in _CHECKED and get_origin(kind) not in (Literal, tuple):
+        return []
+    try:
+        convert(kind, value, f"its attribute '{attribute}'")
+    except ValueError as error:
+        return [str(error)]
+    if isinstance(value, str) and not value.isprintable():
+        return [f"its attribute '{attribute}' is not one line: {value!r:.60}"]
+    return []

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from usvi_bench.core.entry_points import entry_point_sources
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, did_you_mean, show
+from usvi_bench.core.fresh_import import check_source, from_source
 from usvi_bench.core.options import explain_missing_path
-from usvi_bench.core.registry import REGISTRIES, Registry
+from usvi_bench.core.registry import DATASETS, PROTOCOLS, REGISTRIES, Registry, has_registered
 from usvi_bench.core.sources import Source, explain_failure, find_source, hash_source, is_ours, root_of, source_of
 
 Origin = Literal["import", "entry point", "script", "notebook"]
@@ -56,11 +57,25 @@ def import_plugins(specs: Iterable[str]) -> None:
         UsageError: a module or file does not exist, fails or registers nothing, or a module has changed since its
             import.
     """
-    for spec in specs:
+    named = list(specs)
+    for spec in named:
         if is_file(spec):
             _import_file(spec, _resolved(spec))
         else:
             _import_module(spec)
+    if named:
+        _check_references()
+
+
+def _check_references() -> None:
+    """Check that the data set of every protocol from outside is registered, which may be after the protocol."""
+    for name in PROTOCOLS.names():
+        dataset = PROTOCOLS.get(name).dataset
+        if PROTOCOLS.sources(name) and dataset not in DATASETS.names():
+            raise UsageError(
+                f"the protocol '{name}' scores the data set '{show(dataset)}', which is not registered: "
+                f"{did_you_mean(str(dataset), DATASETS.names())}"
+            )
 
 
 def is_file(spec: str) -> bool:
@@ -163,12 +178,15 @@ def _import_file(spec: str, path: Path) -> None:
     sys.modules[name] = module
     before = _registrations()
     try:
-        # the loader would use old bytecode for a file that was edited within the same second
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        text = path.read_bytes()  # not through the loader, which may use old bytecode
+        exec(compile(text, str(path), "exec"), module.__dict__)
+        check_source(path, hashlib.sha256(text).hexdigest())
         if _registrations() == before:
             raise UsageError(NOTHING)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         _forget(name)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise _failure(spec, error, root) from error
     _MODULES[name] = source_of(name)
 
@@ -186,8 +204,9 @@ def _import_module(spec: str) -> None:
         sys.path.append(os.getcwd())  # noqa: PTH109
     before = _registrations()
     try:
-        importlib.import_module(spec)
-        if _registrations() == before and not _has_registered(spec.partition(".")[0]):
+        with from_source(spec):
+            importlib.import_module(spec)
+        if _registrations() == before and not has_registered(spec.partition(".")[0]):
             raise UsageError(NOTHING)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{spec}.".startswith(f"{error.name}."):
@@ -196,7 +215,9 @@ def _import_module(spec: str) -> None:
             f"--import {spec}: there is no module '{error.name}'; give the name of an installed module, of one in the "
             "working directory, or the path of a .py file"
         ) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _failure(spec, error, find_source(spec)) from error
     if not is_ours(spec):
         _MODULES[spec] = source_of(spec)
@@ -210,10 +231,6 @@ def _failure(spec: str, error: BaseException, root: Path | None) -> UsageError:
 
 def _registrations() -> int:
     return sum(registry.registered for registry in REGISTRIES)
-
-
-def _has_registered(package: str) -> bool:
-    return any(registry.has_module(package) for registry in REGISTRIES)
 
 
 def _forget(module: str) -> None:

@@ -101,7 +101,7 @@ class Registry:
     def names(self) -> list[str]:
         """Return all registered names, sorted."""
         self._import_package()
-        import_entry_points()
+        import_entry_points(has_registered)
         return sorted(self._entries)
 
     def own_names(self) -> list[str]:
@@ -174,3 +174,8 @@ DATASETS = Registry("data set", "usvi_bench.datasets", "usvi_bench.datasets.tree
 LR_SCHEDULES = Registry("learning-rate schedule", "usvi_bench.engine.lr_schedules")
 ENCODERS = Registry("encoder", "usvi_bench.components.encoder")
 REGISTRIES = (METHODS, PROTOCOLS, DATASETS, LR_SCHEDULES, ENCODERS, SCORE_METRICS)
+
+
+def has_registered(package: str) -> bool:
+    """Return whether a package, or a module below it, has registered anything in any registry."""
+    return any(registry.has_module(package) for registry in REGISTRIES)

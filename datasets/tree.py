@@ -15,8 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.files import parse_json
+from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.fingerprint import content_hash
@@ -104,6 +105,14 @@ class TreeDataset(Dataset):
                 f"{shortened(differences, 3, between=' | ')}\n"
                 f"restore it from its source, or accept your own images with --set data.check_counts=false"
             )
+
+    @classmethod
+    def missing_parts(cls) -> list[str]:
+        """List wrong values of the class, in words."""
+        known = DATASETS.own_names()
+        if cls.profile and cls.profile not in known:
+            return [f"its attribute 'profile' is '{show(cls.profile)}': {did_you_mean(str(cls.profile), known)}"]
+        return []
 
     @classmethod
     @abstractmethod

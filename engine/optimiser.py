@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -33,6 +34,9 @@ class Optimiser:
         self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
         self._totals: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
+        self._failed: dict[str, torch.Tensor] = {}
+        """First step of the epoch in which each loss was not finite; infinite if there was none."""
+        self._steps = 0
 
     @property
     def lr(self) -> float:
@@ -55,15 +59,23 @@ class Optimiser:
         for name, value in losses.items():
             self._totals[name] = self._totals.get(name, 0.0) + value.detach()
             self._counts[name] = self._counts.get(name, 0) + 1
+            failed = torch.where(value.detach().isfinite(), torch.inf, float(self._steps))
+            self._failed[name] = torch.minimum(self._failed.get(name, failed), failed)
+        self._steps += 1
 
     def means(self) -> dict[str, float]:
         """Return the mean of each loss over the steps of this epoch that computed it; this waits for the device."""
         return {name: float(total) / self._counts[name] for name, total in self._totals.items()}
 
+    def first_failures(self) -> dict[str, int]:
+        """Return the first step of this epoch, from 0, in which each loss was not finite; without the finite ones."""
+        failed = {name: float(step) for name, step in self._failed.items()}
+        return {name: int(step) for name, step in failed.items() if step < math.inf}
+
     def end_epoch(self) -> None:
         """Advance the schedule and reset the sums of losses."""
         self._schedule.step()
-        self._totals, self._counts = {}, {}
+        self._totals, self._counts, self._failed, self._steps = {}, {}, {}, 0
 
     def state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,6 @@ import torch
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.distributed.collectives import broadcast_parameters, broadcast_plain
 from usvi_bench.core.distributed.process_info import process_info
-from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import remove_temporaries
 from usvi_bench.core.journal import START
 from usvi_bench.core.measuring import collect_metrics
@@ -25,6 +23,7 @@ from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import synchronized_time
 from usvi_bench.engine.diagnosis import epoch_entry
 from usvi_bench.engine.display import Display
+from usvi_bench.engine.divergence import finite_losses
 from usvi_bench.engine.images import BatchSampler, TrainingImages, embed_all
 from usvi_bench.engine.optimiser import Optimiser
 from usvi_bench.engine.plan import StagePlan
@@ -106,7 +105,7 @@ class StageTraining:
         for step in range(progress.steps):
             method.step(draw, replace(progress, step=step), self.optimiser)
             self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
-        losses = self._mean_losses(progress)
+        losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
@@ -122,17 +121,6 @@ class StageTraining:
         labels = self.method.label(features, progress)
         check_labels(labels, features, self.plan.method)
         return labels.to_plain()
-
-    def _mean_losses(self, progress: StageProgress) -> dict[str, float]:
-        losses = self.optimiser.means()
-        finite = all(bool(torch.isfinite(weights).all()) for weights in self.method.parameters())
-        if not finite or not all(math.isfinite(value) for value in losses.values()):
-            shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
-            raise UsageError(
-                f"training diverged in epoch {progress.epoch + 1} of stage '{self.plan.method}' (losses: {shown}); "
-                f"lower --set train.lr (now {self.config.train.lr:g})"
-            )
-        return losses
 
     def _restore(self) -> int:
         found = broadcast_plain(self._find, self.device)

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from usvi_bench.components.augment import VIEWS
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.bounds import check_bounds
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, NextBatch, Optimise, PseudoLabels, StageProgress
 
@@ -128,6 +129,9 @@ class Method(nn.Module):
             config = kind()
         except TypeError:
             return [*lacks, "'Config' has a field without a default"]
+        except UsageError as error:
+            return [*lacks, f"the defaults of 'Config' are refused: {error}"]
+        lacks += cls._wrong_names()
         try:
             trained = bool(cls.stages(config))
         except UsageError:  # its name, which is not registered yet, is asked for
@@ -135,6 +139,17 @@ class Method(nn.Module):
         needed = [("begin_epoch",), ("loss", "step"), *([] if cls.uses_identities else [("label",)])]
         absent = [names[0] for names in needed if all(getattr(cls, name) is getattr(Method, name) for name in names)]
         return lacks + [f"no method '{name}'" for name in absent if trained]
+
+    @classmethod
+    def _wrong_names(cls) -> list[str]:
+        wrong = []
+        for attribute in ("embeds", "visible_views", "infrared_views"):
+            names = getattr(cls, attribute)
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                wrong.append(f"its attribute '{attribute}' must be a tuple of names, found {names!r:.60}")
+            elif attribute != "embeds" and (unknown := [name for name in names if name not in VIEWS]):
+                wrong.append(f"its attribute '{attribute}' has '{show(unknown[0])}': {did_you_mean(unknown[0], VIEWS)}")
+        return wrong
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Cluster the training images.

@@ -123,6 +123,13 @@ class Protocol(ABC):
     def __init__(self, config: ProtocolConfig | None = None) -> None:
         self.config = config or ProtocolConfig()
 
+    @classmethod
+    def missing_parts(cls) -> list[str]:
+        """List wrong values of the class, in words."""
+        trials = getattr(cls, "trials_per_fold", 1)
+        few = isinstance(trials, int) and trials < 1
+        return [f"its attribute 'trials_per_fold' is {trials}, it must be at least 1"] if few else []
+
     @abstractmethod
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
         """Return rows of the gallery modality's test table, one array per trial."""

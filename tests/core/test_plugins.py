@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 import os
+import py_compile
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -105,6 +106,42 @@ def registered(kind: str, body: str) -> str:
         ("mine.py", registered("PROTOCOLS", "Protocol):\n    name = 'other'"), "its attribute 'name' is 'other'"),
         ("mine.py", registered("DATASETS", "TreeDataset):\n    name = 'mine'"), "no attribute 'landmarks'"),
         ("mine.py", registered("DATASETS", "TreeDataset):\n    pass"), "no method 'load'"),
+        (
+            "mine.py",
+            registered("METHODS", "Method):\n    summary = 3"),
+            "'summary': expected text, found 3",
+        ),
+        ("mine.py", registered("METHODS", "Method):\n    summary = 'a\\nb'"), "'summary' is not one line"),
+        ("mine.py", registered("METHODS", "Method):\n    headline = None"), "its attribute 'headline': expected text"),
+        (
+            "mine.py",
+            registered("METHODS", "Method):\n    uses_identities = 'no'"),
+            "'uses_identities': expected true or",
+        ),
+        ("mine.py", registered("METHODS", "Method):\n    visible_views = 'plain'"), "views' must be a tuple"),
+        (
+            "mine.py",
+            registered("METHODS", "Method):\n    infrared_views = ('infra',)"),
+            "did you mean infrared",
+        ),
+        (
+            "mine.py",
+            registered(
+                "METHODS",
+                "Method):\n    @dataclass(frozen=True)\n    class Config(MethodConfig):\n        a: float = 1e999",
+            ),
+            "the defaults of 'Config' are refused: method.a=inf is not a finite number",
+        ),
+        (
+            "mine.py",
+            registered("PROTOCOLS", "Protocol):\n    query = 'thermal'"),
+            "'query'=thermal: choose one",
+        ),
+        ("mine.py", registered("PROTOCOLS", "Protocol):\n    trials_per_fold = 0"), "is 0, it must be at least 1"),
+        ("mine.py", registered("PROTOCOLS", "Protocol):\n    trials_per_fold = '1'"), "expected a whole number"),
+        ("mine.py", registered("DATASETS", "TreeDataset):\n    profile = '../x'"), "'profile' is '../x': known: "),
+        ("mine.py", registered("DATASETS", "TreeDataset):\n    profile = 'sysuu'"), "did you mean sysu"),
+        ("mine.py", "class Stop(BaseException): pass\nraise Stop('now')\n", "mine.py, line 2: Stop: now"),
         (
             "mine.py",
             HEAD + "LR_SCHEDULES.register('mine')(3)",
@@ -299,6 +336,57 @@ def test_an_entry_point_is_imported_on_the_first_look_up(outside: Path, capsys: 
     assert used_plugins([], [(METHODS, "pgm")])[0]["parts"] == [], "it was imported all the same"
     assert "mine" in METHODS.names()
     assert "mine" not in METHODS.own_names(), "tables and defaults of the suite leave it out"
+
+
+def test_an_entry_point_that_registers_nothing_is_refused(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(outside / "site", "x = 1\n")
+    record = outside / "record.json"
+    record.write_text("{}")
+    for words in (["--list"], ["check", str(record)]):
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert "the plug-in 'mine' of my-plugin cannot be imported: it registers nothing; repair or" in error
+        assert error.count("\n") == 1
+        assert "record.json" not in error
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.parts"])
+def test_an_edited_module_runs_as_it_is_hashed(outside: Path, name: str) -> None:
+    """Python would use the compiled file: the edit keeps size and time of the source."""
+    file = f"{name.replace('.', '/')}.py"
+    if "." in name:
+        write(outside, "mine/__init__.py", "")
+    write(outside, file, MINE + "\nVERSION = 1\n")
+    sys.path.insert(0, str(outside))
+    py_compile.compile(str(outside / file))
+    before = (outside / file).stat()
+    write(outside, file, MINE + "\nVERSION = 2\n")
+    os.utime(outside / file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    import_plugins([name])
+    assert sys.modules[name].VERSION == 2
+
+
+def test_a_module_that_changes_while_it_is_imported_is_refused(outside: Path) -> None:
+    change = "\nfrom pathlib import Path\nPath(__file__).write_text('VERSION = 3')\n"
+    for name in ("mine", "mine.py"):
+        write(outside, "mine.py", MINE + change)
+        with pytest.raises(UsageError, match=r"mine\.py changed while it was imported"):
+            import_plugins([name])
+
+
+def test_a_protocol_of_an_unknown_data_set_is_refused(outside: Path) -> None:
+    text = registered("PROTOCOLS", "Protocol):\n    name = 'mine'\n    dataset = 'sysuu'\n    summary = 's'\n")
+    text += "    query, gallery, trials_per_fold = 'visible', 'infrared', 1\n    def galleries(self, d, f): ...\n"
+    write(outside, "mine.py", text)
+    with pytest.raises(UsageError, match="scores the data set 'sysuu', which is not registered: did you mean sysu"):
+        import_plugins(["mine.py"])
+
+
+def test_an_interruption_of_an_import_is_one(outside: Path) -> None:
+    write(outside, "mine.py", MINE + "\nraise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        import_plugins(["mine.py"])
+    assert "mine" not in METHODS.names()
 
 
 def test_an_entry_point_that_fails_names_its_package(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
