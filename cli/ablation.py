@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.cli.failures import interruption_status
+from usvi_bench.core.errors import UsageError, show
+from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
 
 
@@ -67,7 +70,14 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     from usvi_bench.sweep.run_grids import run_grids
 
-    run_grids(options)
+    try:
+        run_grids(options)
+    except KeyboardInterrupt as error:
+        print(
+            f"interrupted; finished jobs and epochs are kept. To continue: {command('ablation', *arguments)}",
+            file=sys.stderr,
+        )
+        raise SystemExit(interruption_status(error)) from None
 
 
 def _check(options: Namespace) -> None:
@@ -87,5 +97,14 @@ def _check(options: Namespace) -> None:
             if getattr(options, name):
                 raise UsageError(f"--{name} is for --launcher slurm")
     for item in options.sbatch:
-        if "=" not in item:
-            raise UsageError(f"--sbatch {item}: give it as name=value, for example --sbatch account=me")
+        name, equals, value = item.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):
+            raise UsageError(f"--sbatch {show(item)}: give it as name=value, for example --sbatch account=me")
+        _check_line(f"--sbatch {name}", value)
+    _check_line("--partition", options.partition or "")
+
+
+def _check_line(option: str, value: str) -> None:
+    """Refuse a value that would begin another line of the batch script."""
+    if not value.isprintable():
+        raise UsageError(f"{option}={show(value)}: give it in one line, without control characters")

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.cli.failures import describe_os_error, interruption_status, raise_on_signals, write_log
-from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, did_you_mean
+from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, WorkerError, did_you_mean
 from usvi_bench.core.options import program
 
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"{program()}: {error}", file=sys.stderr)
         return 2
-    except (StorageError, LostProcessError) as error:
+    except (StorageError, LostProcessError, WorkerError) as error:
         print(f"{program()}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of the output has closed it

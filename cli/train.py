@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -141,8 +140,8 @@ def _run(options: argparse.Namespace) -> None:
             display=display,
         )
     except KeyboardInterrupt as error:
-        command = f"{program()} {shlex.join([*experiment.words(), '--resume'])}"
-        display.print(f"interrupted; finished epochs are kept. To continue: {command}")
+        words = [*experiment.words(), "--resume", *(["--no-report"] if options.no_report else [])]
+        display.print(f"interrupted; finished epochs are kept. To continue: {command(*words)}")
         raise SystemExit(interruption_status(error)) from None
     if record is None:
         return
@@ -160,7 +159,7 @@ def _next_commands(options: argparse.Namespace, run: Path) -> str:
     }
     if options.no_report:
         commands = {"figures": ["report", str(run)], **commands}
-    return "next: " + "; ".join(f"{program()} {shlex.join(words)} ({what})" for what, words in commands.items())
+    return "next: " + "; ".join(f"{command(*words)} ({what})" for what, words in commands.items())
 
 
 def _listing() -> str:

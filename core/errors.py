@@ -22,6 +22,10 @@ class LostProcessError(Exception):
     """Error of a training process whose peer has ended; saved files are intact."""
 
 
+class WorkerError(Exception):
+    """Error of a worker process that ended without a result; the message names what is kept."""
+
+
 def show(value: object) -> str:
     r"""Return a value as text for a message: one line, of at most 60 characters.
 

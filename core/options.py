@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from usvi_bench.core.errors import UsageError, closest, did_you_mean
+from usvi_bench.core.revision import is_installed
 
 
 def program() -> str:
     """Return the command of this process: ``run.py``, ``usvi-bench`` or ``python -m usvi_bench``."""
     name = Path(sys.argv[0]).name
-    return {"__main__.py": "python -m usvi_bench", "usvi-bench": name}.get(name, "run.py")
+    usual = "usvi-bench" if is_installed() else "run.py"
+    return {"__main__.py": "python -m usvi_bench", "usvi-bench": name}.get(name, usual)
+
+
+def command(*words: str) -> str:
+    """Return a command of this program with its words, which can be copied to a shell."""
+    name = program()
+    if name == "run.py":
+        script = sys.argv[0] if Path(sys.argv[0]).name == name else name
+        return shlex.join(["python", script, *words])
+    return f"{name} {shlex.join(words)}"
 
 
 class Parser(argparse.ArgumentParser):

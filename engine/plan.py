@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import DamagedFileError, UsageError
-from usvi_bench.core.files import locked
+from usvi_bench.core.errors import DamagedFileError, UsageError, show
+from usvi_bench.core.files import locked, read_json
 from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.plugins import Part, part_keys
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, SCORE_METRICS
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.core.seeding import derive
-from usvi_bench.core.settings import FORMAT, digest
+from usvi_bench.core.settings import FORMAT, digest, flatten
 from usvi_bench.engine.config import RunConfig, changed_settings
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 
@@ -74,6 +74,22 @@ class StagePlan:
         """True if a run has begun the stage."""
         return (self.folder / "config.json").exists()
 
+    def unfinished_siblings(self) -> list[str]:
+        """Name the unfinished trainings of the same method, fold and seed, with up to three different settings."""
+        name, texts = self.folder.name.removesuffix(self.key), []
+        for path in sorted(self.folder.parent.glob(f"{name}*/config.json")):
+            if path.parent == self.folder or (path.parent / self._end.name).exists():
+                continue
+            try:
+                theirs = flatten(read_json(path))
+            except (OSError, ValueError, AttributeError):  # a damaged file is no training to name
+                continue
+            mine = flatten(json.loads(json.dumps(self.description)))
+            names = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+            shown = ", ".join(f"{key.removeprefix('settings.')}={show(theirs.get(key))}" for key in names[:3])
+            texts.append(f"{path.parent} ({shown})")
+        return texts
+
     @property
     def journal(self) -> Journal:
         """Journal of the stage."""
@@ -112,7 +128,10 @@ class StagePlan:
         return self.journal.read_until(Mark(*self._finished()["journal"]))
 
     def _finished(self) -> dict[str, Any]:
-        content = read_sealed_json(self._end, _REMEDY)
+        try:
+            content = read_sealed_json(self._end, _REMEDY)
+        except OSError as error:
+            raise DamagedFileError(f"{self._end} cannot be read ({error.strerror}); {_REMEDY}") from error
         if content["key"] != self.key:
             raise DamagedFileError(f"{self._end} belongs to another stage ({content['key']}); {_REMEDY}")
         return content

@@ -85,6 +85,16 @@ class Run:
         """Stages of all folds, in order."""
         return [plan for plans in self.plans.values() for plan in plans]
 
+    def unfinished_elsewhere(self) -> str | None:
+        """Describe unfinished trainings of other settings, if none of this run's can be resumed; else None."""
+        if any(plan.started for plan in self.every_plan):
+            return None
+        found = [text for plan in self.every_plan for text in plan.unfinished_siblings()]
+        if not found:
+            return None
+        texts = "; ".join(dict.fromkeys(found))
+        return f"--resume: no unfinished training has these settings, so it starts anew. Unfinished: {texts}"
+
     def refuse_unfinished(self) -> None:
         """Refuse a stage that was interrupted earlier.
 

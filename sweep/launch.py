@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import submitit
@@ -81,7 +82,7 @@ class LocalLauncher(Launcher):
         self.slots[slot] = job
         executor = submitit.LocalExecutor(folder=job.folder / "submit")
         executor.update_parameters(timeout_min=MINUTES_A_YEAR, stderr_to_stdout=True)
-        with _importable():
+        with _importable(), _errors_to(job.folder / "submit" / "controller.log"):
             gpu = self.gpus[slot % len(self.gpus)] if self.gpus else None
             handle = executor.submit(Worker(), str(job.folder.absolute()), gpu)
         self.started[job] = handle
@@ -183,6 +184,20 @@ def _visible_gpus() -> list[str]:
     if not torch.cuda.is_available():
         return []
     return chosen.split(",") if chosen else [str(i) for i in range(torch.cuda.device_count())]
+
+
+@contextmanager
+def _errors_to(path: Path) -> Iterator[None]:
+    """Let processes that start in the block write their errors to a file; an interruption gives tracebacks of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    try:
+        with path.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextmanager

@@ -53,9 +53,6 @@ def run_grids(options: Namespace) -> None:
     try:
         with LiveView(grids, console) as view:
             run_jobs([job for grid in grids for job in grid.every_job], launcher, slots, view.show)
-    except KeyboardInterrupt:
-        print("interrupted: finished jobs are kept; repeat the command to run the others", file=sys.stderr)
-        raise
     finally:
         for grid in grids:
             write_ablation(grid.folder)

@@ -84,4 +84,4 @@ def _settled(job: Job, seconds: float, launcher: Launcher) -> bool:
 def _close(job: Job) -> None:
     """Mark a job as failed if its process left neither a record nor an error."""
     if job.state is State.PENDING:
-        job.fail("its process exited without a result (killed or out of memory)")
+        job.fail("its process exited without a result (killed or out of memory); finished epochs are kept")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from submitit.helpers import DelayedSubmission
 
-from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.errors import StorageError, UsageError, WorkerError
 from usvi_bench.core.files import locked, read_json, write_json
 from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.refuse_exit import refuse_exit
 
 
 class Worker:
@@ -40,16 +41,17 @@ def run_job(folder: Path) -> None:
             return
         job = read_json(folder / "job.json")
         try:
-            run = Experiment.from_json(job["experiment"]).prepare(Display())
-            if run.folder.name != folder.name:
-                raise UsageError(
-                    f"the code or the data has changed since the job was planned (it is now {run.folder.name}); "
-                    "repeat the ablation command"
-                )
-            run.folder, run.wait_for_lock, run.ablation = folder, True, f"{job['grid']}: {job['row']}"
-            execute(run)
+            with refuse_exit():
+                run = Experiment.from_json(job["experiment"]).prepare(Display())
+                if run.folder.name != folder.name:
+                    raise UsageError(
+                        f"the code or the data has changed since the job was planned (it is now {run.folder.name}); "
+                        "repeat the ablation command"
+                    )
+                run.folder, run.wait_for_lock, run.ablation = folder, True, f"{job['grid']}: {job['row']}"
+                execute(run)
         except Exception as error:
-            expected = isinstance(error, (UsageError, StorageError))
+            expected = isinstance(error, (UsageError, StorageError, WorkerError))
             write_json(
                 folder / "error.json", {"message": str(error) if expected else f"{type(error).__name__}: {error}"}
             )

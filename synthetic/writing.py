@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, repeat
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from usvi_bench.core.errors import WorkerError
 from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.ground_truth import Row, image_row
@@ -85,7 +87,13 @@ def write_images(
             with _without_main_module():
                 jobs = [pool.submit(_write_batch, folder, layout, spec, batch) for batch in batches]
             for job in as_completed(jobs):
-                yield job.result()
+                try:
+                    yield job.result()
+                except BrokenProcessPool as error:
+                    raise WorkerError(
+                        "a process that renders people ended without a result (killed, or out of memory); "
+                        "what it wrote is discarded: free some memory and repeat the command"
+                    ) from error
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from usvi_bench.datasets.open import open_dataset
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.refuse_exit import refuse_exit
 
 _RUNNING = Lock()
 
@@ -124,10 +125,12 @@ def run_experiment(
 def _run_experiment(
     experiment: Experiment, resume: bool, overwrite: bool, report: bool, display: Display
 ) -> tuple[Record | None, list[Path]]:
-    with translate_errors():
+    with translate_errors(), refuse_exit():
         prepared = experiment.prepare(display)
         if process_info().is_main_process and not (resume or overwrite):
             prepared.refuse_unfinished()
+        if resume and process_info().is_main_process and (note := prepared.unfinished_elsewhere()):
+            display.print(note)
         record = execute(prepared, overwrite)
     destroy_process_group()  # not after an error: the group may be what failed
     if record is None:

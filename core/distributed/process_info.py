@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, show
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _SLURM = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
@@ -37,16 +37,30 @@ def process_info() -> ProcessInfo:
     """Read the rank and the world size of this process; without a launcher it is a single process.
 
     Raises:
-        UsageError: several processes without ``MASTER_ADDR`` or ``MASTER_PORT``.
+        UsageError: a variable is not a number or out of range, or there are several processes without ``MASTER_ADDR``
+            or ``MASTER_PORT``.
     """
     for names in (_TORCHRUN, _SLURM):
-        if all(name in os.environ for name in names) and int(os.environ[names[1]]) > 1:
+        if all(name in os.environ for name in names) and (world := _number(names[1], 1)) > 1:
             # Slurm assigns separate processors to every task
-            rank, world, local = (int(os.environ[name]) for name in names)
+            rank, local = (_number(name, 0, world - 1) for name in (names[0], names[2]))
             if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
                 raise UsageError(
                     f"{world} processes were started without {' and '.join(missing)} in the environment; "
                     "see docs/training.md"
                 )
-            return ProcessInfo(rank, world, local, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+            _number("MASTER_PORT", 0, 65535)
+            return ProcessInfo(rank, world, local, _number("LOCAL_WORLD_SIZE", 1, world))
     return ProcessInfo()
+
+
+def _number(name: str, low: int, high: int = 1_000_000) -> int:
+    """Read a whole number from the environment; ``low`` if the variable is missing."""
+    text = os.environ.get(name, str(low))
+    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+    if not low <= value <= high:
+        raise UsageError(
+            f"the environment variable {name}={show(text)} must be a whole number from {low} to {high}; "
+            "torchrun or srun sets it: unset it for a single process"
+        )
+    return value

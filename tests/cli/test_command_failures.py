@@ -56,8 +56,9 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
     process.send_signal(number)
     text = output_of(process, status)
     last = text.strip().splitlines()[-1]
-    assert last.startswith("interrupted; finished epochs are kept. To continue: run.py --method cluster_contrast ")
-    assert last.endswith(" --resume")
+    begin = f"interrupted; finished epochs are kept. To continue: python {ROOT}/run.py --method cluster_contrast "
+    assert last.startswith(begin)
+    assert last.endswith(" --resume --no-report")
 
 
 def test_a_backend_of_a_notebook_is_ignored(tmp_path: Path) -> None:

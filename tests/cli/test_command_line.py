@@ -19,7 +19,7 @@ from usvi_bench.cli.main import main
 from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
-from usvi_bench.core.options import program
+from usvi_bench.core import options
 from usvi_bench.core.record import read_record
 from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
@@ -119,9 +119,9 @@ def test_a_second_protocol_reuses_the_training(
     assert out.count(record.result.dataset["description"]) == 1
     run = finished_indoor.parent
     figures, comparison, site = out.splitlines()[-1].removeprefix("next: ").split("; ")
-    assert figures == f"{program()} report {run} (figures)"
-    assert comparison == f"{program()} report {run} OTHER_RUN --output DIR (comparison)"
-    assert site == f"{program()} site --runs {finished} (static site)"
+    assert figures == f"{options.command()} report {run} (figures)"
+    assert comparison == f"{options.command()} report {run} OTHER_RUN --output DIR (comparison)"
+    assert site == f"{options.command()} site --runs {finished} (static site)"
     shutil.rmtree(finished / "sysu_indoor")
 
 

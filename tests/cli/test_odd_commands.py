@@ -1,0 +1,167 @@
+"""Odd commands, environments and grids end with a line."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from usvi_bench.cli.main import main
+from usvi_bench.core import options
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.errors import UsageError
+from usvi_bench.engine.refuse_exit import refuse_exit
+
+ROOT = Path(__file__).resolve().parents[2]
+ABLATION = ["ablation", "--method", "cluster_contrast", "--protocol", "sysu_all", "--data", "synthetic:size=tiny"]
+
+
+def only_line(capsys: pytest.CaptureFixture[str]) -> str:
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE=x"),
+        ({"WORLD_SIZE": "2", "RANK": "x"}, "RANK=x"),
+        ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK=-1"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK=2 must be a whole number from 0 to 1"),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1.5"}, "LOCAL_RANK=1.5"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE=0"),
+        ({"WORLD_SIZE": "-3"}, "WORLD_SIZE=-3"),
+        ({"WORLD_SIZE": "2\n"}, "WORLD_SIZE='2\\n'"),
+        ({"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE="),
+        ({"WORLD_SIZE": "2", "MASTER_PORT": "port"}, "MASTER_PORT=port"),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "0"}, "LOCAL_WORLD_SIZE=0"),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "3"}, "LOCAL_WORLD_SIZE=3"),
+        ({"WORLD_SIZE": "\u0662"}, "WORLD_SIZE=\u0662"),
+    ],
+)
+def test_an_odd_environment_is_named(
+    variables: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = {"RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+    for variable, value in {**usual, **variables}.items():
+        monkeypatch.setenv(variable, value)
+    assert main(["--method", "untrained", "--protocol", "sysu_all"]) == 2
+    line = only_line(capsys)
+    assert name in line
+    assert "unset it for a single process" in line
+
+
+def test_a_lone_rank_is_a_single_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "x")
+    assert process_info().world_size == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.py", "import sys\nsys.exit(3)\n", "SystemExit: 3"),
+        ("a.py", "import sys\nsys.exit()\n", "SystemExit"),
+        ("a.py", "rows = {1: {}, 'b': {}}", "row 1: give it a name in quotes, in one line"),
+        ("a.py", "rows = {'a\\nb': {}}", "row 'a\\nb': give it a name"),
+        ("a.py", "rows = {'a': 3}", "row 'a' holds no settings; write rows = {"),
+        ("a.toml", "rows = 3", 'no rows; write rows = { "name of the row" = {'),
+        ("a.toml", "[rows]\na = { method.eps = inf }", "method.eps=inf: expected a finite number"),
+        ("a.toml", "[rows]\na = { method.eps = 1979-05-27 }", "method.eps=1979-05-27: expected a number"),
+        ("a.toml", "[rows]\na = { method.eps = [[1]] }", "method.eps=[1]: expected a number"),
+        ("a.toml", "[rows]\na = { filename = 'x' }", "unknown setting 'filename'"),
+        ("a.toml", "[rows", "TOMLDecodeError"),
+        ("a.py", "filename = 'x'\nrows = {'a': {}}", "the name 'filename' is reserved in such a file"),
+        ("a.py", "text = 'x'\nrows = {'a': {}}", "the name 'text' is reserved in such a file"),
+        ("a.yaml", "rows:", "its name must end in .toml, .json, .py"),
+    ],
+)
+def test_an_odd_grid_ends_with_a_line(
+    name: str, text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    words = [*ABLATION, "--grid", str(tmp_path / name), "--dry-run", "--output", str(tmp_path / "runs")]
+    assert main([*words, "--set", "method.k1=6", "encoder.width=8"]) == 2
+    assert message in only_line(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sbatch", "account=me\n#SBATCH --wrap=id"], "--sbatch account='me\\n"),
+        (["--sbatch", "a\nb=me"], "give it as name=value"),
+        (["--sbatch", "account"], "give it as name=value"),
+        (["--partition", "gpu\nrm"], "--partition='gpu\\nrm': give it in one line"),
+    ],
+)
+def test_an_option_does_not_begin_another_line_of_the_script(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ABLATION, "--launcher", "slurm", *words]) == 2
+    assert message in only_line(capsys)
+
+
+def test_an_exit_in_the_code_of_a_run_is_an_error_with_its_place() -> None:
+    message = r"test_odd_commands\.py, line \d+: SystemExit \(3\): this code must raise"
+    with pytest.raises(UsageError, match=message), refuse_exit():
+        sys.exit(3)
+    with pytest.raises(KeyboardInterrupt), refuse_exit():
+        raise KeyboardInterrupt
+    with pytest.raises(ZeroDivisionError), refuse_exit():
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("argument", "installed", "expected"),
+    [
+        ("/a/run.py", False, "python /a/run.py report 'a b'"),
+        ("/a/usvi-bench", True, "usvi-bench report 'a b'"),
+        ("/a/__main__.py", True, "python -m usvi_bench report 'a b'"),
+        ("/a/ipykernel_launcher.py", True, "usvi-bench report 'a b'"),
+        ("/a/ipykernel_launcher.py", False, "python run.py report 'a b'"),
+    ],
+)
+def test_commands_in_messages_can_be_copied(
+    argument: str, installed: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [argument])
+    monkeypatch.setattr(options, "is_installed", lambda: installed)
+    assert options.command("report", "a b") == expected
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupted_grid_names_the_command_that_continues_it(
+    number: signal.Signals, status: int, tmp_path: Path, tiny_people: dict[str, Path]
+) -> None:
+    (tmp_path / "mine.toml").write_text('[rows]\n"one" = {}\n"two" = { method.eps = 0.5 }\n')
+    words = ["ablation", "--method", "cluster_contrast", "--protocol", "sysu_all", "--grid", "mine.toml", "--jobs", "2"]
+    words += ["--seeds", "1", "--data", str(tiny_people["sysu"]), "--device", "cpu", "--set", "train.epochs=500"]
+    words += ["data.height=64", "data.width=32", "method.k1=6", "train.iterations=2", "encoder.width=8"]
+    command = [sys.executable, str(ROOT / "run.py"), *words]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup would have it ignored
+    ) as process:
+        deadline = time.monotonic() + 200
+        while not list(tmp_path.glob("runs/ablations/*/jobs/*/.lock")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == status
+    (line,) = error.splitlines()
+    begin = f"interrupted; finished jobs and epochs are kept. To continue: python {ROOT}/run.py ablation "
+    assert line.startswith(begin)
+    assert line.endswith("--set " + " ".join(words[words.index("--set") + 1 :]))
+    time.sleep(1)
+    listed = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert not listed.stdout, "no job is left"
