@@ -13,6 +13,9 @@ from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
 
+_MOST = {"seeds": 10_000, "jobs": 1024, "gpus": 1024, "time": 60 * 24 * 365}
+"""Largest values of options that are counts or minutes."""
+
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``ablation``."""
@@ -89,12 +92,13 @@ def _check(options: Namespace) -> None:
         for word in getattr(options, name):
             registry.get(word)
         setattr(options, name, list(dict.fromkeys(getattr(options, name))))
-    for name in ("seeds", "jobs"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise UsageError(f"--{name} {getattr(options, name)} must be at least 1")
+    for name, most in _MOST.items():
+        value = getattr(options, name)
+        if value is not None and not 1 <= value <= most:
+            raise UsageError(f"--{name} {show(value)} must be from 1 to {most}")
     if options.launcher == "local":
         for name in ("partition", "gpus", "time", "sbatch"):
-            if getattr(options, name):
+            if getattr(options, name) not in (None, []):
                 raise UsageError(f"--{name} is for --launcher slurm")
     for item in options.sbatch:
         name, equals, value = item.partition("=")

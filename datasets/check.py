@@ -25,13 +25,13 @@ def describe_folder(path: Path) -> str:
     Only listed people and images are counted. No image is decoded.
 
     Raises:
-        UsageError: the path is not a folder.
+        UsageError: the path is not a folder, or holds no known data set.
     """
     if not path.is_dir():
         raise UsageError(f"--check-data {path}: no such folder")
     found = [reader for reader in readers() if reader.recognises(path)]
     if not found:
-        return _nothing(path)
+        raise UsageError(_nothing(path))
     return "\n\n".join(_report(reader, path) for reader in found)
 
 

@@ -96,6 +96,11 @@ class StagePlan:
         return Journal(self.folder / "journal.jsonl")
 
     @property
+    def lock(self) -> Path:
+        """File that the process that trains the stage holds locked."""
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    @property
     def _end(self) -> Path:
         return self.folder / "finished.json"
 
@@ -221,7 +226,7 @@ def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(plan.folder.with_name(f".{plan.folder.name}.lock"), wait))
+            stack.enter_context(locked(plan.lock, wait))
         except BlockingIOError as error:
             raise UsageError(f"another process is training {plan.folder}; wait for it or stop it") from error
         yield

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import is_locked
 from usvi_bench.core.record import Overrides
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
@@ -102,7 +103,7 @@ class Run:
             UsageError: names the stage's folder and both remedies.
         """
         for plan in self.every_plan:
-            if plan.started and not plan.finished:
+            if plan.started and not plan.finished and not is_locked(plan.lock):  # else another process trains it
                 raise UsageError(
                     f"{plan.folder} holds an unfinished training; "
                     "continue it with --resume or discard it with --overwrite"

@@ -63,7 +63,7 @@ def test_the_grids_of_all_methods_are_planned_for_several_protocols_at_once(
     ("words", "remedy"),
     [
         (["--method", "sclmh", "--protocol", "sysu_all"], "sclhm"),
-        (["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "0"], "at least 1"),
+        (["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "0"], "from 1 to"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partition", "gpu"], "--launcher slurm"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--partiton", "gpu"], "--partition"),
         (["--method", "supervised", "--protocol", "sysu_all"], "--grid"),

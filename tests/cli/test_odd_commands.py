@@ -95,12 +95,14 @@ def test_an_odd_grid_ends_with_a_line(
         (["--sbatch", "account=me\n#SBATCH --wrap=id"], "--sbatch account='me\\n"),
         (["--sbatch", "a\nb=me"], "give it as name=value"),
         (["--sbatch", "account"], "give it as name=value"),
+        (["--seeds", "1000000000"], "--seeds 1000000000 must be from 1 to 10000"),
+        (["--jobs", "-1"], "--jobs -1 must be from 1 to 1024"),
+        (["--time", "0"], "--time 0 must be from 1 to 525600"),
+        (["--gpus", "-2"], "--gpus -2 must be from 1 to"),
         (["--partition", "gpu\nrm"], "--partition='gpu\\nrm': give it in one line"),
     ],
 )
-def test_an_option_does_not_begin_another_line_of_the_script(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_odd_option_ends_with_a_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ABLATION, "--launcher", "slurm", *words]) == 2
     assert message in only_line(capsys)
 

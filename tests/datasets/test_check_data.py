@@ -80,8 +80,9 @@ def test_a_generated_tree_is_called_synthetic(tmp_path):
 
 def test_a_folder_without_data_lists_the_landmarks(tmp_path):
     write_regdb(tmp_path / "RegDB")
-    text = describe_folder(tmp_path)
-    assert "holds no known data set" in text
+    with pytest.raises(UsageError, match="holds no known data set") as found:
+        describe_folder(tmp_path)
+    text = str(found.value)
     assert "SYSU-MM01: cam1" in text
     assert f"found a folder {tmp_path / 'RegDB'}" in text
 

@@ -9,6 +9,7 @@ import pytest
 
 from usvi_bench import run
 from usvi_bench.core.errors import DamagedFileError, UsageError
+from usvi_bench.core.files import locked
 
 SMALL = {
     **{"data.height": 64, "data.width": 32, "encoder.width": 8, "engine.threads": 1, "method.k1": 6},
@@ -52,6 +53,18 @@ def test_a_resumption_with_other_settings_names_the_unfinished_training(
     assert "--resume: " not in out
     train(tmp_path, tiny_people, {"train.lr": 2e-4}, resume=True)
     assert "--resume: " not in capsys.readouterr().out, "nothing is unfinished"
+
+
+def test_a_training_of_another_process_is_not_offered_for_resumption(
+    stage: Path, tmp_path: Path, tiny_people: dict[str, Path]
+) -> None:
+    with pytest.raises(UsageError, match="holds an unfinished training; continue it with --resume"):
+        train(tmp_path, tiny_people, verbose=False)
+    with (
+        locked(stage.with_name(f".{stage.name}.lock"), wait=False),
+        pytest.raises(UsageError, match="another process is training"),
+    ):
+        train(tmp_path, tiny_people, verbose=False)
 
 
 def test_a_folder_in_place_of_the_end_is_named_with_the_remedy(
