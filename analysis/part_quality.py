@@ -222,7 +222,7 @@ def reload_run(folder: Path) -> Run:
     output = next((parent for parent in folder.parents if (parent / "stages").is_dir()), None)
     if output is None:
         raise UsageError(f"{folder}: no parent folder contains stages/ with its trainings; run it again")
-    run = replace(Experiment.from_record(record), output=output, device="cpu").prepare()
+    run = replace(Experiment.from_record(record), output=output, device="cpu", imports=()).prepare()
     if run.folder.name != folder.name:
         raise UsageError(f"{folder}: with the current code and settings this is {run.folder.name}; run it again")
     if unfinished := [plan.folder for plan in run.every_plan if not plan.finished]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
@@ -32,18 +31,6 @@ class MethodConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "method")
-
-    def check_range(self, low: float, high: float, *names: str) -> None:
-        """Refuse fields outside ``[low, high]``; a field that is None is accepted.
-
-        Raises:
-            UsageError: a field is out of range; the message names the first one, its value and the range.
-        """
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                bound = f"from {low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
-                raise UsageError(f"method.{name}={value} must be {bound}")
 
     def reset(self, *names: str) -> Self:
         """Return the settings with the named fields at their defaults, for a stage that does not depend on them."""

@@ -11,9 +11,10 @@ import pytest
 
 from tests.leaderboard.records import make_record
 from usvi_bench import run
+from usvi_bench.analysis.part_quality import reload_run
 from usvi_bench.analysis.repeat_records import repeat
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import Record
+from usvi_bench.core.record import Record, write_record
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.read_settings import read_file
@@ -135,3 +136,16 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, text: str, reason
         assert str(path) in str(found.value)
     else:
         assert read_file(path)
+
+
+def test_the_analysis_of_a_run_does_not_import_what_its_record_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trap.py").write_text("open('ran', 'w')\n")
+    (tmp_path / "runs" / "stages").mkdir(parents=True)
+    folder = tmp_path / "runs" / "sysu_all" / "run"
+    write_record(folder / "record.json", changed("plug-in", "trap.py"))
+    with pytest.raises(UsageError):
+        reload_run(folder)
+    assert not (tmp_path / "ran").exists()
