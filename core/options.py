@@ -25,7 +25,7 @@ def command(*words: str) -> str:
     if name == "run.py":
         script = sys.argv[0] if Path(sys.argv[0]).name == name else name
         return shlex.join(["python", script, *words])
-    return f"{name} {shlex.join(words)}"
+    return " ".join([name, *map(shlex.quote, words)])
 
 
 class Parser(argparse.ArgumentParser):
