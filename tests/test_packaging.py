@@ -20,7 +20,9 @@ LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "runs", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )
 AUTHOR = ("-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-SETTINGS = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.py")}
+SETTINGS = {
+    path.relative_to(ROOT).as_posix() for end in ("py", "toml") for path in (ROOT / "configs").rglob(f"*.{end}")
+}
 NEEDED = {
     "py.typed",
     "components/encoder/pretrained/small16.json",
@@ -41,7 +43,7 @@ from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.reports.site.methods import read_methods
 print(CONFIGS, SHIPPED, [page.name for page in read_methods()], commit(), sep="\\n")
 """
-SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".py", ".safetensors", ".svg", ".typed"}
+SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".py", ".safetensors", ".svg", ".toml", ".typed"}
 
 
 def git(folder: Path, *words: str) -> str:
