@@ -224,6 +224,16 @@ def test_a_checkout_asks_git(changing: Path, checkout: tuple[Path, str], monkeyp
     assert revision.find_revision(changing) == (checkout[1], True)
 
 
+@pytest.mark.parametrize(
+    ("name", "dirty"), [("configs/schedules/mine.toml", True), ("methods/mine.py", True), ("mine.toml", False)]
+)
+def test_an_untracked_file_that_the_code_reads_makes_a_checkout_dirty(
+    changing: Path, checkout: tuple[Path, str], name: str, dirty: bool
+) -> None:
+    (changing / name).touch()
+    assert revision.find_revision(changing) == (checkout[1], dirty)
+
+
 def test_a_worktree_is_a_checkout(changing: Path, checkout: tuple[Path, str]) -> None:
     tree = changing.parent / "tree"
     git(changing, "worktree", "add", "-q", str(tree))
