@@ -20,7 +20,9 @@ LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "runs", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )
 AUTHOR = ("-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-SETTINGS = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.py")}
+SETTINGS = {
+    path.relative_to(ROOT).as_posix() for end in ("py", "toml") for path in (ROOT / "configs").rglob(f"*.{end}")
+}
 NEEDED = {
     "py.typed",
     "components/encoder/pretrained/small16.json",
@@ -41,7 +43,7 @@ from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.reports.site.methods import read_methods
 print(CONFIGS, SHIPPED, [page.name for page in read_methods()], commit(), sep="\\n")
 """
-SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".py", ".safetensors", ".svg", ".typed"}
+SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".py", ".safetensors", ".svg", ".toml", ".typed"}
 
 
 def git(folder: Path, *words: str) -> str:
@@ -220,6 +222,16 @@ def test_a_checkout_asks_git(changing: Path, checkout: tuple[Path, str], monkeyp
     with (changing / "README.md").open("a") as file:
         file.write("more\n")
     assert revision.find_revision(changing) == (checkout[1], True)
+
+
+@pytest.mark.parametrize(
+    ("name", "dirty"), [("configs/schedules/mine.toml", True), ("methods/mine.py", True), ("mine.toml", False)]
+)
+def test_an_untracked_file_that_the_code_reads_makes_a_checkout_dirty(
+    changing: Path, checkout: tuple[Path, str], name: str, dirty: bool
+) -> None:
+    (changing / name).touch()
+    assert revision.find_revision(changing) == (checkout[1], dirty)
 
 
 def test_a_worktree_is_a_checkout(changing: Path, checkout: tuple[Path, str]) -> None:

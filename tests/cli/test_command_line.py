@@ -312,7 +312,7 @@ def test_a_corrupt_image_is_named(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("method.k1=100000", "fewer than k1=100000"),
+        ("method.k1=9999", "fewer than k1=9999"),
         ("method.eps=0.0001", "raise --set method.eps if most images are outliers"),
         ("train.visible_clusters=500", "train.visible_clusters"),
     ],
