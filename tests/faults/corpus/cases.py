@@ -1,0 +1,28 @@
+"""All hostile cases of a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from tests.faults.corpus.case import Case
+
+KINDS = ("trees",)
+"""Modules of this package that yield cases, in the order of the table."""
+
+
+def cases(seed: int, kinds: tuple[str, ...] = KINDS) -> Iterator[Case]:
+    """Yield the hostile cases that a seed gives; equal seeds give equal cases."""
+    for kind in kinds:
+        yield from import_module(f"tests.faults.corpus.{kind}").cases(seed)
+
+
+def warm() -> None:
+    """Import what the cases use, so that forked processes begin at once; use one thread, which survives a fork."""
+    import torch
+
+    torch.set_num_threads(1)
+    for name in ("api", "cli.train", "cli.check", "cli.ablation", "leaderboard.__main__", "leaderboard.consistency"):
+        import_module(f"usvi_bench.{name}")
+    for name in ("engine.experiment", "engine.start_weights", "protocols.metrics", "datasets.cache", "synthetic"):
+        import_module(f"usvi_bench.{name}")
