@@ -22,6 +22,15 @@ class LostProcessError(Exception):
     """Error of a training process whose peer has ended; saved files are intact."""
 
 
+def printable(message: object) -> str:
+    r"""Return a message for a terminal: control characters and undecodable bytes are escaped, line ends stay.
+
+    >>> printable("no file \x1b[2J.jpg")
+    'no file \\x1b[2J.jpg'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
+
+
 def closest(word: str, known: Iterable[str]) -> list[str]:
     """Return up to two close matches, best first."""
     return difflib.get_close_matches(word, sorted(known), n=2, cutoff=0.5)

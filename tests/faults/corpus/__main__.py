@@ -48,7 +48,7 @@ def table(counts: dict[str, Counter[str]]) -> list[str]:
 
 def _short(outcome: Outcome) -> str:
     lines = outcome.text.strip().splitlines() or [""]
-    return (lines[-1] if outcome.verdict == "traceback" else " / ".join(lines))[:400]
+    return (lines[-1] if outcome.verdict == "traceback" else " / ".join(lines))[:300]
 
 
 if __name__ == "__main__":

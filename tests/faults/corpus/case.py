@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 TIMEOUT = 10.0
 """Seconds after which a case counts as a hang."""
-SPARE = 3 << 30
+SPARE = 2 << 30
 """Bytes of address space that a case may take beyond those of the warm process."""
 LINES = 3
 """Most lines that a clear message has."""
@@ -193,8 +193,8 @@ def _child(act: Action, folder: Path) -> tuple[int, str]:
         for number, name in ((1, "out.txt"), (2, "err.txt")):
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o666), number)
         # pytest may have replaced them
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
         os.environ["USVI_CACHE"] = str(folder / "cache")
         os.environ.pop("USVI_DATA", None)
         work = folder / "work"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from importlib import import_module
 
 from tests.faults.corpus.case import Case
 
-KINDS = ("trees",)
+KINDS = ("trees", "pictures")
 """Modules of this package that yield cases, in the order of the table."""
 
 
@@ -21,6 +22,7 @@ def warm() -> None:
     """Import what the cases use, so that forked processes begin at once; use one thread, which survives a fork."""
     import torch
 
+    codecs.lookup("utf-8-sig")  # processes without rights may not read the interpreter's files
     torch.set_num_threads(1)
     for name in ("api", "cli.train", "cli.check", "cli.ablation", "leaderboard.__main__", "leaderboard.consistency"):
         import_module(f"usvi_bench.{name}")
