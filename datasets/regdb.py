@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.entries import is_file, is_folder, parse_number, read_lines
+from usvi_bench.datasets.entries import parse_number, read_lines
 from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, shortened, table_of
 
 FOLDERS = ("Visible", "Thermal", "idx")

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,12 +129,30 @@ def message_in(text: str) -> str:
     return text.strip("\n")
 
 
-def command(words: list[str]) -> int:
-    """Run the command line in this process, up to the training; return its exit status."""
+@cache
+def tiny_people() -> Path:
+    """Return the folder of tiny synthetic people, rendered once."""
+    from usvi_bench.core.host import cache_folder
+    from usvi_bench.synthetic import ensure, parse
+
+    return ensure("sysu", parse("synthetic:size=tiny"), cache_folder() / "synthetic")
+
+
+def command(words: list[str], check: Callable[[Any], None] | None = None) -> int:
+    """Run the command line in this process, up to the training; return its exit status.
+
+    Args:
+        words: arguments of the command line.
+        check: receives the prepared run, if it would train now.
+    """
     from usvi_bench import api
     from usvi_bench.cli.main import main
 
-    api.execute = lambda *_: None  # type: ignore[assignment]  # the checks come before it
+    def stop(run: Any, _: bool) -> None:
+        if check:
+            check(run)
+
+    api.execute = stop  # type: ignore[assignment]  # the checks come before it
     try:
         return main(words)
     except SystemExit as error:

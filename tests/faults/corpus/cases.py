@@ -6,9 +6,9 @@ import codecs
 from collections.abc import Iterator
 from importlib import import_module
 
-from tests.faults.corpus.case import Case
+from tests.faults.corpus.case import Case, tiny_people
 
-KINDS = ("trees", "pictures")
+KINDS = ("trees", "pictures", "weights", "settings")
 """Modules of this package that yield cases, in the order of the table."""
 
 
@@ -24,6 +24,7 @@ def warm() -> None:
 
     codecs.lookup("utf-8-sig")  # processes without rights may not read the interpreter's files
     torch.set_num_threads(1)
+    tiny_people()
     for name in ("api", "cli.train", "cli.check", "cli.ablation", "leaderboard.__main__", "leaderboard.consistency"):
         import_module(f"usvi_bench.{name}")
     for name in ("engine.experiment", "engine.start_weights", "protocols.metrics", "datasets.cache", "synthetic"):
