@@ -28,7 +28,7 @@ LINES = 3
 """Most lines that a clear message has."""
 REMEDY = re.compile(
     r"; |restore|\bgive|choose|remove|delete|\bset\b|write|\bsee\b|save|\brun\b|\buse\b|expected|did you mean|known:|"
-    r"must|looked for|instead of|rename|missing|cannot be read|match",
+    r"must|looked for|instead of|rename|missing|cannot be read|match|shape",
 )
 """Words of which a message with a remedy has at least one."""
 

@@ -315,7 +315,7 @@ def _checkpoints(rng: np.random.Generator) -> Iterator[tuple[str, Callable[[Path
     yield "an empty dictionary", sealed({})
     yield "another format", sealed({"format": 10**30})
     yield "a tensor as format", sealed({"format": torch.zeros(3)})
-    yield "unknown fields", sealed({"format": 2, "journal": (0, "", 0), "x": 1})
+    yield "unknown fields", sealed({"format": 2, "journal": (0, ""), "x": 1})
     yield "a text as journal", sealed({"format": 2, "journal": "abc"})
     yield "sealed text", lambda path: write_sealed(path, lambda file: file.write(b"text") and None)
 
