@@ -6,39 +6,15 @@ import fcntl
 import json
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.errors import StorageError
 
 _TEMPORARY = ".partial"
 """Suffix of files that are being written."""
-
-
-def is_file(path: Path) -> bool:
-    """Return whether a path is a regular file; see :func:`is_folder`."""
-    return stat.S_ISREG(_mode(path))
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether a path is a folder, or a link to one; False if it is absent, loops or is too long.
-
-    Raises:
-        UsageError: a folder on the way cannot be searched.
-    """
-    return stat.S_ISDIR(_mode(path))
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except PermissionError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}; make it readable") from error
-    except (OSError, ValueError):
-        return 0
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_folder
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 

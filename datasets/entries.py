@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_file
+from usvi_bench.core.paths import is_file
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 

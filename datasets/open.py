@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_folder
 from usvi_bench.core.host import cache_folder
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.check import readers

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_file, is_folder
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
 from usvi_bench.datasets.entries import parse_number, read_lines

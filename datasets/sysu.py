@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_folder
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
 from usvi_bench.datasets.entries import image_names, names_in, parse_number, read_lines

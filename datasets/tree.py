@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_file, is_folder, parse_json
+from usvi_bench.core.files import parse_json
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.entries import image_names as image_names  # for readers in plug-ins

@@ -11,7 +11,8 @@ from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_file, read_json
+from usvi_bench.core.files import read_json
+from usvi_bench.core.paths import is_file
 from usvi_bench.core.record import StartWeights
 from usvi_bench.core.seeding import derive
 from usvi_bench.datasets.base import Dataset

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.errors import UsageError, printable
-from usvi_bench.core.files import is_file
+from usvi_bench.core.paths import is_file
 
 _ACCEPTED = "give a public file of the network, or an encoder's weights (.pth or .safetensors)"
 _WRAPPERS = ("encoder", "model", "state_dict")
