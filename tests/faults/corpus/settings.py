@@ -34,10 +34,10 @@ def cases(seed: int) -> Iterator[Case]:
         method, key = pairs[row]
         text = str(rng.choice(np.array(TEXTS, dtype=object)))
         name = f"{method} {key}={text!r:.20}"
-        yield Case("settings", name, partial(_set, method, [f"{key}={text}"]), "either", (key, "--set", "setting"))
+        yield Case("settings", name, partial(_set, method, [f"{key}={text}"]), "either", (key, "--set", "unknown"))
         value = VALUES[rng.integers(len(VALUES))]
         name = f"{method} {key}={value!r:.20} (Python)"
-        yield Case("settings", name, partial(_typed, method, {key: value}), "either", (key, "setting"))
+        yield Case("settings", name, partial(_typed, method, {key: value}), "either", (key, "unknown"))
     for word in _words():
         yield Case("settings", f"--set {word!r:.30}", partial(_set, "pgm", [word]), "refused")
     for option, texts in _options().items():
@@ -122,7 +122,7 @@ def _options() -> dict[str, tuple[str, ...]]:
         "--protocol": ("", "sysu", "\x1b[2J", "x" * 5000),
         "--setting": ("", "papers", "..", "\x1b[2J", "x" * 5000),
         "--device": ("", "gpu", "cuda:9"),
-        "--output": ("/dev/null", "/proc/x", "x" * 5000, "\x00"),
+        "--output": ("/dev/null", "/dev/null/x", "x" * 5000, "\x00"),
     }
 
 
@@ -180,8 +180,9 @@ def _rows() -> dict[str, str]:
 
 
 def _schedule(content: bytes, folder: Path) -> int:
-    (folder / "own.py").write_bytes(content)
-    return _run(["--schedule", str(folder / "own")], folder)
+    for name in ("own.py", "own.py.py"):  # with an ending, or without
+        (folder / name).write_bytes(content)
+    return _run(["--schedule", str(folder / "own.py")], folder)
 
 
 def _grid(content: bytes, folder: Path) -> int:
