@@ -14,6 +14,7 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
 from usvi_bench.protocols.query_file import load_query_scores
+from usvi_bench.reports.check_lines import check_lines
 from usvi_bench.reports.curves import Line, epochs_of
 
 RECORD = "record.json"
@@ -48,7 +49,7 @@ class RecordedRun:
     def journal(self) -> list[Line]:
         """Lines of the journal."""
         path = self._path("journal.jsonl")
-        return Journal(path).read() if path else []
+        return check_lines(Journal(path).read(), path) if path else []
 
     @cached_property
     def epochs(self) -> list[Line]:

@@ -72,6 +72,7 @@ class Case:
         name: name within the kind.
         act: writes and tries the input; see :data:`Action`.
         expect: whether the input must be refused or accepted; ``either`` if both are right.
+        limit: seconds after which it counts as a hang.
         remedy: whether the message must have a remedy; contradictions of a record are only listed.
         names: a clear message holds one of these texts; any message will do if there are none.
     """
@@ -82,13 +83,14 @@ class Case:
     expect: Expect = "refused"
     names: tuple[str, ...] = ()
     remedy: bool = True
+    limit: float = TIMEOUT
 
     def run(self) -> Outcome:
         """Try the input in a forked process with a time limit and a memory limit."""
         folder = Path(tempfile.mkdtemp(prefix="usvi-corpus-"))
         begun = time.monotonic()
         try:
-            status, error = _in_fork(self.act, folder)
+            status, error = _in_fork(self.act, folder, self.limit)
             text = "".join(_printed(folder / name) for name in ("out.txt", "err.txt"))
         finally:
             _remove(folder)
@@ -96,7 +98,7 @@ class Case:
 
     def _verdict(self, status: int | None, text: str, error: str) -> tuple[Verdict, str]:
         if status is None:
-            return "hang", f"no answer in {TIMEOUT:.0f} s"
+            return "hang", f"no answer in {self.limit:.0f} s"
         if error.startswith("wrong: "):
             return "wrong", error.removeprefix("wrong: ")
         if error or "Traceback" in text or "traceback" in text or status not in (0, 1, 2):
@@ -184,7 +186,7 @@ def require(condition: object, reason: str) -> None:
         raise WrongResultError(reason)
 
 
-def _in_fork(act: Action, folder: Path) -> tuple[int | None, str]:
+def _in_fork(act: Action, folder: Path, limit: float) -> tuple[int | None, str]:
     """Return the exit status, None for a hang, and the traceback of an error that was not handled."""
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -196,7 +198,7 @@ def _in_fork(act: Action, folder: Path) -> tuple[int | None, str]:
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as file:
-        ready, _, _ = select.select([file], [], [], TIMEOUT)
+        ready, _, _ = select.select([file], [], [], limit)
         if not ready:
             os.kill(child, signal.SIGKILL)
         answer = file.read() if ready else b""

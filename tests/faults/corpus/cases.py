@@ -28,7 +28,14 @@ def warm() -> None:
     _compile_metrics()
     for name in ("api", "cli.train", "cli.check", "cli.ablation", "leaderboard.__main__", "leaderboard.consistency"):
         import_module(f"usvi_bench.{name}")
-    for name in ("engine.experiment", "engine.start_weights", "protocols.metrics", "datasets.cache", "synthetic"):
+    for name in (
+        "engine.experiment",
+        "engine.start_weights",
+        "protocols.metrics",
+        "datasets.cache",
+        "synthetic",
+        "reports.report",
+    ):
         import_module(f"usvi_bench.{name}")
 
 
