@@ -26,6 +26,8 @@ SPARE = 2 << 30
 """Bytes of address space that a case may take beyond those of the warm process."""
 LINES = 3
 """Most lines that a clear message has."""
+LISTED = 30
+"""Most lines of a list of contradictions."""
 REMEDY = re.compile(
     r"; |restore|\bgive|choose|remove|delete|\bset\b|write|\bsee\b|save|\brun\b|\buse\b|expected|did you mean|known:|"
     r"must|looked for|instead of|rename|missing|cannot be read|match|shape",
@@ -109,7 +111,7 @@ class Case:
             return "wrong", f"a harmless input is refused: {text}"
         message = message_in(text)
         lines = message.splitlines()
-        if not 1 <= len(lines) <= LINES:
+        if not 1 <= len(lines) <= (LINES if self.remedy else LISTED):
             return "unclear", f"{len(lines)} lines: {message[:500]}"
         if not all(line.isprintable() for line in lines):
             return "unclear", f"control characters: {message!r:.300}"
