@@ -76,6 +76,7 @@ def _evaluations(rng: np.random.Generator) -> Iterator[tuple[str, Damage]]:
         "NaN": lambda a: np.full(a.shape, np.nan),
         "-1": lambda a: np.full(a.shape, -1),
         "10**18": lambda a: np.full(a.shape, 10**18),
+        "equal": lambda a: np.full_like(a, a.ravel()[0]) if a.size else a,
         "text": lambda a: np.full(a.shape, "x\x1b[2J"),
         "0-d": lambda a: np.array(3),
         "4-d": lambda a: np.zeros((1, 1, 1, 1)),
