@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.core.errors import DamagedFileError, UsageError
+from usvi_bench.core.errors import DamagedFileError, UsageError, printable
 from usvi_bench.core.formatting import counted
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.options import Parser, program
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
         wrong += bool(found)
         print(f"{path}: {'consistent' if not found else counted(len(found), 'fault')}")
         for fault in found:
-            print(f"  {fault}")
+            print(f"  {printable(fault):.400}")
     if wrong:
         sys.exit(1)
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.cli.failures import describe_os_error, interruption_status, raise_on_signals, write_log
-from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, WorkerError, did_you_mean
+from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, WorkerError, did_you_mean, printable
 from usvi_bench.core.options import program
 
 
@@ -34,23 +34,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import_module("usvi_bench.cli.train").main(words)
         sys.stdout.flush()
     except UsageError as error:
-        print(f"{program()}: {error}", file=sys.stderr)
+        print(f"{program()}: {printable(error)}", file=sys.stderr)
         return 2
     except (StorageError, LostProcessError, WorkerError) as error:
-        print(f"{program()}: {error}", file=sys.stderr)
+        print(f"{program()}: {printable(error)}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"{program()}: {describe_os_error(error)} (traceback: {write_log(error)})", file=sys.stderr)
+        print(f"{program()}: {printable(describe_os_error(error))} (traceback: {write_log(error)})", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print(f"{program()}: interrupted", file=sys.stderr)
         return interruption_status(error)
     except Exception as error:
         print(
-            f"{program()}: unexpected {type(error).__name__}: {' '.join(str(error).split()):.200}\n"
+            f"{program()}: unexpected {type(error).__name__}: {printable(' '.join(str(error).split())):.200}\n"
             f"The traceback is in {write_log(error)}; please report it with this file",
             file=sys.stderr,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
 
@@ -91,6 +92,7 @@ def main(words: Sequence[str]) -> None:
 
     Raises:
         UsageError: an option or a setting is wrong; raised before any work is done.
+        SystemExit: with status 1 if the data folder is not complete.
     """
     options = parser().parse_args(words)
     if options.list or options.check_data is not None:
@@ -100,9 +102,12 @@ def main(words: Sequence[str]) -> None:
     if options.list:
         print(_listing())
     elif options.check_data is not None:
-        from usvi_bench.datasets.check import describe_folder
+        from usvi_bench.datasets.check import check_folder
 
-        print(describe_folder(options.check_data))
+        text, complete = check_folder(options.check_data)
+        print(printable(text))
+        if not complete:
+            sys.exit(1)
     else:
         _run(options)
 

@@ -43,7 +43,7 @@ def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[
         progressive: match in rounds. False stops after the first round and gives -1 to clusters without a partner.
 
     Raises:
-        ValueError: a side has no clusters.
+        ValueError: a side has no clusters, or centroids are not finite.
     """
     similarity = _cosine(visible, infrared)
     to_infrared, to_visible = map(torch.from_numpy, _match_progressively(similarity.cpu().numpy()))
@@ -56,7 +56,7 @@ def nearest_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
     """Match each cluster with the most similar cluster of the other modality; ties go to the smaller number.
 
     Raises:
-        ValueError: a side has no clusters.
+        ValueError: a side has no clusters, or centroids are not finite.
     """
     similarity = _cosine(visible, infrared)
     return similarity.argmax(1), similarity.argmax(0)
@@ -66,7 +66,7 @@ def mutual_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
     """Match two clusters if each is the most similar cluster of the other; other clusters get -1.
 
     Raises:
-        ValueError: a side has no clusters.
+        ValueError: a side has no clusters, or centroids are not finite.
     """
     to_infrared, to_visible = nearest_match(visible, infrared)
     return _keep_mutual(to_infrared, to_visible), _keep_mutual(to_visible, to_infrared)
@@ -86,7 +86,7 @@ def sinkhorn_match(
         iterations: largest number of Sinkhorn iterations; they stop earlier if the marginals are met to 1e-9.
 
     Raises:
-        ValueError: a side has no clusters.
+        ValueError: a side has no clusters, or centroids are not finite.
     """
     log_kernel = -(-_cosine(visible, infrared)).exp() / regularisation
     rows, columns = log_kernel.shape
@@ -114,6 +114,12 @@ def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:
     if min(len(visible), len(infrared)) == 0:
         raise ValueError(f"{len(visible)} visible and {len(infrared)} infrared clusters: nothing to match")
     visible, infrared = (torch.as_tensor(side).detach().double() for side in (visible, infrared))
+    if visible.dim() != 2 or infrared.dim() != 2 or visible.shape[1] != infrared.shape[1]:
+        raise ValueError(
+            f"centroids must be [Kv, D] and [Ki, D]; they are {list(visible.shape)}, {list(infrared.shape)}"
+        )
+    if not bool(visible.isfinite().all() and infrared.isfinite().all()):
+        raise ValueError("centroids hold NaN or infinite values; give features that are finite")
     return normalize(visible) @ normalize(infrared).T
 
 

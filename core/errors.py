@@ -52,3 +52,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = closest(word, known)
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+
+
+def printable(message: object) -> str:
+    r"""Return a message for a terminal: control characters and undecodable bytes are escaped, line ends stay.
+
+    >>> printable("no file \x1b[2J.jpg")
+    'no file \\x1b[2J.jpg'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))

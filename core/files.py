@@ -97,6 +97,8 @@ def read_json(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is not strict JSON in UTF-8, see :func:`parse_json`.
     """
+    if path.exists() and not path.is_file():  # reading a device might never end
+        raise OSError(f"{path} is not a file")
     return parse_json(path.read_text(encoding="utf-8"))
 
 

@@ -124,6 +124,8 @@ class Journal:
         return entries
 
     def _content(self) -> bytes:
+        if self.path.exists() and not self.path.is_file():  # reading a device might never end
+            raise DamagedFileError(f"{self.path} is not a file; {_REMEDY}")
         return self.path.read_bytes() if self.path.exists() else b""
 
     def _parse(self, content: bytes) -> tuple[list[dict[str, Any]], str]:

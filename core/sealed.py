@@ -48,6 +48,8 @@ def check_seal(path: Path, remedy: str) -> None:
         DamagedFileError: the content differs from its checksum, or there is no checksum.
         OSError: the file cannot be read.
     """
+    if path.exists() and not path.is_file():  # reading a device might never end
+        raise DamagedFileError(f"{path} is not a file; {remedy}")
     with path.open("rb") as file:
         checksum = _hash(file, max(path.stat().st_size - _LENGTH, 0))
         seal = file.read()

@@ -24,6 +24,10 @@ FILTERS: dict[Filter, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+"""Formats that are read, whatever the suffix of a file; PostScript, for example, would start another program."""
+LEAST = 4
+"""Least width and height of an image in pixels; a smaller one shows no person."""
 BLOCK = 512
 """Number of images decoded between two writes; bounds the memory in use."""
 DECODER_VERSION = "2"
@@ -45,8 +49,8 @@ def decoded(
     """Decode and resize the images of a table, or map the array of an earlier call into memory.
 
     EXIF rotation is applied, and transparency is dropped. Grey images of 16 bits are scaled from 0 ... 65535 to
-    0 ... 255. The checksum of an earlier array is verified, and a damaged array is decoded again. Concurrent calls for
-    one table each write it; the last file stays.
+    0 ... 255; those of floats are refused, because their range is not known. The checksum of an earlier array is
+    verified, and a damaged array is decoded again. Concurrent calls for one table each write it; the last file stays.
 
     Args:
         table: images to decode, in this order.
@@ -113,7 +117,9 @@ def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path:
 
 def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if min(image.size) < LEAST:
+                raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
             upright = ImageOps.exif_transpose(image)
             return _to_rgb(upright).resize(size, resampling).tobytes()
     except Exception as error:  # Pillow's decoders raise many types
@@ -125,11 +131,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert an image to RGB with 8 bits a channel; ``convert`` would clip grey images of 16 bits.
 
     Raises:
-        ValueError: grey values are not between 0 and 65535.
+        ValueError: grey values are floats, or not between 0 and 65535.
     """
-    if image.mode != "F" and not image.mode.startswith("I"):
+    if image.mode == "F":
+        raise ValueError("its grey values are floats of unknown range; save them with 8 or 16 bits")
+    if not image.mode.startswith("I"):
         return image.convert("RGB")
     values = np.asarray(image)
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 65535):
+    if values.min() < 0 or values.max() > 65535:
         raise ValueError(f"grey values from {values.min()} to {values.max()} are not those of 16 bits")
     return Image.fromarray(np.rint(values / 257).astype(np.uint8)).convert("RGB")

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 LINES = 20
 """Number of missing items that are listed; further ones are only counted."""
+
+
+class FolderReport(NamedTuple):
+    """Folder report: the description of a folder, and whether a run accepts the folder as it is.
+
+    Attributes:
+        text: lines for the user.
+        complete: False if there is no known data set, something cannot be read, or counts differ.
+    """
+
+    text: str
+    complete: bool
 
 
 def readers() -> list[type[TreeDataset]]:
@@ -19,32 +33,38 @@ def readers() -> list[type[TreeDataset]]:
     return [cls for cls in classes if issubclass(cls, TreeDataset)]
 
 
-def describe_folder(path: Path) -> str:
-    """Describe a folder: data set, people and images of each split, missing files.
+def check_folder(path: Path) -> FolderReport:
+    """Describe a folder: data set, people and images of each split, missing files; and whether it is complete.
 
     Only listed people and images are counted. No image is decoded.
 
     Raises:
         UsageError: the path is not a folder, or holds no known data set.
     """
-    if not path.is_dir():
-        raise UsageError(f"--check-data {path}: no such folder")
+    if not is_folder(path):
+        raise UsageError(f"--check-data {path!s:.200}: no such folder; give the folder of a data set")
     found = [reader for reader in readers() if reader.recognises(path)]
     if not found:
         raise UsageError(_nothing(path))
-    return "\n\n".join(_report(reader, path) for reader in found)
+    parts = [_report(reader, path) for reader in found]
+    return FolderReport("\n\n".join(part.text for part in parts), all(part.complete for part in parts))
+
+
+def describe_folder(path: Path) -> str:
+    """Return the text of :func:`check_folder`."""
+    return check_folder(path).text
 
 
 def _nothing(path: Path) -> str:
     lines = [f"{path} holds no known data set. Looked for:"]
     for reader in readers():
         lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
-        if (path / reader.title).is_dir():
+        if is_folder(path / reader.title):
             lines.append(f"    found a folder {path / reader.title}: check that one")
     return "\n".join(lines)
 
 
-def _report(reader: type[TreeDataset], path: Path) -> str:
+def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
     tree = reader.load(path)
     missing = list(tree.missing)
     try:
@@ -64,7 +84,7 @@ def _report(reader: type[TreeDataset], path: Path) -> str:
         lines += ["", "complete: nothing is missing, no counts are published"]
     elif not missing and not differences:
         lines += ["", f"complete: all counts are the {'published' if real else 'generated'} ones"]
-    return "\n".join(lines)
+    return FolderReport("\n".join(lines), not missing and not differences)
 
 
 def _table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:

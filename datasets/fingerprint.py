@@ -44,7 +44,7 @@ def content_hash(root: Path, lists: Sequence[str], images: Sequence[str]) -> Con
     state = (
         f"{name} {s.st_size} {s.st_ino} {s.st_mtime_ns} {s.st_ctime_ns}" for name, s in zip(names, stats, strict=True)
     )
-    key = hashlib.sha256("\n".join([str(root.resolve()), *state]).encode()).hexdigest()
+    key = hashlib.sha256(os.fsencode("\n".join([str(root.resolve()), *state]))).hexdigest()
     memo = cache_folder() / "fingerprints" / f"{key}.json"
     if memo.exists():
         try:

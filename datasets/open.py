@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.check import readers
@@ -97,7 +98,7 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
         source = DataSource(reader, None, spec)
         _ = source.synthetic_spec  # raises on a misspelt setting
         return source
-    return DataSource(reader, _find_given_data(reader, Path(spec).expanduser(), f"--data {spec}"), spec)
+    return DataSource(reader, _find_given_data(reader, Path(spec).expanduser(), f"--data {spec:.200}"), spec)
 
 
 def open_dataset(
@@ -137,7 +138,7 @@ def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
     chosen = os.environ.get("USVI_DATA")
     if chosen:
         folder = Path(chosen).expanduser()
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise UsageError(f"USVI_DATA={chosen} is not a folder; correct it, or unset it to use synthetic people")
         root = _below(reader, folder)
         if root is not None:
@@ -157,7 +158,7 @@ def _refuse_layout(reader: type[TreeDataset]) -> None:
 
 
 def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Path:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(f"{option}: no such folder; give the folder of {reader.title}, or 'synthetic'")
     root = _below(reader, folder)
     if root is not None:

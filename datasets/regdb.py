@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, parse_number, read_lines, shortened, table_of
+from usvi_bench.datasets.entries import parse_number, read_lines
+from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, shortened, table_of
 
 FOLDERS = ("Visible", "Thermal", "idx")
 LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")
@@ -64,7 +66,7 @@ class RegDB(TreeDataset):
     @classmethod
     def load(cls, root: Path) -> Tree:
         """Read the lists of all folds; collect everything that is missing."""
-        missing = [f"no folder {folder}" for folder in FOLDERS if not (root / folder).is_dir()]
+        missing = [f"no folder {folder}" for folder in FOLDERS if not is_folder(root / folder)]
         folds = folds_of(root)
         if not folds:
             padded = sorted(path.name for path in (root / "idx").glob("*_0*.txt"))
@@ -78,7 +80,7 @@ class RegDB(TreeDataset):
                 missing.append(str(error))
                 rows[name] = []
         paths = sorted({path for listed in rows.values() for path, _, _ in listed})
-        missing += [f"no image {path}, which a list names" for path in paths if not _is_file(root / path)]
+        missing += [f"no image {path:.200}, which a list names" for path in paths if not is_file(root / path)]
         for fold in folds:
             missing += _leaks(rows, fold)
         parts = {
@@ -120,13 +122,6 @@ def folds_of(root: Path) -> tuple[int, ...]:
     return tuple(sorted({int(match[1]) for match in matches if match}))
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a link that leads to itself, a folder that cannot be read, a name that is too long
-        return False
-
-
 def list_of(name: str) -> str:
     """Return the path of a list below the root."""
     return f"idx/{name}.txt"
@@ -148,18 +143,23 @@ def read_list(path: Path) -> list[Row]:
             continue
         name, _, label = line.strip().rpartition(" ")
         image, identity = PurePosixPath(name.strip().replace("\\", "/")), parse_number(label)
-        if not name or identity is None:
-            raise UsageError(f"{path} line {number}: '{line.strip():.80}' is not an image path, a blank and a label")
+        if not name or identity is None or not name.isprintable():
+            text = repr(line.strip()[:80])
+            raise UsageError(
+                f"{path} line {number}: {text} is not an image path, a blank and a label; restore the list"
+            )
         if image.is_absolute() or ".." in image.parts:
-            raise UsageError(f"{path} line {number}: {image} is not a path below the root of the data set")
-        if image.parts[0] != folder:
+            raise UsageError(
+                f"{path} line {number}: {image} is not a path below the root of the data set; restore the list"
+            )
+        if image.parts[:1] != (folder,):
             raise UsageError(f"{path} line {number}: {image} is not below {folder}; restore the list")
         rows.append((image.as_posix(), identity, CAMERA))
     if not rows:
-        raise UsageError(f"{path} lists no image")
+        raise UsageError(f"{path} lists no image; restore it")
     repeated = [name for name, times in Counter(name for name, _, _ in rows).items() if times > 1]
     if repeated:
-        raise UsageError(f"{path} lists {repeated[0]} more than once")
+        raise UsageError(f"{path} lists {repeated[0]} more than once; restore it")
     return rows
 
 

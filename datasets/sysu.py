@@ -13,9 +13,11 @@ from typing import ClassVar
 import numpy as np
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, image_names, parse_number, read_lines, table_of
+from usvi_bench.datasets.entries import image_names, names_in, parse_number, read_lines
+from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, table_of
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)
@@ -54,7 +56,7 @@ class Sysu(TreeDataset):
     @classmethod
     def load(cls, root: Path) -> Tree:
         """Read id lists and folders; collect everything that is missing."""
-        missing = [f"no folder cam{camera}" for camera in CAMERAS if not (root / f"cam{camera}").is_dir()]
+        missing = [f"no folder cam{camera}" for camera in CAMERAS if not is_folder(root / f"cam{camera}")]
         identities: dict[str, tuple[int, ...]] = {}
         for name in LISTS:
             try:
@@ -115,7 +117,7 @@ def read_ids(path: Path) -> tuple[int, ...]:
     words = [word.strip() for line in read_lines(path) for word in line.split(",") if word.strip()]
     numbers = [parse_number(word) for word in words]
     if None in numbers or not numbers:
-        found = f"'{words[numbers.index(None)]:.20}'" if numbers else "nothing"
+        found = repr(words[numbers.index(None)][:20]) if numbers else "nothing"
         raise UsageError(f"{path}: found {found} instead of numbers of at most nine digits, separated by commas")
     identities = sorted(number for number in numbers if number is not None)
     twice = [one for one, other in pairwise(identities) if one == other]
@@ -135,7 +137,9 @@ def _rows(root: Path, identities: Sequence[int], cameras: Sequence[int]) -> list
     """List the images of the given people; a person has no folder in cameras that never saw them."""
     rows: list[Row] = []
     for camera in cameras:
+        present = names_in(root / f"cam{camera}")
         for identity in identities:
-            folder = f"cam{camera}/{identity:04d}"
-            rows.extend((f"{folder}/{name}", identity, camera) for name in image_names(root / folder))
+            if (person := f"{identity:04d}") in present:
+                folder = f"cam{camera}/{person}"
+                rows.extend((f"{folder}/{name}", identity, camera) for name in image_names(root / folder))
     return rows

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,16 +15,18 @@ import numpy as np
 
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.files import parse_json
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
+from usvi_bench.datasets.entries import image_names as image_names  # for readers in plug-ins
+from usvi_bench.datasets.entries import names_in, read_lines
 from usvi_bench.datasets.fingerprint import content_hash
 
 SYNTHETIC_NOTE = "synthetic.json"
 """File in the root of a generated tree with the settings of the generator."""
 NOTE = {"generator_version": int, "layout": str, "spec": dict, "images": int, "bytes": str}
 """Entries of that file, and their types."""
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 Row = tuple[str, int, int]
 """Path relative to the root, identity, camera."""
@@ -159,7 +159,7 @@ class TreeDataset(Dataset):
     @classmethod
     def recognises(cls, root: Path) -> bool:
         """Return True if a folder holds any landmark of this layout."""
-        return any((root / landmark).exists() for landmark in cls.landmarks)
+        return any(is_file(root / landmark) or is_folder(root / landmark) for landmark in cls.landmarks)
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]  # computed on first access
@@ -210,69 +210,6 @@ def shortened(items: Iterable[str], limit: int, between: str = "; ") -> str:
     return between.join(texts[:limit] + rest)
 
 
-def image_names(folder: Path) -> list[str]:
-    """List the names of the images in a folder, without hidden files; empty if the folder does not exist.
-
-    Raises:
-        UsageError: the folder cannot be read, or an entry named like an image is not a file, or not named in UTF-8.
-    """
-    try:
-        with os.scandir(folder) as entries:  # a Path for each of 45,000 names would take seconds
-            found = [entry for entry in entries if _is_image_name(entry.name)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise UsageError(f"cannot read the folder {folder}: {error.strerror}") from error
-    for entry in found:
-        if not _is_file(entry):
-            raise UsageError(f"{entry.path} is named like an image but is not a file; remove it")
-        if not _is_utf8(entry.name):
-            raise UsageError(f"the name of {os.fsencode(entry.path)!r} is not UTF-8; rename the file")
-    return [entry.name for entry in found]
-
-
-def _is_image_name(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def read_lines(path: Path) -> list[str]:
-    """Read the lines of a small text file.
-
-    Raises:
-        UsageError: the file is absent or not text.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise UsageError(f"no file {path}; restore it from the original data set") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path} as text ({error}); restore it from the original data set") from error
-
-
-def parse_number(word: str) -> int | None:
-    """Parse an identity: at most nine decimal digits; None for anything else.
-
-    >>> parse_number("0012"), parse_number("-1"), parse_number("1" * 10)
-    (12, None, None)
-    """
-    return int(word) if re.fullmatch(r"[0-9]{1,9}", word) else None
-
-
 def synthetic_note(root: Path) -> dict[str, object] | None:
     """Read ``synthetic.json``, or return None for a tree of real images.
 
@@ -280,7 +217,7 @@ def synthetic_note(root: Path) -> dict[str, object] | None:
         UsageError: the file is not a description of generated people.
     """
     path = root / SYNTHETIC_NOTE
-    if not path.exists():
+    if SYNTHETIC_NOTE not in names_in(root):
         return None
     remedy = "delete the folder so that it is generated anew"
     try:

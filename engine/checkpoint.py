@@ -5,6 +5,7 @@ No random state is stored, because every draw derives from (seed, purpose, epoch
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.journal import Mark
 from usvi_bench.core.sealed import check_seal, write_sealed
 
@@ -76,9 +77,9 @@ def load(path: Path) -> Checkpoint:
     except UsageError:
         raise
     except Exception as error:
-        raise UsageError(
-            f"{path} is not a checkpoint of this suite ({(str(error).splitlines() or [''])[0][:100]}); {remedy}"
-        ) from error
+        reason = "it holds more than plain data" if isinstance(error, pickle.UnpicklingError) else str(error)
+        line = printable(reason.partition("\n")[0][:100])
+        raise UsageError(f"{path} is not a checkpoint of this suite ({line}); {remedy}") from error
 
 
 def latest(folder: Path) -> Path | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import numpy as np
@@ -268,5 +269,12 @@ def _check_threads(threads: int) -> None:
 
 def _check_output(output: Path) -> None:
     for path in (output, *output.parents):
-        if path.exists() and not path.is_dir():
+        try:
+            kind = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:  # too long, or with a NUL
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"--output {str(output)!r:.200}: {reason}; choose another --output") from error
+        if not S_ISDIR(kind):
             raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")

@@ -79,9 +79,17 @@ def read_figures(path: Path) -> list[Figure]:
             reader = csv.DictReader(file)
             if reader.fieldnames != COLUMNS:
                 raise UsageError(f"{path}: expected the columns {','.join(COLUMNS)}")
-            return [_figure(row, f"{path}, line {reader.line_num}") for row in reader]
+            figures: list[Figure] = []
+            for row in reader:
+                figure = _figure(row, f"{path}, line {reader.line_num}")
+                if figure in figures:
+                    raise UsageError(f"{path}, line {reader.line_num}: repeats an earlier line; remove one")
+                figures.append(figure)
+            return figures
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; this file must have the published figures") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: not a CSV file in UTF-8 ({error}); restore it") from error
 
 
 def choose(figures: Iterable[Figure]) -> list[Published]:
@@ -130,15 +138,18 @@ def footnote(entry: Published) -> str:
 def _figure(row: dict[str, str], where: str) -> Figure:
     if None in row or None in row.values():
         raise UsageError(f"{where}: expected {len(COLUMNS)} cells")
+    for column, text in row.items():
+        if not text.isprintable():
+            raise UsageError(f"{where}: {column} {text[:40]!r} holds control characters; remove them")
     for column, known in (("setting", SETTINGS), ("evidence", EVIDENCE)):
         if row[column] not in known:
-            raise UsageError(f"{where}: {column} '{row[column]}': {did_you_mean(row[column], known)}")
+            raise UsageError(f"{where}: {column} '{row[column]:.40}': {did_you_mean(row[column], known)}")
     metrics = {name: row[column] for name, column in METRIC_COLUMNS.items() if row[column]}
     for name, text in metrics.items():
-        if not re.fullmatch(r"\d{1,3}(\.\d+)?", text) or float(text) > 100:
-            raise UsageError(f"{where}: {name} '{text}' is not a percentage from 0 to 100")
-    if row["year"] and not re.fullmatch(r"\d{4}", row["year"]):
-        raise UsageError(f"{where}: year '{row['year']}' is not a year; leave it empty if unknown")
+        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text) or float(text) > 100:
+            raise UsageError(f"{where}: {name} '{text:.40}' is not a percentage from 0 to 100")
+    if row["year"] and not re.fullmatch(r"[0-9]{4}", row["year"]):
+        raise UsageError(f"{where}: year '{row['year']:.40}' is not a year; leave it empty if unknown")
     return Figure(
         method=row["method"],
         venue=row["venue"],

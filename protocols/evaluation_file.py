@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.core.sealed import check_seal, write_sealed
-from usvi_bench.core.types import Modality
+from usvi_bench.core.sealed import write_sealed
+from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import ImageTable, Split
+from usvi_bench.protocols.array_file import checked, read_arrays
 from usvi_bench.protocols.base import Ranking
 
 DEPTH = 10
@@ -127,26 +128,43 @@ def load_evaluation(path: Path) -> SavedEvaluation:
     """Read a file that :func:`save_evaluation` wrote.
 
     Raises:
-        DamagedFileError: the file does not match its checksum.
+        DamagedFileError: the file does not match its checksum, or its arrays are not those of an evaluation.
     """
-    check_seal(path, "score the run again (repeat its command)")
-    with np.load(path, allow_pickle=False) as arrays:
-        return SavedEvaluation(
-            query=_table(arrays, "query"),
-            gallery=_table(arrays, "gallery"),
-            order=arrays["order"],
-            scores=arrays["scores"],
-            matches=arrays["matches"],
-            average_precision=arrays["average_precision"],
-            sample=Sample(
-                features=arrays["after"].astype(np.float32),
-                before=arrays["before"].astype(np.float32) if "before" in arrays else None,
-                identities=arrays["identities"],
-                infrared=arrays["infrared"],
-                cameras=arrays["sample_cameras"] if "sample_cameras" in arrays else np.empty(0, np.int64),
-                paths=tuple(arrays["sample_paths"].tolist()) if "sample_paths" in arrays else (),
-            ),
-        )
+    return read_arrays(path, _evaluation)
+
+
+def _evaluation(arrays: Any) -> SavedEvaluation:
+    query, gallery = _table(arrays, "query"), _table(arrays, "gallery")
+    order = checked(arrays, "order", "i", len(query), None)
+    if order.size and not -1 <= order.min() <= order.max() < len(gallery):
+        raise ValueError(f"order has rows {order.min()} to {order.max()} of a gallery of {len(gallery)}")
+    return SavedEvaluation(
+        query=query,
+        gallery=gallery,
+        order=order,
+        scores=checked(arrays, "scores", "f", *order.shape),
+        matches=checked(arrays, "matches", "b", *order.shape),
+        average_precision=checked(arrays, "average_precision", "f", len(query)),
+        sample=_sample(arrays),
+    )
+
+
+def _sample(arrays: Any) -> Sample:
+    after = checked(arrays, "after", "f", None, None)
+    size = len(after)
+    before = checked(arrays, "before", "f", *after.shape) if "before" in arrays else None
+    for name, features in (("after", after), ("before", before)):
+        if features is not None and not np.isfinite(features).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+    cameras = checked(arrays, "sample_cameras", "iu", size) if "sample_cameras" in arrays else np.empty(0, np.int64)
+    return Sample(
+        features=after.astype(np.float32),
+        before=None if before is None else before.astype(np.float32),
+        identities=checked(arrays, "identities", "iu", size),
+        infrared=checked(arrays, "infrared", "b", size),
+        cameras=cameras,
+        paths=tuple(checked(arrays, "sample_paths", "U", size).tolist()) if "sample_paths" in arrays else (),
+    )
 
 
 def sample_rows(visible: NDArray[np.int64], infrared: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -178,10 +196,14 @@ def _table_arrays(name: str, table: ImageTable, rows: NDArray[np.int64]) -> dict
 
 
 def _table(arrays: Any, name: str) -> ImageTable:
+    modality = str(checked(arrays, f"{name}_modality", "U"))
+    if modality not in MODALITIES:
+        raise ValueError(f"{name}_modality is {modality!r:.40}")
+    paths = checked(arrays, f"{name}_paths", "U", None)
     return ImageTable(
-        modality=str(arrays[f"{name}_modality"]),  # type: ignore[arg-type]  # written from a Modality
-        root=Path(str(arrays[f"{name}_root"])),
-        paths=tuple(arrays[f"{name}_paths"].tolist()),
-        identities=arrays[f"{name}_identities"],
-        cameras=arrays[f"{name}_cameras"],
+        modality=modality,
+        root=Path(str(checked(arrays, f"{name}_root", "U"))),
+        paths=tuple(paths.tolist()),
+        identities=checked(arrays, f"{name}_identities", "iu", len(paths)),
+        cameras=checked(arrays, f"{name}_cameras", "iu", len(paths)),
     )

@@ -44,19 +44,36 @@ class RetrievalMasks:
         [1, 0, 1]
 
         Raises:
-            ValueError: their shape is not ``[length]``.
+            ValueError: their shape is not ``[length]``, or they are neither finite numbers nor text.
         """
         if self.cmc_units is None:
             return np.arange(length)
         units = as_array(self.cmc_units)
         if units.shape != (length,):
             raise ValueError(f"cmc_units must have shape {(length,)}, one id per gallery image; it has {units.shape}")
+        check_ids("cmc_units", units)
         return np.unique(units, return_inverse=True)[1]
 
 
 def as_array(values: Any) -> NDArray[Any]:
     """Return a list, an array or a tensor on any device as a numpy array."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def check_ids(name: str, values: NDArray[Any], kinds: str = "biufUS") -> None:
+    """Refuse ids that cannot be compared: objects, complex numbers, NaN.
+
+    Args:
+        name: name of the argument, for the message.
+        values: array of ids.
+        kinds: NumPy's letters of the types that are right.
+
+    Raises:
+        ValueError: another type, or a number that is not finite.
+    """
+    if values.dtype.kind not in kinds or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+        wanted = "finite numbers or text" if "U" in kinds else "finite numbers"
+        raise ValueError(f"{name} must be {wanted}; it is an array of {values.dtype}")
 
 
 def _mask(name: str, values: Any, size: tuple[int, int]) -> NDArray[np.bool_]:

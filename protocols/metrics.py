@@ -140,10 +140,12 @@ def score_galleries(
         sides = " and ".join(f"{tuple(side.shape)} {side.dtype}" for side in (probes, pool))
         raise ValueError(f"features must be [queries, D] and [candidates, D] of one type; they are {sides}")
     rows = [as_array(gallery) for gallery in galleries]
+    for number, gallery in enumerate(rows):
+        _check_rows(f"galleries[{number}]", gallery, len(pool))
     if not rows or not all(map(len, rows)) or not len(probes):
         sizes = list(map(len, rows))
         raise ValueError(f"{len(probes)} queries, galleries of {sizes} images: give at least one of each")
-    used, place = np.unique(np.concatenate(rows), return_inverse=True)
+    used, place = np.unique(np.concatenate(rows).astype(np.int64), return_inverse=True)  # uint8 would be a mask
     used = np.pad(used, (0, -len(used) % 16), mode="edge")  # products of odd widths take 1.5 times as long
     if not np.array_equal(used, np.arange(len(pool))):
         pool = pool[torch.from_numpy(used).to(pool.device)]
@@ -194,8 +196,20 @@ def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blo
         rows = slice(start, min(start + step, count))
         block = similarity(rows)
         if block.amin().isnan():
-            raise ValueError(f"similarity holds NaN in rows {start} to {rows.stop - 1}")
+            raise ValueError(f"similarity holds NaN in rows {start} to {rows.stop - 1}; give features that are finite")
         yield rows, block
+
+
+def _check_rows(name: str, rows: NDArray[Any], count: int) -> None:
+    """Refuse a gallery that is no list of row numbers; a mask of booleans would select rows 0 and 1.
+
+    Raises:
+        ValueError: names the type, or the numbers out of range.
+    """
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise ValueError(f"{name} must be row numbers [G]; it is {rows.dtype} of {rows.shape} (use np.flatnonzero)")
+    if rows.size and not 0 <= rows.min() <= rows.max() < count:
+        raise ValueError(f"{name} has rows {rows.min()} to {rows.max()}; candidates has rows 0 to {count - 1}")
 
 
 def _check_plain(name: str, values: Any) -> None:
@@ -215,10 +229,27 @@ def _check_plain(name: str, values: Any) -> None:
 
 
 def _tensor(values: Any) -> Tensor:
-    """Convert to a contiguous tensor: single precision stays, other types become double; copy only if necessary."""
+    """Convert to a contiguous tensor: single precision stays, other types become double; copy only if necessary.
+
+    Raises:
+        ValueError: whole numbers are too large for double precision, which would make different ones equal.
+    """
     if not isinstance(values, Tensor):
         array = np.asarray(values)
         kind = np.float32 if array.dtype == np.float32 else np.float64
-        values = torch.from_numpy(np.require(array, kind, ["C", "W"]))  # torch has no read-only tensors
+        plain = np.require(array, kind, ["C", "W"])  # torch has no read-only tensors
+        if array.dtype.kind in "iu":
+            _check_exact(plain)
+        values = torch.from_numpy(plain)
     tensor: Tensor = values.detach()
-    return (tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()).contiguous()
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor.contiguous()
+    double = tensor.double()
+    if not tensor.is_floating_point():
+        _check_exact(double)
+    return double.contiguous()
+
+
+def _check_exact(whole: Any) -> None:
+    if len(whole) and abs(whole).max() >= 2**53:
+        raise ValueError("similarities of 2**53 or more are not exact in double precision; give smaller numbers")

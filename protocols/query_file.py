@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from usvi_bench.core.sealed import check_seal, write_sealed
+from usvi_bench.core.sealed import write_sealed
+from usvi_bench.protocols.array_file import checked, read_arrays
 from usvi_bench.protocols.base import QueryScores
 
 _FIELDS = ("average_precision", "first_match_rank", "identities", "paths")
@@ -26,16 +27,20 @@ def load_query_scores(path: Path) -> dict[int, QueryScores]:
     """Read the scores that :func:`save_query_scores` wrote, by fold.
 
     Raises:
-        DamagedFileError: the file does not match its checksum.
+        DamagedFileError: the file does not match its checksum, or its arrays are not those of scores.
     """
-    check_seal(path, "score the run again (repeat its command)")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {
-            fold: QueryScores(
-                average_precision=arrays[f"average_precision_{fold}"],
-                first_match_rank=arrays[f"first_match_rank_{fold}"],
-                identities=arrays[f"identities_{fold}"],
-                paths=tuple(arrays[f"paths_{fold}"].tolist()),
-            )
-            for fold in arrays["folds"].tolist()
-        }
+    return read_arrays(path, _query_scores)
+
+
+def _query_scores(arrays: Any) -> dict[int, QueryScores]:
+    found = {}
+    for fold in checked(arrays, "folds", "iu", None).tolist():
+        precision = checked(arrays, f"average_precision_{fold}", "f", None)
+        size = len(precision)
+        found[fold] = QueryScores(
+            average_precision=precision,
+            first_match_rank=checked(arrays, f"first_match_rank_{fold}", "i", size),
+            identities=checked(arrays, f"identities_{fold}", "iu", size),
+            paths=tuple(checked(arrays, f"paths_{fold}", "U", size).tolist()),
+        )
+    return found

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.protocols.masks import RetrievalMasks, as_array
+from usvi_bench.protocols.masks import RetrievalMasks, as_array, check_ids
 from usvi_bench.protocols.metrics import RankMetrics, retrieval_metrics
 
 Rule = Literal["sysu", "regdb", "llcm"]
@@ -77,7 +77,7 @@ def rank_metrics(
             :func:`~usvi_bench.protocols.metrics.retrieval_metrics`.
 
     Raises:
-        ValueError: shapes do not fit, cameras are missing, a similarity is NaN, or no query is valid.
+        ValueError: shapes or types do not fit, cameras are missing, a similarity is NaN, or no query is valid.
     """
     if rule not in get_args(Rule):
         raise ValueError(
@@ -96,6 +96,9 @@ def rank_metrics(
         vectors.append(as_array(given))
         if vectors[-1].shape != (size[i % 2],):
             raise ValueError(f"{name} must be [{size[i % 2]}] for a similarity of {size}; it is {vectors[-1].shape}")
+        check_ids(name, vectors[-1], "biufUS" if name.endswith("_ids") else "iuf")
+    if (vectors[0].dtype.kind in "US") != (vectors[1].dtype.kind in "US"):
+        raise ValueError(f"query_ids of {vectors[0].dtype} cannot match gallery_ids of {vectors[1].dtype}")
     masks = RULES[rule](*vectors)
     return retrieval_metrics(similarity, masks.positives, masks.ignored, masks.cmc_units)
 

@@ -14,6 +14,7 @@ from usvi_bench.core.options import explain_missing_path
 from usvi_bench.core.record import Record
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.reports.check_lines import check_lines
 from usvi_bench.reports.curves import Line, epochs_of
 from usvi_bench.reports.output import unused
 from usvi_bench.reports.run_files import read_evaluation, read_journal, read_queries, read_regular_record
@@ -50,7 +51,7 @@ class RecordedRun:
     def journal(self) -> list[Line]:
         """Lines of the journal."""
         path = self._path("journal.jsonl")
-        return read_journal(path, self.record) if path else []
+        return check_lines(read_journal(path, self.record), path) if path else []
 
     @cached_property
     def epochs(self) -> list[Line]:

@@ -144,6 +144,11 @@ class VisionTransformer(EmbeddingNetwork):
         if "patch_embed.proj.weight" not in state or "pos_embed" not in state:
             return None
         projection = state["patch_embed.proj.weight"]
+        if projection.dim() != 4:
+            raise UsageError(
+                f"patch_embed.proj.weight has the shape {list(projection.shape)}, not that of a convolution; "
+                "give a file of a plain ViT"
+            )
         depth = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
         found = {"patch size": projection.shape[-1], "width": len(projection), "depth": depth}
         own = {"patch size": self.patch, "width": self.dim, "depth": self.depth}
@@ -180,7 +185,7 @@ def resize_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
     Raises:
         UsageError: the positions are not those of a class token and a square grid.
     """
-    side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.dim() == 3 else 0
+    side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.dim() == 3 and len(positions) == 1 else 0
     if side == 0 or positions.shape[1] != 1 + side * side:
         raise UsageError(
             f"pos_embed has the shape {list(positions.shape)}, not that of a class token and a square grid; "

@@ -253,6 +253,14 @@ def test_a_gpu_that_is_not_there(
     assert "--device cpu" in mistake(arguments, capsys)
 
 
+@pytest.mark.parametrize("output", ["x" * 5000, "a\0b"])
+def test_an_output_that_no_folder_can_have_is_refused(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = mistake(command(Path(output), "synthetic:size=tiny"), capsys)
+    assert ": --output 'x" in error if output[0] == "x" else r": --output 'a\x00b': embedded null byte" in error
+    assert error.endswith("; choose another --output\n")
+    assert len(error) < 400
+
+
 def test_output_below_a_file(tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("kept")
     error = mistake(command(tmp_path / "file" / "runs", str(tiny_people["sysu"])), capsys)

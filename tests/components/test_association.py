@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.association import _match_progressively, match, mutual_match, nearest_match, sinkhorn_match
+from usvi_bench.components.association import (
+    ASSOCIATIONS,
+    _match_progressively,
+    match,
+    mutual_match,
+    nearest_match,
+    sinkhorn_match,
+)
 
 
 def wave(n: int, a: float) -> Tensor:
@@ -146,3 +153,19 @@ def test_sinkhorn_match_reads_the_entropic_plan(visible: int, infrared: int, reg
     to_infrared, to_visible = sinkhorn_match(a, b, regularisation)
     assert to_infrared.tolist() == plan.argmax(1).tolist()
     assert to_visible.tolist() == plan.argmax(0).tolist()
+
+
+@pytest.mark.parametrize("way", ASSOCIATIONS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_centroids_that_are_not_finite_are_refused(way: str, value: float) -> None:
+    odd = torch.tensor([[1.0, value], [0.0, 1.0]])
+    for sides in ((odd, torch.eye(2)), (torch.eye(2), odd)):
+        with pytest.raises(ValueError, match="centroids hold NaN or infinite values"):
+            ASSOCIATIONS[way](*sides)
+
+
+@pytest.mark.parametrize("way", ASSOCIATIONS)
+@pytest.mark.parametrize("shape", [(2,), (2, 3), (2, 2, 2)])
+def test_centroids_of_other_shapes_are_refused(way: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"centroids must be \[Kv, D\] and \[Ki, D\]"):
+        ASSOCIATIONS[way](torch.ones(shape), torch.eye(2))

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from usvi_bench.core.errors import StorageError, UsageError
-from usvi_bench.core.files import locked, write_json
+from usvi_bench.core.errors import DamagedFileError, StorageError, UsageError
+from usvi_bench.core.files import locked, read_json, write_json
 from usvi_bench.core.journal import START, Journal, Mark
-from usvi_bench.core.sealed import write_sealed
+from usvi_bench.core.paths import is_file, is_folder
+from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
 
@@ -148,3 +149,26 @@ def test_file_and_folder_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(stat.S_ISDIR(os.fstat(number).st_mode)))
     write_json(tmp_path / "record.json", {})
     assert synced == [False, True]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_only_files_are_read(tmp_path: Path, make) -> None:
+    path = tmp_path / "x"
+    make(path)
+    with pytest.raises(OSError, match="is not a file"):
+        read_json(path)
+    with pytest.raises(DamagedFileError, match="is not a file; repeat"):
+        check_seal(path, "repeat")
+    with pytest.raises(DamagedFileError, match="is not a file"):
+        Journal(path).read()
+    assert not is_file(path)
+
+
+def test_kinds_of_paths_are_answers_and_not_errors(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    for name in ("loop", "absent", "x" * 5000, "a\0b", "file/below"):
+        assert not is_file(tmp_path / name)
+        assert not is_folder(tmp_path / name)
+    assert is_file(tmp_path / "file")
+    assert is_folder(tmp_path)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from trees import write_note, write_regdb, write_sysu
 
+from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.check import describe_folder
 
@@ -90,3 +91,28 @@ def test_a_folder_without_data_lists_the_landmarks(tmp_path):
 def test_a_wrong_path_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no such folder"):
         describe_folder(tmp_path / "none")
+
+
+def test_the_exit_status_is_0_only_if_a_run_accepts_the_folder(tmp_path, published, capsys):
+    def status(path):
+        try:
+            return main(["--check-data", str(path)])
+        except SystemExit as error:
+            return error.code
+
+    assert status(published) == 0
+    assert status("/etc") == 1
+    assert "holds no known data set" in capsys.readouterr().out
+    assert status(write_sysu(tmp_path / "SYSU-MM01")) == 1  # other counts than the published ones
+    assert "differs from the published counts" in capsys.readouterr().out
+    assert status(tmp_path / "none") == 2
+    assert "no such folder; give the folder of a data set" in capsys.readouterr().err
+
+
+def test_control_characters_of_a_path_are_escaped(tmp_path, capsys):
+    root = write_sysu(tmp_path / "a\x1b[2J")
+    with pytest.raises(SystemExit):
+        main(["--check-data", str(root)])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert r"a\x1b[2J: SYSU-MM01 layout" in out

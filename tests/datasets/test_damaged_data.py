@@ -66,6 +66,25 @@ def test_grey_beyond_16_bits_is_refused(tmp_path: Path) -> None:
         decoded(table(tmp_path, "deep.tif"), 4, 4, "bicubic", "x")
 
 
+def test_grey_of_floats_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(UsageError, match=r"float\.tif: its grey values are floats of unknown range"):
+        decoded(table(tmp_path, "float.tif"), 4, 4, "bicubic", "x")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 64), (64, 3)])
+def test_images_of_less_than_four_pixels_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size).save(tmp_path / "small.png")
+    with pytest.raises(UsageError, match=rf"small\.png: it has {size[0]}x{size[1]} pixels, at least 4x4 are needed"):
+        decoded(table(tmp_path, "small.png"), 4, 4, "bicubic", "x")
+
+
+def test_only_formats_of_pictures_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 24\n%%EndComments\nshowpage\n")
+    with pytest.raises(UsageError, match="cannot identify image file"):
+        decoded(table(tmp_path, "a.jpg"), 4, 4, "bicubic", "x")
+
+
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     upright = np.random.default_rng(0).integers(0, 256, (24, 12, 3)).astype(np.uint8)
     exif = Image.Exif()
@@ -174,7 +193,27 @@ def test_a_folder_that_links_to_itself_is_named(sysu: Path) -> None:
 
 def test_a_name_that_is_not_utf8_is_refused(sysu: Path) -> None:
     (Path(os.fsdecode(os.fsencode(sysu) + b"/cam1/0001/\xe9.jpg"))).write_bytes(b"")
-    assert "is not UTF-8; rename the file" in refusal(Sysu, sysu)
+    assert "is not UTF-8, or not printable; rename the file" in refusal(Sysu, sysu)
+
+
+@pytest.mark.parametrize("name", ["a\nb.jpg", "\x1b[2J.jpg", "a\u202egpj.jpg"])
+def test_a_name_that_is_not_printable_is_refused(sysu: Path, name: str) -> None:
+    (sysu / "cam1/0001" / name).write_bytes(b"")
+    message = refusal(Sysu, sysu)
+    assert "not printable; rename the file" in message
+    assert all(line.isprintable() for line in message.splitlines())
+
+
+def test_a_root_that_is_not_utf8_is_read(sysu: Path) -> None:
+    fingerprint = Sysu(sysu, expect_counts=False).fingerprint
+    root = sysu.rename(Path(os.fsdecode(os.fsencode(sysu.parent) + b"/\xe9")))
+    assert Sysu(root, expect_counts=False).fingerprint == fingerprint
+
+
+def test_a_person_that_is_a_file_is_refused(sysu: Path) -> None:
+    shutil.rmtree(sysu / "cam1/0001")
+    (sysu / "cam1/0001").touch()
+    assert "cannot read the folder" in refusal(Sysu, sysu)
 
 
 # ---- lists -------------------------------------------------------------------------------------------------------
@@ -211,6 +250,24 @@ def test_backslashes_are_read_as_slashes(regdb: Path) -> None:
 def test_paths_that_leave_the_data_set_are_refused(regdb: Path, line: str) -> None:
     (regdb / "idx/train_visible_1.txt").write_text(line)
     assert "train_visible_1.txt line 1: " in refusal(RegDB, regdb)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_lists_must_be_files(sysu: Path, regdb: Path, make) -> None:
+    for reader, root, name in ((Sysu, sysu, "exp/val_id.txt"), (RegDB, regdb, "idx/test_visible_1.txt")):
+        (root / name).unlink()
+        make(root / name)
+        assert f"no file {root / name}; restore it" in refusal(reader, root)
+        make(root / "synthetic.json")
+        assert f"no file {root / 'synthetic.json'}; restore it" in refusal(reader, root)
+
+
+@pytest.mark.parametrize("line", [". 0", "Visible/1/\x1b[2J.bmp 0", "Visible/1/x\x00.bmp 0", "Visible/1/x.bmp\t0"])
+def test_odd_lines_of_a_list_are_refused(regdb: Path, line: str) -> None:
+    (regdb / "idx/train_visible_1.txt").write_text(line)
+    message = refusal(RegDB, regdb)
+    assert "train_visible_1.txt line 1: " in message
+    assert all(line.isprintable() for line in message.splitlines())
 
 
 def test_published_lists_have_ten_folds(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_damaged_cache_file_is_made_again(table):
 
 def test_more_images_than_a_block_keep_their_order(tmp_path):
     for value in range(7):
-        Image.new("RGB", (2, 2), (value, value, value)).save(tmp_path / f"{value}.png")
+        Image.new("RGB", (4, 4), (value, value, value)).save(tmp_path / f"{value}.png")
     names = [f"{position % 7}.png" for position in range(BLOCK + 5)]
     table = table_of([], "visible", tmp_path)
     table = type(table)("visible", tmp_path, tuple(names), np.zeros(len(names), int), np.zeros(len(names), int))

@@ -138,6 +138,29 @@ def test_a_missing_or_different_file_is_named(tmp_path: Path) -> None:
         read_figures(tmp_path / "other.csv")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text + text.splitlines(keepends=True)[-1], "repeats an earlier line; remove one"),
+        (lambda text: text.replace("AGW", "A\x1b[2JGW", 1), r"line 2: method 'A\\x1b\[2JGW' holds control characters"),
+        (lambda text: text.replace("2021", "\u0662\u0660\u0662\u0661", 1), "is not a year"),
+        (lambda text: text + "x" * 200_000, "not a CSV file in UTF-8 .*; restore it"),
+    ],
+)
+def test_repeated_unprintable_and_long_cells_are_refused(tmp_path: Path, change, message: str) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text(change((FOLDER / "published.csv").read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_figures(path)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    path.write_bytes((FOLDER / "published.csv").read_text(encoding="utf-8").encode("utf-16"))
+    with pytest.raises(UsageError, match="not a CSV file in UTF-8"):
+        read_figures(path)
+
+
 def test_the_page_shows_every_chosen_figure_as_printed() -> None:
     chosen = choose(read_figures(FILE))
     text = build_published(chosen)

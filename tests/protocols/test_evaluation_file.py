@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.fake_run import EACH, make_features, make_ranking, make_split
+from usvi_bench.core.errors import DamagedFileError
+from usvi_bench.core.sealed import write_sealed
+from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.evaluation_file import (
     DEPTH,
     IDENTITIES,
@@ -20,6 +23,7 @@ from usvi_bench.protocols.evaluation_file import (
     sample_rows,
     save_evaluation,
 )
+from usvi_bench.protocols.query_file import load_query_scores, save_query_scores
 
 LABELS = st.lists(st.integers(0, 30), max_size=60).map(lambda values: np.array(values, dtype=np.int64))
 
@@ -127,3 +131,56 @@ def test_roots_are_kept(tmp_path: Path, name: str) -> None:
     saved = save(tmp_path, np.arange(10))
     table = {"visible": saved.gallery, "infrared": saved.query}[name]
     assert table.root == tmp_path.resolve()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("order", None, "order is not a file in the archive"),
+        ("order", np.zeros((2, 2)), "order is float64 of (2, 2)"),
+        ("order", np.full((88, 10), 12), "order has rows 12 to 12 of a gallery of 12"),
+        ("scores", np.zeros((88, 9)), "scores is float64 of (88, 9)"),
+        ("matches", np.zeros((88, 10)), "matches is float64"),
+        ("average_precision", np.zeros(3), "average_precision is float64 of (3,)"),
+        ("after", np.full((176, 16), np.nan), "after holds NaN or infinite values"),
+        ("before", np.zeros((3, 16)), "before is float64 of (3, 16)"),
+        ("infrared", np.zeros(176), "infrared is float64"),
+        ("identities", np.array([{}], object), "Object arrays cannot be loaded"),
+        ("query_paths", np.zeros(88), "query_paths is float64"),
+        ("gallery_cameras", np.zeros(3, int), "gallery_cameras is int64 of (3,)"),
+        ("query_modality", np.array("thermal"), "query_modality is 'thermal'"),
+        ("sample_paths", np.array(["a"]), "sample_paths is <U1 of (1,)"),
+    ],
+)
+def test_arrays_of_another_type_or_shape_are_refused(
+    tmp_path: Path, name: str, value: np.ndarray | None, message: str
+) -> None:
+    save(tmp_path, np.arange(12))
+    path = tmp_path / "evaluation.npz"
+    with np.load(path) as found:
+        arrays = {key: found[key] for key in found if key != name}
+    if value is not None:
+        arrays[name] = value
+    write_sealed(path, lambda file: np.savez(file, **arrays))
+    with pytest.raises(DamagedFileError) as caught:
+        load_evaluation(path)
+    assert f"{path} does not have the expected arrays (" in str(caught.value)
+    assert message in str(caught.value)
+    assert str(caught.value).endswith("score the run again (repeat its command)")
+
+
+def test_query_scores_of_another_length_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "queries.npz"
+    scores = QueryScores(np.zeros(2), np.zeros(2, int), np.zeros(2, int), ("a", "b"))
+    save_query_scores(path, {1: scores})
+    assert load_query_scores(path)[1].paths == ("a", "b")
+    save_query_scores(path, {1: replace(scores, paths=("a",))})
+    with pytest.raises(DamagedFileError, match=r"paths_1 is <U1 of \(1,\)"):
+        load_query_scores(path)
+
+
+@pytest.mark.parametrize("content", [b"text", b"PK\x05\x06" + bytes(18)])
+def test_sealed_files_that_are_no_evaluation_are_refused(tmp_path: Path, content: bytes) -> None:
+    write_sealed(tmp_path / "evaluation.npz", lambda file: file.write(content) and None)
+    with pytest.raises(DamagedFileError, match="does not have the expected arrays"):
+        load_evaluation(tmp_path / "evaluation.npz")

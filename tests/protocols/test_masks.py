@@ -257,3 +257,59 @@ def test_both_functions_are_public():
 def test_similarities_that_are_not_plain_numbers_are_refused(similarity):
     with pytest.raises(ValueError, match="similarity must be a plain array of real numbers"):
         retrieval_metrics(similarity, np.array([[True, False, False]]))
+
+
+@pytest.mark.parametrize("units", [[None], [None, 1, 2], [np.nan, 1, 2], [1j, 2, 3], [object()] * 3])
+def test_units_that_cannot_be_compared_are_refused(units) -> None:
+    similarity, positives = np.zeros((1, len(units))), np.ones((1, len(units)), bool)
+    with pytest.raises(ValueError, match="cmc_units must be finite numbers or text"):
+        retrieval_metrics(similarity, positives, cmc_units=units)
+
+
+@pytest.mark.parametrize("kind", ["text", "none", "nan"])
+def test_cameras_must_be_numbers(kind: str) -> None:
+    odd = {"text": "a", "none": None, "nan": np.nan}[kind]
+    for rule in ("sysu", "llcm"):
+        with pytest.raises(ValueError, match="query_cams must be finite numbers"):
+            rank_metrics(np.zeros((1, 2)), [1], [1, 2], [odd], [odd, odd], rule)
+
+
+def test_identities_may_be_text_but_not_on_one_side_only() -> None:
+    by_number = rank_metrics([[0.9, 0.8]], [5], [6, 5], rule="regdb")
+    assert rank_metrics([[0.9, 0.8]], ["e"], ["f", "e"], rule="regdb").mAP == by_number.mAP == 0.5
+    with pytest.raises(ValueError, match=r"query_ids of <U1 cannot match gallery_ids of int64"):
+        rank_metrics([[0.9, 0.8]], ["5"], [6, 5], rule="regdb")
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_whole_similarities_that_doubles_would_make_equal_are_refused(make) -> None:
+    positives = [[False, True]]
+    assert retrieval_metrics(make([[2**53 - 2, 2**53 - 1]]), positives).mAP == 1
+    for values in ([[2**53, 2**53 + 1]], [[-(2**60), 3]]):
+        with pytest.raises(ValueError, match=r"2\*\*53 or more are not exact"):
+            retrieval_metrics(make(values), positives)
+
+
+@pytest.mark.parametrize(
+    ("gallery", "message"),
+    [
+        (np.array([True, False, True]), r"galleries\[0\] must be row numbers \[G\]; it is bool of \(3,\)"),
+        (np.array([0.0, 1.0]), "it is float64"),
+        (np.array([[0, 1]]), r"of \(1, 2\)"),
+        (np.array([1, 3]), "has rows 1 to 3; candidates has rows 0 to 2"),
+        (np.array([-1]), "has rows -1 to -1"),
+    ],
+)
+def test_galleries_are_row_numbers(gallery, message: str) -> None:
+    masks = RetrievalMasks(np.ones((2, gallery.size), bool))
+    with pytest.raises(ValueError, match=message):
+        score_galleries(torch.eye(2), torch.ones(3, 2), [gallery], lambda *_: masks)
+
+
+def test_rows_of_unsigned_bytes_are_no_mask() -> None:
+    masks = RetrievalMasks(np.eye(2, 3, dtype=bool))
+    found = [
+        score_galleries(torch.eye(2), torch.eye(3)[:, :2], [np.array([0, 1, 2], kind)], lambda *_: masks).metrics[0]
+        for kind in (np.uint8, np.int64)
+    ]
+    assert found[0].mAP == found[1].mAP == 1

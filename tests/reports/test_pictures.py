@@ -77,6 +77,11 @@ def test_twenty_people_have_twenty_colours() -> None:
     assert len(set(identity_colours(20))) == 20
 
 
+def test_equal_features_are_one_point() -> None:
+    """An encoder that gives every image the same feature has a map too."""
+    assert not project(np.full((12, 4), 0.5, np.float32)).any()
+
+
 def test_tsne_caption_states_all_choices() -> None:
     caption = tsne_caption(small_sample())
     for words in (

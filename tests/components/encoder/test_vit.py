@@ -274,11 +274,20 @@ def test_a_vit_of_another_size_is_refused_in_one_line(tmp_path: Path, changed: d
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("positions", [(1, 198, 24), (1, 1, 24), (197, 24)])
+@pytest.mark.parametrize("positions", [(1, 198, 24), (1, 1, 24), (197, 24), (2, 197, 24), ()])
 def test_positions_that_are_no_square_grid_are_refused(tmp_path: Path, positions: tuple[int, ...]) -> None:
     torch.save({**timm_file(), "pos_embed": torch.zeros(positions)}, tmp_path / "distilled.pth")
     with pytest.raises(UsageError, match=r"pos_embed.*class token and a square grid; give"):
         load_weights(encoder(), tmp_path / "distilled.pth")
+
+
+@pytest.mark.parametrize("shape", [(), (24,), (24, 3, 16)])
+def test_a_patch_embedding_that_is_no_convolution_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    torch.save({**timm_file(), "patch_embed.proj.weight": torch.zeros(shape)}, tmp_path / "odd.pth")
+    with pytest.raises(
+        UsageError, match=r"patch_embed\.proj\.weight has the shape .*, not that of a convolution; give"
+    ):
+        load_weights(encoder(), tmp_path / "odd.pth")
 
 
 def test_a_file_of_another_architecture_does_not_fit(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Kinds of paths, without errors for paths that do not exist, loop or are too long."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from usvi_bench.core.errors import UsageError
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a regular file; see :func:`is_folder`."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, or a link to one; False if it is absent, loops or is too long.
+
+    Raises:
+        UsageError: a folder on the way cannot be searched.
+    """
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except PermissionError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; make it readable") from error
+    except (OSError, ValueError):
+        return 0
