@@ -1,0 +1,20 @@
+"""Parts of the machine, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from tests.faults import stops
+from tests.faults.case import Case
+from tests.faults.world import World
+
+Group = Callable[[World, Path], Iterator[Case]]
+"""Function that yields the cases of a group; it may use a folder of its own."""
+
+PARTS: dict[str, dict[str, Group]] = {
+    "stops": {name: partial(stops.stops, name=name) for name in stops.SCENARIOS},
+    "full": {name: partial(stops.full, name=name) for name in stops.SCENARIOS},
+}
+"""Groups of cases by part and name."""
