@@ -50,7 +50,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str 
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
         intact = "free some space and continue with --resume (what was saved is intact)"
-        reason = getattr(error, "strerror", None) or error
+        cause = _cause(error)
+        reason = cause.strerror or cause if isinstance(cause, OSError) else str(cause).splitlines()[0]
         raise StorageError(f"cannot write {path}: {reason}; {remedy or intact}") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -63,6 +64,14 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error of the file system that led to another, as it does in torch.save; else the error itself."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__cause__ or found.__context__
+    return error if found is None else found
 
 
 def _new_temporary(path: Path) -> BinaryIO:

@@ -74,16 +74,17 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _cases(world: World, options: argparse.Namespace) -> Iterator[Case]:
-    wanted = [[word for word in only.split(":") if word] for only in options.only]
     for part, groups in PARTS.items():
         for group, make in groups.items():
-            if not any([part, group][: len(words)] == words[:2] for words in wanted):
+            name = f"{part}:{group}:"
+            wanted = [only for only in options.only if f"{only}:".startswith(name) or name.startswith(f"{only}:" if only else "")]
+            if not wanted:
                 continue
             cases = list(make(world, world.folder / "rehearsals" / part / group))
-            if options.sample is not None and len(cases) > options.sample:
+            chosen = [case for case in cases if case.name in wanted]
+            if options.sample is not None and not chosen and len(cases) > options.sample:
                 cases = random.Random(f"{options.seed} {part} {group}").sample(cases, options.sample)
-            exact = [":".join(words) for words in wanted if len(words) > 2]
-            yield from (case for case in cases if not exact or case.name in exact)
+            yield from chosen or cases
 
 
 def _try_all(cases: list[Case], folder: Path, log: Path, jobs: int, deadline: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.faults import stops
+from tests.faults import flips, processes, stops
 from tests.faults.case import Case
 from tests.faults.world import World
 
@@ -15,6 +15,8 @@ Group = Callable[[World, Path], Iterator[Case]]
 
 PARTS: dict[str, dict[str, Group]] = {
     "stops": {name: partial(stops.stops, name=name) for name in stops.SCENARIOS},
+    "flips": dict(flips.GROUPS),
     "full": {name: partial(stops.full, name=name) for name in stops.SCENARIOS},
+    "processes": dict(processes.GROUPS),
 }
 """Groups of cases by part and name."""

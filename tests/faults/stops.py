@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,7 +85,7 @@ class Rehearsal:
             return "traceback" if found.crashed else "wrong", f"full at {self._where(at)}: {found.last}"
         if found.status == 0:
             return "accepted", f"full at {self._where(at)}: status 0"
-        if not found.clear or "space" not in found.error.lower():
+        if not found.clear or os.strerror(errno.ENOSPC) not in found.error:
             return "wrong", f"full at {self._where(at)}: not clear: {found.last}"
         verdict = self._repair(folder, words, f"full at {self._where(at)}")
         return ("clear", verdict[1]) if verdict[0] == "same" else verdict

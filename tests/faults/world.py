@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -57,7 +58,7 @@ class Outcome:
     @property
     def crashed(self) -> bool:
         """Whether an unexpected exception ended it."""
-        return any(word in self.error + self.out for word in ("Traceback (most recent", "unexpected ", "(traceback: "))
+        return bool(re.search(r"Traceback \(most recent|: unexpected \w+: |\(traceback: ", self.error + self.out))
 
     @property
     def clear(self) -> bool:
