@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import submitit
@@ -81,7 +82,7 @@ class LocalLauncher(Launcher):
         self.slots[slot] = job
         executor = submitit.LocalExecutor(folder=job.folder / "submit")
         executor.update_parameters(timeout_min=MINUTES_A_YEAR, stderr_to_stdout=True)
-        with _importable():
+        with _importable(), _errors_to(job.folder / "submit" / "controller.log"):
             gpu = self.gpus[slot % len(self.gpus)] if self.gpus else None
             handle = executor.submit(Worker(), str(job.folder.absolute()), gpu)
         self.started[job] = handle
@@ -197,3 +198,16 @@ def _importable() -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
+
+
+@contextmanager
+def _errors_to(path: Path) -> Iterator[None]:
+    """Append the errors of processes that start in the block to a file: submitit prints a traceback on an interrupt."""
+    with path.open("ab") as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -66,7 +66,9 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60, help="time after which no case is begun")
     parser.add_argument("--output", type=Path, help="folder of the log; a second start continues it")
     parser.add_argument("--only", nargs="+", default=[""], help="parts, groups or cases: stops, stops:report, stops:report:7")
-    parser.add_argument("--sample", type=int, help="number of cases of each group, drawn by --seed")
+    parser.add_argument(
+        "--sample", nargs="+", default=[], metavar="PART=N", help="number of cases of each group, drawn by --seed: stops=3"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tmpfs", dest="folder", type=Path, help="file system to work on (default: memory)")
     parser.add_argument("--json", type=Path, help=f"file of the table, usually {RESULTS.relative_to(ROOT)}")
@@ -74,6 +76,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _cases(world: World, options: argparse.Namespace) -> Iterator[Case]:
+    sampled = [word.partition("=") for word in options.sample]
     for part, groups in PARTS.items():
         for group, make in groups.items():
             name = f"{part}:{group}:"
@@ -82,8 +85,8 @@ def _cases(world: World, options: argparse.Namespace) -> Iterator[Case]:
                 continue
             cases = list(make(world, world.folder / "rehearsals" / part / group))
             chosen = [case for case in cases if case.name in wanted]
-            if options.sample is not None and not chosen and len(cases) > options.sample:
-                cases = random.Random(f"{options.seed} {part} {group}").sample(cases, options.sample)
+            if samples := [int(count) for at, _, count in sampled if name.startswith(f"{at}:")]:
+                cases = random.Random(f"{options.seed} {name}").sample(cases, min(samples[-1], len(cases)))
             yield from chosen or cases
 
 
