@@ -118,6 +118,13 @@ class Overrides(TypedDict):
     schedule: str | None
 
 
+class JournalEnd(TypedDict):
+    """End of a journal: its bytes, and the chain value of its last line (:class:`usvi_bench.core.journal.Mark`)."""
+
+    length: int
+    chain: str
+
+
 class _Required(TypedDict):
     commit: str | None
     dirty: bool
@@ -136,11 +143,13 @@ class Provenance(_Required, total=False):
     """Provenance of a run: the half of a record that may differ between repetitions. Further keys are kept.
 
     ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
-    that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
-    plug-ins that were imported or whose parts were used; it is absent if there are none.
+    that differ from the setting. ``journal`` is the end of ``journal.jsonl``. ``ablation`` names the grid and the row
+    that the run belongs to. ``plugins`` lists the plug-ins that were imported or whose parts were used; it is absent if
+    there are none.
     """
 
     overrides: Overrides
+    journal: JournalEnd
     ablation: str
     plugins: list[Plugin]
 

@@ -71,7 +71,9 @@ def write_run(run: Run, result: RunResult) -> Record:
         after=[result.first.after(part) for part in parts],
         before=[result.first.before(part) for part in parts],
     )
-    record = Record(result=_result(run, result.scores, lines), provenance=_provenance(run, result, lines))
+    provenance = _provenance(run, result, lines)
+    provenance["journal"] = {"length": journal.mark.length, "chain": journal.mark.chain}
+    record = Record(result=_result(run, result.scores, lines), provenance=provenance)
     write_record(run.folder / "record.json", record)
     return record
 

@@ -14,6 +14,7 @@ from usvi_bench.core.files import write_bytes, write_json
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import bullets, page
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
+from usvi_bench.reports.seal import seal
 from usvi_bench.reports.style import save_figure, stamp
 
 SCHEMA = 1
@@ -87,7 +88,9 @@ def write(report: Report, folder: Path) -> Path:
         if picture.foot:
             stamp(picture.figure, picture.foot)
         save_figure(picture.figure, folder / picture.name)
-    write_json(folder / "report.json", _json(report))
+    files = [f"{picture.name}.{kind}" for picture in pictures for kind in ("svg", "png")]
+    files += [image["picture"] for image in report.images if image["picture"]]
+    write_json(folder / "report.json", seal(folder, _json(report), files))
     text = page(*_blocks(report))
     write_bytes(folder / "report.md", text.encode())
     drawn = {picture.name for picture in pictures}

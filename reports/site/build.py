@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import StorageError
+from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking, protocol_name
@@ -33,7 +33,7 @@ from usvi_bench.reports.report import write_report
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
 from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
-from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json
+from usvi_bench.reports.site.find_runs import REPORT, RunPage, find_runs, read_json, read_report
 from usvi_bench.reports.site.methods import MethodPage, read_methods
 from usvi_bench.reports.site.published import describe_published, published_json
 from usvi_bench.reports.site.render import HERE, render
@@ -212,18 +212,26 @@ def _report(
 ) -> tuple[Path, dict[str, Any] | None]:
     """Return the folder and content of a run's report, drawn if necessary.
 
-    An existing report is used unless it shows pictures of real people contrary to ``pictures``; then a new report is
-    written to ``place``. A report is also written there if the folder of the run is not writable.
+    An existing report is used unless it is damaged, or shows pictures of real people contrary to ``pictures``; then a
+    new report is written, in the second case to ``place``. A report is also written there if the folder of the run is
+    not writable.
     """
     synthetic = run.record.result.dataset["synthetic"] is not None
+    damaged = False
     if run.report is not None:
-        report = read_json(run.report / REPORT)
-        if synthetic or report["pictures"]["shown"] == pictures:
-            return run.report, report
+        try:
+            report = read_report(run.report)
+            if synthetic or report["pictures"]["shown"] == pictures:
+                return run.report, report
+        except UsageError as error:
+            if run.folder is None:
+                raise
+            damaged = True
+            say(f"{error}; drawing it again")
     if run.folder is None:
         return place, None
     say(f"drawing the report of {run.name}")
-    if run.report is None and (synthetic or not pictures):
+    if (damaged or run.report is None) and (synthetic or not pictures):
         with suppress(OSError, StorageError):
             kept = run.folder / "report"
             write_report(run.folder, kept, with_pictures=pictures)

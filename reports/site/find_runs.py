@@ -10,6 +10,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.reports.seal import check_report_seal
 
 REPORT = "report.json"
 
@@ -65,6 +66,20 @@ def find_runs(records: Mapping[str, Record], runs: Path | None, reports: Path) -
         report = _made(path) if (path / "report" / REPORT).exists() else None
         found.append(RunPage(f"local/{place}", record, None, path, report))
     return found
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Read the report of a run.
+
+    Raises:
+        UsageError: it is damaged, or a file that it names.
+    """
+    content = read_json(folder / REPORT)
+    try:
+        check_report_seal(folder, content)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    return content
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """Command ``python -m tests.faults``: try every fault, print a table of the verdicts, and one line for each fault."""
 
 from __future__ import annotations
@@ -65,9 +66,15 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument("--minutes", type=float, default=60, help="time after which no case is begun")
     parser.add_argument("--output", type=Path, help="folder of the log; a second start continues it")
-    parser.add_argument("--only", nargs="+", default=[""], help="parts, groups or cases: stops, stops:report, stops:report:7")
     parser.add_argument(
-        "--sample", nargs="+", default=[], metavar="PART=N", help="number of cases of each group, drawn by --seed: stops=3"
+        "--only", nargs="+", default=[""], help="parts, groups or cases: stops, stops:report, stops:report:7"
+    )
+    parser.add_argument(
+        "--sample",
+        nargs="+",
+        default=[],
+        metavar="PART=N",
+        help="number of cases of each group, drawn by --seed: stops=3",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tmpfs", dest="folder", type=Path, help="file system to work on (default: memory)")
@@ -80,7 +87,11 @@ def _cases(world: World, options: argparse.Namespace) -> Iterator[Case]:
     for part, groups in PARTS.items():
         for group, make in groups.items():
             name = f"{part}:{group}:"
-            wanted = [only for only in options.only if f"{only}:".startswith(name) or name.startswith(f"{only}:" if only else "")]
+            wanted = [
+                only
+                for only in options.only
+                if f"{only}:".startswith(name) or name.startswith(f"{only}:" if only else "")
+            ]
             if not wanted:
                 continue
             cases = list(make(world, world.folder / "rehearsals" / part / group))
@@ -140,7 +151,9 @@ def _rows(cases: list[Case], found: dict[str, dict[str, Any]]) -> list[dict[str,
         lines = [line for name, line in found.items() if name.rpartition(":")[0] == group]
         counts = Counter(line["verdict"] for line in lines)
         seconds = sum(line["seconds"] for line in lines)
-        rows.append({"part": group, "tried": len(lines), **{v: counts[v] for v in VERDICTS}, "seconds": round(seconds, 1)})
+        rows.append(
+            {"part": group, "tried": len(lines), **{v: counts[v] for v in VERDICTS}, "seconds": round(seconds, 1)}
+        )
     return rows
 
 

@@ -68,7 +68,9 @@ class Disk:
             if "b" in mode:
                 return buffer
             named = {**dict(zip(("encoding", "errors", "newline"), rest, strict=False)), **more}
-            return io.TextIOWrapper(buffer, **{k: v for k, v in named.items() if k in ("encoding", "errors", "newline")})
+            return io.TextIOWrapper(
+                buffer, **{k: v for k, v in named.items() if k in ("encoding", "errors", "newline")}
+            )
 
         builtins.open = io.open = opened  # type: ignore[assignment]
         for name in _CALLS:

@@ -42,7 +42,13 @@ def cache(world: World, place: Path) -> Iterator[Case]:
 
 
 def _together(
-    world: World, template: str, first: list[str], second: list[str], offset: float, expected: dict[str, str], folder: Path
+    world: World,
+    template: str,
+    first: list[str],
+    second: list[str],
+    offset: float,
+    expected: dict[str, str],
+    folder: Path,
 ) -> Verdict:
     world.lay_out(template, folder)
     one = world.start(folder, first, log="one")
@@ -50,7 +56,9 @@ def _together(
     two = world.start(folder, second, log="two")
     found = [world.finish(folder, started) for started in (one, two)]
     what = f"two runs {offset} s apart on {template}"
-    verdicts = [("same" if run.status == 0 else "clear" if run.clear else "wrong", f"{what}: {run.last}") for run in found]
+    verdicts = [
+        ("same" if run.status == 0 else "clear" if run.clear else "wrong", f"{what}: {run.last}") for run in found
+    ]
     verdicts += [("traceback", f"{what}: {run.last}") for run in found if run.crashed]
     for words in (first, second):
         repeated = world.command(folder, resumed(words))

@@ -90,11 +90,16 @@ class World:
 
         torch.set_num_threads(1)
         from usvi_bench.cli.main import main
-        from usvi_bench.reports import page
+        from usvi_bench.protocols import evaluation_file
+        from usvi_bench.reports import page, tsne
+        from usvi_bench.reports.site import build
         from usvi_bench.synthetic import tree, writing
 
         tree.cpu_count = lambda: 1  # type: ignore[attr-defined]
         writing.picture = _remembered(writing.picture, lambda *given: repr((given[2], given[3], given[4:])))
+        evaluation_file.IMAGES = 2
+        tsne.project = _remembered(tsne.project, lambda features, *more: repr((features.tobytes(), more)))
+        build.draw_published = _remembered(build.draw_published, repr)  # type: ignore[attr-defined]
         page.save_figure = _remembered_figures(page.save_figure)  # type: ignore[attr-defined]
         page.stamp = lambda *_: None  # type: ignore[attr-defined]
         place = self.folder / "warm"
