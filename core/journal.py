@@ -12,6 +12,7 @@ from usvi_bench.core.errors import DamagedFileError, StorageError
 from usvi_bench.core.files import parse_json, write_text
 
 _CHAIN = "chain"
+_REMEDY = "train the stage again with --overwrite"
 
 
 class Mark(NamedTuple):
@@ -36,14 +37,10 @@ class Journal:
     Every line holds under ``chain`` the sha256 of the chain value of the line before and of its own content. A changed,
     missing or exchanged line is therefore noticed. A checkpoint stores the mark of the journal. A resumed stage
     verifies the lines up to that mark and cuts the lines after it, of which the last may be incomplete.
-
-    Args:
-        path: the file.
-        remedy: end of the messages about damage.
     """
 
-    def __init__(self, path: Path, remedy: str = "train the stage again with --overwrite") -> None:
-        self.path, self.remedy = path, remedy
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._mark: Mark | None = None
 
     @property
@@ -112,7 +109,18 @@ class Journal:
         content = self._content()
         entries, chain = self._parse(content[: mark.length])
         if len(content) < mark.length or chain != mark.chain:
-            raise DamagedFileError(f"{self.path} lacks lines that were written; {self.remedy}")
+            raise DamagedFileError(f"{self.path} lacks lines that were written; {_REMEDY}")
+        return entries
+
+    def read_all(self, mark: Mark) -> list[dict[str, Any]]:
+        """Read all entries of a finished journal, whose end has a known mark.
+
+        Raises:
+            DamagedFileError: the journal is another one, or it has further lines.
+        """
+        entries = self.read_until(mark)
+        if len(self._content()) > mark.length:
+            raise DamagedFileError(f"{self.path} has lines that its run did not write; {_REMEDY}")
         return entries
 
     def _content(self) -> bytes:
@@ -128,7 +136,7 @@ class Journal:
             except (ValueError, KeyError, AttributeError, TypeError):
                 expected, found = b"", ""
             if line != expected or found != chain:
-                raise DamagedFileError(f"{self.path} is damaged in line {number}; {self.remedy}")
+                raise DamagedFileError(f"{self.path} is damaged in line {number}; {_REMEDY}")
             entries.append(entry)
         return entries, chain
 

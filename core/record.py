@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import read_json
+from usvi_bench.core.journal import Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import Plugin
 from usvi_bench.core.sealed import DIGEST, write_sealed_json
@@ -119,7 +120,7 @@ class Overrides(TypedDict):
 
 
 class JournalEnd(TypedDict):
-    """End of a journal: its bytes, and the chain value of its last line (:class:`usvi_bench.core.journal.Mark`)."""
+    """End of the journal of a run: its length in bytes, and the chain value of its last line."""
 
     length: int
     chain: str
@@ -143,15 +144,15 @@ class Provenance(_Required, total=False):
     """Provenance of a run: the half of a record that may differ between repetitions. Further keys are kept.
 
     ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
-    that differ from the setting. ``journal`` is the end of ``journal.jsonl``. ``ablation`` names the grid and the row
-    that the run belongs to. ``plugins`` lists the plug-ins that were imported or whose parts were used; it is absent if
-    there are none.
+    that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
+    plug-ins that were imported or whose parts were used; it is absent if there are none. ``journal`` ties the
+    journal to the record.
     """
 
     overrides: Overrides
-    journal: JournalEnd
     ablation: str
     plugins: list[Plugin]
+    journal: JournalEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +172,12 @@ class Record:
     def plugins(self) -> list[Plugin]:
         """Plug-ins that were imported or whose parts were used."""
         return self.provenance.get("plugins", [])
+
+    @property
+    def journal_end(self) -> Mark | None:
+        """Mark of the end of the journal of the run; None for a record that has none."""
+        end = self.provenance.get("journal")
+        return None if end is None else Mark(end["length"], end["chain"])
 
     @property
     def models(self) -> list[str]:

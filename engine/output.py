@@ -10,7 +10,7 @@ import numpy as np
 
 from usvi_bench.core.environment import commit, environment_info, now
 from usvi_bench.core.files import write_bytes, write_json
-from usvi_bench.core.journal import Journal
+from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
@@ -71,9 +71,7 @@ def write_run(run: Run, result: RunResult) -> Record:
         after=[result.first.after(part) for part in parts],
         before=[result.first.before(part) for part in parts],
     )
-    provenance = _provenance(run, result, lines)
-    provenance["journal"] = {"length": journal.mark.length, "chain": journal.mark.chain}
-    record = Record(result=_result(run, result.scores, lines), provenance=provenance)
+    record = Record(result=_result(run, result.scores, lines), provenance=_provenance(run, result, lines, journal.mark))
     write_record(run.folder / "record.json", record)
     return record
 
@@ -108,7 +106,7 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
     )
 
 
-def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Provenance:
+def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]], journal: Mark) -> Provenance:
     """Describe code, machine and time of the run; stages trained earlier or elsewhere have their own commit."""
     stages = [plan.summary() for plan in run.every_plan]
     revision, dirty = commit()
@@ -127,6 +125,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]]) -> Pro
         "seconds": {**(seconds if epochs else {}), **result.seconds},
         "peak_memory_mib": max(memory),
         "finished": now(),
+        "journal": journal._asdict(),
         "overrides": run.overrides,
         **({"ablation": run.ablation} if run.ablation else {}),
         **({"plugins": plugins} if plugins else {}),

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from usvi_bench.core.files import write_bytes, write_json
+from usvi_bench.core.files import write_bytes
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import bullets, page
+from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
-from usvi_bench.reports.seal import seal
+from usvi_bench.reports.checksums import FILES, checksums
 from usvi_bench.reports.style import save_figure, stamp
 
 SCHEMA = 1
@@ -90,7 +91,7 @@ def write(report: Report, folder: Path) -> Path:
         save_figure(picture.figure, folder / picture.name)
     files = [f"{picture.name}.{kind}" for picture in pictures for kind in ("svg", "png")]
     files += [image["picture"] for image in report.images if image["picture"]]
-    write_json(folder / "report.json", seal(folder, _json(report), files))
+    write_sealed_json(folder / "report.json", {**_json(report), FILES: checksums(folder, files)})
     text = page(*_blocks(report))
     write_bytes(folder / "report.md", text.encode())
     drawn = {picture.name for picture in pictures}

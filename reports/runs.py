@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.journal import Journal, Mark
+from usvi_bench.core.journal import Journal
 from usvi_bench.core.options import explain_missing_path
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.protocols.base import QueryScores
@@ -49,13 +49,12 @@ class RecordedRun:
         """Lines of the journal.
 
         Raises:
-            DamagedFileError: they are not those that were there when the record was written.
+            DamagedFileError: the journal is not the one that the record names.
         """
-        path, end = self._path("journal.jsonl"), self.record.provenance.get("journal")
+        path, end = self._path("journal.jsonl"), self.record.journal_end
         if path is None:
             return []
-        journal = Journal(path, "score the run again (repeat its command)")
-        return journal.read() if end is None else journal.read_until(Mark(**end))
+        return Journal(path).read() if end is None else Journal(path).read_all(end)
 
     @cached_property
     def epochs(self) -> list[Line]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record, read_record
-from usvi_bench.reports.seal import check_report_seal
+from usvi_bench.core.sealed import DIGEST, read_sealed_json
+from usvi_bench.reports.checksums import FILES, check_files
 
 REPORT = "report.json"
 
@@ -75,8 +76,10 @@ def read_report(folder: Path) -> dict[str, Any]:
         UsageError: it is damaged, or a file that it names.
     """
     content = read_json(folder / REPORT)
+    if DIGEST in content or FILES in content:  # older reports have none
+        content = read_sealed_json(folder / REPORT, "write it again")
     try:
-        check_report_seal(folder, content)
+        check_files(folder, content)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     return content

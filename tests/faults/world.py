@@ -90,11 +90,15 @@ class World:
 
         torch.set_num_threads(1)
         from usvi_bench.cli.main import main
+        from usvi_bench.core import environment
+        from usvi_bench.engine import output
         from usvi_bench.protocols import evaluation_file
         from usvi_bench.reports import page, tsne
         from usvi_bench.reports.site import build
         from usvi_bench.synthetic import tree, writing
 
+        revision = environment.commit()  # the checkout may be edited meanwhile
+        environment.commit = output.commit = lambda: revision
         tree.cpu_count = lambda: 1  # type: ignore[attr-defined]
         writing.picture = _remembered(writing.picture, lambda *given: repr((given[2], given[3], given[4:])))
         evaluation_file.IMAGES = 2

@@ -1,0 +1,32 @@
+"""Checksums of the pictures of a report, in ``report.json``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FILES = "files"
+"""Key of ``report.json`` that holds the sha256 of each picture, by its path below the folder of the report."""
+
+
+def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 of files in a folder, by name."""
+    return {name: _checksum(folder / name) for name in sorted(names)}
+
+
+def check_files(folder: Path, content: Mapping[str, Any]) -> None:
+    """Check the files beside ``report.json`` against its checksums; reports of older versions have none.
+
+    Raises:
+        ValueError: names the file that was changed since the report was written.
+        OSError: a file cannot be read.
+    """
+    for name, checksum in content.get(FILES, {}).items():
+        if _checksum(folder / name) != checksum:
+            raise ValueError(f"{folder / name} is damaged: its content does not match the checksum in report.json")
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
