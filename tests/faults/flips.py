@@ -178,11 +178,10 @@ def _read(
 
 def _continue(world: World, folder: Path, expected: dict[str, str], damage: Damage) -> Verdict:
     """Judge ``--resume``: it must refuse the damage or mend it; after a refusal ``--overwrite`` must mend it."""
-    without_pages = {name: value for name, value in expected.items() if "/report/" not in name}
 
     def changed() -> str:
-        kept = {n: v for n, v in state_of(folder).items() if "/report/" not in n and not n.startswith("site/")}
-        return difference(kept, without_pages)
+        states = (state_of(folder), expected)
+        return difference(*({name: value for name, value in s.items() if _is_read(name)} for s in states))
 
     found = world.command(folder, resumed(WORDS))
     what = f"{damage}: --resume"
@@ -195,6 +194,13 @@ def _continue(world: World, folder: Path, expected: dict[str, str], damage: Dama
     if anew.status != 0 or changed():
         return "lost", f"{damage}: --overwrite: status {anew.status}: {changed()} {anew.last}"
     return verdict
+
+
+def _is_read(name: str) -> bool:
+    """Return whether a file of a finished run is read again; pages are judged by the commands that read them."""
+    pages = "/report/" in name or name.startswith("site/")
+    description = name.startswith("out/stages/") and name.endswith("config.json")
+    return not pages and not description and not name.endswith("epoch_0001.pt")
 
 
 def _refusal(found: Outcome, what: str) -> Verdict:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.faults import flips, processes, stops
+from tests.faults import flips, processes, sabotage, stops
 from tests.faults.case import Case
 from tests.faults.world import World
 
@@ -18,5 +18,6 @@ PARTS: dict[str, dict[str, Group]] = {
     "flips": dict(flips.GROUPS),
     "full": {name: partial(stops.full, name=name) for name in stops.SCENARIOS},
     "processes": dict(processes.GROUPS),
+    "sabotage": dict(sabotage.GROUPS),
 }
 """Groups of cases by part and name."""

@@ -15,7 +15,7 @@ from tests.faults.case import BAD, GOOD
 from tests.faults.disk import DEAD, Disk
 from tests.faults.world import ROOT
 
-SAMPLES = {"stops": 2, "flips": 3, "full": 1, "processes:cache": 1, "processes:ranks": 2}
+SAMPLES = {"stops": 2, "flips": 3, "full": 1, "processes:cache": 1, "processes:ranks": 2, "sabotage": 6}
 
 
 @pytest.fixture(scope="module")

@@ -77,10 +77,14 @@ class World:
 
     Args:
         folder: folder for templates and cases.
+
+    Attributes:
+        broken: called first in the process of each command, to break the suite.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.broken: Callable[[], None] = lambda: None
         self._made: dict[str, Path] = {}
         self._warm()
 
@@ -169,7 +173,7 @@ class World:
         sys.stderr.flush()
         number = os.fork()
         if number == 0:
-            _live(folder, words, disk, before, log)
+            _live(folder, words, disk, [self.broken, before], log)
         return number, log
 
     def finish(self, folder: Path, started: tuple[int, str], timeout: float = TIMEOUT) -> Outcome:
@@ -196,7 +200,7 @@ def command_line(words: list[str]) -> str:
     return shlex.join(["run.py", *words])
 
 
-def _live(folder: Path, words: list[str], disk: Disk | None, before: Callable[[], None], log: str) -> None:
+def _live(folder: Path, words: list[str], disk: Disk | None, first: list[Callable[[], None]], log: str) -> None:
     """Run a command in this process, a child, and end it."""
     status = 99
     try:
@@ -208,7 +212,8 @@ def _live(folder: Path, words: list[str], disk: Disk | None, before: Callable[[]
         os.environ["USVI_CACHE"] = str(folder / "cache")
         from usvi_bench.cli.main import main
 
-        before()
+        for call in first:
+            call()
         if disk is not None:
             disk.install()
         try:
