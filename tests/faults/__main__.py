@@ -167,7 +167,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 def _write(path: Path, rows: list[dict[str, Any]], found: dict[str, dict[str, Any]], jobs: int) -> None:
     import torch
 
-    from benchmarks.measure import machine
+    from usvi_bench.benchmarks.measure import machine
     from usvi_bench.core.files import write_json
 
     faults = [line for line in found.values() if line["verdict"] in BAD]
