@@ -24,6 +24,7 @@ from typing import Any
 from tests.faults.case import BAD, VERDICTS, Case
 from tests.faults.parts import PARTS
 from tests.faults.world import ROOT, World
+from usvi_bench.core.environment import commit
 
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 MEMORY = Path("/dev/shm")
@@ -41,7 +42,8 @@ def main(words: Sequence[str] | None = None) -> int:
     base = options.folder or (MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30 else None)
     with tempfile.TemporaryDirectory(prefix="usvi-faults-", dir=base) as name:
         folder = Path(name)
-        log = (options.output or folder) / "cases.jsonl"
+        revision = commit()[0] or "unknown"  # other code has other points
+        log = (options.output or folder) / f"cases-{revision[:10]}.jsonl"
         known = _read(log)
         world = World(folder / "world")
         cases = list(_cases(world, options))

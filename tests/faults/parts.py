@@ -20,4 +20,4 @@ PARTS: dict[str, dict[str, Group]] = {
     "processes": dict(processes.GROUPS),
     "sabotage": dict(sabotage.GROUPS),
 }
-"""Groups of cases by part and name."""
+"""Groups of cases by part and name. A further part is a line here: its groups yield a :class:`Case` for each trial."""

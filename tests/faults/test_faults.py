@@ -27,7 +27,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     found = subprocess.run(
         [*command, "--output", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
-    lines = [json.loads(line) for line in (folder / "cases.jsonl").read_text().splitlines()]
+    (log,) = folder.glob("cases-*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert lines, found.stderr
     assert found.returncode == any(line["verdict"] in BAD for line in lines), found.stdout + found.stderr
     return {line["name"]: line for line in lines}
