@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.files import temporary_folder
 from usvi_bench.core.options import Parser, explain_missing_path, program
 
 MARK = ".usvi-site"
@@ -58,12 +58,12 @@ def main(arguments: Sequence[str]) -> None:
     content = read_content(leaderboard, runs, say)
     try:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=options.output.parent, prefix=".site-") as name:
-            site = Path(name) / "site"
+        with temporary_folder(options.output.parent, f".{options.output.name}.site-") as folder:
+            site = folder / "site"
             build_site(content, site, options.with_pictures, say)
             (site / MARK).touch()
             if options.output.exists():
-                shutil.move(options.output, Path(name) / "former")
+                shutil.move(options.output, folder / "former")
             shutil.move(site, options.output)
     except OSError as error:
         raise StorageError(f"--output {options.output}: {error}; choose another folder") from error

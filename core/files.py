@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import glob
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,15 +32,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str 
     Raises:
         StorageError: the write failed, for example on a full disk; ``path`` is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = temporary.open("x+b")
+        remove_temporaries(path.parent, path.name)
+        file = _new_temporary(path)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; {remedy or 'choose another --output'}") from error
+        space = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        other = "free some space or choose another --output" if space else "choose another --output"
+        raise StorageError(f"cannot write {path}: {error.strerror}; {remedy or other}") from error
+    temporary = Path(file.name)
     try:
         with file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed; see remove_temporaries
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -44,7 +50,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str 
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
         intact = "free some space and continue with --resume (what was saved is intact)"
-        reason = getattr(error, "strerror", None) or error
+        cause = _cause(error)
+        reason = cause.strerror or cause if isinstance(cause, OSError) else str(cause).splitlines()[0]
         raise StorageError(f"cannot write {path}: {reason}; {remedy or intact}") from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -59,12 +66,68 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed; those of running writers are locked and stay."""
-    for path in folder.glob(f".*{_TEMPORARY}"):
+def _cause(error: BaseException) -> BaseException:
+    """Return the error of the file system that led to another, as it does in torch.save; else the error itself."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__cause__ or found.__context__
+    return error if found is None else found
+
+
+def _new_temporary(path: Path) -> BinaryIO:
+    """Create a temporary file beside ``path``, locked until it is closed."""
+    while True:
+        file = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}").open("x+b")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # another process removed it before it was locked
+
+
+def remove_temporaries(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files of writers that were killed; those of running writers are locked and stay.
+
+    Args:
+        folder: folder of the files.
+        name: name of the file that was being written; every file by default.
+    """
+    for path in folder.glob(f".{name if name == '*' else glob.escape(name)}.*{_TEMPORARY}"):
         with suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Create a folder that is removed at the end; those of processes that were killed are removed at the start.
+
+    Args:
+        parent: folder to create it in.
+        prefix: start of its name; only folders of equal purpose may have it.
+    """
+    for stale in parent.glob(f"{glob.escape(prefix)}*"):
+        with suppress(OSError), _locked_folder(stale, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(stale)
+    with ExitStack() as stack:
+        while True:
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+            with suppress(FileNotFoundError):  # removed before it was locked
+                stack.enter_context(_locked_folder(folder, fcntl.LOCK_EX))
+                break
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+@contextmanager
+def _locked_folder(folder: Path, how: int) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+        if not folder.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path: Path, content: bytes, remedy: str | None = None) -> None:

@@ -180,9 +180,9 @@ class Provenance(_Required, total=False):
     stages: list[StageNote]
     processes: int
     deterministic: bool
-    journal: JournalEnd
     ablation: str
     plugins: list[Plugin]
+    journal: JournalEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,7 @@ def _link_checkpoints(plan: StagePlan, run: Run) -> None:
     """Link a stage's last checkpoints into the folder of the run; copy them if the file system has no hard links."""
     for path in sorted(plan.folder.glob("epoch_*.pt")):
         target = run.folder / "checkpoints" / f"fold{plan.fold}-{plan.position + 1}-{plan.method}-{path.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         try:
             os.link(path, target)

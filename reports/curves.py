@@ -180,7 +180,7 @@ def scores_figure(scores: Sequence[Line]) -> Figure:
     for axes, metric in zip(panels, ("mAP", "R1"), strict=True):
         for model, look in zip(dict.fromkeys(line["model"] for line in scores), LOOKS, strict=False):
             lines = [line for line in scores if line["model"] == model]
-            epochs, values = [line["epoch"] + 1 for line in lines], [line[metric] for line in lines]
+            epochs, values = [line["epoch"] + 1 for line in lines], [line["metrics"][metric] for line in lines]
             axes.plot(epochs, values, label=model, **look)
         axes.set(xlabel="epoch of the last stage", ylabel=f"test {metric} (%)")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))

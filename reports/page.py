@@ -15,6 +15,7 @@ from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import address, bullets, page, plain
 from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
+from usvi_bench.reports.checksums import FILES, checksums
 from usvi_bench.reports.output import REPORT, remove_old
 from usvi_bench.reports.style import save_figure, stamp
 
@@ -89,9 +90,11 @@ def write(report: Report, folder: Path) -> Path:
         if picture.foot:
             stamp(picture.figure, picture.foot)
         save_figure(picture.figure, folder / picture.name)
+    files = [f"{picture.name}.{kind}" for picture in pictures for kind in ("svg", "png")]
     for kind in ("png", "svg"):
-        remove_old(folder, f"*.{kind}", {f"{picture.name}.{kind}" for picture in pictures})
-    write_sealed_json(folder / REPORT, _json(report))
+        remove_old(folder, f"*.{kind}", {*files})
+    files += [image["picture"] for image in report.images if image["picture"]]
+    write_sealed_json(folder / REPORT, {**_json(report), FILES: checksums(folder, files)})
     write_text(folder / "report.md", page(*_blocks(report)))
     return folder / "report.md"
 

@@ -12,6 +12,7 @@ from usvi_bench.core.files import parse_json
 from usvi_bench.core.record import Record
 from usvi_bench.core.sealed import check_digest
 from usvi_bench.core.typed import convert
+from usvi_bench.reports.checksums import check_content
 from usvi_bench.reports.site.plain_files import read_image, read_plain_file
 
 REPORT = "report.json"
@@ -100,7 +101,11 @@ class _Data(TypedDict, total=False):
     rankings: _Rankings
 
 
-class _Content(TypedDict):
+class _Files(TypedDict, total=False):
+    files: dict[str, str]  # missing in reports of older versions
+
+
+class _Content(_Files):
     schema: int
     facts: dict[str, Any]
     summary: list[str]
@@ -129,13 +134,15 @@ class StoredReport:
         """Read the figures, and the pictures of people if wanted, as (name, content).
 
         Raises:
-            ValueError: a file is not an image of its kind, or is a link.
+            ValueError: a file is not an image of its kind, is a link, or has changed since the report was written.
             OSError: a file cannot be read.
         """
         names = [figure[kind] for figure in self.content["figures"] for kind in ("svg", "png")]
         shown = [image["picture"] for image in self.content["images"] if pictures and image["picture"]]
         for name in dict.fromkeys([*names, *shown]):
-            yield name, read_image(self.folder, name)
+            content = read_image(self.folder, name)
+            check_content(name, content, self.content)
+            yield name, content
 
 
 def read_report(folder: Path, record: Record) -> StoredReport:

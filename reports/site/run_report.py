@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.errors import DamagedFileError, StorageError, UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.report import write_report
@@ -35,7 +35,7 @@ def prepare_report(run: RunPage, place: Path, pictures: bool, say: Say) -> Store
             if run.synthetic or report.content["pictures"]["shown"] == pictures:
                 _write_images(report, place, pictures)
                 return report
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, DamagedFileError) as error:
             lacking = True
             remedy = "drawn again" if run.folder else "not shown; write it again with run.py report"
             say(f"{run.report / REPORT}: {' '.join(str(error).split()):.200}; {remedy}")

@@ -114,11 +114,15 @@ def test_a_grid_that_is_interrupted_finishes_only_what_is_missing(tmp_path: Path
     command += ["--grid", str(file), "--seeds", "1", "--jobs", "2", "--data", str(tiny_people["sysu"])]
     command += ["--output", str(output), "--device", "cpu", "--set", *QUICK]
     environment = {**os.environ, "PYTHONPATH": ""}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+    with (
+        (tmp_path / "errors").open("w") as errors,
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as process,
+    ):
         try:
             wait_for_a_record(output, process)
         finally:
             process.send_signal(signal.SIGINT)
+    assert "Traceback" not in (tmp_path / "errors").read_text()
     assert process.returncode in (130, 1), "1 where all was over already"
     records = {path: path.stat().st_mtime_ns for path in output.glob("ablations/*/jobs/*/record.json")}
     trained = {path: path.stat().st_mtime_ns for path in output.glob("stages/*/finished.json")}

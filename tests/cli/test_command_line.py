@@ -157,6 +157,8 @@ def test_sclhm_shows_teacher_and_student_and_oracle_apart(tmp_path: Path, tiny_p
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [line["stage"] for line in lines if line["kind"] == "epoch"] == ["cluster_contrast"] * 2 + ["sclhm"] * 2
     assert [line["epoch"] for line in lines if line["kind"] == "scores"] == [0, 0, 1, 1]
+    assert main(["report", str(journal.parent)]) == 0
+    assert (journal.parent / "report" / "scores.png").exists()
 
 
 def test_multi_shot_galleries_are_reached_by_set(tmp_path: Path, tiny_people: dict[str, Path]) -> None:

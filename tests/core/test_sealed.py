@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from usvi_bench.core.errors import DamagedFileError
-from usvi_bench.core.files import parse_json, remove_temporaries, write_atomically
+from usvi_bench.core.files import parse_json, remove_temporaries, temporary_folder, write_atomically
 from usvi_bench.core.journal import START, Journal
 from usvi_bench.core.sealed import check_seal, read_sealed_json, write_sealed, write_sealed_json
 
@@ -157,6 +159,41 @@ def test_only_files_of_dead_writers_are_removed(tmp_path: Path) -> None:
 
     write_atomically(tmp_path / "record.json", write)
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_the_next_write_of_a_file_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
+    for name in (".a.json.00000000.partial", ".a.jsonb.00000000.partial", ".b.json.00000000.partial"):
+        (tmp_path / name).write_text("half")
+    with (tmp_path / ".a.json.11111111.partial").open("x") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        write_sealed_json(tmp_path / "a.json", {})
+    kept = [".a.json.11111111.partial", ".a.jsonb.00000000.partial", ".b.json.00000000.partial", "a.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+def test_a_temporary_file_that_is_removed_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, removed = fcntl.flock, []
+
+    def flock(file: Any, how: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.glob(".*.partial"))
+            remove_temporaries(tmp_path)
+        real(file, how)
+
+    monkeypatch.setattr("usvi_bench.core.files.fcntl.flock", flock)
+    write_atomically(tmp_path / "file", lambda file: file.write(b"content"))
+    assert removed
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"content"}
+
+
+def test_the_folder_of_a_killed_process_is_removed_and_that_of_a_running_one_stays(tmp_path: Path) -> None:
+    (tmp_path / ".site-dead" / "sub").mkdir(parents=True)
+    with temporary_folder(tmp_path, ".site-") as one, temporary_folder(tmp_path, ".site-") as two:
+        assert one != two
+        assert {path.name for path in tmp_path.iterdir()} == {one.name, two.name}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_have_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:

@@ -92,3 +92,11 @@ def test_a_disk_that_fills_up_keeps_what_was_saved(
     assert "Traceback" not in failed.stderr
     run([*arguments, "--resume"])
     assert result(tmp_path) == uninterrupted
+
+
+def test_checkpoints_in_the_folder_of_a_run_are_links(tiny_people: dict[str, Path], tmp_path: Path) -> None:
+    run(command(tmp_path, tiny_people["sysu"]))
+    linked = sorted(tmp_path.glob("sysu_all/*/checkpoints/*.pt"))
+    trained = sorted(tmp_path.glob("stages/*/epoch_*.pt"))
+    assert linked
+    assert {path.stat().st_ino for path in linked} == {path.stat().st_ino for path in trained}

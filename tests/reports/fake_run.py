@@ -71,8 +71,7 @@ def two_stages() -> list[dict[str, Any]]:
                     "fold": 1,
                     "epoch": epoch,
                     "model": model,
-                    "R1": 0.1 * epoch + more,
-                    "mAP": 0.2 + more,
+                    "metrics": {"R1": 0.1 * epoch + more, "mAP": 0.2 + more},
                 }
                 for model, more in (("student", 0.0), ("teacher", 0.05))
             ]
