@@ -212,16 +212,3 @@ def _importable() -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
-
-
-@contextmanager
-def _errors_to(path: Path) -> Iterator[None]:
-    """Append the errors of processes that start in the block to a file: submitit prints a traceback on an interrupt."""
-    with path.open("ab") as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
