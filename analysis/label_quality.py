@@ -10,13 +10,13 @@ row, ``row`` the row of an ablation. ``--add`` keeps the rows that are already i
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from usvi_bench.analysis.run_tables import RUN_KEY, run_key, write_table
+from usvi_bench.core.journal import Journal
 from usvi_bench.core.record import read_record
 from usvi_bench.core.types import MODALITIES
 
@@ -32,8 +32,8 @@ def label_rows(folder: Path) -> Iterator[dict[str, Any]]:
     if not (folder / "journal.jsonl").exists():
         return
     record = read_record(folder / "record.json")
-    journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    for line in journal:
+    journal, end = Journal(folder / "journal.jsonl"), record.journal_end
+    for line in journal.read() if end is None else journal.read_all(end):
         if line["kind"] == "epoch":
             place = {"stage": line["stage_index"] + 1, "trained": line["stage"], "epoch": line["epoch"] + 1}
             yield {**run_key(record, line["fold"]), **place, **_quality(line)}

@@ -15,6 +15,7 @@ import pandas as pd
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_text
 from usvi_bench.core.record import Record
+from usvi_bench.core.table import csv_text
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 RUN_KEY = ["protocol", "method", "form", "config", "row", "people", "data", "seed", "fold"]
@@ -99,4 +100,13 @@ def _read(source: Path | io.StringIO) -> pd.DataFrame:
 
 
 def _text(found: pd.DataFrame) -> str:
-    return str(found.to_csv(index=False, lineterminator="\n"))
+    marked = found.map(lambda value: csv_text(value) if isinstance(value, str) and not _is_number(value) else value)
+    return str(marked.to_csv(index=False, lineterminator="\n"))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -186,7 +186,7 @@ def to_csv(table: Table) -> str:
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(_csv_text, table.columns))
+    writer.writerow(map(csv_text, table.columns))
     writer.writerows([_csv_field(cell) for cell in row.cells] for row in table.rows)
     return file.getvalue()
 
@@ -232,12 +232,13 @@ def _latex_cell(cell: Cell) -> str:
     return rf"\textbf{{{text}}}" if cell.bold else text
 
 
-def _csv_text(text: str) -> str:
+def csv_text(text: str) -> str:
+    """Mark text that a spreadsheet would take as a formula; see :func:`to_csv`."""
     marked = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
     return marked.replace("\r\n", "\n").replace("\r", "\n")  # the writer quotes only the latter
 
 
 def _csv_field(cell: Cell) -> str | float:
     if cell.value is None:
-        return "" if cell.text == MISSING else _csv_text(cell.text)
+        return "" if cell.text == MISSING else csv_text(cell.text)
     return "" if math.isnan(cell.value) else cell.value

@@ -5,6 +5,7 @@ The suite reads a file by its name in ``configs/``. A path comes from the comman
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from pathlib import Path
 from typing import Any, cast
@@ -63,13 +64,15 @@ def read_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: {error}") from error
     except (Exception, SystemExit) as error:  # any mistake that a Python file can hold
         reason = " ".join(str(error).split())
-        raise UsageError(f"{path}: {type(error).__name__}{': ' if reason else ''}{reason:.200}") from error
+        named = f"{type(error).__name__}{': ' if reason else ''}{reason:.200}"
+        raise UsageError(f"{path}: {named}; correct the file") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path}: expected a JSON object with groups of settings")
     return content
 
 
 def _execute(path: Path) -> dict[str, Any]:
+    _refuse_cycle(path, ())
     from mmengine.config import Config  # it reads `_base_`
     from mmengine.config.config import RESERVED_KEYS
 
@@ -79,3 +82,14 @@ def _execute(path: Path) -> dict[str, Any]:
         if taken := [word for word in RESERVED_KEYS if f"{word} is reserved" in str(error)]:
             raise UsageError(f"the name '{taken[0]}' is reserved in such a file; choose another") from error
         raise
+
+
+def _refuse_cycle(path: Path, above: tuple[Path, ...]) -> None:
+    """Refuse a file that is among its own bases; mmengine would read it without end."""
+    if path.resolve() in above:
+        raise UsageError(f"its _base_ leads back to {path.name}; remove that line")
+    for node in ast.parse(path.read_bytes()).body if path.is_file() else ():
+        if isinstance(node, ast.Assign) and any(getattr(target, "id", None) == "_base_" for target in node.targets):
+            bases = ast.literal_eval(node.value)
+            for base in [bases] if isinstance(bases, str) else bases:
+                _refuse_cycle(path.parent / base, (*above, path.resolve()))

@@ -34,7 +34,7 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
     Returns:
         Path of the comparison's ``report.md``.
     """
-    shown, why = may_be_shown([run.record for run in runs], with_pictures)
+    shown, why = may_be_shown(runs, with_pictures)
     sets = comparable(runs)
     report = Report("comparison", f"Comparison of {len(runs)} runs", [], shown, why)
     _forget(folder, {run.name for run in runs})

@@ -10,11 +10,13 @@ from typing import Any
 from PIL import Image
 
 from usvi_bench.core.files import write_bytes
-from usvi_bench.core.record import Record
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.tree import SYNTHETIC_NOTE
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
 from usvi_bench.reports.output import remove_link, remove_old
+from usvi_bench.reports.runs import RecordedRun
 
 FOLDER = "pictures"
 SIZE = (64, 128)
@@ -22,9 +24,17 @@ SIZE = (64, 128)
 QUALITY = 85
 
 
-def may_be_shown(records: Sequence[Record], asked: bool) -> tuple[bool, str]:
-    """Decide whether pictures are shown, and give the reason. Real people are shown only if ``asked``."""
-    if all(record.result.dataset["synthetic"] is not None for record in records):
+def may_be_shown(runs: Sequence[RecordedRun], asked: bool) -> tuple[bool, str]:
+    """Decide whether pictures are shown, and give the reason. Real people are shown only if ``asked``.
+
+    A run on synthetic people names the folders of its images itself. They must be generated trees, so that the run of a
+    stranger cannot copy other pictures into a report.
+    """
+    if all(run.record.result.dataset["synthetic"] is not None for run in runs):
+        files = [run.evaluation for run in runs if run.evaluation is not None]
+        roots = {table.root for saved in files for table in (saved.query, saved.gallery)}
+        if odd := sorted(str(root) for root in roots if root.exists() and not (root / SYNTHETIC_NOTE).is_file()):
+            return False, f"{plain(odd[0])} is not a folder of synthetic people (no {SYNTHETIC_NOTE})."
         return True, "The people are synthetic."
     if asked:
         return True, "The people are real; their pictures are shown because of --with-pictures."

@@ -52,7 +52,7 @@ def report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
 
 def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     record = run.record
-    shown, why = may_be_shown([record], with_pictures)
+    shown, why = may_be_shown([run], with_pictures)
     result = record.result
     report = Report(
         kind="run",

@@ -59,7 +59,10 @@ def read_rows(method: str, file: Path | None = None) -> list[Row]:
             raise UsageError(f"--grid {file}: row {name!r:.60}: give it a name in quotes, in one line")
         if not isinstance(row, dict):
             raise UsageError(f"--grid {file}: row '{name}' holds no settings; {_FORMS[file.suffix == '.py']}")
-    return [Row(name, _row_settings(row)) for name, row in rows.items()]
+    try:
+        return [Row(name, _row_settings(row)) for name, row in rows.items()]
+    except TypeError as error:
+        raise UsageError(f"--grid {file}: a name of a setting is no text; {_FORMS[file.suffix == '.py']}") from error
 
 
 def _row_settings(tree: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -151,6 +151,9 @@ def _check_values(state: Mapping[str, Tensor], path: Path) -> None:
             raise UsageError(f"{named} holds NaN or infinite values; use weights that are finite")
         if key.endswith("running_var") and bool((value < 0).any()):
             raise UsageError(f"{named} holds negative variances; {_ACCEPTED}")
+    matrices = [value for value in state.values() if value.dim() > 1]
+    if matrices and not any(bool(value.any()) for value in matrices):
+        raise UsageError(f"weights '{path}': all weights are zero; {_ACCEPTED}")
 
 
 def _without_prefix(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

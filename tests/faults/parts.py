@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.faults import flips, processes, sabotage, stops
+from tests.faults import flips, hostile, processes, sabotage, stops
 from tests.faults.case import Case
 from tests.faults.world import World
 
@@ -17,6 +17,7 @@ PARTS: dict[str, dict[str, Group]] = {
     "stops": {name: partial(stops.stops, name=name) for name in stops.SCENARIOS},
     "flips": dict(flips.GROUPS),
     "full": {name: partial(stops.full, name=name) for name in stops.SCENARIOS},
+    "corpus": dict(hostile.GROUPS),
     "processes": dict(processes.GROUPS),
     "sabotage": dict(sabotage.GROUPS),
 }

@@ -94,6 +94,8 @@ def make_table(root: Path, modality: Modality, people: int) -> ImageTable:
 def make_split(root: Path, pictures: bool = False, people: int = PEOPLE) -> Split:
     """Make test images of both modalities; ``pictures`` also draws them."""
     split = Split(make_table(root, "visible", people), make_table(root, "infrared", people))
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "synthetic.json").write_text("{}")
     for table in (split.visible, split.infrared) if pictures else ():
         for path, person in zip(table.paths, table.identities, strict=True):
             pixels = np.random.default_rng(person).integers(0, 255, (8, 4, 3), dtype=np.uint8)

@@ -204,3 +204,14 @@ def test_a_misspelt_run_or_option_gets_a_suggestion(tmp_path: Path) -> None:
         main([str(tmp_path / "zebra")])
     with pytest.raises(UsageError, match=r"did you mean --output"):
         main([str(run), "--outptu", "x"])
+
+
+def test_a_run_of_synthetic_people_shows_no_pictures_of_another_folder(tmp_path: Path) -> None:
+    run = make_run(tmp_path, lean=True)
+    for note in tmp_path.rglob("synthetic.json"):
+        note.unlink()
+    main([str(run)])
+    content = json.loads((run / "report" / "report.json").read_text())
+    assert content["pictures"]["shown"] is False
+    assert "is not a folder of synthetic people" in content["pictures"]["why"]
+    assert not list((run / "report").glob("pictures/*"))

@@ -148,6 +148,13 @@ def test_tensors_that_would_become_other_weights_are_refused(tmp_path: Path, key
         load_weights(encoder, tmp_path / "odd.pth")
 
 
+def test_weights_that_are_all_zero_are_refused(tmp_path: Path) -> None:
+    state = build_encoder(SMALL, 0).state_dict()
+    torch.save({key: torch.zeros_like(value) for key, value in state.items()}, tmp_path / "zero.pth")
+    with pytest.raises(UsageError, match=r"zero\.pth': all weights are zero"):
+        load_weights(build_encoder(SMALL, 0), tmp_path / "zero.pth")
+
+
 def test_a_device_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "w.pth").symlink_to("/dev/zero")
     with pytest.raises(UsageError, match=r"w\.pth': no such file"):

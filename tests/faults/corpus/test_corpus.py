@@ -16,7 +16,17 @@ from tests.faults.corpus.case import Case, call, require
 from tests.faults.corpus.cases import KINDS, cases, warm
 from usvi_bench.core.errors import UsageError
 
-SAMPLE = {"trees": 30, "pictures": 25, "weights": 30, "metrics": 20, "published": 15, "runs": 4}
+SAMPLE = {
+    "trees": 20,
+    "pictures": 15,
+    "weights": 20,
+    "settings": 25,
+    "grids": 10,
+    "metrics": 15,
+    "records": 25,
+    "published": 10,
+    "runs": 3,
+}
 """Number of cases of each kind that every test session tries; the command tries all of them."""
 
 
