@@ -35,12 +35,12 @@ def load_query_scores(path: Path) -> dict[int, QueryScores]:
 def _query_scores(arrays: Any) -> dict[int, QueryScores]:
     found = {}
     for fold in checked(arrays, "folds", "iu", None).tolist():
-        precision = checked(arrays, f"average_precision_{fold}", "f", None)
-        size = len(precision)
+        precision = checked(arrays, f"average_precision_{fold}", "f", None, None)
+        trials, queries = precision.shape
         found[fold] = QueryScores(
             average_precision=precision,
-            first_match_rank=checked(arrays, f"first_match_rank_{fold}", "i", size),
-            identities=checked(arrays, f"identities_{fold}", "iu", size),
-            paths=tuple(checked(arrays, f"paths_{fold}", "U", size).tolist()),
+            first_match_rank=checked(arrays, f"first_match_rank_{fold}", "i", trials, queries),
+            identities=checked(arrays, f"identities_{fold}", "iu", queries),
+            paths=tuple(checked(arrays, f"paths_{fold}", "U", queries).tolist()),
         )
     return found

@@ -101,8 +101,8 @@ def test_the_exit_status_is_0_only_if_a_run_accepts_the_folder(tmp_path, publish
             return error.code
 
     assert status(published) == 0
-    assert status("/etc") == 1
-    assert "holds no known data set" in capsys.readouterr().out
+    assert status("/etc") == 2
+    assert "holds no known data set" in capsys.readouterr().err
     assert status(write_sysu(tmp_path / "SYSU-MM01")) == 1  # other counts than the published ones
     assert "differs from the published counts" in capsys.readouterr().out
     assert status(tmp_path / "none") == 2

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.leaderboard.records import consistent, make_record, with_metric
+from tests.reports.fake_run import epoch_line
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.journal import Journal
@@ -192,7 +193,7 @@ SPEC = make_people()["spec"]
         (settings("train", lr=0.5), "provenance.stages: the keys are not those"),
         (settings("train", epochs=1), "provenance.stages: the keys are not those"),
         (settings("train", lr="0.002"), "result.config.train.lr: '0.002', which a run writes as 0.002"),
-        (settings("train", epochs=0), "result.config: train.epochs=0 must be at least 1"),
+        (settings("train", epochs=0), "result.config: train.epochs=0 must be from 1 to 100,000"),
         (settings("train", epoch=3), "result.config: unknown setting 'train.epoch'"),
         (settings("train", instances=8), "provenance.global_batch: 64, but the settings have 128"),
         (settings("encoder", bn_groups=2), "provenance.batch_norm: 'groups=1', but the settings have groups=2"),
@@ -405,11 +406,11 @@ def test_the_command_checks_files_and_folders(tmp_path: Path, capsys: pytest.Cap
 def test_the_command_compares_the_journal_with_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     times = dict.fromkeys(("embed", "cluster", "train"), 15.0)
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.replace([{"kind": "epoch", "epoch": i, "seconds": times} for i in range(2)])
+    journal.replace([epoch_line(i, seconds=times) for i in range(2)])
     record = place(journal=journal.mark._asdict())(consistent(make_record()))
     write_record(tmp_path / "record.json", record)
     assert main(["check", str(tmp_path)]) == 0
-    journal.append({"kind": "epoch", "epoch": 2, "seconds": times})
+    journal.append(epoch_line(2, seconds=times))
     with pytest.raises(SystemExit):
         main(["check", str(tmp_path)])
     assert "provenance.journal: " in capsys.readouterr().out

@@ -237,7 +237,7 @@ def test_an_edited_grid_is_refused(folder: Path) -> None:
         read_ablation(folder)
     del content["digest"]
     (folder / "grid.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match=r"grid\.json is damaged .* run the ablation again"):
+    with pytest.raises(UsageError, match=r"grid\.json is damaged .* make it again with run\.py ablation"):
         publish_ablation(folder, folder / "kept")
 
 

@@ -239,7 +239,7 @@ def test_unreadable_files_are_named(tmp_path, content):
 def test_bad_configurations_are_refused():
     with pytest.raises(UsageError, match="did you mean resnet50"):
         build_encoder(EncoderConfig("resnet"), 0)
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="must be from 1"):
         ResNet50Config(bn_groups=0)
     with pytest.raises(UsageError, match="multiple of 8"):
         SmallConfig(width=4)

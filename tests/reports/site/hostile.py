@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.leaderboard.records import make_record, make_score
 from usvi_bench.core.record import Record
+from usvi_bench.core.sealed import write_sealed_json
 
 PAYLOADS = {
     "image": "![a https://x/onerror=document.title=/HACKED/.source// b](n.png)",
@@ -93,7 +94,7 @@ def hostile_record(text: str, seed: int = 0) -> Record:
         **dict.fromkeys(("commit", "cpu", "batch_norm", "finished"), text),
         "environment": {text: text},
         "seconds": {text: 1.0},
-        "plugins": [{"name": text, "sha256": text, "origin": "import", "parts": [text]}],
+        "plugins": [{"name": text, "sha256": text, "origin": "import", "parts": [text, f"method {text}"]}],
         "overrides": {"settings": {text: text}, "schedule": text},
     }
     kind = dict.fromkeys(("gallery", "feature", "model", "selection"), text)
@@ -117,4 +118,5 @@ def spoil_report(folder: Path, text: str) -> None:
     for panel in content["data"]["tsne"]["panels"]:
         panel["title"] = text
     content["data"]["tsne"]["rule"] = content["data"]["rankings"]["rule"] = text
-    path.write_text(json.dumps(content))
+    del content["digest"]
+    write_sealed_json(path, content)

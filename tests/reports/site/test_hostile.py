@@ -20,6 +20,7 @@ from tests.reports.site.fake_site import make_ablation, make_leaderboard, make_r
 from tests.reports.site.hostile import PAYLOADS, Strict, hostile_record, spoil_report
 from usvi_bench.cli.site import main
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import build
 from usvi_bench.leaderboard.record_pages import build_knobs, build_records
@@ -200,9 +201,9 @@ def test_names_of_folders_and_records_make_addresses_inside_the_site(tmp_path: P
 def test_figures_are_taken_from_the_folder_of_the_report_only(tmp_path: Path, name: str) -> None:
     run = make_run(tmp_path / "run", make_record(), shown=True)
     (run / "secret.svg").write_text((run / "report/losses.svg").read_text())
-    report = json.loads((run / "report/report.json").read_text())
+    report = read_sealed_json(run / "report/report.json", "")
     report["figures"][0]["svg"] = name
-    (run / "report/report.json").write_text(json.dumps(report))
+    write_sealed_json(run / "report/report.json", report)
     assert prepare(run / "report", tmp_path / "site") == [
         f"{run}/report/report.json: {name!r} is not the name of a figure in the same folder; not shown; write it again "
         "with run.py report"
