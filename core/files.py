@@ -6,9 +6,11 @@ import errno
 import fcntl
 import glob
 import json
+import math
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +20,8 @@ from typing import Any, BinaryIO
 from usvi_bench.core.errors import StorageError
 
 _TEMPORARY = ".partial"
+DEEPEST = 64
+"""Most levels of nested JSON that are read."""
 """Suffix of files that are being written."""
 
 
@@ -92,9 +96,22 @@ def remove_temporaries(folder: Path, name: str = "*") -> None:
         name: name of the file that was being written; every file by default.
     """
     for path in folder.glob(f".{name if name == '*' else glob.escape(name)}.*{_TEMPORARY}"):
-        with suppress(OSError), path.open("rb") as file:
+        with suppress(OSError), _open_regular(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file that is neither a link nor a pipe, which could block.
+
+    Raises:
+        OSError: it is one.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return file
 
 
 @contextmanager
@@ -166,7 +183,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """Parse strict JSON: without NaN and infinite numbers, and without repeated keys.
+    """Parse strict JSON: finite numbers that fit 64 bits, no repeated keys, and at most 64 levels.
 
     >>> parse_json('{"a": 1, "a": 2}')
     Traceback (most recent call last):
@@ -177,13 +194,36 @@ def parse_json(text: str) -> Any:
         ValueError: the text is not strict JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        content = json.loads(
+            text,
+            parse_constant=_refuse_number,
+            parse_float=_parse_float,
+            parse_int=_parse_int,
+            object_pairs_hook=_unique,
+        )
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
+    level = [content] if isinstance(content, (dict, list)) else []
+    for _ in range(DEEPEST):
+        inner = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [entry for values in inner for entry in values if isinstance(entry, (dict, list))]
+    if level:
+        raise ValueError("the JSON is nested too deeply")
+    return content
 
 
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not a JSON number")
+def _refuse_number(word: str) -> Any:
+    raise ValueError(f"{word:.30} is not a number that fits 64 bits")
+
+
+def _parse_float(word: str) -> float:
+    value = float(word)
+    return value if math.isfinite(value) else _refuse_number(word)
+
+
+def _parse_int(word: str) -> int:
+    value = int(word) if len(word) <= 20 else 2**64
+    return value if abs(value) < 2**64 else _refuse_number(word)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

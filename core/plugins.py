@@ -142,6 +142,12 @@ def used_plugins(specs: Sequence[str], parts: Iterable[Part]) -> list[Plugin]:
     return list(plugins.values())
 
 
+def plugin_roots() -> set[Path]:
+    """Return the files and package folders of all registered parts from outside this package."""
+    sources = [source for registry in REGISTRIES for source in registry.outside_sources()]
+    return {source.path.resolve() for source in sources if source.path is not None}
+
+
 def _add(plugins: dict[tuple[str, str], Plugin], source: Source, origin: Origin, name: str | None) -> Plugin:
     if name is None:
         by_path = source.path is not None and (source.module == "__main__" or source.module.startswith(_PREFIX))

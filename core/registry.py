@@ -108,6 +108,10 @@ class Registry:
         """Return the names of the parts of the suite, without those of plug-ins, sorted."""
         return [name for name in self.names() if not self._sources[name]]
 
+    def outside_sources(self) -> list[Source]:
+        """Return the sources of all parts that were registered from outside the suite."""
+        return [source for sources in self._sources.values() for source in sources]
+
     def get(self, name: str) -> Any:
         """Return the class or function registered under ``name``.
 
@@ -145,6 +149,8 @@ class Registry:
         if folders == self._imported:
             return
         for module in pkgutil.iter_modules(folders):
+            if module.name == "__pycache__":  # a folder of bytecode, whatever else was put there
+                continue
             importlib.import_module(f"{self._package}.{module.name}")
         self._imported = folders
 

@@ -72,7 +72,7 @@ def hash_files(package: Path) -> str:
     digest = hashlib.sha256()
     files = {path.relative_to(package).as_posix(): path for path in package.rglob("*") if path.is_file()}
     for name, path in sorted(files.items()):
-        if name != STAMP and "__pycache__" not in path.parts:
+        if name != STAMP and not _is_bytecode(path):
             digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
@@ -121,16 +121,23 @@ def _code(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder that a run can import or read; records and reports in ``leaderboard`` are neither."""
     suffixes = CODE if folder.name == "leaderboard" else (*CODE, *DATA)
     for place, below, names in os.walk(folder):
-        below[:] = [name for name in below if name != "__pycache__"]
-        yield from (Path(place, name) for name in names if name.endswith(suffixes))
+        yield from (
+            path for path in (Path(place, name) for name in names) if path.suffix in suffixes and not _is_bytecode(path)
+        )
         yield from (Path(place, name) for name in below if Path(place, name).is_symlink())
+
+
+def _is_bytecode(path: Path) -> bool:
+    """Return whether a file is a cache of Python or of numba."""
+    return path.parent.name == "__pycache__" and path.suffix in (".pyc", ".nbc", ".nbi")
 
 
 def _shadows(root: Path, tracked: Iterable[str]) -> list[str]:
     """Return untracked modules in the root that hide a module of Python or an installed package from ``run.py``."""
     known = {name.partition("/")[0] for name in tracked}
     found = [path for path in root.iterdir() if path.name not in known and not path.name.startswith(".")]
-    names = {path.name.partition(".")[0] for path in found if path.is_dir() or path.name.endswith(CODE)}
+    packages = [path for path in found if any((path / f"__init__{ending}").exists() for ending in CODE)]
+    names = {path.name.partition(".")[0] for path in found if path.name.endswith(CODE) or path in packages}
     return sorted(names and names & {*sys.stdlib_module_names, *metadata.packages_distributions()})
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from usvi_bench.core.process_memory import peak_memory_mib
 from usvi_bench.core.types import OUTLIER, PseudoLabels, StageProgress
+from usvi_bench.engine.check_method import check_diagnostics
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.methods.base import Method
 
@@ -39,6 +40,8 @@ def epoch_entry(
         method: method that trains; its own diagnostics are added.
         device: device that it trains on.
     """
+    figures = method.diagnostics()
+    check_diagnostics(figures, plan.method)
     parts = {"visible": labels.visible, "infrared": labels.infrared}
     true = {"visible": identities.visible, "infrared": identities.infrared}
     return {
@@ -55,7 +58,7 @@ def epoch_entry(
         "outliers": {name: int((part < 0).sum()) for name, part in parts.items()},
         "identities": {name: len(part.unique()) for name, part in true.items()},
         "quality": label_quality(labels, *(part.cpu().numpy() for part in true.values())),
-        "diagnostics": {name: float(value) for name, value in method.diagnostics().items()},
+        "diagnostics": {name: float(value) for name, value in figures.items()},
         "peak_memory_mib": peak_memory_mib(device),
     }
 

@@ -46,10 +46,8 @@ def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncod
     """Load the trained networks of a fold, the headline first; without stages, load the starting weights."""
     if not plans:
         return {"student": starting_encoder(run, None)}
-    models: dict[str, TwoStreamEncoder] = {}
-    for name, state in last_checkpoint(run, plans[-1]).models.items():
-        models[name] = _rebuild(run, state)
-    return models
+    states, headline = last_checkpoint(run, plans[-1]).models, plans[-1].method_class.headline
+    return {name: _rebuild(run, states[name]) for name in sorted(states, key=lambda name: name != headline)}
 
 
 def _rebuild(run: Run, state: Mapping[str, Tensor]) -> TwoStreamEncoder:

@@ -84,7 +84,7 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         evaluate: called after every epoch; returns journal entries.
     """
     split = run.dataset.train(plan.fold)
-    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold)
+    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, run.dataset.fingerprint)
     visible = run.images.training_images(split.visible, visible_order)
     infrared = run.images.training_images(split.infrared, infrared_order)
     return StageTraining(
@@ -124,23 +124,25 @@ def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
     return saved
 
 
-def row_orders(split: Split, seed: int, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def row_orders(split: Split, seed: int, fold: int, fingerprint: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw the order of the training images of each modality; it is the same for all stages and methods.
 
     The rows of a table are sorted by path, and a path contains the identity. In random order, the number of a row
-    carries no information about its identity.
+    carries no information about its identity. A method can guess the seed, but it does not receive the fingerprint, so
+    it cannot draw the order again.
 
     Args:
         split: training images.
         seed: seed of the run.
         fold: fold that the images belong to.
+        fingerprint: fingerprint of the data set.
 
     Returns:
         Permuted row numbers of the visible and of the infrared table.
     """
 
     def draw(table: ImageTable) -> NDArray[np.int64]:
-        return numpy_generator(seed, "rows", fold, table.modality).permutation(len(table))
+        return numpy_generator(seed, "rows", fold, table.modality, fingerprint).permutation(len(table))
 
     return draw(split.visible), draw(split.infrared)
 

@@ -18,6 +18,7 @@ from usvi_bench.core.process_memory import extra_memory
 from usvi_bench.core.types import Features, PseudoLabels, StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.check_labels import check_labels
+from usvi_bench.engine.check_method import check_models
 from usvi_bench.engine.checkpoint import Checkpoint
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import synchronized_time
@@ -60,7 +61,9 @@ class StageTraining:
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
         self.device, self.display, self.evaluate = device, display, evaluate
+        keys = set(encoder.state_dict())
         self.method: Method = plan.method_class(plan.method_config, encoder).to(device)
+        check_models(self.method, plan.method, keys)
         for model in self.method.models().values() if config.engine.compile else ():
             model.network.compile_shared()
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)

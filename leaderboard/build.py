@@ -189,7 +189,8 @@ def _section_blocks(section: BoardSection, place: Address) -> Iterator[str]:
 
 def _waiting(waits: Mapping[str, Record]) -> list[str]:
     lines = [
-        f"[{name}](records/{name}): {r.result.method}, `{r.result.protocol}`, seed {r.result.seed}"
+        f"[{plain(name)}]({address(f'records/{name}')}): {plain(r.result.method)}, {code(r.result.protocol)}, "
+        f"seed {r.result.seed}"
         for name, r in sorted(waits.items())
     ]
     return ["## Records from outside that wait for a repeat, not ranked", bullets(lines)] if lines else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
 from typing import cast
 
@@ -18,6 +19,7 @@ from usvi_bench.engine.read_settings import CONFIGS
 from usvi_bench.engine.start_weights import SHIPPED, check_disjoint, shipped_weights
 from usvi_bench.leaderboard.derived import data_sentence, planned_people
 from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
+from usvi_bench.synthetic.spec import SyntheticSpec
 
 PUBLIC_WEIGHTS = ("19c8e357", "0676ba61", "11ad3fa6")
 """First digits of the SHA-256 of torchvision's files ``resnet50-<digits>.pth``."""
@@ -100,6 +102,12 @@ def _setting(result: Result) -> Iterator[str]:
     if result.protocol not in PROTOCOLS.own_names() or data["name"] not in DATASETS.own_names():
         return
     note = data["synthetic"]
+    if note is not None and isinstance(note.get("spec"), dict):
+        usual = asdict(SyntheticSpec())
+        for name, value in note["spec"].items():
+            if name in usual and type(value) is not type(usual[name]):
+                expected = type(usual[name]).__name__
+                yield f"result.dataset.synthetic.spec.{name}: {value!r:.40} is not of the type {expected}"
     profile = profile_of(data["name"], None if note is None else note.get("spec", {}))
     if not (CONFIGS / result.setting / f"{profile}.py").is_file():
         yield f"result.setting: '{result.setting:.40}' is not a setting of {profile}"

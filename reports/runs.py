@@ -114,7 +114,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     record = read_regular_record(file)
-    folder = file.resolve().parent if file.name == RECORD else None
+    folder = file.parent.resolve() if file.name == RECORD else None  # not that of a linked record
     stem = folder.name if folder is not None else file.stem
     name = stem if stem not in taken else unused(f"{file_name(record.result.protocol)}-{stem}", taken)
     return RecordedRun(name, record, folder)

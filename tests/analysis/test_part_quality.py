@@ -117,7 +117,7 @@ def test_a_method_has_the_weights_of_the_end_of_training(runs: dict[str, Path]) 
         for key, value in model.state_dict().items():
             assert torch.equal(value, saved.models[name][key]), (name, key)
     split = found.dataset.train(1)
-    names = split.visible.identities[row_orders(split, 0, 1)[0]]
+    names = split.visible.identities[row_orders(split, 0, 1, found.dataset.fingerprint)[0]]
     assert len(epoch.labels["visible"]) == len(names)
     assert torch.equal(
         epoch.identities["visible"][0] == epoch.identities["visible"], torch.from_numpy(names[0] == names)

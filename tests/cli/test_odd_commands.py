@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,19 @@ def test_an_odd_grid_ends_with_a_line(
 def test_an_odd_option_ends_with_a_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ABLATION, "--launcher", "slurm", *words]) == 2
     assert message in only_line(capsys)
+
+
+def test_an_error_in_a_plug_in_names_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def label():\n    return [][1]\n")
+    code: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), code)
+    with pytest.raises(IndexError), refuse_exit():
+        code["label"]()
+    monkeypatch.setattr("usvi_bench.engine.refuse_exit.plugin_roots", lambda: {file})
+    message = r"mine\.py, line 2: IndexError: list index out of range; correct the plug-in"
+    with pytest.raises(UsageError, match=message), refuse_exit():
+        code["label"]()
 
 
 def test_an_exit_in_the_code_of_a_run_is_an_error_with_its_place() -> None:

@@ -74,6 +74,8 @@ def write(name: str) -> Callable[[Path], None]:
         "torch.py",
         "random.py",
         "json/__init__.py",
+        "core/__pycache__/__init__.py",
+        "core/__pycache__/mine.so",
     ],
 )
 def test_a_file_that_a_run_uses_makes_a_checkout_dirty(root: Path, name: str) -> None:
@@ -85,7 +87,7 @@ def test_a_file_that_a_run_uses_makes_a_checkout_dirty(root: Path, name: str) ->
 @pytest.mark.parametrize(
     "name",
     ["notes.txt", "core/notes.txt", "my_method.py", "runs/x/record.json", "leaderboard/records/b.json",
-     "core/__pycache__/files.cpython-311.pyc", "tests/test_more.py"],
+     "core/__pycache__/files.cpython-311.pyc", "core/__pycache__/files.nbc", "tests/test_more.py", "site/index.html"],
 )  # fmt: skip
 def test_other_untracked_files_do_not(root: Path, name: str) -> None:
     write(name)(root)

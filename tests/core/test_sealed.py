@@ -137,10 +137,30 @@ def test_a_journal_is_cut_to_nothing_and_replaced(tmp_path: Path) -> None:
     assert Journal(journal.path).read() == [{"epoch": 7}, {"epoch": 8}]
 
 
-@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}', '{"a": 1, "a": 1}', "[" * 100_000, "{"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        "[Infinity]",
+        '{"a": -Infinity}',
+        '{"a": 1, "a": 1}',
+        "[" * 100_000,
+        "{",
+        "1e999",
+        "1" * 400,
+        "-" + "9" * 20,
+        "[" * 65 + "]" * 65,
+    ],
+)
 def test_json_is_read_strictly(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(text)
+
+
+def test_json_of_numbers_and_levels_within_the_limits_is_read() -> None:
+    assert parse_json(f"[{2**63}, {-(2**63)}, 1e308]") == [2**63, -(2**63), 1e308]
+    assert parse_json("[" * 64 + "]" * 64) == parse_json("[" * 64 + "]" * 64)
+    assert parse_json("3") == 3
 
 
 def test_json_with_nan_is_not_written(tmp_path: Path) -> None:
@@ -213,3 +233,11 @@ def test_random_objects_survive(tmp_path: Path) -> None:
         write_sealed_json(tmp_path / "file.json", content)
         assert read_sealed_json(tmp_path / "file.json", "") == content
         assert "digest" in json.loads((tmp_path / "file.json").read_text())
+
+
+def test_a_pipe_named_like_a_temporary_file_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".a.json.00000000.partial")
+    (tmp_path / ".a.json.00000001.partial").symlink_to("/dev/zero")
+    remove_temporaries(tmp_path)
+    write_sealed_json(tmp_path / "a.json", {"a": 1})
+    assert (tmp_path / "a.json").is_file()

@@ -83,7 +83,7 @@ def in_order(split: Split, seed: int | None) -> tuple[dict[str, Rows], dict[str,
     """Return cameras and identities by modality, in the order of a seed, or in path order."""
     orders = (np.arange(len(split.visible)), np.arange(len(split.infrared)))
     if seed is not None:
-        orders = row_orders(split, seed, fold=1)
+        orders = row_orders(split, seed, 1, "data")
     labels = true_identities(split, orders, CPU)
     tables = dict(zip(MODALITIES, (split.visible, split.infrared), strict=True))
     cameras = {name: tables[name].cameras[order] for name, order in zip(MODALITIES, orders, strict=True)}
@@ -139,10 +139,10 @@ def test_equal_rows_of_both_modalities_show_different_people(layout: str, tiny_p
     assert abs(np.mean(scores) - means.mean()) < 4 * means.std()
 
 
-def test_the_order_depends_on_seed_and_fold_alone(tiny_people: dict[str, Path]) -> None:
+def test_the_order_depends_on_seed_fold_and_data(tiny_people: dict[str, Path]) -> None:
     split = training_split("regdb", tiny_people)
-    first, again = row_orders(split, 3, 1), row_orders(split, 3, 1)
+    first, again = row_orders(split, 3, 1, "data"), row_orders(split, 3, 1, "data")
     assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
-    for seed, fold in ((4, 1), (3, 2)):
-        assert not any(np.array_equal(one, two) for one, two in zip(first, row_orders(split, seed, fold), strict=True))
+    for key in ((4, 1, "data"), (3, 2, "data"), (3, 1, "other")):
+        assert not any(np.array_equal(one, two) for one, two in zip(first, row_orders(split, *key), strict=True))
     assert all(np.array_equal(np.sort(order), np.arange(len(order))) for order in first)

@@ -241,7 +241,7 @@ def test_bad_configurations_are_refused():
         build_encoder(EncoderConfig("resnet"), 0)
     with pytest.raises(UsageError, match="must be from 1"):
         ResNet50Config(bn_groups=0)
-    with pytest.raises(UsageError, match="multiple of 8"):
+    with pytest.raises(UsageError, match="must be from 8 to 256"):
         SmallConfig(width=4)
     with pytest.raises(ValueError, match="no images"):
         build_encoder(SMALL, 0)(None, None)

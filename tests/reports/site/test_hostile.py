@@ -278,6 +278,10 @@ HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1
         "<style>path { fill: u&#114;l(https://x.org/a) }</style>",
         '<path style="fill: url(https://x.org/a)"/>',
         '<animate attributeName="href" to="javascript:HACKED"/>',
+        "<style>@\\69mport 'https://x.org/a.css';</style>",
+        "<style>@imp<title/>ort 'https://x.org/a.css';</style>",
+        "<style>rect { background: image-set('https://x.org/a' 1x) }</style>",
+        '<path fill="\\75rl(https://x.org/a)"/>',
         "<path>",
         "\x00",
     ],
@@ -289,7 +293,11 @@ def test_drawings_with_scripts_or_links_are_refused(tmp_path: Path, drawing: str
 
 
 def test_drawings_with_entities_and_instructions_are_refused(tmp_path: Path) -> None:
-    for start in ('<!DOCTYPE svg [<!ENTITY a "b">]>', '<?xml-stylesheet href="a.xsl"?>'):
+    for start in (
+        '<!DOCTYPE svg [<!ENTITY a "b">]>',
+        '<!DOCTYPE svg SYSTEM "http://x.org/a.dtd" []>',
+        '<?xml-stylesheet href="a.xsl"?>',
+    ):
         (tmp_path / "a.svg").write_text(f"{start}{HEAD}</svg>")
         with pytest.raises(ValueError, match=r"a\.svg has"):
             read_image(tmp_path, "a.svg")

@@ -1,0 +1,70 @@
+"""Networks and figures of a method are checked before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from usvi_bench.components.encoder.resnet_networks import SmallConfig
+from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
+from usvi_bench.core.errors import UsageError
+from usvi_bench.engine.check_method import check_diagnostics, check_models
+from usvi_bench.methods.base import Method, MethodConfig
+
+
+class Odd(Method):
+    """Method whose networks are given."""
+
+    def __init__(self, encoder: TwoStreamEncoder, models: Any, **attributes: Any) -> None:
+        super().__init__(MethodConfig(), encoder)
+        self.given = [models]
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def models(self) -> Mapping[str, TwoStreamEncoder]:
+        return self.given[0]  # type: ignore[no-any-return]
+
+
+def encoder(width: int = 8) -> TwoStreamEncoder:
+    return build_encoder(SmallConfig(width=width), 0)
+
+
+@pytest.mark.parametrize(
+    ("models", "attributes", "message"),
+    [
+        ({}, {}, r"models\(\) of 'odd' returned \{\}; return networks by name"),
+        ([encoder()], {}, "return networks by name"),
+        ({1: encoder()}, {}, "return networks by name"),
+        ({"student": torch.nn.Linear(2, 2)}, {}, "is Linear; return TwoStreamEncoder"),
+        ({"student": encoder(16)}, {}, None),
+        ({"net": encoder()}, {}, "headline of 'odd' names the network 'student'"),
+        ({"student": encoder()}, {"embeds": ("techer",)}, "embeds of 'odd' names the network 'techer'"),
+    ],
+)
+def test_odd_networks_are_refused(models: Any, attributes: dict[str, Any], message: str | None) -> None:
+    method = Odd(encoder(), models, **attributes)
+    keys = set(encoder().state_dict())
+    if message is None:  # other sizes are found when weights are loaded
+        check_models(method, "odd", keys)
+        return
+    with pytest.raises(UsageError, match=message):
+        check_models(method, "odd", keys)
+
+
+def test_an_encoder_with_further_weights_is_refused() -> None:
+    changed = encoder()
+    keys = set(changed.state_dict())
+    check_models(Odd(changed, {"student": changed}), "odd", keys)
+    changed.head = torch.nn.Linear(2, 2)
+    with pytest.raises(UsageError, match=r"other weights than the encoder \(head\.bias\)"):
+        check_models(Odd(changed, {"student": changed}), "odd", keys)
+
+
+def test_diagnostics_are_finite_numbers() -> None:
+    check_diagnostics({"a": 1, "b": 0.5, "c": torch.tensor(2.0)}, "odd")
+    for figures in (None, {"a": None}, {"a": "1"}, {"a": float("nan")}, {"a": torch.ones(2)}, {1: 1.0}):
+        with pytest.raises(UsageError, match=r"diagnostics\(\)"):
+            check_diagnostics(figures, "odd")
