@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
@@ -42,7 +42,8 @@ def check_folder(path: Path) -> FolderReport:
         UsageError: the path is not a folder, or holds no known data set.
     """
     if not is_folder(path):
-        raise UsageError(f"--check-data {path!s:.200}: no such folder; give the folder of a data set")
+        what = "this is a file" if is_file(path) else "no such folder"
+        raise UsageError(f"--check-data {path!s:.200}: {what}; give the folder of a data set")
     found = [reader for reader in readers() if reader.recognises(path)]
     if not found:
         raise UsageError(_nothing(path))
@@ -61,6 +62,9 @@ def _nothing(path: Path) -> str:
         lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
         if is_folder(path / reader.title):
             lines.append(f"    found a folder {path / reader.title}: check that one")
+        if is_folder(path.parent) and reader.recognises(path.parent):
+            lines.append(f"    found them in {path.parent}: check that folder")
+    lines.append("Give the folder that holds these files, or read docs/add_a_data_set.md for other layouts.")
     return "\n".join(lines)
 
 
@@ -84,6 +88,10 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
         lines += ["", "complete: nothing is missing, no counts are published"]
     elif not missing and not differences:
         lines += ["", f"complete: all counts are the {'published' if real else 'generated'} ones"]
+    if missing:
+        lines += ["", "A run refuses this folder. Restore what is missing from the original data set."]
+    elif differences:
+        lines += ["", "A run refuses this folder unless --set data.check_counts=false is given."]
     return FolderReport("\n".join(lines), not missing and not differences)
 
 

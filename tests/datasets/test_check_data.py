@@ -89,6 +89,9 @@ def test_a_folder_without_data_lists_the_landmarks(tmp_path):
 
 
 def test_a_wrong_path_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="this is a file; give the folder"):
+        describe_folder(tmp_path / "file")
     with pytest.raises(UsageError, match="no such folder"):
         describe_folder(tmp_path / "none")
 
