@@ -196,7 +196,7 @@ def parse_json(text: str) -> Any:
     try:
         content = json.loads(
             text,
-            parse_constant=_refuse_number,
+            parse_constant=_refuse_constant,
             parse_float=_parse_float,
             parse_int=_parse_int,
             object_pairs_hook=_unique,
@@ -212,8 +212,12 @@ def parse_json(text: str) -> Any:
     return content
 
 
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON number")
+
+
 def _refuse_number(word: str) -> Any:
-    raise ValueError(f"{word:.30} is not a number that fits 64 bits")
+    raise ValueError(f"{word:.30} does not fit 64 bits")
 
 
 def _parse_float(word: str) -> float:

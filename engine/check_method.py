@@ -13,13 +13,14 @@ from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.methods.base import Method
 
 
-def check_models(method: Method, name: str, keys: set[str]) -> None:
+def check_models(method: Method, name: str, keys: set[str], needed: str) -> None:
     """Check the networks that a method saves and embeds with.
 
     Args:
         method: method that was built.
         name: its registered name.
         keys: names of the weights of the encoder that it received.
+        needed: network that is scored, or that the next stage starts from.
 
     Raises:
         UsageError: a network is missing or of another kind; the message names the method and what is expected.
@@ -32,10 +33,11 @@ def check_models(method: Method, name: str, keys: set[str]) -> None:
             raise UsageError(f"models()['{key}'] of '{name}' is {type(model).__name__}; return TwoStreamEncoder")
         if changed := sorted(keys ^ set(model.state_dict())):
             raise UsageError(f"models()['{key}'] of '{name}' has other weights than the encoder ({changed[0]:.60})")
-    for key in (method.headline, *method.embeds):
+    for key in (needed, *method.embeds):
         if key not in models:
-            what = "headline" if key == method.headline else "embeds"
-            raise UsageError(f"{what} of '{name}' names the network '{key}': {did_you_mean(key, models)}")
+            raise UsageError(
+                f"models() of '{name}' has no network '{key}', which is needed: {did_you_mean(key, models)}"
+            )
 
 
 def check_diagnostics(figures: Any, name: str) -> None:

@@ -43,7 +43,9 @@ def find_schedule(schedule: str) -> Path:
         except UsageError as error:
             known = [path.stem for path in (CONFIGS / "schedules").glob("*.toml")]
             hint = did_you_mean(schedule, known)
-            raise UsageError(f"unknown schedule '{schedule:.60}': {hint}; or give a .toml or .json file") from error
+            raise UsageError(
+                f"--schedule: unknown schedule '{schedule:.60}': {hint}; or give a .toml or .json file"
+            ) from error
     path = Path(schedule)
     if not path.is_file():
         raise UsageError(f"--schedule {schedule}: {explain_missing_path(path)}")

@@ -15,6 +15,7 @@ from usvi_bench.core.files import remove_temporaries
 from usvi_bench.core.journal import START
 from usvi_bench.core.measuring import collect_metrics
 from usvi_bench.core.process_memory import extra_memory
+from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Features, PseudoLabels, StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.check_labels import check_labels
@@ -63,7 +64,8 @@ class StageTraining:
         self.device, self.display, self.evaluate = device, display, evaluate
         keys = set(encoder.state_dict())
         self.method: Method = plan.method_class(plan.method_config, encoder).to(device)
-        check_models(self.method, plan.method, keys)
+        is_last = plan.position == len(METHODS.get(config.method).stages(config.method_config)) - 1
+        check_models(self.method, plan.method, keys, needed=self.method.headline if is_last else "student")
         for model in self.method.models().values() if config.engine.compile else ():
             model.network.compile_shared()
         self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)

@@ -100,7 +100,7 @@ def change(content: dict[str, Any], where: str, value: Any) -> None:
         ("result.config", {}, "result.config.method: missing"),
         ("result.format", 99, "settings of format 99 are unknown to this version"),
         ("result.config.method", [None], "result.config.method: expected a mapping, found [None]"),
-        ("result.chance.mAP", 10**400, "result.chance.mAP: 1000"),
+        ("result.chance.mAP", 10**400, "does not fit 64 bits"),
         ("result.uses_identities", 0, "result.uses_identities: expected true or false, found 0"),
         ("result.folds", 1, "result.folds: expected a list, found 1"),
         ("result.folds", [1, "2"], "result.folds[1]: expected a whole number, found '2'"),

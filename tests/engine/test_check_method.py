@@ -40,27 +40,27 @@ def encoder(width: int = 8) -> TwoStreamEncoder:
         ({1: encoder()}, {}, "return networks by name"),
         ({"student": torch.nn.Linear(2, 2)}, {}, "is Linear; return TwoStreamEncoder"),
         ({"student": encoder(16)}, {}, None),
-        ({"net": encoder()}, {}, "headline of 'odd' names the network 'student'"),
-        ({"student": encoder()}, {"embeds": ("techer",)}, "embeds of 'odd' names the network 'techer'"),
+        ({"net": encoder()}, {}, r"models\(\) of 'odd' has no network 'student'"),
+        ({"student": encoder()}, {"embeds": ("techer",)}, r"models\(\) of 'odd' has no network 'techer'"),
     ],
 )
 def test_odd_networks_are_refused(models: Any, attributes: dict[str, Any], message: str | None) -> None:
     method = Odd(encoder(), models, **attributes)
     keys = set(encoder().state_dict())
     if message is None:  # other sizes are found when weights are loaded
-        check_models(method, "odd", keys)
+        check_models(method, "odd", keys, "student")
         return
     with pytest.raises(UsageError, match=message):
-        check_models(method, "odd", keys)
+        check_models(method, "odd", keys, "student")
 
 
 def test_an_encoder_with_further_weights_is_refused() -> None:
     changed = encoder()
     keys = set(changed.state_dict())
-    check_models(Odd(changed, {"student": changed}), "odd", keys)
+    check_models(Odd(changed, {"student": changed}), "odd", keys, "student")
     changed.head = torch.nn.Linear(2, 2)
     with pytest.raises(UsageError, match=r"other weights than the encoder \(head\.bias\)"):
-        check_models(Odd(changed, {"student": changed}), "odd", keys)
+        check_models(Odd(changed, {"student": changed}), "odd", keys, "student")
 
 
 def test_diagnostics_are_finite_numbers() -> None:

@@ -102,7 +102,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     first = (tmp_path / "evaluation.npz").read_bytes()
     save(tmp_path, np.arange(10))
     assert (tmp_path / "evaluation.npz").read_bytes() == first
-    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.npz"]
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.npz", "synthetic.json"}
 
 
 @given(LABELS, LABELS)
@@ -171,7 +171,7 @@ def test_arrays_of_another_type_or_shape_are_refused(
 
 def test_query_scores_of_another_length_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "queries.npz"
-    scores = QueryScores(np.zeros(2), np.zeros(2, int), np.zeros(2, int), ("a", "b"))
+    scores = QueryScores(np.zeros((3, 2)), np.zeros((3, 2), int), np.zeros(2, int), ("a", "b"))
     save_query_scores(path, {1: scores})
     assert load_query_scores(path)[1].paths == ("a", "b")
     save_query_scores(path, {1: replace(scores, paths=("a",))})

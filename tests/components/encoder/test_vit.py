@@ -291,7 +291,7 @@ def test_a_patch_embedding_that_is_no_convolution_is_refused(tmp_path: Path, sha
 
 
 def test_a_file_of_another_architecture_does_not_fit(tmp_path: Path) -> None:
-    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet.pth")
+    torch.save({"conv1.weight": torch.ones(64, 3, 7, 7)}, tmp_path / "resnet.pth")
     with pytest.raises(UsageError, match=r"resnet\.pth' do not fit this encoder"):
         load_weights(encoder(), tmp_path / "resnet.pth")
 
