@@ -57,14 +57,14 @@ def describe_folder(path: Path) -> str:
 
 
 def _nothing(path: Path) -> str:
-    lines = [f"{path} holds no known data set. Looked for:"]
+    other = "docs/add_a_data_set.md describes other layouts"
+    lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):"]
     for reader in readers():
         lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
         if is_folder(path / reader.title):
             lines.append(f"    found a folder {path / reader.title}: check that one")
         if is_folder(path.parent) and reader.recognises(path.parent):
             lines.append(f"    found them in {path.parent}: check that folder")
-    lines.append("Give the folder that holds these files, or read docs/add_a_data_set.md for other layouts.")
     return "\n".join(lines)
 
 
