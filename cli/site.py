@@ -35,15 +35,14 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build the site in a temporary folder, then move it to its place.
+    """Write the site of a leaderboard whose records are consistent.
 
     Raises:
         UsageError: an option, path, record or report is wrong.
         StorageError: a write failed; the previous site is unchanged.
     """
     options = parser().parse_args(arguments)
-    from usvi_bench.leaderboard.build import FOLDER
-    from usvi_bench.reports.site.build import build_site, read_content
+    from usvi_bench.leaderboard.build import FOLDER, load_every_record, refuse_inconsistent
 
     leaderboard = options.leaderboard or FOLDER
     runs = options.runs or (RUNS if RUNS.is_dir() else None)
@@ -53,21 +52,34 @@ def main(arguments: Sequence[str]) -> None:
         )
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
-    _refuse_other_folder(options.output)
+    refuse_inconsistent(load_every_record(leaderboard / "records"))
+    write_site(leaderboard, runs, options.output, options.with_pictures)
+    print(options.output / "index.html")
+
+
+def write_site(leaderboard: Path, runs: Path | None, output: Path, with_pictures: bool = False) -> None:
+    """Build the site in a temporary folder, then move it to its place.
+
+    Raises:
+        UsageError: a record or report is wrong, or ``output`` is not a site.
+        StorageError: a write failed; the previous site is unchanged.
+    """
+    from usvi_bench.reports.site.build import build_site, read_content
+
+    _refuse_other_folder(output)
     say = partial(print, file=sys.stderr, flush=True)
     content = read_content(leaderboard, runs, say)
     try:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(options.output.parent, f".{options.output.name}.site-") as folder:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(output.parent, f".{output.name}.site-") as folder:
             site = folder / "site"
-            build_site(content, site, options.with_pictures, say)
+            build_site(content, site, with_pictures, say)
             (site / MARK).touch()
-            if options.output.exists():
-                shutil.move(options.output, folder / "former")
-            shutil.move(site, options.output)
+            if output.exists():
+                shutil.move(output, folder / "former")
+            shutil.move(site, output)
     except OSError as error:
-        raise StorageError(f"--output {options.output}: {error}; choose another folder") from error
-    print(options.output / "index.html")
+        raise StorageError(f"--output {output}: {error}; choose another folder") from error
 
 
 def _refuse_other_folder(output: Path) -> None:

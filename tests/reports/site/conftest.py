@@ -9,7 +9,7 @@ import pytest
 
 from tests.leaderboard.records import make_record
 from tests.reports.site.fake_site import make_ablation, make_leaderboard, make_run, three_seeds
-from usvi_bench.cli.site import main
+from usvi_bench.cli.site import write_site
 
 
 @dataclass(frozen=True)
@@ -31,5 +31,5 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     make_run(runs / "row-of-an-ablation", make_record("hil", 8, provenance={"ablation": "hil-sysu_all: + neighbours"}))
     make_run(runs / "real" / "adca-seed0", make_record("adca", 0, [0.5], real=True), shown=False)
     make_ablation(runs / "ablation-sclhm")
-    main(["--output", str(folder / "site"), "--leaderboard", str(leaderboard), "--runs", str(runs)])
+    write_site(leaderboard, runs, folder / "site")
     return Made(leaderboard, runs, folder / "site")

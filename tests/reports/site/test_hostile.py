@@ -18,7 +18,7 @@ from tests.leaderboard.records import make_record
 from tests.reports.site.conftest import Made
 from tests.reports.site.fake_site import make_ablation, make_leaderboard, make_run, write_report_folder
 from tests.reports.site.hostile import PAYLOADS, Strict, hostile_record, spoil_report
-from usvi_bench.cli.site import main
+from usvi_bench.cli.site import write_site
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.leaderboard.board import board_sections
@@ -35,7 +35,7 @@ SAFE_LINK = re.compile(r"(https?://[^\s\"'<>]+|(\.\./)*[\w#][\w./#=+,@%-]*)", re
 
 
 def site_of(leaderboard: Path, runs: Path, output: Path) -> list[Path]:
-    main(["--output", str(output), "--leaderboard", str(leaderboard), "--runs", str(runs)])
+    write_site(leaderboard, runs, output)
     return sorted(output.rglob("*.html"))
 
 

@@ -9,17 +9,18 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from tests.leaderboard.records import SYNTHETIC, make_figure, make_record
+from tests.leaderboard.records import SYNTHETIC, consistent, make_figure, make_record
 from tests.reports.site.conftest import Made
 from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds, write_report_folder
-from usvi_bench.cli.site import main
+from usvi_bench.cli.site import main, write_site
 from usvi_bench.core.errors import StorageError, UsageError
-from usvi_bench.core.record import read_record
+from usvi_bench.core.record import read_record, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.table import to_markdown
 from usvi_bench.leaderboard.board import board_sections
@@ -81,8 +82,8 @@ def tree(site: Path) -> dict[str, bytes]:
     }
 
 
-def build(made: Made, output: Path, *flags: str) -> Path:
-    main(["--output", str(output), "--leaderboard", str(made.leaderboard), "--runs", str(made.runs), *flags])
+def build(made: Made, output: Path, with_pictures: bool = False) -> Path:
+    write_site(made.leaderboard, made.runs, output, with_pictures)
     return output
 
 
@@ -112,17 +113,10 @@ def test_no_external_resource_is_loaded(made: Made) -> None:
 
 
 def test_the_same_sources_give_the_same_bytes_in_another_process(made: Made, tmp_path: Path) -> None:
-    words = [
-        "site",
-        "--output",
-        str(tmp_path / "again"),
-        "--leaderboard",
-        str(made.leaderboard),
-        "--runs",
-        str(made.runs),
-    ]
+    words = "import sys, pathlib, usvi_bench.cli.site as cli; cli.write_site(*map(pathlib.Path, sys.argv[1:]))"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
-    subprocess.run([sys.executable, str(ROOT / "run.py"), *words], env=environment, check=True, cwd=tmp_path)
+    places = map(str, [made.leaderboard, made.runs, tmp_path / "again"])
+    subprocess.run([sys.executable, "-c", words, *places], env=environment, check=True, cwd=ROOT)
     again = tree(tmp_path / "again")
     assert {"index.html", "leaderboard.json", "published.json"} < again.keys()
     assert again == tree(made.site)
@@ -318,9 +312,9 @@ def test_real_people_are_not_shown_and_the_page_states_the_reason(made: Made) ->
     assert list((shown / "pictures").glob("*.jpg"))
 
 
-@pytest.mark.parametrize(("flags", "asked"), [([], False), (["--with-pictures"], True)])
+@pytest.mark.parametrize("asked", [False, True])
 def test_a_report_of_real_people_is_drawn_again_as_was_asked(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], asked: bool
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
 ) -> None:
     """Check that a report with pictures is not used for a site without pictures, and vice versa."""
     drawn = []
@@ -332,7 +326,7 @@ def test_a_report_of_real_people_is_drawn_again_as_was_asked(
 
     monkeypatch.setattr("usvi_bench.reports.site.run_report.write_report", draw)
     run = make_run(tmp_path / "runs/real", make_record("adca", 0, [0.5], real=True), shown=not asked)
-    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", *flags)
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", asked)
     assert drawn == [(run, asked)]
     page = tmp_path / "site/runs/local/real/index.html"
     assert ("did not consent" in page.read_text()) is not asked
@@ -371,7 +365,7 @@ def test_pictures_of_real_people_are_drawn_into_the_site_only(
     monkeypatch.setattr("usvi_bench.reports.site.run_report.write_report", draw)
     run = make_run(tmp_path / "runs/one", make_record("adca", 0, [0.5], real=True), shown=True)
     shutil.rmtree(run / "report")
-    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", "--with-pictures")
+    build(Made(made.leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site", with_pictures=True)
     assert list((tmp_path / "site/runs/local/one").glob("pictures/*.jpg"))
     assert not (run / "report").exists()
 
@@ -420,6 +414,18 @@ def test_only_a_site_is_replaced(made: Made, tmp_path: Path) -> None:
     build(made, site)
     assert not (site / "stale.html").exists()
     assert not list(tmp_path.glob(".site-*"))
+
+
+def test_a_leaderboard_with_inconsistent_records_has_no_site(tmp_path: Path) -> None:
+    record = consistent(make_record("adca", 0, [0.5]))
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", {"adca.json": record})
+    words = ["--output", str(tmp_path / "site"), "--leaderboard", str(leaderboard)]
+    main(words)
+    write_record(leaderboard / "records/adca.json", replace(record, result=replace(record.result, config_hash="0" * 8)))
+    shutil.rmtree(tmp_path / "site")
+    with pytest.raises(UsageError, match=r"adca.json: result.config_hash"):
+        main(words)
+    assert not (tmp_path / "site").exists()
 
 
 def test_mistakes_are_named(made: Made, tmp_path: Path) -> None:
