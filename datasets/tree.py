@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -171,13 +171,36 @@ class TreeDataset(Dataset):
         found = content_hash(self.root, self.tree.lists, self.tree.images)
         if self.synthetic is None:
             return found.content[:16]
-        if self.expect_counts and found.images != self.synthetic["bytes"]:
-            raise UsageError(
-                f"{self.root}: the images are not those that were generated; delete the folder so that it is "
-                "generated anew, or accept them with --set data.check_counts=false"
-            )
+        if self.expect_counts:
+            for what, same in (
+                ("images", found.images == self.synthetic["bytes"]),
+                ("lists", _are_planned(self.root, self.synthetic)),
+            ):
+                if not same:
+                    raise UsageError(
+                        f"{self.root}: the {what} are not those that were generated; delete the folder so that it is "
+                        "generated anew, or accept them with --set data.check_counts=false"
+                    )
         note = json.dumps(self.synthetic, sort_keys=True).encode()
         return f"synthetic-{hashlib.sha256(note + found.content.encode()).hexdigest()[:16]}"
+
+
+def _are_planned(root: Path, note: Mapping[str, Any]) -> bool:
+    """Return whether the lists of a generated tree are those of its specification.
+
+    Trees of other versions of the generator are not planned again.
+    """
+    from usvi_bench.synthetic import GENERATOR_VERSIONS, SyntheticSpec  # here: a real data set needs no generator
+    from usvi_bench.synthetic.layout import plan
+
+    layout, spec = note["layout"], note["spec"]
+    if GENERATOR_VERSIONS.get(layout) != note["generator_version"]:
+        return True
+    try:
+        lists = plan(layout, SyntheticSpec(**spec)).lists
+        return all((root / name).read_bytes() == text.encode() for name, text in lists.items())
+    except (TypeError, UsageError, OSError):
+        return False
 
 
 def _difference(column: str, found: int, published: int) -> str:

@@ -155,6 +155,14 @@ def test_changed_images_of_a_generated_tree_are_refused(tmp_path: Path) -> None:
         _ = Sysu(tree).fingerprint
 
 
+def test_changed_lists_of_a_generated_tree_are_refused(tmp_path: Path) -> None:
+    tree = ensure("sysu", parse("synthetic:size=tiny"), tmp_path)
+    path = tree / "exp/train_id.txt"
+    path.write_text(path.read_text().rstrip())
+    with pytest.raises(UsageError, match="lists are not those that were generated; delete the folder"):
+        _ = Sysu(tree).fingerprint
+
+
 @pytest.mark.parametrize("change", [{"bytes": None}, {"spec": []}, {"images": True}, {"layout": 3}])
 def test_an_incomplete_description_makes_no_tree_synthetic(sysu: Path, change: dict[str, object]) -> None:
     write_note(sysu, **change)

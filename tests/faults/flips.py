@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults.case import Case, Verdict, judge_repeat, worst
-from tests.faults.state import difference, state_of
+from tests.faults.state import ANY, difference, state_of
 from tests.faults.stops import report_words
 from tests.faults.world import Outcome, World, resumed, run_words, site_words
 
@@ -144,7 +144,7 @@ def _matters(damage: Damage) -> bool:
 
 
 def _without(state: dict[str, str], damage: Damage) -> dict[str, str]:
-    return {**state, damage.path: "any"}
+    return {**state, damage.path: ANY}
 
 
 def _cases(group: str, found: Iterator[Damage], run: Callable[[Damage, Path], Verdict]) -> Iterator[Case]:
