@@ -36,7 +36,7 @@ def readers() -> list[type[TreeDataset]]:
 def check_folder(path: Path) -> FolderReport:
     """Describe a folder: data set, people and images of each split, missing files; and whether it is complete.
 
-    Only listed people and images are counted. No image is decoded.
+    Only listed people and images that exist are counted. No image is decoded.
 
     Raises:
         UsageError: the path is not a folder, or holds no known data set.
@@ -80,6 +80,8 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
     real = synthetic is None
     lines = [f"{path}: {reader.title} layout, {'real images' if real else 'synthetic people'}", ""]
     lines += _table({name: reader.counts(part) for name, part in tree.parts.items()})
+    if details := reader.details(tree, path):
+        lines += ["", *details]
     if missing:
         lines += ["", "cannot be read:", *_list(missing)]
     if differences:

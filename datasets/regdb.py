@@ -16,8 +16,9 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.entries import parse_number, read_lines
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, shortened, table_of
+from usvi_bench.datasets.entries import Row
+from usvi_bench.datasets.lists import read_images
+from usvi_bench.datasets.tree import Part, Tree, TreeDataset, shortened, table_of
 
 FOLDERS = ("Visible", "Thermal", "idx")
 LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")
@@ -42,7 +43,7 @@ class RegDB(TreeDataset):
     summary: ClassVar[str] = (
         "RegDB: paired visible and thermal cameras; 10 folds of 206 people to train on, 206 to test on"
     )
-    landmarks: ClassVar[tuple[str, ...]] = FOLDERS
+    landmarks: ClassVar[tuple[str, ...]] = ("Visible", "Thermal", "idx/train_visible_1.txt")
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         super().__init__(root, expect_counts)
@@ -128,39 +129,18 @@ def list_of(name: str) -> str:
 
 
 def read_list(path: Path) -> list[Row]:
-    """Read the images of a list, whose lines are ``relative/path label``.
-
-    Backslashes in paths are read as slashes.
+    """Read the images of a list; see :func:`~usvi_bench.datasets.lists.read_images`.
 
     Raises:
         UsageError: the file is absent or empty, or a line is malformed, repeated, or names an image of the other
             modality or outside the data set.
     """
     folder = "Visible" if "_visible_" in path.name else "Thermal"
-    rows: list[Row] = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        image, identity = PurePosixPath(name.strip().replace("\\", "/")), parse_number(label)
-        if not name or identity is None or not name.isprintable():
-            text = repr(line.strip()[:80])
-            raise UsageError(
-                f"{path} line {number}: {text} is not an image path, a blank and a label; restore the list"
-            )
-        if image.is_absolute() or ".." in image.parts:
-            raise UsageError(
-                f"{path} line {number}: {image} is not a path below the root of the data set; restore the list"
-            )
-        if image.parts[:1] != (folder,):
-            raise UsageError(f"{path} line {number}: {image} is not below {folder}; restore the list")
-        rows.append((image.as_posix(), identity, CAMERA))
-    if not rows:
-        raise UsageError(f"{path} lists no image; restore it")
-    repeated = [name for name, times in Counter(name for name, _, _ in rows).items() if times > 1]
-    if repeated:
-        raise UsageError(f"{path} lists {repeated[0]} more than once; restore it")
-    return rows
+
+    def fault(image: PurePosixPath) -> str:
+        return "" if image.parts[:1] == (folder,) else f"is not below {folder}"
+
+    return [(image, label, CAMERA) for image, label in read_images(path, fault)]
 
 
 def _part(root: Path, rows: Mapping[str, list[Row]], fold: int, split: str) -> Part:
