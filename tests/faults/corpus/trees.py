@@ -1,4 +1,4 @@
-"""Hostile data trees in the layouts of SYSU-MM01 and RegDB, and generated trees."""
+"""Hostile data trees in the layouts of SYSU-MM01, RegDB and LLCM, and generated trees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.datasets.trees import write_note, write_regdb, write_sysu
+from tests.datasets.trees import write_llcm, write_note, write_regdb, write_sysu
 from tests.faults.corpus.case import Case, Expect, call, command, require
 
 NOBODY = 65534
@@ -24,7 +24,7 @@ Damage = Callable[[Path], object]
 def cases(seed: int) -> Iterator[Case]:
     """Yield each damage twice: read by a run, and described by ``--check-data``."""
     rng = np.random.default_rng(seed)
-    for layout, name, damage, expect, names in [*_sysu(rng), *_regdb(rng), *_both()]:
+    for layout, name, damage, expect, names in [*_sysu(rng), *_regdb(rng), *_llcm(rng), *_all()]:
         yield Case("trees", f"{layout}: {name}", partial(_open, layout, damage), expect, names)
         yield Case("trees", f"{layout}: {name} (--check-data)", partial(_describe, layout, damage), "either")
     for path in ("/etc", "/dev/null", "/dev/zero", "/proc", "nowhere", "x" * 5000, "a/" * 3000, "", "a\nb", "\x1b[31m"):
@@ -41,7 +41,8 @@ def _data(path: str, _: Path) -> int:
 
 
 def _write(layout: str, folder: Path, damage: Damage) -> Path:
-    root = write_sysu(folder / "tree", images=1) if layout == "sysu" else write_regdb(folder / "tree", images=1)
+    write = {"sysu": write_sysu, "regdb": write_regdb, "llcm": write_llcm}[layout]
+    root = write(folder / "tree", images=1)
     return found if isinstance(found := damage(root), Path) else root
 
 
@@ -193,7 +194,74 @@ def _regdb(rng: np.random.Generator) -> Iterator[Item]:
         yield "regdb", f"image is {text}", partial(_made, make, IMAGE), "refused", (IMAGE,)
 
 
-def _both() -> Iterator[Item]:
+def _llcm(rng: np.random.Generator) -> Iterator[Item]:
+    word = str(rng.choice(["vis", "nir"]))
+    path, camera = f"idx/train_{word}.txt", f"test_{word}/cam{rng.choice([2, 5, 9])}"
+    image = f"{word}/0001/0001_c01_s1.jpg"
+    own = f"{word}/0001/".encode()
+    lines: dict[str, bytes] = {
+        "parent folder": own + b"../../0001_c01.jpg 0",
+        "absolute": b"/etc/0001_c01.jpg 0",
+        "test image": f"{camera}/0003/0003_c02_s1.jpg 0".encode(),
+        "test image by ./": f"./{camera}/0003/0003_c02_s1.jpg 0".encode(),
+        "test image by backslashes": f"{camera}/0003/0003_c02_s1.jpg 0".replace("/", "\\").encode(),
+        "no camera in the name": own + b"0001.jpg 0",
+        "camera in a folder": b"0001_c01/0001.jpg 0",
+        "camera of two digits": own + b"0001_c12.jpg 0",
+        "camera of 5,000 zeros": own + b"0001_c" + b"0" * 5000 + b".jpg 0",
+        "other digits": own + "0001_c\u0661.jpg 0".encode(),
+        "label of 5,000 digits": own + b"0001_c01_s1.jpg " + b"1" * 5000,
+        "negative label": own + b"0001_c01_s1.jpg -1",
+        "no label": own + b"0001_c01_s1.jpg",
+        "tab": own + b"0001_c01_s1.jpg\t0",
+        "missing image": own + b"0001_c01_zz.jpg 0",
+        "NUL": own + b"0001_c01\x00.jpg 0",
+        "escape sequence": own + b"0001_c01\x1b[2J.jpg 0",
+        "not UTF-8": own + b"0001_c01\xe9.jpg 0",
+        "UTF-16": (own + b"0001_c01_s1.jpg 0").decode().encode("utf-16"),
+        "empty": b"",
+        "binary": rng.bytes(300),
+        "huge": b"\n".join(own + b"%d_c01.jpg 0" % i for i in range(100_000)),
+    }
+    for text, content in lines.items():
+        yield "llcm", f"list: {text}", partial(_listed, path, content), "refused", (f"train_{word}", "0001_c01_zz.jpg")
+    yield "llcm", "list repeats its lines", partial(_repeated, path), "refused", (path,)
+    yield "llcm", "list with CRLF", partial(_changed, path, b"\n", b"\r\n"), "accepted", ()
+    yield "llcm", "list with a BOM", partial(_prefixed, path, b"\xef\xbb\xbf"), "accepted", ()
+    twin = path.replace("vis", "@").replace("nir", "vis").replace("@", "nir")
+    yield "llcm", "list of the other modality", lambda r: shutil.copy(r / twin, r / path), "refused", ("both",)
+    yield "llcm", "list is a FIFO", lambda root: _fifo(root / path), "refused", (path,)
+    yield "llcm", "list is /dev/zero", lambda root: _linked(root / path), "refused", (path,)
+    people: dict[str, bytes] = {
+        "two lines": b"3\n25\n",
+        "repeated": b"3,3",
+        "of five digits": b"12345",
+        "of 5,000 digits": b"1" * 5000,
+        "other digits": "\u0663".encode(),
+        "path": b"../../etc",
+        "nobody": b",,,",
+        "empty": b"",
+        "unknown": b"777",
+    }
+    for text, content in people.items():
+        damage = partial(_listed, "idx/test_id.txt", content)
+        yield "llcm", f"test people: {text}", damage, "refused", ("idx/test_id.txt",)
+    yield "llcm", "test people: FIFO", lambda root: _fifo(root / "idx/test_id.txt"), "refused", ("test_id",)
+    yield "llcm", "camera missing", lambda root: shutil.rmtree(root / camera), "refused", (camera,)
+    yield "llcm", "camera is a file", lambda root: _replaced(root / camera, b""), "refused", (camera,)
+    yield "llcm", "camera links to itself", lambda root: _loop(root / camera), "refused", (camera,)
+    yield "llcm", "camera unreadable", lambda root: _chmod(root / camera), "refused", (camera,)
+    yield "llcm", "person is a file", lambda root: _replaced(root / camera / "0003", b"x"), "refused", ("0003",)
+    yield "llcm", "all test images missing", lambda r: shutil.rmtree(r / f"test_{word}"), "refused", ("test_",)
+    yield "llcm", "test image is text", lambda r: _text(r / camera / "0003"), "refused", ("zz.jpg",)
+    yield "llcm", "test image is a FIFO", lambda r: os.mkfifo(r / camera / "0003/zz.jpg"), "refused", ("zz.jpg",)
+    for text, raw in _odd_names():
+        yield "llcm", f"image named {text}", partial(_renamed, f"{camera}/0003", raw), "refused", ("rename",)
+    for text, make in {"FIFO": _fifo, "/dev/zero": _linked, "link to itself": _loop, "folder": _folder}.items():
+        yield "llcm", f"image is {text}", partial(_made, make, image), "refused", (image,)
+
+
+def _all() -> Iterator[Item]:
     notes: dict[str, bytes] = {
         "nested": b"[" * 100_000,
         "NaN": b'{"images": NaN}',
@@ -204,7 +272,7 @@ def _both() -> Iterator[Item]:
         "empty": b"",
         "NUL": b"\x00" * 50,
     }
-    for layout in ("sysu", "regdb"):
+    for layout in ("sysu", "regdb", "llcm"):
         for text, content in notes.items():
             damage = partial(_listed, "synthetic.json", content)
             yield layout, f"synthetic.json: {text}", damage, "refused", ("synthetic.json",)
@@ -231,7 +299,12 @@ def _odd_names() -> Iterator[tuple[str, bytes]]:
 
 
 def _renamed(folder: str, raw: bytes, root: Path) -> None:
-    (root / folder / "0001.jpg").rename(Path(os.fsdecode(os.fsencode(root / folder) + b"/" + raw)))
+    image = next((root / folder).iterdir())
+    image.rename(Path(os.fsdecode(os.fsencode(root / folder) + b"/" + raw)))
+
+
+def _text(folder: Path) -> None:
+    (folder / "zz.jpg").write_text("not an image")
 
 
 def _listed(path: str, content: bytes, root: Path) -> None:
