@@ -62,7 +62,7 @@ class LLCM(TreeDataset):
     def load(cls, root: Path) -> Tree:
         """Read lists and folders; collect everything that is missing."""
         missing = [
-            f"no folder {folder}; restore it from the original data set"
+            f"no folder {folder}: restore it"
             for modality in CAMERAS
             for folder in test_folders(modality).values()
             if not is_folder(root / folder)
@@ -74,23 +74,21 @@ class LLCM(TreeDataset):
             except UsageError as error:
                 missing.append(str(error))
                 train[modality] = []
+        labels = tuple(sorted({label for rows in train.values() for _, label, _ in rows}))
         both = sorted({row[0] for row in train["visible"]} & {row[0] for row in train["infrared"]})
         if both:
-            missing.append(
-                f"{both[0]:.200} is on both training lists; restore {list_of('visible')} and its counterpart"
-            )
+            missing.append(f"{both[0]:.200} is on both training lists; restore {' and '.join(map(list_of, CAMERAS))}")
         for modality, rows in train.items():
             train[modality] = [row for row in rows if is_file(root / row[0])]
             absent = sorted({row[0] for row in rows} - {row[0] for row in train[modality]})
-            missing += [f"no image {path:.200}, which {list_of(modality)} names; restore it" for path in absent]
+            missing += [f"no image {path:.200}, which {list_of(modality)} names: restore it" for path in absent]
         try:
             people = read_test_ids(root / TEST_IDS)
             test = {m: person_rows(root, test_folders(m), people) for m in CAMERAS}
-            missing += [f"no {m} image of the people of {TEST_IDS}; restore them" for m in CAMERAS if not test[m]]
+            missing += [f"no {m} image of the people of {TEST_IDS}: restore them" for m in CAMERAS if not test[m]]
         except UsageError as error:
             missing.append(str(error))
             people, test = (), {}
-        labels = tuple(sorted({label for rows in train.values() for _, label, _ in rows}))
         parts = {"train": _part(root, train, labels), "test": _part(root, test, people)}
         return Tree(parts, (*map(list_of, CAMERAS), TEST_IDS), tuple(missing))
 

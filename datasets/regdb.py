@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -67,7 +67,7 @@ class RegDB(TreeDataset):
     @classmethod
     def load(cls, root: Path) -> Tree:
         """Read the lists of all folds; collect everything that is missing."""
-        missing = [f"no folder {folder}" for folder in FOLDERS if not is_folder(root / folder)]
+        missing = [f"no folder {folder}: restore it" for folder in FOLDERS if not is_folder(root / folder)]
         folds = folds_of(root)
         if not folds:
             padded = sorted(path.name for path in (root / "idx").glob("*_0*.txt"))
@@ -81,11 +81,14 @@ class RegDB(TreeDataset):
                 missing.append(str(error))
                 rows[name] = []
         paths = sorted({path for listed in rows.values() for path, _, _ in listed})
-        missing += [f"no image {path:.200}, which a list names" for path in paths if not is_file(root / path)]
+        absent = {path for path in paths if not is_file(root / path)}
+        missing += [f"no image {path:.200}, which a list names: restore it" for path in paths if path in absent]
         for fold in folds:
             missing += _leaks(rows, fold)
         parts = {
-            f"fold {fold} {split}": _part(root, rows, fold, split) for fold in folds for split in ("train", "test")
+            f"fold {fold} {split}": _part(root, rows, absent, fold, split)
+            for fold in folds
+            for split in ("train", "test")
         }
         return Tree(parts, tuple(map(list_of, rows)), tuple(missing))
 
@@ -106,13 +109,15 @@ class RegDB(TreeDataset):
 
     @classmethod
     def lacking(cls, part: Part) -> str:
-        """Describe the labels that do not have ten images; empty if all have."""
+        """Describe the labels that do not have ten images in each modality; empty if all have."""
         texts = []
         for table in (part.split.visible, part.split.infrared):
             images = Counter(table.identities.tolist())
-            uneven = [f"{label} has {images[label]}" for label in part.listed if images[label] != IMAGES_EACH]
+            uneven = [f"{label} has {images[label]} images" for label in part.listed if images[label] != IMAGES_EACH]
             if uneven:
-                texts.append(f"{table.modality}: label {shortened(uneven, 4, between=', ')}")
+                texts.append(
+                    f"{table.modality}: label {shortened(uneven, 4, between=', ')}; each must have {IMAGES_EACH}"
+                )
         return ", ".join(texts)
 
 
@@ -143,12 +148,12 @@ def read_list(path: Path) -> list[Row]:
     return [(image, label, CAMERA) for image, label in read_images(path, fault)]
 
 
-def _part(root: Path, rows: Mapping[str, list[Row]], fold: int, split: str) -> Part:
+def _part(root: Path, rows: Mapping[str, list[Row]], absent: Collection[str], fold: int, split: str) -> Part:
+    """Make the part of two lists; images that are absent are left out, their labels stay listed."""
     visible, infrared = rows[f"{split}_visible_{fold}"], rows[f"{split}_thermal_{fold}"]
-    return Part(
-        Split(table_of(visible, "visible", root), table_of(infrared, "infrared", root)),
-        tuple(sorted({label for _, label, _ in [*visible, *infrared]})),
-    )
+    labels = tuple(sorted({label for _, label, _ in [*visible, *infrared]}))
+    found = [[row for row in listed if row[0] not in absent] for listed in (visible, infrared)]
+    return Part(Split(table_of(found[0], "visible", root), table_of(found[1], "infrared", root)), labels)
 
 
 def _leaks(rows: Mapping[str, list[Row]], fold: int) -> list[str]:

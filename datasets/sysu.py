@@ -56,7 +56,7 @@ class Sysu(TreeDataset):
     @classmethod
     def load(cls, root: Path) -> Tree:
         """Read id lists and folders; collect everything that is missing."""
-        missing = [f"no folder cam{camera}" for camera in CAMERAS if not is_folder(root / f"cam{camera}")]
+        missing = [f"no folder cam{camera}: restore it" for camera in CAMERAS if not is_folder(root / f"cam{camera}")]
         identities: dict[str, tuple[int, ...]] = {}
         for name in LISTS:
             try:
@@ -75,7 +75,7 @@ class Sysu(TreeDataset):
             parts = {}
         if not missing:
             missing = [
-                f"no {table.modality} image of the {name} people"
+                f"no {table.modality} image of the {name} people: restore their folders below cam1 to cam6"
                 for name in ("train+val", "test")
                 for table in (parts[name].split.visible, parts[name].split.infrared)
                 if not len(table)

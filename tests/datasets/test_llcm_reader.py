@@ -100,7 +100,7 @@ def test_the_camera_is_read_from_the_name_of_the_file(name, camera):
         ("/0001_c01_s1.jpg 0", "not a path below the root"),
         ("vis/0001/0001_c01_s1.jpg 0", "more than once"),
         ("nir/0001/0001_c01_s1.jpg 0", "is on both training lists"),
-        ("vis/0001/0001_c01_s9.jpg 0", "no image vis/0001/0001_c01_s9.jpg, which idx/train_vis.txt names; restore it"),
+        ("vis/0001/0001_c01_s9.jpg 0", "no image vis/0001/0001_c01_s9.jpg, which idx/train_vis.txt names: restore it"),
     ],
 )
 def test_a_bad_line_is_named(root, line, message):
@@ -127,7 +127,7 @@ def test_test_people_are_one_line(root):
 @pytest.mark.parametrize("gone", ["test_vis/cam3", "test_nir/cam9", "idx/train_nir.txt", "idx/test_id.txt"])
 def test_what_is_missing_is_named(root, gone):
     shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink()
-    with pytest.raises(UsageError, match=f"no (folder|file) .*{gone}; restore it"):
+    with pytest.raises(UsageError, match=f"no (folder|file) .*{gone}[:;] restore it"):
         open_small(root)
 
 
@@ -196,7 +196,7 @@ def test_images_that_do_not_exist_are_not_counted(root):
     (root / "vis/0001/0001_c01_s1.jpg").unlink()
     text = describe_folder(root)
     assert row(text, "train") == [4, 15, 16]
-    assert "no image vis/0001/0001_c01_s1.jpg, which idx/train_vis.txt names; restore it" in text
+    assert "no image vis/0001/0001_c01_s1.jpg, which idx/train_vis.txt names: restore it" in text
 
 
 def test_sizes_name_the_range_and_unreadable_files(root):
