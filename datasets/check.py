@@ -58,14 +58,12 @@ def describe_folder(path: Path) -> str:
 
 def _nothing(path: Path) -> str:
     other = "docs/add_a_data_set.md describes other layouts"
-    lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):"]
-    for reader in readers():
-        lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
-        if is_folder(path / reader.title):
-            lines.append(f"    found a folder {path / reader.title}: check that one")
-        if is_folder(path.parent) and reader.recognises(path.parent):
-            lines.append(f"    found them in {path.parent}: check that folder")
-    return "\n".join(lines)
+    known = "; ".join(f"{reader.title}: {', '.join(reader.landmarks)}" for reader in readers())
+    near = [f"found a folder {path / r.title}: check that one" for r in readers() if is_folder(path / r.title)]
+    if is_folder(path.parent) and any(reader.recognises(path.parent) for reader in readers()):
+        near.append(f"found them in {path.parent}: check that folder")
+    lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):", f"  {known}"]
+    return "\n".join([*lines, f"  {'; '.join(near)}"] if near else lines)
 
 
 def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
