@@ -52,7 +52,7 @@ class Dataset(ABC):
     """Data set on disk in its published layout.
 
     Attributes:
-        name: registered name (``sysu``, ``regdb``).
+        name: registered name (``sysu``, ``regdb``, ``llcm``).
         root: folder of the tree.
         folds: numbers of the training/test splits; ``(1,)`` for a single split.
         fingerprint: hash of the content; part of the key of every training and of every record.

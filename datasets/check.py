@@ -36,7 +36,7 @@ def readers() -> list[type[TreeDataset]]:
 def check_folder(path: Path) -> FolderReport:
     """Describe a folder: data set, people and images of each split, missing files; and whether it is complete.
 
-    Only listed people and images are counted. No image is decoded.
+    Only listed people and images that exist are counted. No image is decoded.
 
     Raises:
         UsageError: the path is not a folder, or holds no known data set.
@@ -58,14 +58,12 @@ def describe_folder(path: Path) -> str:
 
 def _nothing(path: Path) -> str:
     other = "docs/add_a_data_set.md describes other layouts"
-    lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):"]
-    for reader in readers():
-        lines.append(f"  {reader.title}: {', '.join(reader.landmarks)}")
-        if is_folder(path / reader.title):
-            lines.append(f"    found a folder {path / reader.title}: check that one")
-        if is_folder(path.parent) and reader.recognises(path.parent):
-            lines.append(f"    found them in {path.parent}: check that folder")
-    return "\n".join(lines)
+    known = "; ".join(f"{reader.title}: {', '.join(reader.landmarks)}" for reader in readers())
+    near = [f"found a folder {path / r.title}: check that one" for r in readers() if is_folder(path / r.title)]
+    if is_folder(path.parent) and any(reader.recognises(path.parent) for reader in readers()):
+        near.append(f"found them in {path.parent}: check that folder")
+    lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):", f"  {known}"]
+    return "\n".join([*lines, f"  {'; '.join(near)}"] if near else lines)
 
 
 def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
@@ -80,6 +78,8 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
     real = synthetic is None
     lines = [f"{path}: {reader.title} layout, {'real images' if real else 'synthetic people'}", ""]
     lines += _table({name: reader.counts(part) for name, part in tree.parts.items()})
+    if details := reader.details(tree, path):
+        lines += ["", *details]
     if missing:
         lines += ["", "cannot be read:", *_list(missing)]
     if differences:

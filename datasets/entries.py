@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_file
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+Row = tuple[str, int, int]
+"""Path relative to the root, identity, camera."""
 
 
 def image_names(folder: Path) -> list[str]:
@@ -26,6 +29,26 @@ def image_names(folder: Path) -> list[str]:
         if not entry.name.isprintable():
             raise UsageError(f"the name of {os.fsencode(entry.path)!r} is not UTF-8, or not printable; rename the file")
     return [entry.name for entry in found]
+
+
+def person_rows(root: Path, folders: Mapping[int, str], identities: Sequence[int]) -> list[Row]:
+    """List the images of people in folders ``<camera's folder>/<identity in four digits>``.
+
+    A person has no folder in cameras that never saw them.
+
+    Args:
+        root: root of the tree.
+        folders: folder of each camera, relative to the root.
+        identities: the people.
+    """
+    rows: list[Row] = []
+    for camera, parent in folders.items():
+        present = names_in(root / parent)
+        for identity in identities:
+            if (person := f"{identity:04d}") in present:
+                folder = f"{parent}/{person}"
+                rows.extend((f"{folder}/{name}", identity, camera) for name in image_names(root / folder))
+    return rows
 
 
 def names_in(folder: Path) -> set[str]:

@@ -81,7 +81,7 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     """Find the data set that a run reads, without reading its images.
 
     Args:
-        kind: registered name of the data set a protocol needs (``sysu``, ``regdb``).
+        kind: registered name of the data set a protocol needs (``sysu``, ``regdb``, ``llcm``).
         spec: ``auto`` (``USVI_DATA``, then ``data/<title>``, then synthetic people), ``synthetic[:size=...,seed=...]``,
             or the folder of the data set (or its parent, if the folder has the usual name).
         progress: receives a message if ``auto`` falls back to synthetic people.

@@ -11,13 +11,15 @@ from typing import cast
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, Split
+from usvi_bench.datasets.entries import Row
+from usvi_bench.datasets.llcm import WORDS
 from usvi_bench.datasets.regdb import CAMERA
 from usvi_bench.datasets.regdb import list_of as regdb_list
 from usvi_bench.datasets.sysu import INFRARED_CAMERAS, VISIBLE_CAMERAS
 from usvi_bench.datasets.sysu import list_of as sysu_list
-from usvi_bench.datasets.tree import Row, table_of
+from usvi_bench.datasets.tree import table_of
 from usvi_bench.synthetic import SyntheticSpec
-from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.cameras import NIGHT, Layout
 from usvi_bench.synthetic.layout import Plan, plan
 
 
@@ -25,7 +27,7 @@ class PlannedDataset(Dataset):
     """Planned data set of synthetic people. A protocol can draw its galleries; there are no image files.
 
     Args:
-        layout: ``sysu`` or ``regdb``.
+        layout: ``sysu``, ``regdb`` or ``llcm``.
         spec: specification of the people.
 
     Attributes:
@@ -49,7 +51,7 @@ class PlannedDataset(Dataset):
 
     def test(self, fold: int = 1) -> Split:
         """Return the test images of a fold."""
-        read = _sysu_rows if self.name == "sysu" else _regdb_rows
+        read = {"sysu": _sysu_rows, "regdb": _regdb_rows, "llcm": _llcm_rows}[self.name]
         visible, infrared = (list(read(self._plan, modality, fold)) for modality in ("visible", "infrared"))
         return Split(table_of(visible, "visible", self.root), table_of(infrared, "infrared", self.root))
 
@@ -72,3 +74,9 @@ def _regdb_rows(planned: Plan, modality: Modality, fold: int) -> Iterator[Row]:
     for line in planned.lists[regdb_list(f"{name}_{fold}")].splitlines():
         path, _, label = line.rpartition(" ")
         yield path, int(label), CAMERA
+
+
+def _llcm_rows(planned: Plan, modality: Modality, fold: int) -> Iterator[Row]:
+    for shot in planned.shots:
+        if shot.path.startswith(f"test_{WORDS[modality]}/"):
+            yield shot.path, shot.person, shot.camera % NIGHT

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -16,8 +16,9 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.entries import parse_number, read_lines
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, shortened, table_of
+from usvi_bench.datasets.entries import Row
+from usvi_bench.datasets.lists import read_images
+from usvi_bench.datasets.tree import Part, Tree, TreeDataset, shortened, table_of
 
 FOLDERS = ("Visible", "Thermal", "idx")
 LISTS = ("train_visible", "train_thermal", "test_visible", "test_thermal")
@@ -42,7 +43,7 @@ class RegDB(TreeDataset):
     summary: ClassVar[str] = (
         "RegDB: paired visible and thermal cameras; 10 folds of 206 people to train on, 206 to test on"
     )
-    landmarks: ClassVar[tuple[str, ...]] = FOLDERS
+    landmarks: ClassVar[tuple[str, ...]] = ("Visible", "Thermal", "idx/train_visible_1.txt")
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         super().__init__(root, expect_counts)
@@ -66,7 +67,7 @@ class RegDB(TreeDataset):
     @classmethod
     def load(cls, root: Path) -> Tree:
         """Read the lists of all folds; collect everything that is missing."""
-        missing = [f"no folder {folder}" for folder in FOLDERS if not is_folder(root / folder)]
+        missing = [f"no folder {folder}: restore it" for folder in FOLDERS if not is_folder(root / folder)]
         folds = folds_of(root)
         if not folds:
             padded = sorted(path.name for path in (root / "idx").glob("*_0*.txt"))
@@ -80,11 +81,14 @@ class RegDB(TreeDataset):
                 missing.append(str(error))
                 rows[name] = []
         paths = sorted({path for listed in rows.values() for path, _, _ in listed})
-        missing += [f"no image {path:.200}, which a list names" for path in paths if not is_file(root / path)]
+        absent = {path for path in paths if not is_file(root / path)}
+        missing += [f"no image {path:.200}, which a list names: restore it" for path in paths if path in absent]
         for fold in folds:
             missing += _leaks(rows, fold)
         parts = {
-            f"fold {fold} {split}": _part(root, rows, fold, split) for fold in folds for split in ("train", "test")
+            f"fold {fold} {split}": _part(root, rows, absent, fold, split)
+            for fold in folds
+            for split in ("train", "test")
         }
         return Tree(parts, tuple(map(list_of, rows)), tuple(missing))
 
@@ -105,13 +109,15 @@ class RegDB(TreeDataset):
 
     @classmethod
     def lacking(cls, part: Part) -> str:
-        """Describe the labels that do not have ten images; empty if all have."""
+        """Describe the labels that do not have ten images in each modality; empty if all have."""
         texts = []
         for table in (part.split.visible, part.split.infrared):
             images = Counter(table.identities.tolist())
-            uneven = [f"{label} has {images[label]}" for label in part.listed if images[label] != IMAGES_EACH]
+            uneven = [f"{label} has {images[label]} images" for label in part.listed if images[label] != IMAGES_EACH]
             if uneven:
-                texts.append(f"{table.modality}: label {shortened(uneven, 4, between=', ')}")
+                texts.append(
+                    f"{table.modality}: label {shortened(uneven, 4, between=', ')}; each must have {IMAGES_EACH}"
+                )
         return ", ".join(texts)
 
 
@@ -128,47 +134,26 @@ def list_of(name: str) -> str:
 
 
 def read_list(path: Path) -> list[Row]:
-    """Read the images of a list, whose lines are ``relative/path label``.
-
-    Backslashes in paths are read as slashes.
+    """Read the images of a list; see :func:`~usvi_bench.datasets.lists.read_images`.
 
     Raises:
         UsageError: the file is absent or empty, or a line is malformed, repeated, or names an image of the other
             modality or outside the data set.
     """
     folder = "Visible" if "_visible_" in path.name else "Thermal"
-    rows: list[Row] = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        image, identity = PurePosixPath(name.strip().replace("\\", "/")), parse_number(label)
-        if not name or identity is None or not name.isprintable():
-            text = repr(line.strip()[:80])
-            raise UsageError(
-                f"{path} line {number}: {text} is not an image path, a blank and a label; restore the list"
-            )
-        if image.is_absolute() or ".." in image.parts:
-            raise UsageError(
-                f"{path} line {number}: {image} is not a path below the root of the data set; restore the list"
-            )
-        if image.parts[:1] != (folder,):
-            raise UsageError(f"{path} line {number}: {image} is not below {folder}; restore the list")
-        rows.append((image.as_posix(), identity, CAMERA))
-    if not rows:
-        raise UsageError(f"{path} lists no image; restore it")
-    repeated = [name for name, times in Counter(name for name, _, _ in rows).items() if times > 1]
-    if repeated:
-        raise UsageError(f"{path} lists {repeated[0]} more than once; restore it")
-    return rows
+
+    def fault(image: PurePosixPath) -> str:
+        return "" if image.parts[:1] == (folder,) else f"is not below {folder}"
+
+    return [(image, label, CAMERA) for image, label in read_images(path, fault)]
 
 
-def _part(root: Path, rows: Mapping[str, list[Row]], fold: int, split: str) -> Part:
+def _part(root: Path, rows: Mapping[str, list[Row]], absent: Collection[str], fold: int, split: str) -> Part:
+    """Make the part of two lists; images that are absent are left out, their labels stay listed."""
     visible, infrared = rows[f"{split}_visible_{fold}"], rows[f"{split}_thermal_{fold}"]
-    return Part(
-        Split(table_of(visible, "visible", root), table_of(infrared, "infrared", root)),
-        tuple(sorted({label for _, label, _ in [*visible, *infrared]})),
-    )
+    labels = tuple(sorted({label for _, label, _ in [*visible, *infrared]}))
+    found = [[row for row in listed if row[0] not in absent] for listed in (visible, infrared)]
+    return Part(Split(table_of(found[0], "visible", root), table_of(found[1], "infrared", root)), labels)
 
 
 def _leaks(rows: Mapping[str, list[Row]], fold: int) -> list[str]:

@@ -6,7 +6,6 @@ Source: Wu et al., "RGB-Infrared Cross-Modality Person Re-Identification", ICCV 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,8 +15,9 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Split
-from usvi_bench.datasets.entries import image_names, names_in, parse_number, read_lines
-from usvi_bench.datasets.tree import Part, Row, Tree, TreeDataset, table_of
+from usvi_bench.datasets.entries import person_rows
+from usvi_bench.datasets.lists import read_ids
+from usvi_bench.datasets.tree import Part, Tree, TreeDataset, table_of
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)
@@ -56,7 +56,7 @@ class Sysu(TreeDataset):
     @classmethod
     def load(cls, root: Path) -> Tree:
         """Read id lists and folders; collect everything that is missing."""
-        missing = [f"no folder cam{camera}" for camera in CAMERAS if not is_folder(root / f"cam{camera}")]
+        missing = [f"no folder cam{camera}: restore it" for camera in CAMERAS if not is_folder(root / f"cam{camera}")]
         identities: dict[str, tuple[int, ...]] = {}
         for name in LISTS:
             try:
@@ -75,7 +75,7 @@ class Sysu(TreeDataset):
             parts = {}
         if not missing:
             missing = [
-                f"no {table.modality} image of the {name} people"
+                f"no {table.modality} image of the {name} people: restore their folders below cam1 to cam6"
                 for name in ("train+val", "test")
                 for table in (parts[name].split.visible, parts[name].split.infrared)
                 if not len(table)
@@ -108,38 +108,12 @@ def list_of(name: str) -> str:
     return f"exp/{name}_id.txt"
 
 
-def read_ids(path: Path) -> tuple[int, ...]:
-    """Read the identities of a list, ascending: numbers separated by commas or line ends.
-
-    Raises:
-        UsageError: the file is absent, empty or malformed, or an identity occurs twice.
-    """
-    words = [word.strip() for line in read_lines(path) for word in line.split(",") if word.strip()]
-    numbers = [parse_number(word) for word in words]
-    if None in numbers or not numbers:
-        found = repr(words[numbers.index(None)][:20]) if numbers else "nothing"
-        raise UsageError(f"{path}: found {found} instead of numbers of at most nine digits, separated by commas")
-    identities = sorted(number for number in numbers if number is not None)
-    twice = [one for one, other in pairwise(identities) if one == other]
-    if twice:
-        raise UsageError(f"{path}: id {twice[0]} occurs twice; remove one")
-    return tuple(identities)
-
-
 def _split(root: Path, identities: Sequence[int]) -> Split:
     return Split(
-        visible=table_of(_rows(root, identities, VISIBLE_CAMERAS), "visible", root),
-        infrared=table_of(_rows(root, identities, INFRARED_CAMERAS), "infrared", root),
+        visible=table_of(person_rows(root, _folders(VISIBLE_CAMERAS), identities), "visible", root),
+        infrared=table_of(person_rows(root, _folders(INFRARED_CAMERAS), identities), "infrared", root),
     )
 
 
-def _rows(root: Path, identities: Sequence[int], cameras: Sequence[int]) -> list[Row]:
-    """List the images of the given people; a person has no folder in cameras that never saw them."""
-    rows: list[Row] = []
-    for camera in cameras:
-        present = names_in(root / f"cam{camera}")
-        for identity in identities:
-            if (person := f"{identity:04d}") in present:
-                folder = f"cam{camera}/{person}"
-                rows.extend((f"{folder}/{name}", identity, camera) for name in image_names(root / folder))
-    return rows
+def _folders(cameras: Sequence[int]) -> dict[int, str]:
+    return {camera: f"cam{camera}" for camera in cameras}

@@ -19,17 +19,14 @@ from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
+from usvi_bench.datasets.entries import Row, names_in, read_lines
 from usvi_bench.datasets.entries import image_names as image_names  # for readers in plug-ins
-from usvi_bench.datasets.entries import names_in, read_lines
 from usvi_bench.datasets.fingerprint import content_hash
 
 SYNTHETIC_NOTE = "synthetic.json"
 """File in the root of a generated tree with the settings of the generator."""
 NOTE = {"generator_version": int, "layout": str, "spec": dict, "images": int, "bytes": str}
 """Entries of that file, and their types."""
-
-Row = tuple[str, int, int]
-"""Path relative to the root, identity, camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +152,11 @@ class TreeDataset(Dataset):
             if any(wrong):
                 lines.append(f"{name}: {', '.join(filter(None, [*wrong, cls.lacking(part)]))}")
         return tuple(lines)
+
+    @classmethod
+    def details(cls, tree: Tree, root: Path) -> list[str]:
+        """Describe the images of a tree further, for ``--check-data``; no lines by default."""
+        return []
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

@@ -22,7 +22,7 @@ SETTINGS = {"unsupervised": "none", "semi": "some", "supervised": "all"}
 EVIDENCE = {
     "own paper": "read in the method's own paper",
     "own repository": "given in the repository of its authors",
-    "secondary": "quoted in a comparison table of a later paper",
+    "secondary": "quoted by others, nearly always in a comparison table of a later paper",
 }
 """Levels of evidence, strongest first, with explanations."""
 _AT_ODDS = "differs from the paper table"

@@ -1,4 +1,4 @@
-"""Synthetic visible-infrared people: image trees in the layouts of SYSU-MM01 and RegDB."""
+"""Synthetic visible-infrared people: image trees in the layouts of SYSU-MM01, RegDB and LLCM."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.synthetic.preview import draw
-from usvi_bench.synthetic.spec import parse
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, parse
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m usvi_bench.synthetic")
     preview = parser.add_subparsers(required=True).add_parser("preview", help="draw a contact sheet")
     preview.add_argument("output", type=Path, help="PNG file to write")
-    preview.add_argument("--layout", choices=("sysu", "regdb"), default="sysu")
+    preview.add_argument("--layout", choices=tuple(GENERATOR_VERSIONS), default="sysu")
     preview.add_argument("--data", default="synthetic", help="synthetic[:key=value,...]")
     preview.add_argument("--identities", type=int, default=10)
     preview.add_argument("--per-camera", type=int, default=3)

@@ -1,4 +1,4 @@
-"""Cameras of the two layouts: position, optics, tone and light."""
+"""Cameras of the layouts: position, optics, tone and light."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from usvi_bench.core.types import Modality
 
 Band = Literal["visible", "near", "thermal"]
-Layout = Literal["sysu", "regdb"]
+Layout = Literal["sysu", "regdb", "llcm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Camera:
     """Camera of a layout.
 
     Attributes:
-        number: camera number in the layout.
+        number: camera number in the layout; LLCM's infrared cameras have ``NIGHT`` added.
         band: spectral band of the sensor.
         place: name of the scene behind the person.
         elevation: downward tilt in degrees.
@@ -102,6 +102,31 @@ _STREET_WARM = Camera(
 REGDB = (_STREET, _STREET_WARM)
 """RegDB: one visible and one thermal camera side by side."""
 
+NIGHT = 10
+"""Added to the numbers of LLCM's infrared cameras, which are those of the visible cameras at the same places."""
+_DAY = (
+    replace(_ROOM_1, gain=0.85, noise=0.03),
+    replace(_ROOM_2, gain=0.8, noise=0.032),
+    replace(_ROOM_1, number=3, place="room 3", elevation=12, balance=(1.0, 0.98, 1.04), gain=0.8, noise=0.03),
+    replace(_GATE, gain=1.0, noise=0.022),
+    replace(_GARDEN, gain=1.0, noise=0.024),
+    replace(_GATE, number=6, place="passage", elevation=10, balance=(1.06, 1.0, 0.9), gain=0.95, noise=0.026),
+    replace(_GARDEN, number=7, place="street", elevation=8, balance=(1.0, 1.0, 1.05), gain=0.95, noise=0.022),
+    replace(_GATE, number=8, place="yard", elevation=14, balance=(0.94, 1.0, 1.08), gain=0.9, noise=0.028),
+    replace(_GARDEN, number=9, place="arcade", elevation=13, balance=(1.04, 1.0, 0.94), gain=0.9, noise=0.028),
+)
+
+
+def _at_night(day: Camera) -> Camera:
+    """Return the near-infrared camera at the place of a visible one; odd numbers have a lamp around the lens."""
+    night = _PASSAGE if day.number % 2 else _ROOM_2_DARK
+    return replace(night, number=day.number + NIGHT, place=day.place, elevation=day.elevation)
+
+
+LLCM = (*_DAY, *(_at_night(camera) for camera in _DAY if camera.number != 3))
+"""LLCM: nine places, each with a visible and all but the third with a near-infrared camera, in low light."""
+_LAYOUTS: dict[Layout, tuple[Camera, ...]] = {"sysu": SYSU, "regdb": REGDB, "llcm": LLCM}
+
 
 def cameras(layout: Layout, gap: float) -> tuple[Camera, ...]:
     """Return the cameras of a layout; ``gap`` scales their differences from a neutral camera.
@@ -109,7 +134,7 @@ def cameras(layout: Layout, gap: float) -> tuple[Camera, ...]:
     >>> len(cameras("sysu", 1.0)), {camera.gain for camera in cameras("sysu", 0.0)}
     (6, {1.0})
     """
-    return tuple(_towards_neutral(camera, gap) for camera in (SYSU if layout == "sysu" else REGDB))
+    return tuple(_towards_neutral(camera, gap) for camera in _LAYOUTS[layout])
 
 
 def _towards_neutral(camera: Camera, gap: float) -> Camera:

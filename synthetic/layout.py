@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
-from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.cameras import LLCM, NIGHT, Layout
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 LONGEST_WALK = 6
-"""Maximum number of frames of a walk in SYSU-MM01's layout; more images of a person need more walks."""
+"""Maximum number of frames of a walk, except in RegDB's layout; more images of a person need more walks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,39 @@ _REGDB = {
 _CAMERAS: dict[Modality, frozenset[int]] = {"visible": frozenset({1, 2, 4, 5}), "infrared": frozenset({3, 6})}
 """Cameras of SYSU-MM01's layout by modality."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Passers:
+    """Passers-by: the training or test people of LLCM's layout.
+
+    Attributes:
+        people: number of identities.
+        visible: total number of visible images of them.
+        infrared: total number of infrared images of them.
+        seen: number of cameras of each modality that see a person.
+    """
+
+    people: int
+    visible: int
+    infrared: int
+    seen: int
+
+
+_LLCM = {
+    "tiny": {"train": _Passers(12, 108, 96, 3), "test": _Passers(8, 48, 48, 3)},
+    "small": {"train": _Passers(192, 1920, 1536, 4), "test": _Passers(60, 600, 480, 4)},
+    "medium": {"train": _Passers(384, 5376, 4608, 4), "test": _Passers(100, 1400, 1200, 4)},
+    "full": {"train": _Passers(713, 16946, 13975, 4), "test": _Passers(351, 8680, 7166, 4)},
+}
+"""``full`` has the published numbers of LLCM. How many cameras see a person is not published; four is our choice."""
+
 _REGDB_WORDS: dict[Modality, str] = {"visible": "visible", "infrared": "thermal"}
 """Names of the modalities in RegDB's lists."""
 
 
 def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
     """Plan the images and lists of a tree."""
-    return _plan_sysu(spec) if layout == "sysu" else _plan_regdb(spec)
+    return {"sysu": _plan_sysu, "regdb": _plan_regdb, "llcm": _plan_llcm}[layout](spec)
 
 
 def missing_modalities(spec: SyntheticSpec, people: Iterable[int], fold: int = 1) -> dict[int, Modality]:
@@ -217,3 +243,50 @@ def _plan_regdb(spec: SyntheticSpec) -> Plan:
                     f"{s.path} {label[s.person]}\n" for s in kept
                 )
     return Plan(tuple(sorted(listed, key=lambda shot: shot.path)), lists)
+
+
+def _plan_llcm(spec: SyntheticSpec) -> Plan:
+    """Plan LLCM's layout; each modality sees each person with its own few cameras, drawn for each person."""
+    splits = _LLCM[spec.size]
+    order = numpy_generator(spec.seed, "llcm", "splits").permutation(sum(split.people for split in splits.values())) + 1
+    people = {"train": order[: splits["train"].people].tolist(), "test": order[splits["train"].people :].tolist()}
+    lost = missing_modalities(spec, people["train"])
+    label = {person: rank for rank, person in enumerate(sorted(people["train"]))}
+    shots: list[Shot] = []
+    lists = {"idx/test_id.txt": _comma_line(np.array(people["test"]))}
+    for modality, word in (("visible", "vis"), ("infrared", "nir")):
+        taken = {
+            name: [
+                shot
+                for person, frames in zip(people[name], _shares(getattr(split, modality), split.people), strict=True)
+                if name == "test" or lost.get(person) != modality
+                for shot in _past_llcm_cameras(spec, person, frames, split.seen, word, name)
+            ]
+            for name, split in splits.items()
+        }
+        listed = sorted((shot.path, label[shot.person]) for shot in taken["train"])
+        lists[f"idx/train_{word}.txt"] = "".join(f"{path} {number}\n" for path, number in listed)
+        shots += [*taken["train"], *taken["test"]]
+    return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists)
+
+
+def _past_llcm_cameras(
+    spec: SyntheticSpec, person: int, frames: int, seen: int, word: str, split: str
+) -> Iterator[Shot]:
+    """Distribute a person's frames of one modality over ``seen`` cameras."""
+    modality = "visible" if word == "vis" else "infrared"
+    numbers = [camera.number for camera in LLCM if camera.modality == modality]
+    drawn = numpy_generator(spec.seed, "llcm", "seen", modality, person).choice(numbers, seen, replace=False)
+    for camera, count in zip(sorted(drawn.tolist()), _shares(frames, seen), strict=True):
+        place = camera % NIGHT
+        folder = f"train_{word}" if split == "train" else f"test_{word}/cam{place}"
+        yield from _walks(person, camera, count, f"{folder}/{person:04d}/{person:04d}_c{place:02d}_f{{:04d}}.jpg")
+
+
+def _shares(total: int, parts: int) -> list[int]:
+    """Divide a number into parts that differ by at most one.
+
+    >>> _shares(10, 4)
+    [3, 3, 2, 2]
+    """
+    return [total // parts + (i < total % parts) for i in range(parts)]

@@ -156,4 +156,7 @@ def street(paint: Painter) -> None:
     paint.mottle(0.07)
 
 
-PLACES = {"room 1": room, "room 2": room, "gate": gate, "garden": garden, "passage": passage, "street": street}
+PLACES = {
+    **{"room 1": room, "room 2": room, "gate": gate, "garden": garden, "passage": passage, "street": street},
+    **{"room 3": room, "yard": garden, "arcade": passage},
+}

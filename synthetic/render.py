@@ -48,7 +48,7 @@ class Rendered:
 
 def camera_of(spec: SyntheticSpec, layout: Layout, number: int) -> Camera:
     """Return a camera by its number, with the camera gap of the specification."""
-    return cameras(layout, spec.camera_gap)[number - 1]
+    return next(camera for camera in cameras(layout, spec.camera_gap) if camera.number == number)
 
 
 @lru_cache(maxsize=8192)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 
-GENERATOR_VERSIONS = {"sysu": 4, "regdb": 4}
+GENERATOR_VERSIONS = {"sysu": 4, "regdb": 4, "llcm": 1}
 """Version of each layout, raised whenever the same specification gives different bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")

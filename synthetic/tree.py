@@ -47,8 +47,8 @@ def ensure(
     Raises:
         UsageError: an unknown layout, or ``device=cuda`` without a GPU.
     """
-    if layout not in ("sysu", "regdb"):
-        raise UsageError(f"unknown synthetic layout '{layout}': {did_you_mean(layout, ('sysu', 'regdb'))}")
+    if layout not in GENERATOR_VERSIONS:
+        raise UsageError(f"unknown synthetic layout '{layout}': {did_you_mean(layout, GENERATOR_VERSIONS)}")
     tree = cache / spec.folder(layout)
     if (tree / MANIFEST).is_file():
         return tree

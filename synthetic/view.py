@@ -17,7 +17,11 @@ _WIDTH = 0.72
 
 
 _HEADINGS = (0.0, np.pi, np.pi / 2, -np.pi / 2)
-_HEADING_SHARES: dict[Layout, tuple[float, ...]] = {"sysu": (0.4, 0.3, 0.15, 0.15), "regdb": (0.5, 0.5, 0.0, 0.0)}
+_HEADING_SHARES: dict[Layout, tuple[float, ...]] = {
+    "sysu": (0.4, 0.3, 0.15, 0.15),
+    "regdb": (0.5, 0.5, 0.0, 0.0),
+    "llcm": (0.4, 0.3, 0.15, 0.15),
+}
 """Probability of each heading: most cameras look along the path, and RegDB's file names distinguish front and back."""
 
 
@@ -73,7 +77,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
     key = (layout, shot.person, shot.camera, shot.walk)
     walk, frame = numpy_generator(spec.seed, "walk", *key), numpy_generator(spec.seed, "frame", *key, shot.step)
     # the two cameras of RegDB are mounted side by side and see the same walk
-    gait = walk if layout == "sysu" else numpy_generator(spec.seed, "gait", *_gait_key(layout, shot))
+    gait = numpy_generator(spec.seed, "gait", *_gait_key(layout, shot)) if layout == "regdb" else walk
     turn_rng = numpy_generator(spec.seed, "heading", *_gait_key(layout, shot))
     heading, loose = _heading(spec, layout, gait, turn_rng), 2 * spec.boxes
     turn, pace = gait.normal(0, 0.06), gait.uniform(0.7, 1.6)
@@ -107,7 +111,7 @@ def draw_view(spec: SyntheticSpec, layout: Layout, camera: Camera, shot: Shot) -
 
 def _gait_key(layout: Layout, shot: Shot) -> tuple[str | int, ...]:
     """Return the seed key of a walk's gait, shared by all cameras that see the walk."""
-    return (layout, shot.person, shot.camera, shot.walk) if layout == "sysu" else (layout, shot.person, shot.walk)
+    return (layout, shot.person, shot.walk) if layout == "regdb" else (layout, shot.person, shot.camera, shot.walk)
 
 
 def _heading(spec: SyntheticSpec, layout: Layout, gait: np.random.Generator, turn_rng: np.random.Generator) -> float:

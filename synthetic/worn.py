@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from usvi_bench.core.seeding import numpy_generator
-from usvi_bench.synthetic.cameras import Layout
+from usvi_bench.synthetic.cameras import LLCM, SYSU, Layout
 from usvi_bench.synthetic.identity import Person
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.wardrobe import Outfit
 
 CHANGING = 0.3
-"""Fraction of people who may look different in front of one of SYSU-MM01's cameras."""
-_SYSU_CAMERAS = 6
+"""Fraction of people who may look different in front of one camera."""
+_CAMERAS = {"sysu": SYSU, "llcm": LLCM}
 
 
 def worn(spec: SyntheticSpec, layout: Layout, person: Person, camera: int) -> Outfit:
@@ -26,8 +26,9 @@ def worn(spec: SyntheticSpec, layout: Layout, person: Person, camera: int) -> Ou
     if layout == "regdb":
         return own
     rng = numpy_generator(spec.seed, "worn", layout, person.number)
-    changes, where = rng.random() < CHANGING, int(rng.integers(1, _SYSU_CAMERAS + 1))
-    if not changes or camera != where:
+    cameras = _CAMERAS[layout]
+    changes, where = rng.random() < CHANGING, int(rng.integers(1, len(cameras) + 1))
+    if not changes or camera != cameras[where - 1].number:
         return own
     kind = int(rng.integers(3))
     if kind == 0 and own.top in ("jacket", "coat"):

@@ -36,7 +36,7 @@ def tiny_people(cache: Path) -> dict[str, Path]:
     """Render the tiny synthetic data sets once for all test processes; return their folders by layout."""
     with (cache / "render.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return {layout: ensure(layout, parse(TINY), cache) for layout in ("sysu", "regdb")}
+        return {layout: ensure(layout, parse(TINY), cache) for layout in ("sysu", "regdb", "llcm")}
 
 
 @pytest.fixture(autouse=True)

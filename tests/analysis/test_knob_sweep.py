@@ -137,8 +137,8 @@ def test_wrong_arguments_are_refused_with_a_remedy(tmp_path: Path) -> None:
         main([*ARGUMENTS, "--knobs", "poses", "--output", str(tmp_path)], Fake(tmp_path))
     with pytest.raises(SystemExit, match="unknown size 'huge'"):
         main(["--size", "huge", "--output", str(tmp_path)], Fake(tmp_path))
-    with pytest.raises(SystemExit, match="layouts sysu, regdb"):
-        main([*ARGUMENTS, "--protocol", "llcm_v2i", "--output", str(tmp_path)], Fake(tmp_path))
+    with pytest.raises(SystemExit, match="layouts sysu, regdb, llcm"):
+        main([*ARGUMENTS, "--protocol", "market_all", "--output", str(tmp_path)], Fake(tmp_path))
     with pytest.raises(SystemExit, match="run without --plot"):
         main([*ARGUMENTS, "--plot", "--output", str(tmp_path)], Fake(tmp_path))
     main([*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)], Fake(tmp_path))

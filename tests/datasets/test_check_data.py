@@ -63,6 +63,28 @@ def test_regdb_has_a_row_for_every_fold_and_split(tmp_path):
     assert "people 2 of 206" in text
 
 
+def test_images_on_lists_that_do_not_exist_are_not_counted(tmp_path):
+    root = write_regdb(tmp_path / "RegDB")
+    (root / "Thermal" / "1" / "male_front_t_0.bmp").unlink()
+    text = describe_folder(root)
+    assert row(text, "fold 1 train") == row(text, "fold 2 test") == [2, 4, 3]
+    assert row(text, "fold 1 test") == row(text, "fold 2 train") == [2, 4, 4]
+    assert "no image Thermal/1/male_front_t_0.bmp, which a list names: restore it" in text
+    assert "infrared: label 0 has 1 images, 1 has 2 images; each must have 10" in text
+
+
+def test_missing_folders_and_images_name_the_remedy(tmp_path):
+    root = write_sysu(tmp_path / "SYSU-MM01")
+    shutil.rmtree(root / "cam4")
+    assert "  no folder cam4: restore it" in describe_folder(root).splitlines()
+    (root / "cam4").mkdir()
+    for camera in (3, 6):
+        shutil.rmtree(root / f"cam{camera}" / "0003")
+        shutil.rmtree(root / f"cam{camera}" / "0025")
+    remedy = "  no infrared image of the test people: restore their folders below cam1 to cam6"
+    assert remedy in describe_folder(root).splitlines()
+
+
 def test_long_lists_are_cut(tmp_path):
     root = write_regdb(tmp_path / "RegDB", people=24)
     shutil.rmtree(root / "Thermal")

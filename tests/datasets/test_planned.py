@@ -13,7 +13,9 @@ from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.synthetic import SyntheticSpec
 
 
-@pytest.mark.parametrize(("layout", "protocol"), [("sysu", "sysu_all"), ("regdb", "regdb_i2v")])
+@pytest.mark.parametrize(
+    ("layout", "protocol"), [("sysu", "sysu_all"), ("regdb", "regdb_i2v"), ("llcm", "llcm_v2i"), ("llcm", "llcm_i2v")]
+)
 def test_planned_people_are_those_of_the_rendered_tree(
     layout: str, protocol: str, tiny_people: dict[str, Path]
 ) -> None:

@@ -83,7 +83,8 @@ def test_the_published_counts_are_accepted(tmp_path):
     path = root / "idx" / "test_thermal_4.txt"
     path.write_text("\n".join(path.read_text().splitlines()[1:]))
     with pytest.raises(
-        UsageError, match=r"fold 4 test: infrared 2059 of 2060 \(1 fewer\), infrared: label 0 has 9\n"
+        UsageError,
+        match=r"fold 4 test: infrared 2059 of 2060 \(1 fewer\), infrared: label 0 has 9 images; each must have 10\n",
     ) as caught:
         RegDB(root)
     assert str(caught.value).count("\n") < 3
@@ -124,7 +125,9 @@ def test_an_empty_list_is_named(root):
 
 
 def test_missing_folders_are_named(tmp_path):
-    with pytest.raises(UsageError, match=r"no folder Visible; no folder Thermal; no folder idx; and 1 more"):
+    with pytest.raises(
+        UsageError, match=r"no folder Visible: restore it; no folder Thermal: restore it; no folder idx: .*; and 1 more"
+    ):
         open_small(tmp_path)
 
 

@@ -9,7 +9,8 @@ from trees import write_id_lists, write_note, write_sysu
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
-from usvi_bench.datasets.sysu import Sysu, read_ids
+from usvi_bench.datasets.lists import read_ids
+from usvi_bench.datasets.sysu import Sysu
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 

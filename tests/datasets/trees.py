@@ -85,3 +85,33 @@ def write_note(root: Path, **changes: object) -> dict[str, object]:
     note |= changes
     (root / "synthetic.json").write_text(json.dumps(note))
     return note
+
+
+LLCM_TEST = (3, 25)
+
+
+def write_llcm(root: Path, images: int = 2) -> Path:
+    """Write a tree with the images of four training people in ``vis`` and ``nir``, and of the test people 3 and 25.
+
+    Cameras 1 and 4 see the training people; all cameras see the test people and 99, who is not listed, but visible
+    camera 1 misses person 25.
+    """
+    (root / "idx").mkdir(parents=True)
+    (root / "idx" / "test_id.txt").write_text(",".join(map(str, LLCM_TEST)) + "\n")
+    for word, cameras in (("vis", range(1, 10)), ("nir", (1, 2, 4, 5, 6, 7, 8, 9))):
+        lines = []
+        for label, person in enumerate((1, 2, 7, 10)):
+            for camera in (1, 4):
+                for frame in range(1, images + 1):
+                    path = f"{word}/{person:04d}/{person:04d}_c{camera:02d}_s{frame}.jpg"
+                    write_noise(root / path, camera * 10_000 + person * 10 + frame + (word == "nir"))
+                    lines.append(f"{path} {label}")
+        (root / "idx" / f"train_{word}.txt").write_text("\n".join(lines) + "\n")
+        for camera in cameras:
+            for person in (*LLCM_TEST, 99):
+                if (word, camera, person) != ("vis", 1, 25):
+                    for frame in range(1, images + 1):
+                        name = f"{person:04d}_c{camera:02d}_s{frame}.jpg"
+                        path = f"test_{word}/cam{camera}/{person:04d}/{name}"
+                        write_noise(root / path, 500_000 + camera * 10_000 + person * 10 + frame)
+    return root

@@ -15,14 +15,14 @@ from usvi_bench.engine.config import RunConfig, TrainConfig, changed_settings
 from usvi_bench.engine.load_config import build, load_config, parse_settings
 from usvi_bench.engine.read_settings import CONFIGS
 
-PROFILES = ["sysu", "regdb", "synthetic_sysu", "synthetic_regdb"]
+PROFILES = ["sysu", "regdb", "llcm", "synthetic_sysu", "synthetic_regdb", "synthetic_llcm"]
+PROTOCOLS = {"sysu": "sysu_all", "regdb": "regdb_v2i", "llcm": "llcm_v2i"}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("method", METHODS.names())
 def test_every_shipped_setting_is_typed(method: str, profile: str) -> None:
-    protocol = "sysu_all" if "sysu" in profile else "regdb_v2i"
-    config = load_config(method, protocol, profile=profile)
+    config = load_config(method, PROTOCOLS[profile.removeprefix("synthetic_")], profile=profile)
     assert config.setting == "shared"
     with pytest.raises(FrozenInstanceError):
         config.train.epochs = 3  # type: ignore[misc]
@@ -93,6 +93,10 @@ def test_real_data_has_the_published_schedule() -> None:
         c = load_config("sclhm", protocol, profile=profile)
         assert alpha_for(c.method_config.ema_window, c.train.epochs * c.train.iterations) == pytest.approx(0.999)  # type: ignore[attr-defined]
     assert (regdb.train.iterations, regdb.train.visible_clusters) == (100, 4)
+    llcm = load_config("cluster_contrast", "llcm_i2v", profile="llcm")
+    assert replace(llcm.method_config, k1=30) == sysu.method_config
+    assert llcm.method_config.k1 == 25  # type: ignore[attr-defined]
+    assert (llcm.data, llcm.train) == (sysu.data, sysu.train)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -24,7 +24,7 @@ from usvi_bench.engine.images import BatchSampler, TrainingImages
 from usvi_bench.engine.stages import row_orders, true_identities
 
 Rows = NDArray[np.int64]
-LAYOUTS = ("sysu", "regdb")
+LAYOUTS = ("sysu", "regdb", "llcm")
 MODALITIES = ("visible", "infrared")
 SEEDS = range(8)
 CPU = torch.device("cpu")
@@ -110,7 +110,13 @@ def test_row_numbers_predict_no_identities(
 
 @pytest.mark.parametrize(
     ("layout", "predictor"),
-    [("regdb", equal_blocks), ("regdb", neighbouring_row), ("sysu", rank_of_the_path), ("sysu", neighbouring_row)],
+    [
+        ("regdb", equal_blocks),
+        ("regdb", neighbouring_row),
+        ("sysu", rank_of_the_path),
+        ("sysu", neighbouring_row),
+        ("llcm", equal_blocks),
+    ],
 )
 def test_rows_in_path_order_would_predict_them(
     layout: str, predictor: Callable[[Rows, int], Rows], tiny_people: dict[str, Path]

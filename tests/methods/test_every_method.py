@@ -122,12 +122,15 @@ def test_only_networks_are_in_the_checkpoint(name: str) -> None:
     assert kept == saved
 
 
-@pytest.mark.parametrize("layout", ["sysu", "regdb"])
-@pytest.mark.parametrize("name", TRAINED)
+QUICK = [(name, layout) for name in TRAINED for layout in ("sysu", "regdb")]
+QUICK += [("cluster_contrast", "llcm"), ("supervised", "llcm")]
+
+
+@pytest.mark.parametrize(("name", "layout"), QUICK)
 def test_the_quick_schedule_serves_every_method(
     name: str, layout: str, tiny_people: dict[str, Path], tmp_path: Path
 ) -> None:
-    protocol = {"sysu": "sysu_all", "regdb": "regdb_v2i"}[layout]
+    protocol = {"sysu": "sysu_all", "regdb": "regdb_v2i", "llcm": "llcm_v2i"}[layout]
     record = usvi_bench.run(
         name,
         protocol,

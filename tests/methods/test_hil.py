@@ -448,7 +448,10 @@ def test_bad_settings_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("profile", "parts", "tau"),
-    [("sysu", 9, 0.5), ("regdb", 2, 0.8), ("synthetic_sysu", 2, 0.5), ("synthetic_regdb", 2, 0.8)],
+    [
+        *(("sysu", 9, 0.5), ("regdb", 2, 0.8), ("llcm", 9, 0.5)),
+        *(("synthetic_sysu", 2, 0.5), ("synthetic_regdb", 2, 0.8), ("synthetic_llcm", 2, 0.5)),
+    ],
 )
 def test_settings_differ_per_data_set(profile: str, parts: int, tau: float) -> None:
     hyper: Any = load_config("hil", "sysu_all", profile=profile).method_config

@@ -59,6 +59,41 @@ class Scene(Dataset):
         return self.split
 
 
+class LLCMScene(Scene):
+    """Scene in LLCM's layout.
+
+    Args:
+        counts: number of images by (identity, camera, modality), modality 0 visible and 1 infrared.
+    """
+
+    def __init__(self, counts: dict[tuple[int, int, int], int]) -> None:
+        self.name, self.folds, self.root = "llcm", (1,), Path("nowhere")
+        seen, dark = (
+            [(c, i, k) for (i, c, own), n in counts.items() if own == side for k in range(1, n + 1)] for side in (0, 1)
+        )
+        self.split = Split(table("visible", seen), table("infrared", dark))
+
+
+def llcm_parity_scene() -> LLCMScene:
+    """Make the test images whose galleries the public code of LLCM has drawn for the tests."""
+    return LLCMScene(
+        {
+            (i, c, m): 2 + (7 * i + 3 * c + 5 * m) % 11
+            for i in range(1, 119, 3)
+            for m, cameras in enumerate((range(1, 10), (1, 2, 4, 5, 6, 7, 8, 9)))
+            for c in cameras
+            if (i + c + m) % 4
+        }
+    )
+
+
+def small_llcm_scene() -> LLCMScene:
+    """Make a scene of six people; camera 1 alone sees person 4 in both modalities."""
+    cameras = ((1, 2, 3, 5), (1, 2, 5, 9))
+    counts = {(i, c, m): 2 + (i + c + m) % 3 for i in range(1, 7) for m in (0, 1) for c in cameras[m]}
+    return LLCMScene({(i, c, m): n for (i, c, m), n in counts.items() if i != 4 or c == 1})
+
+
 def small_scene(**options) -> Scene:
     """Make a scene of six people; indoor cameras miss person 4, camera 3 misses person 5."""
     counts = {(i, c): 2 + (i + c) % 3 for i in range(1, 7) for c in range(1, 7)}

@@ -6,9 +6,10 @@ import random
 import numpy as np
 import pytest
 import scipy.io
-from scenes import Scene, published_counts, small_scene, write_permutations
+from scenes import Scene, llcm_parity_scene, published_counts, small_scene, write_permutations
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols.draws import official_gallery, read_permutations, seeded_gallery
 
 ALL, INDOOR = (1, 2, 4, 5), (1, 2)
@@ -24,6 +25,14 @@ ALL_HASHES = [
     "3cf7e47c91a795d5",
     "106525b7d39631c0",
 ]
+
+LLCM_HASHES = {
+    "visible": "ab8ce67104b80445 5e981f0c34436c23 4bd312bea505f235 0ff38b6c2014a73c d865307100e8c81b "
+    "433227b05ff992be dac6acbe671f8e76 8d02ca8ca0104e07 bc65ce6045221eef 1de5163d8706716f",
+    "infrared": "ccc27a0695545232 27d25602be1367fe fe4adbebcef87f83 7592e86767b68668 3ed818b0024d1d50 "
+    "37ceff8cf3b85ae6 5cf8c30a55c0df02 93a7393f1f4b1672 3cd383fb2308f338 d9a67c39acae6400",
+}
+"""Draws of ZYK100/LLCM @886e27c on the people of :func:`llcm_parity_scene`, trials 0 to 9."""
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +144,21 @@ def test_another_file_is_refused(tmp_path, content):
         path.write_bytes(b"" if content == "empty" else b"no matlab file at all" * 20)
     with pytest.raises(UsageError, match="not the permutation file"):
         read_permutations(path)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "side", "images", "size", "first"),
+    [
+        ("llcm_i2v", "visible", 1891, 270, [(1, 1, 6), (1, 2, 3), (1, 4, 0), (1, 5, 1)]),
+        ("llcm_v2i", "infrared", 1644, 240, [(1, 1, 3), (1, 4, 3), (1, 5, 0), (1, 7, 1)]),
+    ],
+)
+def test_llcm_draws_are_those_of_its_public_code(protocol, side, images, size, first):
+    data = llcm_parity_scene()
+    query, pool = PROTOCOLS.get(protocol)().tables(data, 1)
+    assert (pool.modality, len(pool)) == (side, images)
+    assert query.modality != side
+    draws = [named(pool, rows) for rows in PROTOCOLS.get(protocol)().galleries(data, 1)]
+    assert draws[0][:4] == first
+    assert [len(drawn) for drawn in draws] == [size] * 10
+    assert [digest(drawn) for drawn in draws] == LLCM_HASHES[side].split()

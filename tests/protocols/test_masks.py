@@ -174,7 +174,11 @@ def test_rules_are_masks_by_their_definitions(queries, gallery):
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"), [("sysu_all", "sysu"), ("sysu_indoor", "sysu"), ("regdb_v2i", "regdb"), ("regdb_i2v", "regdb")]
+    ("name", "rule"),
+    [
+        *(("sysu_all", "sysu"), ("sysu_indoor", "sysu"), ("regdb_v2i", "regdb"), ("regdb_i2v", "regdb")),
+        *(("llcm_v2i", "llcm"), ("llcm_i2v", "llcm")),
+    ],
 )
 def test_protocols_give_the_masks_of_their_rule(name, rule):
     protocol = PROTOCOLS.get(name)()

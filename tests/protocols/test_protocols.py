@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from scenes import Embedder, Scene, published_counts, small_scene, write_permutations
+from scenes import Embedder, LLCMScene, Scene, published_counts, small_llcm_scene, small_scene, write_permutations
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
@@ -13,7 +13,7 @@ from usvi_bench.protocols.base import ProtocolConfig
 from usvi_bench.protocols.draws import seeded_gallery
 from usvi_bench.protocols.rules import rank_metrics
 
-NAMES = ("sysu_all", "sysu_indoor", "regdb_v2i", "regdb_i2v")
+NAMES = ("sysu_all", "sysu_indoor", "regdb_v2i", "regdb_i2v", "llcm_v2i", "llcm_i2v")
 KEYS = ["R1", "R5", "R10", "R20", "mAP", "mINP"]
 
 
@@ -22,10 +22,12 @@ def make(name, **settings):
 
 
 def scene_of(name):
+    if name.startswith("llcm"):
+        return small_llcm_scene()
     return small_scene() if name.startswith("sysu") else small_scene(name="regdb", folds=(1, 2))
 
 
-def test_all_four_are_registered():
+def test_all_are_registered():
     assert set(NAMES) <= set(PROTOCOLS.names())
     for name in NAMES:
         protocol = PROTOCOLS.get(name)
@@ -36,7 +38,8 @@ def test_all_four_are_registered():
 def test_who_queries():
     modalities = {name: (PROTOCOLS.get(name).query, PROTOCOLS.get(name).gallery) for name in NAMES}
     assert modalities["sysu_all"] == modalities["sysu_indoor"] == modalities["regdb_i2v"] == ("infrared", "visible")
-    assert modalities["regdb_v2i"] == ("visible", "infrared")
+    assert modalities["regdb_v2i"] == modalities["llcm_v2i"] == ("visible", "infrared")
+    assert modalities["llcm_i2v"] == ("infrared", "visible")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,55 @@ def test_regdb_compares_everything_once_a_fold(name, first):
     assert len(result.ranking.gallery) == len(pool)
 
 
+def hidden(name, query, q, pool, r):
+    """Tell whether a protocol leaves out image ``r`` of the gallery modality for query ``q``."""
+    if name.startswith("sysu"):
+        return query.cameras[q] == 3 and pool.cameras[r] == 2
+    same = query.identities[q] == pool.identities[r] and query.cameras[q] == pool.cameras[r]
+    return name.startswith("llcm") and same
+
+
+@pytest.mark.parametrize(("name", "first"), [("llcm_v2i", "visible"), ("llcm_i2v", "infrared")])
+def test_llcm_scores_all_queries_of_the_first_modality_by_a_naive_loop(name, first):
+    """The public code scores drawn infrared queries against all visible images as "visible to infrared"."""
+    data, embed = small_llcm_scene(), Embedder()
+    result = make(name).evaluate(embed, data, fold=1, trained_on=1)
+    query, pool = embed.calls
+    assert (query.modality, len(query)) == (
+        first,
+        len(data.split.visible if first == "visible" else data.split.infrared),
+    )
+    assert [(score.fold, score.trial) for score in result.scores] == [(1, trial) for trial in range(10)]
+    features = Embedder()(query).astype(float), Embedder()(pool).astype(float)
+    for trial, rows in enumerate(make(name).galleries(data, 1)):
+        precisions, firsts = [], []
+        for q in range(len(query)):
+            seen = [r for r in rows if not hidden(name, query, q, pool, r)]
+            ranked = sorted(seen, key=lambda r: -(features[0][q] @ features[1][r]))
+            right = [pool.identities[r] == query.identities[q] for r in ranked]
+            if any(right):
+                hits = [rank for rank, hit in enumerate(right, 1) if hit]
+                precisions.append(np.mean([k / rank for k, rank in enumerate(hits, 1)]))
+                firsts.append(right[0])
+        assert result.scores[trial].metrics["mAP"] == pytest.approx(np.mean(precisions), abs=1e-12)
+        assert result.scores[trial].metrics["R1"] == pytest.approx(np.mean(firsts), abs=1e-12)
+        assert len(precisions) == sum(query.identities != 4), "only the query's own camera sees person 4"
+
+
+@pytest.mark.parametrize("name", ["llcm_v2i", "llcm_i2v"])
+def test_llcm_people_seen_by_one_camera_only_cannot_be_scored(name):
+    with pytest.raises(UsageError, match="fold 1, trial 0: none of the"):
+        make(name).check(LLCMScene({(1, 2, 0): 3, (1, 2, 1): 3, (2, 5, 0): 2, (2, 5, 1): 2}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"shots": 10}, "single-shot: .* must be 1"), ({"gallery": "official"}, "must be seeded")]
+)
+def test_llcm_has_one_kind_of_gallery(settings, message):
+    with pytest.raises(UsageError, match=message):
+        make("llcm_v2i", **settings).check(small_llcm_scene())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_ranking_is_what_was_scored(name):
     data = scene_of(name)
@@ -97,7 +149,7 @@ def test_the_ranking_is_what_was_scored(name):
     np.testing.assert_array_equal(ranking.query, np.arange(len(query)))
     assert ranking.order.shape == ranking.scores.shape == ranking.matches.shape == (len(query), min(20, len(gallery)))
     for q in range(len(query)):
-        seen = [r for r in gallery if not (name.startswith("sysu") and query.cameras[q] == 3 and pool.cameras[r] == 2)]
+        seen = [r for r in gallery if not hidden(name, query, q, pool, r)]
         expected = sorted(seen, key=lambda r: -similarity[q, r])[: ranking.order.shape[1]]
         row = ranking.order[q]
         assert row[row >= 0].tolist() == expected
@@ -132,7 +184,9 @@ def test_no_global_random_state_is_touched(name):
     assert protocol.evaluate(Embedder(), data, 1, 1).scores == first.scores
 
 
-@pytest.mark.parametrize(("name", "number"), [("sysu_all", 10), ("sysu_indoor", 10), ("regdb_v2i", 2)])
+@pytest.mark.parametrize(
+    ("name", "number"), [("sysu_all", 10), ("sysu_indoor", 10), ("regdb_v2i", 2), ("llcm_v2i", 10)]
+)
 def test_a_complete_result_has_the_trials_of_all_folds(name, number):
     data, protocol = scene_of(name), make(name)
     assert protocol.trials(data) == number

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.datasets import llcm
+from usvi_bench.datasets.llcm import LLCM
 from usvi_bench.datasets.regdb import RegDB
 from usvi_bench.datasets.sysu import COUNTS, INFRARED_CAMERAS, VISIBLE_CAMERAS, Sysu
 from usvi_bench.synthetic.cameras import REGDB
@@ -160,15 +162,41 @@ def test_a_larger_mismatch_only_adds_people() -> None:
 
 
 @pytest.mark.parametrize("alpha", LEVELS)
-@pytest.mark.parametrize("layout", ["sysu", "regdb"])
+@pytest.mark.parametrize("layout", ["sysu", "regdb", "llcm"])
 def test_readers_accept_every_mismatch(layout: str, alpha: float, tmp_path: Path) -> None:
     root = empty_tree(layout, replace(TINY, mismatch=alpha), tmp_path)
-    dataset = {"sysu": Sysu, "regdb": RegDB}[layout](root)
+    dataset = {"sysu": Sysu, "regdb": RegDB, "llcm": LLCM}[layout](root)
     for fold in dataset.folds:
         split = dataset.train(fold)
         both = np.intersect1d(split.visible.identities, split.infrared.identities)
         people = np.union1d(split.visible.identities, split.infrared.identities)
         assert len(both) == len(people) - round(alpha * len(people))
+
+
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_each_modality_of_llcm_sees_each_person_with_several_cameras(size: str, tmp_path: Path) -> None:
+    data = LLCM(empty_tree("llcm", SyntheticSpec(size=size), tmp_path))
+    for split in (data.train(), data.test()):
+        people = set(split.visible.identities.tolist())
+        assert people == set(split.infrared.identities.tolist())
+        for table in (split.visible, split.infrared):
+            assert set(table.cameras.tolist()) <= set(llcm.CAMERAS[table.modality])
+            pairs = llcm.pairs_of(table)
+            assert all(sum(identity == person for identity, _ in pairs) >= 3 for person in people)
+    assert set(data.train().visible.identities.tolist()) == set(range(len(people_of(data))))
+
+
+def people_of(data: LLCM) -> set[int]:
+    return {int(path.split("/")[1]) for path in data.train().visible.paths}
+
+
+def test_full_llcm_has_the_published_numbers() -> None:
+    planned = plan("llcm", SyntheticSpec(size="full"))
+    for split, (people, *images) in llcm.COUNTS.items():
+        shots = [[s for s in planned.shots if s.path.startswith(f"{split}_{word}/")] for word in ("vis", "nir")]
+        assert [len(own) for own in shots] == images
+        assert len({shot.person for own in shots for shot in own}) == people
+    assert planned.lists["idx/train_nir.txt"].count("\n") == llcm.COUNTS["train"][2]
 
 
 def test_heights() -> None:

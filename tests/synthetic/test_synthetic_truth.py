@@ -34,7 +34,7 @@ def table(tree: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("layout", ["sysu", "regdb"])
+@pytest.mark.parametrize("layout", ["sysu", "regdb", "llcm"])
 def test_every_image_has_a_row_with_its_draws(layout: str, tiny_people: dict[str, Path]) -> None:
     rows, shots = table(tiny_people[layout], FILES[0]), plan(layout, TINY).shots  # type: ignore[arg-type]
     assert [row["path"] for row in rows] == [shot.path for shot in shots]

@@ -1,4 +1,4 @@
-"""Hostile data trees in the layouts of SYSU-MM01 and RegDB, and generated trees."""
+"""Hostile data trees in the layouts of SYSU-MM01, RegDB and LLCM, and generated trees."""
 
 from __future__ import annotations
 
@@ -6,25 +6,44 @@ import contextlib
 import io
 import os
 import shutil
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tests.datasets.trees import write_note, write_regdb, write_sysu
+from tests.datasets.trees import write_llcm, write_note, write_regdb, write_sysu
 from tests.faults.corpus.case import Case, Expect, call, command, require
+from tests.faults.corpus.damage import (
+    Damage,
+    Item,
+    aliased,
+    changed,
+    copied,
+    fifo,
+    listed,
+    loop,
+    made,
+    moved,
+    new_folder,
+    odd_names,
+    prefixed,
+    renamed,
+    repeated,
+    replaced,
+    socket_at,
+    unreadable,
+    zero_link,
+)
+from tests.faults.corpus.llcm_trees import llcm_cases
 
-NOBODY = 65534
 IMAGE = "Visible/1/male_front_v_0.bmp"
-Damage = Callable[[Path], object]
 
 
 def cases(seed: int) -> Iterator[Case]:
     """Yield each damage twice: read by a run, and described by ``--check-data``."""
     rng = np.random.default_rng(seed)
-    for layout, name, damage, expect, names in [*_sysu(rng), *_regdb(rng), *_both()]:
+    for layout, name, damage, expect, names in [*_sysu(rng), *_regdb(rng), *llcm_cases(rng), *_all()]:
         yield Case("trees", f"{layout}: {name}", partial(_open, layout, damage), expect, names)
         yield Case("trees", f"{layout}: {name} (--check-data)", partial(_describe, layout, damage), "either")
     for path in ("/etc", "/dev/null", "/dev/zero", "/proc", "nowhere", "x" * 5000, "a/" * 3000, "", "a\nb", "\x1b[31m"):
@@ -41,7 +60,8 @@ def _data(path: str, _: Path) -> int:
 
 
 def _write(layout: str, folder: Path, damage: Damage) -> Path:
-    root = write_sysu(folder / "tree", images=1) if layout == "sysu" else write_regdb(folder / "tree", images=1)
+    write = {"sysu": write_sysu, "regdb": write_regdb, "llcm": write_llcm}[layout]
+    root = write(folder / "tree", images=1)
     return found if isinstance(found := damage(root), Path) else root
 
 
@@ -76,9 +96,6 @@ def _describe(layout: str, damage: Damage, folder: Path) -> int:
     return status
 
 
-Item = tuple[str, str, Damage, Expect, tuple[str, ...]]
-
-
 def _sysu(rng: np.random.Generator) -> Iterator[Item]:
     camera, person = int(rng.integers(1, 7)), int(rng.choice([1, 2, 3, 10]))
     folder = f"cam{camera}/{person:04d}"
@@ -86,7 +103,7 @@ def _sysu(rng: np.random.Generator) -> Iterator[Item]:
     make: dict[str, Damage] = {
         "folder": lambda root: (root / folder / name).mkdir(),
         "FIFO": lambda root: os.mkfifo(root / folder / name),
-        "socket": lambda root: _socket(root / folder / name),
+        "socket": lambda root: socket_at(root / folder / name),
         "device": lambda root: os.mknod(root / folder / name, 0o20666, os.makedev(1, 5)),
         "link to /dev/zero": lambda root: (root / folder / name).symlink_to("/dev/zero"),
         "link to itself": lambda root: (root / folder / name).symlink_to(name),
@@ -96,17 +113,17 @@ def _sysu(rng: np.random.Generator) -> Iterator[Item]:
     }
     for kind, damage in make.items():
         yield "sysu", f"{kind} named like an image", damage, "refused", (name,)
-    yield "sysu", "unreadable image", lambda root: _chmod(root / folder / "0001.jpg"), "refused", ("0001.jpg",)
-    yield "sysu", "unreadable folder", lambda root: _chmod(root / folder), "refused", (folder,)
-    yield "sysu", "unreadable camera", lambda root: _chmod(root / f"cam{camera}"), "refused", (f"cam{camera}",)
-    yield "sysu", "unreadable exp", lambda root: _chmod(root / "exp"), "refused", ("exp",)
-    yield "sysu", "unreadable root", _chmod, "refused", ("tree",)
-    yield "sysu", "camera is a file", lambda root: _replaced(root / f"cam{camera}", b""), "refused", (f"cam{camera}",)
-    yield "sysu", "camera links to itself", lambda root: _loop(root / f"cam{camera}"), "refused", (f"cam{camera}",)
-    yield "sysu", "person links to itself", lambda root: _loop(root / folder), "refused", (folder,)
-    yield "sysu", "person is a file", lambda root: _replaced(root / folder, b"x"), "refused", (folder,)
-    for text, raw in _odd_names():
-        yield "sysu", f"image named {text}", partial(_renamed, folder, raw), "refused", ("rename",)
+    yield "sysu", "unreadable image", lambda root: unreadable(root / folder / "0001.jpg"), "refused", ("0001.jpg",)
+    yield "sysu", "unreadable folder", lambda root: unreadable(root / folder), "refused", (folder,)
+    yield "sysu", "unreadable camera", lambda root: unreadable(root / f"cam{camera}"), "refused", (f"cam{camera}",)
+    yield "sysu", "unreadable exp", lambda root: unreadable(root / "exp"), "refused", ("exp",)
+    yield "sysu", "unreadable root", unreadable, "refused", ("tree",)
+    yield "sysu", "camera is a file", lambda root: replaced(root / f"cam{camera}", b""), "refused", (f"cam{camera}",)
+    yield "sysu", "camera links to itself", lambda root: loop(root / f"cam{camera}"), "refused", (f"cam{camera}",)
+    yield "sysu", "person links to itself", lambda root: loop(root / folder), "refused", (folder,)
+    yield "sysu", "person is a file", lambda root: replaced(root / folder, b"x"), "refused", (folder,)
+    for text, raw in odd_names():
+        yield "sysu", f"image named {text}", partial(renamed, folder, raw), "refused", ("rename",)
     yield "sysu", "exp/train_id.txt missing", lambda r: (r / "exp/train_id.txt").unlink(), "refused", ("train_id",)
     lists: dict[str, tuple[bytes, Expect]] = {
         "id of 5,000 digits": (b"1" * 5000, "refused"),
@@ -130,12 +147,12 @@ def _sysu(rng: np.random.Generator) -> Iterator[Item]:
     }
     for text, (content, expect) in lists.items():
         which = "train" if expect == "accepted" or text == "of the test" else str(rng.choice(["train", "val", "test"]))
-        damage = partial(_listed, f"exp/{which}_id.txt", content)
+        damage = partial(listed, f"exp/{which}_id.txt", content)
         names = ("_id.txt", "id 3", "id 25", "images", "image of")
         yield "sysu", f"list: {text}", damage, expect, names
-    yield "sysu", "list is a FIFO", lambda root: _fifo(root / "exp/val_id.txt"), "refused", ("val_id.txt",)
-    yield "sysu", "list is /dev/zero", lambda root: _linked(root / "exp/val_id.txt"), "refused", ("val_id.txt",)
-    yield "sysu", "list is a folder", lambda root: _folder(root / "exp/val_id.txt"), "refused", ("val_id.txt",)
+    yield "sysu", "list is a FIFO", lambda root: fifo(root / "exp/val_id.txt"), "refused", ("val_id.txt",)
+    yield "sysu", "list is /dev/zero", lambda root: zero_link(root / "exp/val_id.txt"), "refused", ("val_id.txt",)
+    yield "sysu", "list is a folder", lambda root: new_folder(root / "exp/val_id.txt"), "refused", ("val_id.txt",)
 
 
 def _regdb(rng: np.random.Generator) -> Iterator[Item]:
@@ -169,31 +186,36 @@ def _regdb(rng: np.random.Generator) -> Iterator[Item]:
     }
     for text, content in lines.items():
         names = (which, folder, "x.bmp", "zz.bmp")
-        yield "regdb", f"list: {text}", partial(_listed, path, content), "refused", names
-    yield "regdb", "list repeats its lines", partial(_repeated, path), "refused", (which,)
-    yield "regdb", "list with backslashes", partial(_changed, path, b"/", b"\\"), "accepted", ()
-    yield "regdb", "list with CRLF", partial(_changed, path, b"\n", b"\r\n"), "accepted", ()
-    yield "regdb", "list with ./", partial(_changed, path, folder.encode(), b"./" + folder.encode()), "accepted", ()
-    yield "regdb", "list with a BOM", partial(_prefixed, path, b"\xef\xbb\xbf"), "accepted", ()
+        yield "regdb", f"list: {text}", partial(listed, path, content), "refused", names
+    yield "regdb", "list repeats its lines", partial(repeated, path), "refused", (which,)
+    yield "regdb", "list with backslashes", partial(changed, path, b"/", b"\\"), "accepted", ()
+    yield "regdb", "list with CRLF", partial(changed, path, b"\n", b"\r\n"), "accepted", ()
+    yield "regdb", "list with ./", partial(changed, path, folder.encode(), b"./" + folder.encode()), "accepted", ()
+    yield "regdb", "list with a BOM", partial(prefixed, path, b"\xef\xbb\xbf"), "accepted", ()
     twin = path.replace("visible", "@").replace("thermal", "visible").replace("@", "thermal")
-    yield "regdb", "list of the other modality", lambda r: shutil.copy(r / twin, r / path), "refused", (which,)
+    yield "regdb", "list of the other modality", partial(copied, twin, path), "refused", (which,)
     split = path.replace("train", "@").replace("test", "train").replace("@", "test")
-    yield "regdb", "list of the other split", lambda r: shutil.copy(r / split, r / path), "refused", ("fold",)
+    yield "regdb", "list of the other split", partial(copied, split, path), "refused", ("fold",)
     yield "regdb", "list missing", lambda root: (root / path).unlink(), "refused", (which,)
-    yield "regdb", "list is a FIFO", lambda root: _fifo(root / path), "refused", (which,)
-    yield "regdb", "list is /dev/zero", lambda root: _linked(root / path), "refused", (which,)
-    yield "regdb", "list is a folder", lambda root: _folder(root / path), "refused", (which,)
-    yield "regdb", "list unreadable", lambda root: _chmod(root / path), "refused", (which,)
-    yield "regdb", "unreadable folder", lambda root: _chmod(root / folder), "refused", (folder,)
-    yield "regdb", "folder is a file", lambda root: _replaced(root / folder, b""), "refused", (folder,)
+    yield "regdb", "list is a FIFO", lambda root: fifo(root / path), "refused", (which,)
+    yield "regdb", "list is /dev/zero", lambda root: zero_link(root / path), "refused", (which,)
+    yield "regdb", "list is a folder", lambda root: new_folder(root / path), "refused", (which,)
+    yield "regdb", "list unreadable", lambda root: unreadable(root / path), "refused", (which,)
+    yield "regdb", "unreadable folder", lambda root: unreadable(root / folder), "refused", (folder,)
+    yield "regdb", "folder is a file", lambda root: replaced(root / folder, b""), "refused", (folder,)
     yield "regdb", "folder missing", lambda root: shutil.rmtree(root / folder), "refused", (folder,)
     yield "regdb", "no lists", lambda root: [path.unlink() for path in root.glob("idx/*")], "refused", ("idx",)
-    yield "regdb", "fold of nine digits", lambda r: _listed("idx/test_visible_999999999.txt", b"", r), "refused", ()
-    for text, make in {"FIFO": _fifo, "/dev/zero": _linked, "link to itself": _loop, "folder": _folder}.items():
-        yield "regdb", f"image is {text}", partial(_made, make, IMAGE), "refused", (IMAGE,)
+    yield "regdb", "fold of nine digits", lambda r: listed("idx/test_visible_999999999.txt", b"", r), "refused", ()
+    for text, make in {
+        "FIFO": fifo,
+        "/dev/zero": zero_link,
+        "link to itself": loop,
+        "folder": new_folder,
+    }.items():
+        yield "regdb", f"image is {text}", partial(made, make, IMAGE), "refused", (IMAGE,)
 
 
-def _both() -> Iterator[Item]:
+def _all() -> Iterator[Item]:
     notes: dict[str, bytes] = {
         "nested": b"[" * 100_000,
         "NaN": b'{"images": NaN}',
@@ -204,110 +226,25 @@ def _both() -> Iterator[Item]:
         "empty": b"",
         "NUL": b"\x00" * 50,
     }
-    for layout in ("sysu", "regdb"):
+    for layout in ("sysu", "regdb", "llcm"):
         for text, content in notes.items():
-            damage = partial(_listed, "synthetic.json", content)
+            damage = partial(listed, "synthetic.json", content)
             yield layout, f"synthetic.json: {text}", damage, "refused", ("synthetic.json",)
         yield layout, "synthetic.json is a FIFO", lambda r: os.mkfifo(r / "synthetic.json"), "refused", ("synthetic",)
-        yield layout, "synthetic.json is /dev/zero", lambda r: _linked(r / "synthetic.json"), "refused", ("synthetic",)
+        yield (
+            layout,
+            "synthetic.json is /dev/zero",
+            lambda r: zero_link(r / "synthetic.json"),
+            "refused",
+            ("synthetic",),
+        )
         for key, value in {"layout": "other", "spec": {"seed": [[]]}, "bytes": "\x1b[0m", "images": 10**40}.items():
             change = {key: value}
             yield layout, f"synthetic.json: {key}", partial(_noted, change), "either", ()
-        yield layout, "root not UTF-8", partial(_moved, b"tr\xe9e"), "either", ()
-        yield layout, "root with a new line", partial(_moved, b"tr\nee"), "either", ()
-        yield layout, "root is a link", lambda root: _aliased(root), "accepted", ()
+        yield layout, "root not UTF-8", partial(moved, b"tr\xe9e"), "either", ()
+        yield layout, "root with a new line", partial(moved, b"tr\nee"), "either", ()
+        yield layout, "root is a link", lambda root: aliased(root), "accepted", ()
 
 
 def _noted(change: dict[str, object], root: Path) -> None:
     write_note(root, **change)
-
-
-def _odd_names() -> Iterator[tuple[str, bytes]]:
-    yield "not in UTF-8", b"\xe9.jpg"
-    yield "with a new line", b"a\nb.jpg"
-    yield "with an escape sequence", b"\x1b[2J.jpg"
-    yield "with a line separator", "a\u2028b.jpg".encode()
-    yield "with a reversed text", "a\u202egpj.jpg".encode()
-
-
-def _renamed(folder: str, raw: bytes, root: Path) -> None:
-    (root / folder / "0001.jpg").rename(Path(os.fsdecode(os.fsencode(root / folder) + b"/" + raw)))
-
-
-def _listed(path: str, content: bytes, root: Path) -> None:
-    (root / path).write_bytes(content)
-
-
-def _repeated(path: str, root: Path) -> None:
-    (root / path).write_bytes((root / path).read_bytes() * 2)
-
-
-def _changed(path: str, old: bytes, new: bytes, root: Path) -> None:
-    (root / path).write_bytes((root / path).read_bytes().replace(old, new))
-
-
-def _prefixed(path: str, prefix: bytes, root: Path) -> None:
-    (root / path).write_bytes(prefix + (root / path).read_bytes())
-
-
-def _moved(name: bytes, root: Path) -> Path:
-    return root.rename(Path(os.fsdecode(os.fsencode(root.parent) + b"/" + name)))
-
-
-def _aliased(root: Path) -> Path:
-    alias = root.with_name("alias")
-    alias.symlink_to(root)
-    return alias
-
-
-def _replaced(path: Path, content: bytes) -> None:
-    shutil.rmtree(path)
-    path.write_bytes(content)
-
-
-def _gone(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _made(make: Damage, path: str, root: Path) -> None:
-    make(root / path)
-
-
-def _fifo(path: Path) -> None:
-    _gone(path)
-    os.mkfifo(path)
-
-
-def _linked(path: Path) -> None:
-    _gone(path)
-    path.symlink_to("/dev/zero")
-
-
-def _loop(path: Path) -> None:
-    _gone(path)
-    path.symlink_to(path)
-
-
-def _folder(path: Path) -> None:
-    _gone(path)
-    path.mkdir()
-
-
-def _socket(path: Path) -> None:
-    os.chdir(path.parent)  # its path is too long for an address
-    socket.socket(socket.AF_UNIX).bind(path.name)
-
-
-def _chmod(path: Path) -> None:
-    """Forbid reading; root may read all, so give everything to another user and become that user."""
-    if os.getuid() == 0:
-        top = Path.cwd().parent
-        for each in (top, *top.rglob("*")):
-            os.chown(each, NOBODY, NOBODY, follow_symlinks=False)
-    path.chmod(0)
-    if os.getuid() == 0:
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
