@@ -22,7 +22,7 @@ from typing import Any
 from tests.faults.disk import DEAD, Disk, Point
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 """Seconds after which a command counts as hanging."""
 RUN = ("--protocol", "sysu_all", "--data", "synthetic:size=tiny", "--schedule", "quick", "--weights", "random")
 SETTINGS = (
