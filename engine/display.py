@@ -127,6 +127,12 @@ class Display:
     def result(self, record: Record) -> None:
         """Print the scores of a finished run, with those of chance, and explain the rows."""
         result, trained = record.result, record.provenance["global_batch"] is not None
+        if result.external is not None:
+            title = (
+                f"{result.external.claims or result.start_weights['source']} on {result.protocol} (percent, external)"
+            )
+            self.table(title, {"model": record.means(), "chance": result.chance})
+            return
         names = {model: model if trained else "starting weights" for model in record.models}
         names[result.headline["model"]] += " *"
         rows = {name: record.means(model=model) for model, name in names.items()}

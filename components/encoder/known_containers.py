@@ -28,7 +28,7 @@ def nearest_container(names: Collection[str]) -> str:
 @cache
 def _containers() -> dict[str, frozenset[str]]:
     """Return the names of the tensors of each known container, by its description."""
-    found = {}
+    found: dict[str, frozenset[str]] = {}
     for name in ENCODERS.own_names():
         if hasattr(network_class(name).Config, "non_local"):
             found |= {f"'{name}' with encoder.non_local={str(on).lower()}": _own(name, on) for on in (False, True)}

@@ -171,7 +171,7 @@ def _safetensors(content: bytes, path: Path) -> Mapping[str, Tensor]:
 def _pickled(content: bytes, path: Path) -> Any:
     _refuse_compressed(content, path)
     try:
-        with safe_globals([(_Ignored, name) for name in _NUMPY]):  # type: ignore[list-item]  # typed for functions
+        with safe_globals([(_Ignored, name) for name in _NUMPY]):
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UsageError(
