@@ -94,7 +94,7 @@ def read_weight_file(path: Path) -> WeightFile:
     """
     try:
         if not is_file(path):  # reading a device might never end
-            raise UsageError(f"weights '{path}': no such file; {ACCEPTED}")
+            raise UsageError(f"weights '{path!s:.200}': no such file; {ACCEPTED}")
         if (size := path.stat().st_size) > LARGEST:
             raise UsageError(f"weights '{path}': {size} bytes are more than {LARGEST >> 30} GiB; save the weights only")
         content = path.read_bytes()
