@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
@@ -131,7 +132,7 @@ class Display:
             title = (
                 f"{result.external.claims or result.start_weights['source']} on {result.protocol} (percent, external)"
             )
-            self.table(title, {"model": record.means(), "chance": result.chance})
+            self.table(escape(title), {"model": record.means(), "chance": result.chance})
             return
         names = {model: model if trained else "starting weights" for model in record.models}
         names[result.headline["model"]] += " *"

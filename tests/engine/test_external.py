@@ -192,16 +192,16 @@ def test_the_command_line_scores_and_prints(people: dict[str, Dataset], capsys: 
     from usvi_bench.cli.main import main
 
     words = ["evaluate", "--weights", str(small_weights(Path())), "--protocol", "sysu_all", "--device", "cpu"]
-    words += ["--data", str(people["sysu"].root), "--set", *(f"{name}={value}" for name, value in SIZE.items())]
+    words += ["--claims", "[/]small", "--data", str(people["sysu"].root), "--set", *(f"{name}={value}" for name, value in SIZE.items())]
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert "small.pth on sysu_all (percent, external)" in out
+    assert "[/]small on sysu_all (percent, external)" in out
     assert out.splitlines()[-1].endswith("record.json")
     assert main(["check", out.splitlines()[-1]]) == 0
     assert main(["evaluate", "--weights", "small.pth"]) == 2
     assert "--protocol is missing" in capsys.readouterr().err
     torch.save({"a": 3}, "w.pth")
-    assert main([*words[:1], "--weights", "w.pth", *words[3:]]) == 2
+    assert main([*words[:2], "w.pth", *words[3:]]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
