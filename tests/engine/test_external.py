@@ -192,7 +192,14 @@ def test_the_command_line_scores_and_prints(people: dict[str, Dataset], capsys: 
     from usvi_bench.cli.main import main
 
     words = ["evaluate", "--weights", str(small_weights(Path())), "--protocol", "sysu_all", "--device", "cpu"]
-    words += ["--claims", "[/]small", "--data", str(people["sysu"].root), "--set", *(f"{name}={value}" for name, value in SIZE.items())]
+    words += [
+        "--claims",
+        "[/]small",
+        "--data",
+        str(people["sysu"].root),
+        "--set",
+        *(f"{name}={value}" for name, value in SIZE.items()),
+    ]
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "[/]small on sysu_all (percent, external)" in out

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,7 @@ def _checkpoint(fold: Any) -> dict[str, Any]:
 
 def _features(rng: np.random.Generator) -> Iterator[Item]:
     row = int(rng.integers(0, 40))
+    _random_features()  # before the forks
 
     def put(name: str, value: Any) -> Callable[[], Arrays]:
         def make() -> Arrays:
@@ -190,7 +191,12 @@ def _features(rng: np.random.Generator) -> Iterator[Item]:
 
 
 def _arrays() -> Arrays:
-    """Return random features of the tiny people."""
+    """Return random features of the tiny people, which may be changed."""
+    return {name: values.copy() for name, values in _random_features().items()}
+
+
+@cache
+def _random_features() -> Arrays:
     from usvi_bench.datasets.open import open_dataset
 
     dataset, _ = open_dataset("sysu", str(tiny_people()))
