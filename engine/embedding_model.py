@@ -184,8 +184,17 @@ def _build(
             f"weights '{path}' are of no encoder of this suite: {len(state)} unexpected ({names:.200}...); "
             f"the nearest known container is {nearest_container(state)}; for an encoder of yours, --set encoder.name"
         )
+    if found and str(asked.get("name", found["name"])) not in ENCODERS.own_names():
+        found = {}  # an encoder of the user may have the names of ours
     merged = {**found, **asked}
-    config = build(network_class(str(merged["name"])).Config, merged, "encoder")
+    if merged["name"] != found.get("name", merged["name"]):
+        raise UsageError(
+            f"--set encoder.name={show(merged['name'])}: the weights '{path}' are of {found['name']}; leave it out"
+        )
+    try:
+        config = build(network_class(str(merged["name"])).Config, merged, "encoder")
+    except UsageError as error:
+        raise UsageError(f"weights '{path}': {error}") from error
     for name, value in found.items():
         if getattr(config, name, value) != value:
             raise UsageError(

@@ -230,7 +230,8 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
     torch.save(build_encoder(SmallConfig(width=8), 0).state_dict(), path)
     for encoder, message in (
         ({"non_local": True}, r"encoder\.non_local=True: the weights .* are of encoder\.non_local=False"),
-        ({"name": "resnet50"}, r"encoder\.name=resnet50: the weights .* are of encoder\.name=small"),
+        ({"name": "resnet50"}, r"encoder\.name=resnet50: the weights .* are of small"),
+        ({"name": "mine"}, "unknown encoder 'mine'"),
         ({"widht": 3}, r"unknown setting 'encoder\.widht'"),
     ):
         with pytest.raises(UsageError, match=message):
