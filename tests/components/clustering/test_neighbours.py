@@ -45,7 +45,9 @@ def features(n: int, d: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32))
 
 
-@pytest.mark.parametrize(("n", "d", "k"), [(1, 3, 1), (30, 4, 30), (38, 5, 3), (150, 16, 7), (301, 33, 20)])
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(1, 3, 1), (30, 4, 30), (38, 5, 3), (150, 16, 7), (301, 33, 20), (301, 33, 4)]
+)
 def test_equals_a_full_sort(find: Find, n: int, d: int, k: int) -> None:
     x = features(n, d)
     full = (x.double()[:, None] - x.double()[None]).square().sum(2)
