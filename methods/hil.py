@@ -22,6 +22,7 @@ from usvi_bench.components.transfer import transferred
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.seeding import torch_generator
 from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
@@ -153,7 +154,8 @@ class HIL(ClusterContrast):
         self.visible_memory = self.infrared_memory = self.make_memory(*both)
         if c.mccl:
             sources = [both] if c.mccl_memory == "shared" else clustered(features, labels).values()
-            self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
+            generator = torch_generator(progress.seed_for("sub_centres"))
+            self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend, generator) for source in sources)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""
