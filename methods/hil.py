@@ -97,7 +97,8 @@ class HIL(ClusterContrast):
     gives the new feature most of the weight. Here features are unit, and the same weights need a momentum of
     0.9 / (0.9 + 0.1 sqrt(D)): the default 0.25 at the 768 dimensions of the ViT, 0.17 at 2,048 and 0.44 at 128. Labels
     and memories start from means of the unit features of an image and its mirror image; there the features are not
-    normalised. MCCL is 0 if no sample passes the gate, instead of NaN.
+    normalised. All clusters are split together, so sub-centres are not those of scikit-learn's k-means bit for bit.
+    MCCL is 0 if no sample passes the gate, instead of NaN.
 
     **Known publicly:** the abstract and the code. The abstract announces bidirectional matching; the code has one
     direction (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
