@@ -3,7 +3,8 @@
 ``python -m benchmarks.peers`` measures all sides in one run and writes ``benchmarks/results/peers.json``. In each round
 every side of a task runs once, in turn, on one thread and in its own process, after a small warm-up call. A ratio is
 the median over rounds of the CPU seconds of a peer divided by ours of the same round. ``half product`` is no peer: it
-is the least that a symmetric search has to multiply, by the same matrix library. Results of all sides are compared.
+is the least that a symmetric search has to multiply, by the same matrix library, and includes the memory of its result.
+Results of all sides are compared.
 
 A peer that is not installed is left out and named, with the way to install it. Released code is run from a copy of your
 own: ``--cluster-contrast FOLDER`` is a checkout of alibaba/cluster-contrast-reid, ``--fast-reid FOLDER`` one of
