@@ -13,7 +13,8 @@ import torch
 from usvi_bench.core.distributed.collectives import world_size
 from usvi_bench.core.revision import Revision, find_revision
 
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "faiss-gpu", "numba", "pillow", "mmengine")
+FAISS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", *FAISS, "numba", "pillow", "mmengine")
 
 
 def environment_info(device: torch.device) -> dict[str, Any]:

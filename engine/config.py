@@ -171,6 +171,11 @@ class RunConfig:
             new_defaults=flatten(default_settings(self.method, self.encoder.name)),
         )
 
+    @property
+    def search(self) -> str:
+        """Neighbour search of the method; empty for a method without one."""
+        return str(getattr(self.method_config, "search", ""))
+
     def resolve(self, images: int, device: torch.device) -> RunConfig:
         """Replace ``auto`` by the value that fits the data and the device.
 
@@ -178,7 +183,7 @@ class RunConfig:
             images: number of training images of both modalities together.
             device: device that the run computes on.
         """
-        if getattr(self.method_config, "search", None) != "auto":
+        if self.search != "auto":
             return self
         search = "approximate" if device.type == "cpu" and images > EXACT_UP_TO else "exact"
         return replace(self, method_config=replace(self.method_config, search=search))  # type: ignore[call-arg]

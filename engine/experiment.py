@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from usvi_bench.components.clustering.neighbours import check_search
 from usvi_bench.components.encoder.registered import check_network
 from usvi_bench.core.distributed.batch_norm import check_parts
 from usvi_bench.core.distributed.group import init_process_group, main_process_first, select_device
@@ -102,6 +103,7 @@ class Experiment:
         source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
         _check_threads(config.engine.threads)
+        check_search(config.search)
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
         set_up(device, config.engine.deterministic or self.deterministic)
@@ -111,6 +113,7 @@ class Experiment:
             dataset, sentence = opener(source, progress=display.print, check_counts=config.data.check_counts)
         display.print(sentence)
         config = config.resolve(_training_images(dataset, config), device)
+        check_search(config.search)
         processors = cpu_count() // process_info().local_world_size
         torch.set_num_threads(config.engine.threads or max(1, processors))
         display.log_every = config.engine.log_every

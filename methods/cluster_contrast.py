@@ -35,7 +35,8 @@ class ClusterContrastConfig(MethodConfig):
     min_samples: int = bounded(4, 1, COUNT)
     """Number of images within ``eps``, itself included, that make an image a core point of DBSCAN."""
     search: Search = "auto"
-    """Neighbour search: exact, approximate, or auto (exact up to 200,000 images on a CPU, always exact on a GPU)."""
+    """Neighbour search: exact, faiss (exact, by faiss), approximate, or auto. ``auto`` is exact on a GPU, and on a CPU
+    up to 200,000 images."""
     temperature: float = bounded(0.05, TINY, 1000)
     """Temperature of the softmax over the rows of a memory [tau]."""
     momentum: float = bounded(0.1, 0, 1)

@@ -22,6 +22,7 @@ from usvi_bench.components.transfer import transferred
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.seeding import torch_generator
 from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
@@ -96,7 +97,8 @@ class HIL(ClusterContrast):
     gives the new feature most of the weight. Here features are unit, and the same weights need a momentum of
     0.9 / (0.9 + 0.1 sqrt(D)): the default 0.25 at the 768 dimensions of the ViT, 0.17 at 2,048 and 0.44 at 128. Labels
     and memories start from means of the unit features of an image and its mirror image; there the features are not
-    normalised. MCCL is 0 if no sample passes the gate, instead of NaN.
+    normalised. All clusters are split together, so sub-centres are not those of scikit-learn's k-means bit for bit.
+    MCCL is 0 if no sample passes the gate, instead of NaN.
 
     **Known publicly:** the abstract and the code. The abstract announces bidirectional matching; the code has one
     direction (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
@@ -153,7 +155,8 @@ class HIL(ClusterContrast):
         self.visible_memory = self.infrared_memory = self.make_memory(*both)
         if c.mccl:
             sources = [both] if c.mccl_memory == "shared" else clustered(features, labels).values()
-            self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend) for source in sources)
+            generator = torch_generator(progress.seed_for("sub_centres"))
+            self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend, generator) for source in sources)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from usvi_bench.components.clustering.faiss_search import SAMPLE, TARGET_RECALL, load_faiss
 from usvi_bench.components.clustering.neighbour_lists import (
     OWNER,
     Floats,
@@ -27,15 +28,6 @@ from usvi_bench.components.clustering.neighbour_lists import (
 from usvi_bench.components.clustering.symmetric_search import in_shares, symmetric_search
 from usvi_bench.core.measuring import record_min
 
-try:
-    import faiss
-
-    HAS_FAISS = True
-except ImportError:  # faiss is optional; exact searches do not need it
-    HAS_FAISS = False
-
-TARGET_RECALL = 0.96
-"""Share of the true neighbours of the sample to find (recall)."""
 CANDIDATES = 6
 """Number of rows compared exactly for each neighbour in a list."""
 FIRST_RECALL = 0.9
@@ -45,7 +37,6 @@ ROUNDS = 3
 
 _FEW = 1000
 """Number of rows below which the search is exact; an index cannot be trained on so few."""
-_SAMPLE = 500
 _TRAINING_ROWS = 40
 """Number of rows for each inverted list in the training of the index; faiss requires 39."""
 _BLOCK_ROWS = 1024
@@ -62,16 +53,15 @@ def approximate_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
         Squared Euclidean distances, which are exact for the rows found, and rows, both ``[N, k]``, nearest first.
 
     Raises:
-        ValueError: faiss is not installed.
+        UsageError: faiss is not installed.
     """
-    if not HAS_FAISS:
-        raise ValueError("approximate search needs faiss: pip install faiss-cpu, or --set method.search=exact")
+    faiss = load_faiss("approximate")
     n = len(vectors)
     if n < _FEW:
         record_min("recall", 1.0)
         return symmetric_search(vectors, k)
     faiss.omp_set_num_threads(torch.get_num_threads())
-    sample = np.sort(np.random.default_rng(1).choice(n, min(n, _SAMPLE), replace=False))
+    sample = np.sort(np.random.default_rng(1).choice(n, min(n, SAMPLE), replace=False))
     truth = faiss.knn(vectors[sample], vectors, k)[1]
     index = _index(vectors)
     _tune(index, vectors, sample, truth)
@@ -91,7 +81,7 @@ def _recall(truth: NDArray[np.int64], found: Rows) -> float:
 
 def _index(vectors: Floats) -> Any:
     """Build an index of all rows; the number of inverted lists is about four times the square root of N."""
-    n, dimension = vectors.shape
+    faiss, (n, dimension) = load_faiss("approximate"), vectors.shape
     lists = max(1, min(round(4 * n**0.5), n // _TRAINING_ROWS))
     parts = max(m for m in range(1, max(dimension // 4, 1) + 1) if dimension % m == 0)
     index = faiss.index_factory(dimension, f"IVF{lists},PQ{parts}x4fs")
@@ -117,7 +107,7 @@ def _search(index: Any, vectors: Floats, owners: NDArray[np.int64], k: int) -> t
     few = (candidates >= 0).sum(axis=1) < k + 1  # the owner is not always among them
     if few.any():  # too few candidates in the lists visited: compare these rows with all
         candidates[few] = -1
-        candidates[few, :k] = faiss.knn(vectors[owners[few]], vectors, k)[1]
+        candidates[few, :k] = load_faiss("approximate").knn(vectors[owners[few]], vectors, k)[1]
     distances, rows = empty_lists(len(owners), k, owners)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         in_shares(pool, feed_candidates, 0, len(owners), vectors, owners, candidates, distances, rows)

@@ -4,6 +4,10 @@ A list is a row of ``distances`` and of ``rows``. It is a heap with the farthest
 decides whether another row enters. At equal distance the smaller row number is nearer, so lists do not depend on the
 order in which rows are offered. The owner of a list is always its nearest member, in spite of rounding.
 
+Most offers would go to lists that are still empty. For these a block first gives an upper bound: of ``k`` groups of its
+entries, each has an entry that is no farther than the ``k``-th smallest of all smallest entries of groups. Entries
+beyond the bound cannot be in the list, so the bound changes no list.
+
 All kernels are in one file, because numba's cache on disk does not detect a change in another file.
 """
 
@@ -45,11 +49,19 @@ def feed_rows(
         distances: all lists ``[N, k]``.
         rows: all lists ``[N, k]``.
     """
-    two = np.float32(2)
+    two, k = np.float32(2), distances.shape[1]
     other = squares[left : left + products.shape[1]]
     near, words = _flags(products.shape[1])
+    smallest = np.empty(_groups(k, products.shape[1]), np.float32)
     for i in range(start, stop):
         line, own, farthest = products[i - top], squares[i], distances[i, 0]
+        if len(smallest) and farthest == np.inf:
+            smallest[:] = np.inf
+            for first in range(0, len(line) - len(smallest) + 1, len(smallest)):
+                for g in range(len(smallest)):
+                    distance = own + other[first + g] - two * line[first + g]
+                    smallest[g] = distance if distance < smallest[g] else smallest[g]
+            farthest = _bound(smallest, k)
         for c in range(len(line)):
             near[c] = own + other[c] - two * line[c] <= farthest
         for w in range(len(words)):
@@ -66,6 +78,8 @@ def feed_columns(
     """Offer every row of a block of inner products to the lists of columns ``start <= j < stop``; see feed_rows."""
     two = np.float32(2)
     other, farthest = squares[start:stop], distances[start:stop, 0].copy()
+    if np.any(farthest == np.inf):
+        _bound_columns(farthest, products[:, start - left : stop - left], squares[top:], other, distances.shape[1])
     near, words = _flags(stop - start)
     for r in range(len(products)):
         line, own = products[r, start - left : stop - left], squares[top + r]
@@ -77,7 +91,7 @@ def feed_columns(
                     if near[c]:
                         j = start + c
                         _offer(distances[j], rows[j], own + other[c] - two * line[c], top + r)
-                        farthest[c] = distances[j, 0]
+                        farthest[c] = min(farthest[c], distances[j, 0])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -176,3 +190,31 @@ def _flags(length: int) -> Any:
     """Return a flag for each entry of a line, and a view of eight flags a word, to skip empty words at once."""
     flags = np.zeros((length + 7) // 8 * 8, np.bool_)
     return flags, flags.view(np.uint64)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _groups(k: int, entries: int) -> int:
+    """Return the number of groups of entries that bound a list of ``k``; 0 if there are too few entries to gain."""
+    groups = 8 * ((4 * k + 7) // 8)
+    return groups if entries >= 2 * groups else 0
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _bound(smallest: Floats, k: int) -> np.float32:
+    """Return the ``k``-th smallest of the smallest distances of groups; below 0, all distances count as 0."""
+    return max(np.partition(smallest, k - 1)[k - 1], np.float32(0))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _bound_columns(farthest: Floats, products: Floats, own: Floats, other: Floats, k: int) -> None:
+    """Lower ``farthest`` ``[C]`` of columns whose lists are not full to the bound by a block ``[R, C]``."""
+    two = np.float32(2)
+    smallest = np.full((_groups(k, len(products)), len(farthest)), np.inf, np.float32)
+    for r in range(len(products) if len(smallest) else 0):
+        line, least = products[r], smallest[r % len(smallest)]
+        for c in range(len(line)):
+            distance = own[r] + other[c] - two * line[c]
+            least[c] = distance if distance < least[c] else least[c]
+    for c in range(len(farthest) if len(smallest) else 0):
+        if farthest[c] == np.inf:
+            farthest[c] = _bound(smallest[:, c], k)

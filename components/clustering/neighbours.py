@@ -7,10 +7,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from usvi_bench.components.clustering.faiss_search import flat_search, load_faiss, on_gpu
+from usvi_bench.components.clustering.graph_search import graph_search
 from usvi_bench.core.measuring import timed
 
-Search = Literal["auto", "exact", "approximate"]
+Search = Literal["auto", "exact", "faiss", "approximate"]
 """Kind of neighbour search; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
+NEED_FAISS = ("faiss", "approximate")
+"""Searches that need faiss."""
 
 EXACT_UP_TO = 200_000
 """Number of images up to which an exact search on a CPU takes minutes; time grows with the square of the number."""
@@ -28,14 +32,16 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
     Args:
         features: ``[N, D]`` features, used without normalisation.
         k: length of the lists, 1 to ``N``.
-        search: ``exact``, ``approximate`` (needs faiss, runs on a CPU), or ``auto``, which is exact if that takes no
-            more than minutes.
+        search: ``exact``; ``faiss``, which is exact too; ``approximate``; or ``auto``, which is exact if that takes no
+            more than minutes. ``faiss`` and ``approximate`` need faiss, and run on a CPU if the installed one has no
+            class for a GPU.
 
     Returns:
         Squared Euclidean distances ``[N, k]`` float32, ascending, and rows ``[N, k]`` int64, on the features' device.
 
     Raises:
-        ValueError: an argument is out of range, a feature is not finite, or faiss is missing for an approximate search.
+        ValueError: an argument is out of range, or a feature is not finite.
+        UsageError: faiss is needed and missing.
     """
     if not 1 <= k <= len(features):
         raise ValueError(f"k={k} neighbours of {len(features)} images; choose 1 to {len(features)}")
@@ -46,21 +52,50 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
     vectors = features.detach().float().contiguous()
     if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
         raise ValueError("features hold NaN, infinity or lengths beyond float32 because the network has diverged")
-    # Imported here, because compiled kernels are slow to import.
-    from usvi_bench.components.clustering.approximate_search import approximate_search
-    from usvi_bench.components.clustering.symmetric_search import symmetric_search
-
     with timed("search"):
         if search == "approximate" or (search == "auto" and _too_many(vectors)):
-            found = approximate_search(vectors.cpu().numpy(), k)
+            found = _approximate(vectors, k)
+        elif search == "faiss":
+            found = _by_faiss(vectors, k)
         elif vectors.is_cuda:
-            found_on_gpu = blocked_search(vectors, k)
-            torch.cuda.synchronize(vectors.device)  # so that the search is timed here and not at the next wait
-            return found_on_gpu
+            found = blocked_search(vectors, k)
         else:
-            found = symmetric_search(vectors.numpy(), k)
-    distances, rows = (torch.from_numpy(part) for part in found)
-    return distances.to(features.device), rows.long().to(features.device)
+            found = _symmetric(vectors, k)
+        if vectors.is_cuda:
+            torch.cuda.synchronize(vectors.device)  # so that the search is timed here and not at the next wait
+    return found[0].to(features.device), found[1].to(features.device)
+
+
+def check_search(search: str) -> None:
+    """Check before any work that a search is possible here.
+
+    Raises:
+        UsageError: it needs faiss, which is missing.
+    """
+    if search in NEED_FAISS:
+        load_faiss(search)
+
+
+def _approximate(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    check_search("approximate")
+    if on_gpu(vectors, "GpuIndexCagra"):
+        return graph_search(vectors, k, blocked_search)
+    from usvi_bench.components.clustering.approximate_search import approximate_search  # compiled kernels load slowly
+
+    distances, rows = approximate_search(vectors.cpu().numpy(), k)
+    return torch.from_numpy(distances), torch.from_numpy(rows).long()
+
+
+def _by_faiss(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    check_search("faiss")
+    return flat_search(vectors if on_gpu(vectors, "GpuIndexFlatL2") else vectors.cpu(), k)
+
+
+def _symmetric(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    from usvi_bench.components.clustering.symmetric_search import symmetric_search  # compiled kernels load slowly
+
+    distances, rows = symmetric_search(vectors.numpy(), k)
+    return torch.from_numpy(distances), torch.from_numpy(rows).long()
 
 
 def all_finite(features: Tensor) -> bool:

@@ -5,15 +5,13 @@ HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a).
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
+from usvi_bench.components.memory.batched_kmeans import part_means
 from usvi_bench.core.types import OUTLIER
 
 EPSILON = 1e-8
@@ -32,10 +30,10 @@ class SubCentres:
     clusters: Tensor
 
     @classmethod
-    def of(cls, features: Tensor, labels: Tensor, count: int, blend: float) -> SubCentres:
+    def of(cls, features: Tensor, labels: Tensor, count: int, blend: float, generator: Generator) -> SubCentres:
         """Split clusters and normalise their centres; see :func:`sub_centres`."""
         clusters = labels[labels != OUTLIER].unique()
-        return cls(normalize(sub_centres(features, labels, count, blend), dim=2), clusters)
+        return cls(normalize(sub_centres(features, labels, count, blend, generator), dim=2), clusters)
 
     def find(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Find the row of each label ``[B]``, and True where the label has one; other rows are arbitrary."""
@@ -43,47 +41,36 @@ class SubCentres:
         return rows, self.clusters[rows] == labels
 
 
-def sub_centres(features: Tensor, labels: Tensor, count: int, blend: float) -> Tensor:
+def sub_centres(features: Tensor, labels: Tensor, count: int, blend: float, generator: Generator) -> Tensor:
     """Split clusters by k-means (secondary clustering): D_k0 = mean_k, D_kj = blend mean_k + (1 - blend) mean_kj.
 
     mean_kj is the mean of part j of cluster k. A cluster has its mean in all slots if it has at most ``count`` samples,
-    or if samples coincide so that k-means finds fewer parts. k-means starts from a fixed seed and runs on one thread,
-    so that sums have one order; small problems gain nothing from more threads.
+    or if samples coincide so that k-means finds fewer parts. All clusters are split together
+    (:mod:`usvi_bench.components.memory.batched_kmeans`). Restarts, rule of starting points and inertia are as with
+    scikit-learn's ``KMeans``, which the released code uses, but the draws and so the parts are not the same.
 
     Args:
         features: ``[N, D]`` features, used without normalisation.
         labels: ``[N]`` clusters; outliers (-1) are left out.
         count: parts of a cluster [S]; 0 for none.
         blend: weight of the cluster's mean in its sub-centres.
+        generator: generator of the starting points of k-means, on the CPU.
 
     Returns:
         ``[C, S + 1, D]`` float32, not normalised, with a row for every label that occurs, in ascending order. The order
         of slots 1 to S is arbitrary.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
-
-    samples, assigned = features.detach().float().cpu().numpy(), labels.cpu().numpy()
-    present = np.unique(assigned[assigned != OUTLIER])
-    rows = np.empty((len(present), count + 1, samples.shape[1]), np.float32)
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct samples than parts
-        for row, cluster in zip(rows, present, strict=True):
-            members = samples[assigned == cluster]
-            row[:] = members.mean(axis=0)
-            if count and len(members) > count:
-                row[1:] = blend * row[0] + (1 - blend) * _parts(members, count)
-    return torch.from_numpy(rows).to(features.device)
-
-
-def _parts(members: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Compute the means of k-means parts ``[S, D]``; all are the mean of the cluster if a part stays empty."""
-    from sklearn.cluster import KMeans
-
-    part = KMeans(count, n_init=10, random_state=0).fit(members).labels_
-    if len(np.unique(part)) < count:
-        return np.broadcast_to(members.mean(axis=0), (count, members.shape[1]))
-    return np.stack([members[part == j].mean(axis=0) for j in range(count)])
+    kept = torch.nonzero(labels != OUTLIER).squeeze(1)
+    present, cluster, sizes = torch.unique(labels[kept], return_inverse=True, return_counts=True)
+    samples = features.detach().float()
+    total = samples.new_zeros(len(present), samples.shape[1]).index_add_(0, cluster, samples[kept])
+    rows: Tensor = (total / sizes[:, None])[:, None].repeat(1, count + 1, 1)
+    if count:
+        groups = kept[torch.argsort(cluster, stable=True)]
+        with torch.autocast(samples.device.type, enabled=False):
+            parts = part_means(samples, groups, sizes.tolist(), count, generator)
+        rows[:, 1:] += (1 - blend) * parts
+    return rows
 
 
 def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None = None) -> tuple[Tensor, Tensor]:

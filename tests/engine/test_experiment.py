@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,15 @@ def test_a_mistake_is_found_before_any_image_is_read() -> None:
             Experiment(**{"method": "pgm", "protocol": "sysu_all", "data": "synthetic", **changed}).prepare(
                 opener=opened
             )
+
+
+@pytest.mark.parametrize("search", ["faiss", "approximate"])
+def test_a_search_whose_library_is_missing_is_refused_before_data_is_opened(
+    search: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    settings = {"method.search": search}
+    experiment = Experiment("pgm", "sysu_all", data="synthetic:size=tiny", settings=settings, output=tmp_path / "runs")
+    with pytest.raises(UsageError, match=rf"method.search={search} needs faiss.*\.\[cpu\]"):
+        experiment.prepare(opener=lambda *_, **__: pytest.fail("the data was opened"))
+    assert not (tmp_path / "runs").exists()

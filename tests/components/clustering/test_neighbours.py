@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usvi_bench.components.clustering import approximate_search, neighbours, symmetric_search
-from usvi_bench.components.clustering.neighbours import blocked_search, nearest
+from usvi_bench.components.clustering.neighbours import Search, blocked_search, nearest
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.measuring import collect_metrics
 
 Find = Callable[[torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
@@ -26,10 +28,16 @@ def on_gpu(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     return distances.cpu(), rows.cpu()
 
 
+def by_faiss(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    pytest.importorskip("faiss")
+    return nearest(x, k, "faiss")
+
+
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 EXACT = [
     pytest.param(symmetric, id="symmetric"),
     pytest.param(blocked_search, id="blocked"),
+    pytest.param(by_faiss, id="faiss"),
     pytest.param(on_gpu, id="gpu", marks=GPU),
 ]
 
@@ -45,7 +53,9 @@ def features(n: int, d: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32))
 
 
-@pytest.mark.parametrize(("n", "d", "k"), [(1, 3, 1), (30, 4, 30), (38, 5, 3), (150, 16, 7), (301, 33, 20)])
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(1, 3, 1), (30, 4, 30), (38, 5, 3), (150, 16, 7), (301, 33, 20), (301, 33, 4)]
+)
 def test_equals_a_full_sort(find: Find, n: int, d: int, k: int) -> None:
     x = features(n, d)
     full = (x.double()[:, None] - x.double()[None]).square().sum(2)
@@ -177,22 +187,26 @@ def test_auto_is_exact_up_to_the_stated_number(monkeypatch: pytest.MonkeyPatch) 
     assert figures["search_seconds"] > 0
 
 
-def test_bad_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="k=6 neighbours of 5 images"):
         nearest(features(5, 2), 6)
     with pytest.raises(ValueError, match="k=0"):
         nearest(features(5, 2), 0)
     with pytest.raises(ValueError, match="NaN"):
         nearest(torch.full((5, 2), torch.nan), 2)
-    with pytest.raises(ValueError, match="unknown search 'fast': choose one of auto, exact, approximate"):
+    with pytest.raises(ValueError, match="unknown search 'fast': choose one of auto, exact, faiss, approximate"):
         nearest(features(5, 2), 2, "fast")  # type: ignore[arg-type]
-    monkeypatch.setattr(approximate_search, "HAS_FAISS", False)
-    with pytest.raises(ValueError, match=r"pip install faiss-cpu, or --set method\.search=exact"):
-        nearest(features(5, 2), 2, "approximate")
-    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 4)
-    with pytest.raises(ValueError, match="pip install faiss-cpu"):
-        nearest(features(5, 2), 2)
     with pytest.raises(ValueError, match=r"features of shape \(5,\); give \[N, D\]"):
         nearest(torch.zeros(5), 2)
     with pytest.raises(ValueError, match="lengths beyond float32"):
         nearest(1e20 * torch.rand(5, 3), 2, "exact")
+
+
+@pytest.mark.parametrize("search", ["faiss", "approximate", "auto"])
+def test_a_missing_faiss_is_an_error_that_names_the_extras(monkeypatch: pytest.MonkeyPatch, search: Search) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 4)
+    with pytest.raises(UsageError, match=r"needs faiss.*\.\[cpu\].*\.\[gpu\].*\.\[gpu-cu12\].*method\.search=exact"):
+        nearest(features(5, 2), 2, search)
+    neighbours.check_search("auto")
+    nearest(features(5, 2), 2, "exact")

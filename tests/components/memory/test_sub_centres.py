@@ -10,12 +10,17 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss, sub_centres
+from usvi_bench.core.seeding import torch_generator
 
 
 def waves(rows: int, width: int, shift: float) -> Tensor:
     """Make deterministic samples that are equal on every platform."""
     i, j = np.arange(rows)[:, None], np.arange(width)[None]
     return torch.from_numpy(np.sin(0.7 * i + 1.3 * j + shift + 0.31 * i * j)).float()
+
+
+def split(features: Tensor, labels: Tensor, count: int, blend: float) -> Tensor:
+    return sub_centres(features, labels, count, blend, torch_generator(0))
 
 
 LABELS = torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, -1, 2, 2, 2])
@@ -35,7 +40,7 @@ def same_set(rows: Tensor, expected: list[list[float]]) -> None:
 
 
 def test_sub_centres_are_the_released_codes() -> None:
-    rows = sub_centres(samples(), LABELS, 2, 0.9)
+    rows = split(samples(), LABELS, 2, 0.9)
     means = [[1.19805, 0.96164, 0.90194, 0.88222], [-0.69521, 0.53643, -0.36926, 0.21116]]
     means.append([0.34234, -0.68108, -0.91755, -0.27142])
     torch.testing.assert_close(rows[:, 0], torch.tensor(means), atol=1e-5, rtol=0)
@@ -47,12 +52,12 @@ def test_sub_centres_are_the_released_codes() -> None:
 def test_three_sub_centres_are_the_released_codes() -> None:
     expected = [[1.25881, 1.01987, 1.08797, 0.93350], [1.16253, 0.86077, 0.76216, 0.79830]]
     expected.append([1.18308, 1.14778, 0.94924, 1.03142])
-    same_set(sub_centres(samples(), LABELS, 3, 0.9)[0, 1:], expected)
+    same_set(split(samples(), LABELS, 3, 0.9)[0, 1:], expected)
 
 
 @pytest.mark.parametrize("count", [6, 9])
 def test_clusters_that_are_no_larger_than_the_number_of_parts_have_their_mean_everywhere(count: int) -> None:
-    rows = sub_centres(samples(), LABELS, count, 0.9)
+    rows = split(samples(), LABELS, count, 0.9)
     assert rows.shape == (3, count + 1, 4)
     torch.testing.assert_close(rows, rows[:, :1].expand_as(rows))
 
@@ -61,32 +66,32 @@ def test_identical_samples_cannot_be_split_and_give_no_warning() -> None:
     same = torch.ones(7, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        rows = sub_centres(same, torch.zeros(7, dtype=torch.int64), 3, 0.5)
+        rows = split(same, torch.zeros(7, dtype=torch.int64), 3, 0.5)
     torch.testing.assert_close(rows, torch.ones(1, 4, 3))
 
 
 def test_no_parts_leave_the_means() -> None:
-    assert sub_centres(samples(), LABELS, 0, 0.9).shape == (3, 1, 4)
+    assert split(samples(), LABELS, 0, 0.9).shape == (3, 1, 4)
 
 
 def test_sub_centres_average_to_the_mean_and_the_blend_pulls_them_to_it() -> None:
-    free = sub_centres(samples(), LABELS, 2, 0.0)
-    pulled = sub_centres(samples(), LABELS, 2, 0.9)
+    free = split(samples(), LABELS, 2, 0.0)
+    pulled = split(samples(), LABELS, 2, 0.9)
     torch.testing.assert_close(pulled[:, 1:] - pulled[:, :1], 0.1 * (free[:, 1:] - free[:, :1]), atol=1e-6, rtol=0)
 
 
-def test_the_global_generator_plays_no_part() -> None:
-    np.random.seed(5)  # what must not matter
-    first, state = sub_centres(samples(), LABELS, 2, 0.0), np.random.get_state()[1]
-    np.random.seed(6)
-    assert torch.equal(first, sub_centres(samples(), LABELS, 2, 0.0))
-    np.random.seed(5)
-    assert np.array_equal(state, np.random.get_state()[1])
+def test_only_the_given_generator_plays_a_part() -> None:
+    torch.manual_seed(5)  # what must not matter
+    first, state = split(samples(), LABELS, 2, 0.0), torch.get_rng_state()
+    torch.manual_seed(6)
+    assert torch.equal(first, split(samples(), LABELS, 2, 0.0))
+    torch.manual_seed(5)
+    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_rows_are_found_by_label() -> None:
     labels = torch.tensor([4, 4, -1, 1, 1, 7])
-    centres = SubCentres.of(waves(6, 3, 0.2), labels, 1, 0.9)
+    centres = SubCentres.of(waves(6, 3, 0.2), labels, 1, 0.9, torch_generator(0))
     assert centres.clusters.tolist() == [1, 4, 7]
     torch.testing.assert_close(centres.rows.norm(dim=2), torch.ones(3, 2))
     rows, known = centres.find(torch.tensor([7, 0, 1, 9, 4]))
