@@ -67,6 +67,6 @@ def explain_out_of_memory(train: TrainConfig) -> Iterator[None]:
         images = f"{train.visible_clusters} + {train.infrared_clusters} clusters x {train.instances} images"
         raise UsageError(
             f"the GPU's memory is too small: lower --set train.instances (batches of {images}) "
-            f"or train.embed_batch (now {train.embed_batch}), or set train.amp=bf16; "
+            f"or train.embed_batch (now {train.embed_batch}), or set train.precision=bf16; "
             "several GPUs can share a batch (docs/training.md); checkpoints are intact: continue with --resume"
         ) from error

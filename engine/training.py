@@ -108,13 +108,15 @@ class StageTraining:
         method.train()
         lr = self.optimiser.lr
         for step in range(progress.steps):
-            method.step(draw, replace(progress, step=step), self.optimiser)
+            with self.optimiser.scaler.keep_finite(method):
+                method.step(draw, replace(progress, step=step), self.optimiser)
             self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
+        skipped = self.optimiser.scaler.skipped_steps
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
         self.optimiser.end_epoch()
-        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}
+        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering, "skipped_steps": skipped}
         return {**entry, "given_identities": labels is self.identities}, labels
 
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:

@@ -14,6 +14,7 @@ from usvi_bench.components.encoder.registered import new_network
 from usvi_bench.core.distributed.batch_norm import parts_fit
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_slice, world_size
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.precision import Precision, compute_in
 from usvi_bench.core.types import Modality
 
 NETWORK = "network."
@@ -33,11 +34,10 @@ class TwoStreamEncoder(nn.Module):
 
     Attributes:
         feature_dim: length D of a feature.
-        precision: data type that the network computes in, such as ``torch.bfloat16``; None for that of its weights.
-            The neck always computes in float32.
+        precision: precision that the network computes in; the neck always computes in float32.
     """
 
-    precision: torch.dtype | None = None
+    precision: Precision = "fp32"
 
     def __init__(self, network: EmbeddingNetwork, groups: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class TwoStreamEncoder(nn.Module):
             UsageError: in training, ``bn_groups`` or the number of processes does not divide the batch.
         """
         device = next(self.parameters()).device.type
-        with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
+        with compute_in(self.precision, device):
             if self.training and world_size() > 1:
                 return self._embed_share(visible, infrared)
             return self._embed_parts(visible, infrared)

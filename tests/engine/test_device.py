@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 def test_a_batch_that_does_not_fit_names_what_to_lower() -> None:
     with (
-        pytest.raises(UsageError, match=r"train\.instances .*8 \+ 8 clusters x 16.*train\.embed_batch.*amp=bf16"),
+        pytest.raises(UsageError, match=r"train\.instances .*8 \+ 8 clusters x 16.*train\.embed_batch.*precision=bf16"),
         explain_out_of_memory(TrainConfig()),
     ):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")

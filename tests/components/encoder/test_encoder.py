@@ -151,7 +151,7 @@ def test_half_precision_returns_float32_features_near_the_full_ones():
     encoder = build_encoder(SMALL, 0).eval()
     with torch.no_grad():
         full = encoder(images(4), images(2, 1))
-        encoder.precision = torch.bfloat16
+        encoder.precision = "bf16"
         half = encoder(images(4), images(2, 1))
     assert half.dtype == torch.float32
     assert not torch.equal(half, full)
