@@ -79,7 +79,9 @@ def _versions() -> Iterator[Finding]:
 
 def _devices(name: str) -> Iterator[Finding]:
     memory = f"{memory_available() / GIB:.1f} GiB of memory available"
-    yield Finding("processor", f"{environment_info(torch.device('cpu'))['cpu']}, {counted(cpu_count(), 'core')}, {memory}")
+    yield Finding(
+        "processor", f"{environment_info(torch.device('cpu'))['cpu']}, {counted(cpu_count(), 'core')}, {memory}"
+    )
     built = torch.version.cuda
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         free, total = torch.cuda.mem_get_info(i)
@@ -123,7 +125,9 @@ def _libraries() -> Iterator[Finding]:
         gpu = "with GPU support" if hasattr(faiss, "StandardGpuResources") else "without GPU support"
         yield Finding("faiss", f"{faiss.__version__}, {gpu}")
     lacking = missing_compiler(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    yield Finding("compiler", "found; engine.compile=true works" if lacking is None else f"engine.compile=true needs {lacking}")
+    yield Finding(
+        "compiler", "found; engine.compile=true works" if lacking is None else f"engine.compile=true needs {lacking}"
+    )
 
 
 def _folders(output: Path) -> Iterator[Finding]:

@@ -56,7 +56,8 @@ def step_memory(config: RunConfig, processes: int = 1) -> StepMemory:
     train = config.train
     clusters = train.visible_clusters * len(method.visible_views) + train.infrared_clusters * len(method.infrared_views)
     images = -(-clusters * train.instances // processes)
-    network = config.new_encoder(0).to("meta").train().network
+    with torch.device("meta"):
+        network = config.new_encoder(0).train().network
     parameters = sum(parameter.numel() for parameter in network.parameters())
     saved: dict[int, Tensor] = {}
     own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}

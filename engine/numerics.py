@@ -49,7 +49,7 @@ def check_numerics(config: RunConfig, device: torch.device) -> None:
             found = ".".join(map(str, capability))
             other = "fp16 or fp32" if precision == "bf16" else "fp32"
             raise UsageError(
-                f"train.precision={precision} needs a GPU of compute capability 8.0 or later; this one has {found}: "
+                f"train.precision={precision} needs compute capability 8.0 or later, and this GPU has {found}; "
                 f"use train.precision={other}"
             )
     if config.engine.compile:

@@ -53,7 +53,7 @@ def test_older_gpus_are_refused(precision: str, other: str, monkeypatch: pytest.
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     check_numerics(asked, CUDA)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    with pytest.raises(UsageError, match=rf"8\.0 or later; this one has 7\.5: use train\.precision={other}"):
+    with pytest.raises(UsageError, match=rf"8\.0 or later, and this GPU has 7\.5; use train\.precision={other}"):
         check_numerics(asked, CUDA)
     check_numerics(config(**{"train.precision": "fp16"}), CUDA)
 
