@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -23,7 +24,7 @@ from torch.utils._pytree import tree_iter
 
 from tests.pretended_cuda import rules
 
-ROOT = os.getcwd() + os.sep
+ROOT = f"{Path.cwd()}{os.sep}"
 
 
 class RefusedError(RuntimeError):

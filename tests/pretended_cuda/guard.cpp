@@ -144,7 +144,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("view", TORCH_FN(static_cast<Tensor (*)(const Tensor&, IntArrayRef)>(&native::view)));
   library.impl("_reshape_alias", &native::_reshape_alias);
   library.impl("unfold", &native::unfold);
-  library.impl("resize_", TORCH_FN(static_cast<const Tensor& (*)(const Tensor&, IntArrayRef, std::optional<MemoryFormat>)>(&native::resize_)));
+  using Resize = const Tensor& (*)(const Tensor&, IntArrayRef, std::optional<MemoryFormat>);
+  library.impl("resize_", TORCH_FN(static_cast<Resize>(&native::resize_)));
   library.impl("set_.source_Storage_storage_offset", &native::set_storage_cpu_);
   library.impl("set_.source_Storage", TORCH_FN(static_cast<Tensor& (*)(Tensor&, Storage)>(&native::set_)));
   library.impl("set_.source_Tensor", &native::set_tensor_);

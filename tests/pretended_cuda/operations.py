@@ -1,4 +1,4 @@
-"""Waits and kernels of a training step of each method: ``python -m tests.pretended_cuda.operations [--write] [METHOD ...]``.
+"""Waits and kernels of a step: ``python -m tests.pretended_cuda.operations [--write] [METHOD ...]``.
 
 ``operations.json`` is the committed bound of each stage: kernels outside the encoder in a step of the last epoch, with
 batches of 4 x 16 visible and 4 x 16 infrared images. ``--write`` replaces the bounds of the methods by measured ones.
