@@ -95,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         session = Session(options)
         _run(session, device)
-    failed = any("error" in part for section in SECTIONS for part in session.figures.get(section, {}).values())
+    sections = ("machine", *SECTIONS)
+    failed = any("error" in part for section in sections for part in session.figures.get(section, {}).values())
     return int(failed)
 
 
@@ -104,7 +105,12 @@ def _run(session: Session, device: torch.device) -> None:
     set_up(device, deterministic=False)
     session.measure("machine", "machine", lambda: machine(device))
     loads: list[Workload] = []
-    session.measure("machine", "workload", lambda: loads.append(Workload(TINY if options.tiny else SYSU, device)))
+
+    def build() -> dict[str, int]:
+        loads.append(Workload(TINY if options.tiny else SYSU, device))
+        return {"visible": loads[0].size.visible, "infrared": loads[0].size.infrared}
+
+    session.measure("machine", "workload", build)
     if not loads:
         return
     (load,), kinds, labels = loads, pieces.precisions(device), dict[str, PseudoLabels]()

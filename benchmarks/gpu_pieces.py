@@ -23,8 +23,8 @@ from usvi_bench.engine.images import embed_all
 from usvi_bench.engine.numerics import AMPERE
 from usvi_bench.protocols.metrics import score_galleries
 
-WARM_UP, STEPS, PROFILED = 3, 10, 2
-"""Steps before the measurement, in which kernels are selected; measured steps; steps under the profiler."""
+PROFILED = 2
+"""Steps under the profiler."""
 _LAUNCHES = ("cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cuLaunchKernelEx")
 _WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize", "cudaDeviceSynchronize")
 
@@ -58,7 +58,7 @@ def method(
     """Measure clustering, memories, steps, and what a step does on the device; also return the labels."""
     with peak_rise(load.device) as rise:
         prepared = load.prepare(name, precision, labels=labels)
-        figures = {"precision": precision, **_steps(prepared, load.device)}
+        figures = {"precision": precision, **_steps(load, prepared)}
         figures |= _profiled(prepared, load.device)
     clusters = [int(part.max()) + 1 for part in (prepared.labels.visible, prepared.labels.infrared)]
     figures |= {f"{part}_s": seconds for part, seconds in prepared.seconds.items()}
@@ -67,23 +67,24 @@ def method(
 
 def compiled(load: Workload, precision: Precision, labels: PseudoLabels) -> dict[str, Any]:
     """Measure the steps of the parent with a compiled trunk; ``first_s`` includes the compilation."""
-    return _steps(load.prepare(PARENT, precision, compiled=True, labels=labels), load.device)
+    return _steps(load, load.prepare(PARENT, precision, compiled=True, labels=labels))
 
 
-def _steps(prepared: Prepared, device: torch.device) -> dict[str, Any]:
+def _steps(load: Workload, prepared: Prepared) -> dict[str, Any]:
+    device, warm_up, steps = load.device, load.size.warm_up, load.size.steps
     started = synchronized_time(device)
-    for number in range(WARM_UP):
+    for number in range(warm_up):
         prepared.step(number)
     first = synchronized_time(device) - started
     times = []
-    for number in range(WARM_UP, WARM_UP + STEPS):
+    for number in range(warm_up, warm_up + steps):
         before = synchronized_time(device)
         prepared.step(number)
         times.append(synchronized_time(device) - before)
     before = synchronized_time(device)
-    for number in range(WARM_UP + STEPS, WARM_UP + 2 * STEPS):
+    for number in range(warm_up + steps, warm_up + 2 * steps):
         prepared.step(number)
-    together = (synchronized_time(device) - before) / STEPS
+    together = (synchronized_time(device) - before) / steps
     return {"first_s": first, "step_ms": 1000 * together, "single_step_ms": 1000 * statistics.median(times)}
 
 
@@ -155,7 +156,7 @@ def deterministic(load: Workload, names: Sequence[str], precision: Precision) ->
         state = torch.load(io.BytesIO(saved), map_location=load.device, weights_only=True)
         fresh.method.encoder.load_state_dict(state["encoder"])
         fresh.optimiser.load(state["optimiser"])
-        resumed = _epoch(_next(load, fresh))
+        resumed = _epoch(load, _next(load, fresh))
     lacking = {PARENT: _operations(found)}
     for name in names:
         with warnings.catch_warnings(record=True) as found:
@@ -171,13 +172,13 @@ def deterministic(load: Workload, names: Sequence[str], precision: Precision) ->
 
 def _two_epochs(load: Workload, prepared: Prepared) -> tuple[dict[str, Tensor], bytes]:
     """Run two epochs; return the weights after them, and the state after the first one, as a checkpoint holds it."""
-    _epoch(prepared)
+    _epoch(load, prepared)
     buffer = io.BytesIO()
     torch.save(
         {"encoder": prepared.method.encoder.state_dict(), "optimiser": prepared.optimiser.state()},
         buffer,
     )
-    return _epoch(_next(load, prepared)), buffer.getvalue()
+    return _epoch(load, _next(load, prepared)), buffer.getvalue()
 
 
 def _next(load: Workload, prepared: Prepared) -> Prepared:
@@ -185,8 +186,8 @@ def _next(load: Workload, prepared: Prepared) -> Prepared:
     return load.epoch(prepared.config, prepared.method, prepared.optimiser, epoch, prepared.labels)
 
 
-def _epoch(prepared: Prepared) -> dict[str, Tensor]:
-    for number in range(WARM_UP):
+def _epoch(load: Workload, prepared: Prepared) -> dict[str, Tensor]:
+    for number in range(load.size.warm_up):
         prepared.step(number)
     prepared.optimiser.end_epoch()
     return {name: value.cpu().clone() for name, value in prepared.method.encoder.state_dict().items()}

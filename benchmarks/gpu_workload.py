@@ -29,12 +29,23 @@ EPOCHS = 50
 
 @dataclass(frozen=True)
 class Size:
-    """Size of a workload: training images of each modality, profile and settings of the run."""
+    """Size of a workload.
+
+    Attributes:
+        visible: number of visible training images.
+        infrared: number of infrared training images.
+        profile: profile of the settings.
+        settings: further settings.
+        warm_up: steps before a measurement, in which kernels are selected.
+        steps: measured steps.
+    """
 
     visible: int
     infrared: int
     profile: str
     settings: dict[str, Any]
+    warm_up: int = 3
+    steps: int = 10
 
 
 SYSU = Size(22_258, 11_909, "sysu", {})
@@ -55,6 +66,8 @@ TINY = Size(
         "train.infrared_clusters": 2,
         "train.instances": 2,
     },
+    warm_up=1,
+    steps=2,
 )
 """Workload for a rehearsal on a processor."""
 
