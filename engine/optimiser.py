@@ -84,11 +84,13 @@ class Optimiser:
         failed = {name: float(step) for name, step in self._failed.items()}
         return {name: int(step) for name, step in failed.items() if step < math.inf}
 
-    def end_epoch(self) -> None:
-        """Advance the schedule and reset the sums of losses."""
+    def end_epoch(self) -> int:
+        """Advance the schedule, reset the sums of losses, and return the number of steps that fp16 skipped."""
+        skipped = self.scaler.skipped_steps
         self._schedule.step()
         self._totals, self._counts, self._failed, self._steps = {}, {}, {}, 0
         self.scaler.begin_epoch()
+        return skipped
 
     def state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""

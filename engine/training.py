@@ -112,10 +112,9 @@ class StageTraining:
                 method.step(draw, replace(progress, step=step), self.optimiser)
             self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
-        skipped = self.optimiser.scaler.skipped_steps
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
-        self.optimiser.end_epoch()
+        skipped = self.optimiser.end_epoch()
         entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering, "skipped_steps": skipped}
         return {**entry, "given_identities": labels is self.identities}, labels
 
