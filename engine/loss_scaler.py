@@ -58,6 +58,12 @@ class LossScaler:
         self._longest = torch.maximum(self._longest, self._consecutive)
         return skipped
 
+    def steps(self, module: nn.Module, count: int) -> Iterator[int]:
+        """Count the steps of an epoch, and protect each as :meth:`keep_finite` does."""
+        for step in range(count):
+            with self.keep_finite(module):
+                yield step
+
     @contextmanager
     def keep_finite(self, module: nn.Module) -> Iterator[None]:
         """Protect running statistics and memories from a skipped step.

@@ -107,9 +107,8 @@ class StageTraining:
         draw = BatchSampler(self.images, labels, views, train, self.config.augment, progress, self.device)
         method.train()
         lr = self.optimiser.lr
-        for step in range(progress.steps):
-            with self.optimiser.scaler.keep_finite(method):
-                method.step(draw, replace(progress, step=step), self.optimiser)
+        for step in self.optimiser.scaler.steps(method, progress.steps):
+            method.step(draw, replace(progress, step=step), self.optimiser)
             self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,12 +13,18 @@ from torch import nn
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.types import StageProgress
+from usvi_bench.core.types import Batch, Losses, StageProgress
 from usvi_bench.engine.config import TrainConfig
 from usvi_bench.engine.divergence import finite_losses
+from usvi_bench.engine.execute import execute
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.engine.loss_scaler import FLOOR, LONGEST, LossScaler
 from usvi_bench.engine.optimiser import Optimiser
+from usvi_bench.engine.stages import last_checkpoint
+from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.methods.base import Method, MethodConfig
+from usvi_bench.methods.cluster_contrast import ClusterContrast
 
 CPU = torch.device("cpu")
 INF = float("inf")
@@ -84,7 +92,7 @@ def test_statistics_and_memories_are_mended_after_a_skipped_step_only() -> None:
     adam, scaler = torch.optim.Adam([weight]), LossScaler(CPU, enabled=True)
 
     def step(images: torch.Tensor, rows: float) -> None:
-        with scaler.keep_finite(module):
+        for _ in scaler.steps(module, 1):
             adam.zero_grad()
             scaler.scale((module(images) * weight).square().sum()).backward()
             scaler.step(adam)
@@ -108,3 +116,43 @@ def test_the_state_continues() -> None:
     one.step(adam)
     two.load(one.state())
     assert float(two.scale(torch.ones(()))) == float(one.scale(torch.ones(()))) == 2.0**15
+
+
+def test_a_run_in_fp16_survives_an_overflow_and_notes_it(
+    tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss, calls = ClusterContrast.loss, []
+
+    def overflowing(self: ClusterContrast, batch: Batch, progress: StageProgress) -> Losses:
+        found = loss(self, batch, progress)
+        calls.append(progress.step)
+        if progress.step == 1:
+            self.visible_memory.rows = self.visible_memory.rows + INF  # as an infinite feature would
+            found = {name: value * INF for name, value in found.items()}
+        return found
+
+    monkeypatch.setattr(ClusterContrast, "loss", overflowing)
+    sizes = ["epochs=2", "iterations=3", "visible_clusters=2", "infrared_clusters=2", "precision=fp16"]
+    settings = {
+        **parse_settings([f"train.{size}" for size in sizes]),
+        "method.k1": 6,
+        "method.eps": 0.5,
+        "encoder.width": 8,
+    }
+    experiment = Experiment(
+        "cluster_contrast", "sysu_all", str(tiny_people["sysu"]), settings=settings, device="cpu", output=tmp_path
+    )
+    run = experiment.prepare()
+    record = execute(run)
+    assert record is not None
+    assert len(calls) == 6
+    epochs = [line for line in run.every_plan[0].entries() if line["kind"] == "epoch"]
+    skipped = [line["skipped_steps"] for line in epochs]
+    assert all(1 <= number < 3 for number in skipped)
+    scale = last_checkpoint(run, run.every_plan[0]).optimiser["scaler"]["scale"]
+    assert scale == 2.0 ** (16 - sum(skipped)), "each skipped step halves the scale"
+    assert record.provenance["numerics"]["precision"] == "fp16"
+    assert record.provenance["stages"][0]["starts"][0]["numerics"] == record.provenance["numerics"]
+    assert faults(record, ranked=False) == []
+    changed = replace(record, provenance={**record.provenance, "numerics": {"precision": "bf16"}})
+    assert faults(changed, ranked=False) == ["provenance.numerics.precision: 'bf16', but the settings have fp16"]
