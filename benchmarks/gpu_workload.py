@@ -15,9 +15,10 @@ import torch
 from usvi_bench.benchmarks.features import people
 from usvi_bench.core.precision import Precision
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.transfers import to_device
 from usvi_bench.core.types import Features, Modality, PseudoLabels, StageProgress
 from usvi_bench.engine.config import RunConfig
-from usvi_bench.engine.device import synchronized_time, to_device
+from usvi_bench.engine.device import synchronized_time
 from usvi_bench.engine.images import BatchSampler, TrainingImages
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.optimiser import Optimiser

@@ -28,7 +28,8 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
     """
     losses = optimiser.means()
     skipping = optimiser.scaler.failure()
-    finite = all(bool(torch.isfinite(weights).all()) for weights in method.parameters())
+    largest = torch._foreach_norm([weights.detach() for weights in method.parameters()], torch.inf)
+    finite = bool(torch.stack(largest).isfinite().all())
     if skipping is None and finite and all(math.isfinite(value) for value in losses.values()):
         return losses
     shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())

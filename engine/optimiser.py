@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.precision import allow_tf32
 from usvi_bench.core.types import Losses
 from usvi_bench.engine.config import TrainConfig
+from usvi_bench.engine.loss_log import LossLog
 from usvi_bench.engine.loss_scaler import LossScaler
 from usvi_bench.engine.lr_schedules import make_schedule
 from usvi_bench.methods.base import Method
@@ -35,11 +35,7 @@ class Optimiser:
         self._schedule = make_schedule(self._adam, train, epochs)
         self._tf32 = train.precision == "tf32"
         self.scaler = LossScaler(device, enabled=train.precision == "fp16")
-        self._totals: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, int | torch.Tensor] = {}
-        self._failed: dict[str, torch.Tensor] = {}
-        """First step of the epoch in which each loss was not finite; infinite if there was none."""
-        self._steps = 0
+        self._log = LossLog()
 
     @property
     def lr(self) -> float:
@@ -53,42 +49,27 @@ class Optimiser:
             UsageError: the losses are not a dictionary of scalar tensors with a gradient.
         """
         _check_losses(losses)
-        total = torch.stack(list(losses.values())).sum()
+        values = torch.stack(list(losses.values()))
         self._adam.zero_grad(set_to_none=True)
         with allow_tf32(self._tf32):
-            self.scaler.scale(total).backward()
+            self.scaler.scale(values.sum()).backward()
         all_reduce_gradients([parameter.grad for parameter in self._shared])
         skipped = self.scaler.step(self._adam)
-        for name, value in losses.items():
-            self._add(name, value.detach(), skipped)
-        self._steps += 1
-
-    def _add(self, name: str, value: torch.Tensor, skipped: torch.Tensor | None) -> None:
-        """Add a loss to the sums of the epoch; one that is not finite in a skipped step does not count."""
-        failed = torch.where(value.isfinite(), torch.inf, float(self._steps))
-        self._failed[name] = torch.minimum(self._failed.get(name, failed), failed)
-        counted: int | torch.Tensor = 1
-        if skipped is not None:
-            counted = value.isfinite() | ~skipped
-            value = torch.where(counted, value, 0.0)
-        self._totals[name] = self._totals.get(name, 0.0) + value
-        self._counts[name] = self._counts.get(name, 0) + counted
+        self._log.add(tuple(losses), values.detach(), skipped)
 
     def means(self) -> dict[str, float]:
         """Return the mean of each loss over the steps of this epoch that computed it; this waits for the device."""
-        counts = {name: int(count) for name, count in self._counts.items()}
-        return {name: float(total) / counts[name] if counts[name] else math.nan for name, total in self._totals.items()}
+        return self._log.means()
 
     def first_failures(self) -> dict[str, int]:
         """Return the first step of this epoch, from 0, in which each loss was not finite; without the finite ones."""
-        failed = {name: float(step) for name, step in self._failed.items()}
-        return {name: int(step) for name, step in failed.items() if step < math.inf}
+        return self._log.first_failures()
 
     def end_epoch(self) -> int:
-        """Advance the schedule, reset the sums of losses, and return the number of steps that fp16 skipped."""
+        """Advance the schedule, begin a new log of losses, and return the number of steps that fp16 skipped."""
         skipped = self.scaler.skipped_steps
         self._schedule.step()
-        self._totals, self._counts, self._failed, self._steps = {}, {}, {}, 0
+        self._log = LossLog()
         self.scaler.begin_epoch()
         return skipped
 

@@ -18,8 +18,8 @@ TRAINED = [name for name in METHODS.names() if METHODS.get(name).stages(METHODS.
 BOUNDS: dict[str, dict[str, int]] = json.loads(TABLE.read_text())
 KINDS = {
     "counted": {},
-    "bf16": {"settings": {**TINY, "train.amp": "bf16"}, "options": {"deterministic": True}},
-    "fp16": {"settings": {**TINY, "train.amp": "fp16", "evaluate_every": 1}},
+    "bf16": {"settings": {**TINY, "train.precision": "bf16"}, "options": {"deterministic": True}},
+    "fp16": {"settings": {**TINY, "train.precision": "fp16", "evaluate_every": 1}},
 }
 STILL_WAITING = {"adca", "cluster_contrast", "dmic", "hil", "pclhd", "pgm", "sclhm", "soft_prototype"}
 """Methods whose steps wait for the device; to be removed one by one."""
