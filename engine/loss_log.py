@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-
 _SKIPPED = ""
 """Name under which it is logged whether a step was skipped."""
 
