@@ -115,7 +115,7 @@ def _libraries() -> Iterator[Finding]:
     else:
         nccl = "no NCCL"
         if distributed.is_nccl_available():
-            nccl = "NCCL " + ".".join(map(str, torch.cuda.nccl.version()))  # type: ignore[no-untyped-call]
+            nccl = "NCCL " + ".".join(map(str, torch.cuda.nccl.version()))
         yield Finding("processes", f"gloo {'available' if distributed.is_gloo_available() else 'missing'}, {nccl}")
     if find_spec("faiss") is None:
         yield Finding("faiss", "not installed; only benchmarks compare with it")
