@@ -142,6 +142,8 @@ def _run(session: Session, device: torch.device) -> None:
 def _child(session: Session, section: str) -> Any:
     """Run a piece in a process of its own, which is killed when the time is over."""
     options = session.options
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # the other process needs the memory
     words = ["--device", options.device, "--alone", section, *(["--tiny"] if options.tiny else [])]
     command = [sys.executable, "-m", "benchmarks.gpu", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=max(1.0, session.left))

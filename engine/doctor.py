@@ -8,12 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import distributed
 
+from usvi_bench.components.clustering.neighbours import EXACT_UP_TO
 from usvi_bench.core.distributed.group import select_device
 from usvi_bench.core.environment import commit, environment_info
 from usvi_bench.core.errors import UsageError
@@ -26,6 +26,7 @@ from usvi_bench.engine.numerics import AMPERE, missing_compiler
 from usvi_bench.engine.start_weights import SHIPPED
 
 GIB = 2**30
+_RESTORE = "restore the file: git checkout, or install the package again"
 LEAST_DISK = GIB // 2
 """Free bytes below which a folder cannot keep a run."""
 
@@ -117,17 +118,21 @@ def _libraries() -> Iterator[Finding]:
         if distributed.is_nccl_available():
             nccl = "NCCL " + ".".join(map(str, torch.cuda.nccl.version()))
         yield Finding("processes", f"gloo {'available' if distributed.is_gloo_available() else 'missing'}, {nccl}")
-    if find_spec("faiss") is None:
-        yield Finding("faiss", "not installed; only benchmarks compare with it")
-    else:
-        import faiss
-
-        gpu = "with GPU support" if hasattr(faiss, "StandardGpuResources") else "without GPU support"
-        yield Finding("faiss", f"{faiss.__version__}, {gpu}")
+    yield Finding("faiss", _faiss())
     lacking = missing_compiler(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     yield Finding(
         "compiler", "found; engine.compile=true works" if lacking is None else f"engine.compile=true needs {lacking}"
     )
+
+
+def _faiss() -> str:
+    needed = f"needed only to cluster more than {EXACT_UP_TO:,} images on a CPU"
+    try:
+        import faiss
+    except ImportError as error:
+        return f"cannot be imported ({error}); {needed}"
+    gpu = "with GPU support" if hasattr(faiss, "StandardGpuResources") else "without GPU support"
+    return f"{faiss.__version__}, {gpu}"
 
 
 def _folders(output: Path) -> Iterator[Finding]:
@@ -167,11 +172,15 @@ def _data() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     for path in sorted(SHIPPED.glob("*.safetensors")):
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        expected = read_json(path.with_suffix(".json"))["sha256"]
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            expected = str(read_json(path.with_suffix(".json"))["sha256"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            yield Finding("weights", f"{path.name} or its note cannot be read ({error})", _RESTORE)
+            continue
         good = found == expected
         yield Finding(
             "weights",
             f"{path.name}, sha256 {found[:10]}" + ("" if good else f", but its note has {expected[:10]}"),
-            "" if good else "restore the file: git checkout, or install the package again",
+            "" if good else _RESTORE,
         )

@@ -76,6 +76,10 @@ def test_damaged_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path, mon
     findings, ready = examined(capsys, "--device", "cpu")
     assert not ready
     assert findings["weights"]["remedy"].startswith("restore the file")
+    weights.with_suffix(".json").unlink()
+    findings, ready = examined(capsys, "--device", "cpu")
+    assert not ready
+    assert "cannot be read" in findings["weights"]["text"]
 
 
 def test_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
