@@ -45,10 +45,7 @@ def results(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
         base["settings"] = {**TINY, "train.epochs": 2}
         jobs[f"stopped on {first}"] = {**base, "options": {"device": first}, "stop_after": 1}
         jobs[f"resumed on {second}"] = {**base, "options": {"device": second, "resume": True, "report": True}}
-    found = dict(zip(jobs, carry_out(list(jobs.values()), folder), strict=True))
-    import os
-    if os.environ.get("SHOW"): print({k:round(v["seconds"],1) for k,v in found.items()})
-    return found
+    return dict(zip(jobs, carry_out(list(jobs.values()), folder), strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
