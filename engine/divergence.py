@@ -28,7 +28,7 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
     """
     losses = optimiser.means()
     skipping = optimiser.scaler.failure()
-    largest = torch._foreach_norm([weights.detach() for weights in method.parameters()], torch.inf)
+    largest = torch._foreach_norm([weights.detach() for weights in method.parameters() if weights.numel()], torch.inf)
     finite = bool(torch.stack(largest).isfinite().all())
     if skipping is None and finite and all(math.isfinite(value) for value in losses.values()):
         return losses

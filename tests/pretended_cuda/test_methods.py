@@ -36,7 +36,8 @@ def results(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     jobs = {}
     for method in TRAINED:
         for kind, changes in KINDS.items():
-            job = {"method": method, "output": str(folder / f"{method}-{kind}"), "data": str(tiny_people["sysu"])}
+            # methods of a kind share their folder, and so their first stage
+            job = {"method": method, "output": str(folder / kind), "data": str(tiny_people["sysu"])}
             counted = counting_job(method, tiny_people["sysu"], folder)
             jobs[f"{method} {kind}"] = counted if kind == "counted" else {**job, **changes}
     for first, second in (("cpu", "cuda"), ("cuda", "cpu")):
