@@ -25,7 +25,7 @@ from typing import Any
 from usvi_bench.core.errors import did_you_mean
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT
-from usvi_bench.core.settings import flatten
+from usvi_bench.core.settings import current_names, flatten
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.build import FOLDER, load_every_record
@@ -80,7 +80,7 @@ def differences(old: Record, new: Record) -> Iterator[str]:
         if name not in ("scores", "chance", "config") and mine[name] != theirs[name]:
             yield f"{name}: {mine[name]} became {theirs[name]}"
     yield from (f"chance: {change}" for change in _changes(mine["chance"], theirs["chance"]))
-    settings, now = flatten(mine["config"]), flatten(theirs["config"])
+    settings, now = (flatten(current_names(result["config"])) for result in (mine, theirs))
     now = {name: value for name, value in now.items() if name in settings}  # config_hash covers newer settings
     yield from (f"config: {change}" for change in _changes(settings, now))
     if len(mine["scores"]) != len(theirs["scores"]):

@@ -11,21 +11,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
+from usvi_bench.core.precision import AUTOCAST, Precision, allow_tf32
 from usvi_bench.engine.device import synchronized_time
 
-PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-
-def matmul_tflops(device: torch.device, precision: torch.dtype | None) -> float:
-    """Measure the best rate of square matrix products in TFLOP/s, with torch's current settings.
+def matmul_tflops(device: torch.device, precision: Precision) -> float:
+    """Measure the best rate of square matrix products in TFLOP/s.
 
     Args:
         device: device to measure.
-        precision: type of the operands; None for float32.
+        precision: precision of the products.
     """
     size = 8192 if device.type == "cuda" else 1024
-    left = torch.randn(size, size, device=device, dtype=precision or torch.float32)
-    return 2 * size**3 / min(_seconds(lambda: left @ left, device, 10)) / 1e12
+    left = torch.randn(size, size, device=device, dtype=AUTOCAST[precision] or torch.float32)
+    with allow_tf32(precision == "tf32"):
+        return 2 * size**3 / min(_seconds(lambda: left @ left, device, 10)) / 1e12
 
 
 def pass_flops(config: EncoderConfig, height: int, width: int) -> tuple[float, float]:
@@ -45,7 +45,7 @@ def encoder_seconds(
     height: int,
     width: int,
     batch: tuple[int, int],
-    amp: str,
+    precision: Precision,
     device: torch.device,
     repeats: int = 5,
 ) -> float:
@@ -56,12 +56,12 @@ def encoder_seconds(
         height: height of the images in pixels.
         width: width of the images in pixels.
         batch: number of visible and infrared images.
-        amp: key of ``PRECISION``.
+        precision: precision of the encoder.
         device: device to measure.
         repeats: number of measured steps.
     """
     encoder: TwoStreamEncoder = build_encoder(config, 0, height, width).to(device).train()
-    encoder.precision = PRECISION[amp]
+    encoder.precision = precision
     visible, infrared = (torch.randn(count, 3, height, width, device=device) for count in batch)
     direction = torch.randn(sum(batch), encoder.feature_dim, device=device)
 
@@ -69,7 +69,8 @@ def encoder_seconds(
         encoder.zero_grad(set_to_none=True)
         encoder(visible, infrared).backward(direction)
 
-    return statistics.median(_seconds(call, device, repeats))
+    with allow_tf32(precision == "tf32"):
+        return statistics.median(_seconds(call, device, repeats))
 
 
 def _seconds(call: Callable[[], object], device: torch.device, repeats: int) -> list[float]:

@@ -22,13 +22,14 @@ from typing import Any
 import torch
 
 from usvi_bench.benchmarks import reference_loop
-from usvi_bench.benchmarks.ceilings import PRECISION, encoder_seconds, matmul_tflops, pass_flops
+from usvi_bench.benchmarks.ceilings import encoder_seconds, matmul_tflops, pass_flops
 from usvi_bench.benchmarks.measure import machine
 from usvi_bench.benchmarks.methods import PARENT, trained_methods
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import Journal
+from usvi_bench.core.precision import Precision, allow_tf32
 from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.core.table import markdown_table
 from usvi_bench.engine.display import Display
@@ -149,12 +150,13 @@ def compare(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) 
         train, data = config.train, config.data
         batch = 2 * train.visible_clusters * train.instances, train.infrared_clusters * train.instances
         shape = (config.encoder, data.height, data.width)
-        alone = {amp: encoder_seconds(*shape, batch, amp, device) for amp in {"off", train.amp}}
+        both: set[Precision] = {"fp32", train.precision}
+        alone = {precision: encoder_seconds(*shape, batch, precision, device) for precision in both}
         flops = sum(batch) * pass_flops(*shape)[1] / 1e12
         ceilings = {
-            "matmul_tflop_per_s": matmul_tflops(device, PRECISION[train.amp]),
-            "encoder_alone_s": alone[train.amp],
-            "encoder_alone_tflop_per_s": flops / alone[train.amp],
+            "matmul_tflop_per_s": matmul_tflops(device, train.precision),
+            "encoder_alone_s": alone[train.precision],
+            "encoder_alone_tflop_per_s": flops / alone[train.precision],
         }
         if not options.reference:
             return {"ceilings": ceilings}
@@ -163,16 +165,17 @@ def compare(figures: dict[str, Any], options: argparse.Namespace, watch: Watch) 
         for _ in range(2):  # the first epoch is the warm-up, as in our measurement
             loop: dict[str, Any] = reference_loop.epoch(config, encoder, tables, options.workers, device)
     steps, ours = train.iterations, figures[PARENT]
+    own_rest = ours["step_s"] - alone[train.precision]
     loop["step_s"] = loop["step"] / steps
     whole = {"ours": sum(ours["epoch_s"].values()), "loop": sum(loop[part] for part in ("embed", "cluster", "step"))}
     return {
         "ceilings": ceilings,
-        "reference_style_loop": {**loop, "workers": options.workers, "amp": "off"},
+        "reference_style_loop": {**loop, "workers": options.workers, "precision": "fp32"},
         "ratios": {
             "step": loop["step_s"] / ours["step_s"],
             "epoch": whole["loop"] / whole["ours"],
-            "step_outside_encoder": (loop["step_s"] - alone["off"]) / max(ours["step_s"] - alone[train.amp], 1e-9),
-            "encoder_share_of_its_ceiling": alone[train.amp] / ours["step_s"],
+            "step_outside_encoder": (loop["step_s"] - alone["fp32"]) / max(own_rest, 1e-9),
+            "encoder_share_of_its_ceiling": alone[train.precision] / ours["step_s"],
         },
     }
 
@@ -217,7 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = words.parse_args(arguments)
     keep_freed_memory()
     try:
-        _run(options)
+        with allow_tf32(False):
+            _run(options)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -238,8 +242,7 @@ def _run(options: argparse.Namespace) -> None:
         )
     if options.json:
         device = torch.device("cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu")
-        tf32 = {"convolutions": torch.backends.cudnn.allow_tf32, "matmul": torch.backends.cuda.matmul.allow_tf32}
-        asked = {"data": options.data, "schedule": options.schedule, "set": options.set, "tf32": tf32}
+        asked = {"data": options.data, "schedule": options.schedule, "set": options.set}
         content = {"machine": machine(device), "asked": asked, "methods": figures, **compared}
         write_json(options.json, content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,8 @@ from usvi_bench.core.revision import Revision, find_revision
 
 FAISS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", *FAISS, "numba", "pillow", "mmengine")
+_DRIVER = Path("/proc/driver/nvidia/version")
+"""Linux: version of the NVIDIA driver."""
 
 
 def environment_info(device: torch.device) -> dict[str, Any]:
@@ -25,12 +28,20 @@ def environment_info(device: torch.device) -> dict[str, Any]:
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
             **{name: version for name in PACKAGES if (version := _version(name))},
+            **(gpu_versions() if device.type == "cuda" else {}),
         },
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": torch.get_num_threads(),
         "processes": world_size(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
+
+
+def gpu_versions() -> dict[str, str]:
+    """Return the versions of CUDA and cuDNN that torch was built with, and of the driver; without unknown ones."""
+    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
+    found = {"cuda": torch.version.cuda, "cudnn": cudnn, "driver": _driver()}
+    return {name: str(version) for name, version in found.items() if version is not None}
 
 
 def stage_provenance(device: torch.device) -> dict[str, Any]:
@@ -56,6 +67,14 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """Return the version of the NVIDIA driver; None if the system does not name it."""
+    if not _DRIVER.exists():
+        return None
+    found = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", _DRIVER.read_text())
+    return found[1] if found else None
 
 
 def _version(package: str) -> str | None:

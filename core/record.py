@@ -152,6 +152,7 @@ class StageStart(_Start, total=False):
     threads: int
     processes: int
     deterministic: bool
+    numerics: dict[str, Any]
 
 
 class StageNote(TypedDict):
@@ -176,7 +177,8 @@ class Provenance(_Required, total=False):
     ``seconds`` has one entry per phase and no total. ``finished`` is in UTC, ISO 8601. ``overrides`` holds the options
     that differ from the setting. ``ablation`` names the grid and the row that the run belongs to. ``plugins`` lists the
     plug-ins that were imported or whose parts were used; it is absent if there are none. ``stages`` lists the trained
-    stages, ``processes`` is the number of training processes, ``deterministic`` selects deterministic kernels, and
+    stages, ``processes`` is the number of training processes, ``deterministic`` selects deterministic kernels,
+    ``numerics`` holds precision, TF32, memory layout, fused Adam and compilation (older records lack it), and
     ``journal`` ties the journal to the record.
     """
 
@@ -184,6 +186,7 @@ class Provenance(_Required, total=False):
     stages: list[StageNote]
     processes: int
     deterministic: bool
+    numerics: dict[str, Any]
     ablation: str
     plugins: list[Plugin]
     journal: JournalEnd

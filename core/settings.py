@@ -21,6 +21,22 @@ SHARED = "shared"
 FORMAT = 1
 """Format number of new hashes. Raise it, and add its file, when the default of a setting changes."""
 FOLDER = Path(__file__).resolve().parent / "formats"
+RENAMED = {("train", "amp"): ("precision", {"off": "fp32"})}
+"""Group and name of settings of earlier versions, with their present name and the values that have another word now."""
+
+
+def current_names(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with the present names and words of settings that were renamed.
+
+    >>> current_names({"train": {"amp": "off", "lr": 0.1}})
+    {'train': {'precision': 'fp32', 'lr': 0.1}}
+    """
+    found = dict(tree)
+    for (group, old), (new, words) in RENAMED.items():
+        if isinstance(values := found.get(group), Mapping) and old in values:
+            renamed = {new if name == old else name: value for name, value in values.items()}
+            found[group] = {**renamed, new: words.get(str(values[old]), values[old])}
+    return found
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

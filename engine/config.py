@@ -20,6 +20,7 @@ from usvi_bench.components.encoder.registered import encoder_config
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.core.bounds import EPOCHS, bounded, check_bounds
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.precision import Precision
 from usvi_bench.core.registry import LR_SCHEDULES, METHODS
 from usvi_bench.core.settings import FORMAT, config_hash, differences, flatten
 from usvi_bench.methods.base import MethodConfig
@@ -75,8 +76,8 @@ class TrainConfig:
     """Epochs at the start of a stage in which the learning rate rises linearly to ``lr``."""
     lr_warmup_factor: float = bounded(0.1, 0, 1, above=True)
     """Fraction of ``lr`` at which the warm-up starts."""
-    amp: Literal["off", "bf16", "fp16"] = "off"
-    """Precision of the encoder's forward pass; losses, memories and clustering stay in float32."""
+    precision: Precision = "fp32"
+    """Precision of the encoder, forward and backward; losses, memories, clustering and scores are in float32."""
     embed_batch: int = bounded(256, 1, 8192)
     """Number of images in a forward pass without gradient."""
 

@@ -23,14 +23,19 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
         progress: the epoch.
 
     Raises:
-        UsageError: a loss or a weight is not finite; the message names the first such loss.
+        UsageError: a loss or a weight is not finite, and no loss scale can mend it; the message names the first such
+            loss.
     """
     losses = optimiser.means()
-    finite = all(bool(torch.isfinite(weights).all()) for weights in method.parameters())
-    if finite and all(math.isfinite(value) for value in losses.values()):
+    skipping = optimiser.scaler.failure()
+    largest = torch._foreach_norm([weights.detach() for weights in method.parameters() if weights.numel()], torch.inf)
+    finite = bool(torch.stack(largest).isfinite().all())
+    if skipping is None and finite and all(math.isfinite(value) for value in losses.values()):
         return losses
     shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
     cause = _cause(optimiser.first_failures(), len(losses), progress.epoch, f"{optimiser.lr:g}")
+    if skipping is not None:
+        cause = f"{skipping}; set train.precision=bf16 or fp32, or {cause}"
     raise UsageError(f"training diverged in epoch {progress.epoch + 1} of stage '{stage}' (losses: {shown}); {cause}")
 
 

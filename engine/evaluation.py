@@ -36,7 +36,7 @@ class Embedder:
         """Return unit test features ``[N, D]`` of a table's images."""
         if table.paths not in self._features:
             pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
-            precision, self._model.precision = self._model.precision, None  # always score in float32
+            precision, self._model.precision = self._model.precision, "fp32"  # scores are always in float32
             self._features[table.paths] = test_features(
                 self._model, pixels, table.modality, batch, self._run.device, mirror=True
             )

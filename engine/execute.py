@@ -6,6 +6,7 @@ import time
 
 from usvi_bench.core.distributed.group import main_process_first
 from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.precision import allow_tf32
 from usvi_bench.core.record import Record, Score
 from usvi_bench.engine.device import explain_out_of_memory
 from usvi_bench.engine.evaluation import Embedder, evaluate_epochs, oracle_scores, score_entries, trained_models
@@ -28,7 +29,7 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
     Raises:
         UsageError: a batch does not fit into the device's memory; the message names the settings to lower.
     """
-    with explain_out_of_memory(run.config.train):
+    with explain_out_of_memory(run.config.train), allow_tf32(False):
         with main_process_first():
             for fold, plans in run.plans.items():
                 run.images.decode_fold(fold, train=bool(plans))

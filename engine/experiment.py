@@ -29,6 +29,7 @@ from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.load_config import load_config, profile_of
+from usvi_bench.engine.numerics import check_numerics
 from usvi_bench.engine.plan import parts_of
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule
 from usvi_bench.engine.run import Run
@@ -106,6 +107,7 @@ class Experiment:
         check_search(config.search)
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
+        check_numerics(config, device)
         set_up(device, config.engine.deterministic or self.deterministic)
         init_process_group(device, config.engine.timeout)
         check_parts(config.encoder.bn_groups)

@@ -19,7 +19,7 @@ from usvi_bench.core.bounds import check_bounds
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS, PROTOCOLS
-from usvi_bench.core.settings import SHARED
+from usvi_bench.core.settings import SHARED, current_names
 from usvi_bench.core.typed import convert
 from usvi_bench.engine.config import DEFAULT_ENCODER, DataConfig, EngineConfig, RunConfig, TrainConfig
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule, read_file
@@ -78,8 +78,8 @@ def load_config(
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
         )
     if schedule is not None:
-        _merge(tree, _for_method(read_file(find_schedule(schedule)), hyper_parameters))
-    asked = nested(settings)
+        _merge(tree, current_names(_for_method(read_file(find_schedule(schedule)), hyper_parameters)))
+    asked = current_names(nested(settings))
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
     sections: dict[str, type[Any]] = {

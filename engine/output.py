@@ -18,6 +18,7 @@ from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, writ
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import FORMAT
 from usvi_bench.engine.evaluation import FEATURE, Embedder
+from usvi_bench.engine.numerics import numerics
 from usvi_bench.engine.plan import StagePlan, parts_of
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
@@ -117,6 +118,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]], journa
     plugins = used_plugins(run.imports, parts_of(run.config, run.every_plan))
     content = {
         **environment_info(run.device),
+        "numerics": numerics(run.config, run.device),
         "commit": revision,
         "dirty": dirty or any(start["dirty"] for stage in stages for start in stage["starts"]),
         "stages": stages,

@@ -22,12 +22,10 @@ from usvi_bench.core.types import PseudoLabels
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
+from usvi_bench.engine.numerics import numerics
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.training import Evaluate, StageTraining
-
-PRECISION = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Data type of the encoder's forward pass for each value of ``train.amp``."""
 
 
 def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate], overwrite: bool = False) -> None:
@@ -59,7 +57,7 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
         starts = Journal(plan.folder / "starts.jsonl")
         if is_main:
             write_json(plan.folder / "config.json", plan.description)
-            starts.append(stage_provenance(run.device))
+            starts.append({**stage_provenance(run.device), "numerics": numerics(run.config, run.device)})
         try:
             with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
                 training.run()
@@ -105,7 +103,7 @@ def starting_encoder(run: Run, parent: StagePlan | None) -> TwoStreamEncoder:
     encoder = run.start.encoder(run.config)
     if parent is not None:
         encoder.load_state_dict(last_checkpoint(run, parent).models["student"])
-    encoder.precision = PRECISION[run.config.train.amp]
+    encoder.precision = run.config.train.precision
     return encoder.to(run.device)
 
 

@@ -107,14 +107,14 @@ class StageTraining:
         draw = BatchSampler(self.images, labels, views, train, self.config.augment, progress, self.device)
         method.train()
         lr = self.optimiser.lr
-        for step in range(progress.steps):
+        for step in self.optimiser.scaler.steps(method, progress.steps):
             method.step(draw, replace(progress, step=step), self.optimiser)
             self.display.step(self.plan, progress.epoch, step, self.optimiser, labels)
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
-        self.optimiser.end_epoch()
-        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}
+        skipped = self.optimiser.end_epoch()
+        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering, "skipped_steps": skipped}
         return {**entry, "given_identities": labels is self.identities}, labels
 
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:

@@ -19,7 +19,7 @@
 | ``commit``, ``dirty`` | their form; the starts of the stages |
 | ``stages`` | methods, folds and keys, computed from settings, data, seed and starting weights |
 | ``finished``, ``started``, ``seconds`` | possible dates in order; phases that fit between them |
-| ``global_batch``, ``batch_norm``, ``threads`` | the settings, the options |
+| ``global_batch``, ``batch_norm``, ``threads``, ``numerics.precision`` | the settings, the options |
 | ``overrides`` | the settings, the schedules |
 | ``plugins`` | hashes, names, parts that are not of the suite |
 | ``external`` | files, folds, container, settings; nothing of a training (:mod:`.external_faults`) |

@@ -15,6 +15,7 @@ from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Result
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+from usvi_bench.core.settings import current_names
 from usvi_bench.datasets.open import describe
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.engine.config import DataConfig, RunConfig, TrainConfig
@@ -36,7 +37,7 @@ def run_config(result: Result) -> RunConfig:
     Raises:
         UsageError: a setting is unknown, of the wrong type or out of range.
     """
-    given: Mapping[str, Any] = result.config
+    given = current_names(result.config)
     sections: dict[str, type[Any]] = {
         "method": METHODS.get(result.method).Config,
         "data": DataConfig,

@@ -60,6 +60,9 @@ def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
     batch = train.instances * (train.visible_clusters + train.infrared_clusters) if _trains(record) else None
     if made["global_batch"] != batch:
         yield f"provenance.global_batch: {made['global_batch']}, but the settings have {batch}"
+    precision = made.get("numerics", {}).get("precision", config.train.precision)
+    if precision != config.train.precision:
+        yield f"provenance.numerics.precision: {precision!r:.40}, but the settings have {config.train.precision}"
     groups = f"groups={config.encoder.bn_groups}"
     if made["batch_norm"] != groups:
         yield f"provenance.batch_norm: '{made['batch_norm']:.40}', but the settings have {groups}"

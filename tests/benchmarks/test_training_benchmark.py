@@ -34,8 +34,8 @@ def test_a_pass_costs_what_its_convolutions_cost() -> None:
 
 
 def test_ceilings_are_rates() -> None:
-    assert 1e-4 < matmul_tflops(CPU, None) < 100
-    assert 0 < encoder_seconds(SMALL, 32, 16, (4, 2), "off", CPU, repeats=1) < 60
+    assert 1e-4 < matmul_tflops(CPU, "fp32") < 100
+    assert 0 < encoder_seconds(SMALL, 32, 16, (4, 2), "fp32", CPU, repeats=1) < 60
 
 
 def test_images_are_counted_by_kind_of_pass() -> None:

@@ -186,7 +186,7 @@ def test_the_record_says_that_the_setting_is_the_paper_s(tmp_path: Path, tiny_pe
     assert result.config["encoder"]["bn_groups"] == 4
 
 
-@pytest.mark.parametrize("setting", ["train.amp=bf16", "encoder.bn_groups=2", "encoder.non_local=true"])
+@pytest.mark.parametrize("setting", ["train.precision=bf16", "encoder.bn_groups=2", "encoder.non_local=true"])
 def test_precision_and_encoder_options_train(setting: str, tmp_path: Path, tiny_people: dict[str, Path]) -> None:
     assert main(command(tmp_path, str(tiny_people["sysu"]), setting, "train.epochs=1")) == 0
     assert read_record(the_record(tmp_path, "sysu_all")).missing_trials == {}

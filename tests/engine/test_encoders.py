@@ -49,7 +49,7 @@ def test_a_vit_with_a_teacher_trains_from_a_file(tiny_vit: str, tiny_people: dic
     source = TinyViT(TinyViT.Config(tiny_vit), 224, 224).state_dict()
     state = {name.replace("visible.", "patch_embed."): v for name, v in source.items() if "infrared" not in name}
     torch.save(state, tmp_path / "vit.pth")
-    settings = {"encoder__name": tiny_vit, "encoder__bn": "groups=2", "train__amp": "bf16"}
+    settings = {"encoder__name": tiny_vit, "encoder__bn": "groups=2", "train__precision": "bf16"}
     record = run("sclhm", tiny_people["sysu"], tmp_path, str(tmp_path / "vit.pth"), **settings)
     assert record.models == ["teacher", "student"]
     assert record.complete

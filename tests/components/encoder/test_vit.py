@@ -191,7 +191,7 @@ def test_half_precision_returns_float32_features_near_the_full_ones() -> None:
     model = encoder().eval()
     with torch.no_grad():
         full = model(images(2), images(2, 1))
-        model.precision = torch.bfloat16
+        model.precision = "bf16"
         half = model(images(2), images(2, 1))
     assert half.dtype == torch.float32
     assert not torch.equal(half, full)

@@ -1,0 +1,88 @@
+"""Examination of one training: the settings that a run would use, and whether its batch fits the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from usvi_bench.core.distributed.group import select_device
+from usvi_bench.core.distributed.process_info import process_info
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.plugins import import_plugins
+from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.datasets.open import find_data
+from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.doctor import GIB, Finding, memory_available
+from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.load_config import load_config, profile_of
+from usvi_bench.engine.memory_estimate import step_memory
+from usvi_bench.engine.numerics import check_numerics, numerics
+from usvi_bench.engine.start_weights import shipped_weights
+
+
+def examine_training(experiment: Experiment) -> Iterator[Finding]:
+    """Examine a training without opening its images."""
+    try:
+        import_plugins(experiment.imports)
+        kind = PROTOCOLS.get(experiment.protocol).dataset
+        source = find_data(kind, experiment.data)
+        config = load_config(
+            experiment.method,
+            experiment.protocol,
+            profile=profile_of(source.reader.profile or kind, source.synthetic_spec),
+            seed=experiment.seed,
+            settings=experiment.settings,
+            setting=experiment.setting,
+            schedule=experiment.schedule,
+        )
+        device = select_device(experiment.device)
+        check_numerics(config, device)
+    except UsageError as error:
+        yield Finding("training", *_split(str(error)))
+        return
+    yield Finding("images", str(source.root) if source.root else source.spec)
+    yield _start(experiment, config, synthetic=source.synthetic_spec is not None)
+    yield _settings(config, device)
+    yield _memory(config, device)
+
+
+def _split(message: str) -> tuple[str, str]:
+    """Split a message at its remedy."""
+    text, found, remedy = message.partition("; ")
+    return (text, remedy) if found else (message, "correct it")
+
+
+def _start(experiment: Experiment, config: RunConfig, synthetic: bool) -> Finding:
+    if experiment.weights is not None:
+        return Finding("start", experiment.weights)
+    if not synthetic:
+        return Finding("start", "no weights: real data needs --weights", "give a file of the encoder, or 'random'")
+    shipped = shipped_weights(config.encoder)
+    return Finding("start", shipped.name if shipped.exists() else "random weights: none are shipped for this encoder")
+
+
+def _settings(config: RunConfig, device: torch.device) -> Finding:
+    train, used = config.train, numerics(config, device)
+    clusters = f"{train.visible_clusters} + {train.infrared_clusters} clusters x {train.instances} images"
+    kernels = [name for name in ("channels_last", "fused", "compile") if used[name]]
+    return Finding(
+        "training",
+        f"{config.method}, encoder {config.encoder.name}, images of {config.data.height} x {config.data.width}, "
+        f"batch of {clusters}, precision {used['precision']}, {', '.join(kernels) or 'no further switch'}",
+    )
+
+
+def _memory(config: RunConfig, device: torch.device) -> Finding:
+    processes = process_info().world_size
+    step = step_memory(config, processes)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_available()
+    text = (
+        f"about {step.total / GIB:.2f} GiB a step for {step.images} images "
+        f"(parameters {step.parameters / GIB:.2f}, activations {step.activations / GIB:.2f}, "
+        f"gradients {step.gradients / GIB:.2f}); {free / GIB:.1f} GiB are free"
+    )
+    if step.total <= free:
+        return Finding("memory", text)
+    other = "" if config.train.precision in ("bf16", "fp16") else ", or set train.precision=bf16"
+    return Finding("memory", text, f"lower --set train.instances (now {config.train.instances}){other}")

@@ -1,0 +1,150 @@
+"""``doctor``: findings of a machine and of a training, with a remedy where a run would fail."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from usvi_bench.cli.main import main
+from usvi_bench.core.process_memory import peak_rise
+from usvi_bench.engine import doctor, doctor_training
+from usvi_bench.engine.load_config import load_config
+from usvi_bench.engine.memory_estimate import step_memory
+from usvi_bench.engine.optimiser import Optimiser
+from usvi_bench.methods.base import Method, MethodConfig
+
+TRAINING = ["--method", "pgm", "--protocol", "sysu_all", "--device", "cpu"]
+CPU = torch.device("cpu")
+
+
+def examined(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, dict[str, str]], bool]:
+    """Return the findings by topic, and whether the command ended with status 0."""
+    try:
+        status: Any = main(["doctor", "--json", *words])
+    except SystemExit as error:
+        status = error.code
+    content = json.loads(capsys.readouterr().out)
+    assert status == (0 if content["ready"] else 1)
+    return {finding["topic"]: finding for finding in content["findings"]}, content["ready"]
+
+
+def test_a_machine_that_is_ready(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    findings, ready = examined(capsys, "--device", "cpu", "--output", str(tmp_path / "new" / "runs"))
+    assert ready
+    assert not any(finding["remedy"] for finding in findings.values())
+    assert f"torch {torch.__version__}" in findings["versions"]["text"]
+    assert findings["SYSU-MM01"]["text"] == "not found; synthetic people take its place"
+    assert not (tmp_path / "new").exists(), "nothing is left behind"
+    assert main(["doctor", "--device", "cpu", "--output", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "ready"
+    assert f"runs: {tmp_path}, " in "\n".join(lines)
+
+
+def test_data_and_folders_that_do_not_work(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("USVI_DATA", "/nowhere")
+    findings, ready = examined(capsys, "--device", "cpu", "--output", str(tmp_path / "file" / "runs"))
+    assert not ready
+    assert findings["runs"]["remedy"] == "choose another --output"
+    assert findings["RegDB"]["text"] == "USVI_DATA=/nowhere is not a folder"
+    assert findings["RegDB"]["remedy"] == "correct it, or unset it to use synthetic people"
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(free=doctor.LEAST_DISK - 1))
+    findings, _ = examined(capsys, "--device", "cpu", "--output", str(tmp_path))
+    assert findings["runs"]["remedy"] == "free some space, or choose another --output"
+    assert findings["cache"]["remedy"].endswith("set USVI_CACHE to another folder")
+
+
+def test_damaged_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in doctor.SHIPPED.iterdir():
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(doctor, "SHIPPED", tmp_path)
+    assert examined(capsys, "--device", "cpu")[1]
+    weights = next(tmp_path.glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    findings, ready = examined(capsys, "--device", "cpu")
+    assert not ready
+    assert findings["weights"]["remedy"].startswith("restore the file")
+    weights.with_suffix(".json").unlink()
+    findings, ready = examined(capsys, "--device", "cpu")
+    assert not ready
+    assert "cannot be read" in findings["weights"]["text"]
+
+
+def test_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    gib, capability = 2**30, (9, 0)
+    replaced = {
+        "is_available": lambda: True,
+        "device_count": lambda: 1,
+        "mem_get_info": lambda *_: (gib // 10, 80 * gib),
+        "get_device_name": lambda *_: "Some GPU",
+        "get_device_capability": lambda *_: capability,
+    }
+    for name, value in replaced.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    words = ["--method", "pgm", "--protocol", "sysu_all", "--set", "train.instances=16", "train.precision=bf16"]
+    findings, ready = examined(capsys, *words)
+    text = "Some GPU, 0.1 of 80.0 GiB free, compute capability 9.0, precisions fp32, tf32, bf16, fp16"
+    assert findings["GPU 0"]["text"] == text
+    assert findings["device"]["text"] == "cuda; TF32: off; train.precision=tf32 allows it"
+    assert not ready
+    assert findings["memory"]["remedy"] == "lower --set train.instances (now 16)"
+    capability = (7, 5)
+    findings, _ = examined(capsys, *words)
+    assert findings["training"]["remedy"] == "use train.precision=fp16 or fp32"
+
+
+def test_a_training(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    findings, ready = examined(capsys, *TRAINING)
+    assert ready
+    assert findings["start"]["text"] == "small16.safetensors"
+    wanted = "pgm, encoder small, images of 128 x 64, batch of 8 + 8 clusters x 4 images, precision fp32, channels_last"
+    assert findings["training"]["text"] == wanted
+    monkeypatch.setattr(doctor_training, "memory_available", lambda: 2**20)
+    findings, ready = examined(capsys, *TRAINING)
+    assert not ready
+    assert findings["memory"]["remedy"] == "lower --set train.instances (now 4), or set train.precision=bf16"
+    for words, text, remedy in (
+        (["--set", "train.precision=tf32"], "tf32 needs a GPU", "use train.precision=fp32"),
+        (["--method", "pgn"], "unknown method 'pgn': did you mean pgm?", "correct it"),
+    ):
+        findings, ready = examined(capsys, *TRAINING, *words)
+        assert not ready
+        assert text in findings["training"]["text"]
+        assert findings["training"]["remedy"] == remedy
+
+
+def test_one_of_two_options_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--method", "pgm"]) == 2
+    assert "--protocol is missing" in capsys.readouterr().err
+
+
+def test_the_estimate_is_near_the_measured_memory() -> None:
+    settings = {"train.instances": 6}
+    config = load_config("cluster_contrast", "sysu_all", profile="synthetic_sysu", settings=settings)
+
+    def train(images: int) -> None:
+        encoder = config.new_encoder(0).train()
+        optimiser = Optimiser(Method(MethodConfig(), encoder), config.train, 1, CPU)
+        batch = torch.randn(images, 3, config.data.height, config.data.width)
+        optimiser({"loss": encoder(batch, batch).square().mean()})
+
+    estimate = step_memory(config)
+    assert estimate.images == 6 * (8 * 2 + 8)
+    assert step_memory(config, processes=2).images == estimate.images // 2
+    train(2)  # imports and pools
+    with peak_rise(CPU) as rise:
+        train(estimate.images // 2)
+    if rise:
+        assert 0.75 < rise[0] * 2**20 / estimate.total < 1.6
