@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.errors import StorageError, UsageError, printable
 from usvi_bench.core.files import temporary_folder
 from usvi_bench.core.options import Parser, explain_missing_path, program
 
@@ -53,21 +52,35 @@ def main(arguments: Sequence[str]) -> None:
         )
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
+    output = Path(os.path.abspath(options.output))  # has a name and a parent; a link stays one
     _refuse_other_folder(options.output)
-    say = partial(print, file=sys.stderr, flush=True)
-    content = read_content(leaderboard, runs, say)
+    content = read_content(leaderboard, runs, _say)
     try:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(options.output.parent, f".{options.output.name}.site-") as folder:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(output.parent, f".{output.name}.site-") as folder:
             site = folder / "site"
-            build_site(content, site, options.with_pictures, say)
+            build_site(content, site, options.with_pictures, _say)
             (site / MARK).touch()
-            if options.output.exists():
-                shutil.move(options.output, folder / "former")
-            shutil.move(site, options.output)
+            _exchange(output, site, folder / "former")
     except OSError as error:
-        raise StorageError(f"--output {options.output}: {error}; choose another folder") from error
+        raise StorageError(f"--output {options.output}: {error.strerror or error}; choose another folder") from error
     print(options.output / "index.html")
+
+
+def _exchange(output: Path, site: Path, former: Path) -> None:
+    """Move a new site to its place; if that fails, the former one is there again."""
+    if output.exists() or output.is_symlink():
+        output.rename(former)
+    try:
+        site.rename(output)  # never into a folder that another process has just made
+    except OSError:
+        if former.exists() and not output.exists():
+            former.rename(output)
+        raise
+
+
+def _say(text: str) -> None:
+    print(printable(text, lines=False), file=sys.stderr, flush=True)
 
 
 def _refuse_other_folder(output: Path) -> None:
