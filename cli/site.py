@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
-    output = Path(os.path.abspath(options.output))  # has a name and a parent; a link stays one
+    output = Path.cwd() / options.output  # has a name and a parent
     _refuse_other_folder(options.output)
     content = read_content(leaderboard, runs, _say)
     try:

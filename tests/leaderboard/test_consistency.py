@@ -326,6 +326,16 @@ def test_what_runs_write_is_accepted(change: Change) -> None:
     assert faults(change(consistent(make_record("sclhm")))) == []
 
 
+@pytest.mark.parametrize("real", [False, True])
+def test_copies_of_one_trial_are_found(real: bool) -> None:
+    record = consistent(make_record("sclhm", real=real))
+    metrics = record.result.scores[0].metrics
+    assert faults(record) == []
+    (fault,) = faults(every_score(metrics=metrics)(record))
+    assert fault.startswith("result.scores: all 10 trials of teacher (last) are equal in every digit, but they have 10")
+    assert faults(every_score(metrics=dict.fromkeys(metrics, 1.0))(record)) == []
+
+
 def test_a_plugin_that_is_not_used_does_not_excuse_other_keys() -> None:
     record = plugin(parts=["metric R15"])(consistent(make_record("sclhm")))
     (fault,) = faults(result(seed=7)(record))
