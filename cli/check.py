@@ -46,9 +46,10 @@ def main(arguments: Sequence[str]) -> None:
         except UsageError as error:
             found = [str(error).removeprefix(f"{path}: ")]
         wrong += bool(found)
-        print(f"{path}: {'consistent' if not found else counted(len(found), 'fault')}")
+        outcome = "consistent" if not found else counted(len(found), "fault")
+        print(f"{printable(path, lines=False)}: {outcome}")
         for fault in found:
-            print(f"  {printable(fault):.400}")
+            print(f"  {printable(fault, lines=False):.400}")
     if wrong:
         sys.exit(1)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 import tempfile
 import traceback
 from datetime import datetime
@@ -26,6 +28,16 @@ class Terminated(KeyboardInterrupt):
         self.signal = signal
 
 
+def open_streams() -> None:
+    """Make the standard streams accept any text: closed ones drop it, undecodable bytes of paths are escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), "utf-8"))
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def raise_on_signals() -> None:
     """Turn SIGTERM and SIGHUP into exceptions, so that they end a command as Ctrl-C does."""
 
@@ -40,19 +52,6 @@ def raise_on_signals() -> None:
 def interruption_status(error: KeyboardInterrupt) -> int:
     """Return the exit status of an interruption: 128 plus the number of the signal, as shells expect."""
     return 128 + (error.signal if isinstance(error, Terminated) else signal.SIGINT)
-
-
-def describe_os_error(error: OSError) -> str:
-    """Describe an error of the file system in a line.
-
-    >>> describe_os_error(PermissionError(13, "Permission denied", "/data"))
-    '/data: Permission denied; check the path and its permissions'
-    """
-    names = " -> ".join(
-        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
-    )
-    reason = error.strerror or str(error)
-    return f"{names}: {reason}; check the path and its permissions" if names else reason
 
 
 def write_log(error: BaseException) -> Path:

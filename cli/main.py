@@ -8,8 +8,16 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from usvi_bench.cli.commands import COMMANDS
-from usvi_bench.cli.failures import describe_os_error, interruption_status, raise_on_signals, write_log
-from usvi_bench.core.errors import LostProcessError, StorageError, UsageError, WorkerError, did_you_mean, printable
+from usvi_bench.cli.failures import interruption_status, open_streams, raise_on_signals, write_log
+from usvi_bench.core.errors import (
+    LostProcessError,
+    StorageError,
+    UsageError,
+    WorkerError,
+    describe_os_error,
+    did_you_mean,
+    printable,
+)
 from usvi_bench.core.options import program
 
 
@@ -22,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ["MPLBACKEND"] = "agg"  # a notebook exports a backend that exists in its kernel only
+    open_streams()
     if arguments is None:
         raise_on_signals()
     try:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.errors import StorageError, UsageError, printable
 from usvi_bench.core.files import temporary_folder
 from usvi_bench.core.options import Parser, explain_missing_path, program
 
@@ -67,19 +65,33 @@ def write_site(leaderboard: Path, runs: Path | None, output: Path, with_pictures
     from usvi_bench.reports.site.build import build_site, read_content
 
     _refuse_other_folder(output)
-    say = partial(print, file=sys.stderr, flush=True)
-    content = read_content(leaderboard, runs, say)
+    content = read_content(leaderboard, runs, _say)
+    output = Path.cwd() / output  # has a name and a parent
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(output.parent, f".{output.name}.site-") as folder:
             site = folder / "site"
-            build_site(content, site, with_pictures, say)
+            build_site(content, site, with_pictures, _say)
             (site / MARK).touch()
-            if output.exists():
-                shutil.move(output, folder / "former")
-            shutil.move(site, output)
+            _exchange(output, site, folder / "former")
     except OSError as error:
-        raise StorageError(f"--output {output}: {error}; choose another folder") from error
+        raise StorageError(f"--output {output}: {error.strerror or error}; choose another folder") from error
+
+
+def _exchange(output: Path, site: Path, former: Path) -> None:
+    """Move a new site to its place; if that fails, the former one is there again."""
+    if output.exists() or output.is_symlink():
+        output.rename(former)
+    try:
+        site.rename(output)  # never into a folder that another process has just made
+    except OSError:
+        if former.exists() and not output.exists():
+            former.rename(output)
+        raise
+
+
+def _say(text: str) -> None:
+    print(printable(text, lines=False), file=sys.stderr, flush=True)
 
 
 def _refuse_other_folder(output: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -54,10 +55,27 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
 
 
-def printable(message: object) -> str:
-    r"""Return a message for a terminal: control characters and undecodable bytes are escaped, line ends stay.
+def describe_os_error(error: OSError) -> str:
+    """Describe an error of the file system in a line.
+
+    >>> describe_os_error(PermissionError(13, "Permission denied", "/data"))
+    '/data: Permission denied; check the path and its permissions'
+    """
+    names = " -> ".join(
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))
+    )
+    reason = error.strerror or str(error)
+    return f"{names}: {reason}; check the path and its permissions" if names else reason
+
+
+def printable(message: object, lines: bool = True) -> str:
+    r"""Return a message for a terminal: control characters and undecodable bytes are escaped.
+
+    Args:
+        message: the message.
+        lines: whether line ends stay; else they are escaped too, so that names of others cannot add lines.
 
     >>> printable("no file \x1b[2J.jpg")
     'no file \\x1b[2J.jpg'
     """
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
+    return "".join(c if c.isprintable() or (lines and c == "\n") else ascii(c)[1:-1] for c in str(message))

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 from usvi_bench.core.errors import StorageError
 
 _TEMPORARY = ".partial"
+"""Suffix of files that are being written."""
 DEEPEST = 64
 """Most levels of nested JSON that are read."""
-"""Suffix of files that are being written."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None) -> None:
@@ -110,7 +110,7 @@ def _open_regular(path: Path) -> BinaryIO:
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise OSError(errno.EINVAL, "not a file", str(path))
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     return file
 
 
@@ -258,11 +258,11 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
 
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock on a file."""
-    if not path.exists():
-        return False
-    with path.open() as file:
-        try:
+    try:
+        with _open_regular(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
     return False

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.paths import expanded
 
 
 def cpu_count() -> int:
@@ -28,11 +29,11 @@ def cache_folder() -> Path:
     """Return the folder of all reproducible files: ``USVI_CACHE``, else ``~/.cache/usvi-bench``.
 
     Raises:
-        UsageError: neither the variable nor a home folder exists.
+        UsageError: neither the variable nor a home folder exists, or the variable names the home of nobody.
     """
     chosen, home = os.environ.get("USVI_CACHE"), home_folder()
     if chosen:
-        return Path(chosen) if home is None else Path(chosen).expanduser()
+        return Path(chosen) if home is None else expanded(chosen)
     if home is None:
         raise UsageError("this user has no home folder: set USVI_CACHE to a writable folder for the cache")
     return home / ".cache" / "usvi-bench"

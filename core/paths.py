@@ -1,4 +1,4 @@
-"""Kinds of paths, without errors for paths that do not exist, loop or are too long."""
+"""Kinds of paths, without errors for paths that do not exist, loop or are too long; folders of users."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def is_folder(path: Path) -> bool:
         UsageError: a folder on the way cannot be searched.
     """
     return stat.S_ISDIR(_mode(path))
+
+
+def expanded(path: str) -> Path:
+    """Return a path, with the home folder of a user in place of ``~`` or ``~user`` at its start.
+
+    Raises:
+        UsageError: there is no such user, or the user has no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path:.200}: no home folder of this user is known; write the whole path") from error
 
 
 def _mode(path: Path) -> int:

@@ -21,6 +21,8 @@ from usvi_bench.core.settings import committed_defaults, config_hash, digest, fl
 from usvi_bench.core.typed import convert
 
 SCHEMA = 2
+MOST_FOLDS = 100
+"""Most folds of a record; checks take time for each."""
 
 
 class DatasetIdentity(TypedDict):
@@ -320,6 +322,11 @@ def _check(result: Result) -> None:
     """Check conditions beyond types: fractions, expected folds and trials, no repeated trial, knobs as specified."""
     if not result.folds or result.trials < 1:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
+    data = result.config.get("data")
+    chosen = data.get("folds", ()) if isinstance(data, dict) else ()
+    for name, folds in (("folds", result.folds), ("config.data.folds", chosen)):
+        if isinstance(folds, (list, tuple)) and len(folds) > MOST_FOLDS:
+            raise ValueError(f"result.{name}: {len(folds)} folds are more than {MOST_FOLDS}")
     if "method" not in result.config and result.external is None:
         raise ValueError("result.config.method: missing")
     for name, group in result.config.items():

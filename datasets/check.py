@@ -36,7 +36,8 @@ def readers() -> list[type[TreeDataset]]:
 def check_folder(path: Path) -> FolderReport:
     """Describe a folder: data set, people and images of each split, missing files; and whether it is complete.
 
-    Only listed people and images that exist are counted. No image is decoded.
+    Only listed people and images that exist are counted. No image is decoded; those of a generated tree are compared
+    with their digest.
 
     Raises:
         UsageError: the path is not a folder, or holds no known data set.
@@ -75,6 +76,11 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
         synthetic = {}
         missing.append(str(error))
     differences = list(reader.differences(tree, synthetic))
+    if synthetic and not missing and not differences:
+        try:
+            _ = reader(path).fingerprint
+        except UsageError as error:  # other images than those that were generated
+            missing.append(str(error))
     real = synthetic is None
     lines = [f"{path}: {reader.title} layout, {'real images' if real else 'synthetic people'}", ""]
     lines += _table({name: reader.counts(part) for name, part in tree.parts.items()})

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.paths import expanded, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.check import readers
@@ -98,7 +98,7 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
         source = DataSource(reader, None, spec)
         _ = source.synthetic_spec  # raises on a misspelt setting
         return source
-    return DataSource(reader, _find_given_data(reader, Path(spec).expanduser(), f"--data {spec:.200}"), spec)
+    return DataSource(reader, _find_given_data(reader, expanded(spec), f"--data {spec:.200}"), spec)
 
 
 def open_dataset(
@@ -137,7 +137,7 @@ def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
     usual = Path("data") / reader.title
     chosen = os.environ.get("USVI_DATA")
     if chosen:
-        folder = Path(chosen).expanduser()
+        folder = expanded(chosen)
         if not is_folder(folder):
             raise UsageError(f"USVI_DATA={chosen} is not a folder; correct it, or unset it to use synthetic people")
         root = _below(reader, folder)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
+from usvi_bench.core.errors import printable
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.types import OUTLIER, PseudoLabels
@@ -49,8 +50,8 @@ class Display:
         self._task: TaskID | None = None
 
     def print(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(text, markup=False)
+        """Print a line; control characters in it, such as those of a path, are escaped."""
+        self.console.print(printable(text), markup=False)
 
     def begin_run(self, method: str, plans: Sequence[StagePlan], steps: int, overwrite: bool = False) -> None:
         """Set the stages that a run trains, for the position of each stage and the time that remains.

@@ -100,7 +100,8 @@ class Experiment:
         import_plugins(self.imports)
         METHODS.get(self.method)
         kind = PROTOCOLS.get(self.protocol).dataset
-        check_output(self.output)
+        for name in (".", "stages", self.protocol):
+            check_output(self.output / name)
         source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
         _check_threads(config.engine.threads)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import DamagedFileError, UsageError, show
+from usvi_bench.core.errors import DamagedFileError, StorageError, UsageError, show
 from usvi_bench.core.files import locked, read_json
 from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.plugins import Part, part_keys
@@ -236,8 +236,18 @@ def hold_stage(plan: StagePlan, wait: bool = False) -> Iterator[None]:
 
 
 def clear_stage(plan: StagePlan) -> None:
-    """Remove the files of earlier attempts at the stage."""
-    shutil.rmtree(plan.folder, ignore_errors=True)
+    """Remove the files of earlier attempts at the stage.
+
+    Raises:
+        StorageError: a file cannot be removed; a finished stage would be reused in spite of ``--overwrite``.
+    """
+    try:
+        shutil.rmtree(plan.folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        what, reason = error.filename or plan.folder, error.strerror or error
+        raise StorageError(f"cannot remove {what}: {reason}; remove it, or choose another --output") from error
 
 
 def _shared_parts(config: RunConfig, scored: bool) -> list[Part]:

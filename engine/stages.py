@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.distributed.collectives import broadcast_plain
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.environment import stage_provenance
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.seeding import numpy_generator
@@ -64,7 +64,8 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
         except BaseException:
             # without a checkpoint there is nothing to resume
             if is_main and checkpoints.latest(plan.folder) is None:
-                clear_stage(plan)
+                with suppress(StorageError):
+                    clear_stage(plan)
             raise
         finally:
             run.display.end_stage()

@@ -15,6 +15,7 @@ from usvi_bench.core.files import read_json
 from usvi_bench.core.paths import is_file
 from usvi_bench.core.record import StartWeights
 from usvi_bench.core.seeding import derive
+from usvi_bench.core.typed import convert
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 
@@ -108,5 +109,8 @@ def _trained_on(weights: Path, sha256: str) -> list[str]:
         except (OSError, ValueError):  # no note, or an unrelated file
             continue
         if isinstance(note, dict) and note.get("sha256") == sha256:
-            trees += note["recipe"]["people"]
+            try:
+                trees += convert(list[str], note["recipe"]["people"], "recipe.people")
+            except (LookupError, TypeError, ValueError) as error:
+                raise UsageError(f"{path}: not the note of {weights.name} ({error}); remove it") from error
     return trees

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.core.errors import StorageError, UsageError
+from usvi_bench.core.errors import StorageError, UsageError, describe_os_error, printable
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.leaderboard.board import board_sections
@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in stale:
             write_bytes(options.output / name, draw_published(figures) if name == PLOT else pages[name].encode())
     except (UsageError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {printable(describe_os_error(error))}", file=sys.stderr)
         return 2
     return 0
 

@@ -99,10 +99,17 @@ def planned_people(result: Result) -> PlannedDataset | None:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """Scoring of one fold: limits of its scores, and the scores of a random ranking; empty if they are unknown."""
+    """Scoring of one fold.
+
+    Attributes:
+        limits: limits of its scores.
+        chance: scores of a random ranking; empty if they are unknown.
+        galleries: number of different galleries of its trials; 1 if it is unknown.
+    """
 
     limits: Limits
     chance: Mapping[str, float]
+    galleries: int = 1
 
 
 def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
@@ -113,8 +120,10 @@ def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
         return _planned(result.protocol, config, _People(people, fold))
     cameras = len(getattr(protocol, "gallery_cameras", ()))
     positives = cameras * config.shots if cameras else LARGEST
-    queries = _published_queries(result, protocol) if _claims_published(result) else None
-    return Scoring(Limits(positives, positives, queries), {})
+    if not _claims_published(result):
+        return Scoring(Limits(positives, positives), {})
+    galleries = protocol.trials_per_fold if cameras else 1  # each camera has more images of a person than are drawn
+    return Scoring(Limits(positives, positives, _published_queries(result, protocol)), {}, galleries)
 
 
 class _People:
@@ -139,13 +148,15 @@ def _planned(name: str, config: ProtocolConfig, tested: _People) -> Scoring:
     people, fold = tested.people, tested.fold
     query, pool = protocol.tables(people, fold)
     most = unit = queries = 0
+    different: set[bytes] = set()
     for rows in protocol.galleries(people, fold):
+        different.add(rows.tobytes())
         masks = protocol.masks(query, pool.take(rows))
         positives, ignored = masks.arrays((len(query), len(rows)))
         counts = (positives & ~ignored).sum(axis=1)
         most, queries = max(most, int(counts.max())), max(queries, int((counts > 0).sum()))
         unit = max(unit, int(np.bincount(masks.units(len(rows))).max()))
-    return Scoring(Limits(most, unit, queries, exact=True), protocol.chance(people, fold))
+    return Scoring(Limits(most, unit, queries, exact=True), protocol.chance(people, fold), len(different))
 
 
 def expected_chance(scorings: Mapping[int, Scoring]) -> dict[str, float]:

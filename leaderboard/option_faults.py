@@ -23,7 +23,7 @@ def option_faults(record: Record) -> Iterator[str]:
         return
     schedule = overrides["schedule"]
     if schedule is not None and not (
-        re.fullmatch(r"\w+", schedule) and (CONFIGS / "schedules" / f"{schedule}.toml").is_file()
+        re.fullmatch(r"\w{1,100}", schedule) and (CONFIGS / "schedules" / f"{schedule}.toml").is_file()
     ):
         yield f"provenance.overrides.schedule: '{schedule:.40}' is not a schedule"
     for name, given in overrides["settings"].items():

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.journal import START
 from usvi_bench.core.record import Record, Result
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
 from usvi_bench.engine.config import RunConfig
@@ -22,6 +23,7 @@ TRAINED = ("embed", "cluster", "train")
 """Phases of an epoch."""
 SLACK = timedelta(seconds=5)
 """Largest error of a time stamp."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VERSION = re.compile(r"[\w.+-]+( [\w.+-]+)*")
 
@@ -54,6 +56,9 @@ def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
             yield from (f"provenance.stages[{i}].starts: {fault}" for fault in faults)
     if not made["dirty"] and any(start["dirty"] for stage in made.get("stages", []) for start in stage["starts"]):
         yield "provenance.dirty: false, but a stage started from a tree with uncommitted changes"
+    end = record.journal_end
+    if end is not None and end != START and not (end.length > 0 and _SHA256.fullmatch(end.chain)):
+        yield f"provenance.journal: {end.length} bytes and '{end.chain:.20}' are not the end of a journal"
     if config is None:
         return
     train = config.train

@@ -23,7 +23,7 @@ from usvi_bench.synthetic.spec import SyntheticSpec
 
 PUBLIC_WEIGHTS = ("19c8e357", "0676ba61", "11ad3fa6")
 """First digits of the SHA-256 of torchvision's files ``resnet50-<digits>.pth``."""
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -104,6 +104,8 @@ def configuration_faults(record: Record, config: RunConfig | None) -> Iterator[s
 
 def _setting(result: Result) -> Iterator[str]:
     data = result.dataset
+    if not (_NAME.fullmatch(result.setting) and _NAME.fullmatch(result.method)):  # reported as names
+        return
     if result.protocol not in PROTOCOLS.own_names() or data["name"] not in DATASETS.own_names():
         return
     note = data["synthetic"]

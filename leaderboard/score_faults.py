@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.metrics import RANKS
@@ -51,11 +51,26 @@ def measured_faults(record: Record, config: ProtocolConfig | None) -> Iterator[s
                 yield f"{where}: {fault}"
     for fold, facts in known.items():
         scores = [score for score in result.scores if score.fold == fold]
+        yield from _copies(scores, facts.galleries)
         rates = [score.metrics.get(f"R{rank}", 0.0) for score in scores for rank in RANKS]
         if not possible_counts(rates, facts.limits):
             number = f"{'' if facts.limits.exact else 'at most '}{facts.limits.queries}"
             yield f"result.scores: Rank-k of fold {fold} are not shares of {number} queries"
     yield from _chance(result, known)
+
+
+def _copies(scores: Sequence[Score], galleries: int) -> Iterator[str]:
+    """Yield models whose trials all have the same scores, digit for digit, although their galleries differ."""
+    groups: dict[tuple[str, str], list[Score]] = {}
+    for score in scores:
+        groups.setdefault(_key(score), []).append(score)
+    for (model, selection), group in groups.items():
+        equal = all(score.metrics == group[0].metrics for score in group)
+        if equal and galleries > 1 and len(group) > 1 and 0 < group[0].metrics.get("mAP", 0) < 1:
+            yield (
+                f"result.scores: all {len(group)} trials of {model} ({selection}) are equal in every digit, but they "
+                f"have {galleries} different galleries"
+            )
 
 
 def _scorings(result: Result, config: ProtocolConfig | None) -> dict[int, Scoring]:

@@ -8,6 +8,9 @@ from typing import Any, TypedDict
 from usvi_bench.core.errors import DamagedFileError
 from usvi_bench.core.typed import convert
 
+MOST_LOSSES = 100
+"""Most losses of an epoch."""
+
 
 class Sides(TypedDict):
     """Sides of a count: that of the visible and that of the infrared images."""
@@ -97,5 +100,7 @@ def check_lines(lines: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]
 def _check_epoch(line: dict[str, Any]) -> None:
     if min(line["steps"], *line["images"].values()) < 1:
         raise ValueError(f"steps {line['steps']} and images {line['images']} must be at least 1")
+    if len(line["losses"]) > MOST_LOSSES:
+        raise ValueError(f"losses: {len(line['losses'])}, at most {MOST_LOSSES} can be drawn")
     if "train" not in line["seconds"]:
         raise ValueError("seconds.train: missing")

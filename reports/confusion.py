@@ -47,12 +47,14 @@ def confused_pairs(evaluation: SavedEvaluation) -> list[Pair]:
     found: dict[tuple[int, int], list[int]] = {}
     for row in wrong.tolist():
         found.setdefault((int(people[row]), int(first[row])), []).append(row)
+    number, times = np.unique(people[valid], return_counts=True)
+    queries = dict(zip(number.tolist(), times.tolist(), strict=True))
     pairs = [
         Pair(
             person=person,
             other=other,
             count=len(rows),
-            queries=int(np.sum(valid & (people == person))),
+            queries=queries[person],
             query=rows[0],
             gallery=int(evaluation.order[rows[0], 0]),
         )

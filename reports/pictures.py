@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,15 @@ def may_be_shown(runs: Sequence[RecordedRun], asked: bool) -> tuple[bool, str]:
     """Decide whether pictures are shown, and give the reason. Real people are shown only if ``asked``.
 
     A run on synthetic people names the folders of its images itself. They must be generated trees, so that the run of a
-    stranger cannot copy other pictures into a report.
+    stranger cannot copy other pictures into a report, and no image may be a link to a file elsewhere.
     """
     if all(run.record.result.dataset["synthetic"] is not None for run in runs):
         files = [run.evaluation for run in runs if run.evaluation is not None]
         roots = {table.root for saved in files for table in (saved.query, saved.gallery)}
         if odd := sorted(str(root) for root in roots if root.exists() and not (root / SYNTHETIC_NOTE).is_file()):
             return False, f"{plain(odd[0])} is not a folder of synthetic people (no {SYNTHETIC_NOTE})."
+        if link := next((str(file) for saved in files for file in _leading_out(saved)), None):
+            return False, f"{plain(link)} is a link out of its folder of synthetic people; remove the folder."
         return True, "The people are synthetic."
     if asked:
         return True, "The people are real; their pictures are shown because of --with-pictures."
@@ -42,6 +45,16 @@ def may_be_shown(runs: Sequence[RecordedRun], asked: bool) -> tuple[bool, str]:
         "The people are real. They did not consent to publication, and the licences of the data sets forbid it. For "
         "private use, --with-pictures draws ranked lists, worst queries and confused pairs."
     )
+
+
+def _leading_out(saved: SavedEvaluation) -> Iterator[Path]:
+    """Yield the images of an evaluation that are, or lie behind, a link out of their folder."""
+    roots = {table.modality: table.root for table in (saved.query, saved.gallery)}
+    named = {table.root / path for table in (saved.query, saved.gallery) for path in table.paths}
+    rows = zip(saved.sample.infrared.tolist(), saved.sample.paths, strict=False)
+    named |= {roots[MODALITIES[infrared]] / path for infrared, path in rows}
+    real = tuple(f"{os.path.realpath(root)}/" for root in roots.values())
+    return (file for file in sorted(named) if not os.path.realpath(file).startswith(real))
 
 
 class Album:

@@ -18,7 +18,7 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.base import QueryScores
-from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
+from usvi_bench.protocols.evaluation_file import DEPTH, IDENTITIES, IMAGES, SavedEvaluation, load_evaluation
 from usvi_bench.protocols.query_file import load_query_scores
 from usvi_bench.reports.curves import Line
 
@@ -97,6 +97,8 @@ def read_evaluation(path: Path) -> SavedEvaluation:
     with refused(path, SCORE_AGAIN):
         for table in (saved.query, saved.gallery):
             _check_table(table)
+        _check(saved.order.shape[-1] <= DEPTH, f"order: more than {DEPTH} images of a query")
+        _check(len(saved.sample.identities) <= 2 * IDENTITIES * IMAGES, "identities: more images than a sample has")
         queries, gallery, sample = len(saved.query), len(saved.gallery), saved.sample
         _check(saved.query.modality != saved.gallery.modality, "queries and gallery have one modality")
         _check(saved.order.ndim == 2 and len(saved.order) == queries and saved.order.size > 0, "order: wrong shape")

@@ -13,9 +13,11 @@ from functools import cached_property
 from pathlib import Path
 
 from usvi_bench.core.files import is_locked, read_json, write_json
+from usvi_bench.core.typed import convert
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.plan import StagePlan
+from usvi_bench.reports.ablation_table import read_failure
 from usvi_bench.sweep.grid import Row
 
 
@@ -61,14 +63,21 @@ class Job:
     @property
     def error(self) -> str | None:
         """Error message of the last attempt, or None."""
-        path = self.folder / "error.json"
-        return str(read_json(path)["message"]) if path.exists() and not self.done else None
+        return None if self.done else read_failure(self.folder)
 
     @property
     def log(self) -> str | None:
         """Path of the log of the last attempt, or None."""
-        path = self.folder / "submitted.json"
-        return str(read_json(path)["log"]) if path.exists() else None
+        return self.submission.get("log")
+
+    @property
+    def submission(self) -> dict[str, str]:
+        """Launcher, number and log of the last attempt; empty without one, or if its file is damaged."""
+        try:
+            found: dict[str, str] = convert(dict[str, str], read_json(self.folder / "submitted.json"), "")
+        except (OSError, ValueError):
+            return {}
+        return found
 
     @property
     def state(self) -> State:

@@ -17,7 +17,7 @@ import submitit
 import torch
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.files import is_locked, read_json, write_json
+from usvi_bench.core.files import is_locked, write_json
 from usvi_bench.core.revision import ROOT, package_folder
 from usvi_bench.sweep.jobs import Job
 from usvi_bench.sweep.worker import Worker
@@ -174,9 +174,8 @@ def _note(job: Job, launcher: str, handle: submitit.Job[None]) -> None:
 
 
 def _slurm_id(job: Job) -> str | None:
-    path = job.folder / "submitted.json"
-    note = read_json(path) if path.exists() else {}
-    return str(note["id"]) if note.get("launcher") == "slurm" else None
+    note = job.submission
+    return note.get("id") if note.get("launcher") == "slurm" else None
 
 
 def _visible_gpus() -> list[str]:

@@ -464,3 +464,14 @@ def test_a_closed_output_pipe_is_no_error() -> None:
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "methods\n"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["stages", "sysu_all"])
+def test_a_file_in_place_of_a_folder_is_found_before_the_training(
+    name: str, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).touch()
+    assert main(command(tmp_path, str(tiny_people["sysu"]))) == 2
+    out, error = capsys.readouterr()
+    assert f"{tmp_path / name} is a file, not a folder; choose another --output" in error
+    assert "training" not in out

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from usvi_bench.core.errors import DamagedFileError, StorageError, UsageError
-from usvi_bench.core.files import locked, read_json, write_json
+from usvi_bench.core.files import is_locked, locked, read_json, write_json
 from usvi_bench.core.journal import START, Journal, Mark
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.sealed import check_seal, write_sealed
@@ -172,3 +172,10 @@ def test_kinds_of_paths_are_answers_and_not_errors(tmp_path: Path) -> None:
         assert not is_folder(tmp_path / name)
     assert is_file(tmp_path / "file")
     assert is_folder(tmp_path)
+
+
+def test_a_lock_file_of_others_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(OSError, match="Not a regular file"):
+        is_locked(tmp_path / "lock")
+    assert not is_locked(tmp_path / "none")

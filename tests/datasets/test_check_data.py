@@ -8,6 +8,14 @@ from trees import write_note, write_regdb, write_sysu
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.check import describe_folder
+from usvi_bench.datasets.fingerprint import content_hash
+from usvi_bench.datasets.sysu import Sysu
+
+
+def describe_images(root):
+    """Describe a tree as generated, with the digest of its images."""
+    tree = Sysu.load(root)
+    write_note(root, images=len(tree.images), bytes=content_hash(root, tree.lists, tree.images).images)
 
 
 def row(text, name):
@@ -94,7 +102,7 @@ def test_long_lists_are_cut(tmp_path):
 
 def test_a_generated_tree_is_called_synthetic(tmp_path):
     root = write_sysu(tmp_path / "any")
-    write_note(root)
+    describe_images(root)
     assert "synthetic people" in describe_folder(root)
     assert describe_folder(root).endswith("complete: all counts are the generated ones")
     (root / "cam6" / "0003" / "0001.jpg").unlink()
@@ -141,3 +149,13 @@ def test_control_characters_of_a_path_are_escaped(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert r"a\x1b[2J: SYSU-MM01 layout" in out
+
+
+def test_changed_images_of_a_generated_tree_are_noticed(tmp_path, capsys):
+    root = write_sysu(tmp_path / "tree")
+    describe_images(root)
+    assert main(["--check-data", str(root)]) == 0
+    (root / Sysu.load(root).images[0]).write_bytes(b"")
+    with pytest.raises(SystemExit, match="1"):
+        main(["--check-data", str(root)])
+    assert "the images are not those that were generated" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import pytest
 from trees import write_note, write_regdb, write_sysu
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.open import open_dataset
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 
@@ -162,3 +163,11 @@ def test_the_real_generator_writes_what_the_reader_reads():
     assert len(data.test(data.folds[0]).infrared)
     assert data.fingerprint.startswith("synthetic-")
     assert "size=tiny" in sentence
+
+
+@pytest.mark.parametrize("variable", ["", "USVI_DATA", "USVI_CACHE"])
+def test_the_home_of_nobody_is_refused(variable, here, monkeypatch):
+    path = "~nobody-of-this-name/x"
+    monkeypatch.setenv(variable or "UNUSED", path)
+    with pytest.raises(UsageError, match=f"{path}: no home folder of this user is known; write the whole path"):
+        cache_folder() if variable == "USVI_CACHE" else open_dataset("sysu", "auto" if variable else path)

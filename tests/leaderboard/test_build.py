@@ -504,3 +504,14 @@ def test_records_that_contradict_themselves_are_listed(folder: Path, capsys: pyt
     write_record(folder / "records" / "b.json", replace(one, provenance={**one.provenance, "cpu": "another"}))
     assert run(folder, "--check") == 2
     assert "b.json: result.scores: equal to those of a.json in every digit" in capsys.readouterr().err
+
+
+def test_odd_files_are_named_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "pages" / "LEADERBOARD.md").mkdir(parents=True)
+    options = ["--records", str(tmp_path / "records"), "--output", str(tmp_path / "pages")]
+    assert main(options) == 2
+    assert "LEADERBOARD.md: Is a directory; check the path" in capsys.readouterr().err
+    (tmp_path / "records" / "\x1b[31m.json").write_text("{}")
+    assert main(options) == 2
+    assert "\\x1b[31m.json: schema" in capsys.readouterr().err

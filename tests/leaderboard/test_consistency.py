@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,9 +19,9 @@ from usvi_bench.cli.main import main
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import Record, write_record
+from usvi_bench.core.record import Record, _parse_record, write_record
 from usvi_bench.core.typed import convert
-from usvi_bench.engine.start_weights import SHIPPED
+from usvi_bench.engine.start_weights import SHIPPED, check_disjoint
 from usvi_bench.leaderboard.consistency import contradictions, faults
 from usvi_bench.reports.runs import find_recorded_runs
 
@@ -88,6 +91,12 @@ def plugin(twice: bool = False, **changes: Any) -> Change:
     return place(plugins=[entry] * (1 + twice))
 
 
+def convert_record(record: Record) -> Record:
+    """Return a record as it is read from a file."""
+    parsed: Record = _parse_record(asdict(record), "record")
+    return parsed
+
+
 def rehashed(record: Record) -> Record:
     """Copy a record with the hash of its settings, as an attacker would."""
     return replace(record, result=replace(record.result, config_hash=record.expected_hash()))
@@ -123,6 +132,8 @@ def test_a_record_of_a_run_is_consistent() -> None:
         (data(synthetic=None), "is not the form of real images"),
         (data(fingerprint="f" * 16), "is not the form of synthetic images"),
         (data(fingerprint=""), "is not the form of synthetic images"),
+        (place(journal={"length": -5, "chain": ""}), "provenance.journal: -5 bytes"),
+        (place(journal={"length": 5, "chain": "x"}), "provenance.journal: 5 bytes and 'x'"),
         (data(knobs={"pose": 1.0}), "result.dataset.knobs: {'pose': 1.0}, but the generated people have {}"),
         (
             data(synthetic={"generator_version": 4, "spec": {"pose": 0.5}}),
@@ -315,6 +326,16 @@ def test_what_runs_write_is_accepted(change: Change) -> None:
     assert faults(change(consistent(make_record("sclhm")))) == []
 
 
+@pytest.mark.parametrize("real", [False, True])
+def test_copies_of_one_trial_are_found(real: bool) -> None:
+    record = consistent(make_record("sclhm", real=real))
+    metrics = record.result.scores[0].metrics
+    assert faults(record) == []
+    (fault,) = faults(every_score(metrics=metrics)(record))
+    assert fault.startswith("result.scores: all 10 trials of teacher (last) are equal in every digit, but they have 10")
+    assert faults(every_score(metrics=dict.fromkeys(metrics, 1.0))(record)) == []
+
+
 def test_a_plugin_that_is_not_used_does_not_excuse_other_keys() -> None:
     record = plugin(parts=["metric R15"])(consistent(make_record("sclhm")))
     (fault,) = faults(result(seed=7)(record))
@@ -425,3 +446,45 @@ def test_the_command_compares_the_journal_with_the_record(tmp_path: Path, capsys
     (run,) = find_recorded_runs([tmp_path])
     with pytest.raises(DamagedFileError, match="has lines that its run did not write"):
         _ = run.journal
+
+
+@pytest.mark.parametrize("field", ["folds", "config.data.folds"])
+def test_many_folds_are_refused_at_once(field: str) -> None:
+    change = result(folds=[*range(1, 102)]) if field == "folds" else settings("data", folds=[*range(1, 102)])
+    with pytest.raises(UsageError, match=rf"result\.{field}: 101 folds are more than 100"):
+        convert_record(change(consistent(make_record("sclhm"))))
+
+
+def test_the_command_prints_one_line_for_a_fault_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, change in {
+        "a": result(method="x\nrecord.json: consistent"),
+        "b\x1b[2J": result(setting="x" * 3000),
+        "c": overrides({}, "x" * 3000),
+    }.items():
+        write_record(tmp_path / f"{name}.json", change(consistent(make_record("sclhm"))))
+    with pytest.raises(SystemExit):
+        main(["check", *map(str, sorted(tmp_path.iterdir()))])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(not line.startswith("  ") for line in lines) == 3
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("errors", ["strict", "closed"])
+def test_the_command_prints_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: str) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.json")
+    write_record(path, consistent(make_record("sclhm")))
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
+    monkeypatch.setattr(sys, "stdout", out if errors == "strict" else None)
+    assert main(["check", str(path)]) == 0
+    if errors == "strict":
+        assert out.buffer.getvalue().endswith(b"\\udce9.json: consistent\n")  # type: ignore[attr-defined]
+
+
+def test_a_wrong_note_of_weights_is_named(tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    for note in ({}, {"recipe": []}, {"recipe": {"people": 5}}, {"recipe": {"people": [5]}}):
+        weights.with_suffix(".json").write_text(json.dumps({"sha256": "a" * 64, **note}))
+        with pytest.raises(UsageError, match=r"w\.json: not the note of w\.safetensors .*; remove it"):
+            check_disjoint(weights, "a" * 64, {"spec": {"seed": 0}})

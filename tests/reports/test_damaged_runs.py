@@ -23,6 +23,8 @@ from usvi_bench.core.record import write_record
 from usvi_bench.core.sealed import write_sealed
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.query_file import save_query_scores
+from usvi_bench.reports.pictures import may_be_shown
+from usvi_bench.reports.runs import find_recorded_runs
 
 FILES = ("record.json", "journal.jsonl", "evaluation.npz", "queries.npz")
 
@@ -319,3 +321,47 @@ def test_a_site_that_is_a_link_is_replaced(tmp_path: Path) -> None:
     assert main(words) == 0
     assert (private / "thesis.tex").read_text() == "mine"
     assert (tmp_path / "site/index.html").is_file()
+
+
+def _replaced(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    with np.load(run / "evaluation.npz") as found:
+        arrays = dict(found)
+    change(arrays)
+    write_sealed(run / "evaluation.npz", lambda file: np.savez(file, **arrays))
+
+
+def _deep(arrays: dict[str, Any]) -> None:
+    for name in ("order", "scores", "matches"):
+        arrays[name] = np.repeat(arrays[name], 300, axis=1)
+
+
+def _wide(arrays: dict[str, Any]) -> None:
+    for name in ("after", "before", "identities", "infrared", "sample_cameras", "sample_paths"):
+        arrays[name] = np.repeat(arrays[name], 300, axis=0)
+
+
+@pytest.mark.parametrize(("change", "reason"), [(_deep, "more than 10 images"), (_wide, "more images than a sample")])
+def test_arrays_larger_than_a_run_writes_are_refused(
+    run: Path, change: Callable[[dict[str, Any]], object], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _replaced(run, change)
+    assert reason in refusal(capsys, "report", run)
+
+
+def test_many_losses_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = {**epoch_line(0), "losses": {f"loss{i}": 1.0 for i in range(101)}}
+    Journal(run / "journal.jsonl").replace([line])
+    assert "losses: 101, at most 100 can be drawn" in refusal(capsys, "report", run)
+
+
+def test_a_link_in_a_tree_of_others_is_not_copied(tmp_path: Path) -> None:
+    run = make_run(tmp_path, lean=True)
+    (found,) = find_recorded_runs([run])
+    assert found.evaluation is not None
+    assert may_be_shown([found], asked=False)[0]
+    image = found.evaluation.query.root / found.evaluation.query.paths[0]
+    image.rename(tmp_path / "private.png")
+    image.symlink_to(tmp_path / "private.png")
+    shown, why = may_be_shown([found], asked=False)
+    assert not shown
+    assert "is a link out of its folder of synthetic people" in why

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from usvi_bench.core.errors import StorageError
 from usvi_bench.core.files import locked, write_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.engine.experiment import Experiment
-from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.plan import StagePlan, clear_stage
 from usvi_bench.methods.base import MethodConfig
 from usvi_bench.sweep.estimate import work
 from usvi_bench.sweep.grid import Row
@@ -199,3 +200,26 @@ def test_a_job_that_an_earlier_command_left_running_is_waited_for(tmp_path: Path
     assert looks >= 3
     assert job.state is State.DONE
     assert launcher.started == {}
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"message": ["x"]}', '{"log": 3, "id": []}'])
+def test_damaged_files_of_a_job_are_no_crash(tmp_path: Path, content: str) -> None:
+    job = make_job(tmp_path, "a", "s")
+    job.prepare()
+    for name in ("error.json", "submitted.json"):
+        (job.folder / name).write_text(content)
+    assert job.state is State.FAILED
+    assert job.error
+    assert job.log is None
+    assert not LocalLauncher(1, use_gpu=False).alive(job)
+
+
+def test_a_stage_that_cannot_be_removed_is_not_reused(tmp_path: Path) -> None:
+    (plan,) = make_job(tmp_path, "a", "s").plans
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "finished.json").write_text("{}")
+    clear_stage(plan)  # nothing is there
+    plan.folder.parent.mkdir()
+    plan.folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match=r"cannot remove .*stages/s: .*; remove it, or choose another --output"):
+        clear_stage(plan)

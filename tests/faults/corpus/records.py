@@ -140,6 +140,13 @@ def _lies() -> dict[str, Callable[[Any], object]]:
         "unknown method": set_in("result", method="nowhere"),
         "unknown protocol": set_in("result", protocol="nowhere"),
         "a fold too many": set_in("result", folds=[1, 2, 3]),
+        "100,000 folds": set_in("result", folds=[*range(1, 100_001)]),
+        "100,000 folds in the settings": lambda record: record["result"]["config"]["data"].update(
+            folds=[*range(1, 100_001)]
+        ),
+        "a journal of -5 bytes": set_in("provenance", journal={"length": -5, "chain": ""}),
+        "a schedule of 3,000 letters": set_in("provenance", overrides={"settings": {}, "schedule": "x" * 3000}),
+        "a setting of 3,000 letters": set_in("result", setting="x" * 3000),
         "no scores": set_in("result", scores=[]),
         "other number of trials": set_in("result", trials=3),
         "no chance": set_in("result", chance={}),

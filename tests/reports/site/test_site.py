@@ -18,7 +18,7 @@ import pytest
 from tests.leaderboard.records import SYNTHETIC, consistent, make_figure, make_record
 from tests.reports.site.conftest import Made
 from tests.reports.site.fake_site import make_leaderboard, make_run, three_seeds, write_report_folder
-from usvi_bench.cli.site import main, write_site
+from usvi_bench.cli.site import _exchange, main, write_site
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.record import read_record, write_record
 from usvi_bench.core.registry import METHODS
@@ -469,3 +469,20 @@ def test_a_page_lists_settings_missing_in_its_command(made: Made) -> None:
     text = (made.site / "runs/sysu_all/sclhm-seed0/index.html").read_text()
     assert "--data synthetic:pose=1.0,seed=0,size=small --weights random" in text
     assert "this older record does not list them" in text
+
+
+def test_a_failed_move_leaves_the_former_site(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").touch()
+    with pytest.raises(FileNotFoundError):
+        _exchange(site, tmp_path / "none", tmp_path / "former")
+    assert [*site.iterdir()] == [site / "index.html"]
+
+
+def test_the_working_folder_may_become_a_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaderboard = make_leaderboard(tmp_path / "leaderboard", {})
+    (tmp_path / "site").mkdir()
+    monkeypatch.chdir(tmp_path / "site")
+    main(["--output", ".", "--leaderboard", str(leaderboard)])
+    assert (tmp_path / "site" / "index.html").is_file()
