@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-import torch
+from itertools import chain
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import StageProgress
@@ -26,7 +25,8 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
         UsageError: a loss or a weight is not finite; the message names the first such loss.
     """
     losses = optimiser.means()
-    finite = all(bool(torch.isfinite(weights).all()) for weights in method.parameters())
+    states = [model.state_dict().values() for model in method.models().values()]  # also of teachers, with buffers
+    finite = all(bool(weights.isfinite().all()) for weights in chain(method.parameters(), *states))
     if finite and all(math.isfinite(value) for value in losses.values()):
         return losses
     shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())

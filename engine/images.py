@@ -16,6 +16,7 @@ from usvi_bench.components.augment import AugmentConfig, augment, normalise
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.seeding import derive, numpy_generator
 from usvi_bench.core.types import Batch, Features, Modality, PseudoLabels, Samples, StageProgress
 from usvi_bench.engine.config import TrainConfig
@@ -49,20 +50,34 @@ def fits(pixels: Tensor, device: torch.device) -> bool:
 
 @torch.no_grad()
 def embed(
-    encoder: TwoStreamEncoder, pixels: Tensor | NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
+    encoder: TwoStreamEncoder,
+    pixels: Tensor | NDArray[np.uint8],
+    modality: Modality,
+    batch: int,
+    device: torch.device,
+    order: NDArray[np.int64] | None = None,
 ) -> Tensor:
     """Embed images: the mean of the unit features of each image and its mirror image, not normalised.
 
     The encoder embeds in evaluation mode; its previous mode is restored.
 
+    Args:
+        encoder: the encoder.
+        pixels: ``[N, H, W, 3]``.
+        modality: modality of the images.
+        batch: number of images in a forward pass.
+        device: device of the encoder.
+        order: ``[M]`` rows of ``pixels`` in the order of the passes; None for all.
+
     Returns:
-        ``[N, D]`` float32 on ``device``.
+        ``[N, D]`` or ``[M, D]`` float32 on ``device``.
     """
     training = encoder.training
     encoder.eval()
     rows = [torch.empty(0, encoder.feature_dim, device=device)]
-    for start in range(0, len(pixels), batch):
-        chunk = pixels[start : start + batch]
+    for start in range(0, len(pixels) if order is None else len(order), batch):
+        part = slice(start, start + batch)
+        chunk = pixels[part if order is None else order[part]]
         # an array is copied: the image cache is a read-only file
         images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
         rows.append(_both_sides(encoder, images, modality))
@@ -108,17 +123,23 @@ def embed_all(
         by_model={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
         visible=whole(visible),
         infrared=whole(infrared),
-        visible_cameras=visible.cameras.to(device),
-        infrared_cameras=infrared.cameras.to(device),
+        visible_cameras=visible.cameras.to(device, copy=True),  # a method may write into it
+        infrared_cameras=infrared.cameras.to(device, copy=True),
     )
 
 
 def test_features(
-    encoder: TwoStreamEncoder, pixels: NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
+    encoder: TwoStreamEncoder,
+    pixels: NDArray[np.uint8],
+    modality: Modality,
+    batch: int,
+    device: torch.device,
+    order: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
-    """Compute unit features for retrieval: the mean over image and mirror image, normalised again."""
-    features: NDArray[np.float32] = normalize(embed(encoder, pixels, modality, batch, device), dim=1).cpu().numpy()
-    return features
+    """Compute unit features for retrieval: the mean over image and mirror image, normalised again; see :func:`embed`."""
+    features = normalize(embed(encoder, pixels, modality, batch, device, order), dim=1)
+    array: NDArray[np.float32] = features.cpu().numpy()
+    return array
 
 
 class BatchSampler:
@@ -166,6 +187,12 @@ class BatchSampler:
         return Batch(visible=visible, infrared=infrared)
 
     def _make_samplers(self, name: str) -> tuple[PKSampler, PKSampler]:
+        for part, labels in zip(self._images, self._labels[name], strict=True):
+            if len(labels) != len(part):
+                raise UsageError(
+                    f"draw('{name}') of the method: {len(labels)} labels for {len(part)} {part.modality} images; "
+                    "draw batches by a pair of vectors with an entry for each image"
+                )
         clusters = (self._train.visible_clusters, self._train.infrared_clusters)
         visible, infrared = (
             PKSampler(
