@@ -15,7 +15,6 @@ from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.registry import METHODS
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 
-
 Shapes = Mapping[str, torch.Size]
 """Shapes of the weights of a network, by name."""
 
@@ -42,7 +41,9 @@ def stages_of(name: str, config: MethodConfig) -> tuple[Stage, ...]:
     for stage in stages:
         if not isinstance(stage.config, kind := METHODS.get(stage.method).Config):
             given = type(stage.config).__name__
-            raise UsageError(f"stages() of '{name}': '{stage.method}' has a {given} as its config; give {kind.__name__}")
+            raise UsageError(
+                f"stages() of '{name}': '{stage.method}' has a {given} as its config; give {kind.__name__}"
+            )
         epochs = stage.epochs
         if epochs is not None and (type(epochs) is not int or not 1 <= epochs <= EPOCHS):
             raise UsageError(

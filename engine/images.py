@@ -134,9 +134,9 @@ def test_features(
     modality: Modality,
     batch: int,
     device: torch.device,
-    order: NDArray[np.int64] | None = None,
+    order: NDArray[np.int64] | None,
 ) -> NDArray[np.float32]:
-    """Compute unit features for retrieval: the mean over image and mirror image, normalised again; see :func:`embed`."""
+    """Compute unit features for retrieval: as :func:`embed`, and normalised again."""
     features = normalize(embed(encoder, pixels, modality, batch, device, order), dim=1)
     array: NDArray[np.float32] = features.cpu().numpy()
     return array

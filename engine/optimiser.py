@@ -63,6 +63,11 @@ class Optimiser:
             self._failed[name] = torch.minimum(self._failed.get(name, failed), failed)
         self._steps += 1
 
+    @property
+    def updates(self) -> int:
+        """Steps of this epoch so far; a method may take several in an iteration."""
+        return self._steps
+
     def means(self) -> dict[str, float]:
         """Return the mean of each loss over the steps of this epoch that computed it; this waits for the device."""
         return {name: float(total) / self._counts[name] for name, total in self._totals.items()}

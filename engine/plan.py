@@ -163,7 +163,7 @@ def plan_stages(
     stages = stages_of(config.method, config.method_config)
     for position, stage in enumerate(stages):
         epochs = stage.epochs if stage.epochs is not None else config.train.epochs
-        description = {
+        description: dict[str, Any] = {
             "format": FORMAT,
             "cache_version": version,
             "data": data,

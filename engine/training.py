@@ -115,8 +115,9 @@ class StageTraining:
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
+        updates = self.optimiser.updates
         self.optimiser.end_epoch()
-        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering}
+        entry = {"lr": lr, "losses": losses, "updates": updates, "seconds": seconds, "clustering": clustering}
         return {**entry, "given_identities": labels is self.identities}, labels
 
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:

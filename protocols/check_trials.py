@@ -63,7 +63,9 @@ def check_galleries(name: str, galleries: Any, again: Any, trials: int, size: in
                 f"{where}, trial {trial}: {found}; return an array of rows from 0 to {size - 1} of the gallery table"
             )
     if len(again) != trials or not all(map(np.array_equal, galleries, again)):
-        raise UsageError(f"{where} returned other rows when called again; draw with a seed that is fixed for each trial")
+        raise UsageError(
+            f"{where} returned other rows when called again; draw with a seed that is fixed for each trial"
+        )
     return list(galleries)
 
 

@@ -71,7 +71,9 @@ def as_array(name: str, values: Any) -> NDArray[Any]:
         return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
     except (TypeError, RuntimeError) as error:
         kind = f"a tensor of {values.dtype}, {values.layout}" if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(f"{name} must be an array, or a dense tensor of a type that NumPy has; it is {kind}") from error
+        raise ValueError(
+            f"{name} must be an array, or a dense tensor of a type that NumPy has; it is {kind}"
+        ) from error
 
 
 def check_ids(name: str, values: NDArray[Any], kinds: str = "biufUS") -> None:

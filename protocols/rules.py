@@ -82,7 +82,8 @@ def rank_metrics(
     """
     if rule not in get_args(Rule):
         raise ValueError(
-            f"unknown rule '{show(rule)}': choose one of {', '.join(get_args(Rule))}; for another rule call retrieval_metrics"
+            f"unknown rule '{show(rule)}': choose one of {', '.join(get_args(Rule))}; for another rule call "
+            "retrieval_metrics"
         )
     check_plain("similarity", similarity)
     size = tuple(np.shape(similarity))

@@ -23,7 +23,6 @@ from usvi_bench.core.registry import SCORE_METRICS
 from usvi_bench.protocols.metrics import RankMetrics
 
 ScoreMetric = Callable[[RankMetrics], float]
-_ARRAYS = ("cmc", "average_precision", "first_match_rank")
 
 
 def score_metrics(metrics: RankMetrics) -> dict[str, float]:
@@ -33,7 +32,12 @@ def score_metrics(metrics: RankMetrics) -> dict[str, float]:
         UsageError: a value is not a number between 0 and 1.
     """
     values = {}
-    given = replace(metrics, **{name: _read_only(getattr(metrics, name)) for name in _ARRAYS})
+    given = replace(
+        metrics,
+        cmc=_read_only(metrics.cmc),
+        average_precision=_read_only(metrics.average_precision),
+        first_match_rank=_read_only(metrics.first_match_rank),
+    )
     for name in (*METRICS, *(name for name in SCORE_METRICS.names() if name not in METRICS)):
         value = SCORE_METRICS.get(name)(given)
         try:

@@ -30,7 +30,7 @@ def test_features_that_change_with_their_batch_are_refused() -> None:
 def test_features_that_are_not_finite_are_refused() -> None:
     spoilt = FEATURES.copy()
     spoilt[1, 1] = np.nan
-    with pytest.raises(UsageError, match="of 1 of 4 test images are not finite; lower --set train.lr"):
+    with pytest.raises(UsageError, match=r"of 1 of 4 test images are not finite; lower --set train.lr"):
         check_features(spoilt, ROWS, spoilt[ROWS], "mine")
 
 

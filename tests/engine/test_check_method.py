@@ -11,8 +11,8 @@ import torch
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.core.errors import UsageError
-from usvi_bench.engine.check_method import check_diagnostics, check_models, shapes_of, stages_of
 from usvi_bench.core.registry import METHODS
+from usvi_bench.engine.check_method import check_diagnostics, check_models, shapes_of, stages_of
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 

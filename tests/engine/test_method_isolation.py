@@ -16,7 +16,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.missing_parts import missing_parts
 from usvi_bench.core.registry import METHODS
-from usvi_bench.core.types import Features, PseudoLabels, StageProgress
+from usvi_bench.core.types import Features, NextBatch, Optimise, PseudoLabels, StageProgress
 from usvi_bench.engine.config import TrainConfig
 from usvi_bench.engine.images import BatchSampler, TrainingImages
 from usvi_bench.methods.base import Method
@@ -62,6 +62,10 @@ def train(cls: type[Method], people: Path, output: Path) -> list[dict[str, Any]]
 class Plain(ClusterContrast):
     """Method that draws from global generators, as a library may do."""
 
+    def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
+        for _ in range(1 + progress.epoch):
+            super().step(next_batch, progress, optimise)
+
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         labels = super().label(features, progress)
         drawn = (np.random.randint(2), random.randrange(2), int(torch.randint(2, ())))
@@ -89,6 +93,7 @@ class Writing(Plain):
 
 def test_a_method_cannot_change_what_the_engine_keeps(tiny_people: dict[str, Path], tmp_path: Path) -> None:
     expected = train(Plain, tiny_people["sysu"], tmp_path / "plain")
+    assert [line["updates"] for line in expected] == [2, 4], "optimiser steps are counted, not iterations"
     np.random.seed(5)
     random.seed(5)
     states = np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[union-attr, index]

@@ -269,6 +269,10 @@ def test_odd_masks_are_refused_before_training(masks, message, monkeypatch):
 
 def test_odd_folds_and_tables_are_refused_before_training(monkeypatch):
     for folds in ((), (7,), 1, [1, 1]):
-        refused(monkeypatch, r"folds\(\) of 'sysu_all' returned .*; return one or more of 1, each once", folds=lambda *_, f=folds: f)
+        refused(
+            monkeypatch,
+            r"folds\(\) of 'sysu_all' returned .*; return one or more of 1, each once",
+            folds=lambda *_, f=folds: f,
+        )
     monkeypatch.undo()
     refused(monkeypatch, r"tables\(\) of 'sysu_all' returned None; return two tables", tables=lambda *_: None)
