@@ -63,11 +63,6 @@ class Optimiser:
             self._failed[name] = torch.minimum(self._failed.get(name, failed), failed)
         self._steps += 1
 
-    @property
-    def updates(self) -> int:
-        """Steps of this epoch so far; a method may take several in an iteration."""
-        return self._steps
-
     def means(self) -> dict[str, float]:
         """Return the mean of each loss over the steps of this epoch that computed it; this waits for the device."""
         return {name: float(total) / self._counts[name] for name, total in self._totals.items()}
@@ -77,10 +72,11 @@ class Optimiser:
         failed = {name: float(step) for name, step in self._failed.items()}
         return {name: int(step) for name, step in failed.items() if step < math.inf}
 
-    def end_epoch(self) -> None:
-        """Advance the schedule and reset the sums of losses."""
+    def end_epoch(self) -> int:
+        """Advance the schedule, reset the sums of losses, and return the number of steps of the epoch."""
         self._schedule.step()
-        self._totals, self._counts, self._failed, self._steps = {}, {}, {}, 0
+        steps, self._totals, self._counts, self._failed, self._steps = self._steps, {}, {}, {}, 0
+        return steps
 
     def state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""

@@ -61,16 +61,14 @@ class StageTraining:
         evaluate: Evaluate,
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
-        self.device, self.display, self.evaluate = device, display, evaluate
-        self.shapes = shapes_of(encoder)
+        self.device, self.display, self.evaluate, self.shapes = device, display, evaluate, shapes_of(encoder)
         self.method: Method = plan.method_class(plan.method_config, encoder).to(device)
         is_last = plan.position == len(stages_of(config.method, config.method_config)) - 1
         self.needed = self.method.headline if is_last else "student"
         check_models(self.method, plan.method, self.shapes, self.needed)
         for model in self.method.models().values() if config.engine.compile else ():
             model.network.compile_shared()
-        self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)
-        self.journal = plan.journal
+        self.optimiser, self.journal = Optimiser(self.method, config.train, plan.epochs, device), plan.journal
 
     def run(self) -> Method:
         """Train from the newest checkpoint, or from the start, to the last epoch; all processes call this together."""
@@ -115,8 +113,7 @@ class StageTraining:
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
-        updates = self.optimiser.updates
-        self.optimiser.end_epoch()
+        updates = self.optimiser.end_epoch()
         entry = {"lr": lr, "losses": losses, "updates": updates, "seconds": seconds, "clustering": clustering}
         return {**entry, "given_identities": labels is self.identities}, labels
 
