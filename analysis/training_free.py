@@ -78,7 +78,8 @@ def encoder_matcher(weights: Path) -> Matcher:
     """Make a matcher from the small encoder with weights from a file."""
     encoder = build_encoder(SmallConfig(), 0)
     load_weights(encoder, weights)
-    return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"), mirror=True)
+    device = torch.device("cpu")
+    return lambda pixels, modality: test_features(encoder, pixels, modality, 256, device, mirror=True, order=None)
 
 
 @dataclass(frozen=True)

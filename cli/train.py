@@ -80,8 +80,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
     )
-    parser.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
-    parser.add_argument(
+    listing = parser.add_mutually_exclusive_group()
+    listing.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
+    listing.add_argument(
         "--check-data", type=Path, metavar="PATH", help="count the images of a data folder and list what is missing"
     )
     return parser

@@ -58,7 +58,9 @@ def explain_missing_path(path: Path) -> str:
     """Explain why a path cannot be used, and suggest entries of a similar name."""
     if path.exists():
         return "this is a folder, not a file" if path.is_dir() else "this is a file, not a folder"
+    if path.is_symlink():
+        return "this is a link that leads to no file; restore its target, or name another file"
     folder = next(parent for parent in path.parents if parent.is_dir())
     close = closest(path.relative_to(folder).parts[0], (other.name for other in folder.iterdir()))
     hint = f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""
-    return f"no such file or folder{hint}"
+    return f"no such file or folder{hint or '; check the path'}"

@@ -47,6 +47,17 @@ class Plugin(TypedDict):
     parts: list[str]
 
 
+def list_of_imports(imports: object) -> tuple[str, ...]:
+    """Return the names of plug-ins that Python code gives, as text.
+
+    Raises:
+        UsageError: it is no list of names and paths.
+    """
+    if not isinstance(imports, (list, tuple)) or not all(isinstance(spec, (str, Path)) for spec in imports):
+        raise UsageError(f"imports={imports!r:.60}: give a list of modules or files")
+    return tuple(map(str, imports))
+
+
 def import_plugins(specs: Iterable[str]) -> None:
     """Import modules or files that register parts; a file that has changed since its import is imported again.
 

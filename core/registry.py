@@ -123,6 +123,8 @@ class Registry:
         Raises:
             UsageError: the name is unknown; the message suggests the closest names.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"{name!r:.60} is no name of a {self.kind}: give text")
         if name not in self.names():
             raise UsageError(f"unknown {self.kind} '{show(name)}': {did_you_mean(name, self.names())}")
         return self._entries[name]

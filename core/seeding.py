@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -28,3 +31,22 @@ def torch_generator(seed: int, *purpose: str | int, device: str | torch.device =
 def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
     """Return a new numpy generator for one purpose."""
     return np.random.default_rng(derive(seed, *purpose))
+
+
+def seed_global(seed: int) -> None:
+    """Seed the global generators of torch, NumPy and Python, for code that draws from them."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def restored_generators(device: torch.device) -> Iterator[None]:
+    """Restore the global generators of torch, NumPy and Python after the block."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

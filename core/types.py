@@ -74,6 +74,12 @@ class PseudoLabels:
         """Return the (visible, infrared) pair of that name: ``"clusters"``, or a key of ``extra``."""
         return (self.visible, self.infrared) if name == "clusters" else self.extra[name]
 
+    def copy(self) -> PseudoLabels:
+        """Return equal labels with tensors of their own, which writes into these do not change."""
+        extra = {name: (first.clone(), second.clone()) for name, (first, second) in self.extra.items()}
+        partner = None if self.visible_to_infrared is None else self.visible_to_infrared.clone()
+        return PseudoLabels(self.visible.clone(), self.infrared.clone(), extra, partner)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the fields as tensors in plain dictionaries, which processes can exchange."""
         return {**{item.name: getattr(self, item.name) for item in fields(self)}, "extra": dict(self.extra)}

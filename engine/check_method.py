@@ -1,4 +1,4 @@
-"""Check of the networks of a method, before it is trained, and of its figures."""
+"""Check of the stages and networks of a method, before it is trained, and of its figures."""
 
 from __future__ import annotations
 
@@ -6,20 +6,64 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.core.bounds import EPOCHS
 from usvi_bench.core.errors import UsageError, did_you_mean
-from usvi_bench.methods.base import Method
+from usvi_bench.core.registry import METHODS
+from usvi_bench.methods.base import Method, MethodConfig, Stage
+
+Shapes = Mapping[str, torch.Size]
+"""Shapes of the weights of a network, by name."""
 
 
-def check_models(method: Method, name: str, keys: set[str], needed: str) -> None:
+def shapes_of(encoder: TwoStreamEncoder) -> Shapes:
+    """Return the shapes of the weights of an encoder."""
+    return {name: weights.shape for name, weights in encoder.state_dict().items()}
+
+
+def stages_of(name: str, config: MethodConfig) -> tuple[Stage, ...]:
+    """Return the stages of a method, checked.
+
+    Args:
+        name: registered name of the method.
+        config: its hyper-parameters.
+
+    Raises:
+        UsageError: the stages are not a tuple of stages of registered methods with their own hyper-parameters, a stage
+            has no epochs, or the last stage trains another method.
+    """
+    stages: Any = METHODS.get(name).stages(config)
+    if not isinstance(stages, tuple) or not all(isinstance(stage, Stage) for stage in stages):
+        raise UsageError(f"stages() of '{name}' returned {stages!r:.60}; return a tuple of Stage")
+    for stage in stages:
+        if not isinstance(stage.config, kind := METHODS.get(stage.method).Config):
+            given = type(stage.config).__name__
+            raise UsageError(
+                f"stages() of '{name}': '{stage.method}' has a {given} as its config; give {kind.__name__}"
+            )
+        epochs = stage.epochs
+        if epochs is not None and (type(epochs) is not int or not 1 <= epochs <= EPOCHS):
+            raise UsageError(
+                f"stage '{stage.method}' has {epochs!r:.20} epochs; every stage needs at least 1, a whole number up to "
+                f"{EPOCHS:,}"
+            )
+    if stages and stages[-1].method != name:
+        raise UsageError(
+            f"stages() of '{name}': the last stage trains '{stages[-1].method}'; it must train the method itself"
+        )
+    return stages
+
+
+def check_models(method: Method, name: str, shapes: Shapes, needed: str) -> None:
     """Check the networks that a method saves and embeds with.
 
     Args:
         method: method that was built.
         name: its registered name.
-        keys: names of the weights of the encoder that it received.
+        shapes: shapes of the weights of the encoder that it received.
         needed: network that is scored, or that the next stage starts from.
 
     Raises:
@@ -31,8 +75,12 @@ def check_models(method: Method, name: str, keys: set[str], needed: str) -> None
     for key, model in models.items():
         if not isinstance(model, TwoStreamEncoder):
             raise UsageError(f"models()['{key}'] of '{name}' is {type(model).__name__}; return TwoStreamEncoder")
-        if changed := sorted(keys ^ set(model.state_dict())):
-            raise UsageError(f"models()['{key}'] of '{name}' has other weights than the encoder ({changed[0]:.60})")
+        own = shapes_of(model)
+        if changed := sorted(key for key in {**own, **shapes} if own.get(key) != shapes.get(key)):
+            raise UsageError(
+                f"models()['{key}'] of '{name}' has other weights than the encoder ({changed[0]:.60}); "
+                "return copies of the encoder"
+            )
     for key in (needed, *method.embeds):
         if key not in models:
             raise UsageError(

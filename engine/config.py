@@ -46,6 +46,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "data")
+        if len(set(self.folds)) < len(self.folds):
+            raise UsageError(f"data.folds={','.join(map(str, self.folds))}: name each fold once")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import chain
 
 import torch
 
@@ -28,7 +29,9 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
     """
     losses = optimiser.means()
     skipping = optimiser.scaler.failure()
-    largest = torch._foreach_norm([weights.detach() for weights in method.parameters() if weights.numel()], torch.inf)
+    states = [model.state_dict().values() for model in method.models().values()]  # also of teachers, with buffers
+    tensors = [values.detach() for values in chain(method.parameters(), *states) if values.is_floating_point()]
+    largest = torch._foreach_norm([values for values in tensors if values.numel()], torch.inf)
     finite = bool(torch.stack(largest).isfinite().all())
     if skipping is None and finite and all(math.isfinite(value) for value in losses.values()):
         return losses

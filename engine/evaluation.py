@@ -12,7 +12,9 @@ from torch import Tensor
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.record import Score, mean_metrics
+from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.engine.check_features import SAMPLE, check_features
 from usvi_bench.engine.images import test_features
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
@@ -35,13 +37,25 @@ class Embedder:
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
         """Return unit test features ``[N, D]`` of a table's images."""
         if table.paths not in self._features:
-            pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
             precision, self._model.precision = self._model.precision, "fp32"  # scores are always in float32
-            self._features[table.paths] = test_features(
-                self._model, pixels, table.modality, batch, self._run.device, mirror=True
-            )
+            self._features[table.paths] = self._embed(table)
             self._model.precision = precision
         return self._features[table.paths]
+
+    def _embed(self, table: ImageTable) -> NDArray[np.float32]:
+        """Embed a table in random order, because its rows are sorted by person."""
+        run, modality = self._run, table.modality
+        pixels, batch = run.images.pixels(table, test=True), run.config.train.embed_batch
+        generator = numpy_generator(0, "test rows", modality, run.dataset.fingerprint)
+
+        def features_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            return test_features(self._model, pixels, modality, batch, run.device, mirror=True, order=rows)
+
+        order = generator.permutation(len(table))
+        features = features_of(order)[np.argsort(order)]
+        sample = generator.choice(order, min(SAMPLE, len(order)), replace=False)
+        check_features(features, sample, features_of(sample), run.config.encoder.name)
+        return features
 
 
 def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncoder]:

@@ -19,7 +19,7 @@ from usvi_bench.core.distributed.group import init_process_group, main_process_f
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
-from usvi_bench.core.plugins import check_unchanged, import_plugins
+from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
 from usvi_bench.core.record import Overrides, Record
 from usvi_bench.core.registry import METHODS, PROTOCOLS, VALID
 from usvi_bench.core.settings import SHARED, flatten
@@ -39,6 +39,10 @@ _KNOB = re.compile(r"[A-Za-z]\w*|-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FILE = re.compile(r"\w[\w.+ -]*")
 """Name of a file without folders, or of a module."""
 _SETTING = re.compile(r"[A-Za-z]\w*(\.\w+)*", re.ASCII)
+
+_TEXTS = ("method", "protocol", "data", "setting", "schedule", "weights", "device")
+_PATHS = _OPTIONAL = ("schedule", "weights")
+"""Fields of :class:`Experiment` that are text, those of them that may be a path, and those that may be None."""
 
 Opener = Callable[..., tuple[Dataset, str]]
 """Function that opens a data source, as :meth:`usvi_bench.datasets.open.DataSource.open` does."""
@@ -81,9 +85,18 @@ class Experiment:
         if type(seed) is not int or seed < 0:
             raise UsageError(f"seed={self.seed!r}: expected a whole number of 0 or more")
         object.__setattr__(self, "seed", seed)
-        if isinstance(self.imports, (str, Path)):
-            raise UsageError(f"imports={str(self.imports)!r}: give a list of modules or files")
-        object.__setattr__(self, "imports", tuple(map(str, self.imports)))
+        for name in _TEXTS:
+            value = getattr(self, name)
+            text = str(value) if name in _PATHS and isinstance(value, Path) else value
+            if not isinstance(text, str) and not (text is None and name in _OPTIONAL):
+                raise UsageError(f"{name}={value!r:.60}: expected text")
+            object.__setattr__(self, name, text)
+        if not isinstance(self.output, (str, Path)):
+            raise UsageError(f"output={self.output!r:.60}: expected a path")
+        if not isinstance(self.settings, Mapping):
+            raise UsageError(f"settings={self.settings!r:.60}: give a mapping of names to values")
+        object.__setattr__(self, "output", Path(self.output))
+        object.__setattr__(self, "imports", list_of_imports(self.imports))
         object.__setattr__(self, "settings", {str(name): _plain(value) for name, value in self.settings.items()})
 
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:

@@ -73,7 +73,9 @@ def _embedder(scoring: ExternalScoring, model: EmbeddingModel, display: Display)
 
     def embed(table: ImageTable) -> NDArray[np.float32]:
         pixels = images.pixels(table, test=True)
-        features = test_features(encoder, pixels, table.modality, BATCH, scoring.device, scoring.mirror)
+        features = test_features(
+            encoder, pixels, table.modality, BATCH, scoring.device, mirror=scoring.mirror, order=None
+        )
         if not np.isfinite(features).all():
             raise UsageError(f"{model.source}: the network gives NaN for some images; use weights that are trained")
         return features

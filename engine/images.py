@@ -17,6 +17,7 @@ from usvi_bench.components.augment import AugmentConfig, ViewRequest, augment_vi
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.seeding import derive, numpy_generator
 from usvi_bench.core.transfers import index_to_device, to_device
 from usvi_bench.core.types import Batch, Features, Modality, PseudoLabels, Samples, StageProgress
@@ -56,6 +57,7 @@ def embed(
     batch: int,
     device: torch.device,
     mirror: bool = True,
+    order: NDArray[np.int64] | None = None,
 ) -> Tensor:
     """Embed images: the mean of the unit features of each image and its mirror image, not normalised.
 
@@ -68,15 +70,17 @@ def embed(
         batch: number of images in a forward pass.
         device: device of the encoder.
         mirror: also embed the mirror images; otherwise the features are those of the images alone.
+        order: ``[M]`` rows of ``pixels`` in the order of the passes; None for all.
 
     Returns:
-        ``[N, D]`` float32 on ``device``.
+        ``[N, D]`` or ``[M, D]`` float32 on ``device``.
     """
     training = encoder.training
     encoder.eval()
     rows = [torch.empty(0, encoder.feature_dim, device=device)]
-    for start in range(0, len(pixels), batch):
-        chunk = pixels[start : start + batch]
+    for start in range(0, len(pixels) if order is None else len(order), batch):
+        part = slice(start, start + batch)
+        chunk = pixels[part if order is None else order[part]]
         # an array is copied: the image cache is a read-only file
         images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
         rows.append(_both_sides(encoder, images, modality) if mirror else encoder.embed(images, modality).float())
@@ -122,8 +126,8 @@ def embed_all(
         by_model={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
         visible=whole(visible),
         infrared=whole(infrared),
-        visible_cameras=to_device(visible.cameras, device),
-        infrared_cameras=to_device(infrared.cameras, device),
+        visible_cameras=visible.cameras.to(device, copy=True),  # a method may write into it
+        infrared_cameras=infrared.cameras.to(device, copy=True),
     )
 
 
@@ -133,10 +137,12 @@ def test_features(
     modality: Modality,
     batch: int,
     device: torch.device,
+    *,
     mirror: bool,
+    order: NDArray[np.int64] | None,
 ) -> NDArray[np.float32]:
     """Compute unit features for retrieval: those of :func:`embed`, normalised again."""
-    features = normalize(embed(encoder, pixels, modality, batch, device, mirror), dim=1)
+    features = normalize(embed(encoder, pixels, modality, batch, device, mirror, order), dim=1)
     found: NDArray[np.float32] = features.cpu().numpy()
     return found
 
@@ -208,6 +214,12 @@ class BatchSampler:
         return torch.cat([sampler.draw(), others])
 
     def _make_samplers(self, name: str) -> tuple[PKSampler, PKSampler]:
+        for part, labels in zip(self._images, self._labels[name], strict=True):
+            if len(labels) != len(part):
+                raise UsageError(
+                    f"draw('{name}') of the method: {len(labels)} labels for {len(part)} {part.modality} images; "
+                    "draw batches by a pair of vectors with an entry for each image"
+                )
         clusters = (self._train.visible_clusters, self._train.infrared_clusters)
         visible, infrared = (
             PKSampler(

@@ -37,6 +37,11 @@ class LossLog:
         self._steps.append(names)
         self._on_device.append(values)
 
+    @property
+    def steps(self) -> int:
+        """Number of steps, skipped ones included."""
+        return len(self._steps)
+
     def means(self) -> dict[str, float]:
         """Return the mean of each loss over the steps that computed it; NaN without one.
 

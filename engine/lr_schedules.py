@@ -7,9 +7,12 @@ once per epoch.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import LR_SCHEDULES
 from usvi_bench.engine.config import TrainConfig
 
@@ -37,9 +40,17 @@ def make_schedule(optimizer: Optimizer, train: TrainConfig, epochs: int) -> LRSc
         optimizer: optimiser whose learning rate is the one after the warm-up.
         train: settings of the stage.
         epochs: length of the stage; the warm-up takes at most one epoch less.
+
+    Raises:
+        UsageError: a plug-in's schedule returned no scheduler.
     """
     warmup = min(train.lr_warmup, epochs - 1)
-    schedule: LRScheduler = LR_SCHEDULES.get(train.lr_schedule)(optimizer, train, epochs - warmup)
+    schedule: Any = LR_SCHEDULES.get(train.lr_schedule)(optimizer, train, epochs - warmup)
+    if not isinstance(schedule, LRScheduler):
+        raise UsageError(
+            f"the learning-rate schedule '{train.lr_schedule}' returned {type(schedule).__name__}; "
+            "return a scheduler of torch.optim.lr_scheduler"
+        )
     if not warmup:
         return schedule
     rising = LinearLR(optimizer, train.lr_warmup_factor, total_iters=warmup)

@@ -66,12 +66,11 @@ class Optimiser:
         return self._log.first_failures()
 
     def end_epoch(self) -> int:
-        """Advance the schedule, begin a new log of losses, and return the number of steps that fp16 skipped."""
-        skipped = self.scaler.skipped_steps
+        """Advance the schedule, begin a new log of losses, and return the number of steps of the epoch."""
         self._schedule.step()
-        self._log = LossLog()
+        steps, self._log = self._log.steps, LossLog()
         self.scaler.begin_epoch()
-        return skipped
+        return steps
 
     def state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""

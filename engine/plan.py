@@ -24,6 +24,7 @@ from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, 
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.settings import FORMAT, digest, flatten
+from usvi_bench.engine.check_method import stages_of
 from usvi_bench.engine.config import RunConfig, changed_settings
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 
@@ -156,15 +157,13 @@ def plan_stages(
         version: version of the training code; an earlier one for the keys in an earlier record.
 
     Raises:
-        UsageError: a stage has no epochs.
+        UsageError: the stages of the method are wrong, see :func:`~usvi_bench.engine.check_method.stages_of`.
     """
     plans: list[StagePlan] = []
-    stages = METHODS.get(config.method).stages(config.method_config)
+    stages = stages_of(config.method, config.method_config)
     for position, stage in enumerate(stages):
         epochs = stage.epochs if stage.epochs is not None else config.train.epochs
-        if epochs < 1:
-            raise UsageError(f"stage '{stage.method}' has {epochs} epochs; every stage needs at least 1")
-        description = {
+        description: dict[str, Any] = {
             "format": FORMAT,
             "cache_version": version,
             "data": data,

@@ -65,6 +65,8 @@ class Run:
                 raise UsageError(f"data.folds={fold}: {self.dataset.name} has folds {', '.join(map(str, expected))}")
         data, start = self.dataset.fingerprint, self.start.identity
         folds = self.config.data.folds or expected
+        for fold in folds:
+            _check_apart(self.dataset, fold)
         self.plans = {fold: plan_stages(self.config, fold, data, start, self.output) for fold in folds}
         self._check_enough_images()
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
@@ -108,3 +110,14 @@ class Run:
                     f"{plan.folder} holds an unfinished training; "
                     "continue it with --resume or discard it with --overwrite"
                 )
+
+
+def _check_apart(dataset: Dataset, fold: int) -> None:
+    """Refuse a fold that trains on a test image; the readers of the suite also compare people."""
+    train, test = dataset.train(fold), dataset.test(fold)
+    for first, second in ((train.visible, test.visible), (train.infrared, test.infrared)):
+        if both := sorted(set(first.paths) & set(second.paths)):
+            raise UsageError(
+                f"{dataset.name}: fold {fold} trains and tests on {len(both)} {first.modality} images, such as "
+                f"{both[0]:.200}; correct the lists of the data set"
+            )

@@ -17,7 +17,7 @@ from usvi_bench.core.environment import stage_provenance
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import Journal
-from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.core.seeding import numpy_generator, restored_generators
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.engine import checkpoint as checkpoints
@@ -59,7 +59,7 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
             write_json(plan.folder / "config.json", plan.description)
             starts.append({**stage_provenance(run.device), "numerics": numerics(run.config, run.device)})
         try:
-            with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+            with restored_generators(run.device):
                 training.run()
         except BaseException:
             # without a checkpoint there is nothing to resume

@@ -12,7 +12,7 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
-from usvi_bench.core.paths import is_file
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.record import StartWeights
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.typed import convert
@@ -68,7 +68,8 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
         return Start("random", None, None)
     path = Path(weights)
     if not is_file(path):
-        raise UsageError(f"--weights {weights:.200}: no such file; {known}")
+        what = "this is a folder, not a file" if is_folder(path) else "no such file"
+        raise UsageError(f"--weights {weights:.200}: {what}; {known}")
     sha256 = load_weights(config.new_encoder(0), path)
     if dataset.synthetic is not None:
         check_disjoint(path, sha256, dataset.synthetic)

@@ -15,11 +15,11 @@ from usvi_bench.core.files import remove_temporaries
 from usvi_bench.core.journal import START
 from usvi_bench.core.measuring import collect_metrics
 from usvi_bench.core.process_memory import extra_memory
-from usvi_bench.core.registry import METHODS
+from usvi_bench.core.seeding import seed_global
 from usvi_bench.core.types import Features, PseudoLabels, StageProgress
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.check_labels import check_labels
-from usvi_bench.engine.check_method import check_models
+from usvi_bench.engine.check_method import check_models, shapes_of, stages_of
 from usvi_bench.engine.checkpoint import Checkpoint
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.device import synchronized_time
@@ -61,15 +61,14 @@ class StageTraining:
         evaluate: Evaluate,
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
-        self.device, self.display, self.evaluate = device, display, evaluate
-        keys = set(encoder.state_dict())
+        self.device, self.display, self.evaluate, self.shapes = device, display, evaluate, shapes_of(encoder)
         self.method: Method = plan.method_class(plan.method_config, encoder).to(device)
-        is_last = plan.position == len(METHODS.get(config.method).stages(config.method_config)) - 1
-        check_models(self.method, plan.method, keys, needed=self.method.headline if is_last else "student")
+        is_last = plan.position == len(stages_of(config.method, config.method_config)) - 1
+        self.needed = self.method.headline if is_last else "student"
+        check_models(self.method, plan.method, self.shapes, self.needed)
         for model in self.method.models().values() if config.engine.compile else ():
             model.network.compile_shared()
-        self.optimiser = Optimiser(self.method, config.train, plan.epochs, device)
-        self.journal = plan.journal
+        self.optimiser, self.journal = Optimiser(self.method, config.train, plan.epochs, device), plan.journal
 
     def run(self) -> Method:
         """Train from the newest checkpoint, or from the start, to the last epoch; all processes call this together."""
@@ -84,6 +83,7 @@ class StageTraining:
         return self.method
 
     def _keep(self, entry: dict[str, Any], epochs: int) -> None:
+        check_models(self.method, self.plan.method, self.shapes, self.needed)  # it may return others now
         self.journal.append(entry)
         for scores in self.evaluate(self.method, epochs):
             self.journal.append(scores)
@@ -92,8 +92,8 @@ class StageTraining:
 
     def _train_epoch(self, progress: StageProgress) -> tuple[dict[str, Any], PseudoLabels]:
         method, train = self.method, self.config.train
-        # for layers that draw from the global generator (dropout); the caller restores its state
-        torch.manual_seed(progress.seed_for("layers"))
+        # for layers and libraries that draw from global generators (dropout); the caller restores their state
+        seed_global(progress.seed_for("layers"))
         started = synchronized_time(self.device)
         broadcast_parameters(method)
         others = {name: method.models()[name] for name in method.embeds}
@@ -101,7 +101,7 @@ class StageTraining:
         embedded = synchronized_time(self.device)
         with torch.no_grad(), collect_metrics() as clustering, extra_memory(self.device):
             labels = self._label(features, progress)
-            method.begin_epoch(features, labels, progress)
+            method.begin_epoch(features, labels.copy(), progress)
         clustered = synchronized_time(self.device)
         views = (method.visible_views, method.infrared_views)
         draw = BatchSampler(self.images, labels, views, train, self.config.augment, progress, self.device)
@@ -113,8 +113,8 @@ class StageTraining:
         losses = finite_losses(method, self.optimiser, self.plan.method, progress)
         passed = (embedded - started, clustered - embedded, synchronized_time(self.device) - clustered)
         seconds = dict(zip(("embed", "cluster", "train"), passed, strict=True))
-        skipped = self.optimiser.end_epoch()
-        entry = {"lr": lr, "losses": losses, "seconds": seconds, "clustering": clustering, "skipped_steps": skipped}
+        counts = {"skipped_steps": self.optimiser.scaler.skipped_steps, "updates": self.optimiser.end_epoch()}
+        entry = {"lr": lr, "losses": losses, **counts, "seconds": seconds, "clustering": clustering}
         return {**entry, "given_identities": labels is self.identities}, labels
 
     def _label(self, features: Features, progress: StageProgress) -> PseudoLabels:
@@ -125,7 +125,7 @@ class StageTraining:
     def _new_labels(self, features: Features, progress: StageProgress) -> dict[str, Any]:
         labels = self.method.label(features, progress)
         check_labels(labels, features, self.plan.method)
-        return labels.to_plain()
+        return labels.copy().to_plain()  # a method may keep and change its own
 
     def _restore(self) -> int:
         found = broadcast_plain(self._find, self.device)

@@ -135,6 +135,10 @@ class Method(nn.Module):
             names = getattr(cls, attribute)
             if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
                 wrong.append(f"its attribute '{attribute}' must be a tuple of names, found {names!r:.60}")
+            elif attribute != "embeds" and not names:
+                wrong.append(
+                    f"its attribute '{attribute}' is empty, name one view at least: {', '.join(sorted(VIEWS))}"
+                )
             elif attribute != "embeds" and (unknown := [name for name in names if name not in VIEWS]):
                 wrong.append(f"its attribute '{attribute}' has '{show(unknown[0])}': {did_you_mean(unknown[0], VIEWS)}")
         return wrong

@@ -15,6 +15,7 @@ from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import Filter
+from usvi_bench.protocols.check_trials import check_folds, check_galleries, check_masks, check_tables
 from usvi_bench.protocols.masks import RetrievalMasks
 from usvi_bench.protocols.metrics import GalleryScores, retrieval_metrics, score_galleries
 from usvi_bench.protocols.score_metrics import score_metrics
@@ -150,18 +151,21 @@ class Protocol(ABC):
         """Check, before any training, that every trial of every fold can be scored.
 
         Raises:
-            UsageError: the data set is another one, a setting does not apply to this protocol, or a trial has no
-                valid query.
+            UsageError: the data set is another one, a setting does not apply to this protocol, its folds,
+                galleries or masks are wrong, or a trial has no valid query.
         """
         if dataset.name != self.dataset:
             raise UsageError(
                 f"{self.name} scores '{self.dataset}', the data set is '{dataset.name}': choose a protocol that fits"
             )
+        check_folds(self.name, self.folds(dataset), dataset.folds)
         for fold in self.folds(dataset):
+            check_tables(self.name, self.tables(dataset, fold))
             query, pool = self.tables(dataset, fold)
-            for trial, rows in enumerate(self.galleries(dataset, fold)):
-                masks = self.masks(query, pool.take(rows))
-                positives, ignored = masks.arrays((len(query), len(rows)))
+            drawn = self.galleries(dataset, fold), self.galleries(dataset, fold)
+            for trial, rows in enumerate(check_galleries(self.name, *drawn, self.trials_per_fold, len(pool))):
+                size = len(query), len(rows)
+                positives, ignored = check_masks(self.name, self.masks(query, pool.take(rows)), size)
                 if not (positives > ignored).any():
                     raise UsageError(
                         f"{self.name}: fold {fold}, trial {trial}: none of the {len(query)} {self.query} queries has "

@@ -48,16 +48,32 @@ class RetrievalMasks:
         """
         if self.cmc_units is None:
             return np.arange(length)
-        units = as_array(self.cmc_units)
+        units = as_array("cmc_units", self.cmc_units)
         if units.shape != (length,):
             raise ValueError(f"cmc_units must have shape {(length,)}, one id per gallery image; it has {units.shape}")
         check_ids("cmc_units", units)
         return np.unique(units, return_inverse=True)[1]
 
 
-def as_array(values: Any) -> NDArray[Any]:
-    """Return a list, an array or a tensor on any device as a numpy array."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+def as_array(name: str, values: Any) -> NDArray[Any]:
+    """Return a list, an array or a tensor on any device as a numpy array.
+
+    Args:
+        name: name of the argument, for the message.
+        values: the argument.
+
+    Raises:
+        ValueError: it is a masked array, whose mask would be lost, or a tensor that NumPy cannot hold.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{name} must be a plain array; it is a masked array, remove its masked entries")
+    try:
+        return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (TypeError, RuntimeError) as error:
+        kind = f"a tensor of {values.dtype}, {values.layout}" if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(
+            f"{name} must be an array, or a dense tensor of a type that NumPy has; it is {kind}"
+        ) from error
 
 
 def check_ids(name: str, values: NDArray[Any], kinds: str = "biufUS") -> None:
@@ -74,10 +90,12 @@ def check_ids(name: str, values: NDArray[Any], kinds: str = "biufUS") -> None:
     if values.dtype.kind not in kinds or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         wanted = "finite numbers or text" if "U" in kinds else "finite numbers"
         raise ValueError(f"{name} must be {wanted}; it is an array of {values.dtype}")
+    if values.dtype.kind == "f" and abs(values).max(initial=0) >= 2**53:
+        raise ValueError(f"{name} has ids of 2**53 or more as {values.dtype}, which are not exact; give whole numbers")
 
 
 def _mask(name: str, values: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = as_array(values)
+    mask = as_array(name, values)
     if mask.shape != size or mask.dtype != np.bool_:
         raise ValueError(f"{name} must be bool of the similarity's shape {size}; it is {mask.dtype} of {mask.shape}")
     return np.require(mask, np.bool_, ["C", "W"])  # compiled loops need this layout

@@ -47,8 +47,8 @@ class RankMetrics:
 
     def rank(self, k: int) -> float:
         """Return Rank-k; beyond the end of a short CMC, return its last value."""
-        if k < 1:
-            raise ValueError(f"rank {k}: ranks start at 1")
+        if not isinstance(k, (int, np.integer)) or k < 1:
+            raise ValueError(f"rank {k!r:.40}: give a whole number; ranks start at 1")
         return float(self.cmc[min(k, len(self.cmc)) - 1])
 
 
@@ -98,7 +98,7 @@ def retrieval_metrics(similarity: Any, positives: Any, ignored: Any = None, cmc_
     Raises:
         ValueError: shapes or types do not fit, a similarity is NaN, or no query is valid.
     """
-    _check_plain("similarity", similarity)
+    check_plain("similarity", similarity)
     scores = similarity if isinstance(similarity, Tensor) else np.asarray(similarity)
     if scores.ndim != 2 or 0 in scores.shape:
         raise ValueError(f"similarity must be [queries, gallery], neither empty; it is {tuple(scores.shape)}")
@@ -133,13 +133,13 @@ def score_galleries(
     Raises:
         ValueError: see :func:`retrieval_metrics`; also if there is no query or gallery, or a gallery is empty.
     """
-    _check_plain("queries", queries)
-    _check_plain("candidates", candidates)
+    check_plain("queries", queries)
+    check_plain("candidates", candidates)
     probes, pool = _tensor(queries), _tensor(candidates)
     if probes.ndim != 2 or pool.ndim != 2 or probes.shape[1] != pool.shape[1] or probes.dtype != pool.dtype:
         sides = " and ".join(f"{tuple(side.shape)} {side.dtype}" for side in (probes, pool))
         raise ValueError(f"features must be [queries, D] and [candidates, D] of one type; they are {sides}")
-    rows = [as_array(gallery) for gallery in galleries]
+    rows = [as_array(f"galleries[{number}]", gallery) for number, gallery in enumerate(galleries)]
     for number, gallery in enumerate(rows):
         _check_rows(f"galleries[{number}]", gallery, len(pool))
     if not rows or not all(map(len, rows)) or not len(probes):
@@ -212,18 +212,20 @@ def _check_rows(name: str, rows: NDArray[Any], count: int) -> None:
         raise ValueError(f"{name} has rows {rows.min()} to {rows.max()}; candidates has rows 0 to {count - 1}")
 
 
-def _check_plain(name: str, values: Any) -> None:
+def check_plain(name: str, values: Any) -> None:
     """Refuse masked, complex, sparse and other arrays whose numbers cannot be compared.
 
     Raises:
         ValueError: names the type.
     """
     if isinstance(values, Tensor):
-        plain = values.layout == torch.strided and not values.is_meta and not values.is_complex()
+        odd = values.is_meta or values.is_complex() or values.is_nested or values.is_quantized
+        plain = values.layout == torch.strided and not odd
         kind = f"a tensor of {values.dtype}, {values.layout}"
     else:
-        plain = not isinstance(values, np.ma.MaskedArray) and np.asarray(values).dtype.kind in "fiub"
-        kind = f"{type(values).__name__} of {np.asarray(values).dtype}"
+        dtype = np.asarray(values).dtype  # digits beyond a double would be lost
+        plain = not isinstance(values, np.ma.MaskedArray) and dtype.kind in "fiub" and dtype.itemsize <= 8
+        kind = f"{type(values).__name__} of {dtype}"
     if not plain:
         raise ValueError(f"{name} must be a plain array of real numbers; it is {kind}")
 

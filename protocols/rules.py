@@ -18,8 +18,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from usvi_bench.core.errors import show
 from usvi_bench.protocols.masks import RetrievalMasks, as_array, check_ids
-from usvi_bench.protocols.metrics import RankMetrics, retrieval_metrics
+from usvi_bench.protocols.metrics import RankMetrics, check_plain, retrieval_metrics
 
 Rule = Literal["sysu", "regdb", "llcm"]
 Vector = NDArray[Any]
@@ -81,8 +82,10 @@ def rank_metrics(
     """
     if rule not in get_args(Rule):
         raise ValueError(
-            f"unknown rule '{rule}': choose one of {', '.join(get_args(Rule))}; for another rule call retrieval_metrics"
+            f"unknown rule '{show(rule)}': choose one of {', '.join(get_args(Rule))}; for another rule call "
+            "retrieval_metrics"
         )
+    check_plain("similarity", similarity)
     size = tuple(np.shape(similarity))
     if len(size) != 2:
         raise ValueError(f"similarity must be [queries, gallery]; it is {size}")
@@ -93,7 +96,7 @@ def rank_metrics(
     for i, (name, given) in enumerate(sides.items()):
         if given is None:
             raise ValueError(f"{name} is missing: rule '{rule}' leaves out gallery images by camera")
-        vectors.append(as_array(given))
+        vectors.append(as_array(name, given))
         if vectors[-1].shape != (size[i % 2],):
             raise ValueError(f"{name} must be [{size[i % 2]}] for a similarity of {size}; it is {vectors[-1].shape}")
         check_ids(name, vectors[-1], "biufUS" if name.endswith("_ids") else "iuf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,37 @@ def test_in_a_notebook_lines_are_plain(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "a line" in out
     assert "\x1b" not in out
     assert not display.console.is_terminal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": None}, "method=None: expected text"),
+        ({"protocol": 3}, "protocol=3: expected text"),
+        ({"setting": Path("paper")}, r"setting=PosixPath\('paper'\): expected text"),
+        ({"schedule": 3}, "schedule=3: expected text"),
+        ({"weights": b"x"}, "weights=b'x': expected text"),
+        ({"device": None}, "device=None: expected text"),
+        ({"output": 3}, "output=3: expected a path"),
+        ({"settings": ["train.epochs=1"]}, r"settings=\['train.epochs=1'\]: give a mapping of names to values"),
+        ({"settings": np.ones(2)}, "give a mapping of names to values"),
+        ({"imports": "mine.py"}, "imports='mine.py': give a list of modules or files"),
+        ({"imports": [3]}, r"imports=\[3\]: give a list of modules or files"),
+        ({"schedule": Path("absent.toml")}, "absent.toml: no such file or folder; (check the path|did you mean)"),
+        ({"settings": {"data.folds": (1, 1)}}, "data.folds=1,1: name each fold once"),
+    ],
+)
+def test_arguments_of_wrong_types_are_usage_errors(
+    arguments: dict[str, Any], message: str, tiny_people: dict[str, Path], tmp_path: Path
+) -> None:
+    given = {"method": "pgm", "protocol": "sysu_all", "output": tmp_path, "data": tiny_people["sysu"], **arguments}
+    with pytest.raises(usvi_bench.UsageError, match=message):
+        usvi_bench.run(**given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_open_data_refuses_arguments_of_wrong_types() -> None:
+    with pytest.raises(usvi_bench.UsageError, match="3 is no name of a protocol: give text"):
+        usvi_bench.open_data(3)  # type: ignore[arg-type]
+    with pytest.raises(usvi_bench.UsageError, match=r"imports='mine.py': give a list"):
+        usvi_bench.open_data("sysu_all", imports="mine.py")

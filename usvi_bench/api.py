@@ -10,7 +10,7 @@ from typing import Any
 from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.plugins import import_plugins
+from usvi_bench.core.plugins import import_plugins, list_of_imports
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.settings import SHARED
@@ -83,14 +83,14 @@ def run(
         protocol=protocol,
         data=str(data),
         seed=seed,
-        settings=settings or {},
+        settings={} if settings is None else settings,
         setting=setting,
         schedule=schedule,
-        weights=None if weights is None else str(weights),
+        weights=weights,  # type: ignore[arg-type]  # Experiment converts paths
         device=device,
-        output=Path(output),
+        output=output,  # type: ignore[arg-type]
         deterministic=deterministic,
-        imports=imports,  # type: ignore[arg-type]  # Experiment converts paths to text
+        imports=imports,  # type: ignore[arg-type]
     )
     record, _ = run_experiment(
         experiment, resume=resume, overwrite=overwrite, report=report, display=Display(quiet=not verbose)
@@ -235,7 +235,7 @@ def open_data(
     Raises:
         UsageError: the protocol or the folder does not exist, or the folder holds another or an incomplete data set.
     """
-    import_plugins(map(str, imports))
+    import_plugins(list_of_imports(imports))
     kind, display = PROTOCOLS.get(protocol).dataset, Display(quiet=not verbose)
     dataset, _ = open_dataset(kind, str(data), progress=display.print, check_counts=check_counts)
     return dataset

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import torch
+from torch import nn
 
 from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
 from usvi_bench.core.errors import UsageError
@@ -59,6 +60,15 @@ def new_network(config: EncoderConfig, height: int, width: int) -> EmbeddingNetw
     for part in ("visible", "infrared", "feature_dim"):
         if not hasattr(network, part):
             raise UsageError(f"{where} has no {part}; set self.{part} in __init__")
+    if type(network.feature_dim) is not int or network.feature_dim < 1:
+        raise UsageError(f"{where}: feature_dim={network.feature_dim!r:.40}; set it to a whole number of at least 1")
+    for part in ("visible", "infrared"):
+        if not isinstance(getattr(network, part), nn.Module):
+            raise UsageError(f"{where}: {part} is {type(getattr(network, part)).__name__}; set it to a torch module")
+    if "neck" in dict(network.named_children()):
+        raise UsageError(f"{where} has a part 'neck', the name of the encoder's batch norm; choose another name")
+    if not isinstance(network.memory_format, torch.memory_format):
+        raise UsageError(f"{where}: memory_format={network.memory_format!r:.40}; set it to a torch.memory_format")
     return network
 
 
@@ -73,10 +83,17 @@ def check_network(config: EncoderConfig, height: int, width: int) -> None:
         image = torch.zeros(1, 3, height, width)
         maps = [network.visible(image), network.infrared(image)]
         where = _where(config.name, type(network))
+        for part, each in zip(("visible", "infrared"), maps, strict=True):
+            if not isinstance(each, torch.Tensor):
+                raise UsageError(f"{where}: its {part} part returned {type(each).__name__}; return a tensor")
         if maps[0].shape != maps[1].shape:
             shapes = " and ".join(str(list(each.shape)) for each in maps)
             raise UsageError(f"{where}: its visible and infrared parts give {shapes}; make the shapes equal")
-        shape = list(network.pool(torch.cat(maps)).shape)
+        features: Any = network.pool(torch.cat(maps))
+    if not isinstance(features, torch.Tensor) or not features.is_floating_point() or not features.isfinite().all():
+        found = features.dtype if isinstance(features, torch.Tensor) else type(features).__name__
+        raise UsageError(f"{where}: pool() returned {found}; return a tensor of finite floating-point numbers")
+    shape = list(features.shape)
     if shape != [2, network.feature_dim]:
         raise UsageError(
             f"{where}: pool() gives {shape} for 2 images; "

@@ -184,3 +184,14 @@ def test_an_interrupted_grid_names_the_command_that_continues_it(
     time.sleep(1)
     listed = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
     assert not listed.stdout, "no job is left"
+
+
+def test_two_tasks_in_one_command_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--list", "--check-data", str(tmp_path)]) == 2
+    assert "--check-data: not allowed with argument --list" in only_line(capsys)
+
+
+def test_links_and_folders_are_named_as_such(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert main(["report", str(tmp_path / "loop")]) == 2
+    assert only_line(capsys).endswith("this is a link that leads to no file; restore its target, or name another file")

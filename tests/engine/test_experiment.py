@@ -16,6 +16,7 @@ from tests.leaderboard.records import make_record
 from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record
+from usvi_bench.core.registry import DATASETS
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 
@@ -130,3 +131,13 @@ def test_a_search_whose_library_is_missing_is_refused_before_data_is_opened(
     with pytest.raises(UsageError, match=rf"method.search={search} needs faiss.*\.\[cpu\]"):
         experiment.prepare(opener=lambda *_, **__: pytest.fail("the data was opened"))
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_data_set_that_trains_on_test_images_is_refused(
+    tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The readers of the suite refuse such lists themselves; a reader of a plug-in may not."""
+    reader = DATASETS.get("sysu")
+    monkeypatch.setattr(reader, "test", reader.train)
+    with pytest.raises(UsageError, match=r"sysu: fold 1 trains and tests on .* visible images, such as cam1/"):
+        Experiment("pgm", "sysu_all", str(tiny_people["sysu"]), device="cpu").prepare()

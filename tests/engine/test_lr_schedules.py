@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import LR_SCHEDULES
 from usvi_bench.engine.config import TrainConfig
 from usvi_bench.engine.lr_schedules import make_schedule
 
@@ -85,3 +86,14 @@ def test_a_restored_schedule_goes_on_where_it_was(schedule: str, done: int) -> N
 def test_a_wrong_setting_is_named(changed: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         TrainConfig(**changed)  # type: ignore[arg-type]
+
+
+def test_a_schedule_that_is_none_is_refused() -> None:
+    LR_SCHEDULES.register("nothing")(lambda optimizer, train, epochs: None)
+    try:
+        with pytest.raises(
+            UsageError, match="the learning-rate schedule 'nothing' returned NoneType; return a scheduler"
+        ):
+            start(TrainConfig(lr_schedule="nothing"), 3)
+    finally:
+        LR_SCHEDULES.forget("nothing")

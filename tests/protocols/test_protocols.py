@@ -11,6 +11,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols.base import ProtocolConfig
 from usvi_bench.protocols.draws import seeded_gallery
+from usvi_bench.protocols.masks import RetrievalMasks
 from usvi_bench.protocols.rules import rank_metrics
 
 NAMES = ("sysu_all", "sysu_indoor", "regdb_v2i", "regdb_i2v", "llcm_v2i", "llcm_i2v")
@@ -283,3 +284,49 @@ def test_embeddings_of_the_wrong_shape_are_refused():
 def test_broken_features_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         make("sysu_all").evaluate(lambda t: np.full((len(t), 4), np.nan, dtype=np.float32), small_scene(), 1, 1)
+
+
+def refused(monkeypatch, message, **methods):
+    for name, method in methods.items():
+        monkeypatch.setattr(PROTOCOLS.get("sysu_all"), name, method)
+    with pytest.raises(UsageError, match=message):
+        make("sysu_all").check(small_scene())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: None, r"galleries\(\) of 'sysu_all' returned NoneType; return a tuple of trials_per_fold=10"),
+        (lambda rows: (), "returned tuple of 0; return a tuple of trials_per_fold=10"),
+        (lambda rows: rows[:3], "returned tuple of 3"),
+        (lambda rows: [each.tolist() for each in rows], "trial 0: list; return an array of rows from 0 to"),
+        (lambda rows: [each * 1.0 for each in rows], r"trial 0: float64 of \(\d+,\); return an array of rows"),
+        (lambda rows: [each - 10**6 for each in rows], "return an array of rows"),
+        (lambda rows: [np.random.permutation(each) for each in rows], "returned other rows when called again"),
+    ],
+)
+def test_odd_galleries_are_refused_before_training(change, message, monkeypatch):
+    drawn = PROTOCOLS.get("sysu_all").galleries
+    refused(monkeypatch, message, galleries=lambda self, data, fold: change(drawn(self, data, fold)))
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (None, r"masks\(\) of 'sysu_all' returned NoneType; return RetrievalMasks"),
+        (RetrievalMasks(np.ones((1, 1), bool)), r"masks\(\) of 'sysu_all': positives must be bool of"),
+    ],
+)
+def test_odd_masks_are_refused_before_training(masks, message, monkeypatch):
+    refused(monkeypatch, message, masks=lambda self, query, gallery: masks)
+
+
+def test_odd_folds_and_tables_are_refused_before_training(monkeypatch):
+    for folds in ((), (7,), 1, [1, 1]):
+        refused(
+            monkeypatch,
+            r"folds\(\) of 'sysu_all' returned .*; return one or more of 1, each once",
+            folds=lambda *_, f=folds: f,
+        )
+    monkeypatch.undo()
+    refused(monkeypatch, r"tables\(\) of 'sysu_all' returned None; return two tables", tables=lambda *_: None)

@@ -49,7 +49,7 @@ def test_a_further_metric_goes_into_scores_and_records(rank_15, tmp_path):
     assert list(read.means()) == list(METRICS)
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), "high", None, np.ones(3)])
 def test_what_no_record_holds_is_refused(value):
     SCORE_METRICS.register("odd")(lambda metrics: value)
     try:
@@ -62,3 +62,16 @@ def test_what_no_record_holds_is_refused(value):
 def test_a_name_is_given_once():
     with pytest.raises(UsageError, match="the metric 'mAP' is already registered"):
         SCORE_METRICS.register("mAP")(lambda metrics: 0.5)
+
+
+def test_a_metric_cannot_change_the_scores_of_queries():
+    def flattering(metrics):
+        metrics.average_precision[:] = 1
+        return 1.0
+
+    SCORE_METRICS.register("flattering")(flattering)
+    try:
+        with pytest.raises(ValueError, match="read-only"):
+            score_metrics(example())
+    finally:
+        SCORE_METRICS.forget("flattering")

@@ -200,7 +200,7 @@ def test_a_misspelt_run_or_option_gets_a_suggestion(tmp_path: Path) -> None:
         main([str(run.with_name("shclm-seed0"))])
     with pytest.raises(UsageError, match=r"no such file or folder; did you mean .*/runs\?$"):
         main([str(tmp_path / "rnus" / "sclhm-seed0")])
-    with pytest.raises(UsageError, match=r"zebra: no such file or folder$"):
+    with pytest.raises(UsageError, match=r"zebra: no such file or folder; check the path$"):
         main([str(tmp_path / "zebra")])
     with pytest.raises(UsageError, match=r"did you mean --output"):
         main([str(run), "--outptu", "x"])

@@ -107,6 +107,11 @@ class WithoutPool(EmbeddingNetwork):
     Config = EncoderConfig
 
 
+class Pair(nn.Module):
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images, images
+
+
 @dataclass(frozen=True)
 class Unrelated:
     name: str
@@ -134,6 +139,14 @@ def one_argument(self: Any, config: MineConfig) -> None:
             built_with(lambda network: setattr(network, "feature_dim", 9)),
             r"pool\(\) gives \[2, 8\] for 2 images; return one feature of length feature_dim=9 per image, \[2, 9\]",
         ),
+        (built_with(lambda network: setattr(network, "feature_dim", "8")), "feature_dim='8'; set it to a whole number"),
+        (built_with(lambda network: setattr(network, "feature_dim", 0)), "feature_dim=0; set it to a whole number"),
+        (built_with(lambda network: setattr(network, "neck", nn.Linear(8, 8))), "has a part 'neck', the name of"),
+        (built_with(lambda network: setattr(network, "visible", Pair())), "its visible part returned tuple; return a"),
+        (variant(memory_format="channels_last"), "memory_format='channels_last'; set it to a torch.memory_format"),
+        (variant(pool=lambda self, maps: None), r"pool\(\) returned NoneType; return a tensor of finite"),
+        (variant(pool=lambda self, maps: maps.mean((2, 3)).long()), r"pool\(\) returned torch.int64; return a tensor"),
+        (variant(pool=lambda self, maps: maps.mean((2, 3)) * torch.nan), r"pool\(\) returned torch.float32; return"),
         (variant(pool=lambda self, maps: maps), r"pool\(\) gives \[2, 8, 4, 2\] for 2 images; return"),
         (
             built_with(lambda network: setattr(network, "infrared", nn.Conv2d(3, 8, 4, 4))),

@@ -13,6 +13,7 @@ import torch
 from tests.faults.corpus.case import Case, Expect, call, require
 
 GOOD = np.array([[0.9, 0.8, 0.7], [0.1, 0.2, 0.3]])
+BASE: dict[str, Any] = {"query_ids": [5, 6], "gallery_ids": [6, 5, 5], "query_cams": [3, 3], "gallery_cams": [1, 4, 5]}
 RIGHT = np.array([[False, True, True], [True, False, False]])
 
 
@@ -52,6 +53,8 @@ def _retrieval(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, Any], 
         "long tensor beyond doubles": torch.tensor([[2**53, 2**53 + 1, 2**53 + 2]] * 2),
         "sparse": torch.tensor(GOOD).to_sparse(),
         "meta": torch.zeros(2, 3, device="meta"),
+        "long double": GOOD.astype(np.longdouble),
+        "nested": torch.nested.nested_tensor([torch.tensor(row) for row in GOOD], layout=torch.jagged),
     }.items():
         yield f"similarity {name}", {"similarity": value, "positives": RIGHT}, "refused"
     for name, value in {"infinite": GOOD + np.inf, "whole": (GOOD * 10).astype(int), "list": GOOD.tolist()}.items():
@@ -63,6 +66,9 @@ def _retrieval(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, Any], 
         "text": "yes",
         "all False": np.zeros_like(RIGHT),
         "objects": RIGHT.astype(object),
+        "masked": np.ma.masked_array(RIGHT, ~RIGHT),
+        "sparse": torch.tensor(RIGHT).to_sparse(),
+        "meta": torch.zeros(2, 3, dtype=torch.bool, device="meta"),
     }.items():
         yield f"positives {name}", {"similarity": GOOD, "positives": mask}, "refused"
     yield "all ignored", {"similarity": GOOD, "positives": RIGHT, "ignored": np.ones_like(RIGHT)}, "refused"
@@ -75,13 +81,15 @@ def _retrieval(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, Any], 
         "too short": [1],
         "2-d": [[1, 2, 3]],
         "a dictionary": {"a": 1},
+        "masked": np.ma.masked_array([1, 2, 3], [1, 0, 0]),
+        "bfloat16": torch.zeros(3, dtype=torch.bfloat16),
     }.items():
         yield f"cmc_units {name}", {"similarity": GOOD, "positives": RIGHT, "cmc_units": units}, "refused"
     yield "cmc_units text", {"similarity": GOOD, "positives": RIGHT, "cmc_units": ["a", "b", "a"]}, "accepted"
 
 
 def _ranks() -> Iterator[tuple[str, dict[str, Any], Expect]]:
-    base = {"query_ids": [5, 6], "gallery_ids": [6, 5, 5], "query_cams": [3, 3], "gallery_cams": [1, 4, 5]}
+    base = BASE
     odd: dict[str, tuple[list[Any], list[Any]]] = {
         "text": (["a", "b"], ["a", "b", "c"]),
         "None": ([None] * 2, [None] * 3),
@@ -89,12 +97,22 @@ def _ranks() -> Iterator[tuple[str, dict[str, Any], Expect]]:
         "complex": ([1j, 2], [1j, 2, 3]),
         "objects": ([object()] * 2, [object()] * 3),
         "too many": ([1] * 3, [1] * 4),
+        "masked": ([5, 6], np.ma.masked_array([6, 5, 5], [0, 1, 0])),
+        "sparse": (torch.tensor([5, 6]).to_sparse(), [6, 5, 5]),
+        "meta": (torch.zeros(2, device="meta"), [6, 5, 5]),
+        "floats beyond doubles": ([2**53 + 1, 6], [6.0, 2.0**53, 2.0**53]),
     }
     for name, (queries, gallery) in odd.items():
         for what in ("cams", "ids"):
             if (name, what) != ("text", "ids"):
                 change = {f"query_{what}": queries, f"gallery_{what}": gallery}
                 yield f"{what} {name}", {"similarity": GOOD, **base, **change}, "refused"
+    for name, similarity in {
+        "nested": torch.nested.nested_tensor([torch.tensor(row) for row in GOOD], layout=torch.jagged),
+        "sparse": torch.tensor(GOOD).to_sparse(),
+        "masked": np.ma.masked_array(GOOD, RIGHT),
+    }.items():
+        yield f"similarity {name}", {"similarity": similarity, **base}, "refused"
     yield "ids of two types", {"similarity": GOOD, **base, "query_ids": ["5", "6"]}, "refused"
     yield "unknown rule", {"similarity": GOOD, **base, "rule": "market"}, "refused"
     yield "no cameras", {"similarity": GOOD, **base, "query_cams": None}, "refused"
