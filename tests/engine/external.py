@@ -36,7 +36,9 @@ def features_of(dataset: Dataset, fold: int = 1, seed: int = 0) -> FeatureFile:
     rows = []
     for table in tables:
         pixels = decoded(table, 32, 16, "lanczos", dataset.fingerprint)
-        rows.append(embed_for_a_test(encoder, pixels, table.modality, BATCH, torch.device("cpu"), mirror=True))
+        rows.append(
+            embed_for_a_test(encoder, pixels, table.modality, BATCH, torch.device("cpu"), mirror=True, order=None)
+        )
     return FeatureFile(
         features=np.concatenate(rows),
         paths=(*split.visible.paths, *split.infrared.paths),
