@@ -158,8 +158,8 @@ def _check(world: World, folder: Path, damage: Damage) -> Verdict:
     if found.crashed or found.status not in (0, 1, 2):
         return "traceback", f"{damage}: check: {found.last}"
     refused = found.status != 0
-    whole = (world.template("reported") / damage.path).read_text().rstrip()  # a lost last newline does no harm
-    if damage.path.endswith("record.json") and not refused and (folder / damage.path).read_text() != whole:
+    whole = (world.template("reported") / damage.path).read_bytes().rstrip()  # a lost last newline does no harm
+    if damage.path.endswith("record.json") and not refused and (folder / damage.path).read_bytes() != whole:
         return "accepted", f"{damage}: check finds nothing"
     return "clear" if refused else "same", str(damage)
 
