@@ -7,8 +7,11 @@ unit row for every image.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
-from torch.nn.functional import normalize
+
+from usvi_bench.components.unit import unit
 
 
 def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
@@ -41,7 +44,7 @@ def neighbour_loss(features: Tensor, keys: Tensor, mask: Tensor, temperature: fl
         mask: ``[B, N]`` neighbours of each sample [m].
         temperature: temperature of the softmax [T].
     """
-    return loss_of_neighbours(normalize(features, dim=1) @ keys.detach().t(), mask, temperature)
+    return loss_of_neighbours(unit(features) @ keys.detach().t(), mask, temperature)
 
 
 def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -55,6 +58,5 @@ def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> 
         mask: ``[B, N]`` the neighbours.
         temperature: divides the similarities.
     """
-    probabilities = (similarity / temperature).softmax(dim=1)
-    costs = -(mask * probabilities.clamp(min=1e-8).log()).sum(dim=1)
-    return (costs / (1 + mask.sum(dim=1))).mean()
+    weights = mask / (-len(mask) * (1 + mask.sum(dim=1, keepdim=True)))
+    return (weights * (similarity / temperature).log_softmax(dim=1).clamp(min=math.log(1e-8))).sum()

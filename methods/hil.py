@@ -221,7 +221,13 @@ class HIL(ClusterContrast):
         return sequential_update(self.instances[modality], normalize(features), index, self.config.instance_momentum)
 
     def end_step(self, progress: StageProgress) -> None:
-        super().end_step(progress)
+        if self.config.transfer == "none":
+            super().end_step(progress)
+        elif self.config.update == "sequential":  # all samples in turn, so that one pass serves both modalities
+            self.visible_memory.update(*(torch.cat(parts) for parts in zip(*self.pending_updates, strict=True)))
+        else:
+            for samples in self.pending_updates:
+                self.visible_memory.update(*samples)
         if self.config.neighbours:
             self.instances = {modality: self.moved_instances(modality) for modality in MODALITIES}
 

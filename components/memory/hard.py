@@ -5,11 +5,21 @@ https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24, whose memory com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import ClusterMemory, hardest_weights, mean_update, weighted_update
+from usvi_bench.components.memory.cluster import (
+    ClusterMemory,
+    cross_entropy,
+    hardest_mate,
+    mates,
+    mean_of_mates,
+    momentum_step,
+)
+from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 
 
@@ -27,6 +37,7 @@ class HardMemory(ClusterMemory):
     """
 
     hard: Tensor
+    parts = ("rows", "hard")
 
     def __init__(
         self,
@@ -43,7 +54,7 @@ class HardMemory(ClusterMemory):
         self.register_buffer("hard", F.normalize(start.detach().float(), dim=1), persistent=False)
         self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
 
-    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, features: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
         """Contrast features with both prototypes: ``w_h CE(h.f / tau, y) + w_c max(CE(c.f / tau, y) - hinge, 0)``.
 
         ``w_h`` is ``hard_weight`` and ``w_c`` ``centre_weight``. Each cross-entropy CE is a mean over the batch. The
@@ -52,27 +63,30 @@ class HardMemory(ClusterMemory):
         Args:
             features: ``[B, D]`` features of any length; f are the normalised ones.
             labels: ``[B]`` clusters [y].
+            unmatched: some labels may be -1; these samples take no part.
         """
         with torch.autocast(features.device.type, enabled=False):
-            unit = F.normalize(features.float(), dim=1)
-            return self.hinged_loss(unit @ self.rows.t(), unit @ self.hard.t(), labels)
+            similar = unit(features.float())
+            return self.hinged_loss(similar @ self.rows.t(), similar @ self.hard.t(), labels, unmatched)
 
-    def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor) -> Tensor:
+    def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
         """Compute the loss from cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
-        to_centre = F.cross_entropy(centre / self.temperature, labels)
-        to_hard = F.cross_entropy(hard / self.temperature, labels)
+        to_centre = cross_entropy(centre / self.temperature, labels, unmatched)
+        to_hard = cross_entropy(hard / self.temperature, labels, unmatched)
         return self.hard_weight * to_hard + self.centre_weight * (to_centre - self.hinge).relu()
 
-    @torch.no_grad()
-    def update(self, features: Tensor, labels: Tensor) -> None:
-        """Update both prototypes: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
+    def moved(self, parts: Sequence[Tensor], features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Compute both prototypes after an update: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
 
         f* is the sample of cluster k in the batch that is least similar to c_k before the update.
         """
-        unit = F.normalize(features.detach().float(), dim=1)
-        farthest = hardest_weights(self.rows, unit, labels)
-        self.rows = mean_update(self.rows, unit, labels, self.momentum)
-        self.hard = weighted_update(self.hard, unit, labels, farthest, self.momentum)
+        centres, hard = parts
+        together = mates(labels)
+        farthest = features[hardest_mate(centres[labels], features, together)]
+        return (
+            momentum_step(centres, labels, mean_of_mates(features, together), self.momentum),
+            momentum_step(hard, labels, farthest, self.momentum),
+        )
 
 
 def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from usvi_bench.components.memory.cluster import mean_update
 from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.types import OUTLIER
@@ -149,7 +150,4 @@ def update_bank(bank: Tensor, features: Tensor, index: Tensor, momentum: float) 
     Returns:
         A new bank ``[N, D]``.
     """
-    images, image = index.unique(return_inverse=True)
-    totals = features.new_zeros(len(images), features.shape[1]).index_add(0, image, features)
-    means = totals / image.bincount()[:, None]
-    return bank.index_copy(0, images, normalize(momentum * bank[images] + (1 - momentum) * means, dim=1))
+    return mean_update(bank, features, index, momentum)

@@ -155,7 +155,8 @@ def _with_two_views(baseline: ClusterContrast) -> ClusterContrast:
 def test_losses_equal_the_definition() -> None:
     method = started()
     batch = a_batch(method)
-    student, teacher = method.embed_pair(batch)
+    cut = [2 * len(batch.visible.labels), len(batch.infrared.labels)]
+    student, teacher = (dict(zip(MODALITIES, part.split(cut), strict=True)) for part in method.embed_pair(batch))
     losses = method.loss(batch, world.progress())
     c = method.config
     labels = {"visible": torch.cat([batch.visible.labels] * 2), "infrared": batch.infrared.labels}
@@ -204,8 +205,9 @@ def test_running_statistics_of_cut_up_batch_norm_are_of_plain_images_for_teacher
     student, teacher = method.embed_pair(batch)
     assert torch.equal(given[0], torch.cat([plain, channel])), "the first part is plain"
     after_plain, after_channel = normalize(made[0][: 2 * len(plain)]).split(len(plain))
-    assert torch.equal(teacher["visible"], torch.cat([after_channel, after_plain])), "the other view, row by row"
-    assert len(student["visible"]) == 2 * len(plain)
+    swapped = torch.cat([after_channel, after_plain])
+    assert torch.equal(teacher[: len(swapped)], swapped), "the other view, row by row"
+    assert len(student) == len(teacher) == len(made[0])
     for name, mean in method.teacher.state_dict().items():
         if name.startswith("visible.") and name.endswith("running_mean"):
             assert torch.equal(mean, method.encoder.state_dict()[name]), "equal weights, equal plain images"
@@ -231,8 +233,12 @@ def test_no_memory_moves_before_the_end_of_the_step() -> None:
 def test_one_modality_never_moves_the_memory_of_the_other() -> None:
     method = started(cross_weight=0.25)
     method.loss(a_batch(method), world.progress())
-    count = {name: sum(len(s.labels) for s in seen) for name, seen in method.pending_updates.items()}
-    assert count == {"visible": 24, "infrared": 12, "hybrid": 36}
+    own, hybrid = method.pending_update.labels
+    visible, infrared = len(method.memories["visible"]), len(method.memories["infrared"])
+    assert (own[:24] < visible).all()
+    assert ((own[24:] >= visible) & (own[24:] < visible + infrared)).all()
+    assert (hybrid >= visible + infrared).all()
+    assert len(hybrid) == 36
 
 
 def test_alternate_epochs_contrast_one_modality_with_the_hybrid_memory() -> None:

@@ -1,0 +1,37 @@
+"""Unit features: normalisation with a short backward pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+def unit(features: Tensor) -> Tensor:
+    """Normalise the rows of ``features`` ``[B, D]``.
+
+    Values and gradients are those of ``torch.nn.functional.normalize`` with its smallest length of 1e-12, whose backward pass has three times as many
+    operations: with u = f / |f|, the gradient of f is (g - u (u . g)) / |f|.
+
+    >>> unit(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    made: Tensor = _Unit.apply(features)  # type: ignore[no-untyped-call]
+    return made
+
+
+class _Unit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp_(min=1e-12)
+        made = features / length
+        ctx.save_for_backward(made, length)
+        return made
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        made, length = ctx.saved_tensors
+        along = (made * gradient).sum(dim=1, keepdim=True)
+        return torch.addcmul(gradient, made, along, value=-1).div_(length)
