@@ -1,4 +1,4 @@
-"""Device helpers: backend flags, transfers, synchronised timing, out-of-memory messages."""
+"""Device helpers: backend flags, synchronised timing, out-of-memory messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.config import TrainConfig
@@ -24,7 +23,9 @@ def set_up(device: torch.device, deterministic: bool) -> None:
     """
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # see torch.use_deterministic_algorithms
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # the suite reads no memory before it writes it
+    if deterministic != torch.are_deterministic_algorithms_enabled():  # the call imports hundreds of modules
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = not deterministic
 
@@ -34,24 +35,6 @@ def synchronized_time(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Copy values to a device without blocking the host; copies to a GPU go through pinned memory."""
-    if device.type != "cuda" or values.is_cuda:
-        return values.to(device)
-    return values.pin_memory().to(device, non_blocking=True)
-
-
-def index_to_device(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
-    """Copy rows of a tensor, which may be on any device, to a device without blocking the host.
-
-    Torch's pinned-memory cache reuses a block only after the copy from it has finished.
-    """
-    if values.is_cuda or device.type != "cuda":
-        return values[to_device(rows, values.device)].to(device)
-    pinned = torch.empty((len(rows), *values.shape[1:]), dtype=values.dtype, pin_memory=True)
-    return torch.index_select(values, 0, rows, out=pinned).to(device, non_blocking=True)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
 from usvi_bench.core.seeding import derive, numpy_generator
+from usvi_bench.core.transfers import index_to_device, to_device
 from usvi_bench.core.types import Batch, Features, Modality, PseudoLabels, Samples, StageProgress
 from usvi_bench.engine.config import TrainConfig
-from usvi_bench.engine.device import index_to_device, to_device
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.config import TrainConfig
-from usvi_bench.engine.device import explain_out_of_memory, index_to_device, set_up, synchronized_time, to_device
+from usvi_bench.engine.device import explain_out_of_memory, set_up, synchronized_time
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_batch_that_does_not_fit_names_what_to_lower() -> None:
@@ -20,10 +25,7 @@ def test_a_batch_that_does_not_fit_names_what_to_lower() -> None:
         raise RuntimeError("other")
 
 
-def test_rows_arrive_as_they_are() -> None:
-    values, rows = torch.arange(12).view(6, 2), torch.tensor([4, 0, 4])
-    assert torch.equal(index_to_device(values, rows, CPU), values[rows])
-    assert to_device(values, CPU) is values
+def test_time_goes_forward() -> None:
     assert synchronized_time(CPU) <= synchronized_time(CPU)
 
 
@@ -32,3 +34,16 @@ def test_deterministic_kernels_are_enabled_and_disabled_again() -> None:
     assert torch.are_deterministic_algorithms_enabled()
     set_up(CPU, deterministic=False)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_deterministic_kernels_are_not_imported_unless_they_are_enabled() -> None:
+    script = "import sys, torch; from usvi_bench.engine.device import set_up; before = len(sys.modules); "
+    script += "set_up(torch.device('cpu'), deterministic=False); print(len(sys.modules) - before)"
+    found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert int(found.stdout) < 10
+
+
+def test_new_memory_is_not_filled() -> None:
+    set_up(CPU, deterministic=True)
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+    set_up(CPU, deterministic=False)
