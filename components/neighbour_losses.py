@@ -41,7 +41,7 @@ def neighbour_loss(features: Tensor, keys: Tensor, mask: Tensor, temperature: fl
     Args:
         features: ``[B, D]`` features of any length; f_i are the normalised ones.
         keys: ``[N, D]`` instance memory [k].
-        mask: ``[B, N]`` neighbours of each sample [m].
+        mask: ``[b, N]`` neighbours of each sample [m]; see :func:`loss_of_neighbours`.
         temperature: temperature of the softmax [T].
     """
     return loss_of_neighbours(unit(features) @ keys.detach().t(), mask, temperature)
@@ -55,8 +55,9 @@ def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> 
 
     Args:
         similarity: ``[B, N]`` cosine of features with keys.
-        mask: ``[B, N]`` the neighbours.
+        mask: ``[b, N]`` the neighbours of b images, of which the samples are one view after another.
         temperature: divides the similarities.
     """
-    weights = mask / (-len(mask) * (1 + mask.sum(dim=1, keepdim=True)))
-    return (weights * (similarity / temperature).log_softmax(dim=1).clamp(min=math.log(1e-8))).sum()
+    weights = mask / (-len(similarity) * (1 + mask.sum(dim=1, keepdim=True)))
+    logs = (similarity / temperature).log_softmax(dim=1).clamp(min=math.log(1e-8))
+    return (logs.unflatten(0, (-1, len(mask))) * weights).sum()

@@ -14,7 +14,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from usvi_bench.components.crossing import cross_direction, matched
 from usvi_bench.components.ema import copy_batch_norm_statistics, ema_step, make_teacher
@@ -31,6 +30,7 @@ from usvi_bench.components.memory.soft_prototypes import (
     random_prototypes,
 )
 from usvi_bench.components.modalities import by_modality, clustered
+from usvi_bench.components.unit import unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
@@ -249,7 +249,7 @@ class SoftPrototype(ClusterContrast):
         losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
         if share:
             loss = LOSSES["hardest" if self.config.prototypes == "random" else self.config.prototype_loss]
-            term = loss(normalize(features), self.weighted[memory], labels, self.config.temperature)
+            term = loss(unit(features), self.weighted[memory], labels, self.config.temperature)
             losses["_prototypes"] = share * term
         return losses
 

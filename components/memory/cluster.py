@@ -126,7 +126,7 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     """Update rows by each sample in batch order: M_y = unit(mu M_y + (1 - mu) f).
 
     With a small momentum the last sample of a cluster has nearly all the weight, and only the last samples are used:
-    as many as :func:`samples_that_matter`.
+    as many as :func:`samples_that_matter`. The rows are divided by mu, which changes no direction.
 
     >>> from torch import tensor
     >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.0)
@@ -138,13 +138,16 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     if rounds > MOST_ROUNDS:  # a large momentum: as many as the largest cluster has, for which the host waits
         rounds = min(rounds, int((ends - torch.searchsorted(ordered, ordered)).max()))
     places = ends - torch.arange(rounds, 0, -1, device=labels.device)[:, None]
-    # A place before the cluster, also a negative one, holds a sample of another cluster; it leaves the row as it is.
-    weights = rows.new_ones(places.shape).masked_fill_(ordered[places] == ordered, momentum)
+    # A place before the cluster, also a negative one, has a sample of another cluster; with weight 0 it changes nothing.
+    weights = (ordered[places] == ordered).to(rows.dtype) * ((1 - momentum) / max(momentum, LEAST_MOMENTUM))
     moved = rows[ordered]
-    for feature, weight in zip(features[order[places]], weights[:, :, None], strict=True):
-        moved = F.normalize(torch.lerp(feature, moved, weight), dim=1)
-    return rows.index_copy(0, ordered, moved)
+    for sample in features[order[places]] * weights[:, :, None]:
+        moved = torch.addcdiv(sample, moved, torch.linalg.vector_norm(moved, dim=1, keepdim=True))
+    return rows.index_copy(0, ordered, F.normalize(moved, dim=1))
 
+
+LEAST_MOMENTUM = 1e-15
+"""Stand-in for a momentum of 0, which the quotient (1 - mu) / mu needs; the old row vanishes in rounding."""
 
 MOST_ROUNDS = 32
 """Largest number of samples of a cluster that a sequential update takes without asking for the size of clusters."""
