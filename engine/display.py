@@ -43,6 +43,7 @@ class Display:
         self.console = make_console(quiet)
         self._method, self._stages = "", 1
         self._steps, self._done = 0, 0  # of all stages that are not finished
+        self._counts = ""  # of the clusters and outliers of the epoch
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
@@ -97,10 +98,9 @@ class Display:
             return
         if step % self.log_every == 0:
             losses = " ".join(f"{name} {value:.2f}" for name, value in optimiser.means().items())
-            parts = (labels.visible, labels.infrared)
-            clusters = "+".join(str(int(part.max()) + 1) for part in parts)
-            outliers = sum(int((part == OUTLIER).sum()) for part in parts)
-            text = f"epoch {epoch + 1}/{plan.epochs}  {losses}  {clusters} clusters  {outliers} outliers"
+            if step == 0:
+                self._counts = _counts(labels)
+            text = f"epoch {epoch + 1}/{plan.epochs}  {losses}  {self._counts}"
             self._bar.update(self._task, description=text)
         for task in self._bar.task_ids:
             self._bar.advance(task)
@@ -146,6 +146,12 @@ class Display:
         for name, metrics in rows.items():
             table.add_row(name, *(f"{100 * metrics[metric]:.2f}" for metric in METRICS))
         self.console.print(table)
+
+
+def _counts(labels: PseudoLabels) -> str:
+    parts = (labels.visible, labels.infrared)
+    clusters = "+".join(str(int(part.max()) + 1) for part in parts)
+    return f"{clusters} clusters  {sum(int((part == OUTLIER).sum()) for part in parts)} outliers"
 
 
 def _count(number: int, word: str) -> str:

@@ -26,7 +26,8 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
         UsageError: a loss or a weight is not finite; the message names the first such loss.
     """
     losses = optimiser.means()
-    finite = all(bool(torch.isfinite(weights).all()) for weights in method.parameters())
+    largest = torch._foreach_norm([weights.detach() for weights in method.parameters()], torch.inf)
+    finite = bool(torch.stack(largest).isfinite().all())
     if finite and all(math.isfinite(value) for value in losses.values()):
         return losses
     shown = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from usvi_bench.core.distributed.collectives import all_reduce_gradients
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Losses
 from usvi_bench.engine.config import TrainConfig
+from usvi_bench.engine.loss_log import LossLog
 from usvi_bench.engine.lr_schedules import make_schedule
 from usvi_bench.methods.base import Method
 
@@ -32,11 +32,7 @@ class Optimiser:
         self._adam = torch.optim.Adam(parameters, lr=train.lr, weight_decay=train.weight_decay, fused=self._fused)
         self._schedule = make_schedule(self._adam, train, epochs)
         self._scaler = torch.amp.GradScaler(device.type, enabled=train.amp == "fp16")
-        self._totals: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, int] = {}
-        self._failed: dict[str, torch.Tensor] = {}
-        """First step of the epoch in which each loss was not finite; infinite if there was none."""
-        self._steps = 0
+        self._log = LossLog()
 
     @property
     def lr(self) -> float:
@@ -50,32 +46,26 @@ class Optimiser:
             UsageError: the losses are not a dictionary of scalar tensors with a gradient.
         """
         _check_losses(losses)
-        total = torch.stack(list(losses.values())).sum()
+        values = torch.stack(list(losses.values()))
         self._adam.zero_grad(set_to_none=True)
-        self._scaler.scale(total).backward()
+        self._scaler.scale(values.sum()).backward()
         all_reduce_gradients([parameter.grad for parameter in self._shared])
         self._scaler.step(self._adam)
         self._scaler.update()
-        for name, value in losses.items():
-            self._totals[name] = self._totals.get(name, 0.0) + value.detach()
-            self._counts[name] = self._counts.get(name, 0) + 1
-            failed = torch.where(value.detach().isfinite(), torch.inf, float(self._steps))
-            self._failed[name] = torch.minimum(self._failed.get(name, failed), failed)
-        self._steps += 1
+        self._log.add(tuple(losses), values.detach())
 
     def means(self) -> dict[str, float]:
         """Return the mean of each loss over the steps of this epoch that computed it; this waits for the device."""
-        return {name: float(total) / self._counts[name] for name, total in self._totals.items()}
+        return self._log.means()
 
     def first_failures(self) -> dict[str, int]:
         """Return the first step of this epoch, from 0, in which each loss was not finite; without the finite ones."""
-        failed = {name: float(step) for name, step in self._failed.items()}
-        return {name: int(step) for name, step in failed.items() if step < math.inf}
+        return self._log.first_failures()
 
     def end_epoch(self) -> None:
         """Advance the schedule and reset the sums of losses."""
         self._schedule.step()
-        self._totals, self._counts, self._failed, self._steps = {}, {}, {}, 0
+        self._log = LossLog()
 
     def state(self) -> dict[str, Any]:
         """Return the state that a checkpoint holds."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm, batch_norms, count_batch
 from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
 from usvi_bench.components.encoder.registered import new_network
 from usvi_bench.core.distributed.batch_norm import parts_fit
@@ -46,6 +47,7 @@ class TwoStreamEncoder(nn.Module):
         self.neck = GroupedBatchNorm(self.feature_dim, groups)
         self.neck.bias.requires_grad_(False)
         self.groups = groups
+        self._norms = {name: batch_norms(part) for name, part in network.named_children()}
         nn.init.normal_(self.neck.weight, 1.0, 0.01)
         self._register_state_dict_hook(_without_prefix)  # type: ignore[no-untyped-call]
         self._register_load_state_dict_pre_hook(_with_prefix)  # type: ignore[no-untyped-call]
@@ -64,6 +66,8 @@ class TwoStreamEncoder(nn.Module):
             ValueError: neither modality is given.
             UsageError: in training, ``bn_groups`` or the number of processes does not divide the batch.
         """
+        if self.training:
+            self._count_batch({"visible": visible, "infrared": infrared})
         device = next(self.parameters()).device.type
         with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
             if self.training and world_size() > 1:
@@ -74,6 +78,11 @@ class TwoStreamEncoder(nn.Module):
         """Compute unit features of one modality, ``[B, 3, H, W]`` to ``[B, D]``; test in evaluation mode."""
         feature = self(images, None) if modality == "visible" else self(None, images)
         return F.normalize(feature, dim=1)
+
+    def _count_batch(self, images: Mapping[str, Tensor | None]) -> None:
+        """Advance the batch counters of the layers that take part: all but those of a modality without images."""
+        unused = {name for name, given in images.items() if given is None}
+        count_batch([self.neck, *(norm for name, norms in self._norms.items() if name not in unused for norm in norms)])
 
     def _embed_share(self, visible: Tensor | None, infrared: Tensor | None) -> Tensor:
         given = [part for part in (visible, infrared) if part is not None]

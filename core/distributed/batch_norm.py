@@ -58,7 +58,7 @@ def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tens
 
     Args:
         x: ``[B, C, ...]`` rows of this process.
-        norm: layer with weights and constants; its running statistics are updated.
+        norm: layer with weights and constants; its running statistics are updated, but not its counter of batches.
         processes: number of processes that share the statistics.
     """
     group = _neighbours(processes)
@@ -66,8 +66,6 @@ def synchronised_batch_norm(x: Tensor, norm: _BatchNorm, processes: int) -> Tens
     mean, var = norm.running_mean, norm.running_var
     assert mean is not None
     assert var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked.add_(1)
     if x.is_cuda:
         whole = group or dist.group.WORLD
         normed: Tensor = SyncBatchNorm.apply(x, norm.weight, norm.bias, mean, var, norm.eps, momentum, whole, processes)

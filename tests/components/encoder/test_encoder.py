@@ -1,9 +1,11 @@
 import hashlib
+from copy import deepcopy
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.resnet_networks import ResNet50Config, SmallConfig, generalised_mean
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
@@ -245,3 +247,18 @@ def test_bad_configurations_are_refused():
         SmallConfig(width=4)
     with pytest.raises(ValueError, match="no images"):
         build_encoder(SMALL, 0)(None, None)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("given", [("visible",), ("infrared",), ("visible", "infrared")])
+def test_batch_counters_count_the_batches_of_each_layer(given: tuple[str, ...], groups: int) -> None:
+    encoder = deepcopy(build_encoder(SmallConfig(width=8, bn_groups=groups, non_local=True), seed=0))
+    norms = [layer for layer in encoder.modules() if isinstance(layer, GroupedBatchNorm)]
+    passes = dict.fromkeys(norms, 0)
+    for norm in norms:
+        norm.register_forward_hook(lambda layer, *_: passes.update({layer: passes[layer] + layer.training}))
+    images = {name: torch.rand(4, 3, 32, 16) if name in given else None for name in ("visible", "infrared")}
+    for training in (True, False, True):
+        encoder.train(training)(images["visible"], images["infrared"])
+    assert set(passes.values()) == ({2} if len(given) == 2 else {0, 2})
+    assert {norm: int(norm.num_batches_tracked) for norm in norms} == passes

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
+from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm, count_batch
 from usvi_bench.components.encoder.resnet import BasicBlock, Bottleneck, NonLocal, Stem, Trunk
 
 
@@ -31,6 +31,7 @@ def test_grouped_norm_is_one_replica_a_part(shape):
         plain.load_state_dict(grouped.state_dict())
         replicas.append((plain, plain(x[4 * part : 4 * part + 4])))
     assert torch.allclose(grouped(x), torch.cat([out for _, out in replicas]), atol=1e-6)
+    count_batch([grouped])
     for name, buffer in replicas[0][0].named_buffers():
         assert torch.allclose(dict(grouped.named_buffers())[name], buffer), "statistics follow the first part"
     plain = replicas[0][0].eval()
