@@ -18,9 +18,9 @@ from torch import Tensor
 from usvi_bench.components.crossing import cross_direction, matched
 from usvi_bench.components.ema import copy_batch_norm_statistics, ema_step, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.components.memory.cluster import Update
+from usvi_bench.components.memory.cluster import Update, update_together
 from usvi_bench.components.memory.instance_batch import InstanceBatch
-from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings
+from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings, update_banks
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
     PrototypeIndex,
@@ -269,10 +269,9 @@ class SoftPrototype(ClusterContrast):
         if self.crosses and c.cross_updates:
             target, features, labels = self.cross_samples(progress)
             self.memories[target].update(features, labels)
-        for modality, drawn in self.drawn.items():
-            self.memories[modality].update(drawn.features, drawn.labels)
-            if self.shares.instance or self.shares.prototypes:
-                self.banks[modality].update(drawn)
+        update_together([(self.memories[m], drawn.features, drawn.labels) for m, drawn in self.drawn.items()])
+        if self.shares.instance or self.shares.prototypes:
+            update_banks([(self.banks[m], drawn) for m, drawn in self.drawn.items()])
         if c.phase == "second":
             ema_step(self.teacher, self.encoder, c.ema_window, progress)
             copy_batch_norm_statistics(self.teacher, self.encoder)

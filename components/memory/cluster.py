@@ -44,8 +44,8 @@ class ClusterMemory(nn.Module):
     """
 
     rows: Tensor
-    parts: ClassVar[tuple[str, ...]] = ("rows",)
-    """Names of the buffers that an update replaces."""
+    state: ClassVar[str] = "rows"
+    """Name of the buffer that an update replaces, ``[..., C, D]``."""
 
     def __init__(
         self, rows: Tensor, temperature: float = 0.05, momentum: float = 0.1, rule: Update = "sequential"
@@ -53,7 +53,7 @@ class ClusterMemory(nn.Module):
         super().__init__()
         if rule not in UPDATE_RULES:
             raise UsageError(f"unknown memory update '{rule}': {did_you_mean(rule, UPDATE_RULES)}")
-        self.register_buffer("rows", F.normalize(rows.detach().float(), dim=1), persistent=False)
+        self.register_buffer(self.state, F.normalize(rows.detach().float(), dim=-1), persistent=False)
         self.temperature = temperature
         self.momentum = momentum
         self._rule = UPDATE_RULES[rule]
@@ -77,9 +77,9 @@ class ClusterMemory(nn.Module):
         """Update the rows of the clusters in a batch; arguments are those of :meth:`loss`."""
         update_together([(self, features, labels)], unmatched)
 
-    def moved(self, parts: Sequence[Tensor], features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """Compute the buffers ``parts`` after an update by unit features; see :func:`update_together`."""
-        return (self._rule(parts[0], features, labels, self.momentum),)
+    def moved(self, state: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Compute a state after an update by unit features; see :func:`update_together`."""
+        return self._rule(state, features, labels, self.momentum)
 
 
 @torch.no_grad()
@@ -95,17 +95,18 @@ def update_together(updates: Sequence[tuple[ClusterMemory, Tensor, Tensor]], unm
     memories, features, labels = zip(*updates, strict=True)
     sizes = [len(memory.rows) + unmatched for memory in memories]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    states = [getattr(memory, memory.state) for memory in memories]
     if unmatched:  # each memory gets a row that is dropped afterwards
         labels = tuple(part.where(part != OUTLIER, size - 1) for part, size in zip(labels, sizes, strict=True))
-    rows = torch.cat([part + start if start else part for part, start in zip(labels, starts, strict=True)])
-    stacked = []
-    for name in memories[0].parts:
-        buffers = [getattr(memory, name) for memory in memories]
-        stacked.append(torch.cat([F.pad(buffer, (0, 0, 0, 1)) for buffer in buffers] if unmatched else buffers))
-    moved = memories[0].moved(stacked, unit(torch.cat(features).detach().float()), rows)
-    for name, together in zip(memories[0].parts, moved, strict=True):
-        for memory, part in zip(memories, together.split(sizes), strict=True):
-            setattr(memory, name, part[: len(memory.rows)])
+        states = [F.pad(state, (0, 0, 0, 1)) for state in states]
+    rows = _joined([part + start if start else part for part, start in zip(labels, starts, strict=True)])
+    moved = memories[0].moved(_joined(states, dim=-2), unit(_joined(features).detach().float()), rows)
+    for memory, state in zip(memories, moved.split(sizes, dim=-2), strict=True):
+        setattr(memory, memory.state, state[..., : len(memory.rows), :])
+
+
+def _joined(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:

@@ -5,20 +5,11 @@ https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24, whose memory com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import (
-    ClusterMemory,
-    cross_entropy,
-    hardest_mate,
-    mates,
-    mean_of_mates,
-    momentum_step,
-)
+from usvi_bench.components.memory.cluster import ClusterMemory, hardest_mate, mates, mean_of_mates
 from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 
@@ -36,8 +27,9 @@ class HardMemory(ClusterMemory):
         hinge: value of the contrast with the centroids below which it gives no gradient.
     """
 
-    hard: Tensor
-    parts = ("rows", "hard")
+    state = "prototypes"
+    prototypes: Tensor
+    """``[2, C, D]``: centroids, hard prototypes."""
 
     def __init__(
         self,
@@ -49,10 +41,19 @@ class HardMemory(ClusterMemory):
         hard_weight: float = 0.5,
         hinge: float = 0.2,
     ) -> None:
-        super().__init__(rows, temperature, momentum, "mean")
-        start = rows if hard is None else hard
-        self.register_buffer("hard", F.normalize(start.detach().float(), dim=1), persistent=False)
-        self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
+        super().__init__(torch.stack([rows, rows if hard is None else hard]), temperature, momentum, "mean")
+        self.register_buffer("weights", rows.new_tensor([centre_weight, hard_weight], dtype=torch.float32), persistent=False)
+        self.register_buffer("hinges", rows.new_tensor([hinge, 0.0], dtype=torch.float32), persistent=False)
+
+    @property
+    def rows(self) -> Tensor:  # type: ignore[override]
+        """Centroids ``[C, D]``."""
+        return self.prototypes[0]
+
+    @property
+    def hard(self) -> Tensor:
+        """Hard prototypes ``[C, D]``."""
+        return self.prototypes[1]
 
     def loss(self, features: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
         """Contrast features with both prototypes: ``w_h CE(h.f / tau, y) + w_c max(CE(c.f / tau, y) - hinge, 0)``.
@@ -66,27 +67,25 @@ class HardMemory(ClusterMemory):
             unmatched: some labels may be -1; these samples take no part.
         """
         with torch.autocast(features.device.type, enabled=False):
-            similar = unit(features.float())
-            return self.hinged_loss(similar @ self.rows.t(), similar @ self.hard.t(), labels, unmatched)
+            similarity = unit(features.float()) @ self.prototypes.flatten(0, 1).t()
+            return self.hinged_loss(similarity, labels, unmatched)
 
-    def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
-        """Compute the loss from cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
-        to_centre = cross_entropy(centre / self.temperature, labels, unmatched)
-        to_hard = cross_entropy(hard / self.temperature, labels, unmatched)
-        return self.hard_weight * to_hard + self.centre_weight * (to_centre - self.hinge).relu()
+    def hinged_loss(self, similarity: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
+        """Compute the loss from cosine similarities ``[B, 2 C]`` to the centroids and to the hard prototypes."""
+        logits, both = (similarity / self.temperature).view(2 * len(labels), -1), labels[:, None].expand(-1, 2)
+        each = F.cross_entropy(logits, both.flatten(), ignore_index=OUTLIER, reduction="none").view(-1, 2)
+        losses = each.sum(dim=0) / (labels != OUTLIER).sum().clamp(min=1) if unmatched else each.mean(dim=0)
+        return (losses - self.hinges).relu() @ self.weights  # a cross-entropy is never negative
 
-    def moved(self, parts: Sequence[Tensor], features: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """Compute both prototypes after an update: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
+    def moved(self, state: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Compute the prototypes after an update: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
 
         f* is the sample of cluster k in the batch that is least similar to c_k before the update.
         """
-        centres, hard = parts
-        together = mates(labels)
-        farthest = features[hardest_mate(centres[labels], features, together)]
-        return (
-            momentum_step(centres, labels, mean_of_mates(features, together), self.momentum),
-            momentum_step(hard, labels, farthest, self.momentum),
-        )
+        own, together = state[:, labels], mates(labels)
+        farthest = features[hardest_mate(own[0], features, together)]
+        targets = torch.stack([mean_of_mates(features, together), farthest])
+        return state.index_copy(1, labels, F.normalize(torch.lerp(targets, own, self.momentum), dim=2))
 
 
 def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -> Tensor:

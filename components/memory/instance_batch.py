@@ -30,5 +30,5 @@ class InstanceBatch:
     def of(cls, samples: Samples, features: Tensor, extra: int) -> InstanceBatch:
         """Split a batch whose last ``extra`` images of every view were drawn from all images."""
         views, count = len(samples.views), len(samples.index) - extra
-        clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1)
+        clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1) if extra else features
         return cls(clustered, samples.labels[:count].repeat(views), unit(features), samples.index.repeat(views))

@@ -83,11 +83,6 @@ def loss_by_moved_rows(
     later.update(*moved_by)
     with torch.autocast(features.device.type, enabled=False):
         unit = normalize(features.float(), dim=1)
-        centre = _similarity(unit, memory.rows, later.rows)
-        hard = _similarity(unit, memory.hard, later.hard)
-        return memory.hinged_loss(centre, hard, labels)
-
-
-def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """Compute the similarity to ``rows``, ``[B, C]``, with the gradient of the similarity to ``later``."""
-    return unit @ later.t() + (unit @ (rows - later).t()).detach()
+        before, after = memory.prototypes.flatten(0, 1), later.prototypes.flatten(0, 1)
+        similarity = unit @ after.t() + (unit @ (before - after).t()).detach()  # value before, gradient after
+        return memory.hinged_loss(similarity, labels)
