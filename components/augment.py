@@ -6,14 +6,16 @@ erasing, and for two of the views a step that removes colour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from usvi_bench.components.augment_draws import CHANNEL_STEP, UNCHANGED, ViewDraw, draw_params
 from usvi_bench.components.constants import constant
-from usvi_bench.components.jitter import jitter
+from usvi_bench.components.jitter import draw_jitter, jitter
 from usvi_bench.core.bounds import bounded, check_bounds
 from usvi_bench.core.errors import UsageError, did_you_mean
 
@@ -22,17 +24,9 @@ ERASED = (0.4914, 0.4822, 0.4465)
 """Fill of an erased box, set after normalisation (the mean of CIFAR-10, as in the released code)."""
 LUMA = (0.2989, 0.5870, 0.1140)
 
-UNCHANGED = 4
 _PLANES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), LUMA)
-_CHANNEL_STEP = {
-    "plain": (0.0, 0.0, 0.0, 0.0, 1.0),
-    "channel": (1 / 3, 1 / 3, 1 / 3, 0.0, 0.0),
-    "infrared": (1 / 4, 1 / 4, 1 / 4, 1 / 8, 1 / 8),
-}
-"""Probabilities of each view that all channels become the first, the second, the third, the luma, or stay."""
-VIEWS = tuple(_CHANNEL_STEP)
+VIEWS = tuple(CHANNEL_STEP)
 """Names of the views."""
-_TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -56,33 +50,27 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AugmentParams:
-    """Augmentation parameters of each image of a batch.
+class ViewRequest:
+    """View request: images of one size, and how to augment them.
 
     Attributes:
-        top: ``[B]`` int64 first row of the crop in the padded image.
-        left: ``[B]`` int64 first column of the crop in the padded image.
-        flip: ``[B]`` bool, True to mirror the crop.
-        box: ``[B, 4]`` int64 erased box: top, left, height, width; height 0 erases nothing.
-        channel: ``[B]`` int64 channel step: 0, 1 and 2 copy that channel to all, 3 copies the luma, 4 keeps colours.
+        images: ``[B, H, W, 3]`` uint8.
+        view: ``plain``, ``channel`` (a random channel of each image is copied to all) or ``infrared``.
+        generator: generator of all parameters of the view. It may be on another device than the images; then parameters
+            are drawn there and moved, and do not depend on the device of the images.
     """
 
-    top: Tensor
-    left: Tensor
-    flip: Tensor
-    box: Tensor
-    channel: Tensor
+    images: Tensor
+    view: str
+    generator: torch.Generator
+
+    def __post_init__(self) -> None:
+        if self.view not in CHANNEL_STEP:
+            raise UsageError(f"unknown view '{self.view}': {did_you_mean(self.view, CHANNEL_STEP)}")
 
 
 def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Augment a batch of images for one view.
-
-    Args:
-        images: ``[B, H, W, 3]`` uint8.
-        view: ``plain``, ``channel`` (a random channel of each image is copied to all) or ``infrared``.
-        config: augmentation settings.
-        generator: generator of all parameters. It may be on another device than the images; then parameters are drawn
-            there and moved, and do not depend on the device of the images.
+    """Augment a batch of images for one view; see :class:`ViewRequest`.
 
     Returns:
         ``[B, 3, H, W]`` float32, normalised.
@@ -90,61 +78,59 @@ def augment(images: Tensor, view: str, config: AugmentConfig, generator: torch.G
     Raises:
         UsageError: unknown view.
     """
-    if view not in _CHANNEL_STEP:
-        raise UsageError(f"unknown view '{view}': {did_you_mean(view, _CHANNEL_STEP)}")
-    batch, height, width, _ = images.shape
-    params = sample_params(batch, height, width, view, config, generator)
+    return augment_views([ViewRequest(images, view, generator)], config)[0]
+
+
+def augment_views(requests: Sequence[ViewRequest], config: AugmentConfig) -> list[Tensor]:
+    """Augment several batches.
+
+    A GPU augments them together, which starts as many operations as one batch does. A CPU augments one after another,
+    because larger tensors do not fit into its cache. The results are equal bit for bit.
+
+    Args:
+        requests: the views, each with its own generator; all images have one size and one device.
+        config: augmentation settings.
+
+    Returns:
+        The result of :func:`augment` for each request.
+    """
+    if requests and requests[0].images.is_cuda:
+        return _augment_together(requests, config)
+    return [_augment_together([request], config)[0] for request in requests]
+
+
+def _augment_together(requests: Sequence[ViewRequest], config: AugmentConfig) -> list[Tensor]:
+    """Augment several batches as one: plain views first, because the steps that change colours leave them out."""
+    order = sorted(range(len(requests)), key=lambda number: requests[number].view != "plain")
+    ordered = [requests[number] for number in order]
+    sizes = [len(request.images) for request in ordered]
+    plain = sum(size for size, request in zip(sizes, ordered, strict=True) if request.view == "plain")
+    coloured = [request for request in ordered if request.view != "plain"]
+    images = torch.cat([request.images for request in ordered]) if len(ordered) > 1 else ordered[0].images
+    draws = [ViewDraw(request.view, len(request.images), request.generator) for request in ordered]
+    params = draw_params(draws, *images.shape[1:3], pad=config.pad, flip=config.flip, erase=config.erase)
     pixels = crop(images, params.top, params.left, params.flip, config.pad)
-    if config.jitter and view != "plain":
-        pixels = jitter(pixels, config.jitter, generator)
+    if config.jitter and coloured:
+        uniform = torch.cat([draw_jitter(len(request.images), request.generator) for request in coloured])
+        pixels[plain:] = jitter(pixels[plain:], config.jitter, uniform)
     erased = erase(normalise(pixels), params.box)
-    return erased if view == "plain" else recolour(erased, params.channel)
+    first = erased[:plain].split(sizes[: len(sizes) - len(coloured)])
+    rest = recolour(erased[plain:], params.channel[plain:]).split(sizes[len(first) :]) if coloured else ()
+    views = [*first, *rest]
+    return [views[order.index(number)] for number in range(len(requests))]
 
 
 def normalise(images: Tensor) -> Tensor:
     """Normalise by the ImageNet statistics: ``[B, H, W, 3]`` uint8 to ``[B, 3, H, W]`` float32."""
-    mean, std = (constant(values, images.device).view(3, 1, 1) for values in (MEAN, STD))
+    scale, shift = _normalisation(images.device)
     planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    return planes.mul_(1 / (255 * std)).sub_(mean / std)
+    return planes.mul_(scale).sub_(shift)
 
 
-def sample_params(
-    batch: int, height: int, width: int, view: str, config: AugmentConfig, generator: torch.Generator
-) -> AugmentParams:
-    """Draw the augmentation parameters of a batch, on the device of the generator."""
-    uniform = torch.rand(batch, 5, generator=generator, device=generator.device, dtype=torch.float64)
-    thresholds = constant((*accumulate(_CHANNEL_STEP[view]),)[:-1], generator.device, torch.float64)
-    box = draw_box(batch, height, width, generator)
-    return AugmentParams(
-        top=_integer(uniform[:, 0], 2 * config.pad + 1),
-        left=_integer(uniform[:, 1], 2 * config.pad + 1),
-        flip=uniform[:, 2] < config.flip,
-        box=box * (uniform[:, 3] < config.erase)[:, None],
-        channel=(uniform[:, 4:] >= thresholds).sum(dim=1),
-    )
-
-
-def draw_box(batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Draw boxes to erase: ``[batch, 4]`` int64 top, left, height, width.
-
-    The area is uniform in 0.02 to 0.4 of the image, and the ratio of height to width uniform in 0.3 to 1/0.3. The first
-    of 100 boxes that is smaller than the image in both directions is taken. If there is none, nothing is erased.
-    """
-    uniform = torch.rand(batch, 2 * _TRIES + 2, generator=generator, device=generator.device, dtype=torch.float64)
-    area = (0.02 + 0.38 * uniform[:, :_TRIES]) * height * width
-    aspect = 0.3 + (1 / 0.3 - 0.3) * uniform[:, _TRIES:-2]
-    tall, wide = (area * aspect).sqrt().round().long(), (area / aspect).sqrt().round().long()
-    accepted = (tall < height) & (wide < width)
-    first = accepted.int().argmax(dim=1, keepdim=True)
-    tall, wide = (tried.gather(1, first).squeeze(1) for tried in (tall * accepted, wide * accepted))
-    top = _integer(uniform[:, -2], height - tall + 1)
-    left = _integer(uniform[:, -1], width - wide + 1)
-    return torch.stack([top, left, tall, wide], dim=1)
-
-
-def _integer(uniform: Tensor, count: Tensor | int) -> Tensor:
-    """Convert uniform numbers in ``[0, 1)`` to uniform integers in ``[0, count)``."""
-    return (uniform * count).long()
+@lru_cache
+def _normalisation(device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (constant(values, device).view(3, 1, 1) for values in (MEAN, STD))
+    return 1 / (255 * std), mean / std
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: int) -> Tensor:
@@ -159,22 +145,26 @@ def crop(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: int) -> T
     """
     batch, height, width, channels = images.shape
     top, left, flip = (values.to(images.device)[:, None] for values in (top, left, flip))
-    rows = torch.arange(height, device=images.device) + top
-    columns = torch.arange(width, device=images.device)
-    columns = torch.where(flip, width - 1 - columns, columns) + left
     padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
-    image = torch.arange(batch, device=images.device)[:, None] * padded.shape[1]
-    index = (image + rows)[:, :, None] * padded.shape[2] + columns[:, None, :]
+    tall, wide = padded.shape[1:3]
+    rows = _numbers(range(height), images) + top
+    columns = torch.where(flip, _numbers(range(width - 1, -1, -1), images), _numbers(range(width), images)) + left
+    image = _numbers(range(0, batch * tall, tall), images)[:, None]
+    index = ((image + rows) * wide)[:, :, None] + columns[:, None, :]
     return padded.view(-1, channels)[index.view(-1)].view(images.shape)
+
+
+def _numbers(values: range, like: Tensor) -> Tensor:
+    return constant(values, like.device, torch.int64)
 
 
 def erase(images: Tensor, box: Tensor) -> Tensor:
     """Fill the box ``[B, 4]`` (top, left, height, width) of each ``[B, 3, H, W]`` image with ``ERASED``."""
-    top, left, tall, wide = (values[:, None] for values in box.to(images.device).unbind(1))
-    rows = torch.arange(images.shape[2], device=images.device)
-    columns = torch.arange(images.shape[3], device=images.device)
-    inside_rows = (rows >= top) & (rows < top + tall)
-    inside_columns = (columns >= left) & (columns < left + wide)
+    box = box.to(images.device)
+    begin, end = box[:, :2], box[:, :2] + box[:, 2:]
+    rows, columns = (_numbers(range(images.shape[axis]), images) for axis in (2, 3))
+    inside_rows = (rows >= begin[:, :1]) & (rows < end[:, :1])
+    inside_columns = (columns >= begin[:, 1:]) & (columns < end[:, 1:])
     inside = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
     return torch.where(inside, constant(ERASED, images.device).view(1, 3, 1, 1), images)
 

@@ -12,7 +12,12 @@ from usvi_bench.components.constants import constant
 _GREY = (0.2989, 0.587, 0.114)
 
 
-def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def draw_jitter(count: int, generator: torch.Generator) -> Tensor:
+    """Draw the numbers that :func:`jitter` needs for ``count`` images, on the device of the generator."""
+    return torch.rand(count, 8, generator=generator, device=generator.device)
+
+
+def jitter(images: Tensor, strength: float, uniform: Tensor) -> Tensor:
     """Jitter colours as torchvision's ``ColorJitter(strength, strength, strength, strength)``, with draws per image.
 
     PGM (zesenwu23/USL-VI-ReID @ed4a7df) uses a strength of 0.5.
@@ -21,12 +26,12 @@ def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
         images: ``[B, H, W, 3]`` uint8.
         strength: strength in ``[0, 0.5]``. Factors are uniform in ``1 -+ strength``, and the hue shift in
             ``-+ strength`` turns.
-        generator: generator of the draws.
+        uniform: ``[B, 8]`` numbers of :func:`draw_jitter`.
 
     Returns:
         ``[B, H, W, 3]`` uint8.
     """
-    uniform = torch.rand(len(images), 8, generator=generator, device=generator.device).to(images.device)
+    uniform = uniform.to(images.device)
     order = uniform[:, 4:].argsort(dim=1)
     amounts = (2 * uniform[:, :4] - 1) * strength
     return apply_jitter(images, amounts, order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.augment import AugmentConfig, augment, normalise
+from usvi_bench.components.augment import AugmentConfig, ViewRequest, augment_views, normalise
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
@@ -108,8 +109,8 @@ def embed_all(
         by_model={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
         visible=whole(visible),
         infrared=whole(infrared),
-        visible_cameras=visible.cameras.to(device),
-        infrared_cameras=infrared.cameras.to(device),
+        visible_cameras=to_device(visible.cameras, device),
+        infrared_cameras=to_device(infrared.cameras, device),
     )
 
 
@@ -161,9 +162,31 @@ class BatchSampler:
         """
         if labels not in self._samplers:
             self._samplers[labels] = self._make_samplers(labels)
-        parts = zip(self._images, self._labels[labels], self._samplers[labels], self._views, strict=True)
-        visible, infrared = (self._samples(*part, extra) for part in parts)
+        rows = [
+            self._rows(part, sampler, extra) for part, sampler in zip(self._images, self._samplers[labels], strict=True)
+        ]
+        indices = to_device(torch.cat(rows), self._device).split([len(own) for own in rows])
+        pixels = [
+            part.pixels[index]
+            if part.pixels.device == index.device
+            else index_to_device(part.pixels, own, self._device)
+            for part, own, index in zip(self._images, rows, indices, strict=True)
+        ]
+        requests = [
+            ViewRequest(pixels[number], view, self._generators[part.modality, position])
+            for number, part in enumerate(self._images)
+            for position, view in enumerate(self._views[number])
+        ]
+        augmented = iter(augment_views(requests, self._augmentation))
+        visible, infrared = (
+            Samples(tuple(islice(augmented, len(views))), labels.to(self._device)[index], index)
+            for views, labels, index in zip(self._views, self._labels[labels], indices, strict=True)
+        )
         return Batch(visible=visible, infrared=infrared)
+
+    def _rows(self, part: TrainingImages, sampler: PKSampler, extra: int) -> Tensor:
+        others = torch.from_numpy(self._extra[part.modality].integers(len(part), size=extra))
+        return torch.cat([sampler.draw(), others])
 
     def _make_samplers(self, name: str) -> tuple[PKSampler, PKSampler]:
         clusters = (self._train.visible_clusters, self._train.infrared_clusters)
@@ -178,18 +201,3 @@ class BatchSampler:
             for part, labels, count in zip(self._images, self._labels[name], clusters, strict=True)
         )
         return visible, infrared
-
-    def _samples(
-        self, part: TrainingImages, labels: Tensor, sampler: PKSampler, views: tuple[str, ...], extra: int
-    ) -> Samples:
-        rows = torch.cat([sampler.draw(), torch.from_numpy(self._extra[part.modality].integers(len(part), size=extra))])
-        pixels = index_to_device(part.pixels, rows, self._device)
-        index = to_device(rows, self._device)
-        return Samples(
-            views=tuple(
-                augment(pixels, view, self._augmentation, self._generators[part.modality, position])
-                for position, view in enumerate(views)
-            ),
-            labels=labels.to(self._device)[index],
-            index=index,
-        )

@@ -9,16 +9,17 @@ from usvi_bench.components.augment import (
     LUMA,
     MEAN,
     STD,
-    UNCHANGED,
+    VIEWS,
     AugmentConfig,
+    ViewRequest,
+    _augment_together,
     augment,
     crop,
-    draw_box,
     erase,
     normalise,
     recolour,
-    sample_params,
 )
+from usvi_bench.components.augment_draws import UNCHANGED, AugmentParams, ViewDraw, draw_box, draw_params
 from usvi_bench.core.errors import UsageError
 
 H, W = 12, 6
@@ -26,6 +27,13 @@ H, W = 12, 6
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def sample_params(
+    batch: int, height: int, width: int, view: str, config: AugmentConfig, draws: torch.Generator
+) -> AugmentParams:
+    chances = {"pad": config.pad, "flip": config.flip, "erase": config.erase}
+    return draw_params([ViewDraw(view, batch, draws)], height, width, **chances)
 
 
 def photographs(batch: int, height: int = H, width: int = W) -> torch.Tensor:
@@ -180,3 +188,14 @@ def test_bad_requests_are_refused():
         AugmentConfig(flip=2)
     with pytest.raises(UsageError, match=r"augment\.pad=-1"):
         AugmentConfig(pad=-1)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_views_that_are_augmented_together_are_those_augmented_alone(strength: float):
+    config = AugmentConfig(pad=2, jitter=strength)
+    parts = {"channel": photographs(7), "plain": photographs(5), "infrared": photographs(9), "again": photographs(5)}
+    views = {**dict(zip(VIEWS, VIEWS, strict=True)), "again": "plain"}
+    alone = [augment(images, views[name], config, generator(seed)) for seed, (name, images) in enumerate(parts.items())]
+    requests = [ViewRequest(images, views[name], generator(seed)) for seed, (name, images) in enumerate(parts.items())]
+    for found, expected in zip(_augment_together(requests, config), alone, strict=True):
+        assert torch.equal(found, expected)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from usvi_bench.components.jitter import _everywhere, _where_due, apply_jitter, jitter
+from usvi_bench.components.jitter import _everywhere, _where_due, apply_jitter, draw_jitter, jitter
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -44,12 +44,12 @@ def test_jitter_is_the_loop_in_every_order():
 
 def test_no_strength_changes_nothing():
     images = torch.randint(0, 256, (6, 5, 4, 3), generator=generator(), dtype=torch.uint8)
-    assert torch.equal(jitter(images, 0.0, generator()), images)
+    assert torch.equal(jitter(images, 0.0, draw_jitter(6, generator())), images)
 
 
 def test_orders_and_brightness_are_drawn_per_image():
     images = torch.full((4000, 1, 1, 3), 100, dtype=torch.uint8)  # a grey pixel shows nothing but its brightness
-    values = jitter(images, 0.5, generator()).float().mean((1, 2, 3)) / 100
+    values = jitter(images, 0.5, draw_jitter(4000, generator())).float().mean((1, 2, 3)) / 100
     assert values.min().item() == pytest.approx(0.5, abs=0.02)
     assert values.max().item() == pytest.approx(1.5, abs=0.02)
     assert values.mean().item() == pytest.approx(1, abs=0.02)
