@@ -60,4 +60,5 @@ def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> 
     """
     weights = mask / (-len(similarity) * (1 + mask.sum(dim=1, keepdim=True)))
     logs = (similarity / temperature).log_softmax(dim=1).clamp(min=math.log(1e-8))
-    return (logs.unflatten(0, (-1, len(mask))) * weights).sum()
+    by_view: Tensor = logs.view(-1, *mask.shape)
+    return (by_view * weights).sum()

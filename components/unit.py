@@ -27,7 +27,8 @@ def unit(features: Tensor) -> Tensor:
     if version != features._version:
         made = _normalise(features)
         features._unit_rows = features._version, made  # type: ignore[attr-defined]
-    return made
+    rows: Tensor = made
+    return rows
 
 
 def _normalise(features: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ class _Unit(torch.autograd.Function):
         return made
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         made, length = ctx.saved_tensors
         along = (made * gradient).sum(dim=1, keepdim=True)

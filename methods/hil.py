@@ -23,7 +23,7 @@ from usvi_bench.components.unit import unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
-from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
@@ -190,7 +190,9 @@ class HIL(ClusterContrast):
             losses, nearest = multi_centre_loss(both, centres.rows, own.clamp(min=0) if c.positive == "label" else None)
             agrees = nearest == own
             self.agreement += agrees.split(sizes)
-            kept = agrees if c.gate == "agree" else (own != OUTLIER) if c.positive == "label" else torch.ones_like(agrees)
+            kept = (
+                agrees if c.gate == "agree" else (own != OUTLIER) if c.positive == "label" else torch.ones_like(agrees)
+            )
             for part in zip(losses.split(sizes), kept.split(sizes), strict=True):
                 total = total + gated_mean(*part)
         return total / len(self.centres)
@@ -232,7 +234,8 @@ class HIL(ClusterContrast):
         if self.config.transfer == "none":
             super().end_step(progress)
         elif self.config.update == "sequential":  # all samples in turn, so that one pass serves both modalities
-            self.visible_memory.update(*(torch.cat(parts) for parts in zip(*self.pending_updates, strict=True)))
+            features, labels = (torch.cat(parts) for parts in zip(*self.pending_updates, strict=True))
+            self.visible_memory.update(features, labels)
         else:
             for samples in self.pending_updates:
                 self.visible_memory.update(*samples)

@@ -265,6 +265,7 @@ class SCLHM(Method):
         samples = by_modality(student.split([len(part) for part in labels.values()]))[source]
         logits = samples @ self.memories[target].T / self.config.temperature
         return cross_entropy(logits, self.partners[source][labels[source]], self.unmatched)
+
     @torch.no_grad()
     def end_step(self, progress: StageProgress) -> None:
         ema_step(self.teacher, self.encoder, self.config.ema_window, progress)

@@ -227,30 +227,32 @@ class SoftPrototype(ClusterContrast):
         self.weighted = {modality: self.prototypes(modality) for modality in self.chosen}
         losses: Losses = {}
         for modality, drawn in self.drawn.items():
-            for name, value in self.class_contrast(modality, drawn.features, drawn.labels).items():
-                losses[f"{modality}{name}"] = self.shares.contrast * value
+            for name, value in self.class_contrast(
+                modality, drawn.features, drawn.labels, self.shares.contrast
+            ).items():
+                losses[f"{modality}{name}"] = value
             if self.shares.instance:
                 losses[f"{modality}_instances"] = self.shares.instance * self.banks[modality].loss(drawn)
                 if progress.step == 0:
                     self.figures.append({"hardest_negatives": self.banks[modality].hardest_share(drawn)})
         if self.crosses:
-            for name, value in self.class_contrast(*self.cross_samples(progress)).items():
-                losses[f"cross{name}"] = self.config.cross_weight * value
+            for name, value in self.class_contrast(*self.cross_samples(progress), self.config.cross_weight).items():
+                losses[f"cross{name}"] = value
         return losses
 
-    def class_contrast(self, memory: Modality, features: Tensor, labels: Tensor) -> Losses:
-        """Contrast with the centroids and the soft prototypes of a modality: ``(1 - eta) L_C + eta L_SP``.
+    def class_contrast(self, memory: Modality, features: Tensor, labels: Tensor, weight: float) -> Losses:
+        """Contrast with the centroids and the soft prototypes of a modality: ``w ((1 - eta) L_C + eta L_SP)``.
 
         ``L_C = -mean_q log softmax_c(q.M_c / tau)[y]`` and, by default,
         ``L_SP = -mean_q sum_k W_yk log softmax_c(q.P_ck / tau)[y]``
         (:func:`usvi_bench.components.memory.soft_prototypes.per_rank_loss`).
         """
         share = self.shares.prototypes
-        losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
+        losses = {"": weight * (1 - share) * self.memories[memory].loss(features, labels)}
         if share:
             loss = LOSSES["hardest" if self.config.prototypes == "random" else self.config.prototype_loss]
             term = loss(unit(features), self.weighted[memory], labels, self.config.temperature)
-            losses["_prototypes"] = share * term
+            losses["_prototypes"] = weight * share * term
         return losses
 
     def cross_samples(self, progress: StageProgress) -> tuple[Modality, Tensor, Tensor]:

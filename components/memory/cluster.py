@@ -139,7 +139,7 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     if rounds > MOST_ROUNDS:  # a large momentum: as many as the largest cluster has, for which the host waits
         rounds = min(rounds, int((ends - torch.searchsorted(ordered, ordered)).max()))
     places = ends - torch.arange(rounds, 0, -1, device=labels.device)[:, None]
-    # A place before the cluster, also a negative one, has a sample of another cluster; with weight 0 it changes nothing.
+    # A place before the cluster, also a negative one, has a sample of another cluster: it gets the weight 0.
     weights = (ordered[places] == ordered).to(rows.dtype) * ((1 - momentum) / max(momentum, LEAST_MOMENTUM))
     moved = rows[ordered]
     for sample in features[order[places]] * weights[:, :, None]:

@@ -41,7 +41,7 @@ class DynamicMemory(nn.Module):
         return cls(features, draw_members(labels, slots, generator)[1], temperature)
 
     def draw_slot(self, generator: torch.Generator) -> Tensor:
-        """Draw a random slot of each cluster ``[C]``; see :meth:`loss_of_one`. The generator is on the slots' device."""
+        """Draw a random slot of each cluster ``[C]``; see :meth:`loss_of_one`. The generator is on their device."""
         slots, clusters = self.slots.shape[:2]
         return torch.randint(slots, (clusters,), generator=generator, device=self.slots.device)
 

@@ -30,6 +30,8 @@ class HardMemory(ClusterMemory):
     state = "prototypes"
     prototypes: Tensor
     """``[2, C, D]``: centroids, hard prototypes."""
+    weights: Tensor
+    hinges: Tensor
 
     def __init__(
         self,
@@ -42,7 +44,9 @@ class HardMemory(ClusterMemory):
         hinge: float = 0.2,
     ) -> None:
         super().__init__(torch.stack([rows, rows if hard is None else hard]), temperature, momentum, "mean")
-        self.register_buffer("weights", rows.new_tensor([centre_weight, hard_weight], dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "weights", rows.new_tensor([centre_weight, hard_weight], dtype=torch.float32), persistent=False
+        )
         self.register_buffer("hinges", rows.new_tensor([hinge, 0.0], dtype=torch.float32), persistent=False)
 
     @property
@@ -78,7 +82,7 @@ class HardMemory(ClusterMemory):
         return (losses - self.hinges).relu() @ self.weights  # a cross-entropy is never negative
 
     def moved(self, state: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """Compute the prototypes after an update: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
+        """Compute updated prototypes: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
 
         f* is the sample of cluster k in the batch that is least similar to c_k before the update.
         """

@@ -93,8 +93,8 @@ def self_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, genera
 
 
 def random_members(labels: Tensor, count: int, generator: Generator) -> Tensor:
-    """Draw a random position in ``labels`` ``[M]`` of each label below ``count``; arbitrary for a label that is absent."""
-    scores = torch.rand(len(labels), generator=generator, device=generator.device, dtype=torch.float64)
+    """Draw a random position in ``labels`` ``[M]`` of each label below ``count``; arbitrary for an absent label."""
+    scores = torch.rand(len(labels), generator=generator, device=labels.device, dtype=torch.float64)
     best = scores.new_zeros(count).scatter_reduce(0, labels, scores, "amax", include_self=False)
     position = torch.arange(len(labels), device=labels.device).where(scores == best[labels], len(labels))
     return position.new_full((count,), len(labels) - 1).scatter_reduce(0, labels, position, "amin")

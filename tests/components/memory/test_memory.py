@@ -152,6 +152,7 @@ def test_a_small_momentum_never_asks_for_the_size_of_clusters(monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_one_step_updates_are_the_loops_over_clusters(seed):
     rows, features, labels = random_case(seed)
+
     def hardest(row, members):
         return features[min(members, key=lambda i: float(features[i] @ row))]
 

@@ -50,7 +50,9 @@ def test_an_adaptive_update_is_the_loop_and_modalities_have_equal_say_in_a_share
 def test_one_memory_of_each_modality_is_updated_like_the_first_of_two() -> None:
     rows, s = two_modalities()
     alone = UpdateSamples(s.features, s.labels[:1], s.infrared, s.trust[:1])
-    torch.testing.assert_close(adaptive_update(rows, alone, 0.09, 1.0, 0.1)[0][:5], adaptive_update(rows, s, 0.09, 1.0, 0.1)[0][:5])
+    torch.testing.assert_close(
+        adaptive_update(rows, alone, 0.09, 1.0, 0.1)[0][:5], adaptive_update(rows, s, 0.09, 1.0, 0.1)[0][:5]
+    )
     assert torch.equal(adaptive_update(rows, alone, 0.09, 1.0, 0.1)[0][5:], rows[5:])
 
 
