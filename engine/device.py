@@ -23,7 +23,8 @@ def set_up(device: torch.device, deterministic: bool) -> None:
     """
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # see torch.use_deterministic_algorithms
-    torch.utils.deterministic.fill_uninitialized_memory = False  # the suite reads no memory before it writes it
+    # the suite reads no memory before it is written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if deterministic != torch.are_deterministic_algorithms_enabled():  # the call imports hundreds of modules
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
     if device.type == "cuda":

@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 import json
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -118,7 +119,7 @@ def equal_clusters(number: int) -> Callable[..., torch.Tensor]:
 
 def perform(job: Job) -> dict[str, Any]:
     """Carry out a job on the pretended device, and return its counts and its error."""
-    error, scores, steps = "", {}, Counter[str]()
+    error, scores, steps, started = "", {}, Counter[str](), time.process_time()
     with ExitStack() as stack:
         seen = stack.enter_context(pretended_cuda())
         stack.enter_context(count_steps(seen, steps))
@@ -139,6 +140,7 @@ def perform(job: Job) -> dict[str, Any]:
         launches[place] += count
     return {
         "error": error,
+        "seconds": time.process_time() - started,
         "scores": scores,
         "steps": steps,
         "waits": [[place, reason, count] for (place, reason), count in seen.waits.most_common()],

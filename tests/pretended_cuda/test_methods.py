@@ -36,7 +36,8 @@ def results(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     jobs = {}
     for method in TRAINED:
         for kind, changes in KINDS.items():
-            job = {"method": method, "output": str(folder / f"{method}-{kind}"), "data": str(tiny_people["sysu"])}
+            # methods of a kind share their folder, and so their first stage
+            job = {"method": method, "output": str(folder / kind), "data": str(tiny_people["sysu"])}
             counted = counting_job(method, tiny_people["sysu"], folder)
             jobs[f"{method} {kind}"] = counted if kind == "counted" else {**job, **changes}
     for first, second in (("cpu", "cuda"), ("cuda", "cpu")):
@@ -44,7 +45,10 @@ def results(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
         base["settings"] = {**TINY, "train.epochs": 2}
         jobs[f"stopped on {first}"] = {**base, "options": {"device": first}, "stop_after": 1}
         jobs[f"resumed on {second}"] = {**base, "options": {"device": second, "resume": True, "report": True}}
-    return dict(zip(jobs, carry_out(list(jobs.values()), folder), strict=True))
+    found = dict(zip(jobs, carry_out(list(jobs.values()), folder), strict=True))
+    import os
+    if os.environ.get("SHOW"): print({k:round(v["seconds"],1) for k,v in found.items()})
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
