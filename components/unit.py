@@ -49,4 +49,5 @@ class _Unit(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         made, length = ctx.saved_tensors
         along = (made * gradient).sum(dim=1, keepdim=True)
-        return torch.addcmul(gradient, made, along, value=-1).div_(length)
+        back: Tensor = torch.addcmul(gradient, made, along, value=-1).div_(length)
+        return back

@@ -227,17 +227,15 @@ class SoftPrototype(ClusterContrast):
         self.weighted = {modality: self.prototypes(modality) for modality in self.chosen}
         losses: Losses = {}
         for modality, drawn in self.drawn.items():
-            for name, value in self.class_contrast(
-                modality, drawn.features, drawn.labels, self.shares.contrast
-            ).items():
-                losses[f"{modality}{name}"] = value
+            terms = self.class_contrast(modality, drawn.features, drawn.labels, self.shares.contrast)
+            losses |= {f"{modality}{name}": term for name, term in terms.items()}
             if self.shares.instance:
                 losses[f"{modality}_instances"] = self.shares.instance * self.banks[modality].loss(drawn)
                 if progress.step == 0:
                     self.figures.append({"hardest_negatives": self.banks[modality].hardest_share(drawn)})
         if self.crosses:
-            for name, value in self.class_contrast(*self.cross_samples(progress), self.config.cross_weight).items():
-                losses[f"cross{name}"] = value
+            terms = self.class_contrast(*self.cross_samples(progress), self.config.cross_weight)
+            losses |= {f"cross{name}": term for name, term in terms.items()}
         return losses
 
     def class_contrast(self, memory: Modality, features: Tensor, labels: Tensor, weight: float) -> Losses:
