@@ -40,7 +40,7 @@ class _Unit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp_(min=1e-12)
-        made = features / length
+        made: Tensor = features / length
         ctx.save_for_backward(made, length)
         return made
 

@@ -47,7 +47,9 @@ def results(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
         jobs[f"resumed on {second}"] = {**base, "options": {"device": second, "resume": True, "report": True}}
     found = dict(zip(jobs, carry_out(list(jobs.values()), folder), strict=True))
     import os
-    if os.environ.get("SHOW"): print({k:round(v["seconds"],1) for k,v in found.items()})
+
+    if os.environ.get("SHOW"):
+        print({k: round(v["seconds"], 1) for k, v in found.items()})
     return found
 
 
