@@ -26,7 +26,7 @@ def finite_losses(method: Method, optimiser: Optimiser, stage: str, progress: St
         UsageError: a loss or a weight is not finite; the message names the first such loss.
     """
     losses = optimiser.means()
-    largest = torch._foreach_norm([weights.detach() for weights in method.parameters()], torch.inf)
+    largest = torch._foreach_norm([weights.detach() for weights in method.parameters() if weights.numel()], torch.inf)
     finite = bool(torch.stack(largest).isfinite().all())
     if finite and all(math.isfinite(value) for value in losses.values()):
         return losses

@@ -90,7 +90,7 @@ class SCLHM(Method):
 
     L = S_visible + S_infrared + lambda_h (H_visible + H_infrared) / 2. S is the loss of SSCL with the memory of the own
     modality (:meth:`contrast`), and H the loss of SSCL with the hybrid memory of HML
-    (:func:`usvi_bench.components.memory.hybrid.blend`). All memories are updated by AMU (:meth:`update_memory`).
+    (:func:`usvi_bench.components.memory.hybrid.blend`). All memories are updated by AMU (:meth:`update_memories`).
 
     **Known publicly:** the three modules and their purpose. SSCL blends the soft assignments of a teacher, an average
     of the student, with the hard ones. HML has a third memory that mixes the most similar visible and infrared rows.
@@ -103,7 +103,7 @@ class SCLHM(Method):
     @8d0a8cb); its centroids are means of features that are not normalised. Ours alone are the trust in AMU, the
     swapped views of the teacher, and the equal weight of both modalities in an update of the hybrid memory.
 
-    **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``hybrid_losses``; AMU ``update_memory``. No equation has a
+    **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``table_of``; AMU ``update_memories``. No equation has a
     number, for none of the paper is public.
     """
 
