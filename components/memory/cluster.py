@@ -130,8 +130,8 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     as many as :func:`samples_that_matter`. The rows are divided by mu, which changes no direction.
 
     >>> from torch import tensor
-    >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.0)
-    tensor([[0., 1.]])
+    >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.1)
+    tensor([[0.1104, 0.9939]])
     """
     ordered, order = labels.sort(stable=True)
     ends = torch.searchsorted(ordered, ordered, right=True)
@@ -162,7 +162,7 @@ def samples_that_matter(momentum: float, dtype: torch.dtype) -> int:
     mu / (1 - 2 mu). After the returned number of samples it is below the rounding error of ``dtype``.
 
     >>> [samples_that_matter(momentum, torch.float32) for momentum in (0.0, 0.1, 0.2)]
-    [1, 9, 15]
+    [1, 8, 15]
     """
     shrinks = momentum / (1 - 2 * momentum) if momentum < 1 / 3 else 1.0
     if not 0 < shrinks < 1:
