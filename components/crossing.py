@@ -5,7 +5,7 @@ Wu and Ye, CVPR 2023 (zesenwu23/USL-VI-ReID @ed4a7df).
 
 from __future__ import annotations
 
-from torch import Tensor
+import torch
 from torch.nn.functional import normalize
 
 from usvi_bench.components.association import UNMATCHED, match, paired
@@ -44,17 +44,6 @@ def cross_direction(epoch: int) -> tuple[Modality, Modality]:
     return (visible, infrared) if epoch % 2 == 0 else (infrared, visible)
 
 
-def select_matched(features: Tensor, labels: Tensor, partners: Tensor) -> tuple[Tensor, Tensor]:
-    """Select the samples whose cluster has a partner in the other modality.
-
-    Args:
-        features: ``[B, D]`` features of one modality; gradients pass.
-        labels: ``[B]`` clusters of the samples.
-        partners: ``[C]`` partner of each cluster in the other modality, -1 for none.
-
-    Returns:
-        ``[b, D]`` features and ``[b]`` rows in the other modality's memory, with ``b`` from 0 to ``B``.
-    """
-    rows = partners[labels]
-    kept = rows != UNMATCHED
-    return features[kept], rows[kept]
+def any_unmatched(labels: PseudoLabels) -> bool:
+    """Return whether some cluster has no partner. Called once an epoch, so that no step has to wait for the device."""
+    return bool((torch.cat(labels["partners"]) == UNMATCHED).any())

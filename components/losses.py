@@ -5,19 +5,22 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import mean_weights, weighted_sum
+from usvi_bench.components.memory.cluster import mates, mean_of_mates
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Compute the soft cross-entropy: L = -1/B sum_i sum_k t_ik log p_ik, p_i = softmax(logits_i).
+    """Compute the soft cross-entropy of each sample: -sum_k t_ik log p_ik, p_i = softmax(logits_i).
 
-    With the targets of :func:`teacher_targets` and logits M f_i / tau this is the loss of SSCL.
+    With the targets of :func:`teacher_targets` and logits M f_i / tau, its mean is the loss of SSCL.
 
     Args:
-        logits: ``[B, C]``.
-        target: ``[B, C]`` target probabilities [t]; no gradient reaches them.
+        logits: ``[..., B, C]``.
+        target: ``[..., B, C]`` target probabilities [t]; no gradient reaches them.
+
+    Returns:
+        ``[..., B]``.
     """
-    return -(target.detach() * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+    return -(target.detach() * F.log_softmax(logits, dim=-1)).sum(dim=-1)
 
 
 def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | Tensor) -> Tensor:
@@ -30,20 +33,22 @@ def smoothed_targets(labels: Tensor, probabilities: Tensor, smoothing: float | T
     tensor([[0.7500, 0.2500, 0.0000]])
 
     Args:
-        labels: ``[B]`` int64 classes [y].
-        probabilities: ``[B, C]`` soft labels [q], rows sum to 1; no gradient reaches them.
-        smoothing: weight of the soft labels in ``[0, 1]`` [eps_s], one number or ``[B]``.
+        labels: ``[..., B]`` int64 classes [y].
+        probabilities: ``[..., B, C]`` soft labels [q], rows sum to 1; no gradient reaches them.
+        smoothing: weight of the soft labels in ``[0, 1]`` [eps_s], one number or ``[..., B]``.
 
     Returns:
-        ``[B, C]``, rows sum to 1.
+        ``[..., B, C]``, rows sum to 1.
     """
-    if isinstance(smoothing, Tensor):
-        smoothing = smoothing[:, None]
-    soft = probabilities.detach()
-    return (1 - smoothing) * F.one_hot(labels, soft.shape[1]) + smoothing * soft
+    share = smoothing[..., None] if isinstance(smoothing, Tensor) else smoothing
+    chosen = labels[..., None]
+    hard = 1 - share if isinstance(share, Tensor) else probabilities.new_full((), 1 - share)
+    return (share * probabilities.detach()).scatter_add_(-1, chosen, hard.expand(chosen.shape))
 
 
-def teacher_targets(labels: Tensor, soft: Tensor, smoothing: float, consistency: str) -> Tensor:
+def teacher_targets(
+    labels: Tensor, soft: Tensor, smoothing: float | Tensor, consistency: str, groups: Tensor | None = None
+) -> Tensor:
     """Compute the targets of SSCL: t_i = (1 - eps_s) onehot(y_i) + eps_s q_i, q_i = softmax(M t'_i / tau).
 
     q_i is the soft assignment of a teacher, whose feature of the image is t'_i. The probability of the label becomes
@@ -57,18 +62,18 @@ def teacher_targets(labels: Tensor, soft: Tensor, smoothing: float, consistency:
     tensor([[0.8750, 0.1250]])
 
     Args:
-        labels: ``[B]`` rows of the memory [y].
-        soft: ``[B, K]`` probabilities of the teacher [q].
-        smoothing: weight of the soft assignment [eps_s].
+        labels: ``[..., B]`` rows of the memory [y].
+        soft: ``[..., B, K]`` probabilities of the teacher [q].
+        smoothing: weight of the soft assignment [eps_s], one number or ``[..., B]``.
         consistency: ``plain``, ``sample`` or ``class``. ``sample`` multiplies the weight by 1 - c_i. ``class`` replaces
-            q_i by the mean of q_i and of its average over the samples of the batch with the same label.
+            q_i by the mean of q_i and of its average over the samples of the batch in the same group.
+        groups: ``[..., B]`` groups of ``class``; None for the samples with the same label.
 
     Returns:
-        ``[B, K]``, rows sum to 1.
+        ``[..., B, K]``, rows sum to 1.
     """
     if consistency == "sample":
-        return smoothed_targets(labels, soft, smoothing * (1 - soft.gather(1, labels[:, None]).squeeze(1)))
+        return smoothed_targets(labels, soft, smoothing * (1 - soft.gather(-1, labels[..., None]).squeeze(-1)))
     if consistency == "class":
-        means, _ = weighted_sum(soft, labels, mean_weights(labels), soft.shape[1])
-        soft = (soft + means[labels]) / 2
+        soft = (soft + mean_of_mates(soft, mates(labels if groups is None else groups))) / 2
     return smoothed_targets(labels, soft, smoothing)

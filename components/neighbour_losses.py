@@ -7,8 +7,11 @@ unit row for every image.
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
-from torch.nn.functional import normalize
+
+from usvi_bench.components.unit import unit
 
 
 def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
@@ -38,10 +41,10 @@ def neighbour_loss(features: Tensor, keys: Tensor, mask: Tensor, temperature: fl
     Args:
         features: ``[B, D]`` features of any length; f_i are the normalised ones.
         keys: ``[N, D]`` instance memory [k].
-        mask: ``[B, N]`` neighbours of each sample [m].
+        mask: ``[b, N]`` neighbours of each sample [m]; see :func:`loss_of_neighbours`.
         temperature: temperature of the softmax [T].
     """
-    return loss_of_neighbours(normalize(features, dim=1) @ keys.detach().t(), mask, temperature)
+    return loss_of_neighbours(unit(features) @ keys.detach().t(), mask, temperature)
 
 
 def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -52,9 +55,10 @@ def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> 
 
     Args:
         similarity: ``[B, N]`` cosine of features with keys.
-        mask: ``[B, N]`` the neighbours.
+        mask: ``[b, N]`` the neighbours of b images, of which the samples are one view after another.
         temperature: divides the similarities.
     """
-    probabilities = (similarity / temperature).softmax(dim=1)
-    costs = -(mask * probabilities.clamp(min=1e-8).log()).sum(dim=1)
-    return (costs / (1 + mask.sum(dim=1))).mean()
+    weights = mask / (-len(similarity) * (1 + mask.sum(dim=1, keepdim=True)))
+    logs = (similarity / temperature).log_softmax(dim=1).clamp(min=math.log(1e-8))
+    by_view: Tensor = logs.view(-1, *mask.shape)
+    return (by_view * weights).sum()

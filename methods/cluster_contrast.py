@@ -15,7 +15,7 @@ from torch import Tensor
 from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import Clustering, cluster_each_modality
 from usvi_bench.components.clustering.neighbours import Search
-from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.components.memory.cluster import ClusterMemory, Update, update_together
 from usvi_bench.core.bounds import COUNT, TINY, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
@@ -119,5 +119,4 @@ class ClusterContrast(Method):
     def end_step(self, progress: StageProgress) -> None:
         """Update the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
         visible, infrared = self.pending_updates
-        self.visible_memory.update(*visible)
-        self.infrared_memory.update(*infrared)
+        update_together([(self.visible_memory, *visible), (self.infrared_memory, *infrared)])

@@ -229,7 +229,8 @@ class DMIC(Method):
             labels, index = samples.view_labels, (samples.index + offset).repeat(len(samples.views))
             losses[name] = c.cluster_weight * self.clusters[memory].loss(features, labels)
             if memory in self.images:
-                term = self.images[memory].loss(features, index, generator(progress, "instance", name))
+                draws = generator(progress, features.device, "instance", name)
+                term = self.images[memory].loss(features, index, draws)
                 losses[f"{name}_instance"] = c.instance_weight * term
             self.pending_updates.setdefault(memory, []).append((features.detach(), labels, index))
         return losses
@@ -240,20 +241,21 @@ class DMIC(Method):
         for name, parts in self.pending_updates.items():
             features, labels, index = (torch.cat(part) for part in zip(*parts, strict=True))
             if self.config.real_time:
-                overwrite(self.clusters[name].rows, features, labels, generator(progress, "clusters", name))
+                draws = generator(progress, features.device, "clusters", name)
+                overwrite(self.clusters[name].rows, features, labels, draws)
             else:
                 self.clusters[name].update(features, labels)
             if name in self.images:
-                self.images[name].update(features, index, generator(progress, "images", name))
+                self.images[name].update(features, index, generator(progress, features.device, "images", name))
         self.pending_updates = {}
 
     def diagnostics(self) -> Mapping[str, float]:
         return self.figures
 
 
-def generator(progress: StageProgress, *purpose: str) -> Generator:
+def generator(progress: StageProgress, device: torch.device, *purpose: str) -> Generator:
     """Create a generator for the draws of one purpose in one step."""
-    return Generator().manual_seed(progress.seed_for(*purpose))
+    return Generator(device).manual_seed(progress.seed_for(*purpose))
 
 
 def neighbourhood(config: DMICConfig, epoch: int, epochs: int) -> tuple[float, int]:

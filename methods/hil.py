@@ -19,11 +19,12 @@ from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, mul
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
 from usvi_bench.components.transfer import transferred
+from usvi_bench.components.unit import unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.seeding import torch_generator
-from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
+from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
@@ -147,6 +148,7 @@ class HIL(ClusterContrast):
         """
         c = self.config
         self.agreement: list[Tensor] = []
+        self.centres, self.owners = (), []
         self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
         if c.transfer == "none":
             super().begin_epoch(features, labels, progress)
@@ -157,6 +159,9 @@ class HIL(ClusterContrast):
             sources = [both] if c.mccl_memory == "shared" else clustered(features, labels).values()
             generator = torch_generator(progress.seed_for("sub_centres"))
             self.centres = tuple(SubCentres.of(*source, c.sub_centres, c.blend, generator) for source in sources)
+            clusters = torch.arange(len(self.visible_memory.rows), device=features.visible.device)
+            found = [centres.find(clusters) for centres in self.centres]
+            self.owners = [torch.where(known, rows, OUTLIER) for rows, known in found]
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""
@@ -165,14 +170,13 @@ class HIL(ClusterContrast):
         losses = self.contrast(features["visible"], features["infrared"], batch)
         if c.mccl:
             weight = c.mccl_weight if progress.fraction >= c.mccl_switch else c.mccl_early
-            terms = [self.multi_centre(features[m], labels) for m, labels in view_labels(batch).items()]
-            losses["mccl"] = 2 * weight * (terms[0] + terms[1])
+            losses["mccl"] = 2 * weight * self.multi_centre(features, view_labels(batch))
         if c.neighbours:
             losses |= self.neighbour_losses(features, batch, progress)
         return losses
 
-    def multi_centre(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Compute MCCL (multi-centre contrastive learning) of one modality, averaged over the sets of centres.
+    def multi_centre(self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor]) -> Tensor:
+        """Compute MCCL (multi-centre contrastive learning) ``L_v + L_r``, averaged over the sets of centres.
 
         ``e_km = |f - D_km|`` is the distance of a unit feature from centre ``m`` of cluster ``k``, ``k*`` the nearest
         cluster, and the mean is over samples whose ``k*`` is their label (``gate``)::
@@ -182,16 +186,19 @@ class HIL(ClusterContrast):
 
         See :func:`usvi_bench.components.memory.sub_centres.multi_centre_loss`.
         """
-        c = self.config
-        terms = []
-        for centres in self.centres:
-            own, known = centres.find(labels)
-            losses, nearest = multi_centre_loss(features, centres.rows, own if c.positive == "label" else None)
-            agrees = known & (nearest == own)
-            self.agreement.append(agrees.float().mean())
-            free = known if c.positive == "label" else torch.ones_like(known)
-            terms.append(gated_mean(losses, agrees if c.gate == "agree" else free))
-        return torch.stack(terms).mean()
+        c, both, y = self.config, torch.cat(list(features.values())), torch.cat(list(labels.values()))
+        sizes, total = [len(part) for part in labels.values()], both.new_zeros(())
+        for centres, owners in zip(self.centres, self.owners, strict=True):
+            own = owners[y]
+            losses, nearest = multi_centre_loss(both, centres.rows, own.clamp(min=0) if c.positive == "label" else None)
+            agrees = nearest == own
+            self.agreement += agrees.split(sizes)
+            kept = (
+                agrees if c.gate == "agree" else (own != OUTLIER) if c.positive == "label" else torch.ones_like(agrees)
+            )
+            for part in zip(losses.split(sizes), kept.split(sizes), strict=True):
+                total = total + gated_mean(*part)
+        return total / len(self.centres)
 
     def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, progress: StageProgress) -> Losses:
         """Compute the neighbour losses (SDCL): w (N_vv + N_rr), and w d N_vr in even epochs or w N_rv in odd epochs.
@@ -202,12 +209,12 @@ class HIL(ClusterContrast):
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        self.instance_updates = {m: (rows.detach(), index[m]) for m, rows in features.items()}
+        self.instance_updates = {m: (unit(rows).detach(), index[m]) for m, rows in features.items()}
 
         def term(query: Modality, key: Modality) -> Tensor:
             queries = self.instances[query][parts[query].index]
             mask = neighbour_mask(queries, self.instances[key], c.neighbour_threshold)
-            return self.neighbour_term(features[query], key, mask.repeat(len(parts[query].views), 1))
+            return self.neighbour_term(features[query], key, mask)
 
         within = term("visible", "visible") + term("infrared", "infrared")
         even = progress.epoch % 2 == 0
@@ -215,23 +222,33 @@ class HIL(ClusterContrast):
         return {"neighbours_within": c.neighbour_weight * within, "neighbours_across": c.neighbour_weight * across}
 
     def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
-        """Compute the neighbour loss of features ``[B, D]`` whose neighbours ``[B, N]`` are images of one modality."""
+        """Compute the neighbour loss of views of images whose neighbours ``[B, N]`` are images of one modality."""
         return neighbour_loss(features, self.instances[key], mask, self.config.neighbour_temperature)
 
-    def moved_instances(self, modality: Modality) -> Tensor:
-        """Return a modality's instance memory after the update by the samples of this step."""
-        features, index = self.instance_updates[modality]
-        return sequential_update(self.instances[modality], normalize(features), index, self.config.instance_momentum)
+    def moved_instances(self) -> dict[Modality, Tensor]:
+        """Return the instance memories after the update by the samples of this step, all in one pass."""
+        (visible, visible_index), (infrared, infrared_index) = self.instance_updates.values()
+        sizes = [len(rows) for rows in self.instances.values()]
+        rows, features = torch.cat(list(self.instances.values())), torch.cat([visible, infrared])
+        index = torch.cat([visible_index, infrared_index + sizes[0]])
+        return by_modality(sequential_update(rows, features, index, self.config.instance_momentum).split(sizes))
 
     def end_step(self, progress: StageProgress) -> None:
-        super().end_step(progress)
+        if self.config.transfer == "none":
+            super().end_step(progress)
+        elif self.config.update == "sequential":  # all samples in turn, so that one pass serves both modalities
+            features, labels = (torch.cat(parts) for parts in zip(*self.pending_updates, strict=True))
+            self.visible_memory.update(features, labels)
+        else:
+            for samples in self.pending_updates:
+                self.visible_memory.update(*samples)
         if self.config.neighbours:
-            self.instances = {modality: self.moved_instances(modality) for modality in MODALITIES}
+            self.instances = self.moved_instances()
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:
         figures: dict[str, Tensor] = {}
         if self.config.transfer != "none":
             figures["transferred"] = self.passed
         if self.config.mccl:
-            figures["agreement"] = torch.stack(self.agreement).mean()
+            figures["agreement"] = torch.stack([part.float().mean() for part in self.agreement]).mean()
         return figures

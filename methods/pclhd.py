@@ -20,7 +20,7 @@ from usvi_bench.components.ema import alpha_for, ema_update, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory
-from usvi_bench.components.memory.dynamic import DynamicMemory, draw_members
+from usvi_bench.components.memory.dynamic import DynamicMemory, draw_mates
 from usvi_bench.components.memory.hard import HardMemory, farthest_means
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
@@ -224,7 +224,7 @@ class PCLHD(PGM):
         memory, select = self.dynamic_memory[modality], self.config.dyn_select
         if select == "minmax":
             return memory.loss(features, labels)
-        slot = memory.draw_slot(torch_generator(progress.seed_for("slot", modality)))
+        slot = memory.draw_slot(torch_generator(progress.seed_for("slot", modality), device=features.device))
         others = self.memories[modality].rows if select == "figure" else None
         return memory.loss_of_one(features, labels, slot, others)
 
@@ -250,8 +250,8 @@ class PCLHD(PGM):
     def refresh_dynamic(self, progress: StageProgress) -> None:
         """Replace the slots of the clusters in this batch by the teacher's features of random samples."""
         for modality, (_, labels) in zip(MODALITIES, self.pending_updates, strict=True):
-            generator = torch_generator(progress.seed_for("refresh", modality))
-            drawn = draw_members(labels, self.config.dynamic_slots, generator, distinct=True)
+            generator = torch_generator(progress.seed_for("refresh", modality), device=labels.device)
+            drawn = draw_mates(labels, self.config.dynamic_slots, generator)
             self.dynamic_memory[modality].refresh(self.teacher_features[modality], *drawn)
 
     def diagnostics(self) -> Mapping[str, Tensor]:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from usvi_bench.components.association import UNMATCHED
-from usvi_bench.components.crossing import cross_direction, matched, select_matched
-from usvi_bench.components.memory.cluster import Update
+from usvi_bench.components.crossing import any_unmatched, cross_direction, matched
+from usvi_bench.components.memory.cluster import Update, update_together
 from usvi_bench.components.modalities import by_modality, view_labels
 from usvi_bench.core.bounds import WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
@@ -85,6 +85,7 @@ class PGM(ClusterContrast):
         super().begin_epoch(features, labels, progress)
         self.memories = by_modality((self.visible_memory, self.infrared_memory))
         self.partners = by_modality(labels["partners"])
+        self.unmatched = any_unmatched(labels)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return the contrast within and across modalities: ``L = C_v + C_r + 0.25 C_x``."""
@@ -106,10 +107,10 @@ class PGM(ClusterContrast):
         losses: Losses = {}
         self.crossed: dict[Modality, tuple[Tensor, Tensor]] = {}
         for source, target in self.crossings(progress.epoch):
-            crossed, rows = select_matched(features[source], labels[source], self.partners[source])
-            term = self.memories[target].loss(crossed, rows) if len(rows) else features[source].sum() * 0
+            rows = self.partners[source][labels[source]]
+            term = self.memories[target].loss(features[source], rows, self.unmatched)
             losses[f"cross_{source}"] = self.config.cross_weight * term
-            self.crossed[target] = crossed.detach(), rows
+            self.crossed[target] = features[source].detach(), rows
         return losses
 
     def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
@@ -120,9 +121,9 @@ class PGM(ClusterContrast):
         return ((there, back), (back, there)) if self.config.crossing == "both" else ((there, back),)
 
     def end_step(self, progress: StageProgress) -> None:
-        if self.config.cross_updates:
-            for target, crossed in self.crossed.items():
-                self.memories[target].update(*crossed)
+        if self.config.cross_updates and self.crossed:
+            updates = [(self.memories[target], *crossed) for target, crossed in self.crossed.items()]
+            update_together(updates, self.unmatched)
         super().end_step(progress)
 
     def diagnostics(self) -> Mapping[str, Tensor]:

@@ -13,17 +13,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.association import ASSOCIATIONS, UNMATCHED, paired
+from usvi_bench.components.association import ASSOCIATIONS, paired
 from usvi_bench.components.clustering.labelling import centroids_of, cluster_each_modality
-from usvi_bench.components.crossing import cross_direction
+from usvi_bench.components.crossing import any_unmatched, cross_direction
 from usvi_bench.components.ema import ema_step, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.losses import soft_cross_entropy, teacher_targets
+from usvi_bench.components.memory.cluster import cross_entropy
 from usvi_bench.components.memory.hybrid import blend
-from usvi_bench.components.memory.shared_update import UpdateSamples, adaptive_update, plain_update
+from usvi_bench.components.memory.shared_update import UpdateSamples, adaptive_update, effective_samples, plain_update
+from usvi_bench.components.memory.stacked import StackedMemory
 from usvi_bench.components.modalities import by_modality
+from usvi_bench.components.unit import unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
@@ -88,7 +90,7 @@ class SCLHM(Method):
 
     L = S_visible + S_infrared + lambda_h (H_visible + H_infrared) / 2. S is the loss of SSCL with the memory of the own
     modality (:meth:`contrast`), and H the loss of SSCL with the hybrid memory of HML
-    (:func:`usvi_bench.components.memory.hybrid.blend`). All memories are updated by AMU (:meth:`update_memory`).
+    (:func:`usvi_bench.components.memory.hybrid.blend`). All memories are updated by AMU (:meth:`update_memories`).
 
     **Known publicly:** the three modules and their purpose. SSCL blends the soft assignments of a teacher, an average
     of the student, with the hard ones. HML has a third memory that mixes the most similar visible and infrared rows.
@@ -101,7 +103,7 @@ class SCLHM(Method):
     @8d0a8cb); its centroids are means of features that are not normalised. Ours alone are the trust in AMU, the
     swapped views of the teacher, and the equal weight of both modalities in an update of the hybrid memory.
 
-    **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``hybrid_losses``; AMU ``update_memory``. No equation has a
+    **Where:** SSCL is ``contrast``; HML ``begin_epoch`` and ``table_of``; AMU ``update_memories``. No equation has a
     number, for none of the paper is public.
     """
 
@@ -109,8 +111,8 @@ class SCLHM(Method):
     headline = "teacher"
     summary = "soft smooth contrast, hybrid memory, adaptive updates (2026; our reconstruction)"
 
-    memories: dict[str, Tensor]
-    """Rows of the ``visible``, ``infrared`` and ``hybrid`` memory, each ``[K, D]``."""
+    stack: StackedMemory
+    """The ``visible``, ``infrared`` and ``hybrid`` memory."""
 
     def __init__(self, config: SCLHMConfig, encoder: TwoStreamEncoder) -> None:
         super().__init__(config, encoder)
@@ -135,51 +137,56 @@ class SCLHM(Method):
         (:func:`usvi_bench.components.memory.hybrid.blend`).
         """
         c = self.config
-        (visible, infrared), partners = centroids_of(features, labels), labels["partners"]
-        hybrid, *rows = blend(visible, infrared, partners, c.beta, c.members)
-        memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
+        visible, infrared = centroids_of(features, labels)
+        hybrid, *hybrid_rows = blend(visible, infrared, labels["partners"], c.beta, c.members)
         # The rows are unit already; a second normalisation keeps the rounding of ``ClusterMemory``.
-        self.memories = {name: normalize(memory) for name, memory in memories.items()}
-        self.partners, self.hybrid_rows = by_modality(partners), by_modality(rows)
-        self.figures: dict[str, list[Tensor]] = {"consistency": [], "moved_mass": [], "effective_samples": []}
+        self.stack = StackedMemory({"visible": visible, "infrared": infrared, "hybrid": hybrid}, c.temperature)
+        self.partners, self.hybrid_rows = by_modality(labels["partners"]), by_modality(hybrid_rows)
+        self.unmatched = any_unmatched(labels)
+        self.tables = by_modality(map(self.table_of, MODALITIES))
+        self.seen: list[Tensor] = []
+        self.moved: list[Tensor] = []
+
+    @property
+    def memories(self) -> dict[str, Tensor]:
+        """Rows of each memory by name, each ``[K, D]``."""
+        return self.stack.parts()
+
+    def table_of(self, modality: Modality) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what a modality is contrasted with: P = 2 memories, its own and the hybrid one (HML), else P = 1.
+
+        Returns:
+            Rows of its clusters in each memory ``[P, K]``, masks of the memories ``[P, R]``, and smoothing ``[P]``.
+        """
+        c, hybrid = self.config, self.hybrid_rows[modality]
+        rows = {modality: torch.arange(len(hybrid), device=hybrid.device), "hybrid": hybrid}
+        names = (modality, "hybrid") if c.hml else (modality,)
+        smoothing = [c.smoothing if c.sscl and name in c.sscl_on else 0.0 for name in names]
+        masks = self.stack.masks(names)
+        return self.stack.rows_of({name: rows[name] for name in names}), masks, masks.new_tensor(smoothing)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return ``L = S_v(M^v) + S_r(M^r) + lambda_h (S_v(H) + S_r(H)) / 2 + lambda_x L_x``, ``S`` the SSCL loss."""
         c = self.config
         student, teacher = self.embed_pair(batch)
         labels = by_modality((batch.visible.view_labels, batch.infrared.labels))
-        self.pending_updates: dict[str, list[UpdateSamples]] = {name: [] for name in self.memories}
-        losses: Losses = {m: self.contrast(m, student[m], teacher[m], labels[m]) for m in MODALITIES}
-        if c.hml:
-            losses |= self.hybrid_losses(student, teacher, labels, progress)
+        losses: Losses = {}
+        for modality, (own, *hybrid) in self.contrast(student, teacher, labels).items():
+            losses[modality] = own
+            for term in hybrid:
+                losses[f"hybrid_{modality}"] = c.hybrid_weight * self.hybrid_weight_for(modality, progress) * term
         if c.cross_weight:
             losses["cross"] = c.cross_weight * self.cross(student, labels, progress)
         return losses
 
-    def hybrid_losses(
-        self,
-        student: dict[Modality, Tensor],
-        teacher: dict[Modality, Tensor],
-        labels: dict[Modality, Tensor],
-        progress: StageProgress,
-    ) -> Losses:
-        """Contrast both modalities with the hybrid memory (HML): ``lambda_h (S_v(H) + S_r(H)) / 2``."""
-        losses: Losses = {}
-        for modality in MODALITIES:
-            rows = self.hybrid_rows[modality][labels[modality]]
-            term = self.contrast("hybrid", student[modality], teacher[modality], rows)
-            weight = self.config.hybrid_weight * self.hybrid_weight_for(modality, progress)
-            losses[f"hybrid_{modality}"] = weight * term
-        return losses
-
-    def embed_pair(self, batch: Batch) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
+    def embed_pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Embed a batch by student and teacher.
 
         With ``teacher_view=independent`` the input of the teacher is the other visible view of each image and another
         augmentation of each infrared image.
 
         Returns:
-            Unit features of the student and of the teacher, by modality, in the same order of images.
+            Unit features ``[B, D]`` of the student and of the teacher in the same order of images, visible ones first.
         """
         plain, channel = batch.visible.views
         first, last = batch.infrared.views[0], batch.infrared.views[-1]
@@ -188,42 +195,59 @@ class SCLHM(Method):
         # hold plain images, because test images are plain. With one group any order works; that of the records is kept.
         late = swap and self.teacher.groups > 1
         views = (channel, plain) if swap and not late else (plain, channel)
-        student = normalize(self.encoder(torch.cat([plain, channel]), first))
+        student = unit(self.encoder(torch.cat([plain, channel]), first))
         with torch.no_grad():
-            teacher = normalize(self.teacher(torch.cat(views), last))
-        cut = [2 * len(plain), len(first)]
-        visible, infrared = teacher.split(cut)
-        visible = visible.roll(len(plain), 0) if late else visible
-        return by_modality(student.split(cut)), by_modality((visible, infrared))
+            teacher = unit(self.teacher(torch.cat(views), last))
+        if late:
+            visible, infrared = teacher.split([2 * len(plain), len(first)])
+            teacher = torch.cat([visible.roll(len(plain), 0), infrared])
+        return student, teacher
 
-    def contrast(self, memory: str, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-        """Contrast one modality's samples with one memory ``M`` by SSCL (soft smooth contrastive learning).
+    def contrast(self, student: Tensor, teacher: Tensor, labels: dict[Modality, Tensor]) -> dict[Modality, Tensor]:
+        """Contrast samples with the memories ``M`` of their modality by SSCL (soft smooth contrastive learning).
 
-        ``f`` is a unit feature of the student, ``t`` the teacher's of the same image, ``y`` the cluster::
+        ``f`` is a unit feature of the student, ``t`` the teacher's of the same image, ``y`` the row of its cluster::
 
             p = softmax(M f / tau)    q = softmax(M t / tau)
             target = (1 - eps_s) onehot(y) + eps_s q
             S(M) = -(1 / B) sum_i sum_k target_ik log p_ik
 
         The targets are :func:`usvi_bench.components.losses.teacher_targets`. Samples without a row are left out.
+
+        Args:
+            student: ``[B, D]`` features of both modalities [f].
+            teacher: ``[B, D]`` [t].
+            labels: clusters of the samples of each modality.
+
+        Returns:
+            The loss of each modality with each of its memories, ``[P]``.
         """
-        if memory == "hybrid" and not (kept := labels != UNMATCHED).all():
-            if not kept.any():
-                return student.sum() * 0
-            student, teacher, labels = student[kept], teacher[kept], labels[kept]
-        c = self.config
-        logits = student @ self.memories[memory].T / c.temperature
-        soft = (teacher @ self.memories[memory].T / c.temperature).softmax(dim=1)
-        smooth = c.sscl and memory in c.sscl_on
-        targets = teacher_targets(labels, soft, c.smoothing if smooth else 0.0, c.consistency)
-        belief = soft if c.sscl else logits.detach().softmax(dim=1)
-        trust = belief.gather(1, labels[:, None]).squeeze(1)
-        self.pending_updates[memory].append(UpdateSamples(student.detach(), labels, trust))
-        if memory != "hybrid":
-            assigned = targets.gather(1, labels[:, None])
-            self.figures["consistency"].append(soft.gather(1, labels[:, None]).mean())
-            self.figures["moved_mass"].append(1 - assigned.mean())
-        return soft_cross_entropy(logits, targets)
+        c, sizes = self.config, [len(part) for part in labels.values()]
+        y, masks, smoothing = self.spread(labels)
+        infrared = torch.arange(len(student), device=y.device) >= sizes[0]
+        logits, soft = self.stack.logits(student, masks), self.stack.logits(teacher, masks).softmax(dim=-1)
+        groups = y + infrared * len(self.stack.rows) if c.consistency == "class" else None
+        targets = teacher_targets(y, soft, smoothing, c.consistency, groups)
+        of_label, assigned = (each.gather(-1, y[..., None]).squeeze(-1) for each in (soft, targets))
+        trust = of_label if c.sscl else logits.detach().softmax(dim=-1).gather(-1, y[..., None]).squeeze(-1)
+        self.pending_update, self.sizes = UpdateSamples(student.detach(), y, infrared, trust), sizes
+        self.seen.append(torch.stack([of_label[0], assigned[0]]).detach())
+        costs = soft_cross_entropy(logits, targets)
+        if not self.unmatched:
+            return by_modality(part.mean(dim=1) for part in costs.split(sizes, dim=1))
+        kept = (y != self.stack.spare).to(costs.dtype)
+        totals, counts = ((part.split(sizes, dim=1)) for part in (costs * kept, kept))
+        return by_modality(t.sum(dim=1) / n.sum(dim=1).clamp(min=1) for t, n in zip(totals, counts, strict=True))
+
+    def spread(self, labels: dict[Modality, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows ``[P, B]``, masks ``[P, B, R]`` and smoothing ``[P, B]`` of the samples; see :meth:`table_of`."""
+        parts = []
+        for modality, own in labels.items():
+            rows, masks, smoothing = self.tables[modality]
+            shape = (len(rows), len(own))
+            parts.append((rows[:, own], masks[:, None].expand(*shape, -1), smoothing[:, None].expand(shape)))
+        rows, masks, smoothing = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
+        return rows, masks, smoothing
 
     def hybrid_weight_for(self, modality: Modality, progress: StageProgress) -> float:
         """Return the weight of a modality in the hybrid loss (HML) of an epoch.
@@ -235,23 +259,20 @@ class SCLHM(Method):
             return 0.5
         return float((modality == "infrared") == (progress.epoch % 2 == 1))
 
-    def cross(self, student: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress) -> Tensor:
+    def cross(self, student: Tensor, labels: dict[Modality, Tensor], progress: StageProgress) -> Tensor:
         """Contrast one modality with the other's memory, alternating as in PGM; the memory is not updated."""
         source, target = cross_direction(progress.epoch)
-        partners = self.partners[source][labels[source]]
-        logits = student[source] @ self.memories[target].T / self.config.temperature
-        kept = partners != UNMATCHED
-        return cross_entropy(logits[kept], partners[kept]) if kept.any() else logits.sum() * 0
+        samples = by_modality(student.split([len(part) for part in labels.values()]))[source]
+        logits = samples @ self.memories[target].T / self.config.temperature
+        return cross_entropy(logits, self.partners[source][labels[source]], self.unmatched)
 
     @torch.no_grad()
     def end_step(self, progress: StageProgress) -> None:
         ema_step(self.teacher, self.encoder, self.config.ema_window, progress)
-        for name, samples in self.pending_updates.items():
-            if samples:
-                self.memories[name] = self.update_memory(self.memories[name], samples)
+        self.stack.rows = self.update_memories(self.stack.rows, self.pending_update)
 
-    def update_memory(self, rows: Tensor, samples: list[UpdateSamples]) -> Tensor:
-        """Update a memory by AMU (adaptive memory update), or by the rule ``update`` if AMU is off.
+    def update_memories(self, rows: Tensor, samples: UpdateSamples) -> Tensor:
+        """Update all memories by AMU (adaptive memory update), or by the rule ``update`` if AMU is off.
 
         ``q_i`` is the teacher's probability that sample ``i`` belongs to its row ``k``::
 
@@ -264,12 +285,22 @@ class SCLHM(Method):
         c = self.config
         if not c.amu:
             return plain_update(rows, samples, c.update, c.momentum)
-        rows, effective = adaptive_update(rows, samples, c.amu_temperature, c.trust, c.momentum)
-        self.figures["effective_samples"] += effective
+        rows, weights = adaptive_update(rows, samples, c.amu_temperature, c.trust, c.momentum)
+        if self.unmatched:  # samples without a row count for nothing
+            spare = samples.labels == self.stack.spare
+            weights = torch.stack([weights[0].masked_fill(spare, 0), weights[1].masked_fill(spare, torch.inf)])
+        self.moved.append(weights)
         return rows
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         return {"teacher": self.teacher, "student": self.encoder}
 
     def diagnostics(self) -> Mapping[str, Tensor]:
-        return {name: torch.stack(values).mean() for name, values in self.figures.items() if values}
+        means = [part.mean(dim=(0, 2)) for part in torch.stack(self.seen).split(self.sizes, dim=2)]
+        consistency, assigned = torch.stack(means).mean(dim=0)
+        figures = {"consistency": consistency, "moved_mass": 1 - assigned}
+        if self.moved:
+            parts = torch.stack(self.moved).split(self.sizes, dim=3)
+            effective = torch.cat([effective_samples(part[:, 0], part[:, 1]).flatten() for part in parts])
+            figures["effective_samples"] = effective.nanmean()
+        return figures

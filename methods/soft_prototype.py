@@ -14,14 +14,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from usvi_bench.components.crossing import cross_direction, matched
 from usvi_bench.components.ema import copy_batch_norm_statistics, ema_step, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.components.memory.cluster import Update
+from usvi_bench.components.memory.cluster import Update, update_together
 from usvi_bench.components.memory.instance_batch import InstanceBatch
-from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings
+from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings, update_banks
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
     PrototypeIndex,
@@ -31,6 +30,7 @@ from usvi_bench.components.memory.soft_prototypes import (
     random_prototypes,
 )
 from usvi_bench.components.modalities import by_modality, clustered
+from usvi_bench.components.unit import unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
@@ -227,30 +227,30 @@ class SoftPrototype(ClusterContrast):
         self.weighted = {modality: self.prototypes(modality) for modality in self.chosen}
         losses: Losses = {}
         for modality, drawn in self.drawn.items():
-            for name, value in self.class_contrast(modality, drawn.features, drawn.labels).items():
-                losses[f"{modality}{name}"] = self.shares.contrast * value
+            terms = self.class_contrast(modality, drawn.features, drawn.labels, self.shares.contrast)
+            losses |= {f"{modality}{name}": term for name, term in terms.items()}
             if self.shares.instance:
                 losses[f"{modality}_instances"] = self.shares.instance * self.banks[modality].loss(drawn)
                 if progress.step == 0:
                     self.figures.append({"hardest_negatives": self.banks[modality].hardest_share(drawn)})
         if self.crosses:
-            for name, value in self.class_contrast(*self.cross_samples(progress)).items():
-                losses[f"cross{name}"] = self.config.cross_weight * value
+            terms = self.class_contrast(*self.cross_samples(progress), self.config.cross_weight)
+            losses |= {f"cross{name}": term for name, term in terms.items()}
         return losses
 
-    def class_contrast(self, memory: Modality, features: Tensor, labels: Tensor) -> Losses:
-        """Contrast with the centroids and the soft prototypes of a modality: ``(1 - eta) L_C + eta L_SP``.
+    def class_contrast(self, memory: Modality, features: Tensor, labels: Tensor, weight: float) -> Losses:
+        """Contrast with the centroids and the soft prototypes of a modality: ``w ((1 - eta) L_C + eta L_SP)``.
 
         ``L_C = -mean_q log softmax_c(q.M_c / tau)[y]`` and, by default,
         ``L_SP = -mean_q sum_k W_yk log softmax_c(q.P_ck / tau)[y]``
         (:func:`usvi_bench.components.memory.soft_prototypes.per_rank_loss`).
         """
         share = self.shares.prototypes
-        losses = {"": (1 - share) * self.memories[memory].loss(features, labels)}
+        losses = {"": weight * (1 - share) * self.memories[memory].loss(features, labels)}
         if share:
             loss = LOSSES["hardest" if self.config.prototypes == "random" else self.config.prototype_loss]
-            term = loss(normalize(features), self.weighted[memory], labels, self.config.temperature)
-            losses["_prototypes"] = share * term
+            term = loss(unit(features), self.weighted[memory], labels, self.config.temperature)
+            losses["_prototypes"] = weight * share * term
         return losses
 
     def cross_samples(self, progress: StageProgress) -> tuple[Modality, Tensor, Tensor]:
@@ -269,10 +269,9 @@ class SoftPrototype(ClusterContrast):
         if self.crosses and c.cross_updates:
             target, features, labels = self.cross_samples(progress)
             self.memories[target].update(features, labels)
-        for modality, drawn in self.drawn.items():
-            self.memories[modality].update(drawn.features, drawn.labels)
-            if self.shares.instance or self.shares.prototypes:
-                self.banks[modality].update(drawn)
+        update_together([(self.memories[m], drawn.features, drawn.labels) for m, drawn in self.drawn.items()])
+        if self.shares.instance or self.shares.prototypes:
+            update_banks([(self.banks[m], drawn) for m, drawn in self.drawn.items()])
         if c.phase == "second":
             ema_step(self.teacher, self.encoder, c.ema_window, progress)
             copy_batch_norm_statistics(self.teacher, self.encoder)

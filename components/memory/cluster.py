@@ -1,22 +1,27 @@
 """Cluster memory with one row for each cluster, its loss, and the rules that update its rows with a batch.
 
-A rule uses every sample of a cluster in turn (:func:`sequential_update`), or a weighted sum of its samples
-(:func:`weighted_update`, with the weights of the mean, of the hardest sample, of a random sample, or of
-:func:`adaptive_weights`). All rules return new unit rows; a row without samples stays exactly as it was. In all rules
-``rows`` ``[C, D]`` and ``features`` ``[B, D]`` have unit rows, ``labels`` ``[B]`` int64 are rows of the memory, and
-``momentum`` is the weight of the **old** row.
+In all rules ``rows`` ``[C, D]`` and ``features`` ``[B, D]`` have unit rows, ``labels`` ``[B]`` int64 are rows of the
+memory, and ``momentum`` is the weight of the **old** row. All rules return new unit rows; a row without samples stays
+exactly as it was.
+
+A rule computes the new row of every sample's cluster, so samples of a cluster compute it alike and any of them may
+write it. The number of clusters in a batch is therefore not needed, and the host does not wait for the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from usvi_bench.components.unit import unit
 from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.types import OUTLIER
 
 Update = Literal["sequential", "hard", "mean"]
 """Names of the rules that update the rows of the clusters in a batch."""
@@ -39,6 +44,8 @@ class ClusterMemory(nn.Module):
     """
 
     rows: Tensor
+    state: ClassVar[str] = "rows"
+    """Name of the buffer that an update replaces, ``[..., C, D]``."""
 
     def __init__(
         self, rows: Tensor, temperature: float = 0.05, momentum: float = 0.1, rule: Update = "sequential"
@@ -46,7 +53,7 @@ class ClusterMemory(nn.Module):
         super().__init__()
         if rule not in UPDATE_RULES:
             raise UsageError(f"unknown memory update '{rule}': {did_you_mean(rule, UPDATE_RULES)}")
-        self.register_buffer("rows", F.normalize(rows.detach().float(), dim=1), persistent=False)
+        self.register_buffer(self.state, F.normalize(rows.detach().float(), dim=-1), persistent=False)
         self.temperature = temperature
         self.momentum = momentum
         self._rule = UPDATE_RULES[rule]
@@ -54,41 +61,114 @@ class ClusterMemory(nn.Module):
     def logits(self, features: Tensor) -> Tensor:
         """Compute M f / tau, ``[B, D]`` to ``[B, C]``, with normalised f and in float32 also under autocast."""
         with torch.autocast(features.device.type, enabled=False):
-            return F.normalize(features.float(), dim=1) @ self.rows.detach().t() / self.temperature
+            return unit(features.float()) @ self.rows.detach().t() / self.temperature
 
-    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, features: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
         """Compute the cluster contrast: C = -1/B sum_i log softmax(M f_i / tau)[y_i].
 
         Args:
             features: ``[B, D]`` features of any length; f_i are the normalised ones.
             labels: ``[B]`` rows of the features [y].
+            unmatched: some labels may be -1; these samples take no part.
         """
-        return F.cross_entropy(self.logits(features), labels)
+        return cross_entropy(self.logits(features), labels, unmatched)
 
-    @torch.no_grad()
-    def update(self, features: Tensor, labels: Tensor) -> None:
-        """Update the rows of the clusters in a batch, with features of any length."""
-        self.rows = self._rule(self.rows, F.normalize(features.detach().float(), dim=1), labels, self.momentum)
+    def update(self, features: Tensor, labels: Tensor, unmatched: bool = False) -> None:
+        """Update the rows of the clusters in a batch; arguments are those of :meth:`loss`."""
+        update_together([(self, features, labels)], unmatched)
+
+    def moved(self, state: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Compute a state after an update by unit features; see :func:`update_together`."""
+        return self._rule(state, features, labels, self.momentum)
+
+
+@torch.no_grad()
+def update_together(updates: Sequence[tuple[ClusterMemory, Tensor, Tensor]], unmatched: bool = False) -> None:
+    """Update different memories of one kind and rule in one pass, as :meth:`ClusterMemory.update` does one by one.
+
+    On a GPU, all take as long as one.
+
+    Args:
+        updates: memory, features ``[B, D]`` of any length, and labels ``[B]``.
+        unmatched: some labels may be -1; these samples change nothing.
+    """
+    memories, features, labels = zip(*updates, strict=True)
+    sizes = [len(memory.rows) + unmatched for memory in memories]
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    states = [getattr(memory, memory.state) for memory in memories]
+    if unmatched:  # each memory gets a row that is dropped afterwards
+        labels = tuple(part.where(part != OUTLIER, size - 1) for part, size in zip(labels, sizes, strict=True))
+        states = [F.pad(state, (0, 0, 0, 1)) for state in states]
+    rows = _joined([part + start if start else part for part, start in zip(labels, starts, strict=True)])
+    moved = memories[0].moved(_joined(states, dim=-2), unit(_joined(features).detach().float()), rows)
+    for memory, state in zip(memories, moved.split(sizes, dim=-2), strict=True):
+        setattr(memory, memory.state, state[..., : len(memory.rows), :])
+
+
+def _joined(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
+    """Compute the cross-entropy, averaged over the samples whose label is not -1; 0 if there is none.
+
+    Args:
+        logits: ``[B, C]``.
+        labels: ``[B]``.
+        unmatched: some labels may be -1. Without them, counting the others would be in vain.
+    """
+    if not unmatched:
+        return F.cross_entropy(logits, labels)
+    total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction="sum")
+    return total / (labels != OUTLIER).sum().clamp(min=1)
 
 
 def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
     """Update rows by each sample in batch order: M_y = unit(mu M_y + (1 - mu) f).
 
-    With a small momentum the last sample of a cluster has nearly all the weight.
+    With a small momentum the last sample of a cluster has nearly all the weight, and only the last samples are used:
+    as many as :func:`samples_that_matter`. The rows are divided by mu, which changes no direction.
 
     >>> from torch import tensor
-    >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.0)
-    tensor([[0., 1.]])
+    >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.1)
+    tensor([[0.1104, 0.9939]])
     """
-    order = labels.argsort(stable=True)
-    ordered = labels[order]
-    turn = torch.empty_like(labels)
-    turn[order] = torch.arange(len(labels), device=labels.device) - torch.searchsorted(ordered, ordered)
-    rows = rows.clone()
-    for samples in torch.split(turn.argsort(stable=True), turn.bincount().tolist()):
-        chosen = labels[samples]
-        rows[chosen] = F.normalize(momentum * rows[chosen] + (1 - momentum) * features[samples], dim=1)
-    return rows
+    ordered, order = labels.sort(stable=True)
+    ends = torch.searchsorted(ordered, ordered, right=True)
+    rounds = min(samples_that_matter(momentum, rows.dtype), len(labels))
+    if rounds > MOST_ROUNDS:  # a large momentum: as many as the largest cluster has, for which the host waits
+        rounds = min(rounds, int((ends - torch.searchsorted(ordered, ordered)).max()))
+    places = ends - torch.arange(rounds, 0, -1, device=labels.device)[:, None]
+    # A place before the cluster, also a negative one, has a sample of another cluster: it gets the weight 0.
+    weights = (ordered[places] == ordered).to(rows.dtype) * ((1 - momentum) / max(momentum, LEAST_MOMENTUM))
+    moved = rows[ordered]
+    for sample in features[order[places]] * weights[:, :, None]:
+        moved = torch.addcdiv(sample, moved, torch.linalg.vector_norm(moved, dim=1, keepdim=True))
+    return rows.index_copy(0, ordered, F.normalize(moved, dim=1))
+
+
+LEAST_MOMENTUM = 1e-15
+"""Stand-in for a momentum of 0, which the quotient (1 - mu) / mu needs; the old row vanishes in rounding."""
+
+MOST_ROUNDS = 32
+"""Largest number of samples of a cluster that a sequential update takes without asking for the size of clusters."""
+
+
+def samples_that_matter(momentum: float, dtype: torch.dtype) -> int:
+    """Return the number of last samples that determine a row of :func:`sequential_update` up to rounding.
+
+    A sample takes all unit rows to within the angle arcsin(mu / (1 - mu)) of itself, hence to within 2 mu / (1 - mu) of
+    each other. As |mu M + (1 - mu) f| >= 1 - 2 mu, each further sample multiplies their distance by at most
+    mu / (1 - 2 mu). After the returned number of samples it is below the rounding error of ``dtype``.
+
+    >>> [samples_that_matter(momentum, torch.float32) for momentum in (0.0, 0.1, 0.2)]
+    [1, 8, 15]
+    """
+    shrinks = momentum / (1 - 2 * momentum) if momentum < 1 / 3 else 1.0
+    if not 0 < shrinks < 1:
+        return 1 if momentum == 0 else sys.maxsize
+    apart = torch.finfo(dtype).eps / (2 * momentum / (1 - momentum))
+    return 1 + math.ceil(math.log(apart) / math.log(shrinks))
 
 
 def mean_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
@@ -98,53 +178,56 @@ def mean_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float)
     >>> mean_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.0)
     tensor([[0.7071, 0.7071]])
     """
-    return weighted_update(rows, features, labels, mean_weights(labels), momentum)
+    return momentum_step(rows, labels, mean_of_mates(features, mates(labels)), momentum)
 
 
 def hard_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
     """Update rows by their hardest sample, the one least similar to the row: M_k = unit(mu M_k + (1 - mu) f*)."""
-    return weighted_update(rows, features, labels, hardest_weights(rows, features, labels), momentum)
+    return momentum_step(rows, labels, features[hardest_mate(rows[labels], features, mates(labels))], momentum)
 
 
-def weighted_update(rows: Tensor, features: Tensor, labels: Tensor, weights: Tensor, momentum: float) -> Tensor:
-    """Update rows by a weighted sum of their samples; ``weights`` ``[B]`` sum to 1 within a cluster."""
-    return momentum_step(rows, *weighted_sum(features, labels, weights, len(rows)), momentum)
+def momentum_step(rows: Tensor, labels: Tensor, targets: Tensor, momentum: float) -> Tensor:
+    """Set rows to unit(mu row + (1 - mu) target); ``targets`` ``[B, D]`` of samples with the same label are equal."""
+    return rows.index_copy(0, labels, F.normalize(torch.lerp(targets, rows[labels], momentum), dim=1))
 
 
-def weighted_sum(features: Tensor, labels: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Compute the weighted sum of each cluster, ``[count, D]``, and True for clusters with samples, ``[count]``."""
-    sums = features.new_zeros(count, features.shape[1]).index_add(0, labels, weights[:, None] * features)
-    return sums, present_rows(labels, count)
+def mates(labels: Tensor) -> Tensor:
+    """Return which samples belong to the same cluster, ``[B, B]`` bool.
+
+    >>> mates(torch.tensor([4, 7, 4]))
+    tensor([[ True, False,  True],
+            [False,  True, False],
+            [ True, False,  True]])
+    """
+    return labels[..., :, None] == labels[..., None, :]
 
 
-def present_rows(labels: Tensor, count: int) -> Tensor:
-    """Return True for rows with samples, ``[count]``. Unlike ``bincount`` this does not wait for the device."""
-    return torch.zeros(count, dtype=torch.bool, device=labels.device).index_fill(0, labels, True)
+def mean_of_mates(values: Tensor, mates: Tensor) -> Tensor:
+    """Compute the mean of ``values`` ``[B, D]`` over the samples of each sample's cluster, ``[B, D]``."""
+    member = mates.to(values.dtype)
+    return (member / member.sum(dim=-1, keepdim=True)) @ values
 
 
-def momentum_step(rows: Tensor, targets: Tensor, present: Tensor, momentum: float) -> Tensor:
-    """Compute unit(mu row + (1 - mu) target) for rows that are ``present`` ``[C]``; other rows stay."""
-    return torch.where(present[:, None], F.normalize(momentum * rows + (1 - momentum) * targets, dim=1), rows)
+def hardest_mate(own: Tensor, features: Tensor, mates: Tensor) -> Tensor:
+    """Find, for each sample, the sample of its cluster least similar to the row ``own`` ``[B, D]`` of that cluster.
+
+    Returns:
+        ``[B]`` positions in the batch; of equals the first.
+    """
+    return torch.where(mates, (features * own).sum(dim=1), torch.inf).argmin(dim=1)
 
 
-def mean_weights(labels: Tensor) -> Tensor:
-    """Return the weights ``[B]`` of the mean: 1 / (number of samples of the cluster)."""
-    return 1 / (labels[:, None] == labels).sum(dim=1)
+def random_mate(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a random sample of each cluster, and return its position ``[B]`` for each sample of the cluster.
+
+    The generator is on the device of the labels ``[B]``.
+    """
+    scores = torch.rand(len(labels), generator=generator, device=labels.device, dtype=torch.float64)
+    return torch.where(mates(labels), scores, -torch.inf).argmax(dim=1)
 
 
-def hardest_weights(rows: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """Return weights ``[B]``: 1 for the sample of a cluster least similar to its row (of equals the first), else 0."""
-    return _winners(-_similarity(rows, features, labels), labels, len(rows))
-
-
-def random_weights(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draw weights ``[B]``: 1 for one random sample of each of ``count`` clusters, else 0."""
-    scores = torch.rand(len(labels), generator=generator, device=generator.device, dtype=torch.float64)
-    return _winners(scores.to(labels.device), labels, count)
-
-
-def adaptive_weights(
-    rows: Tensor, features: Tensor, labels: Tensor, trust: Tensor, temperature: float, exponent: float = 1.0
+def adaptive_shares(
+    own: Tensor, features: Tensor, mates: Tensor, trust: Tensor, temperature: float, exponent: float = 1.0
 ) -> Tensor:
     """Compute the weights of AMU: w_i = softmax over a cluster's samples of -f_i . M_y / tau_w + gamma log r_i.
 
@@ -153,34 +236,18 @@ def adaptive_weights(
     unusual one only if tau_w exceeds the temperature of the softmax that gives r, divided by gamma.
 
     Args:
-        rows: ``[C, D]`` unit rows [M].
+        own: ``[B, D]`` unit row of each sample [M_y].
         features: ``[B, D]`` unit features [f].
-        labels: ``[B]`` rows of the samples [y].
+        mates: ``[B, B]`` samples of the same cluster.
         trust: ``[B]`` probability in ``[0, 1]`` that the sample belongs to its row, clamped to at least 1e-6 [r].
         temperature: temperature of the preference for unusual samples [tau_w]; infinity leaves the trust alone.
         exponent: exponent of the trust [gamma].
+
+    Returns:
+        ``[B, B]``: the weight of each sample (column) in the row of each sample's cluster. The diagonal has the w_i.
     """
-    scores = exponent * trust.clamp(min=1e-6).log() - _similarity(rows, features, labels) / temperature
-    weights = (scores - _best(scores, labels, len(rows))[labels]).exp()
-    totals = weights.new_zeros(len(rows)).index_add(0, labels, weights)
-    return weights / totals[labels]
-
-
-def _similarity(rows: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    return (features * rows[labels]).sum(dim=1)
-
-
-def _best(scores: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Find the largest score of each cluster; minus infinity for a cluster without samples."""
-    return scores.new_full((count,), -torch.inf).scatter_reduce(0, labels, scores, "amax")
-
-
-def _winners(scores: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Return 1 for the first sample with the largest score of its cluster, else 0."""
-    position = torch.arange(len(labels), device=labels.device)
-    leading = torch.where(scores == _best(scores, labels, count)[labels], position, len(labels))
-    first = labels.new_full((count,), len(labels)).scatter_reduce(0, labels, leading, "amin")
-    return (first[labels] == position).to(torch.float32)
+    scores = exponent * trust.clamp(min=1e-6).log() - (features * own).sum(dim=-1) / temperature
+    return torch.where(mates, scores[..., None, :], -torch.inf).softmax(dim=-1)
 
 
 UpdateRule = Callable[[Tensor, Tensor, Tensor, float], Tensor]

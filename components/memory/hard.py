@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import ClusterMemory, hardest_weights, mean_update, weighted_update
+from usvi_bench.components.memory.cluster import ClusterMemory, hardest_mate, mates, mean_of_mates
+from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 
 
@@ -26,7 +27,11 @@ class HardMemory(ClusterMemory):
         hinge: value of the contrast with the centroids below which it gives no gradient.
     """
 
-    hard: Tensor
+    state = "prototypes"
+    prototypes: Tensor
+    """``[2, C, D]``: centroids, hard prototypes."""
+    weights: Tensor
+    hinges: Tensor
 
     def __init__(
         self,
@@ -38,12 +43,23 @@ class HardMemory(ClusterMemory):
         hard_weight: float = 0.5,
         hinge: float = 0.2,
     ) -> None:
-        super().__init__(rows, temperature, momentum, "mean")
-        start = rows if hard is None else hard
-        self.register_buffer("hard", F.normalize(start.detach().float(), dim=1), persistent=False)
-        self.centre_weight, self.hard_weight, self.hinge = centre_weight, hard_weight, hinge
+        super().__init__(torch.stack([rows, rows if hard is None else hard]), temperature, momentum, "mean")
+        self.register_buffer(
+            "weights", rows.new_tensor([centre_weight, hard_weight], dtype=torch.float32), persistent=False
+        )
+        self.register_buffer("hinges", rows.new_tensor([hinge, 0.0], dtype=torch.float32), persistent=False)
 
-    def loss(self, features: Tensor, labels: Tensor) -> Tensor:
+    @property
+    def rows(self) -> Tensor:  # type: ignore[override]
+        """Centroids ``[C, D]``."""
+        return self.prototypes[0]
+
+    @property
+    def hard(self) -> Tensor:
+        """Hard prototypes ``[C, D]``."""
+        return self.prototypes[1]
+
+    def loss(self, features: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
         """Contrast features with both prototypes: ``w_h CE(h.f / tau, y) + w_c max(CE(c.f / tau, y) - hinge, 0)``.
 
         ``w_h`` is ``hard_weight`` and ``w_c`` ``centre_weight``. Each cross-entropy CE is a mean over the batch. The
@@ -52,27 +68,28 @@ class HardMemory(ClusterMemory):
         Args:
             features: ``[B, D]`` features of any length; f are the normalised ones.
             labels: ``[B]`` clusters [y].
+            unmatched: some labels may be -1; these samples take no part.
         """
         with torch.autocast(features.device.type, enabled=False):
-            unit = F.normalize(features.float(), dim=1)
-            return self.hinged_loss(unit @ self.rows.t(), unit @ self.hard.t(), labels)
+            similarity = unit(features.float()) @ self.prototypes.flatten(0, 1).t()
+            return self.hinged_loss(similarity, labels, unmatched)
 
-    def hinged_loss(self, centre: Tensor, hard: Tensor, labels: Tensor) -> Tensor:
-        """Compute the loss from cosine similarities ``[B, C]`` to the centroids and to the hard prototypes."""
-        to_centre = F.cross_entropy(centre / self.temperature, labels)
-        to_hard = F.cross_entropy(hard / self.temperature, labels)
-        return self.hard_weight * to_hard + self.centre_weight * (to_centre - self.hinge).relu()
+    def hinged_loss(self, similarity: Tensor, labels: Tensor, unmatched: bool = False) -> Tensor:
+        """Compute the loss from cosine similarities ``[B, 2 C]`` to the centroids and to the hard prototypes."""
+        logits, both = (similarity / self.temperature).view(2 * len(labels), -1), labels[:, None].expand(-1, 2)
+        each = F.cross_entropy(logits, both.flatten(), ignore_index=OUTLIER, reduction="none").view(-1, 2)
+        losses = each.sum(dim=0) / (labels != OUTLIER).sum().clamp(min=1) if unmatched else each.mean(dim=0)
+        return (losses - self.hinges).relu() @ self.weights  # a cross-entropy is never negative
 
-    @torch.no_grad()
-    def update(self, features: Tensor, labels: Tensor) -> None:
-        """Update both prototypes: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
+    def moved(self, state: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Compute updated prototypes: c_k = unit(mu c_k + (1 - mu) mean f), h_k = unit(mu h_k + (1 - mu) f*).
 
         f* is the sample of cluster k in the batch that is least similar to c_k before the update.
         """
-        unit = F.normalize(features.detach().float(), dim=1)
-        farthest = hardest_weights(self.rows, unit, labels)
-        self.rows = mean_update(self.rows, unit, labels, self.momentum)
-        self.hard = weighted_update(self.hard, unit, labels, farthest, self.momentum)
+        own, together = state[:, labels], mates(labels)
+        farthest = features[hardest_mate(own[0], features, together)]
+        targets = torch.stack([mean_of_mates(features, together), farthest])
+        return state.index_copy(1, labels, F.normalize(torch.lerp(targets, own, self.momentum), dim=2))
 
 
 def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -> Tensor:

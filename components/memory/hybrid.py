@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.association import UNMATCHED
-from usvi_bench.components.memory.cluster import mean_weights, weighted_sum
 from usvi_bench.core.types import OUTLIER
 
 
@@ -54,13 +53,6 @@ def blend(
     return hybrid, to_infrared, own
 
 
-def average(parts: list[Tensor], present: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Average rows ``[K, D]`` over the parts that have samples of the row; also return which rows have any."""
-    counts = torch.stack(present).sum(dim=0)
-    total = torch.stack([part * there[:, None] for part, there in zip(parts, present, strict=True)]).sum(dim=0)
-    return total / counts.clamp(min=1)[:, None], counts > 0
-
-
 def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]) -> Tensor:
     """Compute modality-balanced centroids: unit(mean of visible members / 2 + mean of infrared members / 2).
 
@@ -78,5 +70,6 @@ def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Ten
     total = visible.new_zeros(count, visible.shape[1])
     for features, part in zip((visible, infrared), labels, strict=True):
         kept = part != OUTLIER
-        total += weighted_sum(features[kept], part[kept], mean_weights(part[kept]), count)[0]
+        sums = torch.zeros_like(total).index_add(0, part[kept], features[kept])
+        total += sums / part[kept].bincount(minlength=count).clamp(min=1)[:, None]
     return normalize(total)  # the sum of the two means has the direction of their mean

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from usvi_bench.components.unit import unit
 from usvi_bench.core.types import Samples
 
 
@@ -30,5 +30,5 @@ class InstanceBatch:
     def of(cls, samples: Samples, features: Tensor, extra: int) -> InstanceBatch:
         """Split a batch whose last ``extra`` images of every view were drawn from all images."""
         views, count = len(samples.views), len(samples.index) - extra
-        clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1)
-        return cls(clustered, samples.labels[:count].repeat(views), normalize(features), samples.index.repeat(views))
+        clustered = features.unflatten(0, (views, -1))[:, :count].flatten(0, 1) if extra else features
+        return cls(clustered, samples.labels[:count].repeat(views), unit(features), samples.index.repeat(views))

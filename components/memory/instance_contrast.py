@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from usvi_bench.components.memory.cluster import random_weights
+from usvi_bench.components.memory.cluster import random_mate
+from usvi_bench.components.unit import unit
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.types import OUTLIER
 
@@ -55,7 +56,7 @@ class InstanceMemory(nn.Module):
     def loss(self, features: Tensor, index: Tensor, generator: Generator) -> Tensor:
         """Contrast features ``[B, D]`` of the clustered images ``index`` ``[B]``, in float32 also under autocast."""
         with torch.autocast(features.device.type, enabled=False):
-            logits = F.normalize(features.float(), dim=1) @ self.rows.t() / self.temperature
+            logits = unit(features.float()) @ self.rows.t() / self.temperature
             return self._loss(logits, self.labels, self.slots[index], self.clusters, generator)
 
     @torch.no_grad()
@@ -82,7 +83,8 @@ def single_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, gene
 def mean_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
     """Contrast with the mean logit of each cluster's images: cross-entropy over clusters."""
     sums = logits.new_zeros(len(logits), clusters).index_add(1, labels, logits)
-    return F.cross_entropy(sums / labels.bincount(minlength=clusters), labels[own])
+    sizes = logits.new_zeros(clusters).index_add(0, labels, logits.new_ones(len(labels)))
+    return F.cross_entropy(sums / sizes, labels[own])
 
 
 def self_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, generator: Generator) -> Tensor:
@@ -91,9 +93,11 @@ def self_loss(logits: Tensor, labels: Tensor, own: Tensor, clusters: int, genera
 
 
 def random_members(labels: Tensor, count: int, generator: Generator) -> Tensor:
-    """Draw a random position in ``labels`` ``[B]`` of each label below ``count``; 0 for a label that is absent."""
-    chosen = random_weights(labels, count, generator).long()
-    return labels.new_zeros(count).index_add(0, labels, chosen * torch.arange(len(labels), device=labels.device))
+    """Draw a random position in ``labels`` ``[M]`` of each label below ``count``; arbitrary for an absent label."""
+    scores = torch.rand(len(labels), generator=generator, device=labels.device, dtype=torch.float64)
+    best = scores.new_zeros(count).scatter_reduce(0, labels, scores, "amax", include_self=False)
+    position = torch.arange(len(labels), device=labels.device).where(scores == best[labels], len(labels))
+    return position.new_full((count,), len(labels) - 1).scatter_reduce(0, labels, position, "amin")
 
 
 def overwrite(rows: Tensor, features: Tensor, slots: Tensor, generator: Generator) -> None:
@@ -103,10 +107,9 @@ def overwrite(rows: Tensor, features: Tensor, slots: Tensor, generator: Generato
         rows: ``[M, D]``, changed in place; rows without features stay exactly as they are.
         features: ``[B, D]`` features of any length [f].
         slots: ``[B]`` row of each feature.
-        generator: generator of the uniform draws.
+        generator: generator of the uniform draws, on the device of the rows.
     """
-    winners = random_members(slots, len(rows), generator)[slots]  # equal for equal slots, in any order of writing
-    rows[slots] = F.normalize(features.detach().float(), dim=1)[winners]
+    rows.index_copy_(0, slots, unit(features.detach().float())[random_mate(slots, generator)])
 
 
 InstanceLoss = Callable[[Tensor, Tensor, Tensor, int, Generator], Tensor]

@@ -8,6 +8,7 @@ their rows in the bank.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from usvi_bench.components.memory.cluster import mean_update
 from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.types import OUTLIER
@@ -90,10 +92,9 @@ class ImageBank:
         """Compute the share of the hardest negatives of a batch; see :func:`hardest_share`."""
         return hardest_share(*self._task(drawn))
 
-    @torch.no_grad()
     def update(self, drawn: InstanceBatch) -> None:
         """Update the rows of the images in a batch; see :func:`update_bank`."""
-        self.rows = update_bank(self.rows, drawn.all_features, drawn.index, self.settings.instance_momentum)
+        update_banks([(self, drawn)])
 
     def _task(self, drawn: InstanceBatch) -> tuple[Tensor, Tensor, Tensor, float, Tensor | None]:
         labels = self.labels if self.settings.instance_negatives == "masked" else None
@@ -149,7 +150,16 @@ def update_bank(bank: Tensor, features: Tensor, index: Tensor, momentum: float) 
     Returns:
         A new bank ``[N, D]``.
     """
-    images, image = index.unique(return_inverse=True)
-    totals = features.new_zeros(len(images), features.shape[1]).index_add(0, image, features)
-    means = totals / image.bincount()[:, None]
-    return bank.index_copy(0, images, normalize(momentum * bank[images] + (1 - momentum) * means, dim=1))
+    return mean_update(bank, features, index, momentum)
+
+
+@torch.no_grad()
+def update_banks(updates: Sequence[tuple[ImageBank, InstanceBatch]]) -> None:
+    """Update the banks of different modalities, which have the same settings, in one pass; see :func:`update_bank`."""
+    banks, drawn = zip(*updates, strict=True)
+    sizes = [len(bank.rows) for bank in banks]
+    index = torch.cat([batch.index + sum(sizes[:i]) for i, batch in enumerate(drawn)])
+    rows, features = torch.cat([bank.rows for bank in banks]), torch.cat([batch.all_features for batch in drawn])
+    moved = update_bank(rows, features, index, banks[0].settings.instance_momentum)
+    for bank, part in zip(banks, moved.split(sizes), strict=True):
+        bank.rows = part

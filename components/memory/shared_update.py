@@ -1,77 +1,90 @@
-"""Update of a memory by the samples of one modality, or of both with equal weight in every row.
+"""Update of several memories at once: each row by the samples of one modality, or of both with equal weight.
 
-In all functions ``rows`` is ``[C, D]`` with unit rows, ``samples`` has an entry for every modality, and ``momentum`` is
-the weight of the old row. A row without samples stays exactly as it was.
+In all functions ``rows`` is ``[R, D]`` with unit rows and ``momentum`` is the weight of the old row. A row without
+samples stays exactly as it was.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import (
-    UPDATE_RULES,
-    Update,
-    adaptive_weights,
-    momentum_step,
-    present_rows,
-    weighted_sum,
-)
-from usvi_bench.components.memory.hybrid import average
+from usvi_bench.components.memory.cluster import UPDATE_RULES, Update, adaptive_shares, mates
 
 
 @dataclass(frozen=True)
 class UpdateSamples:
-    """Samples of one modality in one step, for the update of one memory.
+    """Samples of both modalities in one step, for the update of P memories of each modality.
 
     Attributes:
         features: ``[B, D]`` unit features, without gradient.
-        labels: ``[B]`` rows of the memory.
-        trust: ``[B]`` probability that the sample belongs to its row.
+        labels: ``[P, B]`` rows in the memories of the sample's modality: its own, then one that both modalities share.
+        infrared: ``[B]`` bool: whether the sample is infrared.
+        trust: ``[P, B]`` probability that the sample belongs to its row.
     """
 
     features: Tensor
     labels: Tensor
+    infrared: Tensor
     trust: Tensor
 
+    def groups(self, rows: int) -> Tensor:
+        """Number the samples of one modality in one of ``rows`` rows: ``[P, B]``, below 2 ``rows``."""
+        return torch.add(self.labels, self.infrared, alpha=rows)
 
-def plain_update(rows: Tensor, samples: list[UpdateSamples], rule: Update, momentum: float) -> Tensor:
+
+def plain_update(rows: Tensor, samples: UpdateSamples, rule: Update, momentum: float) -> Tensor:
     """Update the rows by each modality alone with a named rule, then average the updated rows."""
-    moved = [UPDATE_RULES[rule](rows, s.features, s.labels, momentum) for s in samples]
-    if len(moved) == 1:
-        return moved[0]
-    present = [present_rows(s.labels, len(rows)) for s in samples]
-    return momentum_step(rows, *average(moved, present), momentum=0.0)
+    groups = samples.groups(len(rows)).flatten()
+    features = samples.features.repeat(len(samples.labels), 1)
+    alone = UPDATE_RULES[rule](rows.repeat(2, 1), features, groups, momentum).unflatten(0, (2, -1))
+    there = rows.new_zeros(2 * len(rows)).index_fill(0, groups, 1).view(2, -1, 1)
+    together = normalize((alone * there).sum(dim=0))  # a sum has the direction of the mean
+    return torch.where(there.amax(dim=0) > 0, together, rows)
 
 
 def adaptive_update(
-    rows: Tensor, samples: list[UpdateSamples], temperature: float, exponent: float, momentum: float
-) -> tuple[Tensor, list[Tensor]]:
-    """Update a memory adaptively (AMU): M_k = unit(mu M_k + (1 - mu) g_k), g_k = sum_i w_i f_i.
+    rows: Tensor, samples: UpdateSamples, temperature: float, exponent: float, momentum: float
+) -> tuple[Tensor, Tensor]:
+    """Update memories adaptively (AMU): M_k = unit(mu M_k + (1 - mu) g_k), g_k = sum_i w_i f_i.
 
-    The weights w are those of :func:`usvi_bench.components.memory.cluster.adaptive_weights`. If both modalities have
-    samples of a row, g_k is the mean of unit(g_k) of each. The form is our reconstruction after DyCL of DCCC
-    (theziqi/DCCC @102d8ef); equal weight of the modalities is ours alone.
+    The weights w are those of :func:`usvi_bench.components.memory.cluster.adaptive_shares`. In a memory that both
+    modalities share, g_k is the mean of the unit(g_k) of each modality that has samples of row k. The form is our
+    reconstruction after DyCL of DCCC (theziqi/DCCC @102d8ef); equal weight of the modalities is ours alone.
 
     Args:
-        rows: rows of the memory [M].
-        samples: samples of each modality.
+        rows: rows of all memories [M].
+        samples: samples of both modalities.
         temperature: temperature of the preference for unusual samples [tau_w].
         exponent: exponent of the trust [gamma].
         momentum: weight of the old row [mu].
 
     Returns:
-        The updated rows, and for each modality the effective number of samples of a row: the number of rows with
-        samples divided by the sum of all squared weights.
+        The updated rows; and ``[2, P, B]``: the weight of each sample, and the number of samples of its modality in
+        its row.
     """
-    sums, effective = [], []
-    for s in samples:
-        weights = adaptive_weights(rows, s.features, s.labels, s.trust, temperature, exponent)
-        effective.append(present_rows(s.labels, len(rows)).sum() / (weights**2).sum())
-        sums.append(weighted_sum(s.features, s.labels, weights, len(rows)))
-    if len(sums) == 1:
-        return momentum_step(rows, *sums[0], momentum), effective
-    together = average([normalize(total) for total, _ in sums], [present for _, present in sums])
-    return momentum_step(rows, *together, momentum), effective
+    s, own = samples, rows[samples.labels]
+    together = mates(s.groups(len(rows)))
+    shares = adaptive_shares(own, s.features, together, s.trust, temperature, exponent)
+    counts = together.sum(dim=2, dtype=rows.dtype)
+    targets = shares @ s.features
+    if len(targets) > 1:  # over the samples of a row, the weights of each modality have the same sum
+        balance = mates(s.labels[1]) / counts[1]
+        shared = (balance / balance.sum(dim=1, keepdim=True)) @ normalize(targets[1])
+        targets = torch.stack([targets[0], shared])
+    moved = normalize(torch.lerp(targets, own, momentum), dim=2)
+    moved_rows = rows.index_copy(0, s.labels.flatten(), moved.flatten(0, 1))
+    return moved_rows, torch.stack([shares.diagonal(dim1=1, dim2=2), counts])
+
+
+def effective_samples(weights: Tensor, counts: Tensor) -> Tensor:
+    """Compute the effective number of samples of a row: number of rows with samples / sum of squared weights.
+
+    Args:
+        weights: ``[..., B]`` weight of each sample.
+        counts: ``[..., B]`` number of samples of its row; infinite for a sample without a row.
+    """
+    return (1 / counts).sum(dim=-1) / (weights**2).sum(dim=-1)

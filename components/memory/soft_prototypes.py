@@ -129,8 +129,8 @@ def soft_weights(centroids: Tensor, vectors: Tensor, valid: Tensor, temperature:
     >>> soft_weights(torch.tensor([[1.0, 0.0]]), torch.eye(2)[None], torch.tensor([[True, True]]), temperature=1.0)
     tensor([[0.7311, 0.2689]])
     """
-    similarity = (centroids[:, None] * vectors).sum(dim=2).detach()
-    return (similarity / temperature).masked_fill(~valid, -torch.inf).softmax(dim=1)
+    similarity = (vectors.detach() @ centroids.detach()[:, :, None]).squeeze(2)
+    return (similarity / temperature).where(valid, -torch.inf).softmax(dim=1)
 
 
 def uniform_weights(valid: Tensor) -> Tensor:
@@ -151,7 +151,7 @@ def per_rank_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, 
     The form is ours alone.
     """
     log_shares = _own(_logits(features, prototypes, temperature).log_softmax(dim=1), labels)
-    return -(prototypes.weights[labels] * log_shares).sum(dim=1).mean()
+    return (prototypes.weights[labels].flatten() @ log_shares.flatten()) * (-1 / len(labels))
 
 
 def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, temperature: float) -> Tensor:
@@ -190,7 +190,7 @@ def _logits(features: Tensor, prototypes: SoftPrototypes, temperature: float) ->
 
 def _own(values: Tensor, labels: Tensor) -> Tensor:
     """Select from ``[B, C, K]`` the entries ``[B, K]`` of each sample's own cluster."""
-    return values[torch.arange(len(labels), device=labels.device), labels]
+    return values.take_along_dim(labels[:, None, None], dim=1).squeeze(1)
 
 
 PrototypeLoss = Callable[[Tensor, SoftPrototypes, Tensor, float], Tensor]

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.memory.batched_kmeans import part_means
+from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 
 EPSILON = 1e-8
@@ -89,7 +90,7 @@ def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None
     Returns:
         Losses ``[B]``, and the row of the nearest cluster ``[B]``.
     """
-    cosine = (normalize(features, dim=1) @ centres.detach().flatten(0, 1).t()).unflatten(1, centres.shape[:2])
+    cosine = (unit(features) @ centres.detach().flatten(0, 1).t()).unflatten(1, centres.shape[:2])
     distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # above 0, so that its inverse is finite
     least = distance.amin(dim=2)
     nearest = least.argmin(dim=1)

@@ -34,7 +34,7 @@ class ReleasedHIL(HIL):
 
     def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
         """Defect: the memory of instances is updated outside autograd, between the forward and the backward pass."""
-        similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances(key))
+        similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances()[key])
         return loss_of_neighbours(similarity, mask, self.config.neighbour_temperature)
 
 

@@ -37,8 +37,9 @@ class ReleasedPCLHD(PCLHD):
         Memories are updated inside ``backward``, which begins with the cross term.
         """
         losses = super().cross(features, labels, progress)
-        for target, crossed in self.crossed.items():
-            losses[target] = loss_by_moved_rows(self.memories[target], features[target], labels[target], crossed)
+        for target, (crossed, rows) in self.crossed.items():
+            moved_by = crossed, rows, self.unmatched
+            losses[target] = loss_by_moved_rows(self.memories[target], features[target], labels[target], moved_by)
         return losses
 
     def joint_loss(self, batch: Batch) -> Losses:
@@ -46,7 +47,7 @@ class ReleasedPCLHD(PCLHD):
         visible, infrared = self.joint_samples(batch)
         return {
             "joint_visible": self.joint_memory.loss(*visible),
-            "joint_infrared": loss_by_moved_rows(self.joint_memory, *infrared, visible),
+            "joint_infrared": loss_by_moved_rows(self.joint_memory, *infrared, (*visible, False)),
         }
 
     def dynamic_loss(self, modality: Modality, features: Tensor, labels: Tensor, progress: StageProgress) -> Tensor:
@@ -66,7 +67,7 @@ class ReleasedPCLHD(PCLHD):
 
 
 def loss_by_moved_rows(
-    memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor]
+    memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor, bool]
 ) -> Tensor:
     """Compute the value of ``memory.loss(features, labels)``, with the gradient for rows that others have updated.
 
@@ -74,18 +75,14 @@ def loss_by_moved_rows(
         memory: memory of the value; it is not changed.
         features: ``[B, D]``, of any length.
         labels: ``[B]`` clusters.
-        moved_by: features and clusters that update a copy of the memory, which gives the gradient.
+        moved_by: features, clusters, and whether some clusters are -1, of the update of a copy of the memory, which
+            gives the gradient.
     """
     assert isinstance(memory, HardMemory)
     later = deepcopy(memory)
     later.update(*moved_by)
     with torch.autocast(features.device.type, enabled=False):
         unit = normalize(features.float(), dim=1)
-        centre = _similarity(unit, memory.rows, later.rows)
-        hard = _similarity(unit, memory.hard, later.hard)
-        return memory.hinged_loss(centre, hard, labels)
-
-
-def _similarity(unit: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """Compute the similarity to ``rows``, ``[B, C]``, with the gradient of the similarity to ``later``."""
-    return unit @ later.t() + (unit @ (rows - later).t()).detach()
+        before, after = memory.prototypes.flatten(0, 1), later.prototypes.flatten(0, 1)
+        similarity = unit @ after.t() + (unit @ (before - after).t()).detach()  # value before, gradient after
+        return memory.hinged_loss(similarity, labels)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import normalize
 
 from usvi_bench.components.association import match
-from usvi_bench.components.crossing import cross_direction, matched, select_matched
+from usvi_bench.components.crossing import any_unmatched, cross_direction, matched
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.core.types import Features, PseudoLabels
 
@@ -14,22 +16,12 @@ def test_visible_samples_cross_over_in_even_epochs_and_infrared_ones_in_odd() ->
     assert [cross_direction(epoch) for epoch in range(4)] == [("visible", "infrared"), ("infrared", "visible")] * 2
 
 
-def test_samples_go_to_the_row_of_their_cluster_s_partner() -> None:
-    features = torch.arange(10.0).view(5, 2).requires_grad_()
-    labels, partners = torch.tensor([2, 0, 1, 2, 0]), torch.tensor([3, -1, 0])
-    kept, rows = select_matched(features, labels, partners)
-    expected = [(f, int(partners[y])) for f, y in zip(features, labels, strict=True) if partners[y] >= 0]
-    assert rows.tolist() == [row for _, row in expected] == [0, 3, 0, 3]
-    assert torch.equal(kept, torch.stack([f for f, _ in expected]))
-    kept.sum().backward()
-    assert features.grad is not None
-    assert features.grad.sum(1).tolist() == [2, 2, 0, 2, 2]
-
-
-def test_no_sample_may_have_a_partner() -> None:
-    kept, rows = select_matched(torch.ones(2, 3), torch.tensor([0, 0]), torch.tensor([-1, 4]))
-    assert kept.shape == (0, 3)
-    assert rows.shape == (0,)
+def test_a_cluster_without_partner_is_found() -> None:
+    some, all_ = torch.tensor([0, -1, 2]), torch.tensor([1, 0])
+    labels = PseudoLabels(torch.arange(3), torch.arange(2), {"partners": (all_, all_)})
+    assert not any_unmatched(labels)
+    assert any_unmatched(replace(labels, extra={"partners": (all_, some)}))
+    assert any_unmatched(replace(labels, extra={"partners": (some, all_)}))
 
 
 @pytest.mark.parametrize("progressive", [True, False])

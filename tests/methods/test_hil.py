@@ -364,25 +364,32 @@ def test_centres_per_modality_stand_apart_and_may_lack_clusters() -> None:
         assert [len(c.rows) for c in method.centres] == [world.PEOPLE - 1, world.PEOPLE]
         features, y = torch.randn(8, 64, generator=torch.Generator().manual_seed(0)), torch.arange(8) % world.PEOPLE
         features = features[:, : method.encoder.feature_dim]
-        terms = []
-        for centres in method.centres:
-            rows = [centres.clusters.tolist().index(k) if k in centres.clusters else None for k in y.tolist()]
-            if settings.get("positive"):
-                kept = [i for i in range(8) if rows[i] is not None]
-                positive = torch.tensor([rows[i] for i in kept])
-                terms.append(multi_centre_loss(features[kept], centres.rows, positive)[0].mean())
-                continue
-            losses, nearest = multi_centre_loss(features, centres.rows)
-            kept = [i for i in range(8) if settings or rows[i] == int(nearest[i])]
-            terms.append(losses[kept].sum() / max(len(kept), 1))
-        torch.testing.assert_close(method.multi_centre(features, y), torch.stack(terms).mean())
+        parts = {"visible": (features, y), "infrared": (features[2:], y[2:].flip(0))}
+        expected = sum(naive_multi_centre(method, *part, settings) for part in parts.values())
+        given = ({m: part[i] for m, part in parts.items()} for i in (0, 1))
+        torch.testing.assert_close(method.multi_centre(*given), expected)
+
+
+def naive_multi_centre(method: HIL, features: Tensor, y: Tensor, settings: dict[str, str]) -> Tensor:
+    terms = []
+    for centres in method.centres:
+        rows = [centres.clusters.tolist().index(k) if k in centres.clusters else None for k in y.tolist()]
+        if settings.get("positive"):
+            kept = [i for i in range(len(y)) if rows[i] is not None]
+            positive = torch.tensor([rows[i] for i in kept])
+            terms.append(multi_centre_loss(features[kept], centres.rows, positive)[0].mean())
+            continue
+        losses, nearest = multi_centre_loss(features, centres.rows)
+        kept = [i for i in range(len(y)) if settings or rows[i] == int(nearest[i])]
+        terms.append(losses[kept].sum() / max(len(kept), 1))
+    return torch.stack(terms).mean()
 
 
 def test_a_batch_in_which_no_sample_passes_the_gate_costs_nothing() -> None:
     method, _ = started()
     rows = method.centres[0].rows[:, 0].clone().requires_grad_()
     wrong = (torch.arange(world.PEOPLE) + 1) % world.PEOPLE
-    loss = method.multi_centre(rows, wrong)
+    loss = method.multi_centre({"visible": rows, "infrared": rows[:2]}, {"visible": wrong, "infrared": wrong[:2]})
     loss.backward()
     assert float(loss.detach()) == 0
     assert rows.grad is not None

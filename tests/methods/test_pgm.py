@@ -161,7 +161,7 @@ def test_one_to_one_leaves_clusters_out_of_the_cross_contrast() -> None:
 
 def test_a_batch_without_partners_has_no_cross_contrast() -> None:
     method, batch = started(progressive=False)
-    method.partners = {m: torch.full((world.PEOPLE,), -1) for m in MODALITIES}
+    method.partners, method.unmatched = {m: torch.full((world.PEOPLE,), -1) for m in MODALITIES}, True
     before = rows_of(method)["infrared"]
     losses = method.loss(batch, world.progress())
     assert losses["cross_visible"].item() == 0

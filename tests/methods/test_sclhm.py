@@ -31,10 +31,15 @@ def unit(*rows: list[float]) -> Tensor:
     return normalize(torch.tensor(rows, dtype=torch.float64), dim=1)
 
 
-def started(**settings: Any) -> SCLHM:
+def started(*, alone: bool = False, **settings: Any) -> SCLHM:
+    """Begin an epoch; with ``alone`` the visible clusters 0 and 4 and the infrared clusters 1 and 4 have no partner."""
     method = SCLHM(SCLHMConfig(**{**SMALL, **settings}), world.encoder())
     seen = world.features(width=method.encoder.feature_dim)
     labels = method.label(seen, world.progress())
+    if alone:
+        visible, infrared = (part.clone() for part in labels["partners"])
+        visible[[0, 4]], infrared[[1, 4]] = -1, -1
+        labels = replace(labels, extra={"partners": (visible, infrared)})
     method.begin_epoch(seen, labels, world.progress())
     method.train()
     return method
@@ -152,24 +157,29 @@ def _with_two_views(baseline: ClusterContrast) -> ClusterContrast:
     return baseline
 
 
-def test_losses_equal_the_definition() -> None:
-    method = started()
+@pytest.mark.parametrize("alone", [False, True])
+def test_losses_equal_the_definition(alone: bool) -> None:
+    method = started(alone=alone)
     batch = a_batch(method)
-    student, teacher = method.embed_pair(batch)
+    assert bool((method.hybrid_rows["visible"] < 0).any()) == alone
+    cut = [2 * len(batch.visible.labels), len(batch.infrared.labels)]
+    student, teacher = (dict(zip(MODALITIES, part.split(cut), strict=True)) for part in method.embed_pair(batch))
     losses = method.loss(batch, world.progress())
     c = method.config
     labels = {"visible": torch.cat([batch.visible.labels] * 2), "infrared": batch.infrared.labels}
     for modality in MODALITIES:
         for memory in (modality, "hybrid"):
-            rows, total = method.memories[memory], 0.0
+            rows, costs = method.memories[memory], []
             for f, t, y in zip(student[modality], teacher[modality], labels[modality], strict=True):
                 k = int(method.hybrid_rows[modality][y]) if memory == "hybrid" else int(y)
+                if k < 0:
+                    continue
                 q = torch.tensor([float(t @ m) / c.temperature for m in rows]).softmax(0)
                 target = c.smoothing * q
                 target[k] += 1 - c.smoothing
                 logp = torch.tensor([float(f.detach() @ m) / c.temperature for m in rows]).log_softmax(0)
-                total -= float((target * logp).sum())
-            mean = total / len(labels[modality])
+                costs.append(-float((target * logp).sum()))
+            mean = sum(costs) / len(costs)
             if memory == "hybrid":
                 assert float(losses[f"hybrid_{modality}"].detach()) == pytest.approx(
                     c.hybrid_weight * mean / 2, rel=1e-4
@@ -204,8 +214,9 @@ def test_running_statistics_of_cut_up_batch_norm_are_of_plain_images_for_teacher
     student, teacher = method.embed_pair(batch)
     assert torch.equal(given[0], torch.cat([plain, channel])), "the first part is plain"
     after_plain, after_channel = normalize(made[0][: 2 * len(plain)]).split(len(plain))
-    assert torch.equal(teacher["visible"], torch.cat([after_channel, after_plain])), "the other view, row by row"
-    assert len(student["visible"]) == 2 * len(plain)
+    swapped = torch.cat([after_channel, after_plain])
+    assert torch.equal(teacher[: len(swapped)], swapped), "the other view, row by row"
+    assert len(student) == len(teacher) == len(made[0])
     for name, mean in method.teacher.state_dict().items():
         if name.startswith("visible.") and name.endswith("running_mean"):
             assert torch.equal(mean, method.encoder.state_dict()[name]), "equal weights, equal plain images"
@@ -228,11 +239,33 @@ def test_no_memory_moves_before_the_end_of_the_step() -> None:
     assert not any(torch.equal(rows, method.memories[name]) for name, rows in before.items())
 
 
+def test_samples_without_a_hybrid_row_change_no_memory_but_their_own() -> None:
+    method = started(alone=True, association="mutual")
+    before = {name: rows.clone() for name, rows in method.memories.items()}
+    batch = a_batch(method)
+    method.loss(batch, world.progress())
+    method.end_step(world.progress())
+    seen = {"visible": batch.visible.labels, "infrared": batch.infrared.labels}
+    touched = torch.cat([method.hybrid_rows[m][labels] for m, labels in seen.items()]).unique().tolist()
+    moved = {
+        name: (rows != before[name]).any(dim=1).nonzero().flatten().tolist() for name, rows in method.memories.items()
+    }
+    assert -1 in touched
+    assert moved == {**{m: labels.unique().tolist() for m, labels in seen.items()}, "hybrid": touched[1:]}
+    for rows in method.memories.values():
+        torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
+    assert 1 <= float(method.diagnostics()["effective_samples"]) < 24
+
+
 def test_one_modality_never_moves_the_memory_of_the_other() -> None:
     method = started(cross_weight=0.25)
     method.loss(a_batch(method), world.progress())
-    count = {name: sum(len(s.labels) for s in seen) for name, seen in method.pending_updates.items()}
-    assert count == {"visible": 24, "infrared": 12, "hybrid": 36}
+    own, hybrid = method.pending_update.labels
+    visible, infrared = len(method.memories["visible"]), len(method.memories["infrared"])
+    assert (own[:24] < visible).all()
+    assert ((own[24:] >= visible) & (own[24:] < visible + infrared)).all()
+    assert (hybrid >= visible + infrared).all()
+    assert len(hybrid) == 36
 
 
 def test_alternate_epochs_contrast_one_modality_with_the_hybrid_memory() -> None:

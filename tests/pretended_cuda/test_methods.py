@@ -21,8 +21,6 @@ KINDS = {
     "bf16": {"settings": {**TINY, "train.precision": "bf16"}, "options": {"deterministic": True}},
     "fp16": {"settings": {**TINY, "train.precision": "fp16", "evaluate_every": 1}},
 }
-STILL_WAITING = {"adca", "cluster_contrast", "dmic", "hil", "pclhd", "pgm", "sclhm", "soft_prototype"}
-"""Methods whose steps wait for the device; to be removed one by one."""
 RESUMED = "sclhm"
 """Method with a teacher and memories in both modalities."""
 
@@ -55,7 +53,7 @@ def test_a_method_trains_and_is_scored(method: str, kind: str, results: Results)
     assert not found["error"], found["error"]
     assert math.isfinite(found["scores"]["mAP"])
     assert found["any_order"] == {}, "operations without a deterministic kernel"
-    assert sum(found["launches"].values()) > 1000, "the device was not used"
+    assert sum(found["launches"].values()) > 300, "the device was not used"  # scoring alone takes some 500
 
 
 @pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
@@ -70,7 +68,7 @@ def test_a_training_continues_on_the_other_device(first: str, second: str, resul
 @pytest.mark.parametrize("method", TRAINED)
 def test_a_step_does_not_wait_for_the_device(method: str, results: Results) -> None:
     found = {kind: waits(results[f"{method} {kind}"]) for kind in KINDS}
-    assert any(found.values()) == (method in STILL_WAITING), found
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize("method", TRAINED)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.memory.dynamic import DynamicMemory, draw_members
+from usvi_bench.components.memory.dynamic import DynamicMemory, draw_mates, draw_members
 
 
 def wave(rows: int, columns: int, a: float, b: float) -> Tensor:
@@ -100,9 +100,7 @@ def test_one_slot_speaks_for_its_cluster(centroids: Tensor | None) -> None:
 def test_only_clusters_of_the_batch_are_refreshed() -> None:
     memory = released_memory()
     before = memory.slots.clone()
-    clusters, members = draw_members(torch.tensor([3, 1, 1]), 4, generator())
-    assert clusters.tolist() == [1, 3]
-    memory.refresh(FEATURES[:3], clusters, members)
+    memory.refresh(FEATURES[:3], *draw_mates(torch.tensor([3, 1, 1]), 4, generator()))
     assert torch.equal(memory.slots[:, [0, 2]], before[:, [0, 2]])
     torch.testing.assert_close(memory.slots[:, 3], normalize(FEATURES[:1]).expand(4, -1))
     assert all(int((memory.slots[s, 1] == normalize(FEATURES[1:3])).all(1).sum()) == 1 for s in range(4))
@@ -123,12 +121,24 @@ def test_distinct_draws_repeat_a_sample_only_where_a_cluster_is_too_small() -> N
     labels = torch.tensor([0] * 6 + [1] * 4 + [2] * 3)
     seen = torch.zeros(6)
     for seed in range(300):
-        _, rows = draw_members(labels, 4, generator(seed), distinct=True)
+        clusters, rows = draw_mates(labels, 4, generator(seed))
+        assert clusters.tolist() == labels.tolist()
+        assert all(len(rows[:, clusters == k].unique(dim=1).T) == 1 for k in range(3)), "equal for equal labels"
+        rows = rows[:, [0, 6, 10]]
         assert len(rows[:, 0].unique()) == 4
         assert sorted(rows[:, 1].tolist()) == [6, 7, 8, 9]
         assert set(rows[:, 2].tolist()) <= {10, 11, 12}
         seen[rows[:, 0]] += 1
     torch.testing.assert_close(seen / 1200, torch.full((6,), 1 / 6), atol=0.03, rtol=0)
+
+
+def test_draws_from_a_small_cluster_are_uniform_whatever_the_order_of_the_batch() -> None:
+    labels = torch.tensor([2, 0, 2, 0, 2])
+    clusters, rows = draw_mates(labels, 4000, generator(2))
+    for place, cluster in enumerate(clusters.tolist()):
+        members = (labels == cluster).nonzero().flatten()
+        shares = torch.stack([(rows[:, place] == member).float().mean() for member in members])
+        torch.testing.assert_close(shares, torch.full_like(shares, 1 / len(members)), atol=0.03, rtol=0)
 
 
 def test_renaming_clusters_leaves_the_loss() -> None:

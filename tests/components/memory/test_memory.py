@@ -7,18 +7,23 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from usvi_bench.components.memory.cluster import (
+    MOST_ROUNDS,
+    UPDATE_RULES,
     ClusterMemory,
-    adaptive_weights,
+    adaptive_shares,
+    cross_entropy,
     hard_update,
-    hardest_weights,
+    hardest_mate,
+    mates,
+    mean_of_mates,
     mean_update,
-    mean_weights,
     momentum_step,
-    random_weights,
+    random_mate,
+    samples_that_matter,
     sequential_update,
-    weighted_sum,
-    weighted_update,
+    update_together,
 )
+from usvi_bench.components.memory.hard import HardMemory
 from usvi_bench.core.errors import UsageError
 
 
@@ -87,30 +92,66 @@ def test_released_values_of_a_hybrid_of_mean_and_hardest_rows():
     features = F.normalize(released_wave(12, 16, 1.3, 0.7), dim=1)
     labels = torch.arange(12) % 4
     mean, hard = rows[:4], rows[4:]
-    weights = hardest_weights(mean, features, labels)
-    assert weights.nonzero().flatten().tolist() == [1, 4, 6, 11]
+    hardest = hardest_mate(mean[labels], features, mates(labels))
+    assert hardest.unique().tolist() == [1, 4, 6, 11]
     mean = mean_update(mean, features, labels, 0.1)
-    hard = weighted_update(hard, features, labels, weights, 0.1)
+    hard = momentum_step(hard, labels, features[hardest], 0.1)
     assert mean.sum(1).tolist() == pytest.approx([-0.045519, -0.729722, 0.176698, 0.241967], abs=1e-5)
     assert hard.sum(1).tolist() == pytest.approx([-0.057682, -0.586811, 1.090340, -0.301169], abs=1e-5)
     assert mean[0, :3].tolist() == pytest.approx([0.351635, 0.274561, 0.214341], abs=1e-5)
     assert hard[0, :3].tolist() == pytest.approx([0.223865, 0.205564, 0.277376], abs=1e-5)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_sequential_update_is_the_loop_over_samples(seed, momentum):
-    rows, features, labels = random_case(seed)
-    expected = rows.clone()
+@pytest.mark.parametrize("batch", [40, 200])
+def test_sequential_update_is_the_loop_over_samples(seed, momentum, batch):
+    rows, features, labels = random_case(seed, batch=batch)
+    expected = naive_sequential(rows, features, labels, momentum)
+    torch.testing.assert_close(sequential_update(rows, features, labels, momentum), expected, atol=1e-12, rtol=0)
+    single = sequential_update(rows.float(), features.float(), labels, momentum)
+    torch.testing.assert_close(single, expected.float(), atol=1e-6, rtol=0)
+
+
+def naive_sequential(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
+    rows = rows.clone()
     for feature, k in zip(features, labels.tolist(), strict=True):
-        expected[k] = unit(momentum * expected[k] + (1 - momentum) * feature)
-    assert torch.equal(sequential_update(rows, features, labels, momentum), expected)
+        rows[k] = unit(momentum * rows[k] + (1 - momentum) * feature)
+    return rows
+
+
+@pytest.mark.parametrize("momentum", [0.02, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_earlier_samples_do_not_matter_even_in_the_worst_case(momentum, dtype):
+    """Every sample is opposite to the mean of the two rows, which keeps them as far apart as possible."""
+    a = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    b = torch.tensor([-1.0, 1e-3], dtype=torch.float64)
+    count, distances = samples_that_matter(momentum, dtype), []
+    for _ in range(count):
+        b = unit(b)
+        sample = -unit(a + b) if float((a + b).norm()) > 1e-12 else unit([0.0, 1.0])
+        a, b = (unit(momentum * row + (1 - momentum) * sample) for row in (a, b))
+        distances.append(float((a - b).norm()))
+    assert distances[-1] <= torch.finfo(dtype).eps
+    shrinks = momentum / (1 - 2 * momentum)
+    bounds = [2 * momentum / (1 - momentum) * shrinks**k for k in range(count)]
+    assert all(found <= bound + 1e-15 for found, bound in zip(distances, bounds, strict=True))
+    assert count == 1 or bounds[-2] > torch.finfo(dtype).eps, "no fewer samples are sure to be enough"
+
+
+def test_a_small_momentum_never_asks_for_the_size_of_clusters(monkeypatch):
+    rows, features, labels = random_case(0, batch=200)
+    expected = naive_sequential(rows.float(), features.float(), labels, 0.2)
+    assert samples_that_matter(0.2, torch.float32) <= MOST_ROUNDS < 200
+    with monkeypatch.context() as patch:
+        patch.setattr(Tensor, "__int__", lambda self: pytest.fail("the host waits"))
+        found = sequential_update(rows.float(), features.float(), labels, 0.2)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_one_step_updates_are_the_loops_over_clusters(seed):
     rows, features, labels = random_case(seed)
-    weights = torch.rand(len(labels), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
     def hardest(row, members):
         return features[min(members, key=lambda i: float(features[i] @ row))]
@@ -118,30 +159,29 @@ def test_one_step_updates_are_the_loops_over_clusters(seed):
     def mean(row, members):
         return sum(features[i] for i in members) / len(members)
 
-    def weighted(row, members):
-        return sum(weights[i] * features[i] for i in members)
-
     for update, target in ((hard_update, hardest), (mean_update, mean)):
         expected = naive_one_step(rows, features, labels, 0.2, target)
-        assert torch.allclose(update(rows, features, labels, 0.2), expected, atol=1e-7)
-    expected = naive_one_step(rows, features, labels, 0.2, weighted)
-    assert torch.allclose(weighted_update(rows, features, labels, weights, 0.2), expected)
+        torch.testing.assert_close(update(rows, features, labels, 0.2), expected, atol=1e-12, rtol=0)
 
 
 def test_hardest_of_equals_is_the_first():
     rows, labels = unit([[1.0, 0.0]]), torch.zeros(3, dtype=torch.int64)
     features = unit([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    assert hardest_weights(rows, features, labels).tolist() == [0, 1, 0]
+    assert hardest_mate(rows[labels], features, mates(labels)).tolist() == [1, 1, 1]
 
 
-def test_random_weights_take_one_sample_of_each_cluster_uniformly():
+def test_random_mates_are_one_sample_of_each_cluster_drawn_uniformly():
     labels = torch.tensor([0, 2, 0, 2, 2, 0, 2])
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.stack([random_weights(labels, 3, generator) for _ in range(3000)])
-    assert (drawn[:, labels == 0].sum(1) == 1).all()
-    assert (drawn[:, labels == 2].sum(1) == 1).all()
-    expected = torch.tensor([1 / 3, 1 / 4, 1 / 3, 1 / 4, 1 / 4, 1 / 3, 1 / 4])
-    assert torch.allclose(drawn.mean(0), expected, atol=0.035)
+    drawn = torch.stack([random_mate(labels, generator) for _ in range(3000)])
+    for k in (0, 2):
+        mine = drawn[:, labels == k]
+        assert (mine == mine[:, :1]).all()
+        assert (labels[mine] == k).all()
+    shares = torch.stack([(drawn[:, labels[i]] == i).float().mean() for i in range(7)])
+    assert torch.allclose(shares[[0, 2, 5]], torch.full((3,), 1 / 3), atol=0.035)
+    shares = torch.stack([(drawn[:, 1] == i).float().mean() for i in (1, 3, 4, 6)])
+    assert torch.allclose(shares, torch.full((4,), 1 / 4), atol=0.035)
 
 
 AMU_ROW = [[1, 0.2, 0.1]]
@@ -158,9 +198,9 @@ AMU_FEATURES = [[1, 0.25, 0.05], [0.9, 0.1, 0.5], [0.2, 1, 0.1], [0.8, 0, 0.9]]
 def test_adaptive_update_values(exponent, weights, row):
     rows, features, labels = unit(AMU_ROW), unit(AMU_FEATURES), torch.zeros(4, dtype=torch.int64)
     trust = torch.tensor([0.98, 0.90, 0.05, 0.85], dtype=torch.float64)
-    found = adaptive_weights(rows, features, labels, trust, temperature=0.09, exponent=exponent)
-    assert found.tolist() == pytest.approx(weights, abs=1e-6)
-    assert weighted_update(rows, features, labels, found, 0.1)[0].tolist() == pytest.approx(row, abs=1e-6)
+    found = adaptive_shares(rows[labels], features, mates(labels), trust, temperature=0.09, exponent=exponent)
+    assert found.diagonal().tolist() == pytest.approx(weights, abs=1e-6)
+    assert momentum_step(rows, labels, found @ features, 0.1)[0].tolist() == pytest.approx(row, abs=1e-6)
 
 
 def test_mean_and_hardest_values():
@@ -174,7 +214,7 @@ def test_adaptive_weights_are_the_softmax_of_each_cluster():
     rows, features, labels = random_case(4)
     trust = torch.rand(len(labels), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     trust[3] = 0
-    weights = adaptive_weights(rows, features, labels, trust, temperature=0.03, exponent=2)
+    weights = adaptive_shares(rows[labels], features, mates(labels), trust, temperature=0.03, exponent=2).diagonal()
     for k in set(labels.tolist()):
         members = (labels == k).nonzero().flatten().tolist()
         scores = [-float(features[i] @ rows[k]) / 0.03 + 2 * np.log(max(float(trust[i]), 1e-6)) for i in members]
@@ -185,20 +225,59 @@ def test_adaptive_weights_are_the_softmax_of_each_cluster():
 def test_adaptive_weights_at_their_limits():
     rows, features, labels = random_case(5)
     trust = torch.full((len(labels),), 0.5, dtype=torch.float64)
-    even = adaptive_weights(rows, features, labels, trust, temperature=torch.inf)
-    assert torch.allclose(even.float(), mean_weights(labels))
-    sharp = adaptive_weights(rows, features, labels, trust, temperature=1e-5)
-    assert torch.allclose(sharp.float(), hardest_weights(rows, features, labels))
+    own, together = rows[labels], mates(labels)
+    even = adaptive_shares(own, features, together, trust, temperature=torch.inf)
+    assert torch.allclose(even @ features, mean_of_mates(features, together))
+    sharp = adaptive_shares(own, features, together, trust, temperature=1e-5)
+    assert torch.allclose(sharp @ features, features[hardest_mate(own, features, together)])
 
 
-def test_parts_of_a_weighted_update_compose():
-    rows, features, labels = random_case(6)
-    sums, present = weighted_sum(features, labels, mean_weights(labels), len(rows))
-    assert present.tolist() == [k in labels for k in range(len(rows))]
-    assert torch.equal(momentum_step(rows, sums, present, 0.3), mean_update(rows, features, labels, 0.3))
+def make_memory(kind: str, seed: int) -> ClusterMemory:
+    rows = random_case(seed, count=7 - 2 * seed)[0]
+    if kind == "prototypes":
+        return HardMemory(rows, random_case(seed + 9, count=7 - 2 * seed)[0], momentum=0.1)
+    return ClusterMemory(rows, momentum=0.1, rule=kind)  # type: ignore[arg-type]
 
 
-@given(seed=st.integers(0, 10_000), batch=st.integers(0, 30), momentum=st.floats(0, 0.99))
+@pytest.mark.parametrize("unmatched", [False, True])
+@pytest.mark.parametrize("kind", [*UPDATE_RULES, "prototypes"])
+def test_memories_updated_together_are_those_updated_one_by_one_with_the_samples_that_have_a_row(kind, unmatched):
+    together, alone = ([make_memory(kind, seed) for seed in range(2)] for _ in range(2))
+    samples = [(5 * features, labels) for _, features, labels in (random_case(20), random_case(21, count=5, batch=9))]
+    if unmatched:
+        samples = [(features, torch.where(labels == 2, -1, labels)) for features, labels in samples]
+    update_together([(memory, *part) for memory, part in zip(together, samples, strict=True)], unmatched)
+    for memory, (features, labels) in zip(alone, samples, strict=True):
+        memory.update(features[labels >= 0], labels[labels >= 0])
+    for one, other in zip(together, alone, strict=True):
+        moved, expected = getattr(one, one.state), getattr(other, other.state)
+        torch.testing.assert_close(moved, expected, atol=1e-6, rtol=0)
+        before = getattr(make_memory(kind, together.index(one)), one.state)
+        untouched = [k for k in range(len(one.rows)) if k not in samples[together.index(one)][1]]
+        assert torch.equal(moved[..., untouched, :], before[..., untouched, :])
+
+
+@pytest.mark.parametrize("kind", ["mean", "prototypes"])
+@pytest.mark.parametrize("left", [0, 3, 6])
+def test_samples_without_a_row_take_no_part_in_a_loss(kind, left):
+    memory, (_, features, labels) = make_memory(kind, 0), random_case(3, count=5, batch=6)
+    labels[left:] = -1
+    whole, part = features.float().requires_grad_(), features.float().requires_grad_()
+    loss = memory.loss(whole, labels, unmatched=True)
+    loss.backward()
+    if not left:
+        assert float(loss.detach()) == 0
+        assert not whole.grad.any()
+        return
+    expected = memory.loss(part[:left], labels[:left])
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(whole.grad, part.grad)
+    plain = torch.zeros(6, 2), torch.tensor([0, 1, 1, 0, 0, 1])
+    assert torch.equal(cross_entropy(*plain), cross_entropy(*plain, unmatched=True))
+
+
+@given(seed=st.integers(0, 10_000), batch=st.integers(1, 30), momentum=st.floats(0, 0.99))
 @settings(max_examples=40, deadline=None)
 def test_rows_stay_unit_and_rows_without_samples_stay_as_they_are(seed, batch, momentum):
     rows, features, labels = random_case(seed, batch=batch)
@@ -207,7 +286,7 @@ def test_rows_stay_unit_and_rows_without_samples_stay_as_they_are(seed, batch, m
         sequential_update(rows, features, labels, momentum),
         mean_update(rows, features, labels, momentum),
         hard_update(rows, features, labels, momentum),
-        weighted_update(rows, features, labels, random_weights(labels, len(rows), generator), momentum),
+        momentum_step(rows, labels, features[random_mate(labels, generator)], momentum),
     ):
         assert torch.allclose(moved.norm(dim=1), torch.ones(7, dtype=torch.float64))
         untouched = [k for k in range(len(rows)) if k not in labels]
