@@ -28,7 +28,7 @@ from usvi_bench.engine.check_method import stages_of
 from usvi_bench.engine.config import RunConfig, changed_settings
 from usvi_bench.methods.base import Method, MethodConfig, Stage
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 """Version of the training code; raised whenever a change gives other weights for an equal key."""
 _REMEDY = "train the stage again with --overwrite"
 
