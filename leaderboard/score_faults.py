@@ -110,7 +110,8 @@ def _reranked(record: Record) -> Iterator[str]:
     found = {(model, selection) for model, selection, reranked in kinds if reranked}
     overrides = record.provenance.get("overrides")
     asked = overrides is not None and str(overrides["settings"].get("engine.rerank")).lower() in ("true", "1")
-    wanted = {(model, selection) for model, selection, _ in kinds if asked and selection == "last"}
+    plain = {(model, selection) for model, selection, reranked in kinds if not reranked and selection == "last"}
+    wanted = plain if asked else set()
     for model, selection in sorted(found - wanted):
         yield f"result.scores: re-ranked scores of {model} ({selection}), which engine.rerank={asked} does not give"
     for model, selection in sorted(wanted - found):
