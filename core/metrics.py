@@ -5,3 +5,5 @@ RANKS = (1, 5, 10, 20)
 
 METRICS = (*(f"R{rank}" for rank in RANKS), "mAP", "mINP")
 """All metrics of a score, as fractions."""
+RERANKED = "+rerank(20,6,.3)"
+"""End of the name of a re-ranked feature: k1, k2 and lambda of k-reciprocal encoding."""

@@ -105,7 +105,9 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Engine settings: how a run is carried out. They change results only through floating-point order."""
+    """Engine settings: how a run is carried out. They change the headline only through floating-point
+    order.
+    """
 
     threads: int = bounded(0, 0, 1024)
     """CPU threads; 0 for all cores."""
@@ -115,6 +117,8 @@ class EngineConfig:
     """On a GPU, use only deterministic kernels, which are slower."""
     compile: bool = False
     """Compile the encoder's shared part with ``torch.compile``: minutes at the start, faster steps later."""
+    rerank: bool = False
+    """Score the trained networks also after re-ranking; these scores are added to the record and never ranked."""
     timeout: int = bounded(1800, 1, 1_000_000)
     """Seconds that a process waits for the others; rank 0 must cluster and score within this time."""
 

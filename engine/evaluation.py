@@ -73,6 +73,11 @@ def _rebuild(run: Run, state: Mapping[str, Tensor]) -> TwoStreamEncoder:
     return encoder.to(run.device).eval()
 
 
+def kind_of(run: Run, model: str, selection: str) -> dict[str, Any]:
+    """Return the kind of the scores of a network, as in a record."""
+    return {"model": model, "selection": selection, "feature": FEATURE, **run.protocol.kind()}
+
+
 def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) -> list[Score]:
     """Convert an evaluation to the scores of a record.
 
@@ -82,7 +87,7 @@ def score_entries(run: Run, model: str, evaluation: Evaluation, selection: str) 
         evaluation: scores of the network in all trials of a fold.
         selection: ``last`` or ``oracle``.
     """
-    kind: dict[str, Any] = {"model": model, "selection": selection, "feature": FEATURE, **run.protocol.kind()}
+    kind = kind_of(run, model, selection)
     return [Score(**kind, fold=s.fold, trial=s.trial, metrics=s.metrics) for s in evaluation.scores]
 
 

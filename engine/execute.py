@@ -9,8 +9,16 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.precision import allow_tf32
 from usvi_bench.core.record import Record, Score
 from usvi_bench.engine.device import explain_out_of_memory
-from usvi_bench.engine.evaluation import Embedder, evaluate_epochs, oracle_scores, score_entries, trained_models
+from usvi_bench.engine.evaluation import (
+    Embedder,
+    evaluate_epochs,
+    kind_of,
+    oracle_scores,
+    score_entries,
+    trained_models,
+)
 from usvi_bench.engine.output import FirstFold, RunResult, write_run
+from usvi_bench.engine.reranking import reranked_scores
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.stages import starting_encoder, train_stages
 from usvi_bench.protocols.base import QueryScores
@@ -52,6 +60,8 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
             embed = Embedder(run, model)
             evaluation = run.protocol.evaluate(embed, run.dataset, fold, trained_on=fold)
             scores += score_entries(run, name, evaluation, "last")
+            if run.config.engine.rerank:
+                scores += reranked_scores(embed, run.protocol, run.dataset, fold, kind_of(run, name, "last"))
             queries.setdefault(fold, evaluation.queries)  # the headline model comes first
             if first is None:
                 first = FirstFold(evaluation.ranking, fold, embed, Embedder(run, starting_encoder(run, None)))

@@ -28,6 +28,7 @@ from usvi_bench.engine.external_scoring import ExternalRequest, ExternalScoring,
 from usvi_bench.engine.feature_file import FeatureFile
 from usvi_bench.engine.image_store import ImageStore
 from usvi_bench.engine.images import test_features
+from usvi_bench.engine.reranking import reranked_scores
 
 GIVEN = "given"
 """Name of the feature of a features file."""
@@ -63,21 +64,28 @@ def _score(scoring: ExternalScoring, one: Opened, fold: int, display: Display) -
     embed = one.of_table if isinstance(one, FeatureFile) else _embedder(scoring, one, display)
     evaluation = scoring.protocol.evaluate(embed, scoring.dataset, fold, trained_on=fold)
     kind = cast(dict[str, Any], _headline(scoring))
-    return [Score(**kind, fold=each.fold, trial=each.trial, metrics=each.metrics) for each in evaluation.scores]
+    scores = [Score(**kind, fold=each.fold, trial=each.trial, metrics=each.metrics) for each in evaluation.scores]
+    if scoring.settings.engine.rerank:
+        scores += reranked_scores(embed, scoring.protocol, scoring.dataset, fold, kind)
+    return scores
 
 
 def _embedder(scoring: ExternalScoring, model: EmbeddingModel, display: Display) -> Embed:
     size = DataConfig(height=model.height, width=model.width)
     images = ImageStore(scoring.dataset, size, scoring.protocol.resize, scoring.device, display.print)
     encoder = model.encoder.to(scoring.device)
+    known: dict[tuple[str, ...], NDArray[np.float32]] = {}
 
     def embed(table: ImageTable) -> NDArray[np.float32]:
+        if table.paths in known:
+            return known[table.paths]
         pixels = images.pixels(table, test=True)
         features = test_features(
             encoder, pixels, table.modality, BATCH, scoring.device, mirror=scoring.mirror, order=None
         )
         if not np.isfinite(features).all():
             raise UsageError(f"{model.source}: the network gives NaN for some images; use weights that are trained")
+        known[table.paths] = features
         return features
 
     return embed

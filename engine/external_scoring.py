@@ -30,7 +30,7 @@ from usvi_bench.protocols.base import Protocol, ProtocolConfig
 
 KINDS = {"bn+flip": True, "bn": False}
 """Features of a checkpoint that can be scored: after the neck, with and without the mirror image."""
-_ALLOWED = {"data": ("height", "width", "check_counts"), "engine": ("threads", "deterministic")}
+_ALLOWED = {"data": ("height", "width", "check_counts"), "engine": ("threads", "deterministic", "rerank")}
 """Settings of these groups that scoring has; it has all of ``encoder`` and ``protocol``."""
 Opened = EmbeddingModel | FeatureFile
 """Opened file of an external model."""

@@ -19,6 +19,13 @@ from usvi_bench.leaderboard.significance import leaders
 
 BESIDE = ("R1", "mAP")
 """Metrics compared with published figures."""
+RERANKED_METRICS = ("R1", "mAP")
+"""Metrics that are shown after re-ranking."""
+RERANKED_COLUMNS = tuple(f"re-ranked {metric}" for metric in RERANKED_METRICS)
+RERANKED_NOTE = (
+    "Re-ranked: k-reciprocal encoding with k1 = 20, k2 = 6 and lambda = 0.3. It uses all queries at once, and is never "
+    "ranked."
+)
 REFERENCES = ("", "untrained")
 """Methods shown as unranked references; the empty string is chance."""
 
@@ -74,12 +81,15 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
     columns = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
     if beside:
         columns += [f"{what} {metric}" for metric in BESIDE for what in ("published", "difference")] + ["evidence"]
+    reranked = any(row.reranked is not None for row in scores.rows)
+    columns += RERANKED_COLUMNS if reranked else ()
     rows = []
     for row in scores.rows:
         cells = _score_cells(row, lead)
         if beside:
             tag = f"[{[*disputed].index(row.label) + 1}]" if row.label in disputed else ""
             cells += _published_cells(row, beside.get(row.label), tag)
+        cells += _reranked_cells(row) if reranked else []
         rows.append(
             TableRow([*cells, _records_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
         )
@@ -88,6 +98,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
         columns=[*columns, "records"],
         rows=rows,
+        notes=[RERANKED_NOTE] if reranked else [],
         footnotes=[f"{plain(label)}: elsewhere {text}." for label, text in disputed.items()],
         name=file_name("-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]])),
     )
@@ -136,6 +147,11 @@ def _published_cells(row: ScoreRow, entry: Published | None, tag: str) -> list[C
         cells += [Cell(entry.shown.metrics.get(metric, MISSING), value)]
         cells += [Cell(MISSING) if gap is None else Cell(f"{gap:+.1f}", gap)]
     return [*cells, Cell(entry.shown.evidence, tag=tag)]
+
+
+def _reranked_cells(row: ScoreRow) -> list[Cell]:
+    values = row.reranked
+    return [percent_cell(*over_seeds(None if values is None else values[metric])) for metric in RERANKED_METRICS]
 
 
 def _records_cell(row: ScoreRow) -> Cell:

@@ -13,6 +13,7 @@
 | ``start_weights`` | a shipped or public file; encoder; people that the file was trained on |
 | ``uses_identities``, ``headline.model`` | the class of the method |
 | ``headline``, kinds of ``scores`` | shots and gallery of the settings; the models of the method; ``evaluate_every`` |
+| re-ranked ``scores`` | the headline's feature, the last weights, every model; ``engine.rerank`` of the options |
 | ``folds``, ``trials``, ``scores`` | ``data.folds`` and the people; every trial once |
 | ``scores.metrics`` | inequalities (:mod:`.bounds`); shares of the number of queries; registered metrics |
 | ``chance`` | exactly that of the synthetic people; else the inequalities, and a bound for published test sets |

@@ -33,7 +33,7 @@ from usvi_bench.leaderboard.derived import scored_folds
 from usvi_bench.leaderboard.option_faults import plugin_faults
 from usvi_bench.leaderboard.provenance_faults import place_faults, time_faults
 from usvi_bench.leaderboard.result_faults import data_faults, field_faults, own_or_named, people_faults
-from usvi_bench.leaderboard.score_faults import measured_faults
+from usvi_bench.leaderboard.score_faults import is_reranked, measured_faults
 from usvi_bench.protocols.base import ProtocolConfig
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -168,7 +168,7 @@ def _kinds(result: Result, external: External, protocol: ProtocolConfig | None) 
                 yield f"result.headline.{name}: {dict(headline)[name]!r:.40}, but the settings have {value!r}"
     for i, score in enumerate(result.scores):
         for name, value in headline.items():
-            if getattr(score, name, value) != value:
+            if getattr(score, name, value) != value and not (name == "feature" and is_reranked(score, headline)):
                 yield f"result.scores[{i}].{name}: {getattr(score, name)!r:.40}, but the headline has {value!r:.40}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from usvi_bench.core.errors import UsageError, did_you_mean
-from usvi_bench.core.metrics import RANKS
+from usvi_bench.core.metrics import RANKS, RERANKED
 from usvi_bench.core.record import Kind, Record, Result, Score
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS, SCORE_METRICS
 from usvi_bench.engine.config import RunConfig
@@ -29,6 +29,7 @@ def score_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
         config: configuration of the run; None if its settings cannot be read.
     """
     yield from _kinds(record, config)
+    yield from _reranked(record)
     yield from measured_faults(record, None if config is None else config.protocol_config)
 
 
@@ -108,8 +109,28 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
             yield f"result.scores: {result.method} has no model '{model:.40}'"
     for i, score in enumerate(result.scores):
         for name in ("shots", "gallery", "feature"):
-            if getattr(score, name) != given[name]:
+            if getattr(score, name) != given[name] and not (name == "feature" and is_reranked(score, headline)):
                 yield f"result.scores[{i}].{name}: {getattr(score, name)!r}, but the headline has {given[name]!r}"
+
+
+def is_reranked(score: Score, headline: Kind) -> bool:
+    """Return whether a score is that of the headline's feature after re-ranking."""
+    return score.feature == f"{headline['feature']}{RERANKED}"
+
+
+def _reranked(record: Record) -> Iterator[str]:
+    """Yield re-ranked scores that the options of the run do not give, and such scores that are missing."""
+    result = record.result
+    kinds = {(score.model, score.selection, is_reranked(score, result.headline)) for score in result.scores}
+    found = {(model, selection) for model, selection, reranked in kinds if reranked}
+    overrides = record.provenance.get("overrides")
+    asked = overrides is not None and str(overrides["settings"].get("engine.rerank")).lower() in ("true", "1")
+    plain = {(model, selection) for model, selection, reranked in kinds if not reranked and selection == "last"}
+    wanted = plain if asked else set()
+    for model, selection in sorted(found - wanted):
+        yield f"result.scores: re-ranked scores of {model} ({selection}), which engine.rerank={asked} does not give"
+    for model, selection in sorted(wanted - found):
+        yield f"result.scores: no re-ranked scores of {model} ({selection}), but engine.rerank is true"
 
 
 def _trials(result: Result) -> Iterator[str]:
@@ -119,7 +140,7 @@ def _trials(result: Result) -> Iterator[str]:
         yield f"result.config.data.folds: {folds}, but the data set has {result.folds}"
     done: dict[tuple[str, str], dict[int, list[int]]] = {_key(result.headline): {}}
     for score in result.scores:
-        done.setdefault((score.model, score.selection), {}).setdefault(score.fold, []).append(score.trial)
+        done.setdefault(_key(score), {}).setdefault(score.fold, []).append(score.trial)
     for (model, selection), found in done.items():
         what = f"{model} ({selection})"
         for fold in sorted({*folds, *found}):
@@ -133,7 +154,12 @@ def _trials(result: Result) -> Iterator[str]:
 
 
 def _key(kind: Kind | Score) -> tuple[str, str]:
-    return (kind.model, kind.selection) if isinstance(kind, Score) else (kind["model"], kind["selection"])
+    model, selection, feature = (
+        (kind.model, kind.selection, kind.feature)
+        if isinstance(kind, Score)
+        else (kind["model"], kind["selection"], kind["feature"])
+    )
+    return (f"{model}, re-ranked" if feature.endswith(RERANKED) else model), selection
 
 
 def _shortened(trials: list[int]) -> str:

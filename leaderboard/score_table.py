@@ -11,7 +11,7 @@ import pandas as pd
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.markdown import code, plain
-from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.metrics import METRICS, RERANKED
 from usvi_bench.core.record import Record
 from usvi_bench.core.settings import default_values, flatten
 from usvi_bench.leaderboard.plugin_words import plugin_words
@@ -57,6 +57,7 @@ class ScoreRow:
         memory: highest peak over seeds, MiB.
         competes: whether the row is ranked and can be set in bold.
         repeats: number of its runs that were repeated elsewhere.
+        reranked: ``values`` after re-ranking; None unless every seed has these scores in every trial.
     """
 
     label: str
@@ -72,6 +73,7 @@ class ScoreRow:
     competes: bool
     plugins: tuple[str, ...] = ()
     repeats: int = 0
+    reranked: pd.DataFrame | None = None
 
     @property
     def seeds(self) -> int:
@@ -193,12 +195,19 @@ def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) ->
         competes=not first.uses_identities and first.method != "untrained",
         plugins=tuple(plugin_words(ordered[0])),
         repeats=sum(name in repeats for name in records),
+        reranked=_reranked(ordered),
     )
 
 
 def _per_seed(records: Sequence[Record], **kind: str) -> pd.DataFrame:
     means = {record.result.seed: record.means(**kind) for record in records}
     return pd.DataFrame.from_dict(means, orient="index", columns=list(METRICS), dtype=float).rename_axis("seed")
+
+
+def _reranked(records: Sequence[Record]) -> pd.DataFrame | None:
+    kind = {"feature": f"{records[0].result.headline['feature']}{RERANKED}"}
+    complete = all(len(record.scores(**kind)) == len(record.scores()) for record in records)
+    return _per_seed(records, **kind) if complete else None
 
 
 def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:

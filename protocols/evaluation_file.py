@@ -69,6 +69,8 @@ class SavedEvaluation:
         matches: ``[Q, 10]`` whether the image shows the person of the query.
         average_precision: ``[Q]``; NaN where a query is invalid.
         sample: sample of the test features.
+        features: ``[Q, D]`` and ``[G, D]`` float32 unit features of the queries and the gallery; None in runs that did
+            not keep them.
     """
 
     query: ImageTable
@@ -78,6 +80,7 @@ class SavedEvaluation:
     matches: NDArray[np.bool_]
     average_precision: NDArray[np.float64]
     sample: Sample
+    features: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
 def save_evaluation(
@@ -99,9 +102,9 @@ def save_evaluation(
         after: test features of all (visible, infrared) images of ``split`` from the headline model.
         before: test features of the same images from the network with the starting weights.
     """
-    queries, pool = split.visible, split.infrared
+    (queries, probes), (pool, candidates) = zip((split.visible, split.infrared), after, strict=True)
     if query == "infrared":
-        queries, pool = pool, queries
+        queries, probes, pool, candidates = pool, candidates, queries, probes
     position = np.full(len(pool) + 1, -1)  # order == -1 selects the last entry
     position[ranking.gallery] = np.arange(len(ranking.gallery))
     visible, infrared = sample_rows(split.visible.identities, split.infrared.identities)
@@ -113,6 +116,8 @@ def save_evaluation(
         "scores": ranking.scores[:, :DEPTH],
         "matches": ranking.matches[:, :DEPTH],
         "average_precision": ranking.average_precision,
+        "query_features": probes[ranking.query].astype(np.float32),
+        "gallery_features": candidates[ranking.gallery].astype(np.float32),
         "identities": np.concatenate([split.visible.identities[visible], split.infrared.identities[infrared]]),
         "infrared": np.repeat([False, True], [len(visible), len(infrared)]),
         "sample_cameras": np.concatenate([split.visible.cameras[visible], split.infrared.cameras[infrared]]),
@@ -146,7 +151,18 @@ def _evaluation(arrays: Any) -> SavedEvaluation:
         matches=checked(arrays, "matches", "b", *order.shape),
         average_precision=checked(arrays, "average_precision", "f", len(query)),
         sample=_sample(arrays),
+        features=_features(arrays, len(query), len(gallery)),
     )
+
+
+def _features(arrays: Any, queries: int, gallery: int) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    if "query_features" not in arrays:
+        return None
+    first = checked(arrays, "query_features", "f", queries, None)
+    second = checked(arrays, "gallery_features", "f", gallery, first.shape[1])
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("query_features or gallery_features hold NaN or infinite values")
+    return first, second
 
 
 def _sample(arrays: Any) -> Sample:

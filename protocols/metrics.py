@@ -158,6 +158,17 @@ Blocks = Iterator[tuple[slice, Tensor]]
 """Blocks of queries, each with the contiguous similarity to all candidates."""
 
 
+def score_blocks(blocks: Blocks, gallery: int, masks: Callable[[slice], RetrievalMasks]) -> RankMetrics:
+    """Score one gallery from blocks of similarities, such as re-ranked ones.
+
+    Args:
+        blocks: consecutive blocks of all queries.
+        gallery: number of gallery images.
+        masks: called for each block of queries. The ``cmc_units`` are used from the first block only.
+    """
+    return _scored(blocks, [np.arange(gallery)], lambda rows, _: masks(rows), depth=0).metrics[0]
+
+
 def _scored(blocks: Blocks, galleries: Sequence[NDArray[np.int64]], masks: MasksOf, depth: int) -> GalleryScores:
     """Score galleries, each given as columns of the similarity."""
     lists, parts = [], [list[QueryScores]() for _ in galleries]

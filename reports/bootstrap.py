@@ -104,6 +104,31 @@ def mean_interval(
     return float(values.mean()), float(low), float(high)
 
 
+def ratio_interval(
+    sums: Values, counts: Values, people: NDArray[np.int64], *, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Compute the mean of several ratios of sums over queries, and its percentile interval over resampled people.
+
+    Args:
+        sums: ``[T, Q]`` share of each query in the numerator of each ratio.
+        counts: ``[T, Q]`` share in the denominator.
+        people: ``[Q]`` person of each query; a resample draws people with all their queries.
+        resamples: number of draws; a draw with an empty denominator is left out.
+        seed: seed of the private generator.
+
+    Returns:
+        Value, lower and upper end; NaN if a denominator is empty.
+    """
+    if not counts.sum(axis=1).all():
+        return (float("nan"),) * 3
+    units = np.unique(people, return_inverse=True)[1]
+    drawn, base = (_per_unit(part, units, int(units.max()) + 1) for part in (sums, counts))
+    draws = _resampled(drawn, base, resamples, numpy_generator(seed, "interval"))
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    return float(np.mean(sums.sum(axis=1) / counts.sum(axis=1))), float(low), float(high)
+
+
 def _resampled(sums: Values, counts: Values, resamples: int, generator: np.random.Generator) -> Values:
     """Resample units: ratio of drawn sums ``[U, T]`` to drawn counts ``[U, T]``, mean over trials, ``[resamples]``."""
     units = len(sums)

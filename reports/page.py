@@ -14,7 +14,7 @@ from usvi_bench.core.files import write_text
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import address, bullets, page, plain
 from usvi_bench.core.sealed import write_sealed_json
-from usvi_bench.core.table import Cell, Table, Value, to_markdown, value_rows
+from usvi_bench.core.table import Cell, Table, Value, to_csv, to_markdown, value_rows
 from usvi_bench.reports.checksums import FILES, checksums
 from usvi_bench.reports.output import REPORT, remove_old
 from usvi_bench.reports.style import save_figure, stamp
@@ -53,13 +53,14 @@ class Picture:
 
 @dataclass(slots=True)
 class Section:
-    """Section of a report."""
+    """Section of a report; with ``csv``, its tables are also written as CSV files."""
 
     name: str
     title: str
     text: str = ""
     pictures: list[Picture] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    csv: bool = False
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write page, JSON and figures, and remove figures of an earlier report that no longer exist.
+    """Write page, JSON, figures and CSV files, and remove figures of an earlier report that no longer exist.
 
     Returns:
         Path of ``report.md``.
@@ -93,6 +94,10 @@ def write(report: Report, folder: Path) -> Path:
     files = [f"{picture.name}.{kind}" for picture in pictures for kind in ("svg", "png")]
     for kind in ("png", "svg"):
         remove_old(folder, f"*.{kind}", {*files})
+    sheets = {f"{table.name}.csv": table for section in report.sections if section.csv for table in section.tables}
+    remove_old(folder, "*.csv", sheets)
+    for name, table in sheets.items():
+        write_text(folder / name, to_csv(table))
     files += [image["picture"] for image in report.images if image["picture"]]
     write_sealed_json(folder / REPORT, {**_json(report), FILES: checksums(folder, files)})
     write_text(folder / "report.md", page(*_blocks(report)))

@@ -11,6 +11,7 @@ from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.reports.open_set_section import add_open_set
 from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write
 from usvi_bench.reports.pictures import Album, may_be_shown
@@ -67,6 +68,7 @@ def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
     with styled(LITERAL):
         training(run, report)
         retrieval(run, report, album)
+        add_open_set(run, report)
         report.sections.append(_made(record))
         lost = album.write(folder)
         if lost:

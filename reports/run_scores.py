@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from usvi_bench.core.formatting import counted
-from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.metrics import METRICS, RERANKED
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Table, TableRow, value_cell
-from usvi_bench.leaderboard.board import lacking
+from usvi_bench.leaderboard.board import RERANKED_COLUMNS, RERANKED_METRICS, RERANKED_NOTE, lacking
 
 ORACLE = "best epoch by test score, not a result"
 
@@ -23,13 +23,26 @@ def run_scores(record: Record) -> Table:
         marks += [ORACLE] if selection == "oracle" else []
         tag = f"({', '.join(marks)})" if marks else ""
         means = record.means(model=model, selection=selection)
-        rows.append(TableRow([Cell(model, tag=tag), *_percents(means)], quiet=(model, selection) != headline))
-    rows.append(TableRow([Cell("chance"), *_percents(result.chance)], quiet=True))
+        cells = [Cell(model, tag=tag), *_percents(means), *_reranked(record, model, selection)]
+        rows.append(TableRow(cells, quiet=(model, selection) != headline))
+    blanks = [value_cell(None)] * len(_reranked(record, *headline))
+    rows.append(TableRow([Cell("chance"), *_percents(result.chance), *blanks], quiet=True))
     done = record.scores()
     folds = len({score.fold for score in done})
     note = f"Percent. Mean over {counted(len(done), 'trial')} in {counted(folds, 'fold')}; a single seed."
     notes = [note, *(f"Incomplete: {text}." for text in lacking(record))]
-    return Table("Scores", ["model", *METRICS], rows, notes=notes, name="scores")
+    notes += [RERANKED_NOTE] if blanks else []
+    columns = ["model", *METRICS, *(RERANKED_COLUMNS if blanks else ())]
+    return Table("Scores", columns, rows, notes=notes, name="scores")
+
+
+def _reranked(record: Record, model: str, selection: str) -> list[Cell]:
+    """Return the re-ranked scores of a row; no cells if the record has no re-ranked score."""
+    feature = f"{record.result.headline['feature']}{RERANKED}"
+    if all(score.feature != feature for score in record.result.scores):
+        return []
+    means = record.means(model=model, selection=selection, feature=feature)
+    return [value_cell(100 * means[metric] if means else None) for metric in RERANKED_METRICS]
 
 
 def _percents(means: Mapping[str, float]) -> list[Cell]:

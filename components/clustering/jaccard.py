@@ -75,18 +75,46 @@ def jaccard_distance(
         return near_pairs(codes, max_distance)
 
 
-def _encode(vectors: Tensor, lists: NDArray[np.int32]) -> csr_array:
-    """Compute the codes: softmax similarities of each image to its expanded set of mutual neighbours."""
-    mutual = _mutual(lists)
-    half = _mutual(lists[:, : round(lists.shape[1] / 2) + 1])
+def relative_codes(vectors: Tensor, lists: Tensor, half: int, k2: int, farthest: NDArray[np.float32]) -> csr_array:
+    """Compute expanded codes from distances that are divided by the largest distance of their row, as for re-ranking.
+
+    Args:
+        vectors: ``[N, D]`` float32 unit features on the CPU.
+        lists: ``[N, K]`` neighbours of each image, the image itself first.
+        half: length of the lists by which sets of mutual neighbours are expanded.
+        k2: number of neighbours in the local expansion; 1 for no expansion.
+        farthest: ``[N]`` largest squared distance of each image.
+
+    Returns:
+        ``[N, N]`` float32; rows sum to 1.
+    """
+    members = lists.numpy().astype(np.int32)
+    codes = _encode(vectors, members, half, farthest)
+    return _expand(codes, members[:, :k2], []) if k2 > 1 else codes
+
+
+def _encode(
+    vectors: Tensor, lists: NDArray[np.int32], half: int | None = None, farthest: NDArray[np.float32] | None = None
+) -> csr_array:
+    """Compute the codes: softmax similarities of each image to its expanded set of mutual neighbours.
+
+    Args:
+        vectors: ``[N, D]`` features.
+        lists: ``[N, K]`` neighbours.
+        half: length of the lists of the neighbours that are added; half of ``K`` and one if None.
+        farthest: ``[N]`` numbers to divide the distances of each row by; None for no division.
+    """
+    mutual, half_mutual = _mutual(lists), _mutual(lists[:, : half or round(lists.shape[1] / 2) + 1])
     # The half-set of a mutual neighbour is added if more than two thirds of it are mutual neighbours already.
-    joins = mutual.multiply(mutual @ half)
-    joins.data = (3 * joins.data > 2 * np.diff(half.indptr)[joins.indices]).astype(np.int32)
+    joins = mutual.multiply(mutual @ half_mutual)
+    joins.data = (3 * joins.data > 2 * np.diff(half_mutual.indptr)[joins.indices]).astype(np.int32)
     joins.eliminate_zeros()
-    members = (mutual + joins @ half).tocsr()
+    members = (mutual + joins @ half_mutual).tocsr()
     members.sort_indices()
 
     logits = _similarities(vectors, members)
+    if farthest is not None:
+        logits /= np.repeat(farthest, np.diff(members.indptr))
     starts, lengths = members.indptr[:-1], np.diff(members.indptr)  # no row is empty: each holds the image itself
     weights = np.exp(logits - np.repeat(np.maximum.reduceat(logits, starts), lengths))
     weights /= np.repeat(np.add.reduceat(weights, starts), lengths)

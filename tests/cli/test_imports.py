@@ -50,7 +50,16 @@ def test_a_list_imports_no_module_that_only_work_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "ablation --help", "evaluate --help", "pretrain --help", "report --help", "site --help"]
+    "words",
+    [
+        "--help",
+        "ablation --help",
+        "evaluate --help",
+        "openset --help",
+        "pretrain --help",
+        "report --help",
+        "site --help",
+    ],
 )
 def test_help_imports_parsers_only(words: str) -> None:
     imported = after_command(words)

@@ -184,3 +184,22 @@ def test_sealed_files_that_are_no_evaluation_are_refused(tmp_path: Path, content
     write_sealed(tmp_path / "evaluation.npz", lambda file: file.write(content) and None)
     with pytest.raises(DamagedFileError, match="does not have the expected arrays"):
         load_evaluation(tmp_path / "evaluation.npz")
+
+
+def test_the_features_are_those_of_the_queries_and_the_gallery(tmp_path: Path) -> None:
+    gallery = np.array([80, 3, 41, 0])
+    saved, split = save(tmp_path, gallery), make_split(tmp_path)
+    assert saved.features is not None
+    np.testing.assert_array_equal(saved.features[0], make_features(split.infrared, 0.3, 1))
+    np.testing.assert_array_equal(saved.features[1], make_features(split.visible, 0.3, 1)[gallery])
+    path = tmp_path / "evaluation.npz"
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    for wrong in (content["gallery_features"][:, :3], content["gallery_features"] * np.nan):
+        write_sealed(path, lambda file, wrong=wrong: np.savez(file, **{**content, "gallery_features": wrong}))
+        with pytest.raises(DamagedFileError):
+            load_evaluation(path)
+    for name in ("query_features", "gallery_features"):
+        del content[name]
+    write_sealed(path, lambda file: np.savez(file, **content))
+    assert load_evaluation(path).features is None

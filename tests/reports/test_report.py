@@ -20,8 +20,10 @@ from usvi_bench.reports.report import write_report
 
 FIGURES = [
     *("losses", "clusters", "quality", "matches", "cost", "scores"),
-    *("tsne", "distances", "ranking", "worst", "confusion", "causes", "traits"),
+    *("tsne", "distances", "ranking", "worst", "confusion", "causes", "traits", "open_set"),
 ]
+
+SHEETS = {"open_set_pairs.csv", "open_set_queries.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_every_figure_is_written_and_shown(run: Path) -> None:
             assert picture.width == round(85 / 25.4 * 300 - 0.5)
         assert 'width="240.9' in (run / "report" / f"{name}.svg").read_text()[:2000]  # 85 mm in points
     names = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
-    assert {p.name for p in (run / "report").iterdir()} == names | {"report.md", "report.json", "pictures"}
+    assert {p.name for p in (run / "report").iterdir()} == names | {"report.md", "report.json", "pictures"} | SHEETS
 
 
 def test_json_has_the_content_of_the_page_and_existing_files(run: Path) -> None:
@@ -107,7 +109,7 @@ def test_the_page_describes_the_run(run: Path) -> None:
 def test_label_based_figures_are_marked(run: Path) -> None:
     sections = read(run).split("\n## ")
     marked = {section.splitlines()[0] for section in sections if DIAGNOSIS in section}
-    assert marked == {"Training", "Features", "Ranked lists", "Confused pairs", "Error by cause"}
+    assert marked == {"Training", "Features", "Ranked lists", "Confused pairs", "Error by cause", "Open set"}
     figures = json.loads((run / "report" / "report.json").read_text())["figures"]
     assert {f["id"] for f in figures if DIAGNOSIS not in f["caption"]} == {"losses", "cost"}
 
