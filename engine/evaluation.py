@@ -13,6 +13,7 @@ from torch import Tensor
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.record import Score, mean_metrics
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.images import test_features
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
@@ -30,18 +31,19 @@ class Embedder:
 
     def __init__(self, run: Run, model: TwoStreamEncoder) -> None:
         self._run, self._model = run, model
-        self._features: dict[tuple[str, ...], NDArray[np.float32]] = {}
+        self._features: dict[tuple[tuple[str, ...], Corruption | None], NDArray[np.float32]] = {}
 
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
         """Return unit test features ``[N, D]`` of a table's images."""
-        if table.paths not in self._features:
+        key = (table.paths, table.corruption)
+        if key not in self._features:
             pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
             precision, self._model.precision = self._model.precision, None  # always score in float32
-            self._features[table.paths] = test_features(
+            self._features[key] = test_features(
                 self._model, pixels, table.modality, batch, self._run.device, mirror=True
             )
             self._model.precision = precision
-        return self._features[table.paths]
+        return self._features[key]
 
 
 def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncoder]:

@@ -98,6 +98,7 @@ class Experiment:
         display = display or Display(quiet=True)
         import_plugins(self.imports)
         METHODS.get(self.method)
+        PROTOCOLS.get(self.protocol).check_packages()
         kind = PROTOCOLS.get(self.protocol).dataset
         check_output(self.output)
         source = find_data(kind, self.data, progress=display.print)

@@ -23,6 +23,12 @@ PROTOCOLS = {
     "regdb_i2v": "RegDB, infrared to visible",
     "llcm_v2i": "LLCM, visible to infrared",
     "llcm_i2v": "LLCM, infrared to visible",
+    "sysu_all_c": "SYSU-MM01, all search, corrupted",
+    "sysu_indoor_c": "SYSU-MM01, indoor search, corrupted",
+    "regdb_v2i_c": "RegDB, visible to infrared, corrupted",
+    "regdb_i2v_c": "RegDB, infrared to visible, corrupted",
+    "llcm_v2i_c": "LLCM, visible to infrared, corrupted",
+    "llcm_i2v_c": "LLCM, infrared to visible, corrupted",
 }
 """Display names of the standard protocols, in display order; other protocols come after them."""
 IDENTITY_MARK = "(uses identities)"
@@ -148,7 +154,12 @@ def table_key(record: Record) -> TableKey:
 def gallery_words(shots: int | None, gallery: str) -> str:
     """Describe how galleries are drawn; without the number of shots if the gallery has all images."""
     words = {1: "single-shot, ", 10: "multi-shot, "}.get(shots or 0, f"{shots}-shot, " if shots else "")
-    return f"{words}{gallery} gallery"
+    drawn, corrupted, options = gallery.partition("+corrupted")
+    if not corrupted:
+        return f"{words}{gallery} gallery"
+    modalities = "visible and infrared" if "+infrared" in options else "visible"
+    native = ", corrupted before resizing" if "+native" in options else ""
+    return f"{words}{drawn} gallery, corrupted {modalities} images{native}"
 
 
 def score_rows(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreRow]:
