@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
@@ -32,6 +33,8 @@ PROTOCOLS = {
 }
 """Display names of the standard protocols, in display order; other protocols come after them."""
 IDENTITY_MARK = "(uses identities)"
+CORRUPTED = "+corrupted"
+"""Part of the name of a gallery that is scored on corrupted images."""
 _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
@@ -63,6 +66,7 @@ class ScoreRow:
         memory: highest peak over seeds, MiB.
         competes: whether the row is ranked and can be set in bold.
         repeats: number of its runs that were repeated elsewhere.
+        spread: sample standard deviation of mAP over the evaluations of a run on corrupted images, mean over seeds.
     """
 
     label: str
@@ -78,6 +82,7 @@ class ScoreRow:
     competes: bool
     plugins: tuple[str, ...] = ()
     repeats: int = 0
+    spread: float | None = None
 
     @property
     def seeds(self) -> int:
@@ -154,7 +159,7 @@ def table_key(record: Record) -> TableKey:
 def gallery_words(shots: int | None, gallery: str) -> str:
     """Describe how galleries are drawn; without the number of shots if the gallery has all images."""
     words = {1: "single-shot, ", 10: "multi-shot, "}.get(shots or 0, f"{shots}-shot, " if shots else "")
-    drawn, corrupted, options = gallery.partition("+corrupted")
+    drawn, corrupted, options = gallery.partition(CORRUPTED)
     if not corrupted:
         return f"{words}{gallery} gallery"
     modalities = "visible and infrared" if "+infrared" in options else "visible"
@@ -204,7 +209,14 @@ def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) ->
         competes=not first.uses_identities and first.method != "untrained",
         plugins=tuple(plugin_words(ordered[0])),
         repeats=sum(name in repeats for name in records),
+        spread=_spread(ordered),
     )
+
+
+def _spread(records: Sequence[Record]) -> float | None:
+    if CORRUPTED not in records[0].result.headline["gallery"] or len(records[0].scores()) < 2:
+        return None
+    return float(np.mean([np.std([s.metrics["mAP"] for s in record.scores()], ddof=1) for record in records]))
 
 
 def _per_seed(records: Sequence[Record], **kind: str) -> pd.DataFrame:
