@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "pose": (0.0, 0.5, 1.0),
     "boxes": (0.0, 0.5, 1.0),
     "mismatch": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "foreign": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
 """Levels of each knob; they include its default, so that all panels share that point."""
 COLUMNS = 2
@@ -114,7 +115,7 @@ def finished_points(records: dict[str, Record]) -> set[tuple[str, str, int]]:
 
 def point_key(point: Point) -> tuple[str, str, int]:
     """Return method, people and seed of a point, as :func:`finished_points` does."""
-    return point.method, json.dumps(asdict(point.people), sort_keys=True), point.seed
+    return point.method, json.dumps(point.people.note(), sort_keys=True), point.seed
 
 
 def make_runner(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
@@ -133,7 +134,7 @@ def make_runner(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
 
 def select_sweeps(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
     """Select the sweeps around the default people of a size, in the order of the knobs."""
-    defaults = asdict(SyntheticSpec(size=size))
+    defaults = SyntheticSpec(size=size).note()
     mine: dict[str, Sweep] = {}
     for sweep in separate_sweeps(score_tables(records))[1]:
         if json.loads(sweep.base.key.synthetic)["spec"] == defaults:

@@ -15,7 +15,8 @@ from usvi_bench.core.distributed.collectives import world_size
 from usvi_bench.core.revision import Revision, find_revision
 
 FAISS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", *FAISS, "numba", "pillow", "mmengine")
+CORRUPTIONS = ("imagecorruptions-imaug", "scikit-image", "opencv-python")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", *FAISS, "numba", "pillow", "mmengine", *CORRUPTIONS)
 _DRIVER = Path("/proc/driver/nvidia/version")
 """Linux: version of the NVIDIA driver."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usvi_bench.core.types import Modality
+from usvi_bench.datasets.corruption import Corruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class ImageTable:
         paths: posix path of each image, relative to ``root``.
         identities: ``[N]`` int64, for evaluation and diagnosis only; training never receives them.
         cameras: ``[N]`` int64 camera numbers of the data set.
+        corruption: corruption of the images, in protocols of corrupted images; None for the images as they are.
     """
 
     modality: Modality
@@ -30,6 +32,7 @@ class ImageTable:
     paths: tuple[str, ...]
     identities: NDArray[np.int64]
     cameras: NDArray[np.int64]
+    corruption: Corruption | None = None
 
     def __len__(self) -> int:
         return len(self.paths)

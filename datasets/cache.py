@@ -50,7 +50,8 @@ def decoded(
 
     EXIF rotation is applied, and transparency is dropped. Grey images of 16 bits are scaled from 0 ... 65535 to
     0 ... 255; those of floats are refused, because their range is not known. The checksum of an earlier array is
-    verified, and a damaged array is decoded again. Concurrent calls for one table each write it; the last file stays.
+    verified, and a damaged array is decoded again. The images of a table with a corruption are corrupted after they are
+    resized, or before if it is native. Concurrent calls for one table each write it; the last file stays.
 
     Args:
         table: images to decode, in this order.
@@ -71,7 +72,8 @@ def decoded(
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
     shape = (len(table), height, width, 3)
-    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *table.paths])
+    changes = [table.corruption.key] if table.corruption else []
+    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *changes, *table.paths])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     path = (cache or cache_folder()) / "images" / f"{key}.npy"
     try:
@@ -103,25 +105,33 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
     # Plain writes raise on a full disk; a writable memory map would kill the process.
+    corruption, size, resampling = table.corruption, (shape[2], shape[1]), FILTERS[filter]
+
     def decode(name: str) -> bytes:
-        return _decode(table.root / name, (shape[2], shape[1]), FILTERS[filter])
+        image = _decode(table.root / name)
+        if corruption is None:
+            return image.resize(size, resampling).tobytes()
+        if corruption.native:
+            return Image.fromarray(corruption.apply(np.asarray(image), name)).resize(size, resampling).tobytes()
+        return corruption.apply(np.asarray(image.resize(size, resampling)), name).tobytes()
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        # corruptions seed NumPy's global generator, which threads share
+        with ThreadPoolExecutor(1 if corruption else min(8, os.cpu_count() or 1)) as threads:
             for start in range(0, len(table), BLOCK):
                 file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
 
     write_sealed(path, write, CACHE_REMEDY)
 
 
-def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:
+def _decode(path: Path) -> Image.Image:
     try:
         with Image.open(path, formats=FORMATS) as image:
             if min(image.size) < LEAST:
                 raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
             upright = ImageOps.exif_transpose(image)
-            return _to_rgb(upright).resize(size, resampling).tobytes()
+            return _to_rgb(upright)
     except Exception as error:  # Pillow's decoders raise many types
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
         raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error

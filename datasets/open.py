@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -40,7 +40,7 @@ class DataSource:
         if self.root is None:
             from usvi_bench.synthetic import parse  # imported here: real data sets do not need the generator
 
-            return asdict(parse(self.spec))
+            return parse(self.spec).note()
         note = synthetic_note(self.root)
         if note is None:
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -38,7 +37,7 @@ class PlannedDataset(Dataset):
     def __init__(self, layout: str, spec: SyntheticSpec) -> None:
         self.name = layout  # type: ignore[misc]  # of the instance, because this class has all layouts
         self.root = Path()
-        self.entries = asdict(spec)
+        self.entries = spec.note()
         self._plan = _plan(layout, spec)
         self.images = len(self._plan.shots)
         lists = [name for name in self._plan.lists if name.startswith("idx/test_visible_")]

@@ -14,6 +14,7 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.record import Score, mean_metrics
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.check_features import SAMPLE, check_features
 from usvi_bench.engine.images import test_features
 from usvi_bench.engine.plan import StagePlan
@@ -32,15 +33,16 @@ class Embedder:
 
     def __init__(self, run: Run, model: TwoStreamEncoder) -> None:
         self._run, self._model = run, model
-        self._features: dict[tuple[str, ...], NDArray[np.float32]] = {}
+        self._features: dict[tuple[tuple[str, ...], Corruption | None], NDArray[np.float32]] = {}
 
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
         """Return unit test features ``[N, D]`` of a table's images."""
-        if table.paths not in self._features:
+        key = (table.paths, table.corruption)
+        if key not in self._features:
             precision, self._model.precision = self._model.precision, "fp32"  # scores are always in float32
-            self._features[table.paths] = self._embed(table)
+            self._features[key] = self._embed(table)
             self._model.precision = precision
-        return self._features[table.paths]
+        return self._features[key]
 
     def _embed(self, table: ImageTable) -> NDArray[np.float32]:
         """Embed a table in random order, because its rows are sorted by person."""

@@ -112,6 +112,7 @@ class Experiment:
         display = display or Display(quiet=True)
         import_plugins(self.imports)
         METHODS.get(self.method)
+        PROTOCOLS.get(self.protocol).check_packages()
         kind = PROTOCOLS.get(self.protocol).dataset
         for name in (".", "stages", self.protocol):
             check_output(self.output / name)

@@ -122,6 +122,9 @@ def prepare(request: ExternalRequest, display: Display) -> ExternalScoring:
     """
     import_plugins(request.imports)
     protocol_class = PROTOCOLS.get(request.protocol)
+    protocol_class.check_packages()
+    if request.features and protocol_class.corrupted:
+        raise UsageError(f"--features: {request.protocol} embeds corrupted images itself; give --weights")
     check_output(request.output)
     tree = nested(request.settings)
     settings = _read_settings(tree, bool(request.features))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import Filter, decoded
+from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.images import TrainingImages, fits
 
@@ -32,17 +33,18 @@ class ImageStore:
     test_filter: Filter
     device: torch.device
     progress: Callable[[str], None] | None = None
-    _pixels: dict[tuple[tuple[str, ...], Filter], NDArray[np.uint8]] = field(default_factory=dict)
+    _pixels: dict[tuple[tuple[str, ...], Filter, Corruption | None], NDArray[np.uint8]] = field(default_factory=dict)
 
     def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
         """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test."""
         resize = self.test_filter if test else self.config.filter
-        if (table.paths, resize) not in self._pixels:
+        key = (table.paths, resize, table.corruption)
+        if key not in self._pixels:
             pixels = decoded(
                 table, self.config.height, self.config.width, resize, self.dataset.fingerprint, progress=self.progress
             )
-            self._pixels[table.paths, resize] = pixels
-        return self._pixels[table.paths, resize]
+            self._pixels[key] = pixels
+        return self._pixels[key]
 
     def training_images(self, table: ImageTable, order: NDArray[np.int64]) -> TrainingImages:
         """Return the pixels and cameras of a table, without identities, for training.

@@ -99,9 +99,15 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         columns=[*columns, "records"],
         rows=rows,
         notes=[RERANKED_NOTE] if reranked else [],
-        footnotes=[f"{plain(label)}: elsewhere {text}." for label, text in disputed.items()],
+        footnotes=[f"{plain(label)}: elsewhere {text}." for label, text in disputed.items()] + _spreads(scores),
         name=file_name("-".join([key.protocol, key.setting, key.gallery, str(key.shots), key.fingerprint[-6:]])),
     )
+
+
+def _spreads(scores: ScoreTable) -> list[str]:
+    """Return a footnote with the spread of mAP over corruptions; none for clean images."""
+    found = [f"{plain(row.label)} {100 * row.spread:.1f}" for row in scores.rows if row.spread is not None]
+    return [f"Standard deviation of mAP over the corruptions, mean over seeds: {', '.join(found)}."] if found else []
 
 
 def protocol_name(protocol: str, synthetic: bool) -> str:

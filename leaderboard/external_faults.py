@@ -36,6 +36,8 @@ from usvi_bench.leaderboard.result_faults import data_faults, field_faults, own_
 from usvi_bench.leaderboard.score_faults import is_reranked, measured_faults
 from usvi_bench.protocols.base import ProtocolConfig
 
+NEWER = ("corrupt", "corrupt_at")
+"""Settings of protocols that older records lack."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE = re.compile(r"[^/\\\n]{1,200}")
 _CONTAINER = re.compile(rf"({'|'.join(WRAPPERS)})(\.({'|'.join(WRAPPERS)})){{0,9}}")
@@ -128,9 +130,11 @@ def _setting_faults(result: Result, external: External, protocol: ProtocolConfig
     """
     config: Mapping[str, Any] = result.config
     data = dict(config.get("data", {}))
+    given = config.get("protocol", {})
     build(DataConfig, data, "data")
     own = {"folds": data.get("folds", []), "check_counts": data.get("check_counts", True)}
-    wanted: dict[str, Any] = {"data": own, "protocol": asdict(protocol)}
+    known = {name: value for name, value in asdict(protocol).items() if name not in NEWER or name in given}
+    wanted: dict[str, Any] = {"data": own, "protocol": known}
     if external.kind == CHECKPOINT:
         encoder = config.get("encoder", {})
         name = str(encoder.get("name"))
@@ -166,6 +170,8 @@ def _kinds(result: Result, external: External, protocol: ProtocolConfig | None) 
         for name, value in PROTOCOLS.get(result.protocol)(protocol).kind().items():
             if dict(headline)[name] != value:
                 yield f"result.headline.{name}: {dict(headline)[name]!r:.40}, but the settings have {value!r}"
+        if external.kind == FEATURES and PROTOCOLS.get(result.protocol).corrupted:
+            yield f"result.protocol: {result.protocol} embeds corrupted images itself, which features files cannot"
     for i, score in enumerate(result.scores):
         for name, value in headline.items():
             if getattr(score, name, value) != value and not (name == "feature" and is_reranked(score, headline)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
+from usvi_bench.synthetic.spec import level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +92,16 @@ def _find_base(level: ScoreTable, found: Sequence[ScoreTable]) -> int | None:
 
 
 def _level(found: ScoreTable, knob: str) -> float:
-    return float(json.loads(found.key.synthetic)["spec"][knob])
+    level = level_of(json.loads(found.key.synthetic)["spec"], knob)
+    assert level is not None  # _find_base selects tables that have the knob
+    return level
 
 
 def _apart_from(found: ScoreTable, knob: str) -> object:
     """Return a key that is equal for a level and its base: everything except images and knob; None without the knob."""
     made = json.loads(found.key.synthetic or "{}")
     spec = made.get("spec", {})
-    if knob not in spec:
+    if level_of(spec, knob) is None:
         return None
     people = {**made, "spec": {**spec, knob: None}, "bytes": "", "images": 0}
-    return found.key._replace(synthetic=json.dumps(people), fingerprint="")
+    return found.key._replace(synthetic=json.dumps(people, sort_keys=True), fingerprint="")

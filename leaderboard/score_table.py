@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
@@ -23,9 +24,17 @@ PROTOCOLS = {
     "regdb_i2v": "RegDB, infrared to visible",
     "llcm_v2i": "LLCM, visible to infrared",
     "llcm_i2v": "LLCM, infrared to visible",
+    "sysu_all_c": "SYSU-MM01, all search, corrupted",
+    "sysu_indoor_c": "SYSU-MM01, indoor search, corrupted",
+    "regdb_v2i_c": "RegDB, visible to infrared, corrupted",
+    "regdb_i2v_c": "RegDB, infrared to visible, corrupted",
+    "llcm_v2i_c": "LLCM, visible to infrared, corrupted",
+    "llcm_i2v_c": "LLCM, infrared to visible, corrupted",
 }
 """Display names of the standard protocols, in display order; other protocols come after them."""
 IDENTITY_MARK = "(uses identities)"
+CORRUPTED = "+corrupted"
+"""Part of the name of a gallery that is scored on corrupted images."""
 _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
@@ -58,6 +67,7 @@ class ScoreRow:
         competes: whether the row is ranked and can be set in bold.
         repeats: number of its runs that were repeated elsewhere.
         reranked: ``values`` after re-ranking; None unless every seed has these scores in every trial.
+        spread: sample standard deviation of mAP over the evaluations of a run on corrupted images, mean over seeds.
     """
 
     label: str
@@ -74,6 +84,7 @@ class ScoreRow:
     plugins: tuple[str, ...] = ()
     repeats: int = 0
     reranked: pd.DataFrame | None = None
+    spread: float | None = None
 
     @property
     def seeds(self) -> int:
@@ -150,7 +161,12 @@ def table_key(record: Record) -> TableKey:
 def gallery_words(shots: int | None, gallery: str) -> str:
     """Describe how galleries are drawn; without the number of shots if the gallery has all images."""
     words = {1: "single-shot, ", 10: "multi-shot, "}.get(shots or 0, f"{shots}-shot, " if shots else "")
-    return f"{words}{gallery} gallery"
+    drawn, corrupted, options = gallery.partition(CORRUPTED)
+    if not corrupted:
+        return f"{words}{gallery} gallery"
+    modalities = "visible and infrared" if "+infrared" in options else "visible"
+    native = ", corrupted before resizing" if "+native" in options else ""
+    return f"{words}{drawn} gallery, corrupted {modalities} images{native}"
 
 
 def score_rows(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreRow]:
@@ -196,7 +212,14 @@ def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) ->
         plugins=tuple(plugin_words(ordered[0])),
         repeats=sum(name in repeats for name in records),
         reranked=_reranked(ordered),
+        spread=_spread(ordered),
     )
+
+
+def _spread(records: Sequence[Record]) -> float | None:
+    if CORRUPTED not in records[0].result.headline["gallery"] or len(records[0].scores()) < 2:
+        return None
+    return float(np.mean([np.std([s.metrics["mAP"] for s in record.scores()], ddof=1) for record in records]))
 
 
 def _per_seed(records: Sequence[Record], **kind: str) -> pd.DataFrame:

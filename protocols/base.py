@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import Filter
+from usvi_bench.datasets.corruption import check_package
 from usvi_bench.protocols.check_trials import check_folds, check_galleries, check_masks, check_tables
 from usvi_bench.protocols.masks import RetrievalMasks
 from usvi_bench.protocols.metrics import GalleryScores, retrieval_metrics, score_galleries
@@ -22,6 +23,8 @@ from usvi_bench.protocols.score_metrics import score_metrics
 
 SHOTS = (1, 10)
 GALLERIES = ("seeded", "official")
+SIDES = ("visible", "both")
+MOMENTS = ("resized", "native")
 RANKING_DEPTH = 20
 """Number of gallery images kept in each ranked list."""
 
@@ -31,20 +34,23 @@ Embed = Callable[[ImageTable], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ProtocolConfig:
-    """Protocol settings: how galleries are drawn, in protocols that draw them."""
+    """Protocol settings: how galleries are drawn and images corrupted, in protocols that do so."""
 
     shots: int = 1
     """Number of gallery images of each person and camera: 1 (single-shot) or 10 (multi-shot)."""
     gallery: str = "seeded"
     """``seeded``: drawn as in the AGW family's code. ``official``: the data set's permutation file."""
+    corrupt: str = "visible"
+    """Images that are corrupted in protocols of corrupted images: ``visible``, or ``both`` modalities."""
+    corrupt_at: str = "resized"
+    """Whether images are corrupted after they are ``resized``, or before, at their ``native`` size."""
 
     def __post_init__(self) -> None:
         if self.shots not in SHOTS:
             raise UsageError(f"protocol.shots={self.shots}: choose 1 or 10")
-        if self.gallery not in GALLERIES:
-            raise UsageError(
-                f"unknown protocol.gallery '{show(self.gallery)}': {did_you_mean(self.gallery, GALLERIES)}"
-            )
+        for name, known in (("gallery", GALLERIES), ("corrupt", SIDES), ("corrupt_at", MOMENTS)):
+            if (value := getattr(self, name)) not in known:
+                raise UsageError(f"unknown protocol.{name} '{show(value)}': {did_you_mean(value, known)}")
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,8 @@ class Protocol(ABC):
     resize: ClassVar[Filter] = "lanczos"
     """Pillow's filter that resizes test images to the encoder's size, as in the AGW family's test code. Images of that
     size are not changed. Training images are resized with ``data.filter``."""
+    corrupted: ClassVar[bool] = False
+    """Whether it scores corrupted images."""
 
     def __init__(self, config: ProtocolConfig | None = None) -> None:
         self.config = config or ProtocolConfig()
@@ -130,6 +138,16 @@ class Protocol(ABC):
         trials = getattr(cls, "trials_per_fold", 1)
         few = isinstance(trials, int) and trials < 1
         return [f"its attribute 'trials_per_fold' is {trials}, it must be at least 1"] if few else []
+
+    @classmethod
+    def check_packages(cls) -> None:
+        """Check that the optional packages of the protocol are installed.
+
+        Raises:
+            UsageError: a package is missing; the message names the extra that installs it.
+        """
+        if cls.corrupted:
+            check_package(cls.name)
 
     @abstractmethod
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
@@ -159,6 +177,9 @@ class Protocol(ABC):
                 f"{self.name} scores '{self.dataset}', the data set is '{dataset.name}': choose a protocol that fits"
             )
         check_folds(self.name, self.folds(dataset), dataset.folds)
+        for name, usual in (("corrupt", "visible"), ("corrupt_at", "resized")):
+            if not self.corrupted and (value := getattr(self.config, name)) != usual:
+                raise UsageError(f"{self.name} corrupts no images: leave out protocol.{name}={value}")
         for fold in self.folds(dataset):
             check_tables(self.name, self.tables(dataset, fold))
             query, pool = self.tables(dataset, fold)
@@ -210,14 +231,7 @@ class Protocol(ABC):
             )
         query, pool = self.tables(dataset, fold)
         galleries = self.galleries(dataset, fold)
-        tables = [pool.take(rows) for rows in galleries]
-        result = score_galleries(
-            _embedded(embed, query),
-            _embedded(embed, pool),
-            galleries,
-            lambda rows, trial: self.masks(query.take(rows), tables[trial]),
-            depth=RANKING_DEPTH,
-        )
+        result = self.score(embed, query, pool, galleries, fold)
         scores = [TrialScore(fold, trial, score_metrics(metrics)) for trial, metrics in enumerate(result.metrics)]
         queries = QueryScores(
             average_precision=np.stack([metrics.average_precision for metrics in result.metrics]),
@@ -226,6 +240,19 @@ class Protocol(ABC):
             paths=query.paths,
         )
         return Evaluation(tuple(scores), queries, _ranking(result, galleries[0]))
+
+    def score(
+        self, embed: Embed, query: ImageTable, pool: ImageTable, galleries: Sequence[NDArray[np.int64]], fold: int
+    ) -> GalleryScores:
+        """Score the features of the query and gallery images of a fold, whose galleries are rows of ``pool``."""
+        tables = [pool.take(rows) for rows in galleries]
+        return score_galleries(
+            embedded(embed, query),
+            embedded(embed, pool),
+            galleries,
+            lambda rows, trial: self.masks(query.take(rows), tables[trial]),
+            depth=RANKING_DEPTH,
+        )
 
     def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
         """Score random similarities under the same masks, and average the scores over all trials."""
@@ -251,7 +278,7 @@ def _ranking(result: GalleryScores, gallery: NDArray[np.int64]) -> Ranking:
     )
 
 
-def _embedded(embed: Embed, table: ImageTable) -> NDArray[np.float64]:
+def embedded(embed: Embed, table: ImageTable) -> NDArray[np.float64]:
     """Return the features of a table in double precision, as the reference code uses."""
     features = np.asarray(embed(table))
     if features.ndim != 2 or len(features) != len(table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
 from usvi_bench.synthetic.cameras import LLCM, NIGHT, Layout
 from usvi_bench.synthetic.spec import SyntheticSpec
+from usvi_bench.synthetic.unpaired import foreign_people, missing_modalities
 
 LONGEST_WALK = 6
 """Maximum number of frames of a walk, except in RegDB's layout; more images of a person need more walks."""
@@ -155,39 +156,32 @@ def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
     return {"sysu": _plan_sysu, "regdb": _plan_regdb, "llcm": _plan_llcm}[layout](spec)
 
 
-def missing_modalities(spec: SyntheticSpec, people: Iterable[int], fold: int = 1) -> dict[int, Modality]:
-    """Select the training people that lose one modality, and that modality.
-
-    Half of them lose their infrared images, half their visible ones. A larger ``spec.mismatch`` selects the people of a
-    smaller one and more.
-    """
-    order = numpy_generator(spec.seed, "mismatch", fold).permutation(sorted(people))
-    lost: tuple[Modality, Modality] = ("infrared", "visible")
-    return {int(person): lost[rank % 2] for rank, person in enumerate(order[: round(spec.mismatch * len(order))])}
-
-
 def _plan_sysu(spec: SyntheticSpec) -> Plan:
     splits = _SYSU[spec.size]
     order = numpy_generator(spec.seed, "sysu", "splits").permutation(sum(split.people for split in splits.values())) + 1
     train, val = splits["train"].people, splits["val"].people
     people = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
     lost = missing_modalities(spec, order[: train + val].tolist())
+    foreign = foreign_people(spec, order[: train + val].tolist(), len(order))
     shots = [
         shot
         for name, split in splits.items()
-        for shot in _walk_past_cameras(split, people[name])
+        for shot in _walk_past_cameras(split, people[name], foreign)
         if shot.person not in lost or shot.camera not in _CAMERAS[lost[shot.person]]
     ]
-    lists = {f"exp/{name}_id.txt": _comma_line(numbers) for name, numbers in people.items()}
-    lists["exp/available_id.txt"] = _comma_line(order)
+    listed = {name: numbers.tolist() for name, numbers in people.items()}
+    listed = {name: [*known, *(foreign[p] for p in known if p in foreign)] for name, known in listed.items()}
+    lists = {f"exp/{name}_id.txt": _comma_line(numbers) for name, numbers in listed.items()}
+    lists["exp/available_id.txt"] = _comma_line([person for numbers in listed.values() for person in numbers])
     return Plan(tuple(sorted(shots, key=lambda shot: shot.path)), lists)
 
 
-def _walk_past_cameras(split: _Split, people: NDArray[np.int64]) -> Iterator[Shot]:
+def _walk_past_cameras(split: _Split, people: NDArray[np.int64], foreign: Mapping[int, int]) -> Iterator[Shot]:
     for camera, (seen, images) in enumerate(zip(split.seen, split.images, strict=True), start=1):
         ranks = _ranks(camera, seen, split)
         for place, rank in enumerate(ranks):
             person = int(people[rank])
+            person = foreign.get(person, person) if camera in _CAMERAS["visible"] else person
             frames = images // seen + (place < images % seen)
             yield from _walks(person, camera, frames, f"cam{camera}/{person:04d}/{{:04d}}.jpg")
 
@@ -203,8 +197,8 @@ def _ranks(camera: int, seen: int, split: _Split) -> list[int]:
     return [rank for rank in range(split.people) if not start <= rank < start + missed]
 
 
-def _comma_line(people: NDArray[np.int64]) -> str:
-    return ",".join(map(str, sorted(people.tolist()))) + "\n"
+def _comma_line(people: Iterable[int]) -> str:
+    return ",".join(map(str, sorted(people))) + "\n"
 
 
 def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
@@ -223,26 +217,33 @@ def _walks(person: int, camera: int, frames: int, path: str) -> list[Shot]:
 def _plan_regdb(spec: SyntheticSpec) -> Plan:
     """Plan RegDB's layout; each person walks once, because RegDB's file names give one direction per person."""
     size = _REGDB[spec.size]
-    shots: dict[Modality, list[Shot]] = {"visible": [], "infrared": []}
-    for person in range(1, size.people + 1):
-        for step in range(size.frames):
-            file = f"{{}}/{person}/person_{{}}_{step + 1:05d}_{person}.bmp"
-            shots["visible"].append(Shot(file.format("Visible", "v"), person, 1, 0, step))
-            shots["infrared"].append(Shot(file.format("Thermal", "t"), person, 2, 0, step))
     lists: dict[str, str] = {}
     listed: set[Shot] = set()
     for fold in range(1, size.folds + 1):
         order = (numpy_generator(spec.seed, "regdb", "split", fold).permutation(size.people) + 1).tolist()
         train, test = order[: size.people - size.test], order[size.people - size.test :]
-        for name, people, lost in (("train", train, missing_modalities(spec, train, fold)), ("test", test, {})):
+        lost, foreign = missing_modalities(spec, train, fold), foreign_people(spec, train, size.people, fold)
+        for name, people in (("train", train), ("test", test)):
             label = {person: rank for rank, person in enumerate(sorted(people))}
-            for modality, taken in shots.items():
-                kept = [s for s in taken if s.person in label and lost.get(s.person) != modality]
-                listed.update(kept)
-                lists[f"idx/{name}_{_REGDB_WORDS[modality]}_{fold}.txt"] = "".join(
-                    f"{s.path} {label[s.person]}\n" for s in kept
-                )
+            for modality, word in _REGDB_WORDS.items():
+                lines = []
+                for person in sorted(people):
+                    if name == "train" and lost.get(person) == modality:
+                        continue
+                    stranger = name == "train" and modality == "visible" and person in foreign
+                    shown = foreign[person] if stranger else person
+                    number = label[person] + len(label) * stranger
+                    shots = _past_regdb_camera(shown, modality, size.frames)
+                    listed.update(shots)
+                    lines += [f"{shot.path} {number}\n" for shot in shots]
+                lists[f"idx/{name}_{word}_{fold}.txt"] = "".join(lines)
     return Plan(tuple(sorted(listed, key=lambda shot: shot.path)), lists)
+
+
+def _past_regdb_camera(person: int, modality: Modality, frames: int) -> list[Shot]:
+    folder, letter, camera = ("Visible", "v", 1) if modality == "visible" else ("Thermal", "t", 2)
+    path = f"{folder}/{person}/person_{letter}_{{:05d}}_{person}.bmp"
+    return [Shot(path.format(step + 1), person, camera, 0, step) for step in range(frames)]
 
 
 def _plan_llcm(spec: SyntheticSpec) -> Plan:
@@ -250,17 +251,18 @@ def _plan_llcm(spec: SyntheticSpec) -> Plan:
     splits = _LLCM[spec.size]
     order = numpy_generator(spec.seed, "llcm", "splits").permutation(sum(split.people for split in splits.values())) + 1
     people = {"train": order[: splits["train"].people].tolist(), "test": order[splits["train"].people :].tolist()}
-    lost = missing_modalities(spec, people["train"])
+    lost, foreign = missing_modalities(spec, people["train"]), foreign_people(spec, people["train"], len(order))
     label = {person: rank for rank, person in enumerate(sorted(people["train"]))}
+    label |= {stranger: len(people["train"]) + label[person] for person, stranger in foreign.items()}
     shots: list[Shot] = []
-    lists = {"idx/test_id.txt": _comma_line(np.array(people["test"]))}
+    lists = {"idx/test_id.txt": _comma_line(people["test"])}
     for modality, word in (("visible", "vis"), ("infrared", "nir")):
         taken = {
             name: [
                 shot
                 for person, frames in zip(people[name], _shares(getattr(split, modality), split.people), strict=True)
                 if name == "test" or lost.get(person) != modality
-                for shot in _past_llcm_cameras(spec, person, frames, split.seen, word, name)
+                for shot in _past_llcm_cameras(spec, person, frames, split.seen, word, name, foreign)
             ]
             for name, split in splits.items()
         }
@@ -271,16 +273,17 @@ def _plan_llcm(spec: SyntheticSpec) -> Plan:
 
 
 def _past_llcm_cameras(
-    spec: SyntheticSpec, person: int, frames: int, seen: int, word: str, split: str
+    spec: SyntheticSpec, person: int, frames: int, seen: int, word: str, split: str, foreign: Mapping[int, int]
 ) -> Iterator[Shot]:
     """Distribute a person's frames of one modality over ``seen`` cameras."""
     modality = "visible" if word == "vis" else "infrared"
     numbers = [camera.number for camera in LLCM if camera.modality == modality]
     drawn = numpy_generator(spec.seed, "llcm", "seen", modality, person).choice(numbers, seen, replace=False)
+    shown = foreign.get(person, person) if modality == "visible" else person
     for camera, count in zip(sorted(drawn.tolist()), _shares(frames, seen), strict=True):
         place = camera % NIGHT
         folder = f"train_{word}" if split == "train" else f"test_{word}/cam{place}"
-        yield from _walks(person, camera, count, f"{folder}/{person:04d}/{person:04d}_c{place:02d}_f{{:04d}}.jpg")
+        yield from _walks(shown, camera, count, f"{folder}/{shown:04d}/{shown:04d}_c{place:02d}_f{{:04d}}.jpg")
 
 
 def _shares(total: int, parts: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 
@@ -18,6 +19,9 @@ DEVICES = ("cpu", "cuda")
 
 _TAKES = {int: "an integer", float: "a number from 0 to 1", str: "a name"}
 _NO_KNOBS = ("size", "seed", "height", "device")
+_ADDED = ("foreign",)
+"""Knobs that were added later. At their default, they are absent from notes and from names of folders, so that earlier
+trees and records remain valid."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class SyntheticSpec:
         pose: fraction of walks that may head elsewhere than towards the camera; also scales the spread of directions,
             strides and arm swings.
         boxes: looseness of boxes in margin, shift and stretch: 0 exact, 0.5 as measured, 1 twice as loose.
-        mismatch: fraction of training identities seen by one modality only.
+        mismatch: fraction of training identities seen by one modality only; their other images are left out.
+        foreign: fraction of training identities whose visible images show a stranger instead; no image is left out.
     """
 
     size: str = "small"
@@ -53,6 +58,7 @@ class SyntheticSpec:
     pose: float = 1.0
     boxes: float = 0.5
     mismatch: float = 0.0
+    foreign: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -68,10 +74,22 @@ class SyntheticSpec:
         for name, value in self.knobs().items():
             if not 0.0 <= value <= 1.0:
                 raise UsageError(f"synthetic: {name}={value} is out of range; use a number from 0 to 1")
+        if self.mismatch and self.foreign:
+            raise UsageError(
+                f"synthetic: mismatch={self.mismatch} and foreign={self.foreign}: use one of them, not both"
+            )
 
     def knobs(self) -> dict[str, float]:
         """Return the knobs by name; every value lies in [0, 1]."""
         return {name: value for name, value in asdict(self).items() if name not in _NO_KNOBS}
+
+    def note(self) -> dict[str, str | int | float]:
+        """Return the specification as plain data, as ``synthetic.json`` and records hold it.
+
+        >>> "foreign" in SyntheticSpec().note(), SyntheticSpec(foreign=0.5).note()["foreign"]
+        (False, 0.5)
+        """
+        return {name: value for name, value in asdict(self).items() if name not in _ADDED or value != _default(name)}
 
     def folder(self, layout: str) -> str:
         """Return the name of the tree's folder: layout, version, size, height, seed, a hash of the knobs, the device.
@@ -79,10 +97,25 @@ class SyntheticSpec:
         >>> SyntheticSpec().folder("sysu")
         'sysu-v4-small-128-seed0-cfd38d21'
         """
-        text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items())
+        written = self.note()
+        text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items() if name in written)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         name = f"{layout}-v{GENERATOR_VERSIONS[layout]}-{self.size}-{self.height}-seed{self.seed}-{digest}"
         return name if self.device == "cpu" else f"{name}+{self.device}"
+
+
+def _default(name: str) -> object:
+    return SyntheticSpec.__dataclass_fields__[name].default
+
+
+def level_of(spec: Mapping[str, Any], knob: str) -> float | None:
+    """Return the level of a knob in a note; None if the note lacks a knob that all notes have.
+
+    >>> level_of({"pose": 0.5}, "pose"), level_of({}, "foreign"), level_of({}, "pose")
+    (0.5, 0.0, None)
+    """
+    found = spec.get(knob, _default(knob) if knob in _ADDED else None)
+    return None if found is None else float(found)
 
 
 def changed_knobs(spec: Mapping[str, object]) -> dict[str, float]:

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -98,7 +97,7 @@ def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, 
     manifest = {
         "generator_version": GENERATOR_VERSIONS[layout],
         "layout": layout,
-        "spec": asdict(spec),
+        "spec": spec.note(),
         "images": total,
     }
     (part / MANIFEST).write_text(json.dumps({**manifest, "bytes": digest}, indent=2) + "\n")

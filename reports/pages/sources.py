@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,7 @@ PROTOCOL = "sysu_all"
 """Protocol of grids, knobs and diagnoses."""
 CONTROL = "continued"
 """Name of a control: the first stage with doubled training and no ties, a row of SCLHM's grid."""
-USUAL = asdict(SyntheticSpec(size="small"))
+USUAL = SyntheticSpec(size="small").note()
 
 Seeds = pd.Series  # mAP in percent by seed
 Found = TypeVar("Found")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,7 +36,7 @@ class Fake:
         if len(self.asked) == self.limit:
             raise KeyboardInterrupt
         self.asked.append(point)
-        spec = asdict(point.people)
+        spec = point.people.note()
         synthetic = {"layout": "sysu", "generator_version": self.version, "spec": spec, "bytes": "", "images": 1}
         knobs = changed_knobs(point.people.knobs())
         data = {"name": "sysu", "fingerprint": str(spec), "synthetic": synthetic, "knobs": knobs, "description": ""}

@@ -65,7 +65,7 @@ def test_a_released_file_scores_as_the_released_network(people: dict[str, Datase
     assert result.config == {
         "data": {"folds": [], "check_counts": True, "height": 32, "width": 16},
         "encoder": {"name": "resnet50", "bn_groups": 1, "non_local": True},
-        "protocol": {"shots": 1, "gallery": "seeded"},
+        "protocol": {"shots": 1, "gallery": "seeded", "corrupt": "visible", "corrupt_at": "resized"},
         "scoring": {"filter": "lanczos", "mirror": True},
     }
     assert result.external is not None

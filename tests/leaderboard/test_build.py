@@ -51,6 +51,26 @@ def test_an_empty_page_explains_how_to_make_the_first_record() -> None:
     assert "python run.py --method" in page()
 
 
+def test_boards_of_corrupted_images_state_the_spread_over_corruptions() -> None:
+    kind, made = {"gallery": "seeded+corrupted"}, {"protocol": "sysu_all_c", "trials": 3}
+    means = ([0.1, 0.2, 0.3], [0.2, 0.2, 0.5])
+    corrupted = [
+        make_record(
+            "pgm",
+            seed,
+            headline={**HEADLINE, **kind},
+            scores=[make_score(m, 1, t, **kind) for t, m in enumerate(own)],
+            **made,
+        )
+        for seed, own in enumerate(means)
+    ]
+    text = page(*corrupted)
+    spread = 100 * statistics.mean(statistics.stdev(own) for own in means)
+    assert f"Standard deviation of mAP over the corruptions, mean over seeds: pgm {spread:.1f}." in text
+    assert "single-shot, seeded gallery, corrupted visible images" in text
+    assert "Standard deviation of mAP over the corruptions" not in page(make_record("pgm", 0))
+
+
 def test_mean_over_trials_and_folds_first_then_spread_over_seeds() -> None:
     trials = {
         0: {(1, 0): 0.10, (1, 1): 0.30, (2, 0): 0.50, (2, 1): 0.70},

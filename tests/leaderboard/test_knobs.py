@@ -151,6 +151,16 @@ def test_people_with_another_description_have_their_own_table() -> None:
         assert not sweeps
 
 
+def test_a_base_without_a_later_knob_has_it_at_its_default() -> None:
+    strange = people(foreign=0.5)
+    strange["knobs"] = {"foreign": 0.5}
+    made = records(*base_level(), make_record("pgm", 0, [0.05], dataset=strange))
+    found = cells(knob_page(made), "foreign")
+    assert found["Method"][:3] == ["seeds n", "foreign=0", "foreign=0.5"]
+    assert found["pgm"][:3] == ["1", "10.4", "5.4"]
+    assert "Default: `foreign=0`." in knob_page(made)
+
+
 def test_other_settings_of_a_method_have_their_own_row() -> None:
     released = {"method": {"eps": 0.6, "form": "released"}}
     made = [

@@ -1,0 +1,124 @@
+"""Protocols of corrupted test images: those of clean images, with noise, blur, weather and rain.
+
+Training is that of clean images. Sources: MinghuiChen43/CIL-ReID @ac44dfa and Zoky-2020/CIL-CrossModal @9e390b0;
+``docs/robustness.md`` lists the differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.core.types import Modality
+from usvi_bench.datasets.base import Dataset, ImageTable
+from usvi_bench.datasets.corruption import Corruption
+from usvi_bench.protocols import llcm, regdb, sysu
+from usvi_bench.protocols.base import RANKING_DEPTH, Embed, Protocol, embedded
+from usvi_bench.protocols.metrics import GalleryScores, score_galleries
+
+
+class CorruptedProtocol(Protocol):
+    """Corrupted protocol: the first gallery of each fold, with other corruptions in each evaluation.
+
+    Evaluations are numbered through folds and trials: trials of one fold, or folds with one trial.
+    """
+
+    corrupted: ClassVar[bool] = True
+
+    def kind(self) -> dict[str, int | str | None]:
+        """Return how the gallery is drawn, and what is corrupted."""
+        kind = super().kind()
+        infrared = "+infrared" if self.config.corrupt == "both" else ""
+        native = "+native" if self.config.corrupt_at == "native" else ""
+        return {**kind, "gallery": f"{kind['gallery']}+corrupted{infrared}{native}"}
+
+    def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
+        """Return the gallery of the first trial for every evaluation, so that only the corruption varies."""
+        return super().galleries(dataset, fold)[:1] * self.trials_per_fold  # type: ignore[safe-super]  # a later base has it
+
+    def corrupt(self, table: ImageTable, evaluation: int) -> ImageTable:
+        """Return a table whose images are corrupted, if those of its modality are."""
+        infrared = table.modality == "infrared"
+        if infrared and self.config.corrupt != "both":
+            return table
+        return replace(table, corruption=Corruption(evaluation, infrared, native=self.config.corrupt_at == "native"))
+
+    def score(
+        self, embed: Embed, query: ImageTable, pool: ImageTable, galleries: Sequence[NDArray[np.int64]], fold: int
+    ) -> GalleryScores:
+        """Score every evaluation on its own images."""
+        features: dict[tuple[Modality, Corruption | None], NDArray[np.float64]] = {}
+
+        def of(table: ImageTable) -> NDArray[np.float64]:
+            key = table.modality, table.corruption
+            return features[key] if key in features else features.setdefault(key, embedded(embed, table))
+
+        results = []
+        for trial, rows in enumerate(galleries):
+            evaluation = fold - 1 + trial
+            asked, gallery = self.corrupt(query, evaluation), self.corrupt(pool.take(rows), evaluation)
+            results.append(
+                score_galleries(
+                    of(asked),
+                    of(gallery),
+                    (np.arange(len(rows)),),
+                    lambda own, _, table=gallery: self.masks(query.take(own), table),  # type: ignore[misc]
+                    depth=RANKING_DEPTH,
+                )
+            )
+        first = results[0]
+        metrics = tuple(result.metrics[0] for result in results)
+        return GalleryScores(metrics, first.columns, first.similarity, first.matches)
+
+
+@PROTOCOLS.register("sysu_all_c")
+class SysuAllCorrupted(CorruptedProtocol, sysu.SysuAll):
+    """All-search in corrupted visible images: the gallery of trial 0, ten evaluations."""
+
+    name: ClassVar[str] = "sysu_all_c"
+    summary: ClassVar[str] = "SYSU-MM01 all-search in corrupted visible images; 10 evaluations of one gallery"
+
+
+@PROTOCOLS.register("sysu_indoor_c")
+class SysuIndoorCorrupted(CorruptedProtocol, sysu.SysuIndoor):
+    """Indoor-search in corrupted visible images: the gallery of trial 0, ten evaluations."""
+
+    name: ClassVar[str] = "sysu_indoor_c"
+    summary: ClassVar[str] = "SYSU-MM01 indoor-search in corrupted visible images; 10 evaluations of one gallery"
+
+
+@PROTOCOLS.register("regdb_v2i_c")
+class RegDBVisibleToInfraredCorrupted(CorruptedProtocol, regdb.VisibleToInfrared):
+    """Visible-to-infrared protocol with corrupted visible queries: an evaluation for each fold."""
+
+    name: ClassVar[str] = "regdb_v2i_c"
+    summary: ClassVar[str] = "RegDB visible to infrared, corrupted visible queries; a model for each fold"
+
+
+@PROTOCOLS.register("regdb_i2v_c")
+class RegDBInfraredToVisibleCorrupted(CorruptedProtocol, regdb.InfraredToVisible):
+    """Infrared-to-visible protocol with a corrupted visible gallery: an evaluation for each fold."""
+
+    name: ClassVar[str] = "regdb_i2v_c"
+    summary: ClassVar[str] = "RegDB infrared to visible, corrupted visible gallery; a model for each fold"
+
+
+@PROTOCOLS.register("llcm_v2i_c")
+class LLCMVisibleToInfraredCorrupted(CorruptedProtocol, llcm.VisibleToInfrared):
+    """Visible-to-infrared protocol with corrupted visible queries: the gallery of trial 0, ten evaluations."""
+
+    name: ClassVar[str] = "llcm_v2i_c"
+    summary: ClassVar[str] = "LLCM visible to infrared, corrupted visible queries; 10 evaluations of one gallery"
+
+
+@PROTOCOLS.register("llcm_i2v_c")
+class LLCMInfraredToVisibleCorrupted(CorruptedProtocol, llcm.InfraredToVisible):
+    """Infrared-to-visible protocol with a corrupted visible gallery: that of trial 0, ten evaluations."""
+
+    name: ClassVar[str] = "llcm_i2v_c"
+    summary: ClassVar[str] = "LLCM infrared to visible, corrupted visible gallery; 10 evaluations of one gallery"
