@@ -78,6 +78,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
     parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train and write nothing; print the stages, what is reused, and the expected time and memory",
+    )
+    parser.add_argument(
         "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
     )
     parser.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
@@ -138,6 +143,12 @@ def _run(options: argparse.Namespace) -> None:
     keep_freed_memory()
     display = Display(quiet=not process_info().is_main_process)
     experiment = experiment_of(options)
+    if options.dry_run:
+        from usvi_bench.engine.dry_run import describe_run
+
+        for line in describe_run(experiment, resume=options.resume, overwrite=options.overwrite):
+            display.print(line)
+        return
     try:
         record, files = run_experiment(
             experiment,

@@ -71,9 +71,7 @@ def decoded(
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
     shape = (len(table), height, width, 3)
-    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *table.paths])
-    key = hashlib.sha256(text.encode()).hexdigest()[:32]
-    path = (cache or cache_folder()) / "images" / f"{key}.npy"
+    path = cache_path(table, height, width, filter, fingerprint, cache)
     try:
         pixels = _mapped(path, shape)
     except DamagedFileError as error:
@@ -85,6 +83,16 @@ def decoded(
     if pixels is None:
         raise UsageError(f"{path} was changed while it was read; delete it and run again")
     return pixels
+
+
+def cache_path(
+    table: ImageTable, height: int, width: int, filter: Filter, fingerprint: str, cache: Path | None = None
+) -> Path:
+    """Return the path of the array of :func:`decoded` with the same arguments; the file may not exist."""
+    shape = (len(table), height, width, 3)
+    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *table.paths])
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return (cache or cache_folder()) / "images" / f"{key}.npy"
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
