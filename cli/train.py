@@ -83,6 +83,14 @@ def parser() -> argparse.ArgumentParser:
         help="train and write nothing; print the stages, what is reused, and the expected time and memory",
     )
     parser.add_argument(
+        "--track",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="trackers that follow the training: tensorboard, wandb (offline), mlflow; see docs/tracking.md",
+    )
+    parser.add_argument(
         "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
     )
     parser.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
@@ -156,9 +164,11 @@ def _run(options: argparse.Namespace) -> None:
             overwrite=options.overwrite,
             report=not options.no_report,
             display=display,
+            track=options.track,
         )
     except KeyboardInterrupt as error:
         words = [*experiment.words(), "--resume", *(["--no-report"] if options.no_report else [])]
+        words += [word for name in options.track for word in ("--track", name)]
         display.print(f"interrupted; finished epochs are kept. To continue: {command(*words)}")
         raise SystemExit(interruption_status(error)) from None
     if record is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
         if overwrite and is_main:
             clear_stage(plan)
         if broadcast_plain(lambda: plan.finished, run.device):
+            if is_main:
+                run.track(plan, plan.entries())
             run.display.print(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
             return
         training = stage_training(run, plan, parent, evaluate)
@@ -95,6 +98,7 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         device=run.device,
         display=run.display,
         evaluate=evaluate,
+        track=partial(run.track, plan),
     )
 
 
