@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.host import cache_folder
+from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
 
@@ -110,6 +111,8 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 
 def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
+    work = f"decoding {table.modality} images"
+
     # Plain writes raise on a full disk; a writable memory map would kill the process.
     def decode(name: str) -> bytes:
         return _decode(table.root / name, (shape[2], shape[1]), FILTERS[filter])
@@ -118,9 +121,11 @@ def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
             for start in range(0, len(table), BLOCK):
+                report_progress(work, start, len(table))
                 file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
 
     write_sealed(path, write, CACHE_REMEDY)
+    report_progress(work, len(table), len(table))
 
 
 def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:

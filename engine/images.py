@@ -17,6 +17,7 @@ from usvi_bench.components.augment import AugmentConfig, ViewRequest, augment_vi
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
+from usvi_bench.core.progress import report_progress
 from usvi_bench.core.seeding import derive, numpy_generator
 from usvi_bench.core.transfers import index_to_device, to_device
 from usvi_bench.core.types import Batch, Features, Modality, PseudoLabels, Samples, StageProgress
@@ -76,10 +77,12 @@ def embed(
     encoder.eval()
     rows = [torch.empty(0, encoder.feature_dim, device=device)]
     for start in range(0, len(pixels), batch):
+        report_progress(f"embedding {modality} images", start, len(pixels))
         chunk = pixels[start : start + batch]
         # an array is copied: the image cache is a read-only file
         images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
         rows.append(_both_sides(encoder, images, modality) if mirror else encoder.embed(images, modality).float())
+    report_progress(f"embedding {modality} images", len(pixels), len(pixels))
     encoder.train(training)
     return torch.cat(rows)
 

@@ -11,6 +11,7 @@ from usvi_bench.core.distributed.group import destroy_process_group, translate_e
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.plugins import import_plugins
+from usvi_bench.core.progress import show_progress
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.settings import SHARED
@@ -198,8 +199,10 @@ def run_experiment(
             "another run is under way in this process; both would share torch's random state: use one process per run"
         )
     try:
-        return _run_experiment(experiment, resume, overwrite, report, display, track)
+        with show_progress(display.work):
+            return _run_experiment(experiment, resume, overwrite, report, display, track)
     finally:
+        display.work.close()
         _RUNNING.release()
 
 
