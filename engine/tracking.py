@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from usvi_bench.core.metrics import METRICS
@@ -19,7 +20,9 @@ class Tracking:
     The journals are the source: each start of a run first sends the entries of finished stages and epochs. A step is
     the number of iterations of the run until then, over all folds and stages, so steps rise in every start.
 
-    A tracker that fails is dropped with a message; the training continues.
+    Trackers are opened at the first entry, when the run holds the lock of its stage. A refused second start of a run
+    therefore does not touch the files of the first one. A tracker that fails is dropped with a message, and the
+    training continues.
 
     Args:
         run: the run.
@@ -31,16 +34,7 @@ class Tracking:
         self._first = _first_steps(run.every_plan, run.config.train.iterations)
         self._last = sum(plan.epochs for plan in run.every_plan) * run.config.train.iterations
         self._trackers: dict[str, Tracker] = {}
-        config = {"method_name": run.config.method, "protocol_name": run.config.protocol, "seed": run.config.seed}
-        config |= {"data_name": run.data_sentence, "setting": run.config.setting}
-        settings = {**config, **flatten(run.config.settings())}
-        name = f"{run.config.protocol}-{run.folder.name}"
-        for each in dict.fromkeys(names):
-            self._guard(each, lambda each=each: self._open(each, run, name, settings))  # type: ignore[misc]
-
-    def _open(self, each: str, run: Run, name: str, settings: Mapping[str, Any]) -> None:
-        self._trackers[each] = TRACKERS[each](run.output / FOLDER, name, settings)
-        self._print(f"tracking with {each}: {run.output / FOLDER}")
+        self._run, self._names = run, list(dict.fromkeys(names))
 
     def entries(self, plan: StagePlan, entries: Sequence[Mapping[str, Any]]) -> None:
         """Send entries of a stage's journal, in their order."""
@@ -54,20 +48,41 @@ class Tracking:
             means = record.means()
             self._log(self._last + 1, {f"final/{name}": means[name] for name in METRICS})
         for name, tracker in list(self._trackers.items()):
-            self._guard(name, tracker.close)
+            with self._guard(name):
+                tracker.close()
+
+    def _open(self) -> None:
+        """Open the trackers that are not open yet."""
+        run, names, self._names = self._run, self._names, []
+        folder, name = run.output / FOLDER, f"{run.config.protocol}-{run.folder.name}"
+        for each in names:
+            with self._guard(each):
+                self._trackers[each] = TRACKERS[each](folder, name, _settings(run))
+                self._print(f"tracking with {each}: {folder}")
 
     def _log(self, step: int, values: Mapping[str, float]) -> None:
+        self._open()
         for name, tracker in list(self._trackers.items()):
-            if step >= tracker.first_step:
-                self._guard(name, lambda tracker=tracker: tracker.log(step, values))  # type: ignore[misc]
+            with self._guard(name):
+                if step >= tracker.first_step:
+                    tracker.log(step, values)
 
-    def _guard(self, name: str, work: Callable[[], None]) -> None:
+    @contextmanager
+    def _guard(self, name: str) -> Iterator[None]:
+        """Drop a tracker if the block fails."""
         try:
-            work()
+            yield
         except Exception as error:  # of a library: a tracker must not end a training
             self._trackers.pop(name, None)
             line = " ".join(str(error).split())
             self._print(f"tracking with {name} ended ({type(error).__name__}: {line:.200}); the run continues without")
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Return everything that describes the run, by dotted name."""
+    config = run.config
+    words = {"method_name": config.method, "protocol_name": config.protocol, "setting": config.setting}
+    return {**words, "seed": config.seed, "data_name": run.data_sentence, **flatten(config.settings())}
 
 
 def _first_steps(plans: Sequence[StagePlan], steps: int) -> dict[str, int]:

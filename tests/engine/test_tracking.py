@@ -81,7 +81,7 @@ def run(people: Path, output: Path, *track: str, resume: bool = False, verbose: 
     return {"folder": path.parent.name, "result": content["result"], **kept, "lines": lines, "names": names}
 
 
-def interrupted(people: Path, output: Path, track: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def interrupted(people: Path, output: Path, track: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run, stop after the first epoch of the second stage is tracked, and resume."""
     save: Callable[[StageTraining, int], None] = StageTraining._save
 
@@ -94,7 +94,7 @@ def interrupted(people: Path, output: Path, track: str, monkeypatch: pytest.Monk
         patch.setattr(StageTraining, "_save", stop)
         with pytest.raises(KeyboardInterrupt):
             run(people, output, track)
-    run(people, output, track, resume=True)
+    return run(people, output, track, resume=True)
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,18 @@ def test_a_tracker_that_fails_is_dropped(
     assert capsys.readouterr().out.count(text) == 1
 
 
+def test_a_refused_second_start_opens_no_tracker(
+    tiny_people: dict[str, Path], tmp_path: Path, memory: type[Memory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(plan: object, wait: bool) -> None:
+        raise UsageError("another process is training")
+
+    monkeypatch.setattr("usvi_bench.engine.stages.hold_stage", refuse)
+    with pytest.raises(UsageError, match="another process"):
+        run(tiny_people["sysu"], tmp_path, "memory")
+    assert not memory.starts
+
+
 def test_a_tracker_that_is_missing_or_unknown_stops_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +181,7 @@ def test_tensorboard_has_every_step_once(
     pytest.importorskip("tensorboard", reason=NO_EXTRA.format("tensorboard"))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    interrupted(tiny_people["sysu"], tmp_path, "tensorboard", monkeypatch)
+    assert interrupted(tiny_people["sysu"], tmp_path, "tensorboard", monkeypatch) == plain
     (folder,) = (tmp_path / "tracking" / "tensorboard").iterdir()
     found = EventAccumulator(str(folder)).Reload()
     assert [event.step for event in found.Scalars("losses/visible")] == STEPS[:-1]
@@ -202,7 +214,7 @@ def test_wandb_is_offline_and_has_every_step_once(
     from wandb.proto import wandb_internal_pb2
 
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    interrupted(tiny_people["sysu"], tmp_path, "wandb", monkeypatch)
+    assert interrupted(tiny_people["sysu"], tmp_path, "wandb", monkeypatch) == plain
     (path,) = (tmp_path / "tracking" / "wandb").glob("offline-run-*/run-*.wandb")
     steps, config = [], {}
     for data in records(path.read_bytes()):
@@ -224,7 +236,7 @@ def test_mlflow_has_every_step_once(
     from mlflow.tracking import MlflowClient
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    interrupted(tiny_people["sysu"], tmp_path, "mlflow", monkeypatch)
+    assert interrupted(tiny_people["sysu"], tmp_path, "mlflow", monkeypatch) == plain
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'tracking' / 'mlflow.db'}")
     (experiment,) = [item for item in client.search_experiments() if item.name == trackers.PROJECT]
     (kept,) = client.search_runs([experiment.experiment_id])
