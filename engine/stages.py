@@ -17,7 +17,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.environment import stage_provenance
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
-from usvi_bench.core.journal import Journal
+from usvi_bench.core.journal import FollowedJournal, Journal
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.datasets.base import ImageTable, Split
@@ -88,7 +88,7 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
     visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, run.dataset.fingerprint)
     visible = run.images.training_images(split.visible, visible_order)
     infrared = run.images.training_images(split.infrared, infrared_order)
-    return StageTraining(
+    training = StageTraining(
         plan=plan,
         config=run.config,
         # the other processes receive rank 0's weights
@@ -98,8 +98,9 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         device=run.device,
         display=run.display,
         evaluate=evaluate,
-        track=partial(run.track, plan),
     )
+    training.journal = FollowedJournal(training.journal.path, partial(run.track, plan))
+    return training
 
 
 def starting_encoder(run: Run, parent: StagePlan | None) -> TwoStreamEncoder:

@@ -31,15 +31,18 @@ class Tracking:
 
     def __init__(self, run: Run, names: Sequence[str]) -> None:
         self._print, self._folds = run.display.print, len(run.plans)
-        self._first = _first_steps(run.every_plan, run.config.train.iterations)
-        self._last = sum(plan.epochs for plan in run.every_plan) * run.config.train.iterations
+        self._steps = run.config.train.iterations
+        self._first = _first_steps(run.every_plan, self._steps)
+        self._last = sum(plan.epochs for plan in run.every_plan) * self._steps
         self._trackers: dict[str, Tracker] = {}
         self._run, self._names = run, list(dict.fromkeys(names))
 
     def entries(self, plan: StagePlan, entries: Sequence[Mapping[str, Any]]) -> None:
         """Send entries of a stage's journal, in their order."""
         prefix = f"fold{plan.fold}/" if self._folds > 1 else ""
-        for step, values in _by_step(entries, self._first[plan.key]):
+        for entry in entries:
+            step = self._first[plan.key] + (int(entry["epoch"]) + 1) * self._steps
+            values = _epoch(entry) if entry["kind"] == "epoch" else _scores(entry)
             self._log(step, {f"{prefix}{name}": value for name, value in values.items()})
 
     def finish(self, record: Record | None) -> None:
@@ -94,23 +97,13 @@ def _first_steps(plans: Sequence[StagePlan], steps: int) -> dict[str, int]:
     return found
 
 
-def _by_step(entries: Sequence[Mapping[str, Any]], first: int) -> Iterator[tuple[int, dict[str, float]]]:
-    """Yield the values of each epoch, with those of its scores, at the number of steps that were taken by then."""
-    step, values = None, {}
-    for entry in entries:
-        if entry["kind"] == "epoch":
-            if step is not None:
-                yield step, values
-            step, values = first + int(entry["iteration"]), _epoch(entry)
-        elif entry["kind"] == "scores":
-            values |= {f"scores/{entry['model']}/{name}": entry["metrics"][name] for name in METRICS}
-    if step is not None:
-        yield step, values
-
-
 def _epoch(entry: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of an epoch by name; quality that was not measured is left out."""
     groups = ("losses", "clusters", "outliers", "quality", "diagnostics", "seconds")
     found = flatten({group: entry[group] for group in groups})
     values = {name.replace(".", "/"): float(value) for name, value in found.items() if value is not None}
     return {**values, "lr": float(entry["lr"]), "memory_mib": float(entry["peak_memory_mib"])}
+
+
+def _scores(entry: Mapping[str, Any]) -> dict[str, float]:
+    return {f"scores/{entry['model']}/{name}": float(entry["metrics"][name]) for name in METRICS}

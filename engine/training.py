@@ -47,7 +47,6 @@ class StageTraining:
         device: device to train on.
         display: display of progress.
         evaluate: called after every epoch; returns journal entries.
-        track: called with the journal entries of earlier epochs, then with those of every epoch that is saved.
     """
 
     def __init__(
@@ -60,10 +59,9 @@ class StageTraining:
         device: torch.device,
         display: Display,
         evaluate: Evaluate,
-        track: Callable[[list[dict[str, Any]]], None] = lambda entries: None,
     ) -> None:
         self.plan, self.config, self.images, self.identities = plan, config, images, identities
-        self.device, self.display, self.evaluate, self.track = device, display, evaluate, track
+        self.device, self.display, self.evaluate = device, display, evaluate
         keys = set(encoder.state_dict())
         self.method: Method = plan.method_class(plan.method_config, encoder).to(device)
         is_last = plan.position == len(METHODS.get(config.method).stages(config.method_config)) - 1
@@ -76,8 +74,6 @@ class StageTraining:
     def run(self) -> Method:
         """Train from the newest checkpoint, or from the start, to the last epoch; all processes call this together."""
         first = self._restore()
-        if first and process_info().is_main_process:
-            self.track(self.journal.read())
         self.display.begin_stage(self.plan, self.config.train.iterations, done=first)
         for epoch in range(first, self.plan.epochs):
             progress = StageProgress(epoch, self.plan.epochs, 0, self.config.train.iterations, self.plan.seed)
@@ -89,11 +85,9 @@ class StageTraining:
 
     def _keep(self, entry: dict[str, Any], epochs: int) -> None:
         self.journal.append(entry)
-        scores = self.evaluate(self.method, epochs)
-        for each in scores:
-            self.journal.append(each)
+        for scores in self.evaluate(self.method, epochs):
+            self.journal.append(scores)
         self._save(epochs)
-        self.track([entry, *scores])
         self.display.end_epoch(entry)
 
     def _train_epoch(self, progress: StageProgress) -> tuple[dict[str, Any], PseudoLabels]:
