@@ -78,6 +78,19 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
     parser.add_argument("--overwrite", action="store_true", help="train again from the start")
     parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train and write nothing; print the stages, what is reused, and the expected time and memory",
+    )
+    parser.add_argument(
+        "--track",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="trackers that follow the training: tensorboard, wandb (offline), mlflow; see docs/tracking.md",
+    )
+    parser.add_argument(
         "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
     )
     listing = parser.add_mutually_exclusive_group()
@@ -139,6 +152,12 @@ def _run(options: argparse.Namespace) -> None:
     keep_freed_memory()
     display = Display(quiet=not process_info().is_main_process)
     experiment = experiment_of(options)
+    if options.dry_run:
+        from usvi_bench.engine.dry_run import describe_run
+
+        for line in describe_run(experiment, resume=options.resume, overwrite=options.overwrite):
+            display.print(line)
+        return
     try:
         record, files = run_experiment(
             experiment,
@@ -146,9 +165,11 @@ def _run(options: argparse.Namespace) -> None:
             overwrite=options.overwrite,
             report=not options.no_report,
             display=display,
+            track=options.track,
         )
     except KeyboardInterrupt as error:
         words = [*experiment.words(), "--resume", *(["--no-report"] if options.no_report else [])]
+        words += [word for name in options.track for word in ("--track", name)]
         display.print(f"interrupted; finished epochs are kept. To continue: {command(*words)}")
         raise SystemExit(interruption_status(error)) from None
     if record is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,6 +142,29 @@ class Journal:
                 raise DamagedFileError(f"{self.path} is damaged in line {number}; {_REMEDY}")
             entries.append(entry)
         return entries, chain
+
+
+class FollowedJournal(Journal):
+    """Followed journal, which passes on its entries.
+
+    Args:
+        path: file of the journal.
+        follow: called with the entries that a resumed stage keeps, then with each new entry.
+    """
+
+    def __init__(self, path: Path, follow: Callable[[list[dict[str, Any]]], None]) -> None:
+        super().__init__(path)
+        self._follow = follow
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Append one line, and pass it on."""
+        super().append(entry)
+        self._follow([entry])
+
+    def cut(self, mark: Mark) -> None:
+        """Drop the lines after a mark, and pass on those before it."""
+        super().cut(mark)
+        self._follow(self.read_until(mark))
 
 
 def _line(entry: dict[str, Any], chain: str) -> tuple[bytes, str]:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.host import cache_folder
+from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
 
@@ -72,10 +73,7 @@ def decoded(
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
     shape = (len(table), height, width, 3)
-    changes = [table.corruption.key] if table.corruption else []
-    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *changes, *table.paths])
-    key = hashlib.sha256(text.encode()).hexdigest()[:32]
-    path = (cache or cache_folder()) / "images" / f"{key}.npy"
+    path = cache_path(table, height, width, filter, fingerprint, cache)
     try:
         pixels = _mapped(path, shape)
     except DamagedFileError as error:
@@ -87,6 +85,17 @@ def decoded(
     if pixels is None:
         raise UsageError(f"{path} was changed while it was read; delete it and run again")
     return pixels
+
+
+def cache_path(
+    table: ImageTable, height: int, width: int, filter: Filter, fingerprint: str, cache: Path | None = None
+) -> Path:
+    """Return the path of the array of :func:`decoded` with the same arguments; the file may not exist."""
+    shape = (len(table), height, width, 3)
+    changes = [table.corruption.key] if table.corruption else []
+    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *changes, *table.paths])
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return (cache or cache_folder()) / "images" / f"{key}.npy"
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
@@ -104,6 +113,8 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
 
 
 def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
+    work = f"decoding {table.modality} images"
+
     # Plain writes raise on a full disk; a writable memory map would kill the process.
     corruption, size, resampling = table.corruption, (shape[2], shape[1]), FILTERS[filter]
 
@@ -120,9 +131,11 @@ def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path:
         # corruptions seed NumPy's global generator, which threads share
         with ThreadPoolExecutor(1 if corruption else min(8, os.cpu_count() or 1)) as threads:
             for start in range(0, len(table), BLOCK):
+                report_progress(work, start, len(table))
                 file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
 
     write_sealed(path, write, CACHE_REMEDY)
+    report_progress(work, len(table), len(table))
 
 
 def _decode(path: Path) -> Image.Image:

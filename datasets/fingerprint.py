@@ -27,10 +27,16 @@ class ContentHash(NamedTuple):
     images: str
 
 
-def content_hash(root: Path, lists: Sequence[str], images: Sequence[str]) -> ContentHash:
+def content_hash(root: Path, lists: Sequence[str], images: Sequence[str], keep: bool = True) -> ContentHash:
     """Hash files below ``root`` in path order.
 
     The hashes are cached by the size, the inode and the times of each file, so only the first call reads the files.
+
+    Args:
+        root: folder of the tree.
+        lists: paths of the lists below the root.
+        images: paths of the images below the root.
+        keep: write the hashes to the cache.
 
     Raises:
         UsageError: a file is absent or cannot be read.
@@ -64,7 +70,8 @@ def content_hash(root: Path, lists: Sequence[str], images: Sequence[str]) -> Con
     content = "".join(f"{name} {size} {sha256}\n" for name, (size, sha256) in found.items())
     pictures = "".join(f"{name} {found[name][1]}\n" for name in sorted(set(images)))
     answer = ContentHash(*(hashlib.sha256(text.encode()).hexdigest() for text in (content, pictures)))
-    write_sealed_json(memo, answer._asdict(), CACHE_REMEDY)
+    if keep:
+        write_sealed_json(memo, answer._asdict(), CACHE_REMEDY)
     return answer
 
 

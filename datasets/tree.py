@@ -84,6 +84,8 @@ class TreeDataset(Dataset):
     profile: ClassVar[str] = ""
     """Data set of the suite whose settings are the defaults for this one; empty for those of its own name."""
     folds: tuple[int, ...] = (1,)
+    keeps_hash: bool = True
+    """Whether the content hash is written to the cache; a dry run writes nothing."""
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         self.root = root
@@ -170,7 +172,7 @@ class TreeDataset(Dataset):
         Raises:
             UsageError: a file cannot be read, or the images of a generated tree are not those that were generated.
         """
-        found = content_hash(self.root, self.tree.lists, self.tree.images)
+        found = content_hash(self.root, self.tree.lists, self.tree.images, self.keeps_hash)
         if self.synthetic is None:
             return found.content[:16]
         if self.expect_counts:

@@ -18,6 +18,7 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.types import OUTLIER, PseudoLabels
 from usvi_bench.engine.optimiser import Optimiser
 from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.work_bars import WorkBars
 
 SPEED_SECONDS = 600
 """Time over which the speed is averaged for the remaining time; it covers clustering and scoring."""
@@ -36,6 +37,7 @@ class Display:
         quiet: print nothing.
 
     Attributes:
+        work: receiver of the progress of long work, see :mod:`usvi_bench.core.progress`.
         log_every: steps between two updates of the bar's losses (reading a loss waits for the device).
     """
 
@@ -48,6 +50,7 @@ class Display:
         self._counts = ""  # of the clusters and outliers of the epoch
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self.work = WorkBars(self.console, lambda: self._bar)
 
     def print(self, text: str) -> None:
         """Print a line; control characters in it, such as those of a path, are escaped."""

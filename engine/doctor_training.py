@@ -44,7 +44,7 @@ def examine_training(experiment: Experiment) -> Iterator[Finding]:
     yield Finding("images", str(source.root) if source.root else source.spec)
     yield _start(experiment, config, synthetic=source.synthetic_spec is not None)
     yield _settings(config, device)
-    yield _memory(config, device)
+    yield memory_finding(config, device)
 
 
 def _split(message: str) -> tuple[str, str]:
@@ -73,7 +73,8 @@ def _settings(config: RunConfig, device: torch.device) -> Finding:
     )
 
 
-def _memory(config: RunConfig, device: torch.device) -> Finding:
+def memory_finding(config: RunConfig, device: torch.device) -> Finding:
+    """Estimate the memory of a step and compare it with the free memory."""
     processes = process_info().world_size
     step = step_memory(config, processes)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_available()

@@ -19,12 +19,13 @@ from usvi_bench.components.encoder.weight_file import WeightFile, check_values, 
 from usvi_bench.components.encoder.weights import load_state
 from usvi_bench.core.errors import UsageError, did_you_mean, printable, show
 from usvi_bench.core.external import NETWORKS
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.registry import ENCODERS
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.load_config import build
+from usvi_bench.engine.start_weights import SHIPPED
 
 TRAINING = "training"
 """Container of a checkpoint of this suite."""
@@ -93,7 +94,7 @@ def open_model(
     the record for the folder of a run. Other encoders are named in ``settings``.
 
     Args:
-        path: file or folder.
+        path: file or folder, or the name of shipped weights: ``small16``.
         settings: ``encoder.*``, ``data.height`` and ``data.width``, nested: ``{"encoder": {"name": "small"}}``.
         network: ``student``, ``teacher`` or ``unknown``. By default, the headline of a run, the network that the named
             release keeps, or ``student`` for a checkpoint of a training that has one.
@@ -105,6 +106,8 @@ def open_model(
     """
     if network is not None and network not in NETWORKS:
         raise UsageError(f"unknown network '{show(network)}': {did_you_mean(network, NETWORKS)}")
+    if not is_file(path) and not is_folder(path):
+        path = {shipped.stem: shipped for shipped in SHIPPED.glob("*.safetensors")}.get(str(path), path)
     if is_folder(path):
         path, record = _checkpoint_of_run(path, fold)
         settings = _with_record(settings, record)

@@ -18,6 +18,7 @@ from usvi_bench.core.external import CHECKPOINT, FEATURES, METHOD, RELEASED, Ext
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
+from usvi_bench.core.progress import show_progress
 from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, write_record
 from usvi_bench.core.settings import FORMAT, config_hash, digest
 from usvi_bench.datasets.base import ImageTable
@@ -47,6 +48,14 @@ def score_external(request: ExternalRequest, display: Display | None = None) -> 
         UsageError: an argument, a file or the data are wrong; nothing is written.
     """
     display = display or Display(quiet=True)
+    try:
+        with show_progress(display.work):
+            return _score_external(request, display)
+    finally:
+        display.work.close()
+
+
+def _score_external(request: ExternalRequest, display: Display) -> tuple[Record, Path]:
     scoring = prepare(request, display)
     started = time.perf_counter()
     scores: list[Score] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from usvi_bench.datasets.base import Dataset, ImageTable
-from usvi_bench.datasets.cache import Filter, decoded
+from usvi_bench.datasets.cache import Filter, cache_path, decoded
 from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.images import TrainingImages, fits
@@ -65,7 +65,27 @@ class ImageStore:
             fold: fold to decode.
             train: also decode its training images.
         """
+        for table, test in self._tables(fold, train):
+            self.pixels(table, test=test)
+
+    def count(self, folds: Iterable[int], *, train: bool) -> tuple[int, int]:
+        """Count the images that the folds use, and those of them that no earlier run has decoded; decodes nothing.
+
+        Args:
+            folds: folds to decode.
+            train: also count their training images.
+        """
+        config, mark, found = self.config, self.dataset.fingerprint, {}
+        for fold in folds:
+            for table, test in self._tables(fold, train):
+                resize = self.test_filter if test else config.filter
+                path = cache_path(table, config.height, config.width, resize, mark)
+                found[path] = len(table)
+        return sum(found.values()), sum(number for path, number in found.items() if not path.exists())
+
+    def _tables(self, fold: int, train: bool) -> Iterator[tuple[ImageTable, bool]]:
+        """Yield the tables of a fold, and whether they are test images."""
         used = [(self.dataset.train(fold), False)] if train else []
         for split, test in (*used, (self.dataset.test(fold), True)):
-            for table in (split.visible, split.infrared):
-                self.pixels(table, test=test)
+            yield split.visible, test
+            yield split.infrared, test

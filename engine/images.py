@@ -18,6 +18,7 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.progress import report_progress
 from usvi_bench.core.seeding import derive, numpy_generator
 from usvi_bench.core.transfers import index_to_device, to_device
 from usvi_bench.core.types import Batch, Features, Modality, PseudoLabels, Samples, StageProgress
@@ -78,12 +79,15 @@ def embed(
     training = encoder.training
     encoder.eval()
     rows = [torch.empty(0, encoder.feature_dim, device=device)]
-    for start in range(0, len(pixels) if order is None else len(order), batch):
+    total = len(pixels) if order is None else len(order)
+    for start in range(0, total, batch):
+        report_progress(f"embedding {modality} images", start, total)
         part = slice(start, start + batch)
         chunk = pixels[part if order is None else order[part]]
         # an array is copied: the image cache is a read-only file
         images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
         rows.append(_both_sides(encoder, images, modality) if mirror else encoder.embed(images, modality).float())
+    report_progress(f"embedding {modality} images", total, total)
     encoder.train(training)
     return torch.cat(rows)
 

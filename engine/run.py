@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,6 +38,7 @@ class Run:
         wait_for_lock: wait for a stage that another run is training, instead of refusing.
         ablation: grid and row that the run belongs to, if any; they are written to the record.
         imports: plug-ins that were imported for the run.
+        track: called with a stage and entries of its journal; it does not change the run.
         plans: stages of each fold.
         folder: folder of the results.
         images: decoded images.
@@ -53,6 +56,7 @@ class Run:
     wait_for_lock: bool = False
     ablation: str | None = None
     imports: tuple[str, ...] = ()
+    track: Callable[[StagePlan, list[dict[str, Any]]], None] = lambda plan, entries: None
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     images: ImageStore = field(init=False)

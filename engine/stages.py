@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.environment import stage_provenance
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_json
-from usvi_bench.core.journal import Journal
+from usvi_bench.core.journal import FollowedJournal, Journal
 from usvi_bench.core.seeding import numpy_generator, restored_generators
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.datasets.base import ImageTable, Split
@@ -51,6 +52,8 @@ def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: 
         if overwrite and is_main:
             clear_stage(plan)
         if broadcast_plain(lambda: plan.finished, run.device):
+            if is_main:
+                run.track(plan, plan.entries())
             run.display.print(f"reusing finished stage '{plan.method}' of fold {plan.fold}: {plan.folder}")
             return
         training = stage_training(run, plan, parent, evaluate)
@@ -86,7 +89,7 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
     visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, run.dataset.fingerprint)
     visible = run.images.training_images(split.visible, visible_order)
     infrared = run.images.training_images(split.infrared, infrared_order)
-    return StageTraining(
+    training = StageTraining(
         plan=plan,
         config=run.config,
         # the other processes receive rank 0's weights
@@ -97,6 +100,8 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         display=run.display,
         evaluate=evaluate,
     )
+    training.journal = FollowedJournal(training.journal.path, partial(run.track, plan))
+    return training
 
 
 def starting_encoder(run: Run, parent: StagePlan | None) -> TwoStreamEncoder:

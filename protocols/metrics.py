@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from usvi_bench.core.progress import report_progress
 from usvi_bench.protocols.masks import RetrievalMasks, as_array
 from usvi_bench.protocols.ranks import QueryScores, best_images, score_queries
 
@@ -203,12 +204,14 @@ def _summary(parts: Sequence[QueryScores], length: int) -> RankMetrics:
 def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blocks:
     count, width = size
     step = max(ROWS, BLOCK // width)
+    report_progress("scoring queries", 0, count)
     for start in range(0, count, step):
         rows = slice(start, min(start + step, count))
         block = similarity(rows)
         if block.amin().isnan():
             raise ValueError(f"similarity holds NaN in rows {start} to {rows.stop - 1}; give features that are finite")
         yield rows, block
+        report_progress("scoring queries", rows.stop, count)
 
 
 def _check_rows(name: str, rows: NDArray[Any], count: int) -> None:

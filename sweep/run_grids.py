@@ -12,7 +12,9 @@ from rich.console import Console
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
+from usvi_bench.datasets.open import DataSource
 from usvi_bench.engine.display import make_console
+from usvi_bench.engine.dry_run import open_unchanged
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.reports.ablation import check_publishable, publish_ablation, write_ablation
@@ -62,7 +64,7 @@ def run_grids(options: Namespace) -> None:
 
 
 def _grids(options: Namespace, settings: Mapping[str, Any], threads: int) -> Iterator[Grid]:
-    opener = cached_opener()
+    opener = cached_opener(open_unchanged if options.dry_run else DataSource.open)
     for protocol in options.protocol:
         for method in options.method:
             values = {name: getattr(options, name) for name in VALUES}

@@ -16,6 +16,7 @@ import torch
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.host import cpu_count
+from usvi_bench.core.progress import report_progress
 from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.ground_truth import IMAGES, PEOPLE, person_row, write_table
 from usvi_bench.synthetic.layout import plan
@@ -83,12 +84,15 @@ def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, 
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         (part / name).write_text(text)
     total, reported = len(planned.shots), 0
+    work = f"rendering synthetic people ({layout}, {spec.size})"
+    report_progress(work, 0, total)
     written: list[Written] = []
     for batch in write_images(part, layout, spec, batches_of(planned.shots, spec), workers):
         written += batch
-        if len(written) * PROGRESS_MESSAGES // total > reported:
+        shown = report_progress(work, len(written), total)
+        if not shown and len(written) * PROGRESS_MESSAGES // total > reported:
             reported = len(written) * PROGRESS_MESSAGES // total
-            progress(f"rendering synthetic people ({layout}, {spec.size}): {len(written)} of {total} images")
+            progress(f"{work}: {len(written)} of {total} images")
     written.sort(key=lambda file: file.path)
     write_table(part / IMAGES, (file.row for file in written))
     people = sorted({shot.person for shot in planned.shots})

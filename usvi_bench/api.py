@@ -11,6 +11,7 @@ from usvi_bench.core.distributed.group import destroy_process_group, translate_e
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.plugins import import_plugins, list_of_imports
+from usvi_bench.core.progress import show_progress
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.settings import SHARED
@@ -20,6 +21,8 @@ from usvi_bench.engine.display import Display
 from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.refuse_exit import refuse_exit
+from usvi_bench.engine.trackers import check_trackers
+from usvi_bench.engine.tracking import Tracking
 
 _RUNNING = Lock()
 
@@ -41,6 +44,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     report: bool = False,
+    track: Sequence[str] = (),
     verbose: bool = True,
 ) -> Record:
     """Train and score a method.
@@ -65,6 +69,7 @@ def run(
         resume: continue an unfinished training.
         overwrite: train again from the start.
         report: draw the figures of the run.
+        track: trackers that follow the run: ``"tensorboard"``, ``"wandb"``, ``"mlflow"``; see ``docs/tracking.md``.
         verbose: print progress.
 
     Returns:
@@ -92,8 +97,9 @@ def run(
         deterministic=deterministic,
         imports=imports,  # type: ignore[arg-type]
     )
+    display = Display(quiet=not verbose)
     record, _ = run_experiment(
-        experiment, resume=resume, overwrite=overwrite, report=report, display=Display(quiet=not verbose)
+        experiment, resume=resume, overwrite=overwrite, report=report, display=display, track=track
     )
     assert record is not None, "use run.py to train with several processes"
     return record
@@ -169,7 +175,13 @@ def evaluate(
 
 
 def run_experiment(
-    experiment: Experiment, *, resume: bool, overwrite: bool, report: bool, display: Display
+    experiment: Experiment,
+    *,
+    resume: bool,
+    overwrite: bool,
+    report: bool,
+    display: Display,
+    track: Sequence[str] = (),
 ) -> tuple[Record | None, list[Path]]:
     """Carry out an experiment; :func:`run` and the command line share it.
 
@@ -181,18 +193,21 @@ def run_experiment(
     """
     if resume and overwrite:
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
+    check_trackers(track)
     if not _RUNNING.acquire(blocking=False):
         raise UsageError(
             "another run is under way in this process; both would share torch's random state: use one process per run"
         )
     try:
-        return _run_experiment(experiment, resume, overwrite, report, display)
+        with show_progress(display.work):
+            return _run_experiment(experiment, resume, overwrite, report, display, track)
     finally:
+        display.work.close()
         _RUNNING.release()
 
 
 def _run_experiment(
-    experiment: Experiment, resume: bool, overwrite: bool, report: bool, display: Display
+    experiment: Experiment, resume: bool, overwrite: bool, report: bool, display: Display, track: Sequence[str]
 ) -> tuple[Record | None, list[Path]]:
     with translate_errors(), refuse_exit():
         prepared = experiment.prepare(display)
@@ -200,7 +215,13 @@ def _run_experiment(
             prepared.refuse_unfinished()
         if resume and process_info().is_main_process and (note := prepared.unfinished_elsewhere()):
             display.print(note)
-        record = execute(prepared, overwrite)
+        tracking = Tracking(prepared, track if process_info().is_main_process else ())
+        prepared.track = tracking.entries
+        record = None
+        try:
+            record = execute(prepared, overwrite)
+        finally:
+            tracking.finish(record)
     destroy_process_group()  # not after an error: the group may be what failed
     if record is None:
         return None, []

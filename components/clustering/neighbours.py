@@ -10,6 +10,7 @@ from torch import Tensor
 from usvi_bench.components.clustering.faiss_search import flat_search, load_faiss, on_gpu
 from usvi_bench.components.clustering.graph_search import graph_search
 from usvi_bench.core.measuring import timed
+from usvi_bench.core.progress import SEARCH, report_progress
 
 Search = Literal["auto", "exact", "faiss", "approximate"]
 """Kind of neighbour search; ``auto`` is exact on a GPU, and on a CPU up to :data:`EXACT_UP_TO` images."""
@@ -113,6 +114,7 @@ def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
     blocks = []
     step = max(1, _BLOCK_ENTRIES // len(vectors))
     for start in range(0, len(vectors), step):
+        report_progress(SEARCH, start, len(vectors))
         rows = slice(start, start + step)
         with torch.autocast(vectors.device.type, enabled=False):
             distances = torch.addmm(squares, vectors[rows], vectors.T, alpha=-2)
@@ -120,4 +122,5 @@ def blocked_search(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
         distances.diagonal(start).fill_(-1)  # puts an image first in its own list in spite of rounding
         blocks.append(distances.topk(k, largest=False))
         del distances  # before the next block is made
+    report_progress(SEARCH, len(vectors), len(vectors))
     return torch.cat([b.values for b in blocks]).clamp_(min=0), torch.cat([b.indices for b in blocks])

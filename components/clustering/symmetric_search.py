@@ -23,6 +23,7 @@ from usvi_bench.components.clustering.neighbour_lists import (
     feed_rows,
     sort_lists,
 )
+from usvi_bench.core.progress import SEARCH, report_progress
 
 BLOCK = 2048
 """Rows and columns of a block (16 MiB): small enough for a cache, large enough to multiply at full speed."""
@@ -46,6 +47,7 @@ def symmetric_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
     buffer = np.empty(min(BLOCK, n) ** 2, np.float32)
     with threadpool_limits(threads, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for top in range(0, n, BLOCK):
+            report_progress(SEARCH, top * (2 * n - top) // 2, n * n // 2)  # pairs, of which each is computed once
             bottom = min(top + BLOCK, n)
             for left in range(top, n, BLOCK):
                 right = min(left + BLOCK, n)
@@ -56,6 +58,7 @@ def symmetric_search(vectors: Floats, k: int) -> tuple[Floats, Rows]:
                 if left > top:  # on the diagonal the columns are the rows
                     in_shares(pool, feed_columns, left, right, *block)
         in_shares(pool, sort_lists, 0, n, distances, rows)
+    report_progress(SEARCH, n * n // 2, n * n // 2)
     return distances, rows
 
 

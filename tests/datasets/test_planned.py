@@ -1,13 +1,13 @@
-"""Planned people have the test images of the tree that is rendered from the same specification."""
+"""Planned people have the images of the tree that is rendered from the same specification."""
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS, PROTOCOLS
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.synthetic import SyntheticSpec
@@ -24,15 +24,10 @@ def test_planned_people_are_those_of_the_rendered_tree(
     assert planned.name == rendered.name
     assert planned.images == rendered.synthetic["images"]
     assert planned.entries == rendered.synthetic["spec"]
-    for fold in planned.folds:
+    for fold, part in product(planned.folds, ("train", "test")):
         for modality in ("visible", "infrared"):
-            mine, theirs = (getattr(dataset.test(fold), modality) for dataset in (planned, rendered))
+            mine, theirs = (getattr(getattr(dataset, part)(fold), modality) for dataset in (planned, rendered))
             assert mine.paths == theirs.paths
             assert np.array_equal(mine.identities, theirs.identities)
             assert np.array_equal(mine.cameras, theirs.cameras)
         assert PROTOCOLS.get(protocol)().chance(planned, fold) == PROTOCOLS.get(protocol)().chance(rendered, fold)
-
-
-def test_planned_people_cannot_be_trained_on() -> None:
-    with pytest.raises(UsageError, match="no training images"):
-        PlannedDataset("sysu", SyntheticSpec(size="tiny")).train()

@@ -20,7 +20,8 @@ from usvi_bench.components.encoder.weights import weights_as_bytes
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.journal import Mark
 from usvi_bench.engine.checkpoint import Checkpoint, save
-from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
+from usvi_bench.engine.embedding_model import SMALL_SIZE, EmbeddingModel, open_model
+from usvi_bench.engine.start_weights import SHIPPED
 
 SIZE = {"data": {"height": 32, "width": 16}}
 
@@ -241,3 +242,17 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
     torch.save({"visible_module.x": torch.ones(2, 2)}, path)
     with pytest.raises(UsageError, match="has no non-local blocks, but the release of PGM has them"):
         open_model(path, claims="PGM, found on a disk")
+
+
+def test_shipped_weights_are_opened_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = open_model(Path("small16"))
+    assert (model.source, model.config.name, model.network) == ("small16.safetensors", "small", "unknown")
+    assert (model.height, model.width) == SMALL_SIZE
+    assert model.sha256 == open_model(SHIPPED / "small16.safetensors").sha256
+    for other in ("small17", "../small16", str(SHIPPED / "small16")):
+        with pytest.raises(UsageError):
+            open_model(Path(other))
+    (tmp_path / "small16").write_bytes(b"a file of the user")
+    with pytest.raises(UsageError):
+        open_model(Path("small16"))
