@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
 from usvi_bench.core.distributed.process_info import process_info
@@ -20,6 +20,10 @@ from usvi_bench.engine.display import Display
 from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.refuse_exit import refuse_exit
+
+if TYPE_CHECKING:
+    from usvi_bench.engine.embedder import ModelRequest
+    from usvi_bench.engine.feature_file import FeatureFile
 
 _RUNNING = Lock()
 
@@ -166,6 +170,74 @@ def evaluate(
         imports=tuple(map(str, imports)),
     )
     return score_external(request, Display(quiet=not verbose))[0]
+
+
+def embed(
+    data: str | Path,
+    model: str | Path,
+    output: str | Path,
+    *,
+    modality: str | None = None,
+    dataset: str | None = None,
+    split: str = "all",
+    network: str | None = None,
+    fold: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    imports: Sequence[str | Path] = (),
+    verbose: bool = True,
+) -> FeatureFile:
+    """Write the features of pictures, to search and to cluster them (``docs/search.md``).
+
+    Args:
+        data: folder of a data set, ``"synthetic[:size=small,...]"``, or a plain folder of pictures of one modality.
+        model: weight file, checkpoint, folder of a run, or folder of an exported model.
+        output: features file to write, ``.npz``.
+        modality: ``"visible"`` or ``"infrared"``: that of a plain folder; of a data set, the one to embed.
+        dataset: registered name of the data set; found by its layout if None.
+        split: ``"all"``, ``"train"`` or ``"test"`` images of a data set.
+        network: ``"student"`` or ``"teacher"``; the headline of a run if None.
+        fold: fold of a run that has several.
+        settings: ``encoder.*``, ``data.height``, ``data.width``, ``engine.threads``.
+        device: as for :func:`run`.
+        imports: as for :func:`run`.
+        verbose: print progress.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        UsageError: an argument, the model or a picture is wrong; nothing is written.
+
+    Example:
+        >>> content = embed("/data/gallery", "weights.pth", "gallery.npz", modality="visible")  # doctest: +SKIP
+        >>> content.features.shape  # doctest: +SKIP
+        (5000, 2048)
+    """
+    from usvi_bench.engine.embed import EmbedRequest, embed_data
+
+    request = EmbedRequest(
+        data=str(data),
+        model=_model(model, network, fold, settings, device, imports),
+        output=Path(output),
+        modality=modality,
+        dataset=dataset,
+        split=split,
+    )
+    return embed_data(request, Display(quiet=not verbose))
+
+
+def _model(
+    path: str | Path,
+    network: str | None,
+    fold: int | None,
+    settings: Mapping[str, Any] | None,
+    device: str,
+    imports: Sequence[str | Path],
+) -> ModelRequest:
+    from usvi_bench.engine.embedder import ModelRequest
+
+    return ModelRequest(Path(path), network, fold, settings or {}, device, tuple(map(str, imports)))
 
 
 def run_experiment(
