@@ -1,7 +1,5 @@
 """Names of the commands besides training."""
 
-COMMANDS = {
-    name: f"usvi_bench.cli.{name}"
-    for name in ("ablation", "check", "embed", "evaluate", "pretrain", "report", "search", "site")
-}
+NAMES = ("ablation", "check", "cluster", "embed", "evaluate", "pretrain", "report", "search", "site")
+COMMANDS = {name: f"usvi_bench.cli.{name}" for name in NAMES}
 """Module of each command: the word after ``run.py``, and the module whose ``main`` it calls."""

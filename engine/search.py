@@ -167,7 +167,7 @@ def _gallery(request: SearchRequest, embedder: Embedder, display: Display) -> tu
     if is_file(path) and path.suffix == ".npz":
         content = read_features(path)
         check_comparable(content, embedder, request.gallery)
-        return _only(content, modality, request.gallery), request.data
+        return content if modality is None else only(content, modality, request.gallery), request.data
     if request.data is not None:
         raise UsageError("--data belongs to a features file; a folder as --gallery has its own pictures")
     try:
@@ -178,13 +178,15 @@ def _gallery(request: SearchRequest, embedder: Embedder, display: Display) -> tu
     return features_of(embedder, source.tables, data_fingerprint=source.fingerprint), source.tables[0].root
 
 
-def _only(content: FeatureFile, modality: str | None, path: str) -> FeatureFile:
-    """Return the rows of one modality; all rows if it is None."""
-    if modality is None:
-        return content
+def only(content: FeatureFile, modality: str, path: str) -> FeatureFile:
+    """Return the rows of one modality.
+
+    Raises:
+        UsageError: there are none.
+    """
     rows = np.flatnonzero(content.modality == MODALITIES.index(modality))
     if not len(rows):
-        raise UsageError(f"{path}: it has no {modality} picture; give another --gallery-modality")
+        raise UsageError(f"{path}: it has no {modality} picture; give another modality")
     arrays = {name: getattr(content, name)[rows] for name in ("features", "modality", "cameras", "identities")}
     boxes = None if content.boxes is None else content.boxes[rows]
     return replace(content, **arrays, paths=tuple(content.paths[row] for row in rows), boxes=boxes)
