@@ -1,5 +1,5 @@
 """Names of the commands besides training."""
 
-NAMES = ("ablation", "check", "cluster", "embed", "evaluate", "pretrain", "report", "search", "site")
+NAMES = ("ablation", "check", "cluster", "embed", "evaluate", "export", "pretrain", "report", "search", "site")
 COMMANDS = {name: f"usvi_bench.cli.{name}" for name in NAMES}
 """Module of each command: the word after ``run.py``, and the module whose ``main`` it calls."""

@@ -129,6 +129,14 @@ def open_embedder(request: ModelRequest) -> Embedder:
     Raises:
         UsageError: the file or a setting is wrong.
     """
+    from usvi_bench.engine.onnx_model import OnnxEmbedder, is_exported
+
+    if is_exported(request.path):
+        if request.settings or request.network or request.fold is not None:
+            raise UsageError(
+                f"--model {request.path}: an exported model has no settings, network or fold; leave them out"
+            )
+        return OnnxEmbedder(request.path, cpu_count())
     device, tree = prepare_device(request)
     model = open_model(request.path, settings=tree, network=request.network, fold=request.fold)
     return WeightsEmbedder(model, device)
