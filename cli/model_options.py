@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from usvi_bench.core.options import add_import_option
 
 if TYPE_CHECKING:
-    from usvi_bench.engine.embedder import ModelRequest
+    from usvi_bench.engine.open_embedder import ModelRequest
 
 MODEL = "weights of an encoder, a checkpoint, the folder of a run, or a model from 'export'"
 
@@ -33,8 +33,8 @@ def add_model_options(parser: ArgumentParser) -> None:
 
 def model_request(options: Namespace, path: Path) -> ModelRequest:
     """Return the model that parsed options ask for."""
-    from usvi_bench.engine.embedder import ModelRequest
     from usvi_bench.engine.load_config import parse_settings
+    from usvi_bench.engine.open_embedder import ModelRequest
 
     settings = parse_settings(options.settings)
     return ModelRequest(path, options.network, options.fold, settings, options.device, options.imports)

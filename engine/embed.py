@@ -14,10 +14,11 @@ from usvi_bench.core.paths import is_folder
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.engine.display import Display
-from usvi_bench.engine.embedder import Embedder, ModelRequest, open_embedder
+from usvi_bench.engine.embedder import Embedder
 from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, write_features
 from usvi_bench.engine.find_tables import SPLITS, find_tables
+from usvi_bench.engine.open_embedder import ModelRequest, open_embedder
 
 
 @dataclass(frozen=True)

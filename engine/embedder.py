@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,41 +12,22 @@ import torch
 from numpy.typing import NDArray
 
 from usvi_bench.components.encoder.weights import weights_as_bytes
-from usvi_bench.core.distributed.group import select_device
 from usvi_bench.core.environment import suite_version
-from usvi_bench.core.errors import UsageError, did_you_mean, show
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import temporary_folder
-from usvi_bench.core.host import cache_folder, cpu_count
-from usvi_bench.core.plugins import import_plugins
+from usvi_bench.core.host import cache_folder
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.cache import BLOCK, Filter, decoded
-from usvi_bench.engine.config import EngineConfig
-from usvi_bench.engine.device import set_up
-from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
+from usvi_bench.engine.embedding_model import EmbeddingModel
 from usvi_bench.engine.evaluation import FEATURE
 from usvi_bench.engine.images import test_features
-from usvi_bench.engine.load_config import build, nested
 from usvi_bench.protocols.base import Protocol
 
 BATCH = 64
 """Number of images in a forward pass."""
 FILTER: Filter = Protocol.resize
 """Filter that resizes pictures, that of test images."""
-_ALLOWED = {"encoder": None, "data": ("height", "width"), "engine": ("threads", "deterministic")}
-"""Groups of settings, and the settings of each; None for all."""
-
-
-@dataclass(frozen=True)
-class ModelRequest:
-    """Model that is asked for; see :func:`usvi_bench.api.embed` for the fields."""
-
-    path: Path
-    network: str | None = None
-    fold: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    device: str = "auto"
-    imports: Sequence[str] = ()
 
 
 class Embedder(ABC):
@@ -121,42 +100,3 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
         **({} if model.training is None else {"training": model.training}),
         "version": suite_version(),
     }
-
-
-def open_embedder(request: ModelRequest) -> Embedder:
-    """Open the model that embeds: a weight file, a checkpoint, the folder of a run, or a model exported to ONNX.
-
-    Raises:
-        UsageError: the file or a setting is wrong.
-    """
-    from usvi_bench.engine.onnx_model import OnnxEmbedder, is_exported
-
-    if is_exported(request.path):
-        if request.settings or request.network or request.fold is not None:
-            raise UsageError(
-                f"--model {request.path}: an exported model has no settings, network or fold; leave them out"
-            )
-        return OnnxEmbedder(request.path, cpu_count())
-    device, tree = prepare_device(request)
-    model = open_model(request.path, settings=tree, network=request.network, fold=request.fold)
-    return WeightsEmbedder(model, device)
-
-
-def prepare_device(request: ModelRequest) -> tuple[torch.device, dict[str, Any]]:
-    """Import plug-ins, check the settings, and set up the device; return it and the settings.
-
-    Raises:
-        UsageError: a setting is unknown, or there is no such device.
-    """
-    import_plugins(request.imports)
-    tree = nested(request.settings)
-    for group, values in tree.items():
-        if group not in _ALLOWED or not isinstance(values, Mapping):
-            raise UsageError(f"--set {show(group)}: no such group of settings: {did_you_mean(group, _ALLOWED)}")
-        if (known := _ALLOWED[group]) is not None and (odd := sorted(values.keys() - {*known})):
-            raise UsageError(f"--set {group}.{show(odd[0])}: no such setting: {did_you_mean(odd[0], known)}")
-    engine = build(EngineConfig, tree.pop("engine", {}), "engine")
-    device = select_device(request.device)
-    set_up(device, engine.deterministic)
-    torch.set_num_threads(engine.threads or cpu_count())
-    return device, tree

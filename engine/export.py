@@ -24,10 +24,11 @@ from usvi_bench.core.files import write_bytes, write_json
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.engine.display import Display
-from usvi_bench.engine.embedder import BATCH, ModelRequest, describe, prepare_device
+from usvi_bench.engine.embedder import BATCH, describe
 from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
 from usvi_bench.engine.images import test_features
 from usvi_bench.engine.onnx_model import ABOUT, INPUT, OUTPUT, load_package, new_session
+from usvi_bench.engine.open_embedder import ModelRequest, prepare_device
 from usvi_bench.engine.search import check_new_folder
 
 TOLERANCE = 1e-5

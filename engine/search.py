@@ -18,10 +18,11 @@ from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.pictures import read_paths
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embed import check_modality, features_of
-from usvi_bench.engine.embedder import Embedder, ModelRequest, open_embedder
+from usvi_bench.engine.embedder import Embedder
 from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, read_features
 from usvi_bench.engine.find_tables import find_tables
+from usvi_bench.engine.open_embedder import ModelRequest, open_embedder
 from usvi_bench.engine.ranked_lists import ranked_lists
 
 REFUSED = "not in the gallery"

@@ -23,8 +23,8 @@ from usvi_bench.engine.refuse_exit import refuse_exit
 
 if TYPE_CHECKING:
     from usvi_bench.engine.cluster import ClusterResult
-    from usvi_bench.engine.embedder import ModelRequest
     from usvi_bench.engine.feature_file import FeatureFile
+    from usvi_bench.engine.open_embedder import ModelRequest
     from usvi_bench.engine.search import SearchResult
 
 _RUNNING = Lock()
@@ -383,7 +383,7 @@ def _model(
     device: str,
     imports: Sequence[str | Path],
 ) -> ModelRequest:
-    from usvi_bench.engine.embedder import ModelRequest
+    from usvi_bench.engine.open_embedder import ModelRequest
 
     return ModelRequest(Path(path), network, fold, settings or {}, device, tuple(map(str, imports)))
 

@@ -18,10 +18,11 @@ from tests.engine.external import SIZE, small_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine import export as exporting
 from usvi_bench.engine import onnx_model
-from usvi_bench.engine.embedder import ModelRequest, describe
+from usvi_bench.engine.embedder import describe
 from usvi_bench.engine.embedding_model import open_model
 from usvi_bench.engine.images import test_features as embed_for_a_test
 from usvi_bench.engine.onnx_model import OnnxEmbedder
+from usvi_bench.engine.open_embedder import ModelRequest
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
