@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -59,6 +60,11 @@ def now() -> str:
 def commit() -> Revision:
     """Return the commit of this code, and whether files differ from it; ``(None, True)`` if the commit is unknown."""
     return find_revision()
+
+
+def suite_version() -> str:
+    """Return the version of this suite."""
+    return str(vars(sys.modules[__name__.partition(".")[0]])["__version__"])  # the package itself is always imported
 
 
 def _cpu() -> str:

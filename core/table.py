@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from usvi_bench.core import markdown
+from usvi_bench.core.errors import printable
 from usvi_bench.core.formatting import MISSING, deviation, percent, signed
 
 
@@ -131,9 +132,9 @@ def gain_cell(mean: float | None, sd: float | None = None) -> Cell:
     return Cell(MISSING) if mean is None else Cell(signed(mean), mean, deviation(sd))
 
 
-def value_rows(rows: Sequence[Sequence[Value]]) -> list[TableRow]:
+def value_rows(rows: Sequence[Sequence[Value]], digits: int = 1) -> list[TableRow]:
     """Make rows of plain values, see :func:`value_cell`."""
-    return [TableRow([value_cell(value) for value in row]) for row in rows]
+    return [TableRow([value_cell(value, digits) for value in row]) for row in rows]
 
 
 def no_address(_: Link) -> str:
@@ -154,6 +155,15 @@ def markdown_table(
 ) -> str:
     """Render plain values as a pipe table, see :func:`to_markdown`."""
     return to_markdown(Table("", columns, value_rows(rows), words, left))
+
+
+def to_text(table: Table) -> str:
+    """Render columns and rows in aligned columns for a terminal; control characters are escaped."""
+    lines = [list(table.columns), *([printable(cell.text) for cell in row.cells] for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [str.ljust if table.is_left(i) else str.rjust for i in range(len(widths))]
+    parts = [[side(text, width) for side, text, width in zip(sides, line, widths, strict=True)] for line in lines]
+    return "\n".join("  ".join(line).rstrip() for line in parts)
 
 
 def to_latex(table: Table, comment: str, groups: Sequence[tuple[str, int]] = ()) -> str:

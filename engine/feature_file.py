@@ -193,7 +193,7 @@ def _check(content: FeatureFile, path: Path) -> None:
         raise UsageError(f"{path}: there is no feature; write at least one row")
     _check_rows(content, path)
     _check_paths(content, path)
-    _check_about(content.about, path)
+    check_about(content.about, path)
 
 
 def _check_rows(content: FeatureFile, path: Path) -> None:
@@ -226,7 +226,12 @@ def _check_paths(content: FeatureFile, path: Path) -> None:
         raise UsageError(f"{path}: {len(twice)} images occur twice ({_first(twice)}); remove the others")
 
 
-def _check_about(about: Any, path: Path) -> None:
+def check_about(about: Any, path: Path) -> None:
+    """Check the description of features; see :data:`ABOUT`.
+
+    Raises:
+        UsageError: names the entry that is unknown, missing or of another type.
+    """
     where = f"{path}: about"
     if not isinstance(about, dict):
         raise UsageError(f"{where}: expected a JSON object, found {show(about)}")

@@ -14,6 +14,7 @@ from usvi_bench.core.files import write_bytes
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.cache import FORMATS
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
 from usvi_bench.reports.output import remove_link, remove_old
@@ -99,7 +100,7 @@ class Album:
         remove_link(folder / FOLDER)
         for number, file in self._files.items() if self.shown else ():
             try:
-                content = _small(file)
+                content = small_copy(file)
             except OSError:
                 lost += 1
                 continue
@@ -131,13 +132,18 @@ def read_picture(file: Path) -> Image.Image:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such image")
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             return image.convert("RGB")
     except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise OSError(f"{file}: {error}") from error
 
 
-def _small(file: Path) -> bytes:
+def small_copy(file: Path) -> bytes:
+    """Return a small copy of an image file, as a JPEG file.
+
+    Raises:
+        OSError: as for :func:`read_picture`.
+    """
     small = read_picture(file)
     small.thumbnail(SIZE)
     buffer = BytesIO()

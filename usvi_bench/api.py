@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usvi_bench.core.distributed.group import destroy_process_group, translate_errors
 from usvi_bench.core.distributed.process_info import process_info
@@ -23,6 +23,12 @@ from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.refuse_exit import refuse_exit
 from usvi_bench.engine.trackers import check_trackers
 from usvi_bench.engine.tracking import Tracking
+
+if TYPE_CHECKING:
+    from usvi_bench.engine.cluster import ClusterResult
+    from usvi_bench.engine.feature_file import FeatureFile
+    from usvi_bench.engine.open_embedder import ModelRequest
+    from usvi_bench.engine.search import SearchResult
 
 _RUNNING = Lock()
 
@@ -172,6 +178,220 @@ def evaluate(
         imports=tuple(map(str, imports)),
     )
     return score_external(request, Display(quiet=not verbose))[0]
+
+
+def embed(
+    data: str | Path,
+    model: str | Path,
+    output: str | Path,
+    *,
+    modality: str | None = None,
+    dataset: str | None = None,
+    split: str = "all",
+    network: str | None = None,
+    fold: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    imports: Sequence[str | Path] = (),
+    verbose: bool = True,
+) -> FeatureFile:
+    """Write the features of pictures, to search and to cluster them (``docs/search.md``).
+
+    Args:
+        data: folder of a data set, ``"synthetic[:size=small,...]"``, or a plain folder of pictures of one modality.
+        model: weight file, checkpoint, folder of a run, or folder of an exported model.
+        output: features file to write, ``.npz``.
+        modality: ``"visible"`` or ``"infrared"``: that of a plain folder; of a data set, the one to embed.
+        dataset: registered name of the data set; found by its layout if None.
+        split: ``"all"``, ``"train"`` or ``"test"`` images of a data set.
+        network: ``"student"`` or ``"teacher"``; the headline of a run if None.
+        fold: fold of a run that has several.
+        settings: ``encoder.*``, ``data.height``, ``data.width``, ``engine.threads``.
+        device: as for :func:`run`.
+        imports: as for :func:`run`.
+        verbose: print progress.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        UsageError: an argument, the model or a picture is wrong; nothing is written.
+
+    Example:
+        >>> content = embed("/data/gallery", "weights.pth", "gallery.npz", modality="visible")  # doctest: +SKIP
+        >>> content.features.shape  # doctest: +SKIP
+        (5000, 2048)
+    """
+    from usvi_bench.engine.embed import EmbedRequest, embed_data
+
+    request = EmbedRequest(
+        data=str(data),
+        model=_model(model, network, fold, settings, device, imports),
+        output=Path(output),
+        modality=modality,
+        dataset=dataset,
+        split=split,
+    )
+    return embed_data(request, Display(quiet=not verbose))
+
+
+def search(
+    queries: str | Path | Sequence[str | Path],
+    gallery: str | Path,
+    model: str | Path,
+    modality: str,
+    *,
+    gallery_modality: str | None = None,
+    top: int = 20,
+    threshold: float | None = None,
+    output: str | Path | None = None,
+    data: str | Path | None = None,
+    with_pictures: bool = False,
+    network: str | None = None,
+    fold: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    imports: Sequence[str | Path] = (),
+    verbose: bool = True,
+) -> SearchResult:
+    """Search a gallery by pictures (``docs/search.md``).
+
+    Args:
+        queries: picture, folder of pictures, or several of them.
+        gallery: features file of :func:`embed`, folder of a data set, or plain folder of pictures.
+        model: as for :func:`embed`; for a features file, the model of the features.
+        modality: modality of the queries: ``"visible"`` or ``"infrared"``.
+        gallery_modality: pictures of the gallery to search; all if None. It is needed for a plain folder.
+        top: length of the ranked lists.
+        threshold: cosine similarity; pictures that are not above it are marked.
+        output: new folder for ``search.csv`` and the page ``index.html``; nothing is written if None.
+        data: folder that the paths of a features file are relative to, for the pictures of the page.
+        with_pictures: show pictures of real people too.
+        network: as for :func:`embed`.
+        fold: as for :func:`embed`.
+        settings: as for :func:`embed`.
+        device: as for :func:`run`.
+        imports: as for :func:`run`.
+        verbose: print progress.
+
+    Returns:
+        The ranked lists: ``rows`` of the ``gallery`` and ``similarity``, each ``[Q, top]``, best first.
+
+    Raises:
+        UsageError: an argument, the model, the gallery or a picture is wrong; nothing is written.
+
+    Example:
+        >>> found = search("query.jpg", "gallery.npz", "weights.pth", "infrared", top=1)  # doctest: +SKIP
+        >>> found.gallery.paths[found.rows[0, 0]]  # doctest: +SKIP
+        'cam1/0007/0003.jpg'
+    """
+    from usvi_bench.engine.search import SearchRequest, search_pictures
+
+    request = SearchRequest(
+        queries=[Path(path) for path in ([queries] if isinstance(queries, (str, Path)) else queries)],
+        gallery=str(gallery),
+        model=_model(model, network, fold, settings, device, imports),
+        modality=modality,
+        gallery_modality=gallery_modality,
+        top=top,
+        threshold=threshold,
+        data=None if data is None else Path(data),
+        output=None if output is None else Path(output),
+        with_pictures=with_pictures,
+    )
+    result = search_pictures(request, Display(quiet=not verbose))
+    if request.output is not None:
+        from usvi_bench.reports.search_page import write_search
+
+        write_search(result, request.output, with_pictures)
+    return result
+
+
+def cluster(
+    features: str | Path,
+    output: str | Path,
+    *,
+    modality: str | None = None,
+    joint: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    data: str | Path | None = None,
+    with_pictures: bool = False,
+) -> ClusterResult:
+    """Cluster the pictures of a features file (``docs/search.md``).
+
+    Args:
+        features: features file of :func:`embed`.
+        output: table to write, ``.csv``, or a new folder with a folder for each cluster.
+        modality: cluster only the pictures of this modality; None for each modality on its own.
+        joint: cluster both modalities together.
+        settings: ``method.eps``, ``method.k1``, ``method.k2``, ``method.min_samples``, ``method.search``.
+        data: folder that the paths in the file are relative to, for folders of clusters.
+        with_pictures: copy the pictures; otherwise the folders have links to them.
+
+    Returns:
+        The cluster of each picture in ``labels``, -1 for outliers.
+
+    Raises:
+        UsageError: an argument or the features are wrong, or a picture is missing; nothing is written.
+    """
+    from usvi_bench.engine.cluster import ClusterRequest, cluster_features
+
+    request = ClusterRequest(
+        features=Path(features),
+        output=Path(output),
+        modality=modality,
+        joint=joint,
+        settings=settings or {},
+        data=None if data is None else Path(data),
+        with_pictures=with_pictures,
+    )
+    return cluster_features(request)
+
+
+def export(
+    model: str | Path,
+    output: str | Path,
+    *,
+    network: str | None = None,
+    fold: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    imports: Sequence[str | Path] = (),
+    verbose: bool = True,
+) -> Path:
+    """Export a model to ONNX, to use it without this suite (``docs/search.md``); needs the extra ``export``.
+
+    Args:
+        model: weight file, checkpoint, or folder of a run.
+        output: new folder for ``visible.onnx``, ``infrared.onnx`` and ``about.json``.
+        network: as for :func:`embed`.
+        fold: as for :func:`embed`.
+        settings: as for :func:`embed`.
+        imports: as for :func:`run`.
+        verbose: print progress.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: an argument or the model is wrong, the extra is missing, or an exported file gives other features.
+    """
+    from usvi_bench.engine.export import ExportRequest, export_model
+
+    request = ExportRequest(_model(model, network, fold, settings, "cpu", imports), Path(output))
+    return export_model(request, Display(quiet=not verbose))
+
+
+def _model(
+    path: str | Path,
+    network: str | None,
+    fold: int | None,
+    settings: Mapping[str, Any] | None,
+    device: str,
+    imports: Sequence[str | Path],
+) -> ModelRequest:
+    from usvi_bench.engine.open_embedder import ModelRequest
+
+    return ModelRequest(Path(path), network, fold, settings or {}, device, tuple(map(str, imports)))
 
 
 def run_experiment(

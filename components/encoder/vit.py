@@ -126,7 +126,7 @@ class VisionTransformer(EmbeddingNetwork):
                 nn.init.zeros_(module.bias)
 
     def pool(self, maps: Tensor) -> Tensor:
-        tokens = torch.cat([self.cls_token.expand(len(maps), -1, -1), maps], dim=1) + self.pos_embed
+        tokens = torch.cat([self.cls_token.expand(maps.shape[0], -1, -1), maps], dim=1) + self.pos_embed
         feature: Tensor = self.norm(self.blocks(tokens)[:, 0])
         return feature
 

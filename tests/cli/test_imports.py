@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import usvi_bench
+from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.core import registry
 from usvi_bench.core.registry import Registry
 
@@ -49,18 +50,7 @@ def test_a_list_imports_no_module_that_only_work_needs() -> None:
     assert imported & HEAVY == set()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "--help",
-        "ablation --help",
-        "evaluate --help",
-        "openset --help",
-        "pretrain --help",
-        "report --help",
-        "site --help",
-    ],
-)
+@pytest.mark.parametrize("words", ["--help", *(f"{name} --help" for name in COMMANDS if name != "check")])
 def test_help_imports_parsers_only(words: str) -> None:
     imported = after_command(words)
     assert "usvi_bench" in imported

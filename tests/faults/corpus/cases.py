@@ -8,7 +8,7 @@ from importlib import import_module
 
 from tests.faults.corpus.case import Case, tiny_people
 
-KINDS = ("trees", "pictures", "weights", "external", "settings", "metrics", "records", "runs")
+KINDS = ("trees", "pictures", "weights", "external", "search", "settings", "metrics", "records", "runs")
 """Modules of this package that yield cases, in the order of the table."""
 
 
@@ -32,6 +32,10 @@ def warm() -> None:
         "engine.experiment",
         "engine.start_weights",
         "engine.external",
+        "engine.cluster",
+        "engine.embed",
+        "engine.search",
+        "reports.search_page",
         "components.encoder.known_containers",
         "protocols.metrics",
         "datasets.cache",

@@ -21,6 +21,7 @@ SAMPLE = {
     "pictures": 15,
     "weights": 20,
     "external": 20,
+    "search": 5,
     "settings": 25,
     "grids": 10,
     "metrics": 15,
