@@ -32,6 +32,7 @@ from usvi_bench.engine.load_config import load_config, profile_of
 from usvi_bench.engine.numerics import check_numerics
 from usvi_bench.engine.plan import parts_of
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule
+from usvi_bench.engine.reranking import check_reranking
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.start_weights import find_weights, open_start
 
@@ -120,6 +121,7 @@ class Experiment:
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
         _check_threads(config.engine.threads)
         check_search(config.search)
+        check_reranking(PROTOCOLS.get(self.protocol), config.engine.rerank)
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)
         check_numerics(config, device)

@@ -22,6 +22,7 @@ from usvi_bench.core.progress import show_progress
 from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, write_record
 from usvi_bench.core.settings import FORMAT, config_hash, digest
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedding_model import EmbeddingModel
@@ -83,18 +84,19 @@ def _embedder(scoring: ExternalScoring, model: EmbeddingModel, display: Display)
     size = DataConfig(height=model.height, width=model.width)
     images = ImageStore(scoring.dataset, size, scoring.protocol.resize, scoring.device, display.print)
     encoder = model.encoder.to(scoring.device)
-    known: dict[tuple[str, ...], NDArray[np.float32]] = {}
+    known: dict[tuple[tuple[str, ...], Corruption | None], NDArray[np.float32]] = {}
 
     def embed(table: ImageTable) -> NDArray[np.float32]:
-        if table.paths in known:
-            return known[table.paths]
+        key = (table.paths, table.corruption)
+        if key in known:
+            return known[key]
         pixels = images.pixels(table, test=True)
         features = test_features(
             encoder, pixels, table.modality, BATCH, scoring.device, mirror=scoring.mirror, order=None
         )
         if not np.isfinite(features).all():
             raise UsageError(f"{model.source}: the network gives NaN for some images; use weights that are trained")
-        known[table.paths] = features
+        known[key] = features
         return features
 
     return embed

@@ -25,6 +25,7 @@ from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
 from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, check_covers, read_features
 from usvi_bench.engine.load_config import build, nested
+from usvi_bench.engine.reranking import check_reranking
 from usvi_bench.engine.start_weights import check_disjoint
 from usvi_bench.protocols.base import Protocol, ProtocolConfig
 
@@ -141,6 +142,7 @@ def prepare(request: ExternalRequest, display: Display) -> ExternalScoring:
     display.print(sentence)
     protocol = protocol_class(settings.protocol)
     protocol.check(dataset)
+    check_reranking(protocol_class, settings.engine.rerank)
     folds = _folds(request, list(protocol.folds(dataset)), opened, dataset)
     scoring = ExternalScoring(request, settings, protocol, dataset, sentence, device, opened, folds)
     check_unchanged(parts_of(scoring))

@@ -8,12 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import RERANKED
 from usvi_bench.core.record import Score
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.protocols.base import Protocol
 from usvi_bench.protocols.metrics import score_blocks
 from usvi_bench.protocols.score_metrics import score_metrics
+
+
+def check_reranking(protocol: type[Protocol], rerank: bool) -> None:
+    """Refuse ``engine.rerank`` with a protocol of corrupted images, whose evaluations have images of their own.
+
+    Raises:
+        UsageError: names the protocol and the setting.
+    """
+    if rerank and protocol.corrupted:
+        raise UsageError(f"{protocol.name} corrupts images and has no re-ranked scores: leave out engine.rerank=true")
 
 
 def reranked_scores(

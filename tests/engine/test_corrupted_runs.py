@@ -70,3 +70,10 @@ def test_features_files_are_refused(tiny_people: dict[str, Path], tmp_path: Path
         usvi_bench.evaluate(
             "sysu_all_c", features=tmp_path / "features.npz", data=tiny_people["sysu"], output=tmp_path / "runs"
         )
+
+
+@needs_package
+def test_corrupted_images_have_no_re_ranked_scores(tiny_people: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"sysu_all_c corrupts images .* leave out engine.rerank=true"):
+        run("sysu_all_c", tiny_people["sysu"], tmp_path, engine__rerank=True)
+    assert not list(tmp_path.iterdir())
