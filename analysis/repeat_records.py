@@ -30,6 +30,7 @@ from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.build import FOLDER, load_every_record
 from usvi_bench.leaderboard.consistency import faults
+from usvi_bench.leaderboard.external_table import trained
 from usvi_bench.leaderboard.repeats import TOLERANCE, add_repeat, outcome, repeat_of, spread_of
 
 Repeat = Callable[[Record, Path], Record]
@@ -137,10 +138,13 @@ def _selected(every: Mapping[str, Record], options: argparse.Namespace) -> list[
         for name in options.record:
             if name not in every:
                 raise SystemExit(f"--record {name}: {did_you_mean(name, every)}")
+            if every[name].result.external is not None:
+                raise SystemExit(f"--record {name}: an external model was not trained; score its file with evaluate")
             if not every[name].result.dataset["synthetic"]:
                 raise SystemExit(f"--record {name}: its images are real; run the command of its report on them")
         return list(dict.fromkeys(options.record))
-    names = sorted(n for n, record in every.items() if record.result.dataset["synthetic"] and record.complete)
+    known = trained(every).items()
+    names = sorted(n for n, record in known if record.result.dataset["synthetic"] and record.complete)
     if not 1 <= options.count <= len(names):
         have = f"{len(names)} complete records of runs on synthetic people"
         raise SystemExit(f"--count {options.count}: {options.records} has {have}")

@@ -78,7 +78,7 @@ def encoder_matcher(weights: Path) -> Matcher:
     """Make a matcher from the small encoder with weights from a file."""
     encoder = build_encoder(SmallConfig(), 0)
     load_weights(encoder, weights)
-    return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"))
+    return lambda pixels, modality: test_features(encoder, pixels, modality, 256, torch.device("cpu"), mirror=True)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
 """Names of the commands besides training."""
 
-COMMANDS = {name: f"usvi_bench.cli.{name}" for name in ("ablation", "check", "pretrain", "report", "site")}
+COMMANDS = {name: f"usvi_bench.cli.{name}" for name in ("ablation", "check", "evaluate", "pretrain", "report", "site")}
 """Module of each command: the word after ``run.py``, and the module whose ``main`` it calls."""

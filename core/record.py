@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from usvi_bench.core.errors import UsageError, did_you_mean
+from usvi_bench.core.external import External, check_kind
 from usvi_bench.core.files import read_json
 from usvi_bench.core.journal import Mark
 from usvi_bench.core.metrics import METRICS
@@ -62,7 +63,8 @@ class Score:
 
     Attributes:
         model: encoder that was scored: ``student``, ``teacher``.
-        selection: ``last`` (weights at the end of training) or ``oracle`` (best epoch by test score).
+        selection: ``last`` (weights at the end of training), ``oracle`` (best epoch by test score), or ``released``
+            (an external model, :mod:`usvi_bench.core.external`).
         shots: number of gallery images of each person and camera; None if the gallery has all images.
         gallery: how the gallery was drawn: ``seeded``, ``official``, ``all``.
         feature: the test feature, for example ``bn+flip``.
@@ -93,6 +95,7 @@ class Result:
         trials: number of trials of the protocol in each fold.
         headline: kind of score that tables show.
         chance: metrics of random similarities under this protocol, averaged over folds and trials.
+        external: the model, if it was not trained by a run; then ``method`` and ``setting`` are ``external``.
     """
 
     method: str
@@ -110,6 +113,7 @@ class Result:
     headline: Kind
     chance: dict[str, float]
     scores: list[Score]
+    external: External | None = None
 
 
 class Overrides(TypedDict):
@@ -245,7 +249,15 @@ class Record:
 
 def record_digest(record: Record) -> str:
     """Return the digest that the file of a record has."""
-    return digest(asdict(record))
+    return digest(_plain(record))
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    """Return the content of the file of a record; that of a training has no entry for an external model."""
+    content = asdict(record)
+    if record.result.external is None:
+        del content["result"]["external"]
+    return content
 
 
 def mean_metrics(scores: Sequence[Score]) -> dict[str, float]:
@@ -259,7 +271,7 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         UsageError: a field is missing, unknown, of the wrong type or not finite.
     """
-    write_sealed_json(path, asdict(_parse_record(asdict(record), str(path))))
+    write_sealed_json(path, _plain(_parse_record(_plain(record), str(path))))
 
 
 def read_record(path: str | Path) -> Record:
@@ -291,7 +303,10 @@ def _parse_record(content: Any, source: str) -> Record:
         raise UsageError(f"{source}: schema: version {schema} is newer than {SCHEMA}; update USVI-Bench to read it")
     try:
         record: Record = convert(Record, content, "")
-        _check(record.result)
+        result = record.result
+        selections = {result.headline["selection"], *(score.selection for score in result.scores)}
+        check_kind(result.method, result.external, selections, result.config, cast(dict[str, Any], record.provenance))
+        _check(result)
         committed_defaults(record.result.format)
     except (ValueError, UsageError) as error:
         raise UsageError(f"{source}: {error}") from error
@@ -302,7 +317,7 @@ def _check(result: Result) -> None:
     """Check conditions beyond types: fractions, expected folds and trials, no repeated trial, knobs as specified."""
     if not result.folds or result.trials < 1:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
-    if "method" not in result.config:
+    if "method" not in result.config and result.external is None:
         raise ValueError("result.config.method: missing")
     for name, group in result.config.items():
         if name != "evaluate_every" and not isinstance(group, dict):

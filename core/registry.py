@@ -14,13 +14,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from types import FunctionType
 from typing import Any, TypeVar
 
 from usvi_bench.core.entry_points import import_entry_points
 from usvi_bench.core.errors import UsageError, did_you_mean, show
+from usvi_bench.core.external import METHOD as EXTERNAL
 from usvi_bench.core.missing_parts import missing_parts
 from usvi_bench.core.sources import Source, module_file, sources_of
 
@@ -36,13 +37,15 @@ class Registry:
         kind: name of the kind in the singular, for messages.
         package: module or folder of modules that register their classes when imported.
         base: class that parts from outside derive from, as ``module:class``; None for any function or class.
+        reserved: names that no part can have.
 
     Attributes:
         registered: number of registrations so far.
     """
 
-    def __init__(self, kind: str, package: str, base: str | None = None) -> None:
+    def __init__(self, kind: str, package: str, base: str | None = None, reserved: Collection[str] = ()) -> None:
         self.kind = kind
+        self._reserved = reserved
         self.registered = 0
         self._package = package
         self._base = base
@@ -64,6 +67,8 @@ class Registry:
             raise UsageError(
                 f"'{name}' is not a valid name of a {self.kind}: use letters, digits and _, with a letter first{hint}"
             )
+        if name in self._reserved:
+            raise UsageError(f"the name '{name}' of a {self.kind} has another meaning in records; choose another name")
 
         def add(entry: T) -> T:
             if not isinstance(entry, (type, FunctionType)):
@@ -173,7 +178,7 @@ def _home(entry: Any) -> str:
     return f"{entry.__module__} ({file})" if file else str(entry.__module__)
 
 
-METHODS = Registry("method", "usvi_bench.methods", "usvi_bench.methods.base:Method")
+METHODS = Registry("method", "usvi_bench.methods", "usvi_bench.methods.base:Method", reserved=(EXTERNAL,))
 PROTOCOLS = Registry("protocol", "usvi_bench.protocols", "usvi_bench.protocols.base:Protocol")
 SCORE_METRICS = Registry("metric", "usvi_bench.protocols")
 DATASETS = Registry("data set", "usvi_bench.datasets", "usvi_bench.datasets.tree:TreeDataset")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column, Table
@@ -127,6 +128,12 @@ class Display:
     def result(self, record: Record) -> None:
         """Print the scores of a finished run, with those of chance, and explain the rows."""
         result, trained = record.result, record.provenance["global_batch"] is not None
+        if result.external is not None:
+            title = (
+                f"{result.external.claims or result.start_weights['source']} on {result.protocol} (percent, external)"
+            )
+            self.table(escape(title), {"model": record.means(), "chance": result.chance})
+            return
         names = {model: model if trained else "starting weights" for model in record.models}
         names[result.headline["model"]] += " *"
         rows = {name: record.means(model=model) for model, name in names.items()}

@@ -37,7 +37,9 @@ class Embedder:
         if table.paths not in self._features:
             pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
             precision, self._model.precision = self._model.precision, None  # always score in float32
-            self._features[table.paths] = test_features(self._model, pixels, table.modality, batch, self._run.device)
+            self._features[table.paths] = test_features(
+                self._model, pixels, table.modality, batch, self._run.device, mirror=True
+            )
             self._model.precision = precision
         return self._features[table.paths]
 

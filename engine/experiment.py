@@ -98,7 +98,7 @@ class Experiment:
         import_plugins(self.imports)
         METHODS.get(self.method)
         kind = PROTOCOLS.get(self.protocol).dataset
-        _check_output(self.output)
+        check_output(self.output)
         source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
         _check_threads(config.engine.threads)
@@ -155,9 +155,12 @@ class Experiment:
         A record is data of unknown origin. Only names and plain values are taken from it, never a path.
 
         Raises:
-            UsageError: a name or a value of the record is not of this kind; the message names the field.
+            UsageError: the record is that of an external model, or a name or a value of it is not of this kind; the
+                message names the field.
         """
         result, made = record.result, record.provenance
+        if result.external is not None:
+            raise UsageError("the record is that of an external model: score its file again with 'evaluate'")
         names = {"method": result.method, "protocol": result.protocol, "setting": result.setting}
         overrides = made.get("overrides", Overrides(settings={}, schedule=None))
         schedule = overrides.get("schedule")
@@ -267,7 +270,12 @@ def _check_threads(threads: int) -> None:
         )
 
 
-def _check_output(output: Path) -> None:
+def check_output(output: Path) -> None:
+    """Refuse an output folder that cannot be created, because a part of its path is a file.
+
+    Raises:
+        UsageError: names the part.
+    """
     for path in (output, *output.parents):
         try:
             kind = path.stat().st_mode

@@ -49,11 +49,24 @@ def fits(pixels: Tensor, device: torch.device) -> bool:
 
 @torch.no_grad()
 def embed(
-    encoder: TwoStreamEncoder, pixels: Tensor | NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
+    encoder: TwoStreamEncoder,
+    pixels: Tensor | NDArray[np.uint8],
+    modality: Modality,
+    batch: int,
+    device: torch.device,
+    mirror: bool = True,
 ) -> Tensor:
     """Embed images: the mean of the unit features of each image and its mirror image, not normalised.
 
     The encoder embeds in evaluation mode; its previous mode is restored.
+
+    Args:
+        encoder: encoder to embed with.
+        pixels: ``[N, H, W, 3]`` uint8.
+        modality: modality of all images.
+        batch: number of images in a forward pass.
+        device: device of the encoder.
+        mirror: also embed the mirror images; otherwise the features are those of the images alone.
 
     Returns:
         ``[N, D]`` float32 on ``device``.
@@ -65,7 +78,7 @@ def embed(
         chunk = pixels[start : start + batch]
         # an array is copied: the image cache is a read-only file
         images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
-        rows.append(_both_sides(encoder, images, modality))
+        rows.append(_both_sides(encoder, images, modality) if mirror else encoder.embed(images, modality).float())
     encoder.train(training)
     return torch.cat(rows)
 
@@ -114,11 +127,17 @@ def embed_all(
 
 
 def test_features(
-    encoder: TwoStreamEncoder, pixels: NDArray[np.uint8], modality: Modality, batch: int, device: torch.device
+    encoder: TwoStreamEncoder,
+    pixels: NDArray[np.uint8],
+    modality: Modality,
+    batch: int,
+    device: torch.device,
+    mirror: bool,
 ) -> NDArray[np.float32]:
-    """Compute unit features for retrieval: the mean over image and mirror image, normalised again."""
-    features: NDArray[np.float32] = normalize(embed(encoder, pixels, modality, batch, device), dim=1).cpu().numpy()
-    return features
+    """Compute unit features for retrieval: those of :func:`embed`, normalised again."""
+    features = normalize(embed(encoder, pixels, modality, batch, device, mirror), dim=1)
+    found: NDArray[np.float32] = features.cpu().numpy()
+    return found
 
 
 class BatchSampler:

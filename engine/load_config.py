@@ -79,7 +79,7 @@ def load_config(
         )
     if schedule is not None:
         _merge(tree, _for_method(read_file(find_schedule(schedule)), hyper_parameters))
-    asked = _nested(settings)
+    asked = nested(settings)
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
     sections: dict[str, type[Any]] = {
@@ -147,7 +147,8 @@ def build(cls: type[T], values: Any, section: str) -> T:
     return made
 
 
-def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest settings by their dotted names: ``{"train.lr": 0.1}`` to ``{"train": {"lr": 0.1}}``."""
     tree: dict[str, Any] = {}
     for name, value in settings.items():
         for part in reversed(name.split(".")):

@@ -13,6 +13,8 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.table import Address, Link, to_markdown
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
 from usvi_bench.leaderboard.consistency import contradictions, faults, not_ranked
+from usvi_bench.leaderboard.external_table import NOTE as EXTERNAL_NOTE
+from usvi_bench.leaderboard.external_table import external_tables, trained
 from usvi_bench.leaderboard.published import Published
 from usvi_bench.leaderboard.repeats import read_repeats, repeated, waiting
 from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
@@ -155,7 +157,8 @@ def build(
         REAL,
         *(real or [NO_REAL]),
         *([SYNTHETIC, SYNTHETIC_NOTE, *synthetic] if synthetic else []),
-        *_incomplete(records),
+        *_external(records, place),
+        *_incomplete(trained(records)),
         *_waiting(waits),
         "## How to read the tables",
         "\n".join([RULES, *models_rules, RECORDS_RULE, DIRTY_RULE, *repeated_rules, *plugin_rules, *published_rules]),
@@ -185,6 +188,16 @@ def _section_blocks(section: BoardSection, place: Address) -> Iterator[str]:
         yield f"{table.title}:"
         yield to_markdown(table, place)
         yield from table.notes
+
+
+def _external(records: Mapping[str, Record], place: Address) -> Iterator[str]:
+    tables = external_tables(records)
+    if tables:
+        yield "## External models, not ranked"
+        yield EXTERNAL_NOTE
+    for table in tables:
+        yield f"### {table.title}"
+        yield to_markdown(table, place)
 
 
 def _waiting(waits: Mapping[str, Record]) -> list[str]:

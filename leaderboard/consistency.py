@@ -22,6 +22,7 @@
 | ``global_batch``, ``batch_norm``, ``threads`` | the settings, the options |
 | ``overrides`` | the settings, the schedules |
 | ``plugins`` | hashes, names, parts that are not of the suite |
+| ``external`` | files, folds, container, settings; nothing of a training (:mod:`.external_faults`) |
 | ``journal`` | the journal beside the record, in the folder of a run |
 | ``environment``, ``cpu``, ``gpu``, ``peak_memory_mib`` | present and positive; nothing else in a record implies them |
 | two records | equal people, equal chance; no copied scores (:func:`contradictions`) |
@@ -41,6 +42,7 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.leaderboard.derived import run_config
+from usvi_bench.leaderboard.external_faults import external_faults
 from usvi_bench.leaderboard.provenance_faults import provenance_faults
 from usvi_bench.leaderboard.result_faults import (
     configuration_faults,
@@ -59,6 +61,8 @@ def faults(record: Record, *, ranked: bool = True) -> list[str]:
         record: a record with valid types.
         ranked: also list what a table needs: a complete run of a method of the suite, or of a plug-in that is named.
     """
+    if record.result.external is not None:
+        return external_faults(record, record.result.external)
     found = [*name_faults(record)]
     config: RunConfig | None = None
     if all(name in registry.own_names() for _, registry, name in parts_of_settings(record.result)):
@@ -82,6 +86,8 @@ def faults(record: Record, *, ranked: bool = True) -> list[str]:
 def not_ranked(record: Record) -> Iterator[str]:
     """Yield the reasons why a table leaves out a record."""
     result = record.result
+    if result.external is not None:  # it has a table of its own
+        return
     if result.method not in METHODS.own_names() and not any(
         f"method {result.method}" in plugin["parts"] for plugin in record.plugins
     ):
@@ -110,7 +116,7 @@ def contradictions(records: Mapping[str, Record]) -> Iterator[str]:
         where = f"{kind} {result.config.get('data', {}).get('folds')}"
         if chances.setdefault(where, (name, result.chance))[1] != result.chance:
             yield f"{name}: result.chance: {chances[where][0]} has another one for the same galleries"
-        if not record.provenance.get("stages"):  # untrained: every seed scores the same weights
+        if not record.provenance.get("stages"):  # untrained or external: every seed scores the same weights
             continue
         content = json.dumps([kind, [asdict(score) for score in result.scores]], sort_keys=True)
         other = scores.setdefault(content, (name, record))

@@ -34,15 +34,20 @@ def provenance_faults(record: Record, config: RunConfig | None) -> Iterator[str]
         config: configuration of the run; None if its settings cannot be read.
     """
     yield from _machine(record, config)
-    yield from _times(record)
+    yield from time_faults(record)
     yield from _stages(record, config)
     yield from option_faults(record)
     yield from plugin_faults(record)
 
 
+def place_faults(record: Record) -> Iterator[str]:
+    """Yield faults of the commit, the environment and the machine of a record."""
+    yield from (f"provenance.{fault}" for fault in _place(cast(Mapping[str, Any], record.provenance), whole=True))
+
+
 def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
     made = record.provenance
-    yield from (f"provenance.{fault}" for fault in _place(cast(Mapping[str, Any], made), whole=True))
+    yield from place_faults(record)
     for i, stage in enumerate(made.get("stages", [])):
         for start in stage["starts"]:
             faults = _place(cast(Mapping[str, Any], start), whole=False)
@@ -102,7 +107,7 @@ def _moment(text: Any) -> datetime | None:
     return moment if possible else None
 
 
-def _times(record: Record) -> Iterator[str]:
+def time_faults(record: Record) -> Iterator[str]:
     """Yield impossible dates and durations. Folds may be trained at the same time, the stages of a fold may not."""
     made = record.provenance
     finished = _moment(made["finished"])

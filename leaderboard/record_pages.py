@@ -11,6 +11,7 @@ from usvi_bench.core.table import Cell, Link, Table, TableRow, Value, to_markdow
 from usvi_bench.leaderboard.board import BoardSection
 from usvi_bench.leaderboard.build import DIRTY_RULE, RECORDS_RULE, addresses
 from usvi_bench.leaderboard.cost import cost_table
+from usvi_bench.leaderboard.external_table import trained
 from usvi_bench.leaderboard.repeats import Repeat, outcome, spread_of
 
 KNOBS_NOTE = (
@@ -56,7 +57,7 @@ def build_records(records: Mapping[str, Record], notes: Mapping[str, Sequence[Re
     """Generate the page that lists all records by file name, with the cost of the runs and their repeats."""
     if not records:
         return page(RECORDS_HEAD, "There is no record yet.")
-    cost = cost_table(records)
+    cost = cost_table(trained(records))
     return page(
         RECORDS_HEAD,
         *(f"## {cost.title}", to_markdown(cost), *cost.notes),

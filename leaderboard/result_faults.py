@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from typing import cast
@@ -59,6 +59,11 @@ def name_faults(record: Record) -> Iterator[str]:
             yield f"result.{field}: {fault}"
     if result.seed < 0:
         yield f"result.seed: {result.seed} is negative"
+    yield from field_faults(result)
+
+
+def field_faults(result: Result) -> Iterator[str]:
+    """Yield unknown fields of the groups of a result."""
     groups: list[tuple[str, Mapping[str, object], type]] = [
         ("dataset", cast(Mapping[str, object], result.dataset), DatasetIdentity),
         ("headline", cast(Mapping[str, object], result.headline), Kind),
@@ -176,7 +181,7 @@ def _people(result: Result) -> Iterator[str]:
 
 def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
     """Yield starting weights that are not known, or that do not fit the run."""
-    start, data = record.result.start_weights, record.result.dataset
+    start = record.result.start_weights
     sha256, source = start["sha256"], start["source"]
     if not re.fullmatch(r"[^/\\\n]{1,200}", source):
         yield f"result.start_weights.source: '{source:.40}' is not the name of a file"
@@ -189,15 +194,22 @@ def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
     elif sha256 in _shipped():
         if config is not None and shipped_weights(config.encoder).name != _shipped()[sha256]:
             yield f"result.start_weights: {_shipped()[sha256]} does not fit the encoder {config.encoder.variant}"
-        try:
-            if data["synthetic"] is not None:
-                check_disjoint(SHIPPED / _shipped()[sha256], sha256, data["synthetic"])
-        except UsageError as error:
-            yield f"result.start_weights: {error}"
+        yield from people_faults(record.result, [sha256])
     elif not sha256.startswith(PUBLIC_WEIGHTS):
         yield f"result.start_weights: {sha256[:16]} is neither a file of this suite nor a public file that is known"
     elif config is not None and not config.encoder.name.startswith("resnet50"):
         yield f"result.start_weights: {sha256[:16]} is a file of ResNet-50, but the encoder is {config.encoder.name}"
+
+
+def people_faults(result: Result, hashes: Iterable[str]) -> Iterator[str]:
+    """Yield shipped weights that were trained on the synthetic people of a result."""
+    synthetic = result.dataset["synthetic"]
+    for sha256 in hashes if synthetic is not None else ():
+        try:
+            if sha256 in _shipped():
+                check_disjoint(SHIPPED / _shipped()[sha256], sha256, synthetic or {})
+        except UsageError as error:
+            yield f"result.start_weights: {error}"
 
 
 @cache

@@ -14,6 +14,7 @@ from usvi_bench.leaderboard.bounds import TOLERANCE, Limits, impossible, possibl
 from usvi_bench.leaderboard.derived import Scoring, expected_chance, scored_folds, scoring
 from usvi_bench.leaderboard.result_faults import own_or_named
 from usvi_bench.methods.base import Method
+from usvi_bench.protocols.base import ProtocolConfig
 
 SELECTIONS = ("last", "oracle")
 RANDOM_R1 = 0.2
@@ -27,8 +28,18 @@ def score_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
         record: a record with valid types.
         config: configuration of the run; None if its settings cannot be read.
     """
-    result = record.result
     yield from _kinds(record, config)
+    yield from measured_faults(record, None if config is None else config.protocol_config)
+
+
+def measured_faults(record: Record, config: ProtocolConfig | None) -> Iterator[str]:
+    """Yield contradictions of the folds, trials, metrics and chance of any record.
+
+    Args:
+        record: a record with valid types.
+        config: settings of the protocol; None if they cannot be read.
+    """
+    result = record.result
     yield from _trials(result)
     known = _scorings(result, config)
     for i, score in enumerate(result.scores):
@@ -47,12 +58,12 @@ def score_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
     yield from _chance(result, known)
 
 
-def _scorings(result: Result, config: RunConfig | None) -> dict[int, Scoring]:
+def _scorings(result: Result, config: ProtocolConfig | None) -> dict[int, Scoring]:
     own = result.protocol in PROTOCOLS.own_names() and result.dataset["name"] in DATASETS.own_names()
     if config is None or not own or PROTOCOLS.get(result.protocol).dataset != result.dataset["name"]:
         return {}
     try:
-        return {fold: scoring(result, config.protocol_config, fold) for fold in scored_folds(result)}
+        return {fold: scoring(result, config, fold) for fold in scored_folds(result)}
     except (UsageError, ValueError, TypeError):  # a faulty specification of people, which is reported as such
         return {}
 

@@ -101,9 +101,9 @@ class ScoreTable:
 
 
 def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreTable]:
-    """Build all tables from complete runs: real data first, and within a protocol the table with the most runs first.
+    """Build all tables from complete trainings: real data first, within a protocol the table with the most runs first.
 
-    The result does not depend on the order of the records.
+    External models are left out. The result does not depend on the order of the records.
 
     Args:
         records: by file name.
@@ -115,7 +115,7 @@ def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -
     order = [*PROTOCOLS]
     groups: dict[TableKey, dict[str, Record]] = {}
     for name, record in sorted(records.items()):
-        if record.complete:
+        if record.complete and record.result.external is None:
             groups.setdefault(table_key(record), {})[name] = record
 
     def place(key: TableKey) -> tuple[bool, int, str, int, TableKey]:

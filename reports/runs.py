@@ -85,7 +85,7 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
     """Find runs and records at paths: the folder of a run, a record file, or a folder with any number of these.
 
     Raises:
-        UsageError: a path does not exist, has no record, or a file is not a valid record.
+        UsageError: a path does not exist, has no record, or a file is not a valid record of a training.
     """
     found: dict[Path, RecordedRun] = {}
     for path in paths:
@@ -114,6 +114,10 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     record = read_regular_record(file)
+    if record.result.external is not None:
+        raise UsageError(
+            f"{file}: the record of an external model, which has no report and is not compared; leave it out"
+        )
     folder = file.parent.resolve() if file.name == RECORD else None  # not that of a linked record
     stem = folder.name if folder is not None else file.stem
     name = stem if stem not in taken else unused(f"{file_name(record.result.protocol)}-{stem}", taken)

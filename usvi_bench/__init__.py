@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from usvi_bench.core.host import home_folder, kernel_folder
 
 if TYPE_CHECKING:
-    from usvi_bench.api import open_data, run
+    from usvi_bench.api import evaluate, open_data, run
     from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
     from usvi_bench.core.errors import UsageError
     from usvi_bench.core.record import Record, read_record
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _HOMES = {
-    "usvi_bench.api": ("open_data", "run"),
+    "usvi_bench.api": ("evaluate", "open_data", "run"),
     "usvi_bench.components.encoder.network": ("EmbeddingNetwork", "EncoderConfig"),
     "usvi_bench.core.errors": ("UsageError",),
     "usvi_bench.core.record": ("Record", "read_record"),
@@ -53,6 +53,7 @@ __all__ = [
     "MethodConfig",
     "Record",
     "UsageError",
+    "evaluate",
     "open_data",
     "rank_metrics",
     "read_record",

@@ -22,6 +22,7 @@ from usvi_bench.leaderboard.build import (
     SYNTHETIC_NOTE,
     load_records,
 )
+from usvi_bench.leaderboard.external_table import trained
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
 from usvi_bench.leaderboard.published_page import ORDER_NOTE, ORDER_TITLE, PLOT, READING_RULES, published_tables
 from usvi_bench.leaderboard.published_plot import draw_published
@@ -69,7 +70,7 @@ def read_content(leaderboard: Path, runs: Path | None, say: Callable[[str], None
     Raises:
         UsageError: a record, an ablation or a line of the published figures in ``leaderboard`` is damaged.
     """
-    records = load_records(leaderboard / "records")
+    records = trained(load_records(leaderboard / "records"))
     published = choose(read_figures(leaderboard / "published.csv"))
     scores = score_tables(records)
     return Content(

@@ -77,7 +77,7 @@ def find_runs(
 
 
 def _finished(runs: Path, say: Callable[[str], None]) -> list[tuple[Path, Record]]:
-    """Find finished runs, without runs of ablations."""
+    """Find finished trainings, without those of ablations."""
     found = []
     for path in sorted(runs.rglob(RECORD)):
         try:
@@ -85,7 +85,7 @@ def _finished(runs: Path, say: Callable[[str], None]) -> list[tuple[Path, Record
         except UsageError as error:
             say(f"skipped: {error}")
             continue
-        if not record.provenance.get("ablation"):
+        if record.result.external is None and not record.provenance.get("ablation"):
             found.append((path.parent, record))
     return found
 

@@ -49,7 +49,9 @@ def test_a_list_imports_no_module_that_only_work_needs() -> None:
     assert imported & HEAVY == set()
 
 
-@pytest.mark.parametrize("words", ["--help", "ablation --help", "pretrain --help", "report --help", "site --help"])
+@pytest.mark.parametrize(
+    "words", ["--help", "ablation --help", "evaluate --help", "pretrain --help", "report --help", "site --help"]
+)
 def test_help_imports_parsers_only(words: str) -> None:
     imported = after_command(words)
     assert "usvi_bench" in imported

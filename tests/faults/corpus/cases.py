@@ -8,7 +8,7 @@ from importlib import import_module
 
 from tests.faults.corpus.case import Case, tiny_people
 
-KINDS = ("trees", "pictures", "weights", "settings", "metrics", "records", "runs")
+KINDS = ("trees", "pictures", "weights", "external", "settings", "metrics", "records", "runs")
 """Modules of this package that yield cases, in the order of the table."""
 
 
@@ -31,6 +31,8 @@ def warm() -> None:
     for name in (
         "engine.experiment",
         "engine.start_weights",
+        "engine.external",
+        "components.encoder.known_containers",
         "protocols.metrics",
         "datasets.cache",
         "synthetic",

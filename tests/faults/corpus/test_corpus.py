@@ -20,6 +20,7 @@ SAMPLE = {
     "trees": 20,
     "pictures": 15,
     "weights": 20,
+    "external": 20,
     "settings": 25,
     "grids": 10,
     "metrics": 15,
