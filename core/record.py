@@ -115,6 +115,11 @@ class Result:
     scores: list[Score]
     external: External | None = None
 
+    @property
+    def only_trained(self) -> bool:
+        """Whether the run trained without scoring, because the identities of the images are not known."""
+        return not self.scores and not self.chance and self.external is None
+
 
 class Overrides(TypedDict):
     """Options of ``run.py`` that differ from the setting: values of ``--set`` by name, and ``--schedule``."""

@@ -18,6 +18,7 @@ from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.grey_depth import EACH_IMAGE, DepthRange, is_deep, parse_depth_range, scaled
 
 Filter = Literal["bicubic", "lanczos"]
 FILTERS: dict[Filter, Image.Resampling] = {
@@ -30,7 +31,7 @@ LEAST = 4
 """Least width and height of an image in pixels; a smaller one shows no person."""
 BLOCK = 512
 """Number of images decoded between two writes; bounds the memory in use."""
-DECODER_VERSION = "2"
+DECODER_VERSION = "3"
 """Raise it when equal files are decoded to other pixels."""
 CACHE_REMEDY = "free some space or set USVI_CACHE to a folder that has it"
 """End of the messages of failed writes to the cache."""
@@ -45,12 +46,13 @@ def decoded(
     fingerprint: str,
     cache: Path | None = None,
     progress: Progress | None = None,
+    depth_range: str = EACH_IMAGE,
 ) -> NDArray[np.uint8]:
     """Decode and resize the images of a table, or map the array of an earlier call into memory.
 
-    EXIF rotation is applied, and transparency is dropped. Grey images of 16 bits are scaled from 0 ... 65535 to
-    0 ... 255; those of floats are refused, because their range is not known. The checksum of an earlier array is
-    verified, and a damaged array is decoded again. Concurrent calls for one table each write it; the last file stays.
+    EXIF rotation is applied, boxes are cut out, and transparency is dropped. Grey images of more than 8 bits are scaled
+    linearly (:mod:`~usvi_bench.datasets.grey_depth`). The checksum of an earlier array is verified, and a damaged array
+    is decoded again. Concurrent calls for one table each write it; the last file stays.
 
     Args:
         table: images to decode, in this order.
@@ -60,6 +62,7 @@ def decoded(
         fingerprint: content hash of the data set; changed images are decoded again.
         cache: folder of the array; :func:`cache_folder` if None.
         progress: receives a message if an earlier array is damaged.
+        depth_range: grey values of more than 8 bits that become 0 and 255: ``LOW:HIGH``, or ``image``.
 
     Returns:
         Read-only RGB array ``[N, height, width, 3]``.
@@ -71,7 +74,7 @@ def decoded(
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
     shape = (len(table), height, width, 3)
-    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *table.paths])
+    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, depth_range, PIL.__version__, *table.names])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     path = (cache or cache_folder()) / "images" / f"{key}.npy"
     try:
@@ -80,7 +83,7 @@ def decoded(
         (progress or (lambda _: None))(str(error))
         pixels = None
     if pixels is None:
-        _decode_all(table, shape, filter, path)
+        _decode_all(table, shape, filter, path, parse_depth_range(depth_range))
         pixels = _mapped(path, shape)
     if pixels is None:
         raise UsageError(f"{path} was changed while it was read; delete it and run again")
@@ -101,43 +104,61 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
+def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path, limits: DepthRange) -> None:
     # Plain writes raise on a full disk; a writable memory map would kill the process.
-    def decode(name: str) -> bytes:
-        return _decode(table.root / name, (shape[2], shape[1]), FILTERS[filter])
+    def decode(row: int) -> bytes:
+        box = None if table.boxes is None else tuple(table.boxes[row].tolist())
+        return _decode(table.root / table.paths[row], (shape[2], shape[1]), FILTERS[filter], limits, box)
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
             for start in range(0, len(table), BLOCK):
-                file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
+                file.writelines(threads.map(decode, range(start, min(start + BLOCK, len(table)))))
 
     write_sealed(path, write, CACHE_REMEDY)
 
 
-def _decode(path: Path, size: tuple[int, int], resampling: Image.Resampling) -> bytes:
+def _decode(
+    path: Path,
+    size: tuple[int, int],
+    resampling: Image.Resampling,
+    limits: DepthRange,
+    box: tuple[int, ...] | None,
+) -> bytes:
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if min(image.size) < LEAST:
-                raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
-            upright = ImageOps.exif_transpose(image)
-            return _to_rgb(upright).resize(size, resampling).tobytes()
+        return open_upright(path, limits, box).resize(size, resampling).tobytes()
     except Exception as error:  # Pillow's decoders raise many types
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
         raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB with 8 bits a channel; ``convert`` would clip grey images of 16 bits.
+def open_upright(path: Path, limits: DepthRange = None, box: tuple[int, ...] | None = None) -> Image.Image:
+    """Open an image as it is used: rotated by its EXIF tag, cut to its box, as RGB with 8 bits a channel.
+
+    Args:
+        path: file of the image.
+        limits: see :func:`~usvi_bench.datasets.grey_depth.scaled`; the whole image counts, not only the box.
+        box: left, top, right, bottom in pixels of the upright image; -1 for the whole image.
 
     Raises:
-        ValueError: grey values are floats, or not between 0 and 65535.
+        ValueError: the image is too small, or the box is not inside.
+        Exception: Pillow cannot decode the file; its decoders raise many types.
     """
-    if image.mode == "F":
-        raise ValueError("its grey values are floats of unknown range; save them with 8 or 16 bits")
-    if not image.mode.startswith("I"):
-        return image.convert("RGB")
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"grey values from {values.min()} to {values.max()} are not those of 16 bits")
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8)).convert("RGB")
+    with Image.open(path, formats=FORMATS) as image:
+        if min(image.size) < LEAST:
+            raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
+        upright = ImageOps.exif_transpose(image)
+        grey = scaled(upright, limits) if is_deep(upright) else upright
+        rgb = grey.convert("RGB")
+    return rgb if box is None or box[0] < 0 else _cut(rgb, box)
+
+
+def _cut(image: Image.Image, box: tuple[int, ...]) -> Image.Image:
+    left, top, right, bottom = box
+    if not (left >= 0 and left + LEAST <= right <= image.width and top >= 0 and top + LEAST <= bottom <= image.height):
+        raise ValueError(
+            f"its box from ({left}, {top}) to ({right}, {bottom}) is not inside of its {image.width}x{image.height} "
+            f"pixels, or smaller than {LEAST}x{LEAST}"
+        )
+    return image.crop((left, top, right, bottom))

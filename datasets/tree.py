@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +84,8 @@ class TreeDataset(Dataset):
     profile: ClassVar[str] = ""
     """Data set of the suite whose settings are the defaults for this one; empty for those of its own name."""
     folds: tuple[int, ...] = (1,)
+    notes: Sequence[str] = ()
+    """Sentences about parts of the input that are not used."""
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         self.root = root

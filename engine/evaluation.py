@@ -34,14 +34,15 @@ class Embedder:
 
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
         """Return unit test features ``[N, D]`` of a table's images."""
-        if table.paths not in self._features:
+        names = table.names
+        if names not in self._features:
             pixels, batch = self._run.images.pixels(table, test=True), self._run.config.train.embed_batch
             precision, self._model.precision = self._model.precision, None  # always score in float32
-            self._features[table.paths] = test_features(
+            self._features[names] = test_features(
                 self._model, pixels, table.modality, batch, self._run.device, mirror=True
             )
             self._model.precision = precision
-        return self._features[table.paths]
+        return self._features[names]
 
 
 def trained_models(run: Run, plans: list[StagePlan]) -> dict[str, TwoStreamEncoder]:

@@ -32,6 +32,8 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
         with main_process_first():
             for fold, plans in run.plans.items():
                 run.images.decode_fold(fold, train=bool(plans))
+            if run.unscored:
+                run.display.print(f"training without scores: {run.unscored}")
         result = _train_and_score(run, overwrite)
         return write_run(run, result) if result is not None else None
 
@@ -44,7 +46,7 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
     run.display.begin_run(run.config.method, run.every_plan, run.config.train.iterations, overwrite)
     for fold, plans in run.plans.items():
         train_stages(run, fold, lambda plan: evaluate_epochs(run, plan), overwrite)
-        if not process_info().is_main_process:
+        if not process_info().is_main_process or run.unscored:
             continue
         started = time.perf_counter()
         for name, model in trained_models(run, plans).items():
@@ -56,4 +58,6 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
                 first = FirstFold(evaluation.ranking, fold, embed, Embedder(run, starting_encoder(run, None)))
         scores += oracle_scores(run, plans)
         seconds += time.perf_counter() - started
-    return None if first is None else RunResult(scores, queries, first, {"evaluate": seconds})
+    if not process_info().is_main_process:
+        return None
+    return RunResult(scores, queries, first, {} if run.unscored else {"evaluate": seconds})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
@@ -101,6 +101,7 @@ class Experiment:
         check_output(self.output)
         source = find_data(kind, self.data, progress=display.print)
         config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
+        source = replace(source, camera=config.data.camera)
         _check_threads(config.engine.threads)
         check_network(config.encoder, config.data.height, config.data.width)
         device = select_device(self.device)

@@ -24,7 +24,7 @@ from usvi_bench.datasets.base import ImageTable
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedding_model import EmbeddingModel
-from usvi_bench.engine.external_scoring import ExternalRequest, ExternalScoring, Opened, parts_of, prepare
+from usvi_bench.engine.external_scoring import RARE, ExternalRequest, ExternalScoring, Opened, parts_of, prepare
 from usvi_bench.engine.feature_file import FeatureFile
 from usvi_bench.engine.image_store import ImageStore
 from usvi_bench.engine.images import test_features
@@ -67,7 +67,7 @@ def _score(scoring: ExternalScoring, one: Opened, fold: int, display: Display) -
 
 
 def _embedder(scoring: ExternalScoring, model: EmbeddingModel, display: Display) -> Embed:
-    size = DataConfig(height=model.height, width=model.width)
+    size = DataConfig(height=model.height, width=model.width, depth_range=scoring.settings.data.depth_range)
     images = ImageStore(scoring.dataset, size, scoring.protocol.resize, scoring.device, display.print)
     encoder = model.encoder.to(scoring.device)
 
@@ -101,6 +101,9 @@ def _config(scoring: ExternalScoring) -> dict[str, Any]:
         },
         "protocol": dataclasses.asdict(settings.protocol),
     }
+    usual = DataConfig()
+    changed = [name for name in RARE if getattr(settings.data, name) != getattr(usual, name)]
+    config["data"] |= {name: getattr(settings.data, name) for name in changed}
     if isinstance(model, EmbeddingModel):
         config["data"] |= {"height": model.height, "width": model.width}
         config["encoder"] = dataclasses.asdict(model.config)

@@ -37,12 +37,18 @@ class ImageStore:
     def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
         """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test."""
         resize = self.test_filter if test else self.config.filter
-        if (table.paths, resize) not in self._pixels:
-            pixels = decoded(
-                table, self.config.height, self.config.width, resize, self.dataset.fingerprint, progress=self.progress
+        key = table.names, resize
+        if key not in self._pixels:
+            self._pixels[key] = decoded(
+                table,
+                self.config.height,
+                self.config.width,
+                resize,
+                self.dataset.fingerprint,
+                progress=self.progress,
+                depth_range=self.config.depth_range,
             )
-            self._pixels[table.paths, resize] = pixels
-        return self._pixels[table.paths, resize]
+        return self._pixels[key]
 
     def training_images(self, table: ImageTable, order: NDArray[np.int64]) -> TrainingImages:
         """Return the pixels and cameras of a table, without identities, for training.

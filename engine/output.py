@@ -42,13 +42,13 @@ class RunResult:
     Attributes:
         scores: all scores of all folds.
         queries: scores of each query of the headline model, by fold.
-        first: first fold, for figures.
+        first: first fold, for figures; None if the run only trains.
         seconds: wall-clock time of the phases that are not in a journal.
     """
 
     scores: list[Score]
     queries: dict[int, QueryScores]
-    first: FirstFold
+    first: FirstFold | None
     seconds: dict[str, float]
 
 
@@ -60,27 +60,32 @@ def write_run(run: Run, result: RunResult) -> Record:
     journal.replace(lines)
     for plan in run.every_plan:
         _link_checkpoints(plan, run)
-    save_query_scores(run.folder / "queries.npz", result.queries)
-    split = run.dataset.test(result.first.fold)
-    parts = (split.visible, split.infrared)
-    save_evaluation(
-        run.folder / "evaluation.npz",
-        result.first.ranking,
-        split,
-        run.protocol.query,
-        after=[result.first.after(part) for part in parts],
-        before=[result.first.before(part) for part in parts],
-    )
+    if result.first is not None:
+        save_query_scores(run.folder / "queries.npz", result.queries)
+        _save_first_fold(run, result.first)
     record = Record(result=_result(run, result.scores, lines), provenance=_provenance(run, result, lines, journal.mark))
     write_record(run.folder / "record.json", record)
     return record
+
+
+def _save_first_fold(run: Run, first: FirstFold) -> None:
+    split = run.dataset.test(first.fold)
+    parts = (split.visible, split.infrared)
+    save_evaluation(
+        run.folder / "evaluation.npz",
+        first.ranking,
+        split,
+        run.protocol.query,
+        after=[first.after(part) for part in parts],
+        before=[first.before(part) for part in parts],
+    )
 
 
 def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Result:
     """Build the half of the record that is equal, bit for bit, when the run is repeated."""
     config, dataset, protocol = run.config, run.dataset, run.protocol
     method = METHODS.get(config.method)
-    chance = [protocol.chance(dataset, fold) for fold in run.plans]
+    chance = [] if run.unscored else [protocol.chance(dataset, fold) for fold in run.plans]
     return Result(
         method=config.method,
         protocol=config.protocol,
@@ -101,7 +106,7 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
         folds=list(protocol.folds(dataset)),
         trials=protocol.trials_per_fold,
         headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),
-        chance={name: float(np.mean([each[name] for each in chance])) for name in METRICS},
+        chance={name: float(np.mean([each[name] for each in chance])) for name in METRICS if chance},
         scores=scores,
     )
 

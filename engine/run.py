@@ -39,6 +39,7 @@ class Run:
         plans: stages of each fold.
         folder: folder of the results.
         images: decoded images.
+        unscored: reason why the data set cannot be scored, so that the run only trains; empty if it can.
     """
 
     config: RunConfig
@@ -56,9 +57,11 @@ class Run:
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     images: ImageStore = field(init=False)
+    unscored: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.protocol.check(self.dataset)
+        self.unscored = self.protocol.unscorable(self.dataset)
         expected = self.protocol.folds(self.dataset)
         for fold in self.config.data.folds:
             if fold not in expected:
@@ -67,19 +70,52 @@ class Run:
         folds = self.config.data.folds or expected
         self.plans = {fold: plan_stages(self.config, fold, data, start, self.output) for fold in folds}
         self._check_enough_images()
+        self._check_known()
+        if self.unscored and (self.config.evaluate_every or not self.every_plan):
+            raise UsageError(
+                f"{self.protocol.name} cannot score these images: {self.unscored}; give the identities, or train a "
+                "method with evaluate_every=0"
+            )
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
         self.images = ImageStore(self.dataset, self.config.data, self.protocol.resize, self.device, self.display.print)
 
     def _check_enough_images(self) -> None:
-        """Refuse ``k1`` neighbours if a modality has fewer images."""
+        """Refuse a modality with fewer training images than ``k1`` neighbours, or than the clusters of a batch."""
         for plan in self.every_plan:
             split, k1 = self.dataset.train(plan.fold), getattr(plan.method_config, "k1", 0)
             for table in (split.visible, split.infrared):
+                if not len(table):
+                    raise UsageError(f"no {table.modality} training image: give some the split 'train'")
+                clusters = getattr(self.config.train, f"{table.modality}_clusters")
+                if len(table) < clusters:
+                    raise UsageError(
+                        f"{table.modality}: {len(table)} training images are fewer than the {clusters} clusters of a "
+                        f"batch; lower --set train.{table.modality}_clusters or give more images"
+                    )
                 if len(table) < k1:
                     raise UsageError(
                         f"{table.modality}: {len(table)} images are fewer than k1={k1}; "
                         "lower --set method.k1 or give more images"
                     )
+
+    def _check_known(self) -> None:
+        """Refuse a supervised training without identities; print a note if a method lacks the cameras that it uses."""
+        lacking: dict[str, None] = {}
+        for plan in self.every_plan:
+            split = self.dataset.train(plan.fold)
+            for table in (split.visible, split.infrared):
+                if plan.method_class.uses_identities and (table.identities < 0).all():
+                    raise UsageError(
+                        f"'{plan.method}' trains with identities, but no {table.modality} training image has one: give "
+                        "them, or choose another method"
+                    )
+                if plan.method_class.uses_cameras and (table.cameras == 0).all():
+                    lacking[table.modality] = None
+        if lacking:
+            self.display.print(
+                f"'{self.config.method}' balances over cameras, but those of {' and '.join(lacking)} images are not "
+                "known: they count as one camera (data.camera, or a column 'camera')"
+            )
 
     @property
     def every_plan(self) -> list[StagePlan]:

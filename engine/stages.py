@@ -18,7 +18,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.seeding import numpy_generator
-from usvi_bench.core.types import PseudoLabels
+from usvi_bench.core.types import OUTLIER, PseudoLabels
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
@@ -150,7 +150,7 @@ def row_orders(split: Split, seed: int, fold: int, fingerprint: str) -> tuple[ND
 def true_identities(
     split: Split, orders: tuple[NDArray[np.int64], NDArray[np.int64]], device: torch.device
 ) -> PseudoLabels:
-    """Number the true identities of a split from 0, with equal numbers in both modalities.
+    """Number the true identities of a split from 0, with equal numbers in both modalities; unknown people have -1.
 
     Args:
         split: training images.
@@ -158,6 +158,8 @@ def true_identities(
         device: device of the result.
     """
     identities = [split.visible.identities[orders[0]], split.infrared.identities[orders[1]]]
-    names = np.unique(np.concatenate(identities))
-    visible, infrared = (torch.from_numpy(np.searchsorted(names, own)).to(device, torch.int64) for own in identities)
+    everyone = np.concatenate(identities)
+    names = np.unique(everyone[everyone >= 0])
+    numbers = (np.where(own < 0, OUTLIER, np.searchsorted(names, own)) for own in identities)
+    visible, infrared = (torch.from_numpy(own).to(device, torch.int64) for own in numbers)
     return PseudoLabels(visible=visible, infrared=infrared)

@@ -113,7 +113,8 @@ def _setting(result: Result) -> Iterator[str]:
             if name in usual and type(value) is not type(usual[name]):
                 expected = type(usual[name]).__name__
                 yield f"result.dataset.synthetic.spec.{name}: {value!r:.40} is not of the type {expected}"
-    profile = profile_of(data["name"], None if note is None else note.get("spec", {}))
+    usual_profile = DATASETS.get(data["name"]).profile or data["name"]
+    profile = profile_of(usual_profile, None if note is None else note.get("spec", {}))
     if not (CONFIGS / result.setting / f"{profile}.py").is_file():
         yield f"result.setting: '{result.setting:.40}' is not a setting of {profile}"
     elif result.setting != SHARED and not (CONFIGS / result.setting / result.method / f"{profile}.py").is_file():

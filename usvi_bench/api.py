@@ -52,7 +52,7 @@ def run(
         method: registered name of the method.
         protocol: registered name of the protocol.
         data: folder of the data set, ``"synthetic[:size=small,seed=0,...]"``, or ``"auto"``: the real data set if it is
-            found, else synthetic people.
+            found, else synthetic people. Folder or table of own images for ``folder_i2v`` and ``folder_v2i``.
         seed: seed of the run.
         settings: settings by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
         setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
@@ -217,6 +217,7 @@ def open_data(
     data: str | Path = "auto",
     *,
     check_counts: bool = True,
+    camera: str = "",
     imports: Sequence[str | Path] = (),
     verbose: bool = True,
 ) -> Dataset:
@@ -226,6 +227,7 @@ def open_data(
         protocol: registered name of the protocol.
         data: as for :func:`run`.
         check_counts: refuse a data set whose number of images differs from the published one.
+        camera: own images: regular expression of the camera in the names of files (``data.camera``).
         imports: as for :func:`run`.
         verbose: print which folder is read.
 
@@ -237,5 +239,5 @@ def open_data(
     """
     import_plugins(map(str, imports))
     kind, display = PROTOCOLS.get(protocol).dataset, Display(quiet=not verbose)
-    dataset, _ = open_dataset(kind, str(data), progress=display.print, check_counts=check_counts)
+    dataset, _ = open_dataset(kind, str(data), progress=display.print, check_counts=check_counts, camera=camera)
     return dataset
