@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
         "it is in USVI_DATA or ./data, else synthetic people",
     )
     parser.add_argument(
+        "--train-data",
+        metavar="SPEC",
+        help="train on this data set, and score on that of --data: a folder, a table, or 'synthetic[:...]'",
+    )
+    parser.add_argument(
         "--camera-pattern",
         metavar="REGEX",
         help="own images in folders: regular expression whose first group is the camera in the name of a file, such as "

@@ -58,7 +58,7 @@ def check_folder(path: Path, camera: str = "", sheet: Path | None = None) -> Fol
     if len(found) > len(published) and not (published and is_folder(path / "idx")):  # RegDB's folders have lists
         return FolderReport(*own_report(path, camera, sheet))
     if camera or sheet is not None:
-        raise UsageError(f"{path} holds no own images: leave out --camera-pattern and --contact-sheet")
+        raise UsageError(f"{path} holds no own images; leave out --camera-pattern and --contact-sheet")
     found = published
     if not found:
         raise UsageError(_nothing(path))

@@ -64,6 +64,15 @@ def names_in(folder: Path) -> set[str]:
     return {entry.name for entry in _scan(folder)}
 
 
+def files_in(folder: Path) -> dict[str, bool]:
+    """Return the names of all files of a folder, and whether each is a link; empty if it does not exist.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    return {entry.name: entry.is_symlink() for entry in _scan(folder) if _is_file_entry(entry)}
+
+
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:  # a Path for each of 45,000 names would take seconds

@@ -121,6 +121,28 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     return DataSource(reader, _find_given_data(reader, Path(spec).expanduser(), f"--data {spec:.200}"), spec)
 
 
+def find_any_data(spec: str, option: str) -> DataSource:
+    """Find the data set of any kind that a folder holds, or a table of own images.
+
+    Args:
+        spec: the folder or the table.
+        option: option that it was given with, for messages.
+
+    Raises:
+        UsageError: there is no data set.
+    """
+    folder = Path(spec).expanduser()
+    published = [reader for reader in readers() if not issubclass(reader, FolderData)]
+    for reader in published if is_folder(folder) else ():
+        root = _below(reader, folder)
+        if root is not None and not (FolderData.recognises(root) and not is_folder(root / "idx")):
+            return DataSource(reader, root, spec)
+    if FolderData.recognises(folder):
+        return DataSource(FolderData, folder, spec)
+    known = ", ".join(reader.title for reader in readers())
+    raise UsageError(f"{option} {spec:.200}: no data set there; give a folder of {known}, a table, or 'synthetic'")
+
+
 def open_dataset(
     kind: str, spec: str, *, progress: Progress | None = None, check_counts: bool = True, camera: str = ""
 ) -> tuple[Dataset, str]:

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from usvi_bench.core.errors import UsageError, show
-from usvi_bench.core.paths import is_file
 from usvi_bench.core.types import Modality
+from usvi_bench.datasets.entries import files_in
 
 MODALITY_WORDS: dict[str, Modality] = {
     "visible": "visible",
@@ -101,30 +101,33 @@ def with_cameras(images: Sequence[OwnImage], pattern: re.Pattern[str]) -> tuple[
 
 def path_fault(name: str) -> str:
     """Describe what is wrong with a relative path; empty if nothing is."""
-    path = PurePosixPath(name)
-    if not name.isprintable() or not path.name:
+    parts = name.split("/")
+    if not name.isprintable() or parts[-1] in ("", "."):
         return "is not a printable path of a file"
-    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
+    if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
         return "is not a path below the folder of the data"
     return ""
 
 
 def file_faults(base: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Return the images that are no files, or that links lead out of the folder of the data, and what is wrong."""
+    """Return the images that are no files, or that links lead out of the folder of the data, and what is wrong.
+
+    Raises:
+        UsageError: a folder cannot be read.
+    """
     root, found = Path(os.path.realpath(base)), {}
-    names = sorted(set(paths))
-    places = {
-        folder: Path(os.path.realpath(base / folder)) for folder in {PurePosixPath(name).parent for name in names}
-    }
-    for name in names:
-        file, place = base / name, places[PurePosixPath(name).parent]
-        if not is_file(file):
-            found[name] = f"no image {name:.200}: restore it, or remove its row"
-            continue
-        if file.is_symlink():
-            place = Path(os.path.realpath(file)).parent
-        if not place.is_relative_to(root):
-            found[name] = f"{name:.200} is a link out of {base}: copy the images there, or give the folder of both"
+    inside: dict[str, bool] = {}
+    files: dict[str, dict[str, bool]] = {}
+    for path in sorted(set(paths)):
+        folder, _, name = path.rpartition("/")
+        if folder not in files:
+            files[folder] = files_in(base / folder)
+            inside[folder] = Path(os.path.realpath(base / folder)).is_relative_to(root)
+        is_link = files[folder].get(name)
+        if is_link is None:
+            found[path] = f"no image {path:.200}: restore it, or remove its row"
+        elif not (Path(os.path.realpath(base / path)).is_relative_to(root) if is_link else inside[folder]):
+            found[path] = f"{path:.200} is a link out of {base}: copy the images there, or give the folder of both"
     return found
 
 

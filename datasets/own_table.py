@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.errors import UsageError, did_you_mean, show
@@ -29,7 +30,7 @@ NEEDED = ("path", "modality")
 BOX = ("x_1", "y_1", "x_2", "y_2")
 """Columns of a box: left, top, right, bottom."""
 COLUMNS = (*NEEDED, "identity", "camera", "split", *BOX)
-MOST_COLUMNS, MOST_ROWS, LONGEST = 1000, 10_000_000, 1000
+MOST_COLUMNS, MOST_ROWS, LONGEST = 1000, 10_000_000, 500
 """Most columns and rows of a table, and most characters of a cell that is read."""
 _NUMBER = re.compile(r"([0-9]{1,6})(?:\.0+)?", re.ASCII)
 Row = dict[str, str]
@@ -84,7 +85,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
         raise UsageError(f"{path} has {len(header):,} columns; keep {', '.join(COLUMNS)}")
     for name in NEEDED:
         if name not in header:
-            near = did_you_mean(name, header) if 0 < len(header) <= 20 and all(len(h) < 40 for h in header) else ""
+            near = did_you_mean(name, map(show, header)) if 0 < len(header) <= 10 else ""
             raise UsageError(f"{path} has no column '{name}' ({near or 'other columns'}); name it so in its first line")
     if twice := [name for name in COLUMNS if list(header).count(name) > 1]:
         raise UsageError(f"{path} has the column '{twice[0]}' twice; remove one")
@@ -110,8 +111,7 @@ def _image(row: Row) -> tuple[str, OwnImage | None]:
     box = WHOLE if not any(cells) else _box(cells)
     if box is None:
         return f"box: {show(', '.join(cells))}: give x_1 < x_2 and y_1 < y_2 as whole numbers of pixels", None
-    name = PurePosixPath(path).as_posix()
-    return "", OwnImage(name, box, modality, row.get("identity", ""), row.get("camera", ""), split)
+    return "", OwnImage(posixpath.normpath(path), box, modality, row.get("identity", ""), row.get("camera", ""), split)
 
 
 def _box(cells: Sequence[str]) -> Box | None:

@@ -62,14 +62,8 @@ class ImageStore:
             pixels = pixels.to(self.device)
         return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras[order]))
 
-    def decode_fold(self, fold: int, *, train: bool) -> None:
-        """Decode every image of a fold, so that a damaged image stops the run before training.
-
-        Args:
-            fold: fold to decode.
-            train: also decode its training images.
-        """
-        used = [(self.dataset.train(fold), False)] if train else []
-        for split, test in (*used, (self.dataset.test(fold), True)):
-            for table in (split.visible, split.infrared):
-                self.pixels(table, test=test)
+    def decode(self, fold: int, *, test: bool) -> None:
+        """Decode every training or test image of a fold, so that a damaged image stops the run before training."""
+        split = self.dataset.test(fold) if test else self.dataset.train(fold)
+        for table in (split.visible, split.infrared):
+            self.pixels(table, test=test)

@@ -14,11 +14,12 @@ from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
-from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, write_record
+from usvi_bench.core.record import DatasetIdentity, Kind, Provenance, Record, Result, Score, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import FORMAT
+from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.evaluation import FEATURE, Embedder
-from usvi_bench.engine.plan import StagePlan, parts_of
+from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
 from usvi_bench.protocols.evaluation_file import save_evaluation
@@ -85,17 +86,12 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
     """Build the half of the record that is equal, bit for bit, when the run is repeated."""
     config, dataset, protocol = run.config, run.dataset, run.protocol
     method = METHODS.get(config.method)
-    chance = [] if run.unscored else [protocol.chance(dataset, fold) for fold in run.plans]
+    chance = [] if run.unscored else [protocol.chance(dataset, fold) for fold in run.folds]
     return Result(
         method=config.method,
         protocol=config.protocol,
-        dataset={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "synthetic": dataset.synthetic,
-            "knobs": dataset.knobs,
-            "description": run.data_sentence,
-        },
+        dataset=_identity(dataset, run.data_sentence),
+        trained_on=None if run.training is None else _identity(run.training, run.training_sentence),
         seed=config.seed,
         setting=config.setting,
         config=config.settings(),
@@ -111,6 +107,16 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
     )
 
 
+def _identity(dataset: Dataset, sentence: str) -> DatasetIdentity:
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "synthetic": dataset.synthetic,
+        "knobs": dataset.knobs,
+        "description": sentence,
+    }
+
+
 def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]], journal: Mark) -> Provenance:
     """Describe code, machine and time of the run; stages trained earlier or elsewhere have their own commit."""
     stages = [plan.summary() for plan in run.every_plan]
@@ -119,7 +125,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]], journa
     seconds = {phase: sum(line["seconds"][phase] for line in epochs) for phase in ("embed", "cluster", "train")}
     train = run.config.train
     memory = [line["peak_memory_mib"] for line in epochs] + [peak_memory_mib(run.device)]
-    plugins = used_plugins(run.imports, parts_of(run.config, run.every_plan))
+    plugins = used_plugins(run.imports, run.parts)
     content = {
         **environment_info(run.device),
         "commit": revision,

@@ -83,10 +83,10 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         parent: finished stage whose weights it starts from; None for the starting weights of the run.
         evaluate: called after every epoch; returns journal entries.
     """
-    split = run.dataset.train(plan.fold)
-    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, run.dataset.fingerprint)
-    visible = run.images.training_images(split.visible, visible_order)
-    infrared = run.images.training_images(split.infrared, infrared_order)
+    split, fingerprint = run.trained_on.train(plan.fold), run.trained_on.fingerprint
+    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, fingerprint)
+    visible = run.training_images.training_images(split.visible, visible_order)
+    infrared = run.training_images.training_images(split.infrared, infrared_order)
     return StageTraining(
         plan=plan,
         config=run.config,
@@ -119,7 +119,7 @@ def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
     if path is None:
         raise UsageError(f"{plan.folder} is finished but has no checkpoint; train it again with --overwrite")
     saved = checkpoints.load(path)
-    identity: dict[str, Any] = {"method": plan.method, "fold": plan.fold, "data": run.dataset.fingerprint}
+    identity: dict[str, Any] = {"method": plan.method, "fold": plan.fold, "data": run.trained_on.fingerprint}
     checkpoints.check_belongs(saved, path, **identity, key=plan.key)
     return saved
 

@@ -165,7 +165,7 @@ def _stages(record: Record, config: RunConfig | None) -> Iterator[str]:
 
 
 def _all_ours(result: Result, config: RunConfig) -> bool:
-    data = result.dataset["name"] in DATASETS.own_names()
+    data = (result.trained_on or result.dataset)["name"] in DATASETS.own_names()
     return data and (not config.evaluate_every or result.protocol in PROTOCOLS.own_names())
 
 

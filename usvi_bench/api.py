@@ -31,6 +31,7 @@ def run(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     *,
+    train_data: str | Path | None = None,
     setting: str = SHARED,
     schedule: str | None = None,
     weights: str | Path | None = None,
@@ -55,6 +56,7 @@ def run(
             found, else synthetic people. Folder or table of own images for ``folder_i2v`` and ``folder_v2i``.
         seed: seed of the run.
         settings: settings by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
+        train_data: data set to train on, if it is another one; then ``data`` is only scored.
         setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
         schedule: name of a schedule, which replaces lengths and sizes of the setting.
         weights: file of starting weights, or ``"random"``; None for the shipped weights, on synthetic people only.
@@ -82,6 +84,7 @@ def run(
         method=method,
         protocol=protocol,
         data=str(data),
+        train_data=None if train_data is None else str(train_data),
         seed=seed,
         settings=settings or {},
         setting=setting,

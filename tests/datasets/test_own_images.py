@@ -341,7 +341,7 @@ def test_check_data_tells_regdb_from_own_folders(tmp_path: Path) -> None:
     assert "own images in folders" in check_folder(tmp_path).text
     (tmp_path / "idx").mkdir()
     assert "RegDB layout" in check_folder(tmp_path).text
-    with pytest.raises(UsageError, match="holds no own images: leave out --camera-pattern"):
+    with pytest.raises(UsageError, match="holds no own images; leave out --camera-pattern"):
         check_folder(tmp_path, camera="(a)")
 
 
