@@ -36,6 +36,17 @@ def parser() -> argparse.ArgumentParser:
         help="folder of the data set, 'synthetic[:size=small,seed=0,...]', or 'auto' (default): the real data set if "
         "it is in USVI_DATA or ./data, else synthetic people",
     )
+    parser.add_argument(
+        "--train-data",
+        metavar="SPEC",
+        help="train on this data set, and score on that of --data: a folder, a table, or 'synthetic[:...]'",
+    )
+    parser.add_argument(
+        "--camera-pattern",
+        metavar="REGEX",
+        help="own images in folders: regular expression whose first group is the camera in the name of a file, such as "
+        r"'_c(\d+)' (data.camera)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the run (default 0)")
     parser.add_argument(
         "--setting",
@@ -96,7 +107,16 @@ def parser() -> argparse.ArgumentParser:
     listing = parser.add_mutually_exclusive_group()
     listing.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
     listing.add_argument(
-        "--check-data", type=Path, metavar="PATH", help="count the images of a data folder and list what is missing"
+        "--check-data",
+        type=Path,
+        metavar="PATH",
+        help="count the images of a data folder, or of a table of own images, and list what is missing",
+    )
+    parser.add_argument(
+        "--contact-sheet",
+        type=Path,
+        metavar="FILE.png",
+        help="with --check-data, for own images: draw some of them; the picture shows real people",
     )
     return parser
 
@@ -118,7 +138,9 @@ def main(words: Sequence[str]) -> None:
     elif options.check_data is not None:
         from usvi_bench.datasets.check import check_folder
 
-        text, complete = check_folder(options.check_data)
+        text, complete = check_folder(
+            options.check_data, camera=options.camera_pattern or "", sheet=options.contact_sheet
+        )
         print(printable(text))
         if not complete:
             sys.exit(1)
@@ -138,8 +160,13 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     for name in ("method", "protocol"):
         if getattr(options, name) is None:
             raise UsageError(f"--{name} is missing; see {program()} --list")
+    if options.contact_sheet is not None:
+        raise UsageError("--contact-sheet belongs to --check-data; leave it out")
     values = {f.name: getattr(options, f.name) for f in fields(Experiment)}
-    return Experiment(**{**values, "settings": parse_settings(options.settings)})
+    settings = parse_settings(options.settings)
+    if options.camera_pattern is not None:
+        settings = {"data.camera": options.camera_pattern, **settings}
+    return Experiment(**{**values, "settings": settings})
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -175,6 +202,9 @@ def _run(options: argparse.Namespace) -> None:
     if record is None:
         return
     display.result(record)
+    if not record.result.scores:
+        run = files[0].parent
+        display.print(f"weights: {run / 'checkpoints'}; to score them on other images: {_evaluation(run)}")
     for path in files:
         display.print(str(path))
     display.print(_next_commands(options, files[0].parent))
@@ -189,6 +219,10 @@ def _next_commands(options: argparse.Namespace, run: Path) -> str:
     if options.no_report:
         commands = {"figures": ["report", str(run)], **commands}
     return "next: " + "; ".join(f"{command(*words)} ({what})" for what, words in commands.items())
+
+
+def _evaluation(run: Path) -> str:
+    return command("evaluate", "--weights", str(run), "--protocol", "P", "--data", "DIR")
 
 
 def _listing() -> str:

@@ -97,6 +97,7 @@ class Result:
         trials: number of trials of the protocol in each fold.
         headline: kind of score that tables show.
         chance: metrics of random similarities under this protocol, averaged over folds and trials.
+        trained_on: data set of the training, if it is another one than the scored ``dataset``.
         external: the model, if it was not trained by a run; then ``method`` and ``setting`` are ``external``.
     """
 
@@ -116,6 +117,12 @@ class Result:
     chance: dict[str, float]
     scores: list[Score]
     external: External | None = None
+    trained_on: DatasetIdentity | None = None
+
+    @property
+    def only_trained(self) -> bool:
+        """Whether the run trained without scoring, because the identities of the images are not known."""
+        return not self.scores and not self.chance and self.external is None
 
 
 class Overrides(TypedDict):
@@ -258,10 +265,11 @@ def record_digest(record: Record) -> str:
 
 
 def _plain(record: Record) -> dict[str, Any]:
-    """Return the content of the file of a record; that of a training has no entry for an external model."""
+    """Return the content of the file of a record, without entries for an external model or other training data."""
     content = asdict(record)
-    if record.result.external is None:
-        del content["result"]["external"]
+    for name in ("external", "trained_on"):
+        if content["result"][name] is None:
+            del content["result"][name]
     return content
 
 

@@ -25,6 +25,8 @@ class ImageTable:
         identities: ``[N]`` int64, for evaluation and diagnosis only; training never receives them.
         cameras: ``[N]`` int64 camera numbers of the data set.
         corruption: corruption of the images, in protocols of corrupted images; None for the images as they are.
+        boxes: ``[N, 4]`` int32 left, top, right and bottom of the person in the upright image; -1 for the whole image.
+            None if all images are whole.
     """
 
     modality: Modality
@@ -33,14 +35,23 @@ class ImageTable:
     identities: NDArray[np.int64]
     cameras: NDArray[np.int64]
     corruption: Corruption | None = None
+    boxes: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images, each once: paths, followed by the box if there are boxes."""
+        if self.boxes is None:
+            return self.paths
+        return tuple(f"{path}\t{box}" for path, box in zip(self.paths, self.boxes.tolist(), strict=True))
+
     def take(self, rows: slice | NDArray[np.int64]) -> ImageTable:
         """Return the table of some rows, in their order."""
         paths = tuple(self.paths[row] for row in np.arange(len(self))[rows].tolist())
-        return replace(self, paths=paths, identities=self.identities[rows], cameras=self.cameras[rows])
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return replace(self, paths=paths, identities=self.identities[rows], cameras=self.cameras[rows], boxes=boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Dataset(ABC):
     """Data set on disk in its published layout.
 
     Attributes:
-        name: registered name (``sysu``, ``regdb``, ``llcm``).
+        name: registered name (``sysu``, ``regdb``, ``llcm``, ``folder``).
         root: folder of the tree.
         folds: numbers of the training/test splits; ``(1,)`` for a single split.
         fingerprint: hash of the content; part of the key of every training and of every record.

@@ -19,6 +19,7 @@ from usvi_bench.core.host import cache_folder
 from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.grey_depth import EACH_IMAGE, DepthRange, is_deep, parse_depth_range, scaled
 
 Filter = Literal["bicubic", "lanczos"]
 FILTERS: dict[Filter, Image.Resampling] = {
@@ -31,7 +32,7 @@ LEAST = 4
 """Least width and height of an image in pixels; a smaller one shows no person."""
 BLOCK = 512
 """Number of images decoded between two writes; bounds the memory in use."""
-DECODER_VERSION = "2"
+DECODER_VERSION = "3"
 """Raise it when equal files are decoded to other pixels."""
 CACHE_REMEDY = "free some space or set USVI_CACHE to a folder that has it"
 """End of the messages of failed writes to the cache."""
@@ -46,13 +47,14 @@ def decoded(
     fingerprint: str,
     cache: Path | None = None,
     progress: Progress | None = None,
+    depth_range: str = EACH_IMAGE,
 ) -> NDArray[np.uint8]:
     """Decode and resize the images of a table, or map the array of an earlier call into memory.
 
-    EXIF rotation is applied, and transparency is dropped. Grey images of 16 bits are scaled from 0 ... 65535 to
-    0 ... 255; those of floats are refused, because their range is not known. The checksum of an earlier array is
-    verified, and a damaged array is decoded again. The images of a table with a corruption are corrupted after they are
-    resized, or before if it is native. Concurrent calls for one table each write it; the last file stays.
+    EXIF rotation is applied, boxes are cut out, and transparency is dropped. Grey images of more than 8 bits are scaled
+    linearly (:mod:`~usvi_bench.datasets.grey_depth`). The checksum of an earlier array is verified, and a damaged array
+    is decoded again. The images of a table with a corruption are corrupted after they are resized, or before if it is
+    native. Concurrent calls for one table each write it; the last file stays.
 
     Args:
         table: images to decode, in this order.
@@ -62,6 +64,7 @@ def decoded(
         fingerprint: content hash of the data set; changed images are decoded again.
         cache: folder of the array; :func:`cache_folder` if None.
         progress: receives a message if an earlier array is damaged.
+        depth_range: grey values of more than 8 bits that become 0 and 255: ``LOW:HIGH``, or ``image``.
 
     Returns:
         Read-only RGB array ``[N, height, width, 3]``.
@@ -73,14 +76,14 @@ def decoded(
     if filter not in FILTERS:
         raise UsageError(f"unknown resize filter '{filter}': choose one of {', '.join(FILTERS)}")
     shape = (len(table), height, width, 3)
-    path = cache_path(table, height, width, filter, fingerprint, cache)
+    path = cache_path(table, height, width, filter, fingerprint, cache, depth_range=depth_range)
     try:
         pixels = _mapped(path, shape)
     except DamagedFileError as error:
         (progress or (lambda _: None))(str(error))
         pixels = None
     if pixels is None:
-        _decode_all(table, shape, filter, path)
+        _decode_all(table, shape, filter, path, parse_depth_range(depth_range))
         pixels = _mapped(path, shape)
     if pixels is None:
         raise UsageError(f"{path} was changed while it was read; delete it and run again")
@@ -88,12 +91,21 @@ def decoded(
 
 
 def cache_path(
-    table: ImageTable, height: int, width: int, filter: Filter, fingerprint: str, cache: Path | None = None
+    table: ImageTable,
+    height: int,
+    width: int,
+    filter: Filter,
+    fingerprint: str,
+    cache: Path | None = None,
+    *,
+    depth_range: str = EACH_IMAGE,
 ) -> Path:
     """Return the path of the array of :func:`decoded` with the same arguments; the file may not exist."""
     shape = (len(table), height, width, 3)
     changes = [table.corruption.key] if table.corruption else []
-    text = "\n".join([DECODER_VERSION, fingerprint, str(shape), filter, PIL.__version__, *changes, *table.paths])
+    text = "\n".join(
+        [DECODER_VERSION, fingerprint, str(shape), filter, depth_range, PIL.__version__, *changes, *table.names]
+    )
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     return (cache or cache_folder()) / "images" / f"{key}.npy"
 
@@ -112,14 +124,14 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path) -> None:
+def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path, limits: DepthRange) -> None:
     work = f"decoding {table.modality} images"
-
-    # Plain writes raise on a full disk; a writable memory map would kill the process.
     corruption, size, resampling = table.corruption, (shape[2], shape[1]), FILTERS[filter]
 
-    def decode(name: str) -> bytes:
-        image = _decode(table.root / name)
+    # Plain writes raise on a full disk; a writable memory map would kill the process.
+    def decode(row: int) -> bytes:
+        name = table.paths[row]
+        image = _decode(table.root / name, limits, None if table.boxes is None else tuple(table.boxes[row].tolist()))
         if corruption is None:
             return image.resize(size, resampling).tobytes()
         if corruption.native:
@@ -132,35 +144,46 @@ def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path:
         with ThreadPoolExecutor(1 if corruption else min(8, os.cpu_count() or 1)) as threads:
             for start in range(0, len(table), BLOCK):
                 report_progress(work, start, len(table))
-                file.writelines(threads.map(decode, table.paths[start : start + BLOCK]))
+                file.writelines(threads.map(decode, range(start, min(start + BLOCK, len(table)))))
 
     write_sealed(path, write, CACHE_REMEDY)
     report_progress(work, len(table), len(table))
 
 
-def _decode(path: Path) -> Image.Image:
+def _decode(path: Path, limits: DepthRange, box: tuple[int, ...] | None) -> Image.Image:
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if min(image.size) < LEAST:
-                raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
-            upright = ImageOps.exif_transpose(image)
-            return _to_rgb(upright)
+        return open_upright(path, limits, box)
     except Exception as error:  # Pillow's decoders raise many types
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
         raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB with 8 bits a channel; ``convert`` would clip grey images of 16 bits.
+def open_upright(path: Path, limits: DepthRange = None, box: tuple[int, ...] | None = None) -> Image.Image:
+    """Open an image as it is used: rotated by its EXIF tag, cut to its box, as RGB with 8 bits a channel.
+
+    Args:
+        path: file of the image.
+        limits: see :func:`~usvi_bench.datasets.grey_depth.scaled`; the whole image counts, not only the box.
+        box: left, top, right, bottom in pixels of the upright image; -1 for the whole image.
 
     Raises:
-        ValueError: grey values are floats, or not between 0 and 65535.
+        ValueError: the image is too small, or the box is not inside.
+        Exception: Pillow cannot decode the file; its decoders raise many types.
     """
-    if image.mode == "F":
-        raise ValueError("its grey values are floats of unknown range; save them with 8 or 16 bits")
-    if not image.mode.startswith("I"):
-        return image.convert("RGB")
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"grey values from {values.min()} to {values.max()} are not those of 16 bits")
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8)).convert("RGB")
+    with Image.open(path, formats=FORMATS) as image:
+        if min(image.size) < LEAST:
+            raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
+        upright = ImageOps.exif_transpose(image)
+        grey = scaled(upright, limits) if is_deep(upright) else upright
+        rgb = grey.convert("RGB")
+    return rgb if box is None or box[0] < 0 else _cut(rgb, box)
+
+
+def _cut(image: Image.Image, box: tuple[int, ...]) -> Image.Image:
+    left, top, right, bottom = box
+    if not (left >= 0 and left + LEAST <= right <= image.width and top >= 0 and top + LEAST <= bottom <= image.height):
+        raise ValueError(
+            f"its box from ({left}, {top}) to ({right}, {bottom}) is not inside of its {image.width}x{image.height} "
+            f"pixels, or smaller than {LEAST}x{LEAST}"
+        )
+    return image.crop((left, top, right, bottom))

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
+from usvi_bench.datasets.folder import FolderData
+from usvi_bench.datasets.own_report import own_report
+from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 LINES = 20
@@ -33,19 +36,30 @@ def readers() -> list[type[TreeDataset]]:
     return [cls for cls in classes if issubclass(cls, TreeDataset)]
 
 
-def check_folder(path: Path) -> FolderReport:
+def check_folder(path: Path, camera: str = "", sheet: Path | None = None) -> FolderReport:
     """Describe a folder: data set, people and images of each split, missing files; and whether it is complete.
 
-    Only listed people and images that exist are counted. No image is decoded; those of a generated tree are compared
-    with their digest.
+    Only listed people and images that exist are counted. Images are decoded only if they are own images, in folders
+    or in a table; those of a generated tree are compared with their digest.
+
+    Args:
+        path: folder, or table of own images.
+        camera: own images: regular expression of the camera in the names of files; empty for none.
+        sheet: own images: picture to draw of some of them.
 
     Raises:
-        UsageError: the path is not a folder, or holds no known data set.
+        UsageError: the path holds no known data set, or an option does not apply to the one that it holds.
     """
-    if not is_folder(path):
+    if not is_folder(path) and not is_table(path):
         what = "this is a file" if is_file(path) else "no such folder"
-        raise UsageError(f"--check-data {path!s:.200}: {what}; give the folder of a data set")
+        raise UsageError(f"--check-data {path!s:.200}: {what}; give the folder of a data set, or a table of own images")
     found = [reader for reader in readers() if reader.recognises(path)]
+    published = [reader for reader in found if not issubclass(reader, FolderData)]
+    if len(found) > len(published) and not (published and is_folder(path / "idx")):  # RegDB's folders have lists
+        return FolderReport(*own_report(path, camera, sheet))
+    if camera or sheet is not None:
+        raise UsageError(f"{path} holds no own images; leave out --camera-pattern and --contact-sheet")
+    found = published
     if not found:
         raise UsageError(_nothing(path))
     parts = [_report(reader, path) for reader in found]
@@ -61,7 +75,8 @@ def _nothing(path: Path) -> str:
     other = "docs/add_a_data_set.md describes other layouts"
     known = "; ".join(f"{reader.title}: {', '.join(reader.landmarks)}" for reader in readers())
     near = [f"found a folder {path / r.title}: check that one" for r in readers() if is_folder(path / r.title)]
-    if is_folder(path.parent) and any(reader.recognises(path.parent) for reader in readers()):
+    published = [reader for reader in readers() if not issubclass(reader, FolderData)]
+    if is_folder(path.parent) and any(reader.recognises(path.parent) for reader in published):
         near.append(f"found them in {path.parent}: check that folder")
     lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):", f"  {known}"]
     return "\n".join([*lines, f"  {'; '.join(near)}"] if near else lines)

@@ -15,14 +15,18 @@ Row = tuple[str, int, int]
 """Path relative to the root, identity, camera."""
 
 
-def image_names(folder: Path) -> list[str]:
+def image_names(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[str]:
     """List the names of the images in a folder, without hidden files; empty if the folder does not exist.
+
+    Args:
+        folder: folder of the images.
+        suffixes: endings of their names, in lower case.
 
     Raises:
         UsageError: the folder cannot be read, or an entry named like an image is not a file, or its name is not
             printable text in UTF-8.
     """
-    found = [entry for entry in _scan(folder) if _is_image_name(entry.name)]
+    found = [entry for entry in _scan(folder) if _is_image_name(entry.name, suffixes)]
     for entry in found:
         if not _is_file_entry(entry):
             raise UsageError(f"{entry.path} is named like an image but is not a file; remove it")
@@ -60,6 +64,15 @@ def names_in(folder: Path) -> set[str]:
     return {entry.name for entry in _scan(folder)}
 
 
+def files_in(folder: Path) -> dict[str, bool]:
+    """Return the names of all files of a folder, and whether each is a link; empty if it does not exist.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    return {entry.name: entry.is_symlink() for entry in _scan(folder) if _is_file_entry(entry)}
+
+
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:  # a Path for each of 45,000 names would take seconds
@@ -70,8 +83,8 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         raise UsageError(f"cannot read the folder {folder}: {error.strerror}; restore it") from error
 
 
-def _is_image_name(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+def _is_image_name(name: str, suffixes: tuple[str, ...]) -> bool:
+    return name.lower().endswith(suffixes) and not name.startswith(".")
 
 
 def _is_file_entry(entry: os.DirEntry[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +14,8 @@ from usvi_bench.core.paths import expanded, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.check import readers
+from usvi_bench.datasets.folder import FolderData
+from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 Progress = Callable[[str], None]
@@ -28,15 +30,19 @@ class DataSource:
         reader: class that reads the layout.
         root: folder of the images; None for synthetic people that are generated on opening.
         spec: ``synthetic[:size=...,seed=...]``; used if ``root`` is None.
+        camera: regular expression of the camera in the names of own images; empty for none.
     """
 
     reader: type[TreeDataset]
     root: Path | None
     spec: str
+    camera: str = ""
 
     @property
     def synthetic_spec(self) -> dict[str, Any] | None:
         """Settings of the generator; empty if a generated tree does not state them, None for real images."""
+        if self.is_own:
+            return None
         if self.root is None:
             from usvi_bench.synthetic import parse  # imported here: real data sets do not need the generator
 
@@ -46,6 +52,11 @@ class DataSource:
             return None
         spec = note.get("spec")
         return spec if isinstance(spec, dict) else {}
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the images are own images, which are never generated."""
+        return issubclass(self.reader, FolderData)
 
     def open(self, *, progress: Progress | None = None, check_counts: bool = True) -> tuple[Dataset, str]:
         """Open the data set and describe it in a sentence.
@@ -59,10 +70,17 @@ class DataSource:
         Raises:
             UsageError: the data set is incomplete, or generated images cannot be written.
         """
+        if self.camera and not self.is_own:
+            raise UsageError(f"data.camera: {self.reader.title} has cameras of its own; leave it out")
         report = progress or (lambda text: None)
         root = self.root or self._generated(report)
-        dataset = self.reader(root, expect_counts=check_counts)
+        if issubclass(self.reader, FolderData):
+            dataset: TreeDataset = self.reader(root, camera=self.camera)
+        else:
+            dataset = self.reader(root, expect_counts=check_counts)
         report(f"reading {root}")
+        for note in dataset.notes:
+            report(note)
         published = any(dataset.published(part) for part in dataset.tree.parts)
         return dataset, describe(dataset.title, dataset.synthetic, published=published, check_counts=check_counts)
 
@@ -81,9 +99,9 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     """Find the data set that a run reads, without reading its images.
 
     Args:
-        kind: registered name of the data set a protocol needs (``sysu``, ``regdb``, ``llcm``).
+        kind: registered name of the data set a protocol needs (``sysu``, ``regdb``, ``llcm``, ``folder``).
         spec: ``auto`` (``USVI_DATA``, then ``data/<title>``, then synthetic people), ``synthetic[:size=...,seed=...]``,
-            or the folder of the data set (or its parent, if the folder has the usual name).
+            or the folder of the data set (or its parent, if the folder has the usual name), or a table of own images.
         progress: receives a message if ``auto`` falls back to synthetic people.
 
     Raises:
@@ -91,6 +109,8 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     """
     reader: type[TreeDataset] = DATASETS.get(kind)
     report = progress or (lambda text: None)
+    if issubclass(reader, FolderData) and spec == "auto":
+        raise UsageError("--data is missing: give the folder or the table (.csv, .parquet) of your images")
     if spec == "auto":
         return DataSource(reader, _find_real_data(reader, report), "synthetic")
     if spec.partition(":")[0] == "synthetic":
@@ -101,11 +121,34 @@ def find_data(kind: str, spec: str, *, progress: Progress | None = None) -> Data
     return DataSource(reader, _find_given_data(reader, expanded(spec), f"--data {spec:.200}"), spec)
 
 
+def find_any_data(spec: str, option: str) -> DataSource:
+    """Find the data set of any kind that a folder holds, or a table of own images.
+
+    Args:
+        spec: the folder or the table.
+        option: option that it was given with, for messages.
+
+    Raises:
+        UsageError: there is no data set.
+    """
+    folder = Path(spec).expanduser()
+    published = [reader for reader in readers() if not issubclass(reader, FolderData)]
+    for reader in published if is_folder(folder) else ():
+        root = _below(reader, folder)
+        if root is not None and not (FolderData.recognises(root) and not is_folder(root / "idx")):
+            return DataSource(reader, root, spec)
+    if FolderData.recognises(folder):
+        return DataSource(FolderData, folder, spec)
+    known = ", ".join(reader.title for reader in readers())
+    raise UsageError(f"{option} {spec:.200}: no data set there; give a folder of {known}, a table, or 'synthetic'")
+
+
 def open_dataset(
-    kind: str, spec: str, *, progress: Progress | None = None, check_counts: bool = True
+    kind: str, spec: str, *, progress: Progress | None = None, check_counts: bool = True, camera: str = ""
 ) -> tuple[Dataset, str]:
     """Find and open a data set; see :func:`find_data` and :meth:`DataSource.open`."""
-    return find_data(kind, spec, progress=progress).open(progress=progress, check_counts=check_counts)
+    source = replace(find_data(kind, spec, progress=progress), camera=camera)
+    return source.open(progress=progress, check_counts=check_counts)
 
 
 def describe(title: str, synthetic: Mapping[str, Any] | None, *, published: bool, check_counts: bool) -> str:
@@ -158,12 +201,21 @@ def _refuse_layout(reader: type[TreeDataset]) -> None:
 
 
 def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Path:
+    if issubclass(reader, FolderData):
+        if is_table(folder) or reader.recognises(folder):
+            return folder
+        raise UsageError(
+            f"{option}: neither a folder with {' and '.join(reader.landmarks)} nor a table (.csv, .parquet); "
+            "see own_data.md of the documentation"
+        )
     if not is_folder(folder):
         raise UsageError(f"{option}: no such folder; give the folder of {reader.title}, or 'synthetic'")
     root = _below(reader, folder)
     if root is not None:
         return root
-    other = [known.title for known in readers() if _below(known, folder) is not None]
+    other = [
+        known.title for known in readers() if not issubclass(known, FolderData) and _below(known, folder) is not None
+    ]
     found = f"it holds {other[0]}, not {reader.title}" if other else f"no {reader.title} there"
     raise UsageError(f"{option}: {found} (looked for {', '.join(reader.landmarks)}); see --check-data {folder}")
 

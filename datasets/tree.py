@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +86,8 @@ class TreeDataset(Dataset):
     folds: tuple[int, ...] = (1,)
     keeps_hash: bool = True
     """Whether the content hash is written to the cache; a dry run writes nothing."""
+    notes: Sequence[str] = ()
+    """Sentences about parts of the input that are not used."""
 
     def __init__(self, root: Path, expect_counts: bool = True) -> None:
         self.root = root

@@ -23,6 +23,8 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.precision import Precision
 from usvi_bench.core.registry import LR_SCHEDULES, METHODS
 from usvi_bench.core.settings import FORMAT, config_hash, differences, flatten
+from usvi_bench.datasets.grey_depth import EACH_IMAGE, parse_depth_range
+from usvi_bench.datasets.own_images import camera_pattern
 from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
 
@@ -43,11 +45,17 @@ class DataConfig:
     """Folds to train and score; empty for all. A record with missing folds is incomplete and is not ranked."""
     check_counts: bool = True
     """Refuse a data set whose number of images differs from the published one."""
+    camera: str = ""
+    """Own images in folders: regular expression whose first group is the camera in the name of a file."""
+    depth_range: str = EACH_IMAGE
+    """Grey images of more than 8 bits: values that become black and white, ``LOW:HIGH``; ``image``: those of each."""
 
     def __post_init__(self) -> None:
         check_bounds(self, "data")
         if len(set(self.folds)) < len(self.folds):
             raise UsageError(f"data.folds={','.join(map(str, self.folds))}: name each fold once")
+        parse_depth_range(self.depth_range)
+        camera_pattern(self.camera)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def epoch_entry(
         "images": {name: len(part) for name, part in parts.items()},
         "clusters": {name: int(part.max()) + 1 for name, part in parts.items()},
         "outliers": {name: int((part < 0).sum()) for name, part in parts.items()},
-        "identities": {name: len(part.unique()) for name, part in true.items()},
+        "identities": {name: len(part[part >= 0].unique()) for name, part in true.items()},
         "quality": label_quality(labels, *(part.cpu().numpy() for part in true.values())),
         "diagnostics": {name: float(value) for name, value in figures.items()},
         "peak_memory_mib": peak_memory_mib(device),
@@ -64,33 +64,39 @@ def epoch_entry(
 
 
 def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> dict[str, Any]:
-    """Measure how well the clusters agree with identities; outliers are left out.
+    """Measure how well the clusters agree with identities; outliers and images of unknown people are left out.
 
     Args:
-        visible: ``[N]`` true identities of the visible images.
-        infrared: ``[M]`` true identities of the infrared images.
+        visible: ``[N]`` true identities of the visible images; -1 if unknown.
+        infrared: ``[M]`` true identities of the infrared images; -1 if unknown.
 
     Returns:
-        For each modality, ``ari``, ``nmi`` and ``purity`` (None without clusters). For the association (None without
-        one), ``match_accuracy``, the share of matched visible clusters whose partner has the same majority identity,
-        and ``match_precision`` and ``match_recall``, see :func:`pair_agreement`. For clusters over both modalities
-        (None without them), ``joint_precision`` and ``joint_recall``, see :func:`joint_agreement`.
+        For each modality, ``ari``, ``nmi`` and ``purity`` (None without clusters of known people). For the association
+        (None without one), ``match_accuracy``, the share of matched visible clusters whose partner has the same
+        majority identity, and ``match_precision`` and ``match_recall``, see :func:`pair_agreement`. For clusters over
+        both modalities (None without them), ``joint_precision`` and ``joint_recall``, see :func:`joint_agreement`.
     """
-    parts = {"visible": (_array(labels.visible), visible), "infrared": (_array(labels.infrared), infrared)}
+    parts = {
+        "visible": _known(_array(labels.visible), visible),
+        "infrared": _known(_array(labels.infrared), infrared),
+    }
     quality: dict[str, Any] = {name: _agreement(*pair) for name, pair in parts.items()}
     quality |= dict.fromkeys(("match_accuracy", "match_precision", "match_recall", "joint_precision", "joint_recall"))
     if labels.visible_to_infrared is not None:
-        own, other = (majority_identity(*pair) for pair in parts.values())
         partner = _array(labels.visible_to_infrared)
-        matched = partner >= 0
+        own = majority_identity(*parts["visible"], len(partner))
+        other = majority_identity(*parts["infrared"], int(partner.max(initial=0)) + 1)
+        matched = (partner >= 0) & (own >= 0) & (other[partner] >= 0)
         if matched.any():
             quality["match_accuracy"] = float(np.mean(own[matched] == other[partner[matched]]))
             quality["match_precision"], quality["match_recall"] = pair_agreement(
                 parts["visible"], parts["infrared"], partner
             )
-    if "joint_clusters" in labels.extra:
+    if "joint_clusters" in labels.extra and all(len(known) for known, _ in parts.values()):
         first, second = map(_array, labels["joint_clusters"])
-        quality["joint_precision"], quality["joint_recall"] = joint_agreement((first, visible), (second, infrared))
+        quality["joint_precision"], quality["joint_recall"] = joint_agreement(
+            _known(first, visible), _known(second, infrared)
+        )
     return quality
 
 
@@ -135,15 +141,26 @@ def pair_agreement(
     return right / max(declared, 1), right / max(true, 1)
 
 
-def majority_identity(labels: Labels, identities: Labels) -> Labels:
-    """Return the most frequent identity of each cluster, ``[K]``; the smallest on ties.
+def majority_identity(labels: Labels, identities: Labels, least: int = 0) -> Labels:
+    """Return the most frequent identity of each cluster, ``[K]``, ``K >= least``; the smallest on ties.
 
-    >>> majority_identity(np.array([0, 0, 1, -1]), np.array([5, 6, 6, 5])).tolist()
-    [5, 6]
+    Clusters without images have the identity -1.
+
+    >>> majority_identity(np.array([0, 0, 1, -1]), np.array([5, 6, 6, 5]), least=3).tolist()
+    [5, 6, -1]
     """
     names = np.unique(identities)
-    majority: Labels = names[_contingency(labels, identities, names).argmax(axis=1)]
+    counts = _contingency(labels, identities, names, least)
+    majority = np.full(len(counts), -1)
+    filled = counts.any(axis=1)
+    majority[filled] = names[counts[filled].argmax(axis=1)] if filled.any() else -1
     return majority
+
+
+def _known(labels: Labels, identities: Labels) -> tuple[Labels, Labels]:
+    """Select the images of known people."""
+    known = identities >= 0
+    return labels[known], identities[known]
 
 
 def _contingency(labels: Labels, identities: Labels, names: Labels, least: int = 0) -> Labels:

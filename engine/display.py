@@ -138,6 +138,9 @@ class Display:
             )
             self.table(escape(title), {"model": record.means(), "chance": result.chance})
             return
+        if not result.scores:
+            self.print(f"{result.method}, seed {result.seed}: trained without scores")
+            return
         names = {model: model if trained else "starting weights" for model in record.models}
         names[result.headline["model"]] += " *"
         rows = {name: record.means(model=model) for model, name in names.items()}

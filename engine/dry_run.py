@@ -80,7 +80,9 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
 
 
 def _images(run: Run) -> str:
-    used, lacking = run.images.count(run.plans, train=bool(run.every_plan))
+    trained = [fold for fold, plans in run.plans.items() if plans]
+    counts = run.training_images.count(trained, test=False), run.images.count(run.folds, test=True)
+    used, lacking = (sum(numbers) for numbers in zip(*counts, strict=True))
     if isinstance(run.dataset, PlannedDataset):
         return (
             f"people: none rendered yet; {run.dataset.images:,} images to render, {used:,} of them to decode. "
@@ -91,7 +93,7 @@ def _images(run: Run) -> str:
 
 def _pixels(run: Run) -> int:
     """Return the bytes of the decoded training images of the largest fold."""
-    splits = [run.dataset.train(fold) for fold, plans in run.plans.items() if plans]
+    splits = [run.trained_on.train(fold) for fold, plans in run.plans.items() if plans]
     images = max((len(split.visible) + len(split.infrared) for split in splits), default=0)
     return images * run.config.data.height * run.config.data.width * 3
 
@@ -136,12 +138,12 @@ def _time(run: Run, missing: list[StagePlan]) -> Iterator[str]:
     seconds = 0.0
     with allow_tf32(False), torch.random.fork_rng(devices=[]):
         for plan in missing:
-            split = run.dataset.train(plan.fold)
+            split = run.trained_on.train(plan.fold)
             images = (len(split.visible), len(split.infrared))
             if (kind := (plan.method, plan.position)) not in costs:
                 costs[kind] = measure_stage(run.config, plan, images, run.device)
             seconds += costs[kind].seconds(plan, run.config.train.iterations, sum(images))
-    scored = sum(len(run.dataset.test(fold).visible) + len(run.dataset.test(fold).infrared) for fold in run.plans)
+    scored = sum(len(run.dataset.test(fold).visible) + len(run.dataset.test(fold).infrared) for fold in run.folds)
     seconds += scored * next(iter(costs.values())).embed
     where = f"{run.device.type}, {counted(torch.get_num_threads(), 'thread')}"
     yield f"time: about {_minutes(seconds)} on this machine ({where})"

@@ -81,7 +81,7 @@ def features_of(embedder: Embedder, tables: Sequence[ImageTable], **about: Any) 
     modality = np.repeat([MODALITIES.index(table.modality) for table in tables], list(map(len, tables)))
     paths = [path for table in tables for path in table.paths]
     order = sorted(range(len(paths)), key=lambda row: (modality[row], paths[row], row))
-    boxes = [getattr(table, "boxes", None) for table in tables]  # of tables whose pictures are parts of files
+    boxes = [table.boxes for table in tables]  # of tables whose pictures are parts of files
     whole = [np.full((len(table), 4), -1, np.int32) for table in tables]
     given = [part if box is None else box for box, part in zip(boxes, whole, strict=True)]
     return FeatureFile(

@@ -37,7 +37,7 @@ class Embedder:
 
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
         """Return unit test features ``[N, D]`` of a table's images."""
-        key = (table.paths, table.corruption)
+        key = (table.names, table.corruption)
         if key not in self._features:
             precision, self._model.precision = self._model.precision, "fp32"  # scores are always in float32
             self._features[key] = self._embed(table)

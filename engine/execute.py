@@ -40,7 +40,12 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
     with explain_out_of_memory(run.config.train), allow_tf32(False):
         with main_process_first():
             for fold, plans in run.plans.items():
-                run.images.decode_fold(fold, train=bool(plans))
+                if plans:
+                    run.training_images.decode(fold, test=False)
+                for scored in run.scored_by(fold):
+                    run.images.decode(scored, test=True)
+            if run.unscored:
+                run.display.print(f"training without scores: {run.unscored}")
         result = _train_and_score(run, overwrite)
         return write_run(run, result) if result is not None else None
 
@@ -53,18 +58,21 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
     run.display.begin_run(run.config.method, run.every_plan, run.config.train.iterations, overwrite)
     for fold, plans in run.plans.items():
         train_stages(run, fold, lambda plan: evaluate_epochs(run, plan), overwrite)
-        if not process_info().is_main_process:
+        if not process_info().is_main_process or run.unscored:
             continue
         started = time.perf_counter()
         for name, model in trained_models(run, plans).items():
             embed = Embedder(run, model)
-            evaluation = run.protocol.evaluate(embed, run.dataset, fold, trained_on=fold)
-            scores += score_entries(run, name, evaluation, "last")
-            if run.config.engine.rerank:
-                scores += reranked_scores(embed, run.protocol, run.dataset, fold, kind_of(run, name, "last"))
-            queries.setdefault(fold, evaluation.queries)  # the headline model comes first
-            if first is None:
-                first = FirstFold(evaluation.ranking, fold, embed, Embedder(run, starting_encoder(run, None)))
+            for scored in run.scored_by(fold):
+                evaluation = run.protocol.evaluate(embed, run.dataset, scored, trained_on=scored)
+                scores += score_entries(run, name, evaluation, "last")
+                if run.config.engine.rerank:
+                    scores += reranked_scores(embed, run.protocol, run.dataset, scored, kind_of(run, name, "last"))
+                queries.setdefault(scored, evaluation.queries)  # the headline model comes first
+                if first is None:
+                    first = FirstFold(evaluation.ranking, scored, embed, Embedder(run, starting_encoder(run, None)))
         scores += oracle_scores(run, plans)
         seconds += time.perf_counter() - started
-    return None if first is None else RunResult(scores, queries, first, {"evaluate": seconds})
+    if not process_info().is_main_process:
+        return None
+    return RunResult(scores, queries, first, {} if run.unscored else {"evaluate": seconds})

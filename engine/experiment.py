@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
@@ -20,7 +20,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
-from usvi_bench.core.record import Overrides, Record
+from usvi_bench.core.record import DatasetIdentity, Overrides, Record
 from usvi_bench.core.registry import METHODS, PROTOCOLS, VALID
 from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.datasets.base import Dataset
@@ -30,11 +30,11 @@ from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.load_config import load_config, profile_of
 from usvi_bench.engine.numerics import check_numerics
-from usvi_bench.engine.plan import parts_of
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule
 from usvi_bench.engine.reranking import check_reranking
 from usvi_bench.engine.run import Run
-from usvi_bench.engine.start_weights import find_weights, open_start
+from usvi_bench.engine.start_weights import check_disjoint, find_weights, open_start
+from usvi_bench.engine.transfer import TRAINED_FOLD, check_transfer, find_training_data
 
 _KNOB = re.compile(r"[A-Za-z]\w*|-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FILE = re.compile(r"\w[\w.+ -]*")
@@ -57,6 +57,7 @@ class Experiment:
         method: registered name of the method.
         protocol: registered name of the protocol.
         data: folder of the data set, ``synthetic[:size=small,seed=0,...]``, or ``auto``.
+        train_data: data set to train on, if it is another one; then ``data`` is only scored.
         seed: seed of the run.
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": 0.4}``.
         setting: settings to start from: ``shared`` or ``paper``.
@@ -80,6 +81,7 @@ class Experiment:
     output: Path = Path("runs")
     deterministic: bool = False
     imports: Sequence[str] = ()
+    train_data: str | None = None
 
     def __post_init__(self) -> None:
         seed = _plain(self.seed)
@@ -118,7 +120,12 @@ class Experiment:
         for name in (".", "stages", self.protocol):
             check_output(self.output / name)
         source = find_data(kind, self.data, progress=display.print)
-        config = self._config(profile_of(source.reader.profile or kind, source.synthetic_spec))
+        trained = None
+        if self.train_data is not None:
+            trained = find_training_data(self.train_data, kind, display.print)
+        first = trained or source
+        config = self._config(profile_of(first.reader.profile or first.reader.name, first.synthetic_spec))
+        source, trained = _with_camera(config.data.camera, source, trained)
         _check_threads(config.engine.threads)
         check_search(config.search)
         check_reranking(PROTOCOLS.get(self.protocol), config.engine.rerank)
@@ -129,14 +136,21 @@ class Experiment:
         init_process_group(device, config.engine.timeout)
         check_parts(config.encoder.bn_groups)
         with main_process_first():
-            dataset, sentence = opener(source, progress=display.print, check_counts=config.data.check_counts)
+            how = {"progress": display.print, "check_counts": config.data.check_counts}
+            dataset, sentence = opener(source, **how)
+            training, training_sentence = (None, "") if trained is None else opener(trained, **how)
         display.print(sentence)
-        config = config.resolve(_training_images(dataset, config), device)
+        if training is not None:
+            display.print(f"trained on: {training_sentence}")
+            check_transfer(training, dataset, config)
+        config = config.resolve(_training_images(dataset, training, config), device)
         check_search(config.search)
         processors = cpu_count() // process_info().local_world_size
         torch.set_num_threads(config.engine.threads or max(1, processors))
         display.log_every = config.engine.log_every
-        start = open_start(self.weights, dataset, config)
+        start = open_start(self.weights, training or dataset, config)
+        if training is not None and dataset.synthetic is not None and start.path is not None:
+            check_disjoint(start.path, start.sha256 or "", dataset.synthetic)
         display.print(f"starting weights: {start.source}")
         run = Run(
             config=config,
@@ -149,8 +163,10 @@ class Experiment:
             display=display,
             overrides=self._recorded(config),
             imports=tuple(self.imports),
+            training=training,
+            training_sentence=training_sentence,
         )
-        check_unchanged(parts_of(config, run.every_plan))
+        check_unchanged(run.parts)
         return run
 
     @property
@@ -188,13 +204,8 @@ class Experiment:
         schedule = overrides.get("schedule")
         for field_name, name in [*names.items(), *([("schedule", schedule)] if schedule is not None else [])]:
             _require(VALID, name, field_name)
-        synthetic = result.dataset["synthetic"]
-        knobs = (synthetic or {}).get("spec", {})
-        if not isinstance(knobs, Mapping):
-            raise UsageError(f"the record's dataset.synthetic is not a mapping: {knobs!r:.60}")
-        for name, value in knobs.items():
-            _require(VALID, name, "dataset.synthetic")
-            _require(_KNOB, str(value), f"dataset.synthetic.{name}")
+        data = _spec_of(result.dataset, "dataset", "DIR")
+        trained = None if result.trained_on is None else _spec_of(result.trained_on, "trained_on", "TRAIN_DIR")
         settings = dict(overrides.get("settings", {}))
         for name, value in settings.items():
             _require(_SETTING, name, "overrides.settings")
@@ -203,11 +214,11 @@ class Experiment:
         imports = [plugin["name"] for plugin in record.plugins if plugin["origin"] == "import"]
         for name in [result.start_weights["source"], *imports]:
             _require(_FILE, name, "file")
-        text = ",".join(f"{name}={value}" for name, value in knobs.items())
         return cls(
             method=result.method,
             protocol=result.protocol,
-            data="DIR" if synthetic is None else f"synthetic:{text}".rstrip(":"),
+            data=data,
+            train_data=trained,
             seed=result.seed,
             settings={"engine.threads": made["threads"], **settings},
             setting=result.setting,
@@ -229,7 +240,7 @@ class Experiment:
             value = getattr(self, option.name)
             if option.name in ("settings", "deterministic", "imports") or value in (option.default, None):
                 continue
-            words += [f"--{option.name}", str(value)]
+            words += [f"--{option.name.replace('_', '-')}", str(value)]
         words += ["--deterministic"] if self.deterministic else []
         words = [word for spec in self.imports for word in ("--import", spec)] + words
         settings = [f"{name}={_as_text(value)}" for name, value in self.overrides["settings"].items()]
@@ -265,8 +276,33 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and value.isprintable())
 
 
-def _training_images(dataset: Dataset, config: RunConfig) -> int:
+def _with_camera(camera: str, source: DataSource, trained: DataSource | None) -> tuple[DataSource, DataSource | None]:
+    """Add the pattern of cameras to the sources of own images; it is an error if there are none."""
+    sources = [source] if trained is None else [source, trained]
+    if not any(each.is_own for each in sources):
+        return replace(source, camera=camera), trained
+    found = [replace(each, camera=camera) if each.is_own else each for each in sources]
+    return found[0], found[1] if trained is not None else None
+
+
+def _spec_of(data: DatasetIdentity, what: str, folder: str) -> str:
+    """Return the value of ``--data`` for the data set of a record; ``folder`` stands for real images."""
+    synthetic = data["synthetic"]
+    knobs = (synthetic or {}).get("spec", {})
+    if not isinstance(knobs, Mapping):
+        raise UsageError(f"the record's {what}.synthetic is not a mapping: {knobs!r:.60}")
+    for name, value in knobs.items():
+        _require(VALID, name, f"{what}.synthetic")
+        _require(_KNOB, str(value), f"{what}.synthetic.{name}")
+    text = ",".join(f"{name}={value}" for name, value in knobs.items())
+    return folder if synthetic is None else f"synthetic:{text}".rstrip(":")
+
+
+def _training_images(dataset: Dataset, training: Dataset | None, config: RunConfig) -> int:
     """Return the number of training images of the largest fold."""
+    if training is not None:
+        split = training.train(TRAINED_FOLD)
+        return len(split.visible) + len(split.infrared)
     splits = [dataset.train(fold) for fold in config.data.folds or dataset.folds if fold in dataset.folds]
     return max((len(split.visible) + len(split.infrared) for split in splits), default=0)
 

@@ -26,7 +26,7 @@ from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedding_model import EmbeddingModel
-from usvi_bench.engine.external_scoring import ExternalRequest, ExternalScoring, Opened, parts_of, prepare
+from usvi_bench.engine.external_scoring import RARE, ExternalRequest, ExternalScoring, Opened, parts_of, prepare
 from usvi_bench.engine.feature_file import FeatureFile
 from usvi_bench.engine.image_store import ImageStore
 from usvi_bench.engine.images import test_features
@@ -81,13 +81,13 @@ def _score(scoring: ExternalScoring, one: Opened, fold: int, display: Display) -
 
 
 def _embedder(scoring: ExternalScoring, model: EmbeddingModel, display: Display) -> Embed:
-    size = DataConfig(height=model.height, width=model.width)
+    size = DataConfig(height=model.height, width=model.width, depth_range=scoring.settings.data.depth_range)
     images = ImageStore(scoring.dataset, size, scoring.protocol.resize, scoring.device, display.print)
     encoder = model.encoder.to(scoring.device)
     known: dict[tuple[tuple[str, ...], Corruption | None], NDArray[np.float32]] = {}
 
     def embed(table: ImageTable) -> NDArray[np.float32]:
-        key = (table.paths, table.corruption)
+        key = (table.names, table.corruption)
         if key in known:
             return known[key]
         pixels = images.pixels(table, test=True)
@@ -122,6 +122,9 @@ def _config(scoring: ExternalScoring) -> dict[str, Any]:
         },
         "protocol": dataclasses.asdict(settings.protocol),
     }
+    usual = DataConfig()
+    changed = [name for name in RARE if getattr(settings.data, name) != getattr(usual, name)]
+    config["data"] |= {name: getattr(settings.data, name) for name in changed}
     if isinstance(model, EmbeddingModel):
         config["data"] |= {"height": model.height, "width": model.width}
         config["encoder"] = dataclasses.asdict(model.config)

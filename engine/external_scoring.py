@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,9 @@ from usvi_bench.protocols.base import Protocol, ProtocolConfig
 
 KINDS = {"bn+flip": True, "bn": False}
 """Features of a checkpoint that can be scored: after the neck, with and without the mirror image."""
-_ALLOWED = {"data": ("height", "width", "check_counts"), "engine": ("threads", "deterministic", "rerank")}
+RARE = ("camera", "depth_range")
+"""Settings of data that a record has only if they differ from the defaults."""
+_ALLOWED = {"data": ("height", "width", "check_counts", *RARE), "engine": ("threads", "deterministic", "rerank")}
 """Settings of these groups that scoring has; it has all of ``encoder`` and ``protocol``."""
 Opened = EmbeddingModel | FeatureFile
 """Opened file of an external model."""
@@ -138,11 +140,14 @@ def prepare(request: ExternalRequest, display: Display) -> ExternalScoring:
         opened += [read_features(path) for path in request.features]
     else:
         opened += _open_models(request, tree, display)
+    source = replace(source, camera=settings.data.camera)
     dataset, sentence = source.open(progress=display.print, check_counts=settings.data.check_counts)
     display.print(sentence)
     protocol = protocol_class(settings.protocol)
     protocol.check(dataset)
     check_reranking(protocol_class, settings.engine.rerank)
+    if lacking := protocol.unscorable(dataset):
+        raise UsageError(f"{request.protocol} cannot score these images: {lacking}; give their identities and splits")
     folds = _folds(request, list(protocol.folds(dataset)), opened, dataset)
     scoring = ExternalScoring(request, settings, protocol, dataset, sentence, device, opened, folds)
     check_unchanged(parts_of(scoring))

@@ -111,7 +111,7 @@ def _tables(dataset: Dataset, split: str) -> list[ImageTable]:
                 [dataset.test(fold)] if split != "train" else []
             )
             for table in (getattr(part, modality) for part in parts):
-                names = getattr(table, "names", table.paths)  # a table with boxes names a picture once for each box
+                names = table.names  # a table with boxes names a picture once for each box
                 rows = [row for row, name in enumerate(names) if (modality, name) not in seen]
                 seen.update((modality, name) for name in names)
                 found.append(table.take(np.array(rows, np.int64)))

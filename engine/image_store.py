@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,12 +38,17 @@ class ImageStore:
     def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
         """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test."""
         resize = self.test_filter if test else self.config.filter
-        key = (table.paths, resize, table.corruption)
+        key = (table.names, resize, table.corruption)
         if key not in self._pixels:
-            pixels = decoded(
-                table, self.config.height, self.config.width, resize, self.dataset.fingerprint, progress=self.progress
+            self._pixels[key] = decoded(
+                table,
+                self.config.height,
+                self.config.width,
+                resize,
+                self.dataset.fingerprint,
+                progress=self.progress,
+                depth_range=self.config.depth_range,
             )
-            self._pixels[key] = pixels
         return self._pixels[key]
 
     def training_images(self, table: ImageTable, order: NDArray[np.int64]) -> TrainingImages:
@@ -58,34 +63,21 @@ class ImageStore:
             pixels = pixels.to(self.device)
         return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras[order]))
 
-    def decode_fold(self, fold: int, *, train: bool) -> None:
-        """Decode every image of a fold, so that a damaged image stops the run before training.
-
-        Args:
-            fold: fold to decode.
-            train: also decode its training images.
-        """
-        for table, test in self._tables(fold, train):
+    def decode(self, fold: int, *, test: bool) -> None:
+        """Decode every training or test image of a fold, so that a damaged image stops the run before training."""
+        for table in self._tables(fold, test):
             self.pixels(table, test=test)
 
-    def count(self, folds: Iterable[int], *, train: bool) -> tuple[int, int]:
-        """Count the images that the folds use, and those of them that no earlier run has decoded; decodes nothing.
-
-        Args:
-            folds: folds to decode.
-            train: also count their training images.
-        """
+    def count(self, folds: Iterable[int], *, test: bool) -> tuple[int, int]:
+        """Count the training or test images of folds, and those of them that no earlier run has decoded."""
         config, mark, found = self.config, self.dataset.fingerprint, {}
+        resize = self.test_filter if test else config.filter
         for fold in folds:
-            for table, test in self._tables(fold, train):
-                resize = self.test_filter if test else config.filter
-                path = cache_path(table, config.height, config.width, resize, mark)
+            for table in self._tables(fold, test):
+                path = cache_path(table, config.height, config.width, resize, mark, depth_range=config.depth_range)
                 found[path] = len(table)
         return sum(found.values()), sum(number for path, number in found.items() if not path.exists())
 
-    def _tables(self, fold: int, train: bool) -> Iterator[tuple[ImageTable, bool]]:
-        """Yield the tables of a fold, and whether they are test images."""
-        used = [(self.dataset.train(fold), False)] if train else []
-        for split, test in (*used, (self.dataset.test(fold), True)):
-            yield split.visible, test
-            yield split.infrared, test
+    def _tables(self, fold: int, test: bool) -> tuple[ImageTable, ImageTable]:
+        split = self.dataset.test(fold) if test else self.dataset.train(fold)
+        return split.visible, split.infrared

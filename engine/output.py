@@ -14,12 +14,13 @@ from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
-from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, write_record
+from usvi_bench.core.record import DatasetIdentity, Kind, Provenance, Record, Result, Score, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import FORMAT
+from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.evaluation import FEATURE, Embedder
 from usvi_bench.engine.numerics import numerics
-from usvi_bench.engine.plan import StagePlan, parts_of
+from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
 from usvi_bench.protocols.evaluation_file import save_evaluation
@@ -43,13 +44,13 @@ class RunResult:
     Attributes:
         scores: all scores of all folds.
         queries: scores of each query of the headline model, by fold.
-        first: first fold, for figures.
+        first: first fold, for figures; None if the run only trains.
         seconds: wall-clock time of the phases that are not in a journal.
     """
 
     scores: list[Score]
     queries: dict[int, QueryScores]
-    first: FirstFold
+    first: FirstFold | None
     seconds: dict[str, float]
 
 
@@ -61,37 +62,37 @@ def write_run(run: Run, result: RunResult) -> Record:
     journal.replace(lines)
     for plan in run.every_plan:
         _link_checkpoints(plan, run)
-    save_query_scores(run.folder / "queries.npz", result.queries)
-    split = run.dataset.test(result.first.fold)
-    parts = (split.visible, split.infrared)
-    save_evaluation(
-        run.folder / "evaluation.npz",
-        result.first.ranking,
-        split,
-        run.protocol.query,
-        after=[result.first.after(part) for part in parts],
-        before=[result.first.before(part) for part in parts],
-    )
+    if result.first is not None:
+        save_query_scores(run.folder / "queries.npz", result.queries)
+        _save_first_fold(run, result.first)
     record = Record(result=_result(run, result.scores, lines), provenance=_provenance(run, result, lines, journal.mark))
     write_record(run.folder / "record.json", record)
     return record
+
+
+def _save_first_fold(run: Run, first: FirstFold) -> None:
+    split = run.dataset.test(first.fold)
+    parts = (split.visible, split.infrared)
+    save_evaluation(
+        run.folder / "evaluation.npz",
+        first.ranking,
+        split,
+        run.protocol.query,
+        after=[first.after(part) for part in parts],
+        before=[first.before(part) for part in parts],
+    )
 
 
 def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Result:
     """Build the half of the record that is equal, bit for bit, when the run is repeated."""
     config, dataset, protocol = run.config, run.dataset, run.protocol
     method = METHODS.get(config.method)
-    chance = [protocol.chance(dataset, fold) for fold in run.plans]
+    chance = [] if run.unscored else [protocol.chance(dataset, fold) for fold in run.folds]
     return Result(
         method=config.method,
         protocol=config.protocol,
-        dataset={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "synthetic": dataset.synthetic,
-            "knobs": dataset.knobs,
-            "description": run.data_sentence,
-        },
+        dataset=_identity(dataset, run.data_sentence),
+        trained_on=None if run.training is None else _identity(run.training, run.training_sentence),
         seed=config.seed,
         setting=config.setting,
         config=config.settings(),
@@ -102,9 +103,19 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
         folds=list(protocol.folds(dataset)),
         trials=protocol.trials_per_fold,
         headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),
-        chance={name: float(np.mean([each[name] for each in chance])) for name in METRICS},
+        chance={name: float(np.mean([each[name] for each in chance])) for name in METRICS if chance},
         scores=scores,
     )
+
+
+def _identity(dataset: Dataset, sentence: str) -> DatasetIdentity:
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "synthetic": dataset.synthetic,
+        "knobs": dataset.knobs,
+        "description": sentence,
+    }
 
 
 def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]], journal: Mark) -> Provenance:
@@ -115,7 +126,7 @@ def _provenance(run: Run, result: RunResult, lines: list[dict[str, Any]], journa
     seconds = {phase: sum(line["seconds"][phase] for line in epochs) for phase in ("embed", "cluster", "train")}
     train = run.config.train
     memory = [line["peak_memory_mib"] for line in epochs] + [peak_memory_mib(run.device)]
-    plugins = used_plugins(run.imports, parts_of(run.config, run.every_plan))
+    plugins = used_plugins(run.imports, run.parts)
     content = {
         **environment_info(run.device),
         "numerics": numerics(run.config, run.device),

@@ -144,7 +144,13 @@ class StagePlan:
 
 
 def plan_stages(
-    config: RunConfig, fold: int, data: str, start: str, output: Path, version: int = CACHE_VERSION
+    config: RunConfig,
+    fold: int,
+    data: str,
+    start: str,
+    output: Path,
+    version: int = CACHE_VERSION,
+    trained: str | None = None,
 ) -> list[StagePlan]:
     """Plan the stages that a run trains on one fold, in order.
 
@@ -155,6 +161,7 @@ def plan_stages(
         start: ``random``, or the sha256 of the starting weights of the first stage.
         output: folder that keeps all runs.
         version: version of the training code; an earlier one for the keys in an earlier record.
+        trained: registered name of the data set to train on; that of the protocol if None.
 
     Raises:
         UsageError: the stages of the method are wrong, see :func:`~usvi_bench.engine.check_method.stages_of`.
@@ -180,7 +187,7 @@ def plan_stages(
             changed = {name: value for name, value in changes.items() if _is_for_scoring(name)}
             description["evaluate"] = {"protocol": config.protocol, "settings": changed}
         scored = "evaluate" in description
-        if plugins := part_keys([(METHODS, stage.method), *_shared_parts(config, scored)]):
+        if plugins := part_keys([(METHODS, stage.method), *_shared_parts(config, scored, trained)]):
             description["plugins"] = plugins  # left out if all parts belong to the suite
         key = digest({**description, "settings": changed_settings(description["settings"], stage.method)})[:12]
         plans.append(
@@ -249,10 +256,10 @@ def clear_stage(plan: StagePlan) -> None:
         raise StorageError(f"cannot remove {what}: {reason}; remove it, or choose another --output") from error
 
 
-def _shared_parts(config: RunConfig, scored: bool) -> list[Part]:
+def _shared_parts(config: RunConfig, scored: bool, trained: str | None = None) -> list[Part]:
     """Return the parts that all stages use; the protocol is one of them only if stages are scored."""
     parts = [
-        (DATASETS, PROTOCOLS.get(config.protocol).dataset),
+        (DATASETS, trained or PROTOCOLS.get(config.protocol).dataset),
         (ENCODERS, config.encoder.name),
         (LR_SCHEDULES, config.train.lr_schedule),
     ]

@@ -46,6 +46,7 @@ def reranked_scores(
     from usvi_bench.components.clustering.reranking import reranked_distance  # compiled kernels load slowly
 
     query, pool = protocol.tables(dataset, fold)
+    query = query.take(protocol.queries(dataset, fold))
     queries, candidates = (np.asarray(embed(table), dtype=np.float32) for table in (query, pool))
     kind = {**kind, "feature": f"{kind['feature']}{RERANKED}"}
     scores = []

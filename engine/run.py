@@ -11,13 +11,16 @@ import torch
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import is_locked
+from usvi_bench.core.plugins import Part
 from usvi_bench.core.record import Overrides
+from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.image_store import ImageStore
-from usvi_bench.engine.plan import StagePlan, plan_stages, run_folder
+from usvi_bench.engine.plan import StagePlan, parts_of, plan_stages, run_folder
 from usvi_bench.engine.start_weights import Start
+from usvi_bench.engine.transfer import TRAINED_FOLD
 from usvi_bench.protocols.base import Protocol
 
 
@@ -41,7 +44,12 @@ class Run:
         track: called with a stage and entries of its journal; it does not change the run.
         plans: stages of each fold.
         folder: folder of the results.
-        images: decoded images.
+        training_sentence: one sentence that names those images.
+        folds: folds that are scored.
+        images: decoded images of the scored data set.
+        training_images: decoded images of the data set to train on.
+        training: data set to train on, if it is another one than the scored ``dataset``.
+        unscored: reason why the data set cannot be scored, so that the run only trains; empty if it can.
     """
 
     config: RunConfig
@@ -57,35 +65,103 @@ class Run:
     ablation: str | None = None
     imports: tuple[str, ...] = ()
     track: Callable[[StagePlan, list[dict[str, Any]]], None] = lambda plan, entries: None
+    training: Dataset | None = None
+    training_sentence: str = ""
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
+    folds: tuple[int, ...] = field(init=False)
     images: ImageStore = field(init=False)
+    training_images: ImageStore = field(init=False)
+    unscored: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.protocol.check(self.dataset)
+        self.unscored = self.protocol.unscorable(self.dataset)
         expected = self.protocol.folds(self.dataset)
         for fold in self.config.data.folds:
             if fold not in expected:
                 raise UsageError(f"data.folds={fold}: {self.dataset.name} has folds {', '.join(map(str, expected))}")
-        data, start = self.dataset.fingerprint, self.start.identity
-        folds = self.config.data.folds or expected
-        for fold in folds:
+        data, start, trained = self.dataset.fingerprint, self.start.identity, self.trained_on
+        self.folds = tuple(self.config.data.folds or expected)
+        for fold in self.folds if self.training is None else ():
             _check_apart(self.dataset, fold)
-        self.plans = {fold: plan_stages(self.config, fold, data, start, self.output) for fold in folds}
+        self.plans = {
+            fold: plan_stages(
+                self.config, fold, trained.fingerprint, start, self.output, trained=self._name_of_training
+            )
+            for fold in (self.folds if self.training is None else (TRAINED_FOLD,))
+        }
+        if self.training is not None and not self.every_plan:
+            raise UsageError(f"'{self.config.method}' trains nothing; leave out --train-data")
         self._check_enough_images()
+        self._check_known()
+        if self.unscored and (self.config.evaluate_every or not self.every_plan):
+            raise UsageError(
+                f"{self.protocol.name} cannot score these images: {self.unscored}; give the identities, or train a "
+                "method with evaluate_every=0"
+            )
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
-        self.images = ImageStore(self.dataset, self.config.data, self.protocol.resize, self.device, self.display.print)
+        self.images, self.training_images = (
+            ImageStore(each, self.config.data, self.protocol.resize, self.device, self.display.print)
+            for each in (self.dataset, self.trained_on)
+        )
+
+    @property
+    def trained_on(self) -> Dataset:
+        """Data set to train on; the scored one unless another is given."""
+        return self.training or self.dataset
+
+    @property
+    def _name_of_training(self) -> str | None:
+        return None if self.training is None else self.training.name
+
+    @property
+    def parts(self) -> list[Part]:
+        """Registered parts that the run uses."""
+        parts = parts_of(self.config, self.every_plan)
+        return parts if self.training is None else [*parts, (DATASETS, self.training.name)]
+
+    def scored_by(self, fold: int) -> tuple[int, ...]:
+        """Return the folds that the model of a trained fold is scored on."""
+        return (fold,) if self.training is None else self.folds
 
     def _check_enough_images(self) -> None:
-        """Refuse ``k1`` neighbours if a modality has fewer images."""
+        """Refuse a modality with fewer training images than ``k1`` neighbours, or than the clusters of a batch."""
         for plan in self.every_plan:
-            split, k1 = self.dataset.train(plan.fold), getattr(plan.method_config, "k1", 0)
+            split, k1 = self.trained_on.train(plan.fold), getattr(plan.method_config, "k1", 0)
             for table in (split.visible, split.infrared):
+                if not len(table):
+                    raise UsageError(f"no {table.modality} training image: give some the split 'train'")
+                clusters = getattr(self.config.train, f"{table.modality}_clusters")
+                if len(table) < clusters:
+                    raise UsageError(
+                        f"{table.modality}: {len(table)} training images are fewer than the {clusters} clusters of a "
+                        f"batch; lower --set train.{table.modality}_clusters or give more images"
+                    )
                 if len(table) < k1:
                     raise UsageError(
                         f"{table.modality}: {len(table)} images are fewer than k1={k1}; "
                         "lower --set method.k1 or give more images"
                     )
+
+    def _check_known(self) -> None:
+        """Refuse a supervised training without identities; print a note if a method lacks the cameras that it uses."""
+        lacking: dict[str, None] = {}
+        for plan in self.every_plan:
+            split = self.trained_on.train(plan.fold)
+            for table in (split.visible, split.infrared):
+                if plan.method_class.uses_identities and (table.identities < 0).all():
+                    raise UsageError(
+                        f"'{plan.method}' trains with identities, but no {table.modality} training image has one: give "
+                        "them, or choose another method"
+                    )
+                if plan.method_class.uses_cameras and (table.cameras == 0).all():
+                    lacking[table.modality] = None
+        if lacking:
+            self.display.print(
+                f"'{self.config.method}' balances over cameras, but those of {' and '.join(lacking)} images are not "
+                "known: they count as one camera (data.camera, or a column 'camera')"
+            )
 
     @property
     def every_plan(self) -> list[StagePlan]:

@@ -19,7 +19,7 @@ from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.files import write_json
 from usvi_bench.core.journal import FollowedJournal, Journal
 from usvi_bench.core.seeding import numpy_generator, restored_generators
-from usvi_bench.core.types import PseudoLabels
+from usvi_bench.core.types import OUTLIER, PseudoLabels
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.checkpoint import Checkpoint
@@ -85,10 +85,10 @@ def stage_training(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate
         parent: finished stage whose weights it starts from; None for the starting weights of the run.
         evaluate: called after every epoch; returns journal entries.
     """
-    split = run.dataset.train(plan.fold)
-    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, run.dataset.fingerprint)
-    visible = run.images.training_images(split.visible, visible_order)
-    infrared = run.images.training_images(split.infrared, infrared_order)
+    split, fingerprint = run.trained_on.train(plan.fold), run.trained_on.fingerprint
+    visible_order, infrared_order = orders = row_orders(split, run.config.seed, plan.fold, fingerprint)
+    visible = run.training_images.training_images(split.visible, visible_order)
+    infrared = run.training_images.training_images(split.infrared, infrared_order)
     training = StageTraining(
         plan=plan,
         config=run.config,
@@ -123,7 +123,7 @@ def last_checkpoint(run: Run, plan: StagePlan) -> Checkpoint:
     if path is None:
         raise UsageError(f"{plan.folder} is finished but has no checkpoint; train it again with --overwrite")
     saved = checkpoints.load(path)
-    identity: dict[str, Any] = {"method": plan.method, "fold": plan.fold, "data": run.dataset.fingerprint}
+    identity: dict[str, Any] = {"method": plan.method, "fold": plan.fold, "data": run.trained_on.fingerprint}
     checkpoints.check_belongs(saved, path, **identity, key=plan.key)
     return saved
 
@@ -154,7 +154,7 @@ def row_orders(split: Split, seed: int, fold: int, fingerprint: str) -> tuple[ND
 def true_identities(
     split: Split, orders: tuple[NDArray[np.int64], NDArray[np.int64]], device: torch.device
 ) -> PseudoLabels:
-    """Number the true identities of a split from 0, with equal numbers in both modalities.
+    """Number the true identities of a split from 0, with equal numbers in both modalities; unknown people have -1.
 
     Args:
         split: training images.
@@ -162,6 +162,8 @@ def true_identities(
         device: device of the result.
     """
     identities = [split.visible.identities[orders[0]], split.infrared.identities[orders[1]]]
-    names = np.unique(np.concatenate(identities))
-    visible, infrared = (torch.from_numpy(np.searchsorted(names, own)).to(device, torch.int64) for own in identities)
+    everyone = np.concatenate(identities)
+    names = np.unique(everyone[everyone >= 0])
+    numbers = (np.where(own < 0, OUTLIER, np.searchsorted(names, own)) for own in identities)
+    visible, infrared = (torch.from_numpy(own).to(device, torch.int64) for own in numbers)
     return PseudoLabels(visible=visible, infrared=infrared)

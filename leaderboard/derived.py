@@ -21,6 +21,7 @@ from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.engine.config import DataConfig, RunConfig, TrainConfig
 from usvi_bench.engine.load_config import SECTIONS, build
 from usvi_bench.engine.plan import CACHE_VERSION, plan_stages
+from usvi_bench.engine.transfer import TRAINED_FOLD
 from usvi_bench.leaderboard.bounds import LARGEST, Limits
 from usvi_bench.protocols.base import Protocol, ProtocolConfig
 from usvi_bench.synthetic import GENERATOR_VERSIONS, SyntheticSpec
@@ -64,11 +65,12 @@ def scored_folds(result: Result) -> list[int]:
 
 def stage_keys(result: Result, config: RunConfig, version: int = CACHE_VERSION) -> list[StageKey]:
     """Return fold, method and key of each stage, in order; the keys are those of a version of the training code."""
-    start = result.start_weights["sha256"] or "random"
+    start, trained = result.start_weights["sha256"] or "random", result.trained_on
+    data = trained or result.dataset
     return [
         (fold, plan.method, plan.key)
-        for fold in scored_folds(result)
-        for plan in plan_stages(config, fold, result.dataset["fingerprint"], start, Path(), version)
+        for fold in (scored_folds(result) if trained is None else [TRAINED_FOLD])
+        for plan in plan_stages(config, fold, data["fingerprint"], start, Path(), version, trained=data["name"])
     ]
 
 

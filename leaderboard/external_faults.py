@@ -27,7 +27,7 @@ from usvi_bench.core.registry import DATASETS, ENCODERS, PROTOCOLS
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.embedding_model import TRAINING
 from usvi_bench.engine.external import GIVEN
-from usvi_bench.engine.external_scoring import KINDS
+from usvi_bench.engine.external_scoring import KINDS, RARE
 from usvi_bench.engine.load_config import build
 from usvi_bench.leaderboard.derived import scored_folds
 from usvi_bench.leaderboard.option_faults import plugin_faults
@@ -134,6 +134,8 @@ def _setting_faults(result: Result, external: External, protocol: ProtocolConfig
     build(DataConfig, data, "data")
     own = {"folds": data.get("folds", []), "check_counts": data.get("check_counts", True)}
     known = {name: value for name, value in asdict(protocol).items() if name not in NEWER or name in given}
+    usual = DataConfig()
+    own |= {name: data[name] for name in RARE if data.get(name, getattr(usual, name)) != getattr(usual, name)}
     wanted: dict[str, Any] = {"data": own, "protocol": known}
     if external.kind == CHECKPOINT:
         encoder = config.get("encoder", {})
@@ -167,7 +169,7 @@ def _kinds(result: Result, external: External, protocol: ProtocolConfig | None) 
     if headline["feature"] not in known:
         yield f"result.headline.feature: '{headline['feature']:.40}' is none of {', '.join(known)}"
     if protocol is not None and result.protocol in PROTOCOLS.own_names():
-        for name, value in PROTOCOLS.get(result.protocol)(protocol).kind().items():
+        for name, value in PROTOCOLS.get(result.protocol)(protocol).kind_of(dict(headline)).items():
             if dict(headline)[name] != value:
                 yield f"result.headline.{name}: {dict(headline)[name]!r:.40}, but the settings have {value!r}"
         if external.kind == FEATURES and PROTOCOLS.get(result.protocol).corrupted:

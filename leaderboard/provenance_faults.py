@@ -126,7 +126,8 @@ def time_faults(record: Record) -> Iterator[str]:
         if not (math.isfinite(value) and value >= 0):
             yield f"provenance.seconds.{name}: {value} is not a duration"
             return
-    wanted = {"evaluate", *(TRAINED if _trains(record) else ())}
+    scored = () if record.result.only_trained else ("evaluate",)
+    wanted = {*scored, *(TRAINED if _trains(record) else ())}
     if set(seconds) != wanted:
         yield f"provenance.seconds: has the phases {', '.join(sorted(seconds))}, not {', '.join(sorted(wanted))}"
     elif not all(seconds[name] > 0 for name in wanted & {"evaluate", "train", "embed"}):
@@ -172,7 +173,7 @@ def _stages(record: Record, config: RunConfig | None) -> Iterator[str]:
 
 
 def _all_ours(result: Result, config: RunConfig) -> bool:
-    data = result.dataset["name"] in DATASETS.own_names()
+    data = (result.trained_on or result.dataset)["name"] in DATASETS.own_names()
     return data and (not config.evaluate_every or result.protocol in PROTOCOLS.own_names())
 
 

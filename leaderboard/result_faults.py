@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from typing import cast
 
@@ -17,6 +17,7 @@ from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import profile_of
 from usvi_bench.engine.read_settings import CONFIGS
 from usvi_bench.engine.start_weights import SHIPPED, check_disjoint, shipped_weights
+from usvi_bench.engine.transfer import same_people
 from usvi_bench.leaderboard.derived import data_sentence, planned_people
 from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
 from usvi_bench.synthetic.spec import SyntheticSpec
@@ -103,7 +104,7 @@ def configuration_faults(record: Record, config: RunConfig | None) -> Iterator[s
 
 
 def _setting(result: Result) -> Iterator[str]:
-    data = result.dataset
+    data = result.trained_on or result.dataset
     if not (_NAME.fullmatch(result.setting) and _NAME.fullmatch(result.method)):  # reported as names
         return
     if result.protocol not in PROTOCOLS.own_names() or data["name"] not in DATASETS.own_names():
@@ -115,7 +116,8 @@ def _setting(result: Result) -> Iterator[str]:
             if name in usual and type(value) is not type(usual[name]):
                 expected = type(usual[name]).__name__
                 yield f"result.dataset.synthetic.spec.{name}: {value!r:.40} is not of the type {expected}"
-    profile = profile_of(data["name"], None if note is None else note.get("spec", {}))
+    usual_profile = DATASETS.get(data["name"]).profile or data["name"]
+    profile = profile_of(usual_profile, None if note is None else note.get("spec", {}))
     if not (CONFIGS / result.setting / f"{profile}.py").is_file():
         yield f"result.setting: '{result.setting:.40}' is not a setting of {profile}"
     elif result.setting != SHARED and not (CONFIGS / result.setting / result.method / f"{profile}.py").is_file():
@@ -123,8 +125,39 @@ def _setting(result: Result) -> Iterator[str]:
 
 
 def data_faults(record: Record) -> Iterator[str]:
-    """Yield contradictions in the identity of the data set, and between it and the protocol."""
+    """Yield contradictions in the identities of the data sets, and between them and the protocol."""
     result, data = record.result, record.result.dataset
+    yield from _identity(result)
+    if result.trained_on is not None:
+        yield from _training_faults(result, result.trained_on)
+    if result.protocol not in PROTOCOLS.own_names():
+        return
+    protocol = PROTOCOLS.get(result.protocol)
+    if data["name"] != protocol.dataset:
+        yield f"result.dataset.name: {data['name']}, but {result.protocol} scores {protocol.dataset}"
+    if result.trials != protocol.trials_per_fold:
+        yield f"result.trials: {result.trials}, but {result.protocol} has {protocol.trials_per_fold}"
+
+
+def _training_faults(result: Result, trained: DatasetIdentity) -> Iterator[str]:
+    """Yield contradictions in the identity of the training data, and people that were trained on and scored."""
+    if unknown := sorted(set(trained) - set(DatasetIdentity.__annotations__)):
+        yield f"result.trained_on.{unknown[0]:.40}: unknown field"
+    if trained["name"] not in DATASETS.names():
+        yield f"result.trained_on.name: unknown data set '{trained['name']:.40}'"
+    for fault in _identity(replace(result, dataset=trained)):
+        if not fault.startswith("result.folds"):  # they are those of the scored data
+            yield fault.replace("result.dataset", "result.trained_on", 1)
+    if trained["fingerprint"] == result.dataset["fingerprint"]:
+        yield "result.trained_on.fingerprint: that of the scored images"
+    if same_people(trained["synthetic"], result.dataset["synthetic"]):
+        yield "result.trained_on.synthetic: the seed of the scored people, who are the same people"
+    if result.config.get("evaluate_every"):
+        yield "result.config.evaluate_every: a training for another data set is scored at its end only"
+
+
+def _identity(result: Result) -> Iterator[str]:
+    data = result.dataset
     synthetic = data["synthetic"]
     prefix = "synthetic-" if synthetic is not None else ""
     if not re.fullmatch(rf"{prefix}[0-9a-f]{{16}}", data["fingerprint"]):
@@ -138,13 +171,6 @@ def data_faults(record: Record) -> Iterator[str]:
             yield from _people(result)
         if data["description"] != (sentence := data_sentence(result)):
             yield f"result.dataset.description: '{data['description']:.80}', but the data are '{sentence}'"
-    if result.protocol not in PROTOCOLS.own_names():
-        return
-    protocol = PROTOCOLS.get(result.protocol)
-    if data["name"] != protocol.dataset:
-        yield f"result.dataset.name: {data['name']}, but {result.protocol} scores {protocol.dataset}"
-    if result.trials != protocol.trials_per_fold:
-        yield f"result.trials: {result.trials}, but {result.protocol} has {protocol.trials_per_fold}"
 
 
 def _people(result: Result) -> Iterator[str]:

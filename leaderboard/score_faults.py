@@ -17,6 +17,8 @@ from usvi_bench.methods.base import Method
 from usvi_bench.protocols.base import ProtocolConfig
 
 SELECTIONS = ("last", "oracle")
+OWN_IMAGES = "folder"
+"""Name of the data set of own images, whose identities may be unknown."""
 RANDOM_R1 = 0.2
 """Largest Rank-1 of a random ranking in a published test set; each has more than 90 people."""
 
@@ -41,6 +43,8 @@ def measured_faults(record: Record, config: ProtocolConfig | None) -> Iterator[s
         config: settings of the protocol; None if they cannot be read.
     """
     result = record.result
+    if result.only_trained and result.dataset["name"] == OWN_IMAGES:
+        return
     yield from _trials(result)
     known = _scorings(result, config)
     for i, score in enumerate(result.scores):
@@ -93,7 +97,7 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
         yield f"result.headline.feature: '{headline['feature']:.40}', but every run scores {FEATURE}"
     given: dict[str, object] = {**headline}
     if config is not None and result.protocol in PROTOCOLS.own_names():
-        for name, value in PROTOCOLS.get(result.protocol)(config.protocol_config).kind().items():
+        for name, value in PROTOCOLS.get(result.protocol)(config.protocol_config).kind_of(given).items():
             if given[name] != value:
                 yield f"result.headline.{name}: {given[name]!r}, but the settings have {value!r}"
     kinds = {(score.model, score.selection) for score in result.scores}

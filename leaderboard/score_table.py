@@ -39,7 +39,10 @@ _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
 class TableKey(NamedTuple):
-    """Key of a table: comparable runs have the same images, protocol, gallery and setting. Real data sorts first."""
+    """Key of a table: comparable runs have the same images, protocol, gallery, setting and training data.
+
+    Real data sorts first.
+    """
 
     synthetic: str
     dataset: str
@@ -48,6 +51,8 @@ class TableKey(NamedTuple):
     setting: str
     shots: int
     gallery: str
+    trained_on: str = ""
+    """Name and fingerprint of the training data, if they are other ones than the scored data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +98,22 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """Score table of comparable complete runs and chance, highest mAP first; ``knobs`` as in the records."""
+    """Score table of comparable complete runs and chance, highest mAP first; ``knobs`` as in the records.
+
+    ``trained_on`` describes the training data, if they are other ones than the scored data.
+    """
 
     key: TableKey
     description: str
     rows: Sequence[ScoreRow]
     knobs: Mapping[str, float]
+    trained_on: str = ""
 
     @property
     def title(self) -> str:
-        return f"{gallery_words(self.key.shots, self.key.gallery)}, {self.key.setting} setting"
+        words = f"{gallery_words(self.key.shots, self.key.gallery)}, {self.key.setting} setting"
+        names = f"{self.key.trained_on.partition(' ')[0]} -> {self.key.dataset}"
+        return f"{words}, {names}" if self.key.trained_on else words
 
     @property
     def data(self) -> str:
@@ -110,7 +121,11 @@ class ScoreTable:
         made = json.loads(self.key.synthetic).get("generator_version") if self.key.synthetic else None
         made = f"generator version {plain(str(made))}, " if made else ""
         name, fingerprint = code(self.key.dataset), code(self.key.fingerprint[:22])
-        return f"Data: {plain(self.description)} ({name}, {made}fingerprint {fingerprint})."
+        text = f"Data: {plain(self.description)} ({name}, {made}fingerprint {fingerprint})."
+        if not self.key.trained_on:
+            return text
+        kind, _, mark = self.key.trained_on.partition(" ")
+        return f"{text} Trained on {plain(self.trained_on)} ({code(kind)}, fingerprint {code(mark[:22])}), fold 1."
 
 
 def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreTable]:
@@ -137,8 +152,9 @@ def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -
 
     found = []
     for key in sorted(groups, key=place):
-        data = next(iter(groups[key].values())).result.dataset
-        found.append(ScoreTable(key, data["description"], score_rows(groups[key], repeats), data["knobs"]))
+        first = next(iter(groups[key].values())).result
+        data, trained = first.dataset, "" if first.trained_on is None else first.trained_on["description"]
+        found.append(ScoreTable(key, data["description"], score_rows(groups[key], repeats), data["knobs"], trained))
     return found
 
 
@@ -155,6 +171,7 @@ def table_key(record: Record) -> TableKey:
         result.setting,
         shots,
         result.headline["gallery"],
+        "" if result.trained_on is None else f"{result.trained_on['name']} {result.trained_on['fingerprint']}",
     )
 
 

@@ -64,6 +64,8 @@ class Method(nn.Module):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     uses_identities: ClassVar[bool] = False
     """True only for the supervised bound, which receives true identities as pseudo-labels."""
+    uses_cameras: ClassVar[bool] = False
+    """Whether labels or memories are made from the cameras of the images."""
     summary: ClassVar[str] = ""
     """One line for ``run.py --list``."""
 

@@ -127,6 +127,7 @@ class DMIC(Method):
     """
 
     Config = DMICConfig
+    uses_cameras = True
     summary = "camera- and modality-balanced dynamic clustering, cluster and instance memories (2025)"
 
     clusters: dict[str, ClusterMemory]

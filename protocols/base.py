@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -153,6 +153,14 @@ class Protocol(ABC):
     def galleries(self, dataset: Dataset, fold: int) -> tuple[NDArray[np.int64], ...]:
         """Return rows of the gallery modality's test table, one array per trial."""
 
+    def queries(self, dataset: Dataset, fold: int) -> NDArray[np.int64]:
+        """Return the rows of the query modality's test table that are queries; all by default."""
+        return np.arange(len(self.tables(dataset, fold)[0]))
+
+    def unscorable(self, dataset: Dataset) -> str:
+        """Return why a data set cannot be scored, although a method can train on it; empty by default."""
+        return ""
+
     def masks(self, query: ImageTable, gallery: ImageTable) -> RetrievalMasks:
         """Return which images match, which are ignored, and what the CMC counts.
 
@@ -183,6 +191,7 @@ class Protocol(ABC):
         for fold in self.folds(dataset):
             check_tables(self.name, self.tables(dataset, fold))
             query, pool = self.tables(dataset, fold)
+            query = query.take(self.queries(dataset, fold))
             drawn = self.galleries(dataset, fold), self.galleries(dataset, fold)
             for trial, rows in enumerate(check_galleries(self.name, *drawn, self.trials_per_fold, len(pool))):
                 size = len(query), len(rows)
@@ -205,8 +214,17 @@ class Protocol(ABC):
         """Return how the galleries are drawn, for the record."""
         return {"shots": self.config.shots, "gallery": self.config.gallery}
 
+    def kinds(self) -> list[dict[str, int | str | None]]:
+        """List all values that :meth:`kind` can have for the same settings, depending on the data; one by default."""
+        return [self.kind()]
+
+    def kind_of(self, headline: Mapping[str, object]) -> dict[str, int | str | None]:
+        """Return the value of :meth:`kinds` that a headline has; the first one if it has none of them."""
+        kinds = self.kinds()
+        return next((kind for kind in kinds if kind.items() <= headline.items()), kinds[0])
+
     def tables(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
-        """Return all query images of a fold, and all images that its galleries are drawn from."""
+        """Return all test images of a fold in the query modality, and in the gallery modality."""
         split = dataset.test(fold)
         tables = {"visible": split.visible, "infrared": split.infrared}
         return tables[self.query], tables[self.gallery]
@@ -229,7 +247,9 @@ class Protocol(ABC):
                 f"{self.name}: a model trained on fold {trained_on} cannot be scored on fold {fold}, "
                 f"because it was trained on test people of that fold; train fold {fold}"
             )
-        query, pool = self.tables(dataset, fold)
+        everyone, pool = self.tables(dataset, fold)
+        chosen = self.queries(dataset, fold)
+        query = everyone.take(chosen)
         galleries = self.galleries(dataset, fold)
         result = self.score(embed, query, pool, galleries, fold)
         scores = [TrialScore(fold, trial, score_metrics(metrics)) for trial, metrics in enumerate(result.metrics)]
@@ -239,7 +259,7 @@ class Protocol(ABC):
             identities=query.identities,
             paths=query.paths,
         )
-        return Evaluation(tuple(scores), queries, _ranking(result, galleries[0]))
+        return Evaluation(tuple(scores), queries, _ranking(result, chosen, galleries[0]))
 
     def score(
         self, embed: Embed, query: ImageTable, pool: ImageTable, galleries: Sequence[NDArray[np.int64]], fold: int
@@ -257,6 +277,7 @@ class Protocol(ABC):
     def chance(self, dataset: Dataset, fold: int, seed: int = 0) -> dict[str, float]:
         """Score random similarities under the same masks, and average the scores over all trials."""
         query, pool = self.tables(dataset, fold)
+        query = query.take(self.queries(dataset, fold))
         results = []
         for trial, rows in enumerate(self.galleries(dataset, fold)):
             generator = numpy_generator(seed, "chance", self.name, fold, trial)
@@ -267,9 +288,9 @@ class Protocol(ABC):
         return {key: float(np.mean([result[key] for result in results])) for key in results[0]}
 
 
-def _ranking(result: GalleryScores, gallery: NDArray[np.int64]) -> Ranking:
+def _ranking(result: GalleryScores, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> Ranking:
     return Ranking(
-        query=np.arange(len(result.columns)),
+        query=query,
         gallery=gallery,
         order=np.where(result.columns >= 0, gallery[result.columns], -1),
         scores=result.similarity,

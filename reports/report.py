@@ -81,6 +81,9 @@ def _summary(record: Record) -> Iterator[str]:
     result = record.result
     data = result.dataset
     yield f"Data: {plain(data['description'])} (fingerprint {code(data['fingerprint'][:22])})."
+    if result.trained_on is not None:
+        other = result.trained_on
+        yield f"Trained on other images: {plain(other['description'])} (fingerprint {code(other['fingerprint'][:22])})."
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials

@@ -40,6 +40,7 @@ def run(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     *,
+    train_data: str | Path | None = None,
     setting: str = SHARED,
     schedule: str | None = None,
     weights: str | Path | None = None,
@@ -62,9 +63,10 @@ def run(
         method: registered name of the method.
         protocol: registered name of the protocol.
         data: folder of the data set, ``"synthetic[:size=small,seed=0,...]"``, or ``"auto"``: the real data set if it is
-            found, else synthetic people.
+            found, else synthetic people. Folder or table of own images for ``folder_i2v`` and ``folder_v2i``.
         seed: seed of the run.
         settings: settings by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
+        train_data: data set to train on, if it is another one; then ``data`` is only scored.
         setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
         schedule: name of a schedule, which replaces lengths and sizes of the setting.
         weights: file of starting weights, or ``"random"``; None for the shipped weights, on synthetic people only.
@@ -93,6 +95,7 @@ def run(
         method=method,
         protocol=protocol,
         data=str(data),
+        train_data=None if train_data is None else str(train_data),
         seed=seed,
         settings={} if settings is None else settings,
         setting=setting,
@@ -458,6 +461,7 @@ def open_data(
     data: str | Path = "auto",
     *,
     check_counts: bool = True,
+    camera: str = "",
     imports: Sequence[str | Path] = (),
     verbose: bool = True,
 ) -> Dataset:
@@ -467,6 +471,7 @@ def open_data(
         protocol: registered name of the protocol.
         data: as for :func:`run`.
         check_counts: refuse a data set whose number of images differs from the published one.
+        camera: own images: regular expression of the camera in the names of files (``data.camera``).
         imports: as for :func:`run`.
         verbose: print which folder is read.
 
@@ -478,5 +483,5 @@ def open_data(
     """
     import_plugins(list_of_imports(imports))
     kind, display = PROTOCOLS.get(protocol).dataset, Display(quiet=not verbose)
-    dataset, _ = open_dataset(kind, str(data), progress=display.print, check_counts=check_counts)
+    dataset, _ = open_dataset(kind, str(data), progress=display.print, check_counts=check_counts, camera=camera)
     return dataset

@@ -19,6 +19,7 @@ from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.cache import decoded
 from usvi_bench.datasets.check import describe_folder
+from usvi_bench.datasets.grey_depth import parse_depth_range
 from usvi_bench.datasets.regdb import RegDB
 from usvi_bench.datasets.sysu import Sysu
 from usvi_bench.synthetic import parse
@@ -49,27 +50,54 @@ def refusal(reader: type[Sysu] | type[RegDB], root: Path) -> str:
 # ---- pixels ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["I;16", "I"])
-def test_grey_of_16_bits_is_scaled_and_not_clipped(tmp_path: Path, kind: str) -> None:
-    grey = np.random.default_rng(0).integers(0, 256, (24, 12)).astype(np.uint8)
-    Image.fromarray(grey).save(tmp_path / "8.png")
-    deep = grey.astype(np.uint16) * 257
-    Image.fromarray(deep if kind == "I;16" else deep.astype(np.int32)).save(tmp_path / "16.tif")
-    pixels = decoded(table(tmp_path, "8.png", "16.tif"), 24, 12, "bicubic", kind)
-    assert np.array_equal(pixels[0], pixels[1])
-    assert len(np.unique(pixels[1])) > 100
+def naive_scaling(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.array([[round(255 * min(max((v - low) / (high - low), 0), 1)) for v in row] for row in values.tolist()])
 
 
-def test_grey_beyond_16_bits_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.full((4, 4), -5, np.int32)).save(tmp_path / "deep.tif")
-    with pytest.raises(UsageError, match=r"deep\.tif: grey values from -5 to -5 are not those of 16 bits"):
-        decoded(table(tmp_path, "deep.tif"), 4, 4, "bicubic", "x")
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_deep_grey_is_scaled_by_the_range_of_each_image(tmp_path: Path, kind: type) -> None:
+    """Radiometric values use a small part of 16 bits; dead pixels must not flatten the image."""
+    deep = np.random.default_rng(0).integers(7000, 7500, (24, 12)).astype(kind)
+    dead = deep.copy()
+    dead[0, 0] = 65000
+    for name, values in (("a.tif", deep), ("b.tif", dead)):
+        Image.fromarray(values).save(tmp_path / name)
+    pixels = decoded(table(tmp_path, "a.tif", "b.tif"), 24, 12, "bicubic", str(kind))
+    for found, values in zip(pixels, (deep, dead), strict=True):
+        ranked = sorted(values.astype(float).ravel().tolist())
+        places = [share * (len(ranked) - 1) for share in (0.005, 0.995)]
+        low, high = (
+            ranked[int(p)] + (p - int(p)) * (ranked[min(int(p) + 1, len(ranked) - 1)] - ranked[int(p)]) for p in places
+        )
+        assert np.abs(found[..., 0] - naive_scaling(values, low, high)).max() <= 1
+        assert (found[..., 0] == found[..., 2]).all()
+    assert np.abs(pixels[0].astype(int) - pixels[1]).mean() < 4
 
 
-def test_grey_of_floats_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(UsageError, match=r"float\.tif: its grey values are floats of unknown range"):
+def test_a_stated_range_scales_all_images_alike(tmp_path: Path) -> None:
+    values = np.array([[6000, 7000, 8000, 9000, 9500]] * 4, np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    pixels = decoded(table(tmp_path, "deep.png"), 4, 5, "bicubic", "x", depth_range="7000:9000")
+    assert pixels[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+def test_8_bits_do_not_depend_on_the_range(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 12, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "8.png")
+    one, other = (decoded(table(tmp_path, "8.png"), 8, 4, "bicubic", "x", depth_range=r) for r in ("image", "1:2"))
+    assert np.array_equal(one, other)
+
+
+def test_grey_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(UsageError, match=r"float\.tif: its grey values are not all finite numbers"):
         decoded(table(tmp_path, "float.tif"), 4, 4, "bicubic", "x")
+
+
+@pytest.mark.parametrize("text", ["", "7000", "9000:7000", "5:5", "a:b", "nan:1", "1:2:3", "1e400:2"])
+def test_a_wrong_range_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"data\.depth_range=.*LOW:HIGH"):
+        parse_depth_range(text)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 64), (64, 3)])

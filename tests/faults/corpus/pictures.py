@@ -101,13 +101,9 @@ def _broken(pixels: Pixels, rng: np.random.Generator) -> Iterator[tuple[str, byt
     for name, values in {
         "NaN": floats * np.nan,
         "infinite": floats + np.inf,
-        "0 ... 1": floats,
-        "negative": -floats,
-        "huge": floats * 1e30,
+        "one NaN": np.where(floats == floats.max(), np.nan, floats),
     }.items():
         yield f"TIFF of floats: {name}", saved(Image.fromarray(values.astype(np.float32)), "TIFF")
-    yield "TIFF of 32-bit numbers", saved(Image.fromarray(np.full((4, 4), 2**31 - 1, np.int32)), "TIFF")
-    yield "TIFF of negative numbers", saved(Image.fromarray(np.full((4, 4), -5, np.int32)), "TIFF")
 
 
 def _npy(pixels: Pixels) -> bytes:
@@ -125,8 +121,18 @@ def _unusual(pixels: Pixels) -> Iterator[tuple[str, bytes, Pixels, float]]:
     yield "BMP named .jpg", saved(image, "BMP"), pixels, 0
     yield "WebP named .jpg", saved(image, "WEBP", lossless=True), pixels, 0
     yield "grey", saved(image.convert("L"), "PNG"), three, 0
-    yield "grey of 16 bits", saved(Image.fromarray(grey.astype(np.uint16) * 257), "PNG"), three, 0
-    yield "grey of 32 bits", saved(Image.fromarray(grey.astype(np.int32) * 257), "TIFF"), three, 0
+    low, high = np.percentile(grey, (0.5, 99.5))
+    wide = np.rint(255 * np.clip((three - low) / (high - low), 0, 1)).astype(np.uint8)
+    for name, deep in {
+        "16 bits": grey.astype(np.uint16) * 257,
+        "14 bits": grey.astype(np.uint16) * 3 + 7000,
+        "32 bits": grey.astype(np.int32) * 1_000_000,
+        "negative numbers": grey.astype(np.int32) - 300,
+        "floats": grey.astype(np.float32) / 255,
+        "huge floats": grey.astype(np.float32) * np.float32(1e30),
+    }.items():
+        yield f"grey of {name}", saved(Image.fromarray(deep), "TIFF"), wide, 1
+    yield "grey of 16 bits, one value", saved(Image.fromarray(np.full_like(grey, 5, np.uint16)), "PNG"), 0 * three, 0
     yield "grey with transparency", saved(image.convert("LA"), "PNG"), three, 0
     yield "1 bit", saved(image.convert("1"), "PNG"), np.asarray(image.convert("1").convert("RGB")), 0
     yield "palette", saved(image.quantize(256), "PNG"), pixels, 12

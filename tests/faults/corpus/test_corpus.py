@@ -18,6 +18,7 @@ from usvi_bench.core.errors import UsageError
 
 SAMPLE = {
     "trees": 20,
+    "own": 20,
     "pictures": 15,
     "weights": 20,
     "external": 20,
