@@ -162,7 +162,12 @@ def _soft_prototype(method: Any, epoch: Epoch) -> Figures:
 def _sclhm(method: Any, epoch: Epoch) -> Figures:
     if not method.config.sscl:
         return
-    taught = epoch.gather(lambda batch: method.embed_pair(batch)[1])
+
+    def embed(batch: Batch) -> dict[Modality, Tensor]:
+        teacher = method.embed_pair(batch)[1]
+        return by_modality(teacher.tensor_split([len(teacher) - len(batch.infrared.index)]))
+
+    taught = epoch.gather(embed)
     for modality, (features, labels, identities) in taught.items():
         soft = (features @ method.memories[modality].T / method.config.temperature).softmax(1)
         owners = majority_identities(epoch.labels[modality], epoch.identities[modality])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import pad
 
 RESTARTS = 10
 """Number of starts of k-means; the one with the least inertia is kept."""
@@ -147,7 +148,7 @@ def _starting_points(points: _Points, draws: Tensor) -> Tensor:
     chosen = [(draws[:, :, 0, 0] * (last + 1)).long().minimum(last)]
     closest = points.distances(chosen[0])
     for j in range(1, count):
-        sums = closest.cumsum(2, dtype=torch.float64)
+        sums = _running_sums(closest.double())
         drawn = torch.searchsorted(sums, draws[:, :, j] * sums[:, :, -1:], right=True).minimum(last[:, :, None])
         candidates = points.distances(drawn.flatten(1)).unflatten(1, (restarts, trials))
         candidates = torch.minimum(candidates, closest[:, :, None])
@@ -155,6 +156,15 @@ def _starting_points(points: _Points, draws: Tensor) -> Tensor:
         closest = candidates.take_along_dim(best[..., None], 2).squeeze(2)
         chosen.append(drawn.take_along_dim(best, 2).squeeze(2))
     return torch.stack(chosen, 2)
+
+
+def _running_sums(values: Tensor) -> Tensor:
+    """Compute running sums over the last dimension; ``cumsum`` does not repeat on a GPU."""
+    shift = 1
+    while shift < values.shape[-1]:
+        values = values + pad(values[..., :-shift], (shift, 0))
+        shift *= 2
+    return values
 
 
 def _one_hot(index: Tensor, points: _Points) -> Tensor:

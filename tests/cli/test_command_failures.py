@@ -20,13 +20,19 @@ RUN = ("--method", "cluster_contrast", "--protocol", "sysu_all", "--schedule", "
 UNPRIVILEGED = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner")
 
 
+def heed_signals() -> None:
+    """Undo what nohup, or a shell with a job in the background, has set for the tests themselves."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(folder: Path, *words: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
     command = [*before, sys.executable, str(ROOT / "run.py"), *words]
     return subprocess.Popen(
         command,
         cwd=folder,
         env={**os.environ, **environment},
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup would have it ignored
+        preexec_fn=heed_signals,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -167,7 +167,7 @@ def test_an_interrupted_grid_names_the_command_that_continues_it(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup would have it ignored
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup or a shell may have it ignored
     ) as process:
         deadline = time.monotonic() + 200
         while not list(tmp_path.glob("runs/ablations/*/jobs/*/.lock")):
@@ -181,9 +181,10 @@ def test_an_interrupted_grid_names_the_command_that_continues_it(
     begin = f"interrupted; finished jobs and epochs are kept. To continue: python {ROOT}/run.py ablation "
     assert line.startswith(begin)
     assert line.endswith("--set " + " ".join(words[words.index("--set") + 1 :]))
-    time.sleep(1)
-    listed = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
-    assert not listed.stdout, "no job is left"
+    deadline = time.monotonic() + 60
+    while subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline, "no job is left"
+        time.sleep(0.2)
 
 
 def test_two_tasks_in_one_command_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

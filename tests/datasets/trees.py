@@ -81,7 +81,7 @@ def write_published_sysu(root: Path) -> Path:
 
 def write_note(root: Path, **changes: object) -> dict[str, object]:
     """Describe a tree as generated; ``changes`` replace entries of the description."""
-    note = {"generator_version": 4, "layout": "sysu", "spec": {"size": "small", "seed": 0}, "images": 58, "bytes": "ab"}
+    note = {"generator_version": 1, "layout": "sysu", "spec": {"size": "small", "seed": 0}, "images": 58, "bytes": "ab"}
     note |= changes
     (root / "synthetic.json").write_text(json.dumps(note))
     return note

@@ -52,7 +52,7 @@ def test_features_are_those_of_test_images_and_trainings_get_training_images(
     config = load_config("untrained", "sysu_all", profile="sysu", settings=SMALL)
     images = ImageStore(DATASET, config.data, SysuAll().resize, CPU)
     encoder = build_encoder(config.encoder, 0)
-    expected = features_to_test(encoder, images.pixels(table, test=True), "visible", 1, CPU, None)
+    expected = features_to_test(encoder, images.pixels(table, test=True), "visible", 1, CPU, mirror=True, order=None)
     run = cast(Run, SimpleNamespace(images=images, config=config, device=CPU, dataset=DATASET))
     np.testing.assert_array_equal(Embedder(run, encoder)(table), expected)
     order = np.arange(len(table))[::-1]
