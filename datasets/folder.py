@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import ImageTable, Split
@@ -105,8 +106,8 @@ class FolderData(TreeDataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Return True for a table, and for a folder with folders of both modalities."""
-        return is_table(root) or holds_own_images(root)
+        """Return True for a table, and for a folder with folders of both modalities but no lists, as RegDB has them."""
+        return is_table(root) or (holds_own_images(root) and not is_folder(root / "idx"))
 
 
 _MODALITIES: tuple[Modality, Modality] = ("visible", "infrared")

@@ -49,7 +49,7 @@ class Tracking:
         """Send the final scores of a finished run, and close all trackers."""
         if record is not None:
             means = record.means()
-            self._log(self._last + 1, {f"final/{name}": means[name] for name in METRICS})
+            self._log(self._last + 1, {f"final/{name}": means[name] for name in METRICS if name in means})
         for name, tracker in list(self._trackers.items()):
             with self._guard(name):
                 tracker.close()

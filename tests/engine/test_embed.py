@@ -95,7 +95,7 @@ def test_a_plain_folder_needs_a_modality(tiny_people: dict[str, Path], tmp_path:
         ({"modality": "thermal"}, "unknown modality 'thermal'"),
         ({"split": "val"}, "unknown split"),
         ({"data": "nowhere"}, "no such folder"),
-        ({"data": "w.pth"}, "this is a file"),
+        ({"data": "w.pth"}, "neither a folder with visible and infrared nor a table"),
         ({"data": "synthetic:size=tiny", "dataset": "sisu"}, "did you mean sysu"),
         ({"split": "test", "modality": "visible"}, "has no splits"),
         ({"settings": {"train.lr": 1}}, "no such group"),
