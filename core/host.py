@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     """Return the folder of all reproducible files: ``USVI_CACHE``, else ``~/.cache/usvi-bench``.
 
     Raises:
-        UsageError: neither the variable nor a home folder exists, or the variable names the home of nobody.
+        UsageError: neither the variable nor a home folder exists, or the variable names a user without a home folder.
     """
     chosen, home = os.environ.get("USVI_CACHE"), home_folder()
     if chosen:

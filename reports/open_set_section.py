@@ -36,7 +36,7 @@ RULE = (
 
 
 def add_open_set(run: RecordedRun, report: Report) -> None:
-    """Add the open-set figures of the first trial of the first fold, or a note that says what is missing."""
+    """Add the open-set figures of the first trial of the first fold, or a note about what is missing."""
     evaluation = run.evaluation
     if evaluation is None:  # the section on retrieval notes it
         return

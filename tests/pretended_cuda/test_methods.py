@@ -34,7 +34,7 @@ def results(tiny_people: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     jobs = {}
     for method in TRAINED:
         for kind, changes in KINDS.items():
-            # methods of a kind share their folder, and so their first stage
+            # methods with the same first stage share a folder, so that it is trained once
             job = {"method": method, "output": str(folder / kind), "data": str(tiny_people["sysu"])}
             counted = counting_job(method, tiny_people["sysu"], folder)
             jobs[f"{method} {kind}"] = counted if kind == "counted" else {**job, **changes}
