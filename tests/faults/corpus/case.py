@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import resource
 import select
@@ -214,6 +215,8 @@ def _in_fork(act: Action, folder: Path, limit: float) -> tuple[int | None, str]:
 
 
 def _child(act: Action, folder: Path) -> tuple[int, str]:
+    # One processor, so that nothing here starts threads: OpenMP waits forever for those of the process before the fork.
+    os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
     try:
         for number, name in ((1, "out.txt"), (2, "err.txt")):
             os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o666), number)

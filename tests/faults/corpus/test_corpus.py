@@ -133,6 +133,22 @@ def test_outcomes_are_classified(act, expect, verdict: str, text: str) -> None:
     assert outcome.faulty == (verdict not in ("clear", "accepted"))
 
 
+def test_a_case_does_not_wait_for_threads_of_the_process_before_the_fork() -> None:
+    def act(_: Path) -> int:
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        return int(_multiply() <= 0)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    _multiply()
+    torch.set_num_threads(threads)
+    assert Case("kind", "name", act, "accepted").run().verdict == "accepted"
+
+
+def _multiply() -> float:
+    return float((torch.ones(1000, 1000) * 2).sum())
+
+
 def test_a_case_leaves_no_files_and_no_changes(tmp_path: Path) -> None:
     folders = []
 
