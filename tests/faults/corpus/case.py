@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import random
 import re
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 TIMEOUT = 10.0
-"""Seconds after which a case counts as a hang."""
+"""Seconds of processor time after which a case counts as a hang."""
+IDLE = 6
+"""Multiple of them after which it counts as one too, busy or not; other jobs may have the processor."""
 SPARE = 2 << 30
 """Bytes of address space that a case may take beyond those of the warm process."""
 LINES = 3
@@ -75,7 +78,7 @@ class Case:
         name: name within the kind.
         act: writes and tries the input; see :data:`Action`.
         expect: whether the input must be refused or accepted; ``either`` if both are right.
-        limit: seconds after which it counts as a hang.
+        limit: seconds of processor time after which it counts as a hang.
         remedy: whether the message must have a remedy; contradictions of a record are only listed.
         names: a clear message holds one of these texts; any message will do if there are none.
     """
@@ -197,16 +200,16 @@ def _in_fork(act: Action, folder: Path, limit: float) -> tuple[int | None, str]:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        os.write(writer, json.dumps(_child(act, folder)).encode()[:60_000])
+        os.write(writer, json.dumps(_child(act, folder, limit)).encode()[:60_000])
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as file:
-        ready, _, _ = select.select([file], [], [], limit)
+        ready, _, _ = select.select([file], [], [], IDLE * limit)
         if not ready:
             os.kill(child, signal.SIGKILL)
         answer = file.read() if ready else b""
     _, ended = os.waitpid(child, 0)
-    if not ready:
+    if not ready or (os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGXCPU):
         return None, ""
     if not answer:
         return -1, f"the process ended with status {ended}"
@@ -214,7 +217,7 @@ def _in_fork(act: Action, folder: Path, limit: float) -> tuple[int | None, str]:
     return status, error
 
 
-def _child(act: Action, folder: Path) -> tuple[int, str]:
+def _child(act: Action, folder: Path, limit: float) -> tuple[int, str]:
     # One processor, so that nothing here starts threads: OpenMP waits forever for those of the process before the fork.
     os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
     try:
@@ -228,6 +231,8 @@ def _child(act: Action, folder: Path) -> tuple[int, str]:
         work = folder / "work"
         work.mkdir()
         os.chdir(work)
+        soft = math.ceil(time.process_time() + limit)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 1))
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + SPARE
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
         status = act(work)

@@ -93,6 +93,11 @@ def _sleep(_: Path) -> int:
     return 0
 
 
+def _compute(_: Path) -> int:
+    while True:
+        pass
+
+
 def _end(_: Path) -> int:
     os._exit(3)
 
@@ -125,6 +130,7 @@ CLEAR = "a.txt is damaged; restore it"
         (_fill_memory, "refused", "traceback", "MemoryError"),
         (lambda _: 7, "refused", "traceback", "status 7"),
         (_sleep, "refused", "hang", "no answer in 1 s"),
+        (_compute, "refused", "hang", "no answer in 1 s"),
     ],
 )
 def test_outcomes_are_classified(act, expect, verdict: str, text: str) -> None:
