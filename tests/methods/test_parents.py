@@ -17,6 +17,7 @@ QUICK = [
 ]
 CONTINUED = {
     "adca": "aggregate=false",
+    "bmil": "subset=1 hard=false joint=false",
     "pgm": "cross_weight=0 update=sequential",
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
     "hil": "transfer=none mccl=false neighbours=false",
