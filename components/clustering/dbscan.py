@@ -87,6 +87,7 @@ def pseudo_labels(
     k2: int = 6,
     min_samples: int = 4,
     groups: ArrayLike | Tensor | None = None,
+    balanced: bool = False,
     search: Search = "auto",
     what: str = "images",
     at_least: int = 2,
@@ -100,6 +101,8 @@ def pseudo_labels(
         k2: number of neighbours in the local expansion.
         min_samples: number of neighbours, itself included, that make an image a core point.
         groups: modality ``[N]``, or modality and camera ``[N, 2]``, over which the expansion is balanced.
+        balanced: balance the neighbour lists over the groups ``[N]``, too; see
+            :func:`usvi_bench.components.clustering.balanced_lists.balanced_jaccard`.
         search: neighbour search, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
         what: name of the images in messages.
         at_least: smallest number of clusters that is accepted.
@@ -120,10 +123,15 @@ def pseudo_labels(
         )
     if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")
-    from usvi_bench.components.clustering.jaccard import jaccard_distance  # here, because it is slow to import
+    # here, because they are slow to import
+    from usvi_bench.components.clustering.balanced_lists import balanced_jaccard
+    from usvi_bench.components.clustering.jaccard import jaccard_distance
 
     try:
-        distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
+        if balanced and groups is not None:
+            distance = balanced_jaccard(features, groups, k1, k2, max_distance=eps)
+        else:
+            distance = jaccard_distance(features, k1, k2, groups, max_distance=eps, search=search)
     except ValueError as error:
         raise UsageError(f"{what}: {error}") from error
     with timed("dbscan"):

@@ -65,13 +65,27 @@ def jaccard_distance(
         raise ValueError(f"k1={k1}, k2={k2}, max_distance={max_distance}: choose k1, k2 >= 1, max_distance in (0, 1]")
     balance = nested_groups(groups, len(vectors))
     lists = nearest(vectors, k1, search)[1]
+    return distance_of_lists(vectors, lists, lists[:, :k2] if k2 > 1 else None, balance, max_distance)
+
+
+def distance_of_lists(
+    vectors: Tensor, lists: Tensor, averaged: Tensor | None, groups: list[NDArray[np.int64]], max_distance: float
+) -> csr_array:
+    """Compute the Jaccard distance from given neighbour lists; see :func:`jaccard_distance`.
+
+    Args:
+        vectors: ``[N, D]`` float32.
+        lists: ``[N, K]`` int64 neighbours of each image, nearest first, on the same device.
+        averaged: ``[N, k]`` int64 neighbours whose codes are averaged; None for no local expansion.
+        groups: groups of each image over which the average is balanced, see :func:`nested_groups`.
+        max_distance: largest distance to store.
+    """
     with timed("distance"):
         if vectors.is_cuda:
-            return jaccard_on_device(vectors, lists, k2, balance, max_distance)
-        members = lists.numpy().astype(np.int32)
-        codes = _encode(vectors, members)
-        if k2 > 1:
-            codes = _expand(codes, members[:, :k2], balance)
+            return jaccard_on_device(vectors, lists, averaged, groups, max_distance)
+        codes = _encode(vectors, lists.numpy().astype(np.int32))
+        if averaged is not None:
+            codes = _expand(codes, averaged.numpy().astype(np.int32), groups)
         return near_pairs(codes, max_distance)
 
 
@@ -115,7 +129,9 @@ def _encode(
     logits = _similarities(vectors, members)
     if farthest is not None:
         logits /= np.repeat(farthest, np.diff(members.indptr))
-    starts, lengths = members.indptr[:-1], np.diff(members.indptr)  # no row is empty: each holds the image itself
+    lengths = np.diff(members.indptr)
+    filled = lengths > 0  # an image that is missing from its own list, as a short feature may be, can have no members
+    starts, lengths = members.indptr[:-1][filled], lengths[filled]
     weights = np.exp(logits - np.repeat(np.maximum.reduceat(logits, starts), lengths))
     weights /= np.repeat(np.add.reduceat(weights, starts), lengths)
     return csr_array((weights, members.indices, members.indptr), shape=members.shape)

@@ -39,14 +39,14 @@ class _Codes:
 
 
 def jaccard_on_device(
-    vectors: Tensor, lists: Tensor, k2: int, groups: list[NDArray[np.int64]], max_distance: float
+    vectors: Tensor, lists: Tensor, averaged: Tensor | None, groups: list[NDArray[np.int64]], max_distance: float
 ) -> csr_array:
     """Compute the distances of near pairs from neighbour lists, in time that grows with the square of N.
 
     Args:
         vectors: ``[N, D]`` float32.
         lists: ``[N, k1]`` int64, nearest first, on the same device.
-        k2: number of neighbours whose codes are averaged.
+        averaged: ``[N, k]`` int64 neighbours whose codes are averaged; None for no local expansion.
         groups: group numbers of each row over which the average is balanced, from the finest grouping to the coarsest.
         max_distance: largest distance to store; 1 itself is never stored.
 
@@ -54,8 +54,8 @@ def jaccard_on_device(
         ``[N, N]`` float32 on the CPU, exactly symmetric, sorted.
     """
     codes = _encode(vectors, lists)
-    if k2 > 1:
-        codes = _expand(codes, lists[:, :k2], [torch.from_numpy(group).to(lists.device) for group in groups])
+    if averaged is not None:
+        codes = _expand(codes, averaged, [torch.from_numpy(group).to(lists.device) for group in groups])
     first, second, distance = (part.cpu().numpy() for part in _near_pairs(codes, max_distance))
     return symmetric(first, second, distance, len(vectors))
 

@@ -23,6 +23,7 @@ class Clustering:
         min_samples: number of neighbours that make an image a core point.
         normalise: normalise the flip-averaged features first. The code of ADCA, PGM and PCLHD does not.
         search: neighbour search, see :func:`usvi_bench.components.clustering.neighbours.nearest`.
+        balanced: balance the neighbour lists of a clustering with groups, not only its local expansion.
     """
 
     eps: float
@@ -31,6 +32,7 @@ class Clustering:
     min_samples: int = 4
     normalise: bool = True
     search: Search = "auto"
+    balanced: bool = False
 
     def __call__(self, features: Tensor, groups: Tensor | None, what: str, at_least: int = 2) -> Tensor:
         """Cluster images ``[N]``; see :func:`usvi_bench.components.clustering.dbscan.pseudo_labels`."""
@@ -41,6 +43,7 @@ class Clustering:
             k2=self.k2,
             min_samples=self.min_samples,
             groups=groups,
+            balanced=self.balanced,
             search=self.search,
             what=what,
             at_least=at_least,
@@ -93,20 +96,20 @@ def cameras_of_each(features: Features, *, nested: bool = True) -> Tensor:
 def cluster_jointly(features: Features, clustering: Clustering, groups: Tensor | None) -> tuple[Tensor, Tensor]:
     """Cluster both modalities together; the result may have no cluster.
 
-    The local expansion is balanced over groups as in MMM (shijiangming1/MMM @7e57d50). Without a balance most
-    neighbours of an image are of its own modality, and so are the images of its cluster.
+    The local expansion is balanced over groups as in MMM (shijiangming1/MMM @7e57d50), and with ``clustering.balanced``
+    the neighbour lists, too. Without a balance most neighbours of an image are of its own modality, and so are the
+    images of its cluster.
 
     Args:
         features: features of the whole training set.
         clustering: settings of the clustering.
-        groups: groups of all visible and then all infrared images, over which the local expansion is balanced; None
-            for no balance.
+        groups: groups of all visible and then all infrared images to balance over; None for no balance.
 
     Returns:
         Clusters of the visible and of the infrared images, numbered together.
 
     Raises:
-        UsageError: fewer images than ``k1``.
+        UsageError: fewer images than ``k1``, or than balanced lists need of each group.
     """
     f = features.normalised() if clustering.normalise else features
     labels = clustering(torch.cat([f.visible, f.infrared]), groups, "visible and infrared", at_least=0)

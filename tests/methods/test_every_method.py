@@ -20,6 +20,7 @@ from usvi_bench.methods.base import Method
 
 METHODS_UNDER_TEST = {
     "adca": {"k1": 6, "k2": 2},
+    "bmil": {"k1": 6, "k2": 2, "joint_k1": 16, "joint_k2": 4, "subset": 1.0},
     "cluster_contrast": {"k1": 6, "k2": 2},
     "dmic": {"k1": 6, "k2": 2},
     "pgm": {"k1": 6, "k2": 2},
@@ -32,6 +33,7 @@ METHODS_UNDER_TEST = {
 }
 PARTS = {
     "adca": ("CMA",),
+    "bmil": ("BMGC", "MIRL"),
     "cluster_contrast": ("DCL",),
     "dmic": ("MIE", "DNC", "HMCL"),
     "hil": ("BRST", "MCCL"),

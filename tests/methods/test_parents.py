@@ -17,6 +17,7 @@ QUICK = [
 ]
 CONTINUED = {
     "adca": "aggregate=false",
+    "bmil": "subset=1 hard=false joint=false",
     "pgm": "cross_weight=0 update=sequential",
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
     "hil": "transfer=none mccl=false neighbours=false",
@@ -32,6 +33,11 @@ MATCHED = {
     "soft_prototype": "prototypes=none instances=false update=hard first_update=sequential",
 }
 """Switches under which a method is PGM."""
+HYBRID = {
+    "pclhd": "dynamic=false joint=false cross_weight=0",
+    "bmil": "subset=1 joint=false",
+}
+"""Switches under which a method's second stage has hard prototypes and no link between the modalities."""
 FIRST = {
     "cluster_contrast": "",
     "dmic": "phase=intra intra_instance=false mie=false dnc=false real_time=false",
@@ -39,7 +45,7 @@ FIRST = {
 """Switches under which a method is dual cluster contrast."""
 
 
-@pytest.mark.parametrize("family", [FIRST, CONTINUED, MATCHED], ids=["first", "continued", "pgm"])
+@pytest.mark.parametrize("family", [FIRST, CONTINUED, MATCHED, HYBRID], ids=["first", "continued", "pgm", "hybrid"])
 def test_methods_without_their_own_parts_end_with_the_same_weights(
     family: dict[str, str], tmp_path: Path, tiny_people: dict[str, Path]
 ) -> None:

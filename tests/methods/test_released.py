@@ -22,10 +22,11 @@ from usvi_bench.core.record import read_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
+from usvi_bench.methods.released.bmil import ReleasedBMIL
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD, loss_by_moved_rows
 
-RELEASED = {"hil": ReleasedHIL, "pclhd": ReleasedPCLHD}
+RELEASED = {"bmil": ReleasedBMIL, "hil": ReleasedHIL, "pclhd": ReleasedPCLHD}
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:

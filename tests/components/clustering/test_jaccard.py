@@ -142,7 +142,8 @@ def test_equals_the_dense_loops(case: tuple[Array, int, int], levels: int | None
 def on_device(f: Array, lists: torch.Tensor, k2: int, groups: object, max_distance: float) -> csr_array:
     place = "cuda" if torch.cuda.is_available() else "cpu"
     features, lists = torch.from_numpy(f).to(place), lists.to(place)
-    return jaccard_on_device.jaccard_on_device(features, lists, k2, nested_groups(groups, len(f)), max_distance)
+    averaged = lists[:, :k2] if k2 > 1 else None
+    return jaccard_on_device.jaccard_on_device(features, lists, averaged, nested_groups(groups, len(f)), max_distance)
 
 
 def test_blocks_change_nothing_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,3 @@
+"""BMIL on RegDB: all visible images are clustered (Terminator8758/BMIL @79cc647)."""
+
+method = {"subset": 1.0}
