@@ -71,12 +71,12 @@ class NULC(PGM):
 
     **Differs from** the released code (tengxiao14/Neighbor-guided-USL-VI-ReID @af4b43c) as follows. All gradients use
     the memories as they were before the step; there the cross term updates a memory before the gradient of the memory's
-    own modality is computed (``form=released``). Clusters are matched for any cluster counts; there training stops
-    unless there are more visible than infrared clusters. An image whose neighbours in the other modality are all
-    outliers takes no part in the cross contrast; there its loss is NaN. The last epoch is kept instead of the one with
-    the best test score. Features are normalised before clustering, as they are there for neighbours. The first stage
-    and the batches are the shared ones; the setting ``paper`` has the released choices, except that its jitter also
-    changes infrared images.
+    own modality is computed (``form=released``). Clusters are matched for any cluster counts; there training on
+    SYSU-MM01 stops unless there are more visible than infrared clusters. An image whose neighbours in the other
+    modality are all outliers takes no part in the cross contrast; there its loss is NaN. The last epoch is kept instead
+    of the one with the best test score. Features are normalised before clustering, as they are there for neighbours.
+    The first stage and the batches are the shared ones; the setting ``paper`` has the released choices, except that its
+    jitter also changes infrared images.
 
     As in that code, a loss is divided by the number of samples, and weights and soft labels have no part in memory
     updates. The weight of the cross term is 12 times PGM's.
