@@ -20,7 +20,7 @@ def most_similar(queries: Tensor, keys: Tensor, k: int) -> Tensor:
 
     Args:
         queries: ``[N, D]``; give unit rows to compare by cosine.
-        keys: ``[M, D]``, which may be the queries; then a unit row is in its own list.
+        keys: ``[M, D]``, which may be the queries; then a unit row is in its own list unless ``k`` others equal it.
         k: length of the lists, 1 to ``M``.
 
     Returns:
