@@ -126,9 +126,9 @@ class Run:
         return (fold,) if self.training is None else self.folds
 
     def _check_enough_images(self) -> None:
-        """Refuse a modality with fewer training images than ``k1`` neighbours, or than the clusters of a batch."""
+        """Refuse a modality with fewer training images than neighbours of an image, or than the clusters of a batch."""
         for plan in self.every_plan:
-            split, k1 = self.trained_on.train(plan.fold), getattr(plan.method_config, "k1", 0)
+            split = self.trained_on.train(plan.fold)
             for table in (split.visible, split.infrared):
                 if not len(table):
                     raise UsageError(f"no {table.modality} training image: give some the split 'train'")
@@ -138,11 +138,12 @@ class Run:
                         f"{table.modality}: {len(table)} training images are fewer than the {clusters} clusters of a "
                         f"batch; lower --set train.{table.modality}_clusters or give more images"
                     )
-                if len(table) < k1:
-                    raise UsageError(
-                        f"{table.modality}: {len(table)} images are fewer than k1={k1}; "
-                        "lower --set method.k1 or give more images"
-                    )
+                for name in ("k1", "neighbours"):
+                    if len(table) < (wanted := getattr(plan.method_config, name, 0)):
+                        raise UsageError(
+                            f"{table.modality}: {len(table)} images are fewer than {name}={wanted}; "
+                            f"lower --set method.{name} or give more images"
+                        )
 
     def _check_known(self) -> None:
         """Refuse a supervised training without identities; print a note if a method lacks the cameras that it uses."""

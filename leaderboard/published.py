@@ -26,7 +26,9 @@ EVIDENCE = {
 }
 """Levels of evidence, strongest first, with explanations."""
 _AT_ODDS = "differs from the paper table"
-PAPER_NAMES = {"adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "bmil": "BMIL"}
+PAPER_NAMES = {
+    "adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "bmil": "BMIL", "nulc": "N-ULC",
+}  # fmt: skip
 """Names in the file of our methods that have published figures."""
 
 

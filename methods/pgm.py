@@ -108,10 +108,15 @@ class PGM(ClusterContrast):
         self.crossed: dict[Modality, tuple[Tensor, Tensor]] = {}
         for source, target in self.crossings(progress.epoch):
             rows = self.partners[source][labels[source]]
-            term = self.memories[target].loss(features[source], rows, self.unmatched)
-            losses[f"cross_{source}"] = self.config.cross_weight * term
+            losses[f"cross_{source}"] = self.config.cross_weight * self.cross_term(
+                source, target, features[source], rows
+            )
             self.crossed[target] = features[source].detach(), rows
         return losses
+
+    def cross_term(self, source: Modality, target: Modality, features: Tensor, rows: Tensor) -> Tensor:
+        """Contrast features of the source with the rows of their partners in the memory of the target."""
+        return self.memories[target].loss(features, rows, self.unmatched)
 
     def crossings(self, epoch: int) -> tuple[tuple[Modality, Modality], ...]:
         """Return the (source, target) pairs of an epoch; see :func:`usvi_bench.components.crossing.cross_direction`."""

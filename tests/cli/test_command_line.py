@@ -335,6 +335,14 @@ def test_clusters_that_cannot_be_trained_on(
     assert [path for path in output.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
+def test_more_neighbours_than_images_are_refused_before_any_work(
+    tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command(tmp_path / "out", str(tiny_people["sysu"]), "method.neighbours=70", method="nulc")
+    assert "infrared: 66 images are fewer than neighbours=70; lower --set method.neighbours" in mistake(words, capsys)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+
+
 def test_a_checkpoint_of_another_fold_or_method_is_refused(
     finished: Path, tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

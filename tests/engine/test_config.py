@@ -57,6 +57,16 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
         ("hard", 0.2),
         ("sequential", 0.2),
     ]  # type: ignore[attr-defined]
+    nulc = {profile: loaded("nulc", profile) for profile in ("sysu", "regdb")}
+    assert [(c.train.iterations, c.train.visible_clusters, c.encoder.non_local) for c in nulc.values()] == [
+        (200, 8, False),
+        (100, 8, False),
+    ]
+    for c, eps, neighbours in zip(nulc.values(), (0.6, 0.2), (30, 20), strict=True):
+        assert (c.train.epochs, c.train.infrared_clusters, c.encoder.bn_groups, c.augment.jitter) == (50, 16, 4, 0.5)
+        m = c.method_config
+        assert (m.eps, m.momentum, m.update, m.neighbours) == (eps, 0.2, "sequential", neighbours)  # type: ignore[attr-defined]
+        assert (m.balance, m.sharpness, m.cross_weight) == (0.7, 10, 3)  # type: ignore[attr-defined]
     released = [loaded(method, "sysu").method_config for method in ("adca", "sclhm")]
     assert [c.normalise_features for c in released] == [False, False]  # type: ignore[attr-defined]
     assert not released[0].normalise_rows  # type: ignore[attr-defined]

@@ -26,6 +26,7 @@ METHODS_UNDER_TEST = {
     "pgm": {"k1": 6, "k2": 2},
     "pclhd": {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16},
     "hil": {"k1": 6, "k2": 2},
+    "nulc": {"k1": 6, "k2": 2, "neighbours": 6},
     "sclhm": {"k1": 6, "k2": 2},
     "soft_prototype": {"k1": 6, "k2": 2},
     "supervised": {},
@@ -37,6 +38,7 @@ PARTS = {
     "cluster_contrast": ("DCL",),
     "dmic": ("MIE", "DNC", "HMCL"),
     "hil": ("BRST", "MCCL"),
+    "nulc": ("N-ULC", "N-DW"),
     "pclhd": ("DPCL",),
     "sclhm": ("SSCL", "HML", "AMU"),
 }

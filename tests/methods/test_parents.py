@@ -20,6 +20,7 @@ CONTINUED = {
     "bmil": "subset=1 hard=false joint=false",
     "pgm": "cross_weight=0 update=sequential",
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
+    "nulc": "homogeneous=false heterogeneous=false weighting=false cross_weight=0",
     "hil": "transfer=none mccl=false neighbours=false",
     "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential first_update=sequential",
 }
@@ -29,6 +30,7 @@ SCLHM has one softmax over all its memories, which rounds differently; ``test_sc
 """
 MATCHED = {
     "pgm": "",
+    "nulc": "homogeneous=false heterogeneous=false weighting=false cross_weight=0.25 update=hard",
     "pclhd": "hard=false dynamic=false joint=false",
     "soft_prototype": "prototypes=none instances=false update=hard first_update=sequential",
 }

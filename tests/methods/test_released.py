@@ -24,9 +24,10 @@ from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
 from usvi_bench.methods.released.bmil import ReleasedBMIL
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
+from usvi_bench.methods.released.nulc import ReleasedNULC
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD, loss_by_moved_rows
 
-RELEASED = {"bmil": ReleasedBMIL, "hil": ReleasedHIL, "pclhd": ReleasedPCLHD}
+RELEASED = {"bmil": ReleasedBMIL, "hil": ReleasedHIL, "nulc": ReleasedNULC, "pclhd": ReleasedPCLHD}
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
