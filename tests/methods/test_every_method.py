@@ -25,6 +25,7 @@ METHODS_UNDER_TEST = {
     "pgm": {"k1": 6, "k2": 2},
     "pclhd": {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16},
     "hil": {"k1": 6, "k2": 2},
+    "rpnr": {"k1": 6, "k2": 2},
     "sclhm": {"k1": 6, "k2": 2},
     "soft_prototype": {"k1": 6, "k2": 2},
     "supervised": {},
@@ -36,6 +37,7 @@ PARTS = {
     "dmic": ("MIE", "DNC", "HMCL"),
     "hil": ("BRST", "MCCL"),
     "pclhd": ("DPCL",),
+    "rpnr": ("NPC", "OTPM", "MHL", "NRL"),
     "sclhm": ("SSCL", "HML", "AMU"),
 }
 """What papers call the parts of their methods."""

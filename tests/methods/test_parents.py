@@ -19,6 +19,7 @@ CONTINUED = {
     "adca": "aggregate=false",
     "pgm": "cross_weight=0 update=sequential",
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
+    "rpnr": "calibrate=false cross_weight=0 hybrid_weight=0 neighbour_weight=0 hard=false update=sequential",
     "hil": "transfer=none mccl=false neighbours=false",
     "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential first_update=sequential",
 }
@@ -29,6 +30,7 @@ SCLHM has one softmax over all its memories, which rounds differently; ``test_sc
 MATCHED = {
     "pgm": "",
     "pclhd": "hard=false dynamic=false joint=false",
+    "rpnr": "calibrate=false hybrid_weight=0 neighbour_weight=0 association=hungarian hard=false",
     "soft_prototype": "prototypes=none instances=false update=hard first_update=sequential",
 }
 """Switches under which a method is PGM."""

@@ -16,16 +16,17 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.cli.main import main
-from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.components.memory.hard import HardMemory, loss_by_moved_rows
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
-from usvi_bench.methods.released.pclhd import ReleasedPCLHD, loss_by_moved_rows
+from usvi_bench.methods.released.pclhd import ReleasedPCLHD
+from usvi_bench.methods.released.rpnr import ReleasedRPNR
 
-RELEASED = {"hil": ReleasedHIL, "pclhd": ReleasedPCLHD}
+RELEASED = {"hil": ReleasedHIL, "pclhd": ReleasedPCLHD, "rpnr": ReleasedRPNR}
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
