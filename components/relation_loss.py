@@ -25,8 +25,8 @@ def relation_loss(features: Tensor, space: Space = "unit", sigma: float = 1.0, d
     scale of the features; with ``raw``, w does.
 
     >>> loss = relation_loss(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))
-    >>> round(float(loss), 4)
-    0.1904
+    >>> round(float(loss), 3)
+    0.19
 
     Args:
         features: ``[N, D]`` features of one modality [f].
