@@ -73,31 +73,49 @@ def mutual_match(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sinkhorn_match(
-    visible: Tensor, infrared: Tensor, regularisation: float = 5.0, iterations: int = 5000
+    visible: Tensor,
+    infrared: Tensor,
+    regularisation: float = 5.0,
+    iterations: int = 5000,
+    tolerance: float = 1e-9,
 ) -> tuple[Tensor, Tensor]:
     """Match each cluster with the largest entry of its row or column in an entropic transport plan.
 
-    The plan has uniform marginals and the cost exp(-cosine). Yin et al., ACM MM 2024 (XiangboYin/RPNR @6647f21).
+    Yin et al., ACM MM 2024 (XiangboYin/RPNR @6647f21). Arguments and errors are those of :func:`transport_plan`.
+    """
+    plan = transport_plan(visible, infrared, regularisation, iterations, tolerance)
+    return plan.argmax(1), plan.argmax(0)
+
+
+def transport_plan(
+    visible: Tensor, infrared: Tensor, regularisation: float, iterations: int, tolerance: float
+) -> Tensor:
+    """Compute the plan T that minimises sum_ab T_ab exp(-cos(v_a, r_b)) - regularisation * entropy(T).
+
+    Rows and columns of the plan have equal sums. They are met in turn, by Sinkhorn's iterations.
 
     Args:
-        visible: centroids ``[Kv, D]``.
-        infrared: centroids ``[Ki, D]``.
+        visible: centroids ``[Kv, D]`` [v].
+        infrared: centroids ``[Kr, D]`` [r].
         regularisation: weight of the entropy of the plan.
-        iterations: largest number of Sinkhorn iterations; they stop earlier if the marginals are met to 1e-9.
+        iterations: largest number of iterations.
+        tolerance: length of the error of the column sums at which the iterations end; every tenth is checked, from the
+            first on.
+
+    Returns:
+        ``[Kv, Kr]`` float64.
 
     Raises:
         ValueError: a side has no clusters, or centroids are not finite.
     """
-    log_kernel = -(-_cosine(visible, infrared)).exp() / regularisation
-    rows, columns = log_kernel.shape
-    plan = log_kernel
-    for _ in range(iterations):
+    plan = -(-_cosine(visible, infrared)).exp() / regularisation  # its logarithm
+    rows, columns = plan.shape
+    for iteration in range(iterations):
         plan = plan - plan.logsumexp(0) - np.log(columns)
-        excess = plan.logsumexp(1) + np.log(rows)
-        plan = plan - excess[:, None]
-        if excess.abs().max() < 1e-9:
+        plan = plan - plan.logsumexp(1, keepdim=True) - np.log(rows)
+        if iteration % 10 == 0 and (plan.logsumexp(0).exp() - 1 / columns).norm() < tolerance:
             break
-    return plan.argmax(1), plan.argmax(0)
+    return plan.exp()
 
 
 ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match, "sinkhorn": sinkhorn_match}
@@ -105,8 +123,18 @@ ASSOCIATIONS = {"nn": nearest_match, "mutual": mutual_match, "hungarian": match,
 
 
 def paired(labels: PseudoLabels, partners: tuple[Tensor, Tensor]) -> PseudoLabels:
-    """Add the partner of every cluster to labels: ``labels["partners"]``, and one side for the journal."""
-    return replace(labels, visible_to_infrared=partners[0], extra={**labels.extra, "partners": partners})
+    """Add the partner of every cluster to labels: ``labels["partners"]``, and one side for the journal.
+
+    Clusters without images may follow those of the labels. The journal has no partners from or to them.
+
+    >>> labels, partners = PseudoLabels(torch.tensor([0, 1]), torch.tensor([0])), torch.tensor([0, 1, 0])
+    >>> paired(labels, (partners, torch.tensor([2, 1]))).visible_to_infrared
+    tensor([ 0, -1])
+    """
+    visible, infrared = (int(part.max()) + 1 for part in (labels.visible, labels.infrared))
+    shown = partners[0][:visible]
+    shown = torch.where(shown < infrared, shown, UNMATCHED)
+    return replace(labels, visible_to_infrared=shown, extra={**labels.extra, "partners": partners})
 
 
 def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ EVIDENCE = {
 """Levels of evidence, strongest first, with explanations."""
 _AT_ODDS = "differs from the paper table"
 PAPER_NAMES = {
-    "adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "bmil": "BMIL", "nulc": "N-ULC",
+    "adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "bmil": "BMIL", "nulc": "N-ULC", "rpnr": "RPNR",
 }  # fmt: skip
 """Names in the file of our methods that have published figures."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -21,11 +21,10 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.dynamic import DynamicMemory, draw_mates
-from usvi_bench.components.memory.hard import HardMemory, farthest_means
+from usvi_bench.components.memory.hard import farthest_means
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
-from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.seeding import torch_generator
 from usvi_bench.core.types import (
@@ -40,34 +39,18 @@ from usvi_bench.core.types import (
     PseudoLabels,
     StageProgress,
 )
-from usvi_bench.methods.base import Form, Stage, embed_views
-from usvi_bench.methods.cluster_contrast import warmup
-from usvi_bench.methods.pgm import PGM, PGMConfig
-
-HARD_SETTINGS = ("centre_weight", "hard_weight", "hinge", "hard_init", "hard_k")
-"""Settings that a first stage with hard prototypes depends on."""
+from usvi_bench.methods.base import embed_views
+from usvi_bench.methods.hard_prototypes import HardPrototypes, HardPrototypesConfig
 
 
 @dataclass(frozen=True)
-class PCLHDConfig(PGMConfig):
-    """Hyper-parameters of PCLHD, beside those of PGM; defaults are released values unless the text differs."""
+class PCLHDConfig(HardPrototypesConfig):
+    """Hyper-parameters of PCLHD, beside those of hard prototypes; released values unless the text differs."""
 
-    hard: bool = True
-    """Use hard prototypes beside the centroids in every memory. False: centroids with the rule ``update``."""
     dynamic: bool = True
     """Use dynamic prototypes: contrast with the teacher's features of random samples of the clusters."""
     joint: bool = True
     """Take a second optimiser step on clusters of both modalities together."""
-    form: Form = "repaired"
-    """``released`` has the defects of the released code, see :mod:`usvi_bench.methods.released.pclhd`."""
-    stage1_memory: Literal["centroid", "hybrid"] = "centroid"
-    """Memory of the first stage: centroids as in the paper's figure, or also hard prototypes as in the release."""
-    centre_weight: float = bounded(0.5, 0, WEIGHT)
-    """Weight of the contrast with centroids."""
-    hard_weight: float = bounded(0.5, 0, WEIGHT)
-    """Weight of the contrast with hard prototypes."""
-    hinge: float = bounded(0.2, 0, WEIGHT)
-    """Value of the contrast with centroids below which it gives no gradient."""
     hard_init: Literal["centroid", "farthest_k"] = "centroid"
     """Start of hard prototypes in an epoch: the centroid, or the mean of the members farthest from it."""
     hard_k: int = bounded(4, 1, COUNT)
@@ -87,14 +70,9 @@ class PCLHDConfig(PGMConfig):
     ema_window: float = bounded(0.1, TINY, 1)
     """Averaging window of the teacher as a fraction of the stage; 0.1 of 10,000 steps is a decay of 0.999."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.form == "released" and not (self.hard and self.cross_updates):
-            raise UsageError("method.form=released needs method.hard=true and method.cross_updates=true")
-
 
 @METHODS.register("pclhd")
-class PCLHD(PGM):
+class PCLHD(HardPrototypes):
     """PCLHD: each cluster has a centroid, a hard prototype and dynamic prototypes, which keep its variety.
 
     Step 1 has the loss C_visible + C_infrared + 0.25 C_x + w_d (D_visible + D_infrared), and step 2 the loss
@@ -128,20 +106,15 @@ class PCLHD(PGM):
     headline = "teacher"
     summary = "hard and dynamic prototypes, joint clusters, on top of PGM (NeurIPS 2024)"
 
+    hard_settings = (*HardPrototypes.hard_settings, "hard_init", "hard_k")
+    parts_off: ClassVar[Mapping[str, Any]] = {"dynamic": False, "joint": False}
+
     joint_memory: ClusterMemory
 
     def __init__(self, config: PCLHDConfig, encoder: TwoStreamEncoder) -> None:
         super().__init__(config, encoder)
         self.teacher = make_teacher(encoder)
         self.embeds = ("teacher",) if config.dynamic else ()
-
-    @classmethod
-    def stages(cls, config: Any) -> tuple[Stage, ...]:
-        if config.stage1_memory == "centroid":
-            return warmup(config), Stage("pclhd", config)
-        shared = vars(warmup(config).config) | {name: getattr(config, name) for name in HARD_SETTINGS}
-        first = PCLHDConfig(**shared, cross_weight=0.0, dynamic=False, joint=False)
-        return Stage("pclhd", first), Stage("pclhd", config)
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         return {"teacher": self.teacher, "student": self.encoder}
@@ -186,10 +159,8 @@ class PCLHD(PGM):
         """
         c = self.config
         rows = centroids(features, labels) if rows is None else rows
-        if not c.hard:
-            return ClusterMemory(rows, c.temperature, c.momentum, c.update)
-        hard = farthest_means(features, labels, rows, c.hard_k) if c.hard_init == "farthest_k" else None
-        return HardMemory(rows, hard, c.temperature, c.momentum, c.centre_weight, c.hard_weight, c.hinge)
+        start = farthest_means(features, labels, rows, c.hard_k) if c.hard and c.hard_init == "farthest_k" else None
+        return self.memory_of(rows, start)
 
     def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
         super().step(next_batch, progress, optimise)

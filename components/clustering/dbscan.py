@@ -79,6 +79,19 @@ def centroids(features: Tensor, labels: Tensor) -> Tensor:
     return normalize(total)  # a sum has the direction of the mean
 
 
+def cluster_means(features: Tensor, labels: Tensor) -> Tensor:
+    """Compute the means of clusters, which are not normalised; otherwise as :func:`centroids`.
+
+    >>> cluster_means(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0], [9.0, 9.0]]), torch.tensor([0, 0, 1, -1]))
+    tensor([[0.5000, 0.5000],
+            [0.0000, 2.0000]])
+    """
+    kept = labels != OUTLIER
+    present, cluster, counts = torch.unique(labels[kept], return_inverse=True, return_counts=True)
+    total = features.new_zeros(len(present), features.shape[1]).index_add_(0, cluster, features[kept])
+    return torch.div(total, counts[:, None])
+
+
 def pseudo_labels(
     features: Tensor,
     *,

@@ -1,7 +1,7 @@
 """Memories that both modalities share: hybrid rows (HML) and joint centroids.
 
 The hybrid memory follows RPNR (XiangboYin/RPNR @6647f21), whose third memory holds the mean of each infrared centroid
-and its visible partner.
+and its visible partner (:func:`blend_means`).
 """
 
 from __future__ import annotations
@@ -51,6 +51,28 @@ def blend(
     hybrid = torch.where(paired[:, None], normalize(beta * infrared + (1 - beta) * other), infrared)
     own = torch.where(paired, torch.arange(len(infrared), device=visible.device), UNMATCHED)
     return hybrid, to_infrared, own
+
+
+def blend_means(visible: Tensor, infrared: Tensor, to_visible: Tensor) -> Tensor:
+    """Build the hybrid memory of RPNR (XiangboYin/RPNR @6647f21): H_k = unit((R_k + V_partner(k)) / 2).
+
+    R and V are means that are not normalised: a mean is the longer, the more similar the images of its cluster are, and
+    has the more weight. There is a row for each infrared cluster, also if there are fewer visible clusters.
+
+    >>> blend_means(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0], [0.0, 1.0]]), torch.tensor([0, -1]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 1.0000]])
+
+    Args:
+        visible: ``[Kv, D]`` means of the visible clusters [V].
+        infrared: ``[Kr, D]`` means of the infrared clusters [R].
+        to_visible: ``[Kr]`` visible partner of each infrared cluster; -1 for none, which leaves the infrared mean.
+
+    Returns:
+        ``[Kr, D]``.
+    """
+    others = torch.where((to_visible != UNMATCHED)[:, None], visible[to_visible], 0)
+    return normalize(infrared + others)  # the sum has the direction of the mean
 
 
 def joint_centroids(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]) -> Tensor:

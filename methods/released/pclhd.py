@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import ClusterMemory
-from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.components.memory.hard import loss_by_moved_rows
 from usvi_bench.core.types import Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.pclhd import PCLHD
 
@@ -64,25 +60,3 @@ class ReleasedPCLHD(PCLHD):
         """
         unmatched = len(self.visible_memory.rows) < len(self.infrared_memory.rows)
         return () if unmatched else super().crossings(epoch)
-
-
-def loss_by_moved_rows(
-    memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor, bool]
-) -> Tensor:
-    """Compute the value of ``memory.loss(features, labels)``, with the gradient for rows that others have updated.
-
-    Args:
-        memory: memory of the value; it is not changed.
-        features: ``[B, D]``, of any length.
-        labels: ``[B]`` clusters.
-        moved_by: features, clusters, and whether some clusters are -1, of the update of a copy of the memory, which
-            gives the gradient.
-    """
-    assert isinstance(memory, HardMemory)
-    later = deepcopy(memory)
-    later.update(*moved_by)
-    with torch.autocast(features.device.type, enabled=False):
-        unit = normalize(features.float(), dim=1)
-        before, after = memory.prototypes.flatten(0, 1), later.prototypes.flatten(0, 1)
-        similarity = unit @ after.t() + (unit @ (before - after).t()).detach()  # value before, gradient after
-        return memory.hinged_loss(similarity, labels)

@@ -16,8 +16,11 @@ from usvi_bench.components.association import (
     match,
     mutual_match,
     nearest_match,
+    paired,
     sinkhorn_match,
+    transport_plan,
 )
+from usvi_bench.core.types import PseudoLabels
 
 
 def wave(n: int, a: float) -> Tensor:
@@ -153,6 +156,60 @@ def test_sinkhorn_match_reads_the_entropic_plan(visible: int, infrared: int, reg
     to_infrared, to_visible = sinkhorn_match(a, b, regularisation)
     assert to_infrared.tolist() == plan.argmax(1).tolist()
     assert to_visible.tolist() == plan.argmax(0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("visible", "infrared", "seed", "to_infrared", "to_visible", "cost", "first", "smallest", "largest"),
+    [
+        (7, 4, 21, "2 3 2 1 0 3 1", "5 6 2 5", 0.987048, "35139 35557 36845 35316", 0.0334099, 0.0382179),
+        (4, 7, 22, "5 6 2 3", "0 3 2 3 1 0 1", 0.941249, "36679 35252 36667 32580", 0.0325800, 0.0401424),
+        (12, 5, 23, "2 0 0 4 4 3 1 3 2 4 0 3", "10 6 5 5 4", 1.114805, "16516 15409 17866 17170", 0.0144824, 0.0182425),
+        (9, 9, 24, "7 2 6 0 4 4 7 6 7", "3 3 1 2 4 8 7 8 5", 0.859361, "12714 12683 12212 11878", 0.0105711, 0.0137314),
+    ],
+)
+def test_transport_of_the_released_code(
+    visible: int,
+    infrared: int,
+    seed: int,
+    to_infrared: str,
+    to_visible: str,
+    cost: float,
+    first: str,
+    smallest: float,
+    largest: float,
+) -> None:
+    """XiangboYin/RPNR @6647f21: regularisation 5, tolerance 1e-5; partners are those of the default tolerance."""
+    g = np.random.default_rng(seed)
+    a, b = (torch.from_numpy(g.standard_normal((n, 16)).astype(np.float32)) for n in (visible, infrared))
+    assert float((-(normalize(a) @ normalize(b).T)[0, 0]).exp()) == pytest.approx(cost, rel=2e-6)
+    plan = transport_plan(a, b, 5.0, 5000, 1e-5)
+    assert plan[0, :4].tolist() == pytest.approx([float(f"0.0{text}") for text in first.split()], abs=6e-7)
+    assert (float(plan.min()), float(plan.max())) == pytest.approx((smallest, largest), abs=6e-8)
+    for tolerance in (1e-5, 1e-9):
+        found = sinkhorn_match(a, b, tolerance=tolerance)
+        assert [" ".join(map(str, side.tolist())) for side in found] == [to_infrared, to_visible]
+
+
+@pytest.mark.parametrize(
+    ("visible", "infrared", "seed", "to_infrared", "to_visible"),
+    [(7, 4, 21, "0 0 2 0 0 0 1", "4 6 0 5"), (9, 9, 24, "1 3 3 0 4 4 5 6 5", "3 7 1 2 4 8 7 8 5")],
+)
+def test_the_nearest_centroid_is_another_partner(
+    visible: int, infrared: int, seed: int, to_infrared: str, to_visible: str
+) -> None:
+    g = np.random.default_rng(seed)
+    a, b = (torch.from_numpy(g.standard_normal((n, 16)).astype(np.float32)) for n in (visible, infrared))
+    found = nearest_match(a, b)
+    assert [" ".join(map(str, side.tolist())) for side in found] == [to_infrared, to_visible]
+
+
+def test_the_journal_has_no_partners_of_clusters_without_images() -> None:
+    labels = PseudoLabels(torch.tensor([2, 0, -1]), torch.tensor([1, -1]))
+    partners = torch.tensor([1, 0, 2, 3]), torch.tensor([1, 0, 2, 3])
+    found = paired(labels, partners)
+    assert found.visible_to_infrared is not None
+    assert found.visible_to_infrared.tolist() == [1, 0, -1]
+    assert all(torch.equal(*pair) for pair in zip(found["partners"], partners, strict=True))
 
 
 @pytest.mark.parametrize("way", ASSOCIATIONS)

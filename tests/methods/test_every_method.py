@@ -27,6 +27,7 @@ METHODS_UNDER_TEST = {
     "pclhd": {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16},
     "hil": {"k1": 6, "k2": 2},
     "nulc": {"k1": 6, "k2": 2, "neighbours": 6},
+    "rpnr": {"k1": 6, "k2": 2},
     "sclhm": {"k1": 6, "k2": 2},
     "soft_prototype": {"k1": 6, "k2": 2},
     "supervised": {},
@@ -40,6 +41,7 @@ PARTS = {
     "hil": ("BRST", "MCCL"),
     "nulc": ("N-ULC", "N-DW"),
     "pclhd": ("DPCL",),
+    "rpnr": ("NPC", "OTPM", "MHL", "NRL"),
     "sclhm": ("SSCL", "HML", "AMU"),
 }
 """What papers call the parts of their methods."""

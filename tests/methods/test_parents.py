@@ -21,6 +21,7 @@ CONTINUED = {
     "pgm": "cross_weight=0 update=sequential",
     "pclhd": "hard=false dynamic=false joint=false cross_weight=0 update=sequential",
     "nulc": "homogeneous=false heterogeneous=false weighting=false cross_weight=0",
+    "rpnr": "calibrate=false cross_weight=0 hybrid_weight=0 neighbour_weight=0 hard=false update=sequential",
     "hil": "transfer=none mccl=false neighbours=false",
     "soft_prototype": "prototypes=none instances=false cross_weight=0 update=sequential first_update=sequential",
 }
@@ -32,6 +33,7 @@ MATCHED = {
     "pgm": "",
     "nulc": "homogeneous=false heterogeneous=false weighting=false cross_weight=0.25 update=hard",
     "pclhd": "hard=false dynamic=false joint=false",
+    "rpnr": "calibrate=false hybrid_weight=0 neighbour_weight=0 association=hungarian hard=false",
     "soft_prototype": "prototypes=none instances=false update=hard first_update=sequential",
 }
 """Switches under which a method is PGM."""

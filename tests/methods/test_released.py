@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.cli.main import main
-from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.components.memory.hard import HardMemory, loss_by_moved_rows
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
 from usvi_bench.core.registry import METHODS
@@ -25,9 +25,16 @@ from usvi_bench.methods import released
 from usvi_bench.methods.released.bmil import ReleasedBMIL
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
 from usvi_bench.methods.released.nulc import ReleasedNULC
-from usvi_bench.methods.released.pclhd import ReleasedPCLHD, loss_by_moved_rows
+from usvi_bench.methods.released.pclhd import ReleasedPCLHD
+from usvi_bench.methods.released.rpnr import ReleasedRPNR
 
-RELEASED = {"bmil": ReleasedBMIL, "hil": ReleasedHIL, "nulc": ReleasedNULC, "pclhd": ReleasedPCLHD}
+RELEASED = {
+    "bmil": ReleasedBMIL,
+    "hil": ReleasedHIL,
+    "nulc": ReleasedNULC,
+    "pclhd": ReleasedPCLHD,
+    "rpnr": ReleasedRPNR,
+}
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:

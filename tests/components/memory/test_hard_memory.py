@@ -61,6 +61,34 @@ def test_values_of_the_released_code() -> None:
     assert memory.hard[0, :3].tolist() == pytest.approx([0.223865, 0.205564, 0.277376], abs=1e-5)
 
 
+def test_values_of_the_memory_of_rpnr() -> None:
+    """XiangboYin/RPNR @6647f21."""
+    g = np.random.default_rng(12)
+    features, rows = (torch.from_numpy(g.standard_normal((n, 16)).astype(np.float32)) for n in (12, 8))
+    memory = HardMemory(rows[:4], rows[4:])
+    features.requires_grad_()
+    assert float(cross_entropy(memory.logits(features), LABELS).detach()) == pytest.approx(7.050841, rel=2e-6)
+    far = normalize(features.detach()) @ memory.hard.t() / 0.05
+    assert float(cross_entropy(far, LABELS)) == pytest.approx(8.614739, rel=2e-6)
+    loss = memory.loss(features, LABELS)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(7.732790, rel=2e-6)
+    assert features.grad is not None
+    assert float(features.grad.norm()) == pytest.approx(1.380912, rel=1e-5)
+    assert features.grad[0, :4].tolist() == pytest.approx(
+        [-0.187725, -0.037383, -0.051187, 0.014086], rel=1e-5, abs=6e-7
+    )
+    unit = normalize(features.detach())
+    farthest = [min(range(k, 12, 4), key=lambda i: float(unit[i] @ memory.rows[i % 4])) for k in range(4)]
+    assert farthest == [0, 1, 6, 7]
+    memory.update(features, LABELS)
+    sums = [-0.816656, -0.312229, -0.137719, 1.350383], [0.473974, -0.217432, -0.045435, 0.583079]
+    for found, expected in zip((memory.rows, memory.hard), sums, strict=True):
+        assert found.sum(1).tolist() == pytest.approx(expected, rel=2e-6, abs=2e-6)
+    assert memory.rows[0, :4].tolist() == pytest.approx([-0.253152, -0.018150, -0.113030, 0.026606], rel=2e-6, abs=6e-7)
+    assert memory.hard[0, :4].tolist() == pytest.approx([0.039234, 0.284413, 0.164990, 0.189433], rel=2e-6, abs=6e-7)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_loss_and_gradient_are_those_of_the_loop(seed: int) -> None:
     rows, hard, features, labels = random_case(seed)
