@@ -26,7 +26,7 @@ EVIDENCE = {
 }
 """Levels of evidence, strongest first, with explanations."""
 _AT_ODDS = "differs from the paper table"
-PAPER_NAMES = {"adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC"}
+PAPER_NAMES = {"adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "mmm": "MMM"}
 """Names in the file of our methods that have published figures."""
 
 

@@ -23,6 +23,7 @@ METHODS_UNDER_TEST = {
     "cluster_contrast": {"k1": 6, "k2": 2},
     "dmic": {"k1": 6, "k2": 2},
     "pgm": {"k1": 6, "k2": 2},
+    "mmm": {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16},
     "pclhd": {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16},
     "hil": {"k1": 6, "k2": 2},
     "sclhm": {"k1": 6, "k2": 2},
@@ -35,6 +36,7 @@ PARTS = {
     "cluster_contrast": ("DCL",),
     "dmic": ("MIE", "DNC", "HMCL"),
     "hil": ("BRST", "MCCL"),
+    "mmm": ("CMC", "MMLM", "SCA"),
     "pclhd": ("DPCL",),
     "sclhm": ("SSCL", "HML", "AMU"),
 }

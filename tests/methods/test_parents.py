@@ -32,6 +32,11 @@ MATCHED = {
     "soft_prototype": "prototypes=none instances=false update=hard first_update=sequential",
 }
 """Switches under which a method is PGM."""
+JOINT = {
+    "pclhd": "hard=false dynamic=false cross_weight=0 update=sequential joint_k1=12 joint_k2=8",
+    "mmm": "phase=cmc joint_k1=12 joint_k2=8",
+}
+"""Switches under which a method is the joint phase of MMM."""
 FIRST = {
     "cluster_contrast": "",
     "dmic": "phase=intra intra_instance=false mie=false dnc=false real_time=false",
@@ -39,7 +44,7 @@ FIRST = {
 """Switches under which a method is dual cluster contrast."""
 
 
-@pytest.mark.parametrize("family", [FIRST, CONTINUED, MATCHED], ids=["first", "continued", "pgm"])
+@pytest.mark.parametrize("family", [FIRST, CONTINUED, MATCHED, JOINT], ids=["first", "continued", "pgm", "joint"])
 def test_methods_without_their_own_parts_end_with_the_same_weights(
     family: dict[str, str], tmp_path: Path, tiny_people: dict[str, Path]
 ) -> None:

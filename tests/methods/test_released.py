@@ -23,9 +23,10 @@ from usvi_bench.core.registry import METHODS
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
+from usvi_bench.methods.released.mmm import ReleasedMMM
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD, loss_by_moved_rows
 
-RELEASED = {"hil": ReleasedHIL, "pclhd": ReleasedPCLHD}
+RELEASED = {"hil": ReleasedHIL, "mmm": ReleasedMMM, "pclhd": ReleasedPCLHD}
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
