@@ -1,8 +1,8 @@
 """Confidence in pseudo-labels, from a mixture of two Gaussians on the losses of the images.
 
-DART (XLearning-SCU/2022-CVPR-DART) and MMM (https://arxiv.org/abs/2401.06825; shijiangming1/MMM @7e57d50). The mixture
-is fitted by expectation maximisation as in scikit-learn's ``GaussianMixture``. It starts from the best split of the
-values into two sets, which in one dimension is found exactly, so that there is no random draw.
+MMM (https://arxiv.org/abs/2401.06825; shijiangming1/MMM @7e57d50), which takes it from DART (CVPR 2022). The mixture is
+fitted by expectation maximisation as in scikit-learn's ``GaussianMixture``. It starts from the best split of the values
+into two sets, which in one dimension is found exactly, so that there is no random draw.
 """
 
 from __future__ import annotations
