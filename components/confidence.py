@@ -15,6 +15,8 @@ from torch import Tensor
 
 ITERATIONS, TOLERANCE, LEAST_VARIANCE = 100, 1e-2, 5e-4
 """Largest number of iterations, least gain of the mean log-likelihood in one, and the variance added to components."""
+LEAST_RANGE = 1e-5
+"""Smallest difference of two losses; float32 rounds the logarithm of a softmax to about 2e-6."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def _best_split(values: Tensor) -> Tensor:
 def confidence(losses: Tensor, labels: Tensor) -> Tensor:
     """Compute the confidence in labels: w_i = p(component with the smaller mean | loss_i), 0 for outliers.
 
-    Losses are scaled to 0 to 1 first. If all are equal, or both means, no label is less certain than another: w_i = 1.
+    Losses are scaled to 0 to 1 first. If all losses are equal up to rounding, or both means are equal, no label is less
+    certain than another: w_i = 1.
 
     >>> from torch import tensor
     >>> confidence(tensor([0.1, 0.2, 0.1, 3.0, 9.0]), tensor([0, 1, 1, 0, -1]))
@@ -89,7 +92,7 @@ def confidence(losses: Tensor, labels: Tensor) -> Tensor:
     values = losses.detach()[kept].double().cpu()
     found = torch.ones_like(values)
     low, high = (values.min(), values.max()) if len(values) else (0, 0)
-    if low < high:
+    if high - low > LEAST_RANGE:
         scaled = (values - low) / (high - low)
         mixture = fit_mixture(scaled)
         if mixture.means[0] != mixture.means[1]:

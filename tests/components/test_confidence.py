@@ -78,7 +78,7 @@ def test_outliers_have_none_and_change_nothing() -> None:
     assert more[500:].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("values", [[0.5] * 6, [2.0], []])
+@pytest.mark.parametrize("values", [[0.5] * 6, [0.5, 0.500001], [2.0], []])
 def test_equal_losses_are_all_certain(values: list[float]) -> None:
     labels = torch.zeros(len(values), dtype=torch.int64)
     assert confidence(torch.tensor(values), labels).tolist() == [1] * len(values)

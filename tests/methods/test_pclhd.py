@@ -12,8 +12,8 @@ import world
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering import labelling
+from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import in_both
 from usvi_bench.components.crossing import matched
 from usvi_bench.components.ema import alpha_for
