@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+import usvi_bench
 from usvi_bench.components.alignment import class_prototypes, inter_loss, intra_loss
 from usvi_bench.components.association import match_costs
 from usvi_bench.components.joint_batches import JointBatches
@@ -24,8 +26,10 @@ from usvi_bench.components.sampling import TooFewClustersError
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.seeding import torch_generator
 from usvi_bench.core.types import MODALITIES, Batch, Features, PseudoLabels, Samples
+from usvi_bench.engine import checkpoint
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.read_settings import CONFIGS, read_file
+from usvi_bench.engine.training import StageTraining
 from usvi_bench.methods.base import Form
 from usvi_bench.methods.cluster_contrast import ClusterContrastConfig
 from usvi_bench.methods.mmm import MMM, RELEASED, MMMConfig
@@ -487,3 +491,44 @@ def test_neighbours_follow_the_data() -> None:
     found = [load_config("mmm", "sysu_all", profile=profile).method_config for profile in profiles]
     expected = [(40, 32), (38, 18), (40, 32), (20, 16), (19, 9), (20, 16)]
     assert [(c.joint_k1, c.joint_k2) for c in found] == expected  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("relabel", ["once", "epoch"])
+def test_a_run_resumed_inside_the_last_stage_ends_with_the_same_weights(
+    relabel: str, tmp_path: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {
+        **{"train.epochs": 2, "train.iterations": 2, "train.visible_clusters": 2, "train.infrared_clusters": 2},
+        **{"method.k1": 6, "method.k2": 4, "method.eps": 0.5, "method.joint_k1": 12, "method.joint_k2": 8},
+        **{"method.cmc": False, "method.relabel": relabel, "encoder.width": 8, "engine.threads": 1},
+    }
+
+    def run(folder: str, **options: Any) -> dict[str, Tensor]:
+        record = usvi_bench.run(
+            "mmm",
+            "sysu_all",
+            tiny_people["sysu"],
+            settings=settings,
+            output=tmp_path / folder,
+            verbose=False,
+            report=False,
+            **options,
+        )
+        assert record.complete
+        (made_in,) = (tmp_path / folder / "sysu_all").iterdir()
+        return checkpoint.load(max((made_in / "checkpoints").iterdir())).models["student"]
+
+    expected = run("whole")
+    keep = StageTraining._keep
+
+    def stop(self: StageTraining, entry: dict[str, Any], epochs: int) -> None:
+        keep(self, entry, epochs)
+        if self.plan.position == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StageTraining, "_keep", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run("stopped")
+    found = run("stopped", resume=True)
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
