@@ -7,7 +7,10 @@ are normalised inside. It returns ``(visible_to_infrared [Kv], infrared_to_visib
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from usvi_bench.core.types import PseudoLabels
 
 UNMATCHED = -1
 """Partner of a cluster that has none."""
+
+Matching = Literal["progressive", "assignment", "nearest"]
+"""Ways of matching by a matrix of costs, see :func:`match_costs`."""
 
 
 def match(visible: Tensor, infrared: Tensor, progressive: bool = True) -> tuple[Tensor, Tensor]:
@@ -151,21 +157,56 @@ def _cosine(visible: Tensor, infrared: Tensor) -> Tensor:
     return normalize(visible) @ normalize(infrared).T
 
 
-def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    from scipy.optimize import linear_sum_assignment
+def match_costs(cost: Tensor, matching: Matching = "progressive") -> Tensor:
+    """Match every visible cluster with an infrared cluster by a matrix of costs.
 
+    >>> cost = torch.tensor([[1.0, 3.0], [2.0, 9.0], [3.0, 4.0]])
+    >>> [match_costs(cost, way).tolist() for way in ("progressive", "assignment", "nearest")]
+    [[1, 0, 0], [1, 0, -1], [0, 0, 0]]
+
+    Args:
+        cost: ``[Kv, Kr]`` finite costs.
+        matching: ``progressive`` assigns one to one at the least total cost, then the visible clusters that are left,
+            until all have a partner. ``assignment`` stops after the first round, and gives -1 to clusters without a
+            partner. ``nearest`` takes the least cost of each visible cluster, of equals the smaller number.
+
+    Returns:
+        ``[Kv]`` int64, on the device of ``cost``.
+    """
+    if matching == "nearest":
+        return cost.argmin(1)
+    rounds = _rounds(cost.cpu().numpy())
+    partner = np.full(len(cost), UNMATCHED)
+    for row, column in rounds if matching == "progressive" else islice(rounds, 1):
+        partner[row] = column
+    return torch.from_numpy(partner).to(cost.device)
+
+
+def _match_progressively(similarity: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     rows, columns = similarity.shape
     if rows < columns:
         to_row, to_column = _match_progressively(similarity.T)
         return to_column, to_row
-    cost = np.exp(-similarity)
-    row, column = linear_sum_assignment(cost)
-    to_column, to_row = np.full(rows, UNMATCHED), np.empty(columns, np.int64)
-    to_column[row], to_row[column] = column, row
-    while (rest := np.flatnonzero(to_column == UNMATCHED)).size:
-        row, column = linear_sum_assignment(cost[rest])
-        to_column[rest[row]] = column
+    to_column, to_row = np.full(rows, UNMATCHED), np.full(columns, UNMATCHED)
+    for row, column in _rounds(np.exp(-similarity)):
+        to_column[row] = column
+        to_row[column] = np.where(to_row[column] == UNMATCHED, row, to_row[column])  # of the first round
     return to_column, to_row
+
+
+def _rounds(cost: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Assign one to one at the least total cost, round after round, until every row has a column.
+
+    Yields:
+        The rows that a round assigns, and their columns.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    rest = np.arange(len(cost))
+    while rest.size:
+        row, column = linear_sum_assignment(cost[rest])
+        yield rest[row], column
+        rest = np.delete(rest, row)
 
 
 def _keep_mutual(there: Tensor, back: Tensor) -> Tensor:

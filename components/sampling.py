@@ -52,9 +52,17 @@ class PKSampler:
 
     def draw(self) -> Tensor:
         """Draw the next batch: ``[P * K]`` int64 rows, one cluster after another, each with its anchor first."""
+        return self.draw_from(self.choose())
+
+    def choose(self) -> NDArray[np.int64]:
+        """Choose the clusters of the next batch: ``[P]`` positions among the clusters in ascending order."""
         if len(self._pending) < self._clusters:
             self._pending = self._generator.permutation(len(self._members))
         chosen, self._pending = self._pending[: self._clusters], self._pending[self._clusters :]
+        return chosen
+
+    def draw_from(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Draw a batch from clusters that :meth:`choose` returned, also that of a sampler with the same clusters."""
         return torch.from_numpy(np.concatenate([self._draw_cluster(self._members[index]) for index in chosen]))
 
     def _draw_cluster(self, members: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -58,7 +58,8 @@ class PseudoLabels:
         visible: ``[N]`` int64 cluster of each visible image.
         infrared: ``[M]`` int64 cluster of each infrared image.
         extra: further (visible, infrared) pairs of vectors by name. ``joint_clusters`` are clusters over both
-            modalities, for memories; ``joint`` are those of them that batches are drawn from. ``partners`` has an
+            modalities, for memories; ``joint`` are those of them that batches are drawn from. ``matched`` are classes
+            that associated clusters of the two modalities share, for paired batches. ``partners`` has an
             entry for each cluster, not for each image: its partner in the other modality, ``[Kv]`` and ``[Ki]``,
             or -1.
         visible_to_infrared: ``[Kv]`` infrared partner of each visible cluster, or -1, if the method associates
@@ -107,7 +108,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Batch of both modalities; the clusters of the two modalities are drawn independently."""
+    """Batch of both modalities; their clusters are drawn independently, or are the same in a paired batch."""
 
     visible: Samples
     infrared: Samples
@@ -155,9 +156,10 @@ Losses = dict[str, Tensor]
 """Scalar losses by name; the optimiser minimises their sum."""
 
 NextBatch = Callable[..., Batch]
-"""Function ``draw(labels="clusters", extra=0) -> Batch`` that draws the next batch by the named pair of label vectors.
+"""Function ``draw(labels="clusters", extra=0, paired=False) -> Batch`` that draws by the named pair of label vectors.
 
-Every view ends with ``extra`` images of its modality, which are drawn from all images, outliers included.
+Every view ends with ``extra`` images of its modality, which are drawn from all images, outliers included. A paired
+batch has the same clusters in both modalities: as many as visible clusters in another batch, each with images of both.
 """
 
 Optimise = Callable[[Losses], None]

@@ -11,7 +11,7 @@ from torch import Tensor
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import OUTLIER, Features, PseudoLabels
 
-_PER_IMAGE = ("joint", "joint_clusters")
+_PER_IMAGE = ("joint", "joint_clusters", "matched")
 """Names in ``extra`` of vectors with an entry for each image."""
 
 

@@ -74,7 +74,8 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
         For each modality, ``ari``, ``nmi`` and ``purity`` (None without clusters of known people). For the association
         (None without one), ``match_accuracy``, the share of matched visible clusters whose partner has the same
         majority identity, and ``match_precision`` and ``match_recall``, see :func:`pair_agreement`. For clusters over
-        both modalities (None without them), ``joint_precision`` and ``joint_recall``, see :func:`joint_agreement`.
+        both modalities (None without them), ``joint_precision`` and ``joint_recall``, see :func:`joint_agreement`. For
+        classes that associated clusters share, if there are any, ``matched_ari`` over both modalities.
     """
     parts = {
         "visible": _known(_array(labels.visible), visible),
@@ -97,6 +98,9 @@ def label_quality(labels: PseudoLabels, visible: Labels, infrared: Labels) -> di
         quality["joint_precision"], quality["joint_recall"] = joint_agreement(
             _known(first, visible), _known(second, infrared)
         )
+    if "matched" in labels.extra:
+        true = np.concatenate([visible, infrared])
+        quality["matched_ari"] = _agreement(*_known(_array(torch.cat(labels["matched"])), true))["ari"]
     return quality
 
 

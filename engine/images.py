@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from usvi_bench.components.augment import AugmentConfig, ViewRequest, augment_views, normalise
+from usvi_bench.components.clustering.labelling import in_both
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.sampling import PKSampler
 from usvi_bench.core.distributed.collectives import all_gather_rows, local_chunks
@@ -170,7 +171,7 @@ class BatchSampler:
     ) -> None:
         self._images, self._labels, self._views = images, labels, views
         self._train, self._augmentation, self._progress, self._device = train, augmentation, progress, device
-        self._samplers: dict[str, tuple[PKSampler, PKSampler]] = {}
+        self._samplers: dict[tuple[str, bool], tuple[PKSampler, PKSampler]] = {}
         self._extra = {
             part.modality: numpy_generator(progress.seed, "extra", part.modality, progress.epoch) for part in images
         }
@@ -182,17 +183,22 @@ class BatchSampler:
             for position in range(len(names))
         }
 
-    def __call__(self, labels: str = "clusters", extra: int = 0) -> Batch:
+    def __call__(self, labels: str = "clusters", extra: int = 0, paired: bool = False) -> Batch:
         """Draw the next batch.
 
         Args:
             labels: name of the pair of label vectors that clusters are drawn by.
             extra: number of further images of each modality, drawn from all images.
+            paired: draw the same clusters from both modalities, as many as ``train.visible_clusters``.
         """
-        if labels not in self._samplers:
-            self._samplers[labels] = self._make_samplers(labels)
+        if (labels, paired) not in self._samplers:
+            self._samplers[labels, paired] = self._make_samplers(labels, paired)
+        samplers = self._samplers[labels, paired]
+        first = samplers[0].choose()
+        chosen = first, first if paired else samplers[1].choose()
         rows = [
-            self._rows(part, sampler, extra) for part, sampler in zip(self._images, self._samplers[labels], strict=True)
+            self._rows(part, sampler.draw_from(own), extra)
+            for part, sampler, own in zip(self._images, samplers, chosen, strict=True)
         ]
         indices = to_device(torch.cat(rows), self._device).split([len(own) for own in rows])
         pixels = [
@@ -213,18 +219,21 @@ class BatchSampler:
         )
         return Batch(visible=visible, infrared=infrared)
 
-    def _rows(self, part: TrainingImages, sampler: PKSampler, extra: int) -> Tensor:
+    def _rows(self, part: TrainingImages, drawn: Tensor, extra: int) -> Tensor:
         others = torch.from_numpy(self._extra[part.modality].integers(len(part), size=extra))
-        return torch.cat([sampler.draw(), others])
+        return torch.cat([drawn, others])
 
-    def _make_samplers(self, name: str) -> tuple[PKSampler, PKSampler]:
+    def _make_samplers(self, name: str, paired: bool) -> tuple[PKSampler, PKSampler]:
         for part, labels in zip(self._images, self._labels[name], strict=True):
             if len(labels) != len(part):
                 raise UsageError(
                     f"draw('{name}') of the method: {len(labels)} labels for {len(part)} {part.modality} images; "
                     "draw batches by a pair of vectors with an entry for each image"
                 )
+        labels_of_each = self._labels[name]
         clusters = (self._train.visible_clusters, self._train.infrared_clusters)
+        if paired:
+            labels_of_each, clusters = in_both(*labels_of_each), clusters[:1] * 2
         visible, infrared = (
             PKSampler(
                 labels.cpu(),
@@ -233,6 +242,6 @@ class BatchSampler:
                 instances=self._train.instances,
                 generator=numpy_generator(self._progress.seed, "sampler", name, part.modality, self._progress.epoch),
             )
-            for part, labels, count in zip(self._images, self._labels[name], clusters, strict=True)
+            for part, labels, count in zip(self._images, labels_of_each, clusters, strict=True)
         )
         return visible, infrared

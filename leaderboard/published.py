@@ -28,6 +28,7 @@ EVIDENCE = {
 _AT_ODDS = "differs from the paper table"
 PAPER_NAMES = {
     "adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "bmil": "BMIL", "nulc": "N-ULC", "rpnr": "RPNR",
+    "mmm": "MMM",
 }  # fmt: skip
 """Names in the file of our methods that have published figures."""
 

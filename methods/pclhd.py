@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from usvi_bench.components.clustering.dbscan import centroids
-from usvi_bench.components.clustering.labelling import cluster_jointly, in_both, modality_of_each
+from usvi_bench.components.clustering.labelling import add_joint_clusters
 from usvi_bench.components.ema import alpha_for, ema_update, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.joint_batches import JointBatches
+from usvi_bench.components.joint_step import JointStep
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.dynamic import DynamicMemory, draw_mates
 from usvi_bench.components.memory.hard import farthest_means
@@ -72,7 +73,7 @@ class PCLHDConfig(HardPrototypesConfig):
 
 
 @METHODS.register("pclhd")
-class PCLHD(HardPrototypes):
+class PCLHD(HardPrototypes, JointStep):
     """PCLHD: each cluster has a centroid, a hard prototype and dynamic prototypes, which keep its variety.
 
     Step 1 has the loss C_visible + C_infrared + 0.25 C_x + w_d (D_visible + D_infrared), and step 2 the loss
@@ -99,7 +100,8 @@ class PCLHD(HardPrototypes):
     draws.
 
     **Where:** hard prototypes are ``make_memory``; dynamic ones ``dynamic_loss`` and ``refresh_dynamic``; the joint
-    step ``joint_loss``. Equations are those of the code; the paper's numbers are not known to us.
+    step :class:`usvi_bench.components.joint_step.JointStep`. Equations are those of the code; the paper's numbers are
+    not known to us.
     """
 
     Config = PCLHDConfig
@@ -108,8 +110,6 @@ class PCLHD(HardPrototypes):
 
     hard_settings = (*HardPrototypes.hard_settings, "hard_init", "hard_k")
     parts_off: ClassVar[Mapping[str, Any]] = {"dynamic": False, "joint": False}
-
-    joint_memory: ClusterMemory
 
     def __init__(self, config: PCLHDConfig, encoder: TwoStreamEncoder) -> None:
         super().__init__(config, encoder)
@@ -124,9 +124,7 @@ class PCLHD(HardPrototypes):
         labels = super().label(features, progress)
         if not c.joint:
             return labels
-        clustering = replace(c.clustering, k1=c.joint_k1, k2=c.joint_k2)
-        clusters = cluster_jointly(features, clustering, modality_of_each(features))
-        return replace(labels, extra={**labels.extra, "joint": in_both(*clusters), "joint_clusters": clusters})
+        return add_joint_clusters(labels, features, replace(c.clustering, k1=c.joint_k1, k2=c.joint_k2))
 
     def begin_epoch(self, features: Features, labels: PseudoLabels, progress: StageProgress) -> None:
         c = self.config
@@ -164,11 +162,8 @@ class PCLHD(HardPrototypes):
 
     def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
         super().step(next_batch, progress, optimise)
-        batch = self.joint_batches.next(next_batch) if self.config.joint else None
-        if batch is not None:
-            optimise(self.joint_loss(batch))
-            for features, labels in self.joint_updates:
-                self.joint_memory.update(features, labels)
+        if self.config.joint:
+            self.take_joint_step(next_batch, optimise)
         ema_update(self.teacher, self.encoder, self.alpha)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
@@ -198,20 +193,6 @@ class PCLHD(HardPrototypes):
         slot = memory.draw_slot(torch_generator(progress.seed_for("slot", modality), device=features.device))
         others = self.memories[modality].rows if select == "figure" else None
         return memory.loss_of_one(features, labels, slot, others)
-
-    def joint_loss(self, batch: Batch) -> Losses:
-        """Contrast both modalities with the memory of joint clusters: J_visible + J_infrared."""
-        visible, infrared = self.joint_samples(batch)
-        return {
-            "joint_visible": self.joint_memory.loss(*visible),
-            "joint_infrared": self.joint_memory.loss(*infrared),
-        }
-
-    def joint_samples(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
-        """Return features and joint clusters of the visible and infrared views, and keep them for the update."""
-        samples = list(zip(self.embed_batch(batch), view_labels(batch).values(), strict=True))
-        self.joint_updates = [(features.detach(), labels) for features, labels in samples]
-        return samples
 
     def end_step(self, progress: StageProgress) -> None:
         super().end_step(progress)

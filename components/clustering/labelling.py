@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -126,3 +126,18 @@ def in_both(visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
         torch.where(torch.isin(visible, infrared), visible, OUTLIER),
         torch.where(torch.isin(infrared, visible), infrared, OUTLIER),
     )
+
+
+def add_joint_clusters(labels: PseudoLabels, features: Features, clustering: Clustering) -> PseudoLabels:
+    """Cluster both modalities together, balanced over them, and add the result to the labels of each modality.
+
+    Args:
+        labels: clusters of each modality.
+        features: features of the whole training set.
+        clustering: settings of the joint clustering.
+
+    Returns:
+        The labels with ``joint_clusters``, and with ``joint``, those of them that have images of both modalities.
+    """
+    clusters = cluster_jointly(features, clustering, modality_of_each(features))
+    return replace(labels, extra={**labels.extra, "joint": in_both(*clusters), "joint_clusters": clusters})

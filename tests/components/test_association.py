@@ -14,6 +14,7 @@ from usvi_bench.components.association import (
     ASSOCIATIONS,
     _match_progressively,
     match,
+    match_costs,
     mutual_match,
     nearest_match,
     paired,
@@ -226,3 +227,25 @@ def test_centroids_that_are_not_finite_are_refused(way: str, value: float) -> No
 def test_centroids_of_other_shapes_are_refused(way: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"centroids must be \[Kv, D\] and \[Ki, D\]"):
         ASSOCIATIONS[way](torch.ones(shape), torch.eye(2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(0, 1000))
+def test_a_matching_by_costs_is_rounds_of_the_least_total_cost(visible: int, infrared: int, seed: int) -> None:
+    cost = torch.from_numpy(np.random.default_rng(seed).random((visible, infrared)))
+    found = match_costs(cost)
+    assert 0 <= int(found.min()) <= int(found.max()) < infrared
+    shares = found.bincount(minlength=infrared)
+    assert int(shares.max()) <= -(-visible // infrared)  # each round takes every column once at most
+    once = match_costs(cost, "assignment")
+    paired = once >= 0
+    assert int(paired.sum()) == min(visible, infrared)
+    assert torch.equal(found[paired], once[paired]), "the first round is the assignment"
+    assert match_costs(cost, "nearest").tolist() == [row.index(min(row)) for row in cost.tolist()]
+
+
+def test_an_assignment_by_costs_has_the_least_total_of_all_permutations() -> None:
+    cost = torch.from_numpy(np.random.default_rng(5).random((5, 5)))
+    least = min(sum(float(cost[a, b]) for a, b in enumerate(order)) for order in permutations(range(5)))
+    found = match_costs(cost, "assignment").tolist()
+    assert sum(float(cost[a, b]) for a, b in enumerate(found)) == pytest.approx(least)

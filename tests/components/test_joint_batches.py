@@ -43,3 +43,14 @@ def test_another_error_of_a_draw_is_raised() -> None:
     with pytest.raises(UsageError, match="something else"):
         batches.next(draw)
     assert batches.drawable
+
+
+def test_another_pair_of_labels_and_options_reach_the_draw() -> None:
+    asked = []
+
+    def draw(labels: str, paired: bool = False) -> Batch:
+        asked.append((labels, paired))
+        return BATCH
+
+    assert JointBatches((SOMEBODY, SOMEBODY), "matched", paired=True).next(draw) is BATCH
+    assert asked == [("matched", True)]

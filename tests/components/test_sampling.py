@@ -103,3 +103,20 @@ def test_too_few_clusters_raise_with_the_remedy():
         sampler([-1, -1], [0, 0], clusters=1, instances=2)
     with pytest.raises(UsageError, match="at least 1"):
         sampler([0, 0], [0, 0], clusters=0, instances=2)
+
+
+def test_clusters_chosen_by_one_sampler_are_drawn_by_another():
+    """The numbers of clusters have gaps; both samplers have the same ones."""
+    labels, others = np.array([7, 2, 7, 4, 2, 4, -1]), np.array([4, 4, 7, -1, 2, 7, 2, 2])
+    first, second = (sampler(part, np.arange(len(part)) % 2, 2, 3, seed) for seed, part in enumerate((labels, others)))
+    for _ in range(9):
+        chosen = first.choose()
+        drawn, also = labels[first.draw_from(chosen)], others[second.draw_from(chosen)]
+        assert drawn.tolist() == also.tolist()
+        assert len(set(drawn.tolist())) == 2
+
+
+def test_a_draw_is_a_choice_and_a_draw_from_it():
+    labels, cameras = np.arange(40) % 8, np.arange(40) % 3
+    whole, parts = (sampler(labels, cameras, 4, 3) for _ in range(2))
+    assert all(torch.equal(whole.draw(), parts.draw_from(parts.choose())) for _ in range(5))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
+import pytest
 import torch
 
 from usvi_bench.core.types import PseudoLabels
@@ -70,3 +73,21 @@ def test_quality_of_joint_clusters() -> None:
     assert found["joint_recall"] == 3 / 8
     assert found["match_precision"] is None
     assert label_quality(PseudoLabels(clusters, clusters), people, people)["joint_precision"] is None
+
+
+def test_quality_of_classes_that_matched_clusters_share() -> None:
+    """The index counts pairs of images of both modalities; outliers and unknown people are left out."""
+    visible, infrared = np.array([1, 1, 2, 2]), np.array([1, 2, 2, -1])
+    clusters, others = torch.tensor([0, 0, 1, -1]), torch.tensor([0, 1, 1, 1])
+    right = {"matched": (torch.tensor([0, 0, 1, -1]), others)}
+    assert label_quality(PseudoLabels(clusters, others, extra=right), visible, infrared)["matched_ari"] == 1
+    swapped = {"matched": (torch.tensor([1, 1, 0, -1]), others)}
+    found = label_quality(PseudoLabels(clusters, others, extra=swapped), visible, infrared)["matched_ari"]
+    together = sum(
+        a == b and p == q
+        for (a, p), (b, q) in combinations(zip([1, 1, 0, 0, 1, 1], [1, 1, 2, 1, 2, 2], strict=True), 2)
+    )
+    classes, people = 4 * 3 / 2 + 1, 3 + 3
+    chance = classes * people / 15
+    assert found == pytest.approx((together - chance) / ((classes + people) / 2 - chance))
+    assert "matched_ari" not in label_quality(PseudoLabels(clusters, others), visible, infrared)

@@ -42,6 +42,11 @@ HYBRID = {
     "bmil": "subset=1 joint=false",
 }
 """Switches under which a method's second stage has hard prototypes and no link between the modalities."""
+JOINT = {
+    "pclhd": "hard=false dynamic=false cross_weight=0 update=sequential joint_k1=12 joint_k2=8",
+    "mmm": "phase=cmc joint_k1=12 joint_k2=8",
+}
+"""Switches under which a method is the joint phase of MMM."""
 FIRST = {
     "cluster_contrast": "",
     "dmic": "phase=intra intra_instance=false mie=false dnc=false real_time=false",
@@ -49,7 +54,9 @@ FIRST = {
 """Switches under which a method is dual cluster contrast."""
 
 
-@pytest.mark.parametrize("family", [FIRST, CONTINUED, MATCHED, HYBRID], ids=["first", "continued", "pgm", "hybrid"])
+@pytest.mark.parametrize(
+    "family", [FIRST, CONTINUED, MATCHED, HYBRID, JOINT], ids=["first", "continued", "pgm", "hybrid", "joint"]
+)
 def test_methods_without_their_own_parts_end_with_the_same_weights(
     family: dict[str, str], tmp_path: Path, tiny_people: dict[str, Path]
 ) -> None:

@@ -12,6 +12,7 @@ import world
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from usvi_bench.components.clustering import labelling
 from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import in_both
 from usvi_bench.components.crossing import matched
@@ -464,7 +465,7 @@ def test_neighbours_follow_the_data() -> None:
 
 
 @pytest.mark.parametrize("found", [0, 1])
-@pytest.mark.parametrize("name", ["pclhd", "dmic"])
+@pytest.mark.parametrize("name", ["pclhd", "mmm", "dmic"])
 def test_an_epoch_without_two_joint_clusters_trains_without_the_joint_step(
     name: str, found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,7 +475,8 @@ def test_an_epoch_without_two_joint_clusters_trains_without_the_joint_step(
         return torch.full((len(features.visible),), found - 1), torch.full((len(features.infrared),), found - 1)
 
     cls = METHODS.get(name)
-    monkeypatch.setattr(sys.modules[cls.__module__], "cluster_jointly", few)
+    where = sys.modules[cls.__module__] if name == "dmic" else labelling
+    monkeypatch.setattr(where, "cluster_jointly", few)
     method = cls(replace(cls.Config(), k1=6, k2=2), world.encoder())
     history = world.train_steps(method)
     assert all(math.isfinite(value) for losses in history for value in losses.values())

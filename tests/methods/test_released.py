@@ -24,6 +24,7 @@ from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
 from usvi_bench.methods.released.bmil import ReleasedBMIL
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
+from usvi_bench.methods.released.mmm import ReleasedMMM
 from usvi_bench.methods.released.nulc import ReleasedNULC
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD
 from usvi_bench.methods.released.rpnr import ReleasedRPNR
@@ -31,6 +32,7 @@ from usvi_bench.methods.released.rpnr import ReleasedRPNR
 RELEASED = {
     "bmil": ReleasedBMIL,
     "hil": ReleasedHIL,
+    "mmm": ReleasedMMM,
     "nulc": ReleasedNULC,
     "pclhd": ReleasedPCLHD,
     "rpnr": ReleasedRPNR,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from usvi_bench.components.clustering.labelling import in_both
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.core.distributed.collectives import all_reduce_gradients
@@ -38,9 +39,18 @@ def features(seed: int = 0, people: int = PEOPLE, images: int = IMAGES, width: i
 
 
 def batch(
-    labels: PseudoLabels, method: Method, seed: int = 0, count: int = 12, name: str = "clusters", extra: int = 0
+    labels: PseudoLabels,
+    method: Method,
+    seed: int = 0,
+    count: int = 12,
+    name: str = "clusters",
+    extra: int = 0,
+    paired: bool = False,
 ) -> Batch:
-    """Random images under the method's own number of views, drawn from the clustered rows; then ``extra`` of all."""
+    """Random images under the method's own number of views, drawn from the clustered rows; then ``extra`` of all.
+
+    A paired batch has images of clusters that hold both modalities.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def samples(part: Tensor, views: int) -> Samples:
@@ -50,7 +60,7 @@ def batch(
         images = tuple(torch.randn(len(rows), 3, HEIGHT, WIDTH, generator=generator) for _ in range(views))
         return Samples(images, part[rows], rows)
 
-    visible, infrared = labels[name]
+    visible, infrared = in_both(*labels[name]) if paired else labels[name]
     return Batch(
         visible=samples(visible, len(method.visible_views)),
         infrared=samples(infrared, len(method.infrared_views)),
@@ -77,8 +87,8 @@ def train_steps(method: Method, steps: int = 2) -> list[dict[str, float]]:
 
     for step in range(steps):
 
-        def draw(name: str = "clusters", extra: int = 0, seed: int = step) -> Batch:
-            return batch(labels, method, seed, name=name, extra=extra)
+        def draw(name: str = "clusters", extra: int = 0, paired: bool = False, seed: int = step) -> Batch:
+            return batch(labels, method, seed, name=name, extra=extra, paired=paired)
 
         method.step(draw, progress(step=step), optimise)
     return history
