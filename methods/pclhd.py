@@ -89,8 +89,8 @@ class PCLHDConfig(PGMConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.form == "released" and not (self.hard and self.cross_updates):
-            raise UsageError("method.form=released needs method.hard=true and method.cross_updates=true")
+        if self.form == "released" and not self.hard:
+            raise UsageError("method.form=released needs method.hard=true")
 
 
 @METHODS.register("pclhd")

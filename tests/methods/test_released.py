@@ -24,8 +24,9 @@ from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
 from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD, loss_by_moved_rows
+from usvi_bench.methods.released.pgm import ReleasedPGM
 
-RELEASED = {"hil": ReleasedHIL, "pclhd": ReleasedPCLHD}
+RELEASED = {"hil": ReleasedHIL, "pclhd": ReleasedPCLHD, "pgm": ReleasedPGM}
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
