@@ -61,9 +61,9 @@ class PGM(ClusterContrast):
     follows. The number of matching rounds is not limited. There it is two, so that training stops if one modality
     has more than twice the clusters of the other; on SYSU-MM01 the cross contrast is left out if there are more
     infrared clusters. All gradients use the memories as they were before the step; there the cross term updates a
-    memory before the other gradients are computed (``form=released``). The second stage starts from the last epoch of the first one instead
-    of the epoch with the best test score. Features are normalised before clustering; the setting ``paper`` has the
-    released choice, and the released momentum, network and jitter.
+    memory before the other gradients are computed, which ``form=released`` restores. The second stage starts from the
+    last epoch of the first one instead of the epoch with the best test score. Features are normalised before
+    clustering; the setting ``paper`` has the released choice, and the released momentum, network and jitter.
 
     Memories are updated after the optimiser step, in the order of the released code: first one memory by the samples of
     the other modality, then the visible memory and the infrared memory by their own samples. Under ``update=hard`` the

@@ -4,7 +4,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-
 from PIL import Image, ImageEnhance
 
 from usvi_bench.components.jitter import (

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components import transfer
+from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.transfer import transfer_labels, transferred, voted, voted_labels
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Features, Modality, PseudoLabels

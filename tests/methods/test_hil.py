@@ -339,7 +339,7 @@ def test_instances_mix_long_features_as_released_or_unit_ones_as_given(form: str
 
 @pytest.mark.parametrize(("width", "momentum"), [(128, 0.443), (768, 0.245), (2048, 0.166)])
 def test_the_momentum_of_instances_follows_the_width_of_features(width: int, momentum: float) -> None:
-    """A unit feature then has the weight of a released one of length sqrt(D), which is mixed with 0.9 of the old row."""
+    """A unit feature then has the weight of a released one, 0.1 of a length of sqrt(D) beside 0.9 of the old row."""
     method = build_method()
     _, found = method.instance_mixture(torch.randn(2, width))
     assert found == pytest.approx(momentum, abs=5e-4)
@@ -391,7 +391,7 @@ def test_labels_are_transferred_by_votes_from_two_thirds_of_the_stage_on() -> No
         assert (method.visible_memory is method.infrared_memory) == shared
         assert [m.momentum for m in (method.visible_memory, method.infrared_memory)] == [momentum] * 2
         assert set(method.diagnostics()) == ({"transferred"} if shared else set())
-    with pytest.raises(UsageError, match="transfer_from=0.5 leaves no shared clusters for MCCL"):
+    with pytest.raises(UsageError, match=r"transfer_from=0\.5 leaves no shared clusters for MCCL"):
         HILConfig(transfer_from=0.5)
 
 

@@ -147,7 +147,7 @@ class MovesInBackward(torch.autograd.Function):
             groups.setdefault(label, []).append(sample)
         for label, samples in groups.items():
             if ctx.memory["rule"] == "hard":
-                samples = [min(samples, key=lambda sample: float(sample @ rows[label]))]  # noqa: B023
+                samples = [min(samples, key=lambda sample: float(sample @ rows[label]))]
             for sample in samples:
                 rows[label] = normalize(mu * rows[label] + (1 - mu) * sample, dim=0)
         return back, None, None

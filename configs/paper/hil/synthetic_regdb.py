@@ -1,4 +1,4 @@
-"""HIL on synthetic people with the released filter, rate, jitter and batch norm; RegDB's first stage and sub-centres."""
+"""HIL on synthetic people as in SYSU-MM01's layout, with the first stage, sub-centres and gate for RegDB."""
 
 _base_ = "synthetic_sysu.py"
 method = {"sub_centres": 2, "tau": 0.8, "stage1": "sdcl"}
