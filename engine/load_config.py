@@ -73,7 +73,7 @@ def load_config(
     if override.exists():
         _merge(tree, read_file(override))
     elif setting != SHARED:
-        others = sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
+        others = methods_with(setting, profile)
         raise UsageError(
             f"--setting {setting}: '{method}' has no {setting} setting for {profile}; "
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
@@ -100,6 +100,11 @@ def load_config(
     parts["augment"] = _in_form(parts["augment"], parts["method_config"], tree.get("augment", {}))
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
+
+
+def methods_with(setting: str, profile: str) -> list[str]:
+    """List the methods that have a file of their own in a setting, for a kind of data."""
+    return sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, str]:

@@ -148,7 +148,7 @@ class HIL(ClusterContrast):
 
     def shares(self, progress: StageProgress) -> bool:
         """Return whether labels are transferred in this epoch, so that one memory serves both modalities."""
-        return self.config.transfer != "none" and progress.fraction >= self.config.transfer_from
+        return bool(self.config.transfer != "none" and progress.fraction >= self.config.transfer_from)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Label images with clusters of the other modality by BRST (bidirectional reverse selection transmission).
