@@ -38,12 +38,15 @@ class AugmentConfig:
         flip: probability of mirroring.
         erase: probability of erasing a box.
         jitter: strength of colour jitter on the ``channel`` and ``infrared`` views; 0.5 in PGM, 0 (off) in ADCA.
+        jitter_8bit: compute every operation of the jitter in whole numbers, as released codes do by Pillow. The form
+            ``released`` of a method has it unless ``--set`` gives another value.
     """
 
     pad: int = bounded(10, 0, 128)
     flip: float = bounded(0.5, 0, 1)
     erase: float = bounded(0.5, 0, 1)
     jitter: float = bounded(0.0, 0, 0.5)
+    jitter_8bit: bool = False
 
     def __post_init__(self) -> None:
         check_bounds(self, "augment")
@@ -112,7 +115,7 @@ def _augment_together(requests: Sequence[ViewRequest], config: AugmentConfig) ->
     pixels = crop(images, params.top, params.left, params.flip, config.pad)
     if config.jitter and coloured:
         uniform = torch.cat([draw_jitter(len(request.images), request.generator) for request in coloured])
-        pixels[plain:] = jitter(pixels[plain:], config.jitter, uniform)
+        pixels[plain:] = jitter(pixels[plain:], config.jitter, uniform, config.jitter_8bit)
     erased = erase(normalise(pixels), params.box)
     first = erased[:plain].split(sizes[: len(sizes) - len(coloured)])
     rest = recolour(erased[plain:], params.channel[plain:]).split(sizes[len(first) :]) if coloured else ()

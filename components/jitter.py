@@ -7,8 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from usvi_bench.components import jitter_8bit
 from usvi_bench.components.constants import constant
 
+Operations = tuple[Callable[[Tensor, Tensor], Tensor], ...]
+"""Brightness, contrast, saturation and hue: functions of pixels and amounts."""
 _GREY = (0.2989, 0.587, 0.114)
 
 
@@ -17,7 +20,7 @@ def draw_jitter(count: int, generator: torch.Generator) -> Tensor:
     return torch.rand(count, 8, generator=generator, device=generator.device)
 
 
-def jitter(images: Tensor, strength: float, uniform: Tensor) -> Tensor:
+def jitter(images: Tensor, strength: float, uniform: Tensor, eight_bit: bool = False) -> Tensor:
     """Jitter colours as torchvision's ``ColorJitter(strength, strength, strength, strength)``, with draws per image.
 
     PGM (zesenwu23/USL-VI-ReID @ed4a7df) uses a strength of 0.5.
@@ -27,6 +30,7 @@ def jitter(images: Tensor, strength: float, uniform: Tensor) -> Tensor:
         strength: strength in ``[0, 0.5]``. Factors are uniform in ``1 -+ strength``, and the hue shift in
             ``-+ strength`` turns.
         uniform: ``[B, 8]`` numbers of :func:`draw_jitter`.
+        eight_bit: see :func:`apply_jitter`.
 
     Returns:
         ``[B, H, W, 3]`` uint8.
@@ -34,36 +38,38 @@ def jitter(images: Tensor, strength: float, uniform: Tensor) -> Tensor:
     uniform = uniform.to(images.device)
     order = uniform[:, 4:].argsort(dim=1)
     amounts = (2 * uniform[:, :4] - 1) * strength
-    return apply_jitter(images, amounts, order)
+    return apply_jitter(images, amounts, order, eight_bit)
 
 
-def apply_jitter(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
+def apply_jitter(images: Tensor, amounts: Tensor, order: Tensor, eight_bit: bool = False) -> Tensor:
     """Apply given amounts of jitter.
 
     Args:
         images: ``[B, H, W, 3]`` uint8.
         amounts: ``[B, 4]`` brightness, contrast and saturation (each is the factor minus one), and hue shift in turns.
-        order: ``[B, 4]`` order of the operations of each image; 0 to 3 are the columns of ``amounts``.
+        order: ``[B, K]`` order of K operations of each image; 0 to 3 are the columns of ``amounts``.
+        eight_bit: compute each operation in whole numbers as Pillow does, instead of rounding once at the end.
     """
-    pixels = images.float() / 255
+    pixels = images.float() if eight_bit else images.float() / 255
+    operations = _EIGHT_BIT if eight_bit else _OPERATIONS
     turn = _everywhere if pixels.is_cuda else _where_due
-    for position in range(len(_OPERATIONS)):
-        pixels = turn(pixels, amounts, order[:, position])
-    return (pixels * 255).round().to(torch.uint8)
+    for due in order.unbind(dim=1):
+        pixels = turn(pixels, amounts, due, operations)
+    return (pixels if eight_bit else (pixels * 255).round()).to(torch.uint8)
 
 
-def _where_due(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
+def _where_due(pixels: Tensor, amounts: Tensor, due: Tensor, operations: Operations) -> Tensor:
     """Apply each operation to the images that are due for it."""
-    for number, operation in enumerate(_OPERATIONS):
+    for number, operation in enumerate(operations):
         chosen = due == number
         pixels[chosen] = operation(pixels[chosen], amounts[chosen, number, None, None, None])
     return pixels
 
 
-def _everywhere(pixels: Tensor, amounts: Tensor, due: Tensor) -> Tensor:
+def _everywhere(pixels: Tensor, amounts: Tensor, due: Tensor, operations: Operations) -> Tensor:
     """Apply all operations to all images and select; four times the work, but the host never waits for the device."""
     result = pixels
-    for number, operation in enumerate(_OPERATIONS):
+    for number, operation in enumerate(operations):
         chosen = (due == number)[:, None, None, None]
         result = torch.where(chosen, operation(pixels, amounts[:, number, None, None, None]), result)
     return result
@@ -101,4 +107,5 @@ def _hue(pixels: Tensor, amount: Tensor) -> Tensor:
     return value[..., None] - chroma[..., None] * ramp
 
 
-_OPERATIONS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (_brightness, _contrast, _saturation, _hue)
+_OPERATIONS: Operations = (_brightness, _contrast, _saturation, _hue)
+_EIGHT_BIT: Operations = (jitter_8bit.brightness, jitter_8bit.contrast, jitter_8bit.saturation, jitter_8bit.hue)

@@ -21,6 +21,8 @@ from usvi_bench.core.settings import committed_defaults, config_hash, digest, fl
 from usvi_bench.core.typed import convert
 
 SCHEMA = 2
+REPAIRED = "repaired"
+"""Usual form of a method."""
 MOST_FOLDS = 100
 """Most folds of a record; checks take time for each."""
 
@@ -118,6 +120,14 @@ class Result:
     scores: list[Score]
     external: External | None = None
     trained_on: DatasetIdentity | None = None
+
+    @property
+    def form(self) -> str:
+        """Form of the method: ``repaired``, or ``released`` with the defects of its released code.
+
+        A method without a released form is ``repaired``.
+        """
+        return str(self.config.get("method", {}).get("form", REPAIRED))
 
     @property
     def only_trained(self) -> bool:

@@ -94,11 +94,13 @@ class Samples:
         views: augmented tensors ``[B, 3, H, W]`` of the same images, one for each view that the method requests.
         labels: ``[B]`` int64 clusters.
         index: ``[B]`` int64 rows of the images in :class:`Features`.
+        most_repeats: largest number of times that an image is in ``index``; the host need not wait for it. 0: unknown.
     """
 
     views: tuple[Tensor, ...]
     labels: Tensor
     index: Tensor
+    most_repeats: int = 0
 
     @property
     def view_labels(self) -> Tensor:

@@ -21,9 +21,10 @@ from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.grey_depth import EACH_IMAGE, DepthRange, is_deep, parse_depth_range, scaled
 
-Filter = Literal["bicubic", "lanczos"]
+Filter = Literal["bicubic", "bilinear", "lanczos"]
 FILTERS: dict[Filter, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
     "lanczos": Image.Resampling.LANCZOS,
 }
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
@@ -60,7 +61,7 @@ def decoded(
         table: images to decode, in this order.
         height: height of the result in pixels.
         width: width of the result in pixels.
-        filter: ``bicubic``, or ``lanczos`` as in the test code of AGW and methods based on it.
+        filter: ``bicubic``, ``bilinear``, or ``lanczos`` as in the test code of AGW and methods based on it.
         fingerprint: content hash of the data set; changed images are decoded again.
         cache: folder of the array; :func:`cache_folder` if None.
         progress: receives a message if an earlier array is damaged.

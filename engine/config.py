@@ -39,7 +39,7 @@ class DataConfig:
 
     height: int = bounded(288, 1, 1024)
     width: int = bounded(144, 1, 1024)
-    filter: Literal["bicubic", "lanczos"] = "bicubic"
+    filter: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
     """Filter that resizes images for training and clustering; the protocol has its own filter for test images."""
     folds: tuple[int, ...] = ()
     """Folds to train and score; empty for all. A record with missing folds is incomplete and is not ranked."""
@@ -72,6 +72,8 @@ class TrainConfig:
     """Clusters in an infrared batch (P)."""
     instances: int = bounded(16, 1, 4096)
     """Images of each cluster in a batch (K)."""
+    cross_camera: bool = True
+    """Prefer images from other cameras than that of the first image of a cluster. False: batches use no camera."""
     lr: float = bounded(3.5e-4, 0, 10, above=True)
     weight_decay: float = bounded(5e-4, 0, 10)
     lr_schedule: str = "step"

@@ -26,6 +26,7 @@ def current_defaults() -> dict[str, Any]:
     for own in encoders.values():
         del own["name"]
     encoders["resnet50"]["width"] = 16  # without effect in older records; as a default, it stays out of their hashes
+    methods["hil"]["instance_momentum"] = 0.25  # the former default; the hash of a run with the present one has it
     groups["train"]["amp"] = "off"  # the former name of train.precision, which older records have
     groups["encoder"] = {"name": groups["encoder"]["name"]}
     return {"settings": groups, "methods": methods, "encoders": encoders}

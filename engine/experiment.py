@@ -20,12 +20,12 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
-from usvi_bench.core.record import DatasetIdentity, Overrides, Record
+from usvi_bench.core.record import DatasetIdentity, Overrides, Record, Result
 from usvi_bench.core.registry import METHODS, PROTOCOLS, VALID
-from usvi_bench.core.settings import SHARED, flatten
+from usvi_bench.core.settings import SHARED, committed_defaults, default_values, flatten
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource, find_data
-from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.config import RunConfig, default_settings
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.load_config import load_config, profile_of
@@ -220,7 +220,7 @@ class Experiment:
             data=data,
             train_data=trained,
             seed=result.seed,
-            settings={"engine.threads": made["threads"], **settings},
+            settings={"engine.threads": made["threads"], **_former_defaults(result), **settings},
             setting=result.setting,
             schedule=schedule,
             weights=find_weights(result.start_weights["source"]),
@@ -263,6 +263,16 @@ class Experiment:
             setting=self.setting,
             schedule=self.schedule,
         )
+
+
+def _former_defaults(result: Result) -> dict[str, Any]:
+    """Return the settings of a record that have a former default of its method, which a repeat has to ask for."""
+    if result.method not in committed_defaults(result.format)["methods"]:
+        return {}
+    former = default_values(result.format, result.method, result.config)
+    present, own = flatten(default_settings(result.method)), flatten(result.config)
+    names = [name for name in former if name.startswith("method.") and name in present and name in own]
+    return {name: own[name] for name in names if own[name] == former[name] != present[name]}
 
 
 def _require(pattern: re.Pattern[str], value: Any, what: str) -> None:

@@ -214,8 +214,8 @@ class BatchSampler:
         ]
         augmented = iter(augment_views(requests, self._augmentation))
         visible, infrared = (
-            Samples(tuple(islice(augmented, len(views))), labels.to(self._device)[index], index)
-            for views, labels, index in zip(self._views, self._labels[labels], indices, strict=True)
+            Samples(tuple(islice(augmented, len(views))), labels.to(self._device)[index], index, _most_repeats(own))
+            for views, labels, index, own in zip(self._views, self._labels[labels], indices, rows, strict=True)
         )
         return Batch(visible=visible, infrared=infrared)
 
@@ -237,7 +237,7 @@ class BatchSampler:
         visible, infrared = (
             PKSampler(
                 labels.cpu(),
-                part.cameras.cpu(),
+                part.cameras.cpu() if self._train.cross_camera else torch.zeros_like(part.cameras, device="cpu"),
                 clusters=count,
                 instances=self._train.instances,
                 generator=numpy_generator(self._progress.seed, "sampler", name, part.modality, self._progress.epoch),
@@ -245,3 +245,8 @@ class BatchSampler:
             for part, labels, count in zip(self._images, labels_of_each, clusters, strict=True)
         )
         return visible, infrared
+
+
+def _most_repeats(rows: Tensor) -> int:
+    """Return the largest number of times that a row is in a batch."""
+    return int(rows.unique(return_counts=True)[1].max())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from usvi_bench.core.settings import SHARED, current_names
 from usvi_bench.core.typed import convert
 from usvi_bench.engine.config import DEFAULT_ENCODER, DataConfig, EngineConfig, RunConfig, TrainConfig
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule, read_file
+from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
 
 SECTIONS = {"method": "method_config", "protocol": "protocol_config"}
@@ -72,7 +73,7 @@ def load_config(
     if override.exists():
         _merge(tree, read_file(override))
     elif setting != SHARED:
-        others = sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
+        others = methods_with(setting, profile)
         raise UsageError(
             f"--setting {setting}: '{method}' has no {setting} setting for {profile}; "
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
@@ -96,8 +97,14 @@ def load_config(
         if key not in sections:
             raise UsageError(f"unknown setting '{show(key)}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
     parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
+    parts["augment"] = _in_form(parts["augment"], parts["method_config"], tree.get("augment", {}))
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
+
+
+def methods_with(setting: str, profile: str) -> list[str]:
+    """List the methods that have a file of their own in a setting, for a kind of data."""
+    return sorted(path.parent.name for path in (CONFIGS / setting).glob(f"*/{profile}.py"))
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, str]:
@@ -201,6 +208,15 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
             _merge(tree[key], value)
         else:
             tree[key] = value
+
+
+def _in_form(augment: AugmentConfig, method: MethodConfig, asked: Any) -> AugmentConfig:
+    """Let a released form jitter in whole numbers, as released codes do, unless ``augment.jitter_8bit`` is given.
+
+    Without jitter nothing changes, so that the first stage is the one that other methods share.
+    """
+    released = getattr(method, "form", "repaired") == "released" and augment.jitter > 0
+    return replace(augment, jitter_8bit=True) if released and "jitter_8bit" not in asked else augment
 
 
 def profile_of(kind: str, synthetic: Mapping[str, Any] | None) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from usvi_bench.core.formatting import MISSING, file_name, over_seeds
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import Record
+from usvi_bench.core.record import REPAIRED, Record
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.knob_table import knob_table
 from usvi_bench.leaderboard.knobs import separate_sweeps
 from usvi_bench.leaderboard.order import order_table
 from usvi_bench.leaderboard.published import Published, find_published, footnote
-from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRow, ScoreTable
+from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRow, ScoreTable, TableKey
 from usvi_bench.leaderboard.significance import leaders
 
 BESIDE = ("R1", "mAP")
@@ -66,11 +66,15 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
                 scores,
                 board_table(scores, published),
                 asides=[models] if models else [],
-                order=order_table(scores, published) if scores.key.synthetic and not scores.key.trained_on else None,
+                order=order_table(scores, published) if _is_ordered(scores.key) else None,
                 knobs=[knob_table(sweep) for sweep in sweeps if sweep.base is scores],
             )
         )
     return sections
+
+
+def _is_ordered(key: TableKey) -> bool:
+    return bool(key.synthetic) and not key.trained_on and key.form == REPAIRED
 
 
 def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
@@ -95,6 +99,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
         )
     key = scores.key
     marks = [mark[-6:] for mark in (key.fingerprint, key.trained_on) if mark]
+    marks += [key.form] if key.form != REPAIRED else []
     return Table(
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
         columns=[*columns, "records"],

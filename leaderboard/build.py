@@ -52,7 +52,8 @@ RULES = f"""\
 * Headings: *single-shot*: a gallery has one image of each person from each camera. *seeded gallery*: it is drawn with a
   fixed seed for each trial. *all gallery*: it has all images of its modality. *shared setting*: one schedule, network
   and clustering for all methods of a data set, apart from the clustering settings that a method requires.
-* form: *repaired*: without the defects of the method's released code; *released*: with them."""
+* form: *repaired*: without the defects of the method's released code, and every method without a released form;
+  *released*: with them. No table has runs of two settings or forms."""
 MODELS_RULE = """\
 * Some methods train two networks: a *student* by gradient descent, and a *teacher* whose weights are a moving average
   of the student's. The *headline* is the network that the main table shows."""

@@ -13,7 +13,7 @@ from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
 NOTE = (
     "People, network, schedule and code differ from those of the papers, so agreement of the rankings does not "
     "validate either of them. No method was tuned to agree. Only methods with a published figure are ranked, each "
-    "once, if possible without the defects of its released code. A pair of methods agrees if both rankings have it in "
+    "once, without the defects of its released code. A pair of methods agrees if both rankings have it in "
     "the same order."
 )
 
@@ -49,11 +49,11 @@ def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | N
 
 
 def _one_a_method(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """Choose one row per method: without plug-ins, without the defects of released code, with the most seeds.
+    """Choose one row per method: without plug-ins, with the most seeds.
 
     Ties are broken by label. Scores do not influence the choice.
     """
-    preferred = sorted(rows, key=lambda row: (len(row.plugins), row.released, -row.seeds, row.label))
+    preferred = sorted(rows, key=lambda row: (len(row.plugins), -row.seeds, row.label))
     chosen = {row.method: row for row in reversed(preferred)}
     return [row for row in rows if chosen[row.method] is row]
 

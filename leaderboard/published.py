@@ -25,7 +25,15 @@ EVIDENCE = {
     "secondary": "quoted by others, nearly always in a comparison table of a later paper",
 }
 """Levels of evidence, strongest first, with explanations."""
+CAMERAS = {
+    "yes": "in labels, memories or losses",
+    "sampler": "only to draw batches with images of different cameras, as the released code does by default",
+    "no": "not at all; the images of a modality in RegDB have one camera",
+    "unknown": "",
+}
+"""Uses of camera labels, with explanations."""
 _AT_ODDS = "differs from the paper table"
+_VARIANTS = ("re-ranked by", "row of an ablation")
 PAPER_NAMES = {
     "adca": "ADCA", "pgm": "PGM", "pclhd": "PCLHD", "dmic": "DMIC", "bmil": "BMIL", "nulc": "N-ULC", "rpnr": "RPNR",
     "mmm": "MMM",
@@ -39,7 +47,7 @@ class Figure:
 
     Attributes:
         year: None if unknown.
-        cameras: whether camera labels are used in training: ``yes``, ``no`` or ``unknown``.
+        cameras: whether camera labels are used in training, see :data:`CAMERAS`.
         metrics: printed figure by metric name; metrics missing in the source are absent.
         at_odds: whether the source disagrees with the table of the method's paper.
     """
@@ -57,6 +65,11 @@ class Figure:
     @property
     def at_odds(self) -> bool:
         return _AT_ODDS in self.source
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether the figure is re-ranked or that of a row of an ablation; the plot leaves it out."""
+        return any(mark in self.source for mark in _VARIANTS)
 
     def value(self, metric: str) -> float | None:
         """Return a metric in percent, or None if the source does not give it."""
@@ -144,7 +157,7 @@ def _figure(row: dict[str, str], where: str) -> Figure:
     for column, text in row.items():
         if not text.isprintable():
             raise UsageError(f"{where}: {column} {text[:40]!r} holds control characters; remove them")
-    for column, known in (("setting", SETTINGS), ("evidence", EVIDENCE)):
+    for column, known in (("setting", SETTINGS), ("evidence", EVIDENCE), ("uses_camera_labels", CAMERAS)):
         if row[column] not in known:
             raise UsageError(f"{where}: {column} '{row[column]:.40}': {did_you_mean(row[column], known)}")
     metrics = {name: row[column] for name, column in METRIC_COLUMNS.items() if row[column]}

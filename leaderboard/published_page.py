@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import page, plain
 from usvi_bench.core.table import Cell, Table, TableRow, to_markdown, value_cell
-from usvi_bench.leaderboard.published import EVIDENCE, METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
+from usvi_bench.leaderboard.published import CAMERAS, EVIDENCE, METRIC_COLUMNS, SETTINGS, Published, footnote, ordered
 from usvi_bench.leaderboard.score_table import PROTOCOLS
 
 PLOT = "published.svg"
@@ -24,8 +24,10 @@ ORDER_NOTE = (
 )
 READING_RULES = f"""* Percent. `-`: not given by the source. Rows are sorted by labels used in training, then by mAP.
 * labels: true identities used in training: none (unsupervised), some (semi-supervised) or all (supervised).
-* cameras: whether camera labels are used in training; empty if unknown.
+* cameras: use of camera labels in training: {"; ".join(f"*{name}*: {m}" for name, m in CAMERAS.items() if m)}; empty
+  if unknown.
 * evidence: {"; ".join(f"*{name}*: {meaning}" for name, meaning in EVIDENCE.items())}.
+* Re-ranked results and rows of ablations are named as such in the first column. The plot leaves them out.
 * There is one figure per method and protocol: the one with the strongest evidence, in the order above. Sources known to
   differ from the method's paper come last. A footnote (*elsewhere*) lists other published figures of the method that
   differ by more than rounding."""

@@ -105,7 +105,8 @@ def _legend(figure: Figure) -> None:
 
 
 def _dated(published: Sequence[Published], protocol: str) -> list[Published]:
-    return [e for e in ordered(published, protocol) if e.shown.year is not None and "mAP" in e.shown.metrics]
+    known = (entry for entry in ordered(published, protocol) if "mAP" in entry.shown.metrics)
+    return [entry for entry in known if entry.shown.year is not None and not entry.shown.is_variant]
 
 
 def _points(entries: Sequence[Published]) -> Iterator[Point]:

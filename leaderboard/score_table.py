@@ -13,7 +13,7 @@ import pandas as pd
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.markdown import code, plain
 from usvi_bench.core.metrics import METRICS, RERANKED
-from usvi_bench.core.record import Record
+from usvi_bench.core.record import REPAIRED, Record
 from usvi_bench.core.settings import default_values, flatten
 from usvi_bench.leaderboard.plugin_words import plugin_words
 
@@ -39,7 +39,7 @@ _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
 class TableKey(NamedTuple):
-    """Key of a table: comparable runs have the same images, protocol, gallery, setting and training data.
+    """Key of a table: comparable runs have equal images, protocol, gallery, setting, form and training data.
 
     Real data sorts first.
     """
@@ -53,6 +53,8 @@ class TableKey(NamedTuple):
     gallery: str
     trained_on: str = ""
     """Name and fingerprint of the training data, if they are other ones than the scored data."""
+    form: str = REPAIRED
+    """Form of all methods: ``repaired``, also of methods without a released form, or ``released``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,6 @@ class ScoreRow:
         method: registered name; empty for chance.
         plugins: plug-ins of its runs, as ``my_method.py@1f6a09c2``.
         configuration: equal for rows of different tables that were trained and scored with the same settings.
-        released: whether the defects of the released code are enabled (``method.form=released``).
         records: file name of the record of each seed, in the order of ``values``.
         values: one row per seed (the index), one column per metric: fractions, mean over folds and trials.
         models: the same table for each scored model; the headline model comes first.
@@ -78,7 +79,6 @@ class ScoreRow:
     label: str
     method: str
     configuration: str
-    released: bool
     records: tuple[str, ...]
     values: pd.DataFrame
     models: Mapping[str, pd.DataFrame]
@@ -111,7 +111,7 @@ class ScoreTable:
 
     @property
     def title(self) -> str:
-        words = f"{gallery_words(self.key.shots, self.key.gallery)}, {self.key.setting} setting"
+        words = f"{gallery_words(self.key.shots, self.key.gallery)}, {self.key.setting} setting, {self.key.form} form"
         names = f"{self.key.trained_on.partition(' ')[0]} -> {self.key.dataset}"
         return f"{words}, {names}" if self.key.trained_on else words
 
@@ -172,6 +172,7 @@ def table_key(record: Record) -> TableKey:
         shots,
         result.headline["gallery"],
         "" if result.trained_on is None else f"{result.trained_on['name']} {result.trained_on['fingerprint']}",
+        result.form,
     )
 
 
@@ -218,7 +219,6 @@ def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) ->
         label=label,
         method=first.method,
         configuration=_configuration(ordered[0]),
-        released=first.config["method"].get("form") == "released",
         records=tuple(by_seed[seed] for seed in sorted(by_seed)),
         values=_per_seed(ordered),
         models=_models(ordered),
@@ -262,7 +262,7 @@ def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
 
 def _chance(chances: Sequence[Mapping[str, float]]) -> ScoreRow:
     mean = pd.DataFrame(list(chances), columns=list(METRICS), dtype=float).mean()
-    return ScoreRow("chance", "", "", False, (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
+    return ScoreRow("chance", "", "", (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
 
 
 def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record]]) -> str:

@@ -14,7 +14,7 @@ from usvi_bench.components.memory.hard import HardMemory
 from usvi_bench.core.bounds import WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
-from usvi_bench.methods.base import Form, Stage
+from usvi_bench.methods.base import Stage
 from usvi_bench.methods.cluster_contrast import warmup
 from usvi_bench.methods.pgm import PGM, PGMConfig
 
@@ -25,8 +25,6 @@ class HardPrototypesConfig(PGMConfig):
 
     hard: bool = True
     """Use hard prototypes beside the centroids in every memory. False: centroids with the rule ``update``."""
-    form: Form = "repaired"
-    """``released`` has the defects of the released code, see :mod:`usvi_bench.methods.released`."""
     stage1_memory: Literal["centroid", "hybrid"] = "centroid"
     """Memory of the first stage: centroids as in the first stage that all methods share, or also hard prototypes."""
     centre_weight: float = bounded(0.5, 0, WEIGHT)
@@ -38,8 +36,8 @@ class HardPrototypesConfig(PGMConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.form == "released" and not (self.hard and self.cross_updates):
-            raise UsageError("method.form=released needs method.hard=true and method.cross_updates=true")
+        if self.form == "released" and not self.hard:
+            raise UsageError("method.form=released needs method.hard=true")
 
 
 class HardPrototypes(PGM):

@@ -6,8 +6,9 @@ He L., Wang N., Gao X., 2025, https://arxiv.org/abs/2509.11587.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -18,7 +19,7 @@ from usvi_bench.components.memory.cluster import sequential_update
 from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
-from usvi_bench.components.transfer import transferred
+from usvi_bench.components.transfer import transferred, voted
 from usvi_bench.components.unit import unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
@@ -28,14 +29,20 @@ from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, Ps
 from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
+NOMINAL = 0.9
+"""Weight of the old row in a released update of an instance memory, for features that are not normalised."""
+
 
 @dataclass(frozen=True)
 class HILConfig(ClusterContrastConfig):
     """Hyper-parameters of HIL, beside those of its first stage; defaults are the released values for SYSU-MM01."""
 
-    transfer: Literal["ir_to_rgb", "alternate", "none"] = "ir_to_rgb"
+    transfer: Literal["ir_to_rgb", "alternate", "votes", "none"] = "ir_to_rgb"
     """Direction of label transfer (BRST). ``ir_to_rgb``: infrared clusters label visible images. ``alternate``: the
-    reverse in odd epochs. ``none``: each modality keeps its own clusters and memory."""
+    reverse in odd epochs. ``votes``: nearest infrared images label visible ones, as in SDCL. ``none``: each modality
+    keeps its own clusters and memory."""
+    transfer_from: float = bounded(0.0, 0, 1)
+    """Fraction of the stage before which each modality keeps its own clusters and memory."""
     tau: float = bounded(0.5, 0, 1)
     """Smallest similarity of a transferred image to its prototype, as a share of the largest similarity of any image
     to that prototype [tau]; 0.8 on RegDB."""
@@ -67,10 +74,16 @@ class HILConfig(ClusterContrastConfig):
     """Weight of the neighbour losses."""
     visible_damping: float = bounded(0.1, 0, WEIGHT)
     """Further factor of the loss between visible samples and infrared neighbours."""
-    instance_momentum: float = bounded(0.25, 0, 1)
-    """Weight of the old row in an update of an instance memory."""
+    instance_momentum: float | None = bounded(None, 0, 1)
+    """Weight of the old row in an update of an instance memory. None: 0.9 / (0.9 + 0.1 sqrt(D)) for features of width
+    D, which is 0.25 at 768, 0.17 at 2,048 and 0.44 at 128."""
+    first_momentum: float | None = bounded(None, 0, 1)
+    """Weight of the old row in a memory update in the first epoch; None for ``momentum``."""
     warmup_epochs: int | None = bounded(None, 1, EPOCHS)
-    """Epochs of the first stage, dual cluster contrast; None for the length of the second stage."""
+    """Epochs of the first stage; None for the length of the second stage."""
+    stage1: Literal["clusters", "sdcl"] = "clusters"
+    """First stage. ``clusters``: dual cluster contrast, which other methods share. ``sdcl``: as in SDCL's script for
+    RegDB, with a momentum of 0.99 in the first epoch, and with ``transfer=votes`` from epoch 20 of 30 on."""
     form: Form = "repaired"
     """``released`` has the order of updates of the released code, see :mod:`usvi_bench.methods.released.hil`."""
 
@@ -78,6 +91,20 @@ class HILConfig(ClusterContrastConfig):
         super().__post_init__()
         if self.mccl and self.transfer == "none":
             raise UsageError("method.transfer=none leaves no shared clusters for MCCL: add --set method.mccl=false")
+        if self.mccl and self.transfer_from:
+            raise UsageError(
+                f"method.transfer_from={self.transfer_from} leaves no shared clusters for MCCL in the first epochs: "
+                "add --set method.mccl=false"
+            )
+
+    @property
+    def first_stage(self) -> Stage:
+        """First stage; ``sdcl`` has the form of the second stage, and neither MCCL nor neighbour losses."""
+        first = warmup(self, self.warmup_epochs)
+        if self.stage1 == "clusters":
+            return first
+        own = HILConfig(**vars(first.config), transfer="votes", transfer_from=2 / 3, first_momentum=0.99, mccl=False)
+        return Stage("hil", replace(own, neighbours=False, form=self.form), self.warmup_epochs)
 
 
 @METHODS.register("hil")
@@ -93,13 +120,12 @@ class HIL(ClusterContrast):
     shallow feature, which have to agree on the nearest cluster. Here the common backbone has one feature, and the
     nearest cluster has to agree with the pseudo-label. That code continues SDCL for 30 epochs, by SGD at a tenth of
     SDCL's learning rate; here stages, optimiser and schedule are those of all methods. At epoch 20 it returns to the
-    checkpoint with the best *test* score; no form here does. Gradients use memories as they were at the forward pass;
-    ``form=released`` restores the released order. The released instance memories take features of any length, which
-    gives the new feature most of the weight. Here features are unit, and the same weights need a momentum of
-    0.9 / (0.9 + 0.1 sqrt(D)): the default 0.25 at the 768 dimensions of the ViT, 0.17 at 2,048 and 0.44 at 128. Labels
-    and memories start from means of the unit features of an image and its mirror image; there the features are not
-    normalised. All clusters are split together, so sub-centres are not those of scikit-learn's k-means bit for bit.
-    MCCL is 0 if no sample passes the gate, instead of NaN.
+    checkpoint with the best *test* score; no form here does. Gradients use memories as they were at the forward pass.
+    The released instance memories mix 0.9 of the old row with 0.1 of a feature of any length, about sqrt(D). Here
+    features are unit, and the default of ``instance_momentum`` gives both the same weights. ``form=released`` restores
+    the released order and the released mixture. Labels and memories start from means of the unit features of an image
+    and its mirror image; there the features are not normalised. All clusters are split together, so sub-centres are not
+    those of scikit-learn's k-means bit for bit. MCCL is 0 if no sample passes the gate, instead of NaN.
 
     **Known publicly:** the abstract and the code. The abstract announces bidirectional matching; the code has one
     direction (``transfer=alternate`` has both). **Our reconstruction:** the form with one feature.
@@ -118,7 +144,11 @@ class HIL(ClusterContrast):
 
     @classmethod
     def stages(cls, config: HILConfig) -> tuple[Stage, ...]:
-        return warmup(config, config.warmup_epochs), Stage("hil", config)
+        return config.first_stage, Stage("hil", config)
+
+    def shares(self, progress: StageProgress) -> bool:
+        """Return whether labels are transferred in this epoch, so that one memory serves both modalities."""
+        return bool(self.config.transfer != "none" and progress.fraction >= self.config.transfer_from)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         """Label images with clusters of the other modality by BRST (bidirectional reverse selection transmission).
@@ -131,11 +161,12 @@ class HIL(ClusterContrast):
         See :func:`usvi_bench.components.transfer.transfer_labels`.
         """
         own = super().label(features, progress)
-        if self.config.transfer == "none":
+        if not self.shares(progress):
             return own
         back = self.config.transfer == "alternate" and progress.epoch % 2 == 1
         modality: Modality = "infrared" if back else "visible"
-        labels = transferred(features, own, modality, self.config.tau)
+        votes = self.config.transfer == "votes"
+        labels = voted(features, own) if votes else transferred(features, own, modality, self.config.tau)
         before, after = (by_modality(part["clusters"])[modality] != OUTLIER for part in (own, labels))
         self.passed = after.sum() / before.sum()
         return labels
@@ -150,11 +181,14 @@ class HIL(ClusterContrast):
         self.agreement: list[Tensor] = []
         self.centres, self.owners = (), []
         self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
-        if c.transfer == "none":
-            super().begin_epoch(features, labels, progress)
-            return
+        self.shared = self.shares(progress)
         both = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
-        self.visible_memory = self.infrared_memory = self.make_memory(*both)
+        if self.shared:
+            self.visible_memory = self.infrared_memory = self.make_memory(*both)
+        else:
+            super().begin_epoch(features, labels, progress)
+        if c.first_momentum is not None and progress.epoch == 0:
+            self.visible_memory.momentum = self.infrared_memory.momentum = c.first_momentum
         if c.mccl:
             sources = [both] if c.mccl_memory == "shared" else clustered(features, labels).values()
             generator = torch_generator(progress.seed_for("sub_centres"))
@@ -209,7 +243,9 @@ class HIL(ClusterContrast):
         c = self.config
         parts = by_modality((batch.visible, batch.infrared))
         index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        self.instance_updates = {m: (unit(rows).detach(), index[m]) for m, rows in features.items()}
+        self.instance_updates = {m: (rows.detach(), index[m]) for m, rows in features.items()}
+        repeats = [len(samples.views) * samples.most_repeats for samples in parts.values()]
+        self.most_repeats = max(repeats) if all(repeats) else 0
 
         def term(query: Modality, key: Modality) -> Tensor:
             queries = self.instances[query][parts[query].index]
@@ -230,11 +266,20 @@ class HIL(ClusterContrast):
         (visible, visible_index), (infrared, infrared_index) = self.instance_updates.values()
         sizes = [len(rows) for rows in self.instances.values()]
         rows, features = torch.cat(list(self.instances.values())), torch.cat([visible, infrared])
-        index = torch.cat([visible_index, infrared_index + sizes[0]])
-        return by_modality(sequential_update(rows, features, index, self.config.instance_momentum).split(sizes))
+        index, given = torch.cat([visible_index, infrared_index + sizes[0]]), self.config.instance_momentum
+        features, momentum = self.instance_mixture(features) if given is None else (unit(features), given)
+        return by_modality(sequential_update(rows, features, index, momentum, self.most_repeats).split(sizes))
+
+    def instance_mixture(self, features: Tensor) -> tuple[Tensor, float]:
+        """Return unit features, and the momentum with which they have the weights of a released update.
+
+        A released update has 0.9 of the old row and 0.1 of a feature of a length of about ``sqrt(D)``.
+        """
+        new = (1 - NOMINAL) * math.sqrt(features.shape[1])
+        return unit(features), NOMINAL / (NOMINAL + new)
 
     def end_step(self, progress: StageProgress) -> None:
-        if self.config.transfer == "none":
+        if not self.shared:
             super().end_step(progress)
         elif self.config.update == "sequential":  # all samples in turn, so that one pass serves both modalities
             features, labels = (torch.cat(parts) for parts in zip(*self.pending_updates, strict=True))
@@ -247,7 +292,7 @@ class HIL(ClusterContrast):
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:
         figures: dict[str, Tensor] = {}
-        if self.config.transfer != "none":
+        if self.shared:
             figures["transferred"] = self.passed
         if self.config.mccl:
             figures["agreement"] = torch.stack([part.float().mean() for part in self.agreement]).mean()

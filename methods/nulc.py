@@ -21,7 +21,7 @@ from usvi_bench.core.bounds import COUNT, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
-from usvi_bench.methods.base import Form, Stage
+from usvi_bench.methods.base import Stage
 from usvi_bench.methods.cluster_contrast import warmup
 from usvi_bench.methods.pgm import PGM, PGMConfig
 
@@ -52,13 +52,6 @@ class NULCConfig(PGMConfig):
     """Decay of the weight of a sample with the missing share of its label in its soft label [gamma]."""
     normalise_weights: bool = False
     """Divide a loss by the sum of the weights instead of by the number of samples."""
-    form: Form = "repaired"
-    """``released`` has the order of updates of the released code, see :mod:`usvi_bench.methods.released.nulc`."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.form == "released" and not self.cross_updates:
-            raise UsageError("method.form=released needs method.cross_updates=true")
 
 
 @METHODS.register("nulc")

@@ -18,9 +18,10 @@ from usvi_bench.components.crossing import any_unmatched, cross_direction, match
 from usvi_bench.components.memory.cluster import Update, update_together
 from usvi_bench.components.modalities import by_modality, view_labels
 from usvi_bench.core.bounds import WEIGHT, bounded
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
-from usvi_bench.methods.base import Stage
+from usvi_bench.methods.base import Form, Stage
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 
@@ -40,6 +41,13 @@ class PGMConfig(ClusterContrastConfig):
     part in the cross contrast."""
     cross_updates: bool = True
     """Update a memory also with the samples of the other modality that were contrasted with it."""
+    form: Form = "repaired"
+    """``released`` has the order of updates of the released code, see :mod:`usvi_bench.methods.released.pgm`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form == "released" and not self.cross_updates:
+            raise UsageError("method.form=released needs method.cross_updates=true")
 
 
 @METHODS.register("pgm")
@@ -53,9 +61,9 @@ class PGM(ClusterContrast):
     follows. The number of matching rounds is not limited. There it is two, so that training stops if one modality
     has more than twice the clusters of the other; on SYSU-MM01 the cross contrast is left out if there are more
     infrared clusters. All gradients use the memories as they were before the step; there the cross term updates a
-    memory before the other gradients are computed. The second stage starts from the last epoch of the first one instead
-    of the epoch with the best test score. Features are normalised before clustering; the setting ``paper`` has the
-    released choice, and the released momentum, network and jitter.
+    memory before the other gradients are computed, which ``form=released`` restores. The second stage starts from the
+    last epoch of the first one instead of the epoch with the best test score. Features are normalised before
+    clustering; the setting ``paper`` has the released choice, and the released momentum, network and jitter.
 
     Memories are updated after the optimiser step, in the order of the released code: first one memory by the samples of
     the other modality, then the visible memory and the infrared memory by their own samples. Under ``update=hard`` the

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from usvi_bench.core.registry import METHODS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "how_a_run_works.md"
 NAMED = re.compile(r"`(\w+)` (?:in|of the protocol \()\s*`([\w/]+\.py)`")
@@ -66,3 +68,13 @@ def test_no_text_file_has_marks_of_a_merge() -> None:
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("configs/**/*.*")]:
         if ".venv" not in path.parts:
             assert not marks.search(path.read_text()), path
+
+
+def test_the_use_of_camera_labels_is_stated_for_every_method_that_trains() -> None:
+    text = (ROOT / "docs" / "methods.md").read_text().partition("## Camera labels")[2].partition("\n## ")[0]
+    others = text.partition("**The others**")[2]
+    for name in METHODS.own_names():
+        cls = METHODS.get(name)
+        if cls.stages(cls.Config()):
+            assert (f"`{name}`" in others) != cls.uses_cameras, name
+            assert f"`{name}`" in text, name

@@ -123,11 +123,18 @@ def cross_entropy(logits: Tensor, labels: Tensor, unmatched: bool = False) -> Te
     return total / (labels != OUTLIER).sum().clamp(min=1)
 
 
-def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
+def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float, most: int = 0) -> Tensor:
     """Update rows by each sample in batch order: M_y = unit(mu M_y + (1 - mu) f).
 
     With a small momentum the last sample of a cluster has nearly all the weight, and only the last samples are used:
     as many as :func:`samples_that_matter`. The rows are divided by mu, which changes no direction.
+
+    Args:
+        rows: ``[C, D]``; see the module for all but the last.
+        features: ``[B, D]``, of unit length or longer.
+        labels: ``[B]``.
+        momentum: weight of the old row.
+        most: largest number of samples of a cluster; 0 if unknown, so that the host may have to wait for it.
 
     >>> from torch import tensor
     >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.1)
@@ -136,8 +143,8 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     ordered, order = labels.sort(stable=True)
     ends = torch.searchsorted(ordered, ordered, right=True)
     rounds = min(samples_that_matter(momentum, rows.dtype), len(labels))
-    if rounds > MOST_ROUNDS:  # a large momentum: as many as the largest cluster has, for which the host waits
-        rounds = min(rounds, int((ends - torch.searchsorted(ordered, ordered)).max()))
+    if rounds > MOST_ROUNDS:  # a large momentum: as many as the largest cluster has
+        rounds = min(rounds, most or int((ends - torch.searchsorted(ordered, ordered)).max()))
     places = ends - torch.arange(rounds, 0, -1, device=labels.device)[:, None]
     # A place before the cluster, also a negative one, has a sample of another cluster: it gets the weight 0.
     weights = (ordered[places] == ordered).to(rows.dtype) * ((1 - momentum) / max(momentum, LEAST_MOMENTUM))

@@ -8,14 +8,14 @@ from torch.nn.functional import cross_entropy, normalize
 from usvi_bench.components.memory.cluster import UPDATE_RULES
 from usvi_bench.components.neighbour_losses import loss_of_neighbours
 from usvi_bench.core.types import Batch, Losses, Modality
-from usvi_bench.methods.hil import HIL
+from usvi_bench.methods.hil import HIL, NOMINAL
 
 
 class ReleasedHIL(HIL):
-    """HIL with one defect of the released code: gradients are computed with memories that are already updated.
+    """HIL with two defects of the released code: late gradients, and long features in the instance memories.
 
-    Values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to the checkpoint with
-    the best test score.
+    With equal memories, values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to
+    the checkpoint with the best test score.
     """
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
@@ -25,7 +25,7 @@ class ReleasedHIL(HIL):
         """
         c = self.config
         losses = super().contrast(visible, infrared, batch)
-        if c.transfer != "none":
+        if self.shared:
             rows, (features, labels) = self.visible_memory.rows, self.pending_updates[0]
             later = UPDATE_RULES[c.update](rows, normalize(features), labels, c.momentum)
             logits = similarity_by_moved_rows(infrared, rows, later) / c.temperature
@@ -36,6 +36,10 @@ class ReleasedHIL(HIL):
         """Defect: the memory of instances is updated outside autograd, between the forward and the backward pass."""
         similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances()[key])
         return loss_of_neighbours(similarity, mask, self.config.neighbour_temperature)
+
+    def instance_mixture(self, features: Tensor) -> tuple[Tensor, float]:
+        """Defect: features are mixed into the instance memories without normalisation, so that long ones weigh more."""
+        return features, NOMINAL
 
 
 def similarity_by_moved_rows(features: Tensor, rows: Tensor, later: Tensor) -> Tensor:

@@ -12,9 +12,11 @@ from typing import TypeVar
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.record import REPAIRED
+from usvi_bench.core.settings import SHARED
 from usvi_bench.leaderboard.build import load_records
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
-from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable, score_tables
+from usvi_bench.leaderboard.score_table import ScoreTable, score_tables
 from usvi_bench.reports.ablation_table import Ablation, read_ablation
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -61,14 +63,15 @@ class Sources:
                 raise UsageError(f"{CONTROL}: available for {PROTOCOL} only, not for {protocol}")
             lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
             return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
-        rows = (row for row in self._usual(protocol).rows if _is(row, method, released))
+        rows = (row for row in self._usual(protocol, released).rows if method in (row.method, row.label))
         return 100 * single(rows, f"{method}, {protocol}").values["mAP"]
 
     def levels(self, knob: str, method: str) -> dict[float, Seeds]:
         """Return mAP by level of a knob, then by seed; empty if the method has no runs with this knob."""
         base = self._usual(PROTOCOL)
         lines = [line for s in self.tables[1] if s.knob == knob and s.base is base for line in sweep_rows(s)]
-        mine = [line.rows for line in lines if _is(next(iter(line.rows.values())), method)]
+        firsts = ((line.rows, next(iter(line.rows.values()))) for line in lines)
+        mine = [rows for rows, first in firsts if method in (first.method, first.label)]
         rows = single(mine, f"{method} with varied {knob}") if mine else {}
         return {level: 100 * row.values["mAP"] for level, row in rows.items()}
 
@@ -93,9 +96,10 @@ class Sources:
         single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own
 
-    def _usual(self, protocol: str) -> ScoreTable:
-        key = (protocol, "shared", True)
-        alike = (t for t in self.tables[0] if (t.key.protocol, t.key.setting, bool(t.key.synthetic)) == key)
+    def _usual(self, protocol: str, released: bool = False) -> ScoreTable:
+        key = (protocol, SHARED, "released" if released else REPAIRED, True)
+        keys = ((t, t.key) for t in self.tables[0])
+        alike = (t for t, own in keys if (own.protocol, own.setting, own.form, bool(own.synthetic)) == key)
         drawn = (t for t in alike if not t.key.trained_on and t.key.shots in (0, 1) and t.key.gallery != "official")
         fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == USUAL)
         return single(fits, f"table of {protocol}")
@@ -111,7 +115,3 @@ def single(found: Iterable[Found], what: str) -> Found:
     if len(every) != 1:
         raise UsageError(f"{what}: {len(every)} found; expected exactly one")
     return every[0]
-
-
-def _is(row: ScoreRow, method: str, released: bool = False) -> bool:
-    return method in (row.method, row.label) and row.released == released

@@ -16,7 +16,7 @@ def describe_published(published: Sequence[Published]) -> str:
     for protocol, name in PROTOCOLS.items():
         best: dict[str, Figure] = {}
         for shown in (entry.shown for entry in ordered(published, protocol)):  # by mAP within a setting
-            if shown.year is not None and "mAP" in shown.metrics:
+            if shown.year is not None and "mAP" in shown.metrics and not shown.is_variant:
                 best.setdefault(shown.setting, shown)
         found = [
             f"{LOOKS[setting][0]} up to {best[setting].metrics['mAP']} ({best[setting].method}, {best[setting].year})"

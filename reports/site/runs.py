@@ -38,7 +38,11 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
     return [
         ("Protocol", plain(f"{protocol}, {gallery_words(*_gallery(record))}")),
         ("Data", f"{plain(data['description'])}; fingerprint {code(data['fingerprint'][:22])}"),
-        ("Setting", f"{plain(result.setting)}, seed {result.seed}, configuration {code(result.config_hash[:10])}"),
+        (
+            "Setting",
+            f"{plain(result.setting)}, {plain(result.form)} form, seed {result.seed}, "
+            f"configuration {code(result.config_hash[:10])}",
+        ),
         ("Start", plain(weights["source"]) + (f", sha256 {code(weights['sha256'][:10])}" if weights["sha256"] else "")),
         ("Minutes", minutes or MISSING),
         ("Peak memory", MISSING if made["peak_memory_mib"] is None else f"{made['peak_memory_mib']:.0f} MiB"),

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from usvi_bench.components import transfer
 from usvi_bench.components.clustering.dbscan import centroids
-from usvi_bench.components.transfer import transfer_labels, transferred
+from usvi_bench.components.transfer import transfer_labels, transferred, voted, voted_labels
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Features, Modality, PseudoLabels
 
@@ -97,3 +98,49 @@ def test_a_gate_that_lets_too_little_pass_is_told() -> None:
     features = Features(IMAGES[:1].repeat(9, 1), IMAGES, cameras, cameras)
     with pytest.raises(UsageError, match=r"1 clusters left after label transfer \(tau=0.5\); lower --set method.tau"):
         transferred(features, PseudoLabels(LABELS, LABELS), "visible", 0.5)
+
+
+# ---- votes of SDCL --------------------------------------------------------------------------------------------
+
+
+def most_frequent(votes: list[int], tie: str) -> int:
+    """The most frequent vote; of equally frequent ones the first, or the smallest."""
+    best = max(votes.count(vote) for vote in votes)
+    winners = [vote for vote in votes if votes.count(vote) == best]
+    return winners[0] if tie == "first" else min(winners)
+
+
+def naive_votes(visible: Tensor, infrared: Tensor, clusters: list[int], voters: int, smoothers: int) -> list[int]:
+    def nearest(x: Tensor, others: Tensor, count: int) -> list[int]:
+        cosine = [float(x @ other / x.norm() / other.norm()) for other in others]
+        return sorted(range(len(others)), key=lambda j: -cosine[j])[:count]
+
+    first = [most_frequent([clusters[j] for j in nearest(x, infrared, voters)], "first") for x in visible]
+    return [most_frequent([first[j] for j in nearest(x, visible, smoothers)], "smallest") for x in visible]
+
+
+@given(seed=st.integers(0, 500), voters=st.integers(1, 30), smoothers=st.integers(1, 6))
+def test_votes_are_the_definition(seed: int, voters: int, smoothers: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    visible, infrared = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (12, 20))
+    clusters = torch.randint(-1, 4, (20,), generator=generator)
+    found = voted_labels(visible, 3 * infrared, clusters, voters, smoothers)
+    assert found.tolist() == naive_votes(visible, infrared, clusters.tolist(), voters, smoothers)
+
+
+def test_votes_are_taken_in_blocks_and_outliers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    visible, infrared = (torch.randn(30, 5, generator=generator) for _ in range(2))
+    own, cameras = torch.arange(30) % 4 - 1, torch.zeros(30, dtype=torch.int64)
+    features, labels = Features(visible, infrared, cameras, cameras), PseudoLabels(own, own)
+    whole = voted(features, labels)
+    assert whole.visible[own == -1].tolist() == [-1] * int((own == -1).sum())
+    kept = own != -1
+    assert torch.equal(whole.visible[kept], voted_labels(visible, infrared, own)[kept])
+    assert torch.equal(whole.infrared, own)
+    assert whole.visible_to_infrared is not None
+    assert len(whole.visible_to_infrared) == int(whole.visible.max()) + 1
+    monkeypatch.setattr(transfer, "BLOCK", 7)
+    assert torch.equal(voted(features, labels).visible, whole.visible)
+    with pytest.raises(UsageError, match=r"1 clusters left after label transfer \(votes\); lower --set method.eps"):
+        voted(features, PseudoLabels(own, torch.zeros(30, dtype=torch.int64)))

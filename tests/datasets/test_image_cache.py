@@ -34,7 +34,12 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "resampling"), [("bicubic", Image.Resampling.BICUBIC), ("lanczos", Image.Resampling.LANCZOS)]
+    ("name", "resampling"),
+    [
+        ("bicubic", Image.Resampling.BICUBIC),
+        ("bilinear", Image.Resampling.BILINEAR),
+        ("lanczos", Image.Resampling.LANCZOS),
+    ],
 )
 def test_pixels_are_pillows(table, name, resampling):
     pixels = decoded(table, 16, 8, name, "print")

@@ -144,7 +144,7 @@ def test_optional_values_accept_none_and_a_number() -> None:
         ("train.epochs=2.5", "train.epochs=2.5: expected a whole number"),
         ("method.eps=wide", "method.eps=wide: expected a number"),
         ("data.check_counts=perhaps", "expected true or false"),
-        ("data.filter=nearest", "choose one of bicubic, lanczos"),
+        ("data.filter=nearest", "choose one of bicubic, bilinear, lanczos"),
         ("train.precision=fp8", "choose one of fp32, tf32, bf16, fp16"),
         ("train.epochs=0", "epochs=0 must be from 1 to"),
         ("train.lr=-1", "train.lr=-1.0 must be above 0"),

@@ -49,9 +49,12 @@ def test_a_finished_training_is_scored_on_corrupted_images(tiny_people: dict[str
     tables = score_tables({f"{i}.json": each for i, each in enumerate((clean, found, both))})
     titles = [(table.key.protocol, table.title) for table in tables]
     assert titles == [
-        ("sysu_all", "single-shot, seeded gallery, shared setting"),
-        ("sysu_all_c", "single-shot, seeded gallery, corrupted visible images, shared setting"),
-        ("sysu_all_c", "single-shot, seeded gallery, corrupted visible and infrared images, shared setting"),
+        ("sysu_all", "single-shot, seeded gallery, shared setting, repaired form"),
+        ("sysu_all_c", "single-shot, seeded gallery, corrupted visible images, shared setting, repaired form"),
+        (
+            "sysu_all_c",
+            "single-shot, seeded gallery, corrupted visible and infrared images, shared setting, repaired form",
+        ),
     ]
 
 

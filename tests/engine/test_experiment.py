@@ -15,9 +15,11 @@ import torch
 from tests.leaderboard.records import make_record
 from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import Record
+from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.load_config import load_config
+from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 
 SPEC = SyntheticSpec(size="tiny", mismatch=0.5)
@@ -141,3 +143,16 @@ def test_a_data_set_that_trains_on_test_images_is_refused(
     monkeypatch.setattr(reader, "test", reader.train)
     with pytest.raises(UsageError, match=r"sysu: fold 1 trains and tests on .* visible images, such as cam1/"):
         Experiment("pgm", "sysu_all", str(tiny_people["sysu"]), device="cpu").prepare()
+
+
+def test_a_record_with_a_former_default_is_repeated_with_it() -> None:
+    former = make_record("hil", 0, config={"method": {"instance_momentum": 0.25, "tau": 0.5}})
+    assert Experiment.from_record(former).settings["method.instance_momentum"] == 0.25
+    for value in (None, 0.9):  # the present default, and a value that the overrides of a real record have
+        other = make_record("hil", 0, config={"method": {"instance_momentum": value, "tau": 0.5}})
+        assert "method.instance_momentum" not in Experiment.from_record(other).settings
+    record = read_record(FOLDER / "records" / "sysu_all" / "hil-seed0.json")
+    experiment = Experiment.from_record(record)
+    config = load_config(experiment.method, experiment.protocol, profile="synthetic_sysu", settings=experiment.settings)
+    config = config.resolve(0, torch.device("cpu"))
+    assert config.hash(record.result.start_weights["sha256"] or "random") == record.result.config_hash

@@ -104,7 +104,7 @@ def test_records_of_two_data_sets_have_a_table_of_their_own(record: Record) -> N
     tables = score_tables({"a.json": record, "b.json": alone})
     assert len(tables) == 2
     (other,) = [table for table in tables if table.key.trained_on]
-    assert other.title == "all, other cameras gallery, shared setting, folder -> folder"
+    assert other.title == "all, other cameras gallery, shared setting, repaired form, folder -> folder"
     assert "Trained on own images" in other.data
     assert len({board_table(table, ()).name for table in tables}) == 2
     assert "folder -&gt; folder" in build({"a.json": record}) or "folder -> folder" in build({"a.json": record})

@@ -535,3 +535,25 @@ def test_odd_files_are_named_in_a_line(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "records" / "\x1b[31m.json").write_text("{}")
     assert main(options) == 2
     assert "\\x1b[31m.json: schema" in capsys.readouterr().err
+
+
+def test_no_table_has_two_settings_or_forms() -> None:
+    everything = [
+        record
+        for setting in ("shared", "paper")
+        for form in ("repaired", "released")
+        for record in seeds("pclhd", [0.5, 0.5], setting=setting, config={"method": {"form": form}})
+    ]
+    everything += seeds("adca", [0.4, 0.4])  # without a released form
+    found = score_tables({f"{i}.json": record for i, record in enumerate(everything)})
+    combinations = {(t.key.setting, t.key.form): [row.method for row in t.rows] for t in found}
+    assert combinations == {
+        ("shared", "repaired"): ["pclhd", "adca", ""],
+        ("shared", "released"): ["pclhd", ""],
+        ("paper", "repaired"): ["pclhd", ""],
+        ("paper", "released"): ["pclhd", ""],
+    }
+    sections = board_sections(found, [])
+    assert len({section.table.name for section in sections}) == 4
+    for section, table in zip(sections, found, strict=True):
+        assert f"{table.key.setting} setting, {table.key.form} form" in section.table.title

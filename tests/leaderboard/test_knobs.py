@@ -162,15 +162,15 @@ def test_a_base_without_a_later_knob_has_it_at_its_default() -> None:
 
 
 def test_other_settings_of_a_method_have_their_own_row() -> None:
-    released = {"method": {"eps": 0.6, "form": "released"}}
+    other = {"method": {"eps": 0.7}}
     made = [
         *base_level(),
-        make_record("pgm", 0, [0.7], config=released, dataset=people()),
-        make_record("pgm", 0, [0.6], config=released, dataset=people(mismatch=1.0)),
+        make_record("pgm", 0, [0.7], config=other, dataset=people()),
+        make_record("pgm", 0, [0.6], config=other, dataset=people(mismatch=1.0)),
     ]
     found = cells(knob_page(records(*made)), "mismatch")
     (row,) = (name for name in found if name.startswith("pgm"))
-    assert "form=released" in row
+    assert "eps=0.7" in row
     assert found[row][:3] == ["1", "70.4", "60.4"]
 
 

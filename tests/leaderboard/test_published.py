@@ -37,6 +37,7 @@ from usvi_bench.leaderboard.published_plot import (
     published_figure,
 )
 from usvi_bench.leaderboard.score_table import PROTOCOLS
+from usvi_bench.reports.site.published import describe_published
 
 FILE = FOLDER / "published.csv"
 LINE = "ADCA,ACM MM,2022,unsupervised,no,sysu_all,45.5,,,42.7,,secondary,tables"
@@ -198,7 +199,9 @@ def names(axes: Axes) -> list[Text]:
 
 
 def dated(protocol: str) -> list[Published]:
-    chosen = (entry for entry in choose(read_figures(FILE)) if entry.shown.protocol == protocol)
+    chosen = (
+        entry for entry in choose(read_figures(FILE)) if entry.shown.protocol == protocol and not entry.shown.is_variant
+    )
     return [entry for entry in chosen if entry.shown.year and "mAP" in entry.shown.metrics]
 
 
@@ -290,3 +293,25 @@ def test_the_digest_covers_exactly_the_drawn_figures(changes: dict[str, object],
 def test_without_dated_figures_there_is_no_panel() -> None:
     assert panels(choose([make_figure(year=None)])) == {}
     ElementTree.fromstring(draw_published([]))
+
+
+def test_the_use_of_camera_labels_is_a_known_word(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    line = "A,V,2024,unsupervised,maybe,sysu_all,1,,,2,,secondary,table"
+    path.write_text("\n".join([",".join(COLUMNS), line]) + "\n")
+    with pytest.raises(UsageError, match="line 2: uses_camera_labels 'maybe'"):
+        read_figures(path)
+    cameras = {f.method: f.cameras for f in read_figures(FOLDER / "published.csv") if f.protocol == "sysu_all"}
+    assert {cameras[name] for name in ("ADCA", "PGM", "PCLHD", "SDCL")} == {"sampler"}
+    assert {cameras[name] for name in ("DMIC", "CEIL", "CLNS")} == {"yes"}
+
+
+def test_re_ranked_results_and_rows_of_ablations_are_in_the_tables_but_not_in_the_plot() -> None:
+    published = choose(read_figures(FOLDER / "published.csv"))
+    page = build_published(published)
+    for name in ("CEIL + GCR re-ranking", "ASM (CAM + L_csc)"):
+        assert name in page
+        assert name not in describe_published(published)
+    variants = {entry.shown.method for entry in published if entry.shown.is_variant}
+    assert {name for name in variants if not name.startswith("ASM (")} == {"CEIL + GCR re-ranking"}
+    assert "CEIL" not in variants

@@ -315,11 +315,84 @@ def test_memories_move_at_the_end_of_the_step_only() -> None:
     for m, samples in (("visible", batch.visible), ("infrared", batch.infrared)):
         rows, (features, index) = instances[m], method.instance_updates[m]
         assert torch.equal(index, torch.cat([samples.index] * len(samples.views)))
+        old = 0.9 / (0.9 + 0.1 * method.encoder.feature_dim**0.5)
         for f, i in zip(unit(features), index, strict=True):
-            rows[i] = unit(0.25 * rows[i] + 0.75 * f)
+            rows[i] = unit(old * rows[i] + (1 - old) * f)
         torch.testing.assert_close(method.instances[m], rows)
         assert not method.instances[m].requires_grad
     assert torch.equal(method.centres[0].rows, centres)
+
+
+@pytest.mark.parametrize(("form", "given"), [("released", None), ("released", 0.25), ("repaired", 0.6)])
+def test_instances_mix_long_features_as_released_or_unit_ones_as_given(form: str, given: float | None) -> None:
+    method, labels = started(form=form, instance_momentum=given)
+    batch = world.batch(labels, method)
+    rows = method.instances["infrared"].clone()
+    method.loss(batch, world.progress())
+    method.end_step(world.progress())
+    features, index = method.pending_updates[1][0], batch.infrared.index
+    assert not torch.allclose(features.norm(dim=1), torch.ones(()), atol=0.1)
+    for f, i in zip(features, index, strict=True):
+        rows[i] = unit(0.9 * rows[i] + 0.1 * f) if given is None else unit(given * rows[i] + (1 - given) * unit(f))
+    torch.testing.assert_close(method.instances["infrared"], rows)
+
+
+@pytest.mark.parametrize(("width", "momentum"), [(128, 0.443), (768, 0.245), (2048, 0.166)])
+def test_the_momentum_of_instances_follows_the_width_of_features(width: int, momentum: float) -> None:
+    """A unit feature then has the weight of a released one, 0.1 of a length of sqrt(D) beside 0.9 of the old row."""
+    method = build_method()
+    _, found = method.instance_mixture(torch.randn(2, width))
+    assert found == pytest.approx(momentum, abs=5e-4)
+    assert found / (1 - found) == pytest.approx(0.9 / (0.1 * width**0.5))
+
+
+def test_the_host_need_not_count_repeated_images() -> None:
+    results = []
+    for repeats in (0, 2):
+        method, labels = started(instance_momentum=0.9)
+        batch = world.batch(labels, method)
+        index = batch.visible.index.clone()
+        index[1] = index[0]
+        batch = replace(
+            batch,
+            visible=replace(batch.visible, index=index, most_repeats=repeats),
+            infrared=replace(batch.infrared, most_repeats=min(repeats, 1)),
+        )
+        method.loss(batch, world.progress())
+        assert method.most_repeats == 2 * repeats
+        method.end_step(world.progress())
+        results.append(method.instances["visible"])
+    assert torch.equal(*results)
+
+
+# ---- the first stage of SDCL's script for RegDB ---------------------------------------------------------------
+
+
+def test_the_first_stage_of_sdcl_keeps_the_form_and_leaves_out_the_parts_of_hil() -> None:
+    settings = load_config("hil", "regdb_v2i", profile="regdb", setting="paper", settings={"method.form": "released"})
+    first, second = HIL.stages(settings.method_config)
+    assert (first.method, first.epochs, second.method) == ("hil", 30, "hil")
+    own = cast(HILConfig, first.config)
+    assert (own.transfer, own.transfer_from, own.first_momentum) == ("votes", 2 / 3, 0.99)
+    assert (own.mccl, own.neighbours, own.form, own.eps) == (False, False, "released", 0.3)
+    shared = load_config("hil", "regdb_v2i", profile="regdb", settings={"method.form": "released"})
+    assert HIL.stages(shared.method_config)[0].method == "cluster_contrast"
+
+
+def test_labels_are_transferred_by_votes_from_two_thirds_of_the_stage_on() -> None:
+    method = build_method(transfer="votes", transfer_from=2 / 3, first_momentum=0.99, mccl=False, neighbours=False)
+    seen = world.features(width=method.encoder.feature_dim)
+    own = ClusterContrast.label(method, seen, world.progress())
+    for epoch, shared, momentum in ((0, False, 0.99), (1, False, 0.1), (19, False, 0.1), (20, True, 0.1)):
+        progress = world.progress(epoch=epoch, epochs=30)
+        labels = method.label(seen, progress)
+        method.begin_epoch(seen, labels, progress)
+        assert shared or torch.equal(labels.visible, own.visible)
+        assert (method.visible_memory is method.infrared_memory) == shared
+        assert [m.momentum for m in (method.visible_memory, method.infrared_memory)] == [momentum] * 2
+        assert set(method.diagnostics()) == ({"transferred"} if shared else set())
+    with pytest.raises(UsageError, match=r"transfer_from=0\.5 leaves no shared clusters for MCCL"):
+        HILConfig(transfer_from=0.5)
 
 
 def gradients(method: HIL, batch: Batch, names: tuple[str, ...]) -> tuple[list[float], Tensor]:

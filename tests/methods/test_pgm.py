@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
 import pytest
 import torch
 import world
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.association import match
 from usvi_bench.components.crossing import matched
 from usvi_bench.components.memory.cluster import UPDATE_RULES
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import MODALITIES, Batch, Modality, PseudoLabels
+from usvi_bench.methods.base import Form
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.pgm import PGM, PGMConfig
 
@@ -23,7 +24,8 @@ WIDTH = 64
 
 def started(epoch: int = 0, **settings: Any) -> tuple[PGM, Batch]:
     """A method at the start of an epoch, with features of its own instead of an encoder's, and a batch."""
-    method = PGM(PGMConfig(**{**SMALL, **settings}), world.encoder())
+    config = PGMConfig(**{**SMALL, **settings})
+    method = cast(type[PGM], PGM.in_form(config))(config, world.encoder())
     seen = world.features(width=WIDTH)
     labels = method.label(seen, world.progress(epoch))
     method.begin_epoch(seen, labels, world.progress(epoch))
@@ -122,6 +124,75 @@ def test_renumbering_clusters_leaves_the_losses() -> None:
     after = method.loss(moved, world.progress())
     for name, value in before.items():
         torch.testing.assert_close(after[name], value)
+
+
+# ---- the released form ----------------------------------------------------------------------------------------
+
+
+class MovesInBackward(torch.autograd.Function):
+    """A memory as the released code has it: ``backward`` takes the gradient by its rows, then moves them."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, labels: Tensor, memory: dict[str, Any]) -> Tensor:
+        ctx.memory, ctx.labels = memory, labels
+        ctx.save_for_backward(inputs)
+        return inputs @ memory["rows"].t()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (inputs,), rows = ctx.saved_tensors, ctx.memory["rows"]
+        back, mu = gradient @ rows, 0.1
+        groups: dict[int, list[Tensor]] = {}
+        for sample, label in zip(inputs, ctx.labels.tolist(), strict=True):
+            groups.setdefault(label, []).append(sample)
+        for label, samples in groups.items():
+            if ctx.memory["rule"] == "hard":
+                samples = [min(samples, key=lambda sample: float(sample @ rows[label]))]
+            for sample in samples:
+                rows[label] = normalize(mu * rows[label] + (1 - mu) * sample, dim=0)
+        return back, None, None
+
+
+@pytest.mark.parametrize("update", ["hard", "sequential"])
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_released_step_takes_gradients_by_memories_that_the_cross_term_has_moved(update: Any, epoch: int) -> None:
+    method, batch = started(epoch, update=update, form="released")
+    features, labels = dict(zip(MODALITIES, method.embed_batch(batch), strict=True)), labels_of(batch)
+    memories = {m: {"rows": rows, "rule": update} for m, rows in rows_of(method).items()}
+    source, target = MODALITIES if epoch == 0 else MODALITIES[::-1]
+    partners = match(*(memories[m]["rows"] for m in MODALITIES))[MODALITIES.index(source)]
+    leaves = {m: features[m].detach().clone().requires_grad_() for m in MODALITIES}
+
+    def term(m: Modality, y: Tensor, memory: dict[str, Any]) -> Tensor:
+        logits: Tensor = MovesInBackward.apply(normalize(leaves[m], dim=1), y, memory)  # type: ignore[no-untyped-call]
+        return cross_entropy(logits / 0.05, y)
+
+    infrared, visible = (term(m, labels[m], memories[m]) for m in ("infrared", "visible"))
+    cross = term(source, partners[labels[source]], memories[target])  # made last, so its backward pass comes first
+    (infrared + visible + 0.25 * cross).backward()
+    losses = method.loss(batch, world.progress(epoch))
+    expected = {"visible": visible, "infrared": infrared, f"cross_{source}": 0.25 * cross}
+    for name, value in expected.items():
+        torch.testing.assert_close(losses[name].detach(), value.detach(), msg=name)
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    method.end_step(world.progress(epoch))
+    for m in MODALITIES:
+        torch.testing.assert_close(features[m].grad, leaves[m].grad, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(method.memories[m].rows, memories[m]["rows"], atol=1e-6, rtol=1e-5)
+
+
+def test_only_gradients_of_the_target_differ_between_the_forms_and_only_where_rows_were_moved() -> None:
+    gradients = {}
+    for form in get_args(Form):
+        method, batch = started(form=form)
+        features = method.embed_batch(batch)
+        sum(method.loss(batch, world.progress()).values()).backward()  # type: ignore[union-attr]
+        gradients[form] = [part.grad for part in features]
+    (visible, infrared), (released_visible, released_infrared) = gradients.values()
+    assert torch.equal(visible, released_visible)
+    assert not torch.allclose(infrared, released_infrared, rtol=0.05)
+    with pytest.raises(UsageError, match=r"form=released needs method.cross_updates=true"):
+        PGMConfig(form="released", cross_updates=False)
 
 
 # ---- matching ------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_row
 from usvi_bench.methods.released.mmm import ReleasedMMM
 from usvi_bench.methods.released.nulc import ReleasedNULC
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD
+from usvi_bench.methods.released.pgm import ReleasedPGM
 from usvi_bench.methods.released.rpnr import ReleasedRPNR
 
 RELEASED = {
@@ -35,6 +36,7 @@ RELEASED = {
     "mmm": ReleasedMMM,
     "nulc": ReleasedNULC,
     "pclhd": ReleasedPCLHD,
+    "pgm": ReleasedPGM,
     "rpnr": ReleasedRPNR,
 }
 

@@ -2,4 +2,4 @@
 
 _base_ = "sysu.py"
 train = {"iterations": 50, "visible_clusters": 8}
-method = {"sub_centres": 2, "tau": 0.8, "warmup_epochs": 30}
+method = {"sub_centres": 2, "tau": 0.8, "warmup_epochs": 30, "stage1": "sdcl"}

@@ -5,6 +5,7 @@ stage's learning rate in the second. Here both stages use Adam and start with th
 thirds of each stage.
 """
 
+data = {"filter": "bilinear"}  # of training images; the released code embeds images for clustering with a bicubic one
 train = {"epochs": 30, "iterations": 100, "lr_step": 2 / 3}  # SDCL, its first stage, drops the rate every 20 epochs
 encoder = {"bn_groups": 2}  # each GPU had its own batch-norm statistics: one for plain, one for channel images
 augment = {"jitter": 0.5}  # the released code also jitters plain images, before all other augmentations
