@@ -42,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
         help="train on this data set, and score on that of --data: a folder, a table, or 'synthetic[:...]'",
     )
     parser.add_argument(
+        "--donors",
+        metavar="SPEC",
+        help="people whose visible images replace those of the share data.foreign of the training people: a data set, "
+        "or a folder of visible images; see docs/robustness.md",
+    )
+    parser.add_argument(
         "--camera-pattern",
         metavar="REGEX",
         help="own images in folders: regular expression whose first group is the camera in the name of a file, such as "

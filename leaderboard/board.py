@@ -66,7 +66,7 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
                 scores,
                 board_table(scores, published),
                 asides=[models] if models else [],
-                order=order_table(scores, published) if scores.key.synthetic and not scores.key.trained_on else None,
+                order=order_table(scores, published) if scores.key.synthetic and scores.key.usual_training else None,
                 knobs=[knob_table(sweep) for sweep in sweeps if sweep.base is scores],
             )
         )
@@ -94,7 +94,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
             TableRow([*cells, _records_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
         )
     key = scores.key
-    marks = [mark[-6:] for mark in (key.fingerprint, key.trained_on) if mark]
+    marks = [mark[-6:] for mark in (key.fingerprint, key.trained_on, key.donors) if mark]
     return Table(
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
         columns=[*columns, "records"],
@@ -125,7 +125,7 @@ def lacking(record: Record) -> list[str]:
 
 def _counterparts(scores: ScoreTable, published: Sequence[Published]) -> dict[str, Published]:
     key = scores.key
-    if key.synthetic or key.trained_on:
+    if key.synthetic or not key.usual_training:
         return {}
     found = {row.label: find_published(published, row.method, key.protocol, key.shots) for row in scores.rows}
     return {label: entry for label, entry in found.items() if entry is not None}

@@ -84,6 +84,13 @@ def _summary(record: Record) -> Iterator[str]:
     if result.trained_on is not None:
         other = result.trained_on
         yield f"Trained on other images: {plain(other['description'])} (fingerprint {code(other['fingerprint'][:22])})."
+    if (donors := result.donors) is not None:
+        share = result.config.get("data", {}).get("foreign", 0)
+        yield (
+            f"Visible images of {share:.0%} of the training people are replaced by images of other people: "
+            f"{plain(donors['description'])} (fingerprint {code(donors['fingerprint'][:22])}); "
+            f"{donors['repeated']:.0%} of them are repeated."
+        )
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials

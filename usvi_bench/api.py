@@ -41,6 +41,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     *,
     train_data: str | Path | None = None,
+    donors: str | Path | None = None,
     setting: str = SHARED,
     schedule: str | None = None,
     weights: str | Path | None = None,
@@ -67,6 +68,8 @@ def run(
         seed: seed of the run.
         settings: settings by the names of ``--set``: ``{"train.epochs": 10, "method.eps": 0.4}``.
         train_data: data set to train on, if it is another one; then ``data`` is only scored.
+        donors: data set, or folder of visible images, whose people replace the share ``data.foreign`` of the training
+            people in visible images (``docs/robustness.md``).
         setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
         schedule: name of a schedule, which replaces lengths and sizes of the setting.
         weights: file of starting weights, or ``"random"``; None for the shipped weights, on synthetic people only.
@@ -96,6 +99,7 @@ def run(
         protocol=protocol,
         data=str(data),
         train_data=None if train_data is None else str(train_data),
+        donors=None if donors is None else str(donors),
         seed=seed,
         settings={} if settings is None else settings,
         setting=setting,

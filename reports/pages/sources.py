@@ -96,7 +96,7 @@ class Sources:
     def _usual(self, protocol: str) -> ScoreTable:
         key = (protocol, "shared", True)
         alike = (t for t in self.tables[0] if (t.key.protocol, t.key.setting, bool(t.key.synthetic)) == key)
-        drawn = (t for t in alike if not t.key.trained_on and t.key.shots in (0, 1) and t.key.gallery != "official")
+        drawn = (t for t in alike if t.key.usual_training and t.key.shots in (0, 1) and t.key.gallery != "official")
         fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == USUAL)
         return single(fits, f"table of {protocol}")
 
