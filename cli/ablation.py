@@ -59,8 +59,12 @@ def parser() -> ArgumentParser:
         help="run nothing; print the jobs, their shared trainings and an estimate of the time",
     )
     parser.add_argument("--reuse", action="store_true", help="reuse the results of equal runs made outside the grid")
+    parser.add_argument(
+        "--track", nargs="+", action="extend", default=[], metavar="NAME", help="trackers that follow each run"
+    )
     parser.add_argument("--publish", type=Path, metavar="DIR", help="also copy table, figures and records to DIR")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
+    parser.add_argument("--donors", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
     parser.add_argument(
         "--set",

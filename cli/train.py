@@ -142,16 +142,26 @@ def main(words: Sequence[str]) -> None:
     if options.list:
         print(_listing())
     elif options.check_data is not None:
-        from usvi_bench.datasets.check import check_folder
-
-        text, complete = check_folder(
-            options.check_data, camera=options.camera_pattern or "", sheet=options.contact_sheet
-        )
-        print(printable(text))
-        if not complete:
-            sys.exit(1)
+        _check_data(options)
     else:
         _run(options)
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    """Describe a data folder; ``--set`` may have the settings that own images are read with."""
+    from usvi_bench.datasets.check import check_folder
+    from usvi_bench.datasets.grey_depth import EACH_IMAGE
+    from usvi_bench.engine.load_config import parse_settings
+
+    settings = parse_settings(options.settings)
+    camera = options.camera_pattern or settings.pop("data.camera", "")
+    depth_range = settings.pop("data.depth_range", EACH_IMAGE)
+    if settings:
+        raise UsageError(f"--set {next(iter(settings))} does not apply to --check-data; leave it out")
+    text, complete = check_folder(options.check_data, camera, options.contact_sheet, depth_range)
+    print(printable(text))
+    if not complete:
+        sys.exit(1)
 
 
 def experiment_of(options: argparse.Namespace) -> Experiment:

@@ -23,6 +23,7 @@ from usvi_bench.engine.numerics import numerics
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
+from usvi_bench.protocols.corrupted import CorruptedProtocol
 from usvi_bench.protocols.evaluation_file import save_evaluation
 from usvi_bench.protocols.query_file import save_query_scores
 
@@ -71,8 +72,12 @@ def write_run(run: Run, result: RunResult) -> Record:
 
 
 def _save_first_fold(run: Run, first: FirstFold) -> None:
-    split = run.dataset.test(first.fold)
+    split, protocol = run.dataset.test(first.fold), run.protocol
     parts = (split.visible, split.infrared)
+    scored = None
+    if isinstance(protocol, CorruptedProtocol):
+        queries, gallery = protocol.first_trial(run.dataset, first.fold)
+        scored = first.after(queries), first.after(gallery)
     save_evaluation(
         run.folder / "evaluation.npz",
         first.ranking,
@@ -80,6 +85,7 @@ def _save_first_fold(run: Run, first: FirstFold) -> None:
         run.protocol.query,
         after=[first.after(part) for part in parts],
         before=[first.before(part) for part in parts],
+        scored=scored,
     )
 
 

@@ -48,6 +48,12 @@ class CorruptedProtocol(Protocol):
             return table
         return replace(table, corruption=Corruption(evaluation, infrared, native=self.config.corrupt_at == "native"))
 
+    def first_trial(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
+        """Return the queries and the gallery of the first trial of a fold, as they are corrupted in it."""
+        everyone, pool = self.tables(dataset, fold)
+        queries, gallery = everyone.take(self.queries(dataset, fold)), pool.take(self.galleries(dataset, fold)[0])
+        return self.corrupt(queries, fold - 1), self.corrupt(gallery, fold - 1)
+
     def score(
         self, embed: Embed, query: ImageTable, pool: ImageTable, galleries: Sequence[NDArray[np.int64]], fold: int
     ) -> GalleryScores:

@@ -10,7 +10,7 @@ from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
-from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.leaderboard.score_table import CORRUPTED, gallery_words
 from usvi_bench.reports.open_set_section import add_open_set
 from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write
@@ -69,6 +69,8 @@ def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
         training(run, report)
         retrieval(run, report, album)
         add_open_set(run, report)
+        if run.evaluation is not None and CORRUPTED in result.headline["gallery"]:
+            report.notes.append("t-SNE and distances show features of the images without corruption.")
         report.sections.append(_made(record))
         lost = album.write(folder)
         if lost:
