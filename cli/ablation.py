@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usvi_bench.cli.failures import interruption_status
+from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
@@ -66,20 +67,10 @@ def parser() -> ArgumentParser:
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
     parser.add_argument("--donors", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings of all rows, as in run.py",
-    )
+    add_set_option(parser, "settings of all rows, as in run.py")
     parser.add_argument("--weights", metavar="FILE", help="as in run.py")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="as in run.py")
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
-    )
+    add_device_option(parser, "as in run.py")
+    add_output_option(parser)
     return parser
 
 

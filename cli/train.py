@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
+from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
@@ -66,27 +67,15 @@ def parser() -> argparse.ArgumentParser:
         help="short training, which replaces lengths and sizes of the settings: 'quick' for a first try, 'full_short' "
         "to measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
     )
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings to change, e.g. method.eps=0.4",
-    )
+    add_set_option(parser, "settings to change, e.g. method.eps=0.4")
     parser.add_argument(
         "--weights",
         metavar="FILE",
         help="starting weights: a file, or 'random'; on synthetic people, 'small' of width 16 starts by default from "
         "weights of the suite, pretrained with identity labels on visible images of other synthetic people",
     )
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' (default) uses a GPU if there is one"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
-    )
+    add_device_option(parser)
+    add_output_option(parser)
     parser.add_argument(
         "--deterministic",
         action="store_true",

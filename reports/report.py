@@ -10,6 +10,7 @@ from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
+from usvi_bench.leaderboard.published_corrupted import beside
 from usvi_bench.leaderboard.score_table import CORRUPTED, gallery_words
 from usvi_bench.reports.open_set_section import add_open_set
 from usvi_bench.reports.output import report_folder
@@ -63,7 +64,8 @@ def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
         pictures_why=why,
         facts=_facts(record),
     )
-    report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
+    tables = [run_scores(record), *filter(None, [beside(record)])]
+    report.sections.append(Section("scores", "Scores", _conditions(record), tables=tables))
     album = Album(shown)
     with styled(LITERAL):
         training(run, report)
