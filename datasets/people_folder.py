@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_folder
 from usvi_bench.datasets.base import Split
 from usvi_bench.datasets.entries import Row, image_names, names_in
-from usvi_bench.datasets.tree import Part, Tree, TreeDataset, table_of
+from usvi_bench.datasets.tree import Part, Tree, TreeDataset, shortened, table_of
 
 MARKET_FOLDER = "bounding_box_train"
 CAMERA = 1
@@ -32,6 +33,12 @@ class PeopleFolder(TreeDataset):
     summary: ClassVar[str] = "visible images: a folder for each person, or the names of Market-1501"
     landmarks: ClassVar[tuple[str, ...]] = ()
     folds = (1,)
+
+    def __init__(self, root: Path, expect_counts: bool = True) -> None:
+        self.root, self.expect_counts, self.synthetic = root, False, None
+        self.tree = self.load(root)
+        if self.tree.missing:
+            raise UsageError(f"{root}: {shortened(self.tree.missing, 3)}")
 
     def train(self, fold: int = 1) -> Split:
         """Return all images; the infrared table is empty."""
@@ -56,8 +63,8 @@ class PeopleFolder(TreeDataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Return whether a folder has images, directly or one folder below."""
-        return is_folder(root) and bool(_rows(root)[0])
+        """Return whether a folder has images, directly or one folder below, whatever their names."""
+        return is_folder(root) and any(_rows(root))
 
 
 def _rows(root: Path) -> tuple[list[Row], list[str]]:
@@ -66,11 +73,13 @@ def _rows(root: Path) -> tuple[list[Row], list[str]]:
     names = sorted(image_names(root / place))
     if not names:
         people = sorted(name for name in names_in(root) if not name.startswith(".") and is_folder(root / name))
+        odd = [os.fsencode(name) for name in people if not name.isprintable()]
         return [
             (f"{name}/{image}", number, CAMERA)
             for number, name in enumerate(people)
+            if name.isprintable()
             for image in image_names(root / name)
-        ], []
+        ], [f"the name of the folder {name!r:.200} is not printable UTF-8: rename it" for name in odd]
     rows, faults = [], []
     for name in names:
         match = _MARKET_NAME.match(name)
