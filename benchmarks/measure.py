@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from usvi_bench.core import environment
+from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.process_memory import peak_rise
 
@@ -92,6 +93,13 @@ def machine(device: torch.device | None = None) -> dict[str, Any]:
     return {**described, "cores": cores, "memory_gib": round(memory, 1), "commit": revision, "dirty": dirty}
 
 
+_FAILURES = (
+    *(UsageError, StorageError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(AssertionError, AttributeError, ImportError, MemoryError, OSError),
+)
+"""Failures of a computation, whose traceback the parent raises; after another one it only has the exit code."""
+
+
 def _child(
     sender: Connection, call: Callable[[], T], prepare: Callable[[], object], repeats: int, threads: int
 ) -> None:
@@ -99,7 +107,7 @@ def _child(
         torch.set_num_threads(threads)
         prepare()
         sender.send(_timed(call, repeats))
-    except Exception:
+    except _FAILURES:
         sender.send(traceback.format_exc())
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usvi_bench.cli.failures import interruption_status
+from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
@@ -59,23 +60,17 @@ def parser() -> ArgumentParser:
         help="run nothing; print the jobs, their shared trainings and an estimate of the time",
     )
     parser.add_argument("--reuse", action="store_true", help="reuse the results of equal runs made outside the grid")
+    parser.add_argument(
+        "--track", nargs="+", action="extend", default=[], metavar="NAME", help="trackers that follow each run"
+    )
     parser.add_argument("--publish", type=Path, metavar="DIR", help="also copy table, figures and records to DIR")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
+    parser.add_argument("--donors", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings of all rows, as in run.py",
-    )
+    add_set_option(parser, "settings of all rows, as in run.py")
     parser.add_argument("--weights", metavar="FILE", help="as in run.py")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="as in run.py")
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
-    )
+    add_device_option(parser, "as in run.py")
+    add_output_option(parser)
     return parser
 
 

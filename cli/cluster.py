@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from usvi_bench.cli.model_options import add_modality_option, add_set_option
 from usvi_bench.core.options import Parser, program
 
 
@@ -17,18 +18,10 @@ def parser() -> ArgumentParser:
         "--output", type=Path, required=True, metavar="DIR|FILE.csv", help="new folder of clusters, or a table"
     )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--modality", choices=("visible", "infrared"), help="pictures to cluster (default: each modality on its own)"
-    )
+    add_modality_option(group, "pictures to cluster (default: each modality on its own)")
     group.add_argument("--joint", action="store_true", help="cluster both modalities together")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="method.eps (0.6), method.k1 (30), method.k2 (6), method.min_samples (4), method.search (auto)",
+    add_set_option(
+        parser, "method.eps (0.6), method.k1 (30), method.k2 (6), method.min_samples (4), method.search (auto)"
     )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="folder that the paths of the features are relative to"

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.cli.model_options import MODEL, add_model_options, model_request
+from usvi_bench.cli.model_options import MODEL, add_modality_option, add_model_options, model_request
 from usvi_bench.core.options import Parser, program
 
 
@@ -18,9 +18,7 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("--model", type=Path, required=True, metavar="RUN|FILE", help=MODEL)
     parser.add_argument("--output", type=Path, required=True, metavar="F.npz", help="features file to write")
-    parser.add_argument(
-        "--modality", choices=("visible", "infrared"), help="of a plain folder; of a data set, the one to embed"
-    )
+    add_modality_option(parser, "of a plain folder; of a data set, the one to embed")
     parser.add_argument("--dataset", metavar="NAME", help="data set of the folder (default: found by its layout)")
     parser.add_argument(
         "--split", choices=("all", "train", "test"), default="all", help="images of a data set (default: all)"

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, add_import_option, program
 
@@ -45,17 +46,11 @@ def parser() -> ArgumentParser:
         help="feature of --weights: the mean over an image and its mirror image (default), or the image alone",
     )
     parser.add_argument("--claims", metavar="TEXT", help="whose model it is, for example 'PGM @ed4a7df'")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="encoder.*, protocol.*, data.height, data.width, data.check_counts, engine.threads",
+    add_set_option(
+        parser, "encoder.*, protocol.*, data.height, data.width, data.check_counts, data.depth_range, engine.threads"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' uses a GPU if any")
-    parser.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs")
+    add_device_option(parser)
+    add_output_option(parser)
     return parser
 
 

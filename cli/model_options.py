@@ -1,8 +1,8 @@
-"""Options of the commands that embed pictures with a model."""
+"""Options that several commands share: settings, device, output folder, and the model that embeds pictures."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ActionsContainer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,32 @@ from usvi_bench.core.options import add_import_option
 if TYPE_CHECKING:
     from usvi_bench.engine.open_embedder import ModelRequest
 
+MODALITIES = ("visible", "infrared")
 MODEL = "weights of an encoder, a checkpoint, the folder of a run, or a model from 'export'"
+
+
+def add_set_option(parser: ArgumentParser, names: str) -> None:
+    """Add ``--set``; ``names`` are the settings that it has, for its help."""
+    parser.add_argument(
+        "--set", dest="settings", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help=names
+    )
+
+
+def add_device_option(parser: ArgumentParser, text: str = "'auto' (default) uses a GPU if there is one") -> None:
+    """Add ``--device``."""
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help=text)
+
+
+def add_output_option(parser: ArgumentParser) -> None:
+    """Add ``--output``, the folder of all runs."""
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
+    )
+
+
+def add_modality_option(parser: _ActionsContainer, text: str, name: str = "--modality", required: bool = False) -> None:
+    """Add an option that names a modality."""
+    parser.add_argument(name, choices=MODALITIES, required=required, help=text)
 
 
 def add_model_options(parser: ArgumentParser) -> None:
@@ -19,16 +44,8 @@ def add_model_options(parser: ArgumentParser) -> None:
     add_import_option(parser)
     parser.add_argument("--network", choices=("student", "teacher"), help="network in the file (default: the headline)")
     parser.add_argument("--fold", type=int, metavar="N", help="fold of a run that has several")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="encoder.*, data.height, data.width, engine.threads",
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' uses a GPU if any")
+    add_set_option(parser, "encoder.*, data.height, data.width, data.depth_range, engine.threads")
+    add_device_option(parser)
 
 
 def model_request(options: Namespace, path: Path) -> ModelRequest:

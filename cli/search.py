@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from usvi_bench.cli.model_options import MODEL, add_model_options, model_request
+from usvi_bench.cli.model_options import MODEL, add_modality_option, add_model_options, model_request
 from usvi_bench.core.options import Parser, program
 
 PRINTED = 10
@@ -21,11 +21,9 @@ def parser() -> ArgumentParser:
         "--gallery", required=True, metavar="FEATURES.npz|FOLDER", help="features from 'embed', or pictures"
     )
     parser.add_argument("--model", type=Path, required=True, metavar="RUN|FILE", help=MODEL)
-    parser.add_argument("--modality", choices=("visible", "infrared"), required=True, help="of the queries")
-    parser.add_argument(
-        "--gallery-modality",
-        choices=("visible", "infrared"),
-        help="pictures of the gallery to search (default: all); needed for a plain folder",
+    add_modality_option(parser, "of the queries", required=True)
+    add_modality_option(
+        parser, "pictures of the gallery to search (default: all); needed for a plain folder", "--gallery-modality"
     )
     parser.add_argument("--top", type=int, default=20, metavar="N", help="length of the lists (default: 20)")
     parser.add_argument("--threshold", type=float, metavar="T", help="mark pictures whose similarity is not above T")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
+from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
@@ -42,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
         help="train on this data set, and score on that of --data: a folder, a table, or 'synthetic[:...]'",
     )
     parser.add_argument(
+        "--donors",
+        metavar="SPEC",
+        help="people whose visible images replace those of the share data.foreign of the training people: a data set, "
+        "or a folder of visible images; see docs/robustness.md",
+    )
+    parser.add_argument(
         "--camera-pattern",
         metavar="REGEX",
         help="own images in folders: regular expression whose first group is the camera in the name of a file, such as "
@@ -60,27 +67,15 @@ def parser() -> argparse.ArgumentParser:
         help="short training, which replaces lengths and sizes of the settings: 'quick' for a first try, 'full_short' "
         "to measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
     )
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings to change, e.g. method.eps=0.4",
-    )
+    add_set_option(parser, "settings to change, e.g. method.eps=0.4")
     parser.add_argument(
         "--weights",
         metavar="FILE",
         help="starting weights: a file, or 'random'; on synthetic people, 'small' of width 16 starts by default from "
         "weights of the suite, pretrained with identity labels on visible images of other synthetic people",
     )
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="'auto' (default) uses a GPU if there is one"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
-    )
+    add_device_option(parser)
+    add_output_option(parser)
     parser.add_argument(
         "--deterministic",
         action="store_true",
@@ -136,16 +131,26 @@ def main(words: Sequence[str]) -> None:
     if options.list:
         print(_listing())
     elif options.check_data is not None:
-        from usvi_bench.datasets.check import check_folder
-
-        text, complete = check_folder(
-            options.check_data, camera=options.camera_pattern or "", sheet=options.contact_sheet
-        )
-        print(printable(text))
-        if not complete:
-            sys.exit(1)
+        _check_data(options)
     else:
         _run(options)
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    """Describe a data folder; ``--set`` may have the settings that own images are read with."""
+    from usvi_bench.datasets.check import check_folder
+    from usvi_bench.datasets.grey_depth import EACH_IMAGE
+    from usvi_bench.engine.load_config import parse_settings
+
+    settings = parse_settings(options.settings)
+    camera = options.camera_pattern or settings.pop("data.camera", "")
+    depth_range = settings.pop("data.depth_range", EACH_IMAGE)
+    if settings:
+        raise UsageError(f"--set {next(iter(settings))} does not apply to --check-data; leave it out")
+    text, complete = check_folder(options.check_data, camera, options.contact_sheet, depth_range)
+    print(printable(text))
+    if not complete:
+        sys.exit(1)
 
 
 def experiment_of(options: argparse.Namespace) -> Experiment:

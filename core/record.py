@@ -41,6 +41,15 @@ class DatasetIdentity(TypedDict):
     description: str
 
 
+class Donors(DatasetIdentity):
+    """Donors: data set whose people replace training people in visible images (setting ``data.foreign``).
+
+    ``repeated`` is the share of the replaced images that repeat an image of the same fold.
+    """
+
+    repeated: float
+
+
 class StartWeights(TypedDict):
     """Starting weights of the training; ``sha256`` is the hash of the weight file, None for random weights."""
 
@@ -100,6 +109,7 @@ class Result:
         headline: kind of score that tables show.
         chance: metrics of random similarities under this protocol, averaged over folds and trials.
         trained_on: data set of the training, if it is another one than the scored ``dataset``.
+        donors: data set of the people that replace training people, if any are replaced.
         external: the model, if it was not trained by a run; then ``method`` and ``setting`` are ``external``.
     """
 
@@ -120,6 +130,7 @@ class Result:
     scores: list[Score]
     external: External | None = None
     trained_on: DatasetIdentity | None = None
+    donors: Donors | None = None
 
     @property
     def form(self) -> str:
@@ -275,9 +286,9 @@ def record_digest(record: Record) -> str:
 
 
 def _plain(record: Record) -> dict[str, Any]:
-    """Return the content of the file of a record, without entries for an external model or other training data."""
+    """Return the content of the file of a record, without entries that do not apply to it."""
     content = asdict(record)
-    for name in ("external", "trained_on"):
+    for name in ("external", "trained_on", "donors"):
         if content["result"][name] is None:
             del content["result"][name]
     return content

@@ -10,6 +10,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.folder import FolderData
+from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.datasets.own_report import own_report
 from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
@@ -36,7 +37,9 @@ def readers() -> list[type[TreeDataset]]:
     return [cls for cls in classes if issubclass(cls, TreeDataset)]
 
 
-def check_folder(path: Path, camera: str = "", sheet: Path | None = None) -> FolderReport:
+def check_folder(
+    path: Path, camera: str = "", sheet: Path | None = None, depth_range: str = EACH_IMAGE
+) -> FolderReport:
     """Describe a folder: data set, people and images of each split, missing files; and whether it is complete.
 
     Only listed people and images that exist are counted. Images are decoded only if they are own images, in folders
@@ -46,6 +49,7 @@ def check_folder(path: Path, camera: str = "", sheet: Path | None = None) -> Fol
         path: folder, or table of own images.
         camera: own images: regular expression of the camera in the names of files; empty for none.
         sheet: own images: picture to draw of some of them.
+        depth_range: own images: grey values of more than 8 bits that become black and white (``data.depth_range``).
 
     Raises:
         UsageError: the path holds no known data set, or an option does not apply to the one that it holds.
@@ -56,9 +60,11 @@ def check_folder(path: Path, camera: str = "", sheet: Path | None = None) -> Fol
     found = [reader for reader in readers() if reader.recognises(path)]
     published = [reader for reader in found if not issubclass(reader, FolderData)]
     if len(found) > len(published) and not (published and is_folder(path / "idx")):  # RegDB's folders have lists
-        return FolderReport(*own_report(path, camera, sheet))
-    if camera or sheet is not None:
-        raise UsageError(f"{path} holds no own images; leave out --camera-pattern and --contact-sheet")
+        return FolderReport(*own_report(path, camera, sheet, depth_range))
+    if camera or sheet is not None or depth_range != EACH_IMAGE:
+        raise UsageError(
+            f"{path} holds no own images; leave out --camera-pattern, --contact-sheet and --set data.depth_range"
+        )
     found = published
     if not found:
         raise UsageError(_nothing(path))

@@ -11,6 +11,7 @@ from PIL import Image
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.cache import open_upright
+from usvi_bench.datasets.grey_depth import DepthRange
 from usvi_bench.datasets.own_images import OwnImage, OwnImages
 
 COLUMNS, ROWS = 12, 3
@@ -20,13 +21,14 @@ TILE, GAP = (64, 128), 4
 BACKGROUND = (255, 255, 255)
 
 
-def write_sheet(found: OwnImages, readable: Collection[str], path: Path) -> str:
+def write_sheet(found: OwnImages, readable: Collection[str], path: Path, limits: DepthRange = None) -> str:
     """Draw images at equal distances in the order of the tables: visible ones above, infrared ones below.
 
     Args:
         found: own images.
         readable: paths of the images that can be decoded.
         path: PNG file to write.
+        limits: grey values of more than 8 bits that become black and white; those of each image if None.
 
     Returns:
         Sentence about the picture.
@@ -41,7 +43,7 @@ def write_sheet(found: OwnImages, readable: Collection[str], path: Path) -> str:
         images = sorted(i for i in found.images if i.modality == modality and i.path in readable)
         for place, image in enumerate(chosen(images, COLUMNS * ROWS)):
             row, column = divmod(place, COLUMNS)
-            small = open_upright(found.base / image.path, None, image.box)
+            small = open_upright(found.base / image.path, limits, image.box)
             small.thumbnail(TILE)
             sheet.paste(small, (GAP + column * (TILE[0] + GAP), GAP + (part * ROWS + row) * (TILE[1] + GAP)))
             count += 1

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.cache import FORMATS, open_upright
 from usvi_bench.datasets.folder import read_own
-from usvi_bench.datasets.grey_depth import is_deep
+from usvi_bench.datasets.grey_depth import EACH_IMAGE, is_deep, parse_depth_range
 from usvi_bench.datasets.own_images import GALLERY, MODALITY_WORDS, QUERY, SPLITS, TEST, OwnImage, OwnImages
 
 LINES = 20
@@ -47,23 +47,27 @@ class FileFacts(NamedTuple):
     sha256: str
 
 
-def own_report(path: Path, camera: str = "", sheet: Path | None = None) -> tuple[str, bool]:
+def own_report(
+    path: Path, camera: str = "", sheet: Path | None = None, depth_range: str = EACH_IMAGE
+) -> tuple[str, bool]:
     """Describe own images, after decoding all of them; return the text, and whether a run accepts the images.
 
     Args:
         path: folder or table.
         camera: regular expression of the camera in the names of files; empty for none.
         sheet: picture to draw of some of the images; it shows real people.
+        depth_range: grey values of more than 8 bits that become black and white in it (``data.depth_range``).
 
     Raises:
         UsageError: the table cannot be read, or the picture cannot be written.
     """
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"--contact-sheet {sheet}: give the name of a .png file")
+    limits = parse_depth_range(depth_range)
     found = read_own(path, camera)
     facts, unreadable = _facts(found)
     lines = [f"{path}: {'table of own images' if found.table else 'own images in folders'}", "", *_counts(found)]
-    lines += ["", *_people(found), *_files(found, facts), *found.notes]
+    lines += ["", *_people(found), *_files(found, facts, depth_range), *found.notes]
     faults = [*found.faults, *unreadable]
     if faults:
         rest = [f"  and {len(faults) - LINES} more"] if len(faults) > LINES else []
@@ -74,7 +78,7 @@ def own_report(path: Path, camera: str = "", sheet: Path | None = None) -> tuple
     if sheet is not None:
         from usvi_bench.datasets.contact_sheet import write_sheet
 
-        lines += ["", write_sheet(found, facts, sheet)]
+        lines += ["", write_sheet(found, facts, sheet, limits)]
     return "\n".join(lines), not faults
 
 
@@ -130,7 +134,7 @@ def _people(found: OwnImages) -> Iterator[str]:
         yield f"{modality}: {len(people)} people, {unknown} images of unknown people; {text}"
 
 
-def _files(found: OwnImages, facts: dict[str, FileFacts]) -> Iterator[str]:
+def _files(found: OwnImages, facts: dict[str, FileFacts], depth_range: str) -> Iterator[str]:
     for modality in MODALITIES:
         own = [
             facts[path] for path in sorted({i.path for i in found.images if i.modality == modality}) if path in facts
@@ -149,10 +153,10 @@ def _files(found: OwnImages, facts: dict[str, FileFacts]) -> Iterator[str]:
             yield f"{modality}: {turned} files are rotated by EXIF"
         if ranges := [fact.range for fact in own if fact.range is not None]:
             low, high = min(each[0] for each in ranges), max(each[1] for each in ranges)
-            yield (
-                f"{modality}: {len(ranges)} files have more than 8 bits, with values from {low:g} to {high:g}; each is "
-                "scaled by its own range, unless data.depth_range=LOW:HIGH is set"
-            )
+            how = f"scaled by data.depth_range={depth_range}"
+            if depth_range == EACH_IMAGE:
+                how = "each is scaled by its own range, unless data.depth_range=LOW:HIGH is set"
+            yield f"{modality}: {len(ranges)} files have more than 8 bits, with values from {low:g} to {high:g}; {how}"
         if modality == "visible" and not any(fact.coloured for fact in own):
             yield "visible: all files are grey; are they visible images?"
     if twins := len(facts) - len({fact.sha256 for fact in facts.values()}):

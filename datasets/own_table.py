@@ -32,6 +32,8 @@ BOX = ("x_1", "y_1", "x_2", "y_2")
 COLUMNS = (*NEEDED, "identity", "camera", "split", *BOX)
 MOST_COLUMNS, MOST_ROWS, LONGEST = 1000, 10_000_000, 500
 """Most columns and rows of a table, and most characters of a cell that is read."""
+BATCH = 1000
+"""Rows of a Parquet file that are read at a time."""
 _NUMBER = re.compile(r"([0-9]{1,6})(?:\.0+)?", re.ASCII)
 Row = dict[str, str]
 
@@ -161,18 +163,34 @@ def _read_parquet(path: Path) -> tuple[list[str], Iterator[Row]]:
         ) from error
     try:
         file = parquet.ParquetFile(path)
-        header = [str(name) for name in file.schema_arrow.names]
-        wanted = [name for name in header if name in COLUMNS]
-        if file.metadata.num_rows > MOST_ROWS:
-            raise UsageError(f"{path} has {file.metadata.num_rows:,} rows; split it into tables of {MOST_ROWS:,}")
-        columns = {name: file.read(columns=[name]).column(name).to_pylist() for name in wanted}
-    except UsageError:
-        raise
+        header, rows = [str(name) for name in file.schema_arrow.names], file.metadata.num_rows
     except Exception as error:  # the reader of Parquet raises many types
-        raise UsageError(f"cannot read {path} as Parquet ({show(error)}); write it again") from error
-    cells = zip(*columns.values(), strict=True)
-    rows = ({name: _text(value) for name, value in zip(columns, row, strict=True)} for row in cells)
-    return header, rows
+        raise _not_parquet(path, error) from error
+    if rows > MOST_ROWS:
+        raise UsageError(f"{path} has {rows:,} rows; split it into tables of {MOST_ROWS:,}")
+    return header, _parquet_rows(path, file, [name for name in header if name in COLUMNS])
+
+
+def _parquet_rows(path: Path, file: Any, wanted: list[str]) -> Iterator[Row]:
+    """Yield the rows of a Parquet file in batches, because a small file may hold one long text for all rows."""
+    batches = file.iter_batches(batch_size=BATCH, columns=wanted)
+    while True:
+        try:
+            batch = next(batches, None)
+            columns = [] if batch is None else [column.to_pylist() for column in batch.columns]
+        except Exception as error:  # as above
+            raise _not_parquet(path, error) from error
+        if batch is None:
+            return
+        for name, cells in zip(wanted, columns, strict=True):
+            if (most := max((len(cell) for cell in cells if isinstance(cell, (str, bytes))), default=0)) > 10 * LONGEST:
+                raise UsageError(f"{path}: {name} has a cell of {most:,} characters; write at most {LONGEST}")
+        for row in zip(*columns, strict=True):
+            yield {name: _text(value) for name, value in zip(wanted, row, strict=True)}
+
+
+def _not_parquet(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"cannot read {path} as Parquet ({show(error) or type(error).__name__}); write it again")
 
 
 def _text(value: Any) -> str:

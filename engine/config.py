@@ -49,6 +49,10 @@ class DataConfig:
     """Own images in folders: regular expression whose first group is the camera in the name of a file."""
     depth_range: str = EACH_IMAGE
     """Grey images of more than 8 bits: values that become black and white, ``LOW:HIGH``; ``image``: those of each."""
+    foreign: float = bounded(0.0, 0, 1)
+    """Share of the training people whose visible images are replaced by images of the people of ``--donors``."""
+    foreign_seed: int = bounded(0, 0, 2**32 - 1)
+    """Seed that selects these people and images; all methods and seeds of a comparison have the same."""
 
     def __post_init__(self) -> None:
         check_bounds(self, "data")

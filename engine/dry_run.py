@@ -80,8 +80,9 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
 
 
 def _images(run: Run) -> str:
-    trained = [fold for fold, plans in run.plans.items() if plans]
-    counts = run.training_images.count(trained, test=False), run.images.count(run.folds, test=True)
+    trained = [run.trained_on.train(fold) for fold, plans in run.plans.items() if plans]
+    scored = [run.dataset.test(fold) for fold in run.folds]
+    counts = run.training_images.count(trained, test=False), run.images.count(scored, test=True)
     used, lacking = (sum(numbers) for numbers in zip(*counts, strict=True))
     if isinstance(run.dataset, PlannedDataset):
         return (

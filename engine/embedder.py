@@ -19,6 +19,7 @@ from usvi_bench.core.host import cache_folder
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.cache import BLOCK, Filter, decoded
+from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.engine.embedding_model import EmbeddingModel
 from usvi_bench.engine.evaluation import FEATURE
 from usvi_bench.engine.images import test_features
@@ -54,12 +55,13 @@ class Embedder(ABC):
             UsageError: a picture cannot be decoded, or the model gives no unit features.
         """
         root, size = cache_folder(), (self.about["height"], self.about["width"])
+        depth_range = self.about.get("depth_range", EACH_IMAGE)
         root.mkdir(parents=True, exist_ok=True)
         found = []
         for start in range(0, len(table), BLOCK):
             with temporary_folder(root, "embed-") as folder:
                 block = table.take(slice(start, start + BLOCK))
-                pixels = decoded(block, *size, self.about["filter"], "", cache=folder)
+                pixels = decoded(block, *size, self.about["filter"], "", cache=folder, depth_range=depth_range)
                 found.append(self._checked(pixels, table.modality))
         return np.concatenate(found)
 
@@ -96,6 +98,7 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
         "height": model.height,
         "width": model.width,
         "filter": FILTER,
+        **({} if model.depth_range == EACH_IMAGE else {"depth_range": model.depth_range}),
         "weights_sha256": hashlib.sha256(weights_as_bytes(model.encoder)).hexdigest(),
         **({} if model.training is None else {"training": model.training}),
         "version": suite_version(),

@@ -22,6 +22,7 @@ from usvi_bench.core.external import NETWORKS
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.registry import ENCODERS
+from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.load_config import build
@@ -52,6 +53,7 @@ class EmbeddingModel:
         fold: fold that it was trained on; None if the file does not state it.
         data: fingerprint of the data that it was trained on; None if the file does not state it.
         training: key of the last stage of the training; None if the file does not state it.
+        depth_range: grey values of more than 8 bits that become black and white (``data.depth_range``).
     """
 
     encoder: TwoStreamEncoder
@@ -66,6 +68,7 @@ class EmbeddingModel:
     fold: int | None = None
     data: str | None = None
     training: str | None = None
+    depth_range: str = EACH_IMAGE
 
     @property
     def description(self) -> str:
@@ -95,7 +98,8 @@ def open_model(
 
     Args:
         path: file or folder, or the name of shipped weights: ``small16``.
-        settings: ``encoder.*``, ``data.height`` and ``data.width``, nested: ``{"encoder": {"name": "small"}}``.
+        settings: ``encoder.*``, ``data.height``, ``data.width`` and ``data.depth_range``, nested:
+            ``{"encoder": {"name": "small"}}``.
         network: ``student``, ``teacher`` or ``unknown``. By default, the headline of a run, the network that the named
             release keeps, or ``student`` for a checkpoint of a training that has one.
         fold: fold of a run with several.
@@ -133,6 +137,7 @@ def open_model(
         container=packed.container,
         key_map=KEY_MAP if is_released(state) else None,
         network=network or (release.network if release is not None else "unknown"),
+        depth_range=_depth_range(settings),
     )
 
 
@@ -167,7 +172,14 @@ def _open_checkpoint(
         fold=found.fold,
         data=found.data,
         training=found.key,
+        depth_range=_depth_range(settings),
     )
+
+
+def _depth_range(settings: _Settings) -> str:
+    return build(
+        DataConfig, {"depth_range": settings.get("data", {}).get("depth_range", EACH_IMAGE)}, "data"
+    ).depth_range
 
 
 def _release(claims: str | None) -> Release | None:
@@ -255,7 +267,7 @@ def _with_record(settings: _Settings, record: Record) -> dict[str, Any]:
     """Add the encoder and the image size of a record to settings, which may not contradict them."""
     known = record.result.config
     merged = {}
-    for group, names in (("encoder", None), ("data", ("height", "width"))):
+    for group, names in (("encoder", None), ("data", ("height", "width", "depth_range"))):
         recorded = {name: value for name, value in known.get(group, {}).items() if names is None or name in names}
         asked = dict(settings.get(group, {}))
         for name, value in asked.items():

@@ -41,9 +41,9 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
         with main_process_first():
             for fold, plans in run.plans.items():
                 if plans:
-                    run.training_images.decode(fold, test=False)
+                    run.training_images.decode(run.trained_on.train(fold), test=False)
                 for scored in run.scored_by(fold):
-                    run.images.decode(scored, test=True)
+                    run.images.decode(run.dataset.test(scored), test=True)
             if run.unscored:
                 run.display.print(f"training without scores: {run.unscored}")
         result = _train_and_score(run, overwrite)

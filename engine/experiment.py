@@ -28,6 +28,7 @@ from usvi_bench.datasets.open import DataSource, find_data
 from usvi_bench.engine.config import RunConfig, default_settings
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
+from usvi_bench.engine.donors import check_asked, find_donors, replace_people
 from usvi_bench.engine.load_config import load_config, profile_of
 from usvi_bench.engine.numerics import check_numerics
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule
@@ -58,6 +59,7 @@ class Experiment:
         protocol: registered name of the protocol.
         data: folder of the data set, ``synthetic[:size=small,seed=0,...]``, or ``auto``.
         train_data: data set to train on, if it is another one; then ``data`` is only scored.
+        donors: data set whose people replace the share ``data.foreign`` of the training people in visible images.
         seed: seed of the run.
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": 0.4}``.
         setting: settings to start from: ``shared`` or ``paper``.
@@ -82,6 +84,7 @@ class Experiment:
     deterministic: bool = False
     imports: Sequence[str] = ()
     train_data: str | None = None
+    donors: str | None = None
 
     def __post_init__(self) -> None:
         seed = _plain(self.seed)
@@ -125,6 +128,8 @@ class Experiment:
             trained = find_training_data(self.train_data, kind, display.print)
         first = trained or source
         config = self._config(profile_of(first.reader.profile or first.reader.name, first.synthetic_spec))
+        check_asked(self.donors, self.train_data, config.data)
+        donated = None if self.donors is None else find_donors(self.donors, kind, display.print)
         source, trained = _with_camera(config.data.camera, source, trained)
         _check_threads(config.engine.threads)
         check_search(config.search)
@@ -139,10 +144,15 @@ class Experiment:
             how = {"progress": display.print, "check_counts": config.data.check_counts}
             dataset, sentence = opener(source, **how)
             training, training_sentence = (None, "") if trained is None else opener(trained, **how)
+            donors, donors_sentence = (None, "") if donated is None else opener(donated, **how)
         display.print(sentence)
         if training is not None:
             display.print(f"trained on: {training_sentence}")
             check_transfer(training, dataset, config)
+        unpaired = None
+        if donors is not None:
+            display.print(f"donors: {donors_sentence}")
+            unpaired = replace_people(dataset, donors, config.data, display.print)
         config = config.resolve(_training_images(dataset, training, config), device)
         check_search(config.search)
         processors = cpu_count() // process_info().local_world_size
@@ -165,6 +175,9 @@ class Experiment:
             imports=tuple(self.imports),
             training=training,
             training_sentence=training_sentence,
+            unpaired=unpaired,
+            donors=donors,
+            donors_sentence=donors_sentence,
         )
         check_unchanged(run.parts)
         return run
@@ -206,6 +219,7 @@ class Experiment:
             _require(VALID, name, field_name)
         data = _spec_of(result.dataset, "dataset", "DIR")
         trained = None if result.trained_on is None else _spec_of(result.trained_on, "trained_on", "TRAIN_DIR")
+        donors = None if result.donors is None else _spec_of(result.donors, "donors", "DONORS_DIR")
         settings = dict(overrides.get("settings", {}))
         for name, value in settings.items():
             _require(_SETTING, name, "overrides.settings")
@@ -219,6 +233,7 @@ class Experiment:
             protocol=result.protocol,
             data=data,
             train_data=trained,
+            donors=donors,
             seed=result.seed,
             settings={"engine.threads": made["threads"], **_former_defaults(result), **settings},
             setting=result.setting,

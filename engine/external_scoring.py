@@ -140,6 +140,9 @@ def prepare(request: ExternalRequest, display: Display) -> ExternalScoring:
         opened += [read_features(path) for path in request.features]
     else:
         opened += _open_models(request, tree, display)
+        model = opened[0]
+        assert isinstance(model, EmbeddingModel)
+        settings = replace(settings, data=replace(settings.data, depth_range=model.depth_range))
     source = replace(source, camera=settings.data.camera)
     dataset, sentence = source.open(progress=display.print, check_counts=settings.data.check_counts)
     display.print(sentence)
@@ -188,7 +191,7 @@ def _open_models(request: ExternalRequest, tree: Mapping[str, Any], display: Dis
         own = fold if is_folder(path) else None
         model = open_model(path, settings=tree, network=request.network, fold=own, claims=request.claims)
         display.print(model.description)
-        for name in ("config", "height", "width", "container", "key_map", "network"):
+        for name in ("config", "height", "width", "container", "key_map", "network", "depth_range"):
             if opened and (found := getattr(model, name)) != (other := getattr(opened[0], name)):
                 raise UsageError(
                     f"{path}: {name} is {found}, but {other} in {opened[0].source}; give files of one kind"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -38,6 +38,7 @@ ABOUT: dict[str, type] = {
     "height": int,  # size and filter that images were resized with
     "width": int,
     "filter": str,
+    "depth_range": str,  # grey values of more than 8 bits that became black and white; absent for those of each image
     "weights_sha256": str,
     "training": str,  # key of the last stage of the training
     "data_fingerprint": str,  # fingerprint of the data set
@@ -54,6 +55,8 @@ _NEEDED = {
     "about": "str",
 }
 _OPTIONAL = {"boxes": "int32"}
+ImageKey = tuple[str, str, tuple[int, ...]]
+"""Modality, path and box of an image; the box of a whole image is empty."""
 UNIT = 1e-3
 """Largest difference of the length of a row from 1."""
 
@@ -76,14 +79,29 @@ class FeatureFile:
     sha256: str = ""
 
     @cached_property
-    def rows(self) -> dict[tuple[str, str], int]:
-        """Row of each whole image, by modality and path."""
+    def rows(self) -> dict[ImageKey, int]:
+        """Row of each image, by modality, path and box."""
         names = [MODALITIES[number] for number in self.modality.tolist()]
-        return {key: row for row, key in enumerate(zip(names, self.paths, strict=True))}
+        return {key: row for row, key in enumerate(_keys(names, self.paths, self.boxes))}
 
     def of_table(self, table: ImageTable) -> NDArray[np.float32]:
         """Return the features ``[N, D]`` of the images of a table, which :func:`check_covers` has found."""
-        return self.features[[self.rows[table.modality, path] for path in table.paths]]
+        return self.features[[self.rows[key] for key in keys_of(table)]]
+
+
+def keys_of(table: ImageTable) -> list[ImageKey]:
+    """Return the key of each image of a table in :attr:`FeatureFile.rows`."""
+    return _keys([table.modality] * len(table), table.paths, table.boxes)
+
+
+def _keys(modalities: Iterable[str], paths: Sequence[str], boxes: NDArray[np.int32] | None) -> list[ImageKey]:
+    given: Iterable[list[int]] = [[]] * len(paths) if boxes is None else boxes.tolist()
+    parts = (() if box and box[0] < 0 else tuple(box) for box in given)  # -1: the whole image
+    return list(zip(modalities, paths, parts, strict=True))
+
+
+def _name(key: ImageKey) -> str:
+    return f"{key[1]} {key[2]}" if key[2] else key[1]
 
 
 def write_features(path: Path, content: FeatureFile, remedy: str = "choose another --output") -> None:
@@ -152,20 +170,18 @@ def check_covers(
     stated = content.about.get("data_fingerprint", fingerprint)
     if stated != fingerprint:
         raise UsageError(f"{path}: features of other images: their fingerprint is {show(stated)}, not {fingerprint}")
-    if content.boxes is not None:
-        raise UsageError(f"{path}: boxes: this data set has whole images; leave them out")
     tables = list(scored)
     for table in tables:
-        if missing := [name for name in table.paths if (table.modality, name) not in content.rows]:
+        if missing := [_name(key) for key in keys_of(table) if key not in content.rows]:
             raise UsageError(
                 f"{path}: {len(missing)} of {len(table)} {table.modality} test images are missing "
                 f"({_first(missing)}); write the features of all of them"
             )
-    images = {(table.modality, name) for table in (*known, *tables) for name in table.paths}
-    if unknown := sorted(name for modality, name in content.rows.keys() - images):
+    images = {key for table in (*known, *tables) for key in keys_of(table)}
+    if unknown := sorted(map(_name, content.rows.keys() - images)):
         raise UsageError(f"{path}: {len(unknown)} images are not in the data set ({_first(unknown)}); remove them")
     for table in tables:
-        rows = [content.rows[table.modality, name] for name in table.paths]
+        rows = [content.rows[key] for key in keys_of(table)]
         for name, given, true in (
             ("identity", content.identities[rows], table.identities),
             ("camera", content.cameras[rows], table.cameras),
@@ -220,9 +236,8 @@ def _check_paths(content: FeatureFile, path: Path) -> None:
             raise UsageError(
                 f"{path}: '{show(name)}' is not a path below the data set; write it as in 'cam1/0001/0001.jpg'"
             )
-    boxes = [()] * len(content.paths) if content.boxes is None else [tuple(box) for box in content.boxes.tolist()]
-    keys = Counter(zip(content.modality.tolist(), content.paths, boxes, strict=True))
-    if twice := [name for (_, name, _), times in keys.items() if times > 1]:
+    keys = Counter(_keys(map(str, content.modality.tolist()), content.paths, content.boxes))
+    if twice := [_name(key) for key, times in keys.items() if times > 1]:
         raise UsageError(f"{path}: {len(twice)} images occur twice ({_first(twice)}); remove the others")
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from usvi_bench.datasets.base import Dataset, ImageTable
+from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.cache import Filter, cache_path, decoded
 from usvi_bench.datasets.corruption import Corruption
+from usvi_bench.datasets.unpaired import UnpairedTable
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.images import TrainingImages, fits
 
@@ -33,19 +34,28 @@ class ImageStore:
     test_filter: Filter
     device: torch.device
     progress: Callable[[str], None] | None = None
-    _pixels: dict[tuple[tuple[str, ...], Filter, Corruption | None], NDArray[np.uint8]] = field(default_factory=dict)
+    _pixels: dict[tuple[tuple[str, ...], Filter, Corruption | None, str], NDArray[np.uint8]] = field(
+        default_factory=dict
+    )
 
-    def pixels(self, table: ImageTable, *, test: bool) -> NDArray[np.uint8]:
-        """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test."""
+    def pixels(self, table: ImageTable, *, test: bool, fingerprint: str | None = None) -> NDArray[np.uint8]:
+        """Return the images of a table, ``[N, H, W, 3]``, resized for training or for a test.
+
+        Args:
+            table: the images.
+            test: whether they are test images.
+            fingerprint: content hash of their data set, if it is another one.
+        """
         resize = self.test_filter if test else self.config.filter
-        key = (table.names, resize, table.corruption)
+        mark = fingerprint or self.dataset.fingerprint
+        key = (table.names, resize, table.corruption, mark)
         if key not in self._pixels:
             self._pixels[key] = decoded(
                 table,
                 self.config.height,
                 self.config.width,
                 resize,
-                self.dataset.fingerprint,
+                mark,
                 progress=self.progress,
                 depth_range=self.config.depth_range,
             )
@@ -58,26 +68,41 @@ class ImageStore:
             table: the images.
             order: ``[N]`` rows of the table, in the order in which a method receives them.
         """
-        pixels = torch.from_numpy(self.pixels(table, test=False)[order])
+        pixels = torch.from_numpy(self._ordered(table, order))
         if fits(pixels, self.device):
             pixels = pixels.to(self.device)
         return TrainingImages(table.modality, pixels, torch.from_numpy(table.cameras[order]))
 
-    def decode(self, fold: int, *, test: bool) -> None:
-        """Decode every training or test image of a fold, so that a damaged image stops the run before training."""
-        for table in self._tables(fold, test):
-            self.pixels(table, test=test)
+    def decode(self, split: Split, *, test: bool) -> None:
+        """Decode every image of a split, so that a damaged image stops the run before training."""
+        for table, fingerprint in self._sources(split):
+            self.pixels(table, test=test, fingerprint=fingerprint)
 
-    def count(self, folds: Iterable[int], *, test: bool) -> tuple[int, int]:
-        """Count the training or test images of folds, and those of them that no earlier run has decoded."""
-        config, mark, found = self.config, self.dataset.fingerprint, {}
+    def count(self, splits: Iterable[Split], *, test: bool) -> tuple[int, int]:
+        """Count the images of splits, and those of them that no earlier run has decoded."""
+        config, found = self.config, {}
         resize = self.test_filter if test else config.filter
-        for fold in folds:
-            for table in self._tables(fold, test):
+        for split in splits:
+            for table, mark in self._sources(split):
                 path = cache_path(table, config.height, config.width, resize, mark, depth_range=config.depth_range)
                 found[path] = len(table)
         return sum(found.values()), sum(number for path, number in found.items() if not path.exists())
 
-    def _tables(self, fold: int, test: bool) -> tuple[ImageTable, ImageTable]:
-        split = self.dataset.test(fold) if test else self.dataset.train(fold)
-        return split.visible, split.infrared
+    def _ordered(self, table: ImageTable, order: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return a copy of the images of a table in another order."""
+        if not isinstance(table, UnpairedTable):
+            return self.pixels(table, test=False)[order]
+        pixels = self.pixels(table.own, test=False)[order]
+        donors = self.pixels(table.donors, test=False, fingerprint=table.donor_fingerprint)
+        pixels[np.argsort(order)[table.rows]] = donors[table.picks]
+        return pixels
+
+    def _sources(self, split: Split) -> list[tuple[ImageTable, str]]:
+        """Return the tables of a split whose images are decoded, each with the content hash of its data set."""
+        found = []
+        for table in (split.visible, split.infrared):
+            if isinstance(table, UnpairedTable):
+                found += [(table.own, self.dataset.fingerprint), (table.donors, table.donor_fingerprint)]
+            else:
+                found.append((table, self.dataset.fingerprint))
+        return found

@@ -141,7 +141,7 @@ def _read_about(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: files: expected the hash of each file; write the model again with 'export'")
     if about["filter"] not in FILTERS:
         raise UsageError(f"{path}: filter: unknown filter {show(about['filter'])}; write the model again with 'export'")
-    build(DataConfig, {"height": about["height"], "width": about["width"]}, "data")
+    build(DataConfig, {name: about[name] for name in ("height", "width", "depth_range") if name in about}, "data")
     return about
 
 

@@ -20,7 +20,7 @@ from usvi_bench.engine.embedding_model import open_model
 from usvi_bench.engine.load_config import build, nested
 from usvi_bench.engine.onnx_model import OnnxEmbedder, is_exported
 
-_ALLOWED = {"encoder": None, "data": ("height", "width"), "engine": ("threads", "deterministic")}
+_ALLOWED = {"encoder": None, "data": ("height", "width", "depth_range"), "engine": ("threads", "deterministic")}
 """Groups of settings, and the settings of each; None for all."""
 
 

@@ -14,7 +14,7 @@ from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
-from usvi_bench.core.record import DatasetIdentity, Kind, Provenance, Record, Result, Score, write_record
+from usvi_bench.core.record import DatasetIdentity, Donors, Kind, Provenance, Record, Result, Score, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import FORMAT
 from usvi_bench.datasets.base import Dataset
@@ -23,6 +23,7 @@ from usvi_bench.engine.numerics import numerics
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
+from usvi_bench.protocols.corrupted import CorruptedProtocol
 from usvi_bench.protocols.evaluation_file import save_evaluation
 from usvi_bench.protocols.query_file import save_query_scores
 
@@ -71,8 +72,12 @@ def write_run(run: Run, result: RunResult) -> Record:
 
 
 def _save_first_fold(run: Run, first: FirstFold) -> None:
-    split = run.dataset.test(first.fold)
+    split, protocol = run.dataset.test(first.fold), run.protocol
     parts = (split.visible, split.infrared)
+    scored = None
+    if isinstance(protocol, CorruptedProtocol):
+        queries, gallery = protocol.first_trial(run.dataset, first.fold)
+        scored = first.after(queries), first.after(gallery)
     save_evaluation(
         run.folder / "evaluation.npz",
         first.ranking,
@@ -80,6 +85,7 @@ def _save_first_fold(run: Run, first: FirstFold) -> None:
         run.protocol.query,
         after=[first.after(part) for part in parts],
         before=[first.before(part) for part in parts],
+        scored=scored,
     )
 
 
@@ -93,6 +99,7 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
         protocol=config.protocol,
         dataset=_identity(dataset, run.data_sentence),
         trained_on=None if run.training is None else _identity(run.training, run.training_sentence),
+        donors=_donors(run),
         seed=config.seed,
         setting=config.setting,
         config=config.settings(),
@@ -106,6 +113,12 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
         chance={name: float(np.mean([each[name] for each in chance])) for name in METRICS if chance},
         scores=scores,
     )
+
+
+def _donors(run: Run) -> Donors | None:
+    if run.donors is None or run.unpaired is None:
+        return None
+    return {**_identity(run.donors, run.donors_sentence), "repeated": run.unpaired.repeated(run.folds)}
 
 
 def _identity(dataset: Dataset, sentence: str) -> DatasetIdentity:

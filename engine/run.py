@@ -15,6 +15,7 @@ from usvi_bench.core.plugins import Part
 from usvi_bench.core.record import Overrides
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
+from usvi_bench.datasets.unpaired import UnpairedData
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.image_store import ImageStore
@@ -49,6 +50,9 @@ class Run:
         images: decoded images of the scored data set.
         training_images: decoded images of the data set to train on.
         training: data set to train on, if it is another one than the scored ``dataset``.
+        unpaired: training images of ``dataset`` with those of donors, if people are replaced.
+        donors: data set of the donors.
+        donors_sentence: one sentence that names these images.
         unscored: reason why the data set cannot be scored, so that the run only trains; empty if it can.
     """
 
@@ -67,6 +71,9 @@ class Run:
     track: Callable[[StagePlan, list[dict[str, Any]]], None] = lambda plan, entries: None
     training: Dataset | None = None
     training_sentence: str = ""
+    unpaired: UnpairedData | None = None
+    donors: Dataset | None = None
+    donors_sentence: str = ""
     plans: dict[int, list[StagePlan]] = field(init=False)
     folder: Path = field(init=False)
     folds: tuple[int, ...] = field(init=False)
@@ -91,8 +98,9 @@ class Run:
             )
             for fold in (self.folds if self.training is None else (TRAINED_FOLD,))
         }
-        if self.training is not None and not self.every_plan:
-            raise UsageError(f"'{self.config.method}' trains nothing; leave out --train-data")
+        for option, given in (("--train-data", self.training), ("--donors", self.donors)):
+            if given is not None and not self.every_plan:
+                raise UsageError(f"'{self.config.method}' trains nothing; leave out {option}")
         self._check_enough_images()
         self._check_known()
         if self.unscored and (self.config.evaluate_every or not self.every_plan):
@@ -103,13 +111,13 @@ class Run:
         self.folder = run_folder(self.config, self.every_plan, self.output, data, start)
         self.images, self.training_images = (
             ImageStore(each, self.config.data, self.protocol.resize, self.device, self.display.print)
-            for each in (self.dataset, self.trained_on)
+            for each in (self.dataset, self.training or self.dataset)
         )
 
     @property
     def trained_on(self) -> Dataset:
-        """Data set to train on; the scored one unless another is given."""
-        return self.training or self.dataset
+        """Data set to train on; the scored one unless another is given, or people are replaced."""
+        return self.unpaired or self.training or self.dataset
 
     @property
     def _name_of_training(self) -> str | None:
@@ -119,7 +127,8 @@ class Run:
     def parts(self) -> list[Part]:
         """Registered parts that the run uses."""
         parts = parts_of(self.config, self.every_plan)
-        return parts if self.training is None else [*parts, (DATASETS, self.training.name)]
+        others = [each.name for each in (self.training, self.donors) if each is not None]
+        return [*parts, *((DATASETS, name) for name in others if name in DATASETS.names())]
 
     def scored_by(self, fold: int) -> tuple[int, ...]:
         """Return the folds that the model of a trained fold is scored on."""

@@ -15,6 +15,7 @@ from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.core.types import MODALITIES
+from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.datasets.pictures import read_paths
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embed import check_modality, features_of
@@ -27,7 +28,7 @@ from usvi_bench.engine.ranked_lists import ranked_lists
 
 REFUSED = "not in the gallery"
 """Note of a picture whose similarity is not above the threshold."""
-_SAME = ("weights_sha256", "feature", "height", "width", "filter")
+_SAME = ("weights_sha256", "feature", "height", "width", "filter", "depth_range")
 """Entries of ``about`` that must be equal for features to be compared."""
 
 
@@ -154,7 +155,8 @@ def check_comparable(content: FeatureFile, embedder: Embedder, path: str) -> Non
         UsageError: the weights, the kind of feature or the preparation of the images are others.
     """
     for name in _SAME:
-        stated, own = content.about.get(name), embedder.about[name]
+        usual = EACH_IMAGE if name == "depth_range" else None
+        stated, own = content.about.get(name, usual), embedder.about.get(name, usual)
         if stated != own:
             found = "is missing" if stated is None else f"is {show(stated)}, but {show(own)} of {embedder.source}"
             raise UsageError(

@@ -9,6 +9,7 @@ from typing import Any
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.settings import flatten
+from usvi_bench.engine.execute import execute
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.trackers import FOLDER, TRACKERS, Tracker
@@ -79,6 +80,18 @@ class Tracking:
             self._trackers.pop(name, None)
             line = " ".join(str(error).split())
             self._print(f"tracking with {name} ended ({type(error).__name__}: {line:.200}); the run continues without")
+
+
+def execute_tracked(run: Run, names: Sequence[str], overwrite: bool = False) -> Record | None:
+    """Carry out a run as :func:`~usvi_bench.engine.execute.execute` does, followed by trackers."""
+    tracking = Tracking(run, names)
+    run.track = tracking.entries
+    record = None
+    try:
+        record = execute(run, overwrite)
+    finally:
+        tracking.finish(record)
+    return record
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -76,19 +76,21 @@ def same_people(first: Mapping[str, Any] | None, other: Mapping[str, Any] | None
 
 def _check_files(trained: Dataset, tested: Dataset) -> None:
     """Refuse test images that are files of the training images, through whatever links."""
-    seen = {place for table in _tables(trained, [TRAINED_FOLD], "train") for place in _places(table)}
-    for table in _tables(tested, tested.folds, "test"):
-        for place in _places(table):
+    seen = {place for table in tables_of(trained, [TRAINED_FOLD], "train") for place in places_of(table)}
+    for table in tables_of(tested, tested.folds, "test"):
+        for place in places_of(table):
             if place in seen:
                 raise UsageError(f"{place} is a training image of --train-data and a test image of --data; give others")
 
 
-def _tables(dataset: Dataset, folds: Iterable[int], split: str) -> list[ImageTable]:
+def tables_of(dataset: Dataset, folds: Iterable[int], split: str) -> list[ImageTable]:
+    """Return the tables of both modalities of a split (``train`` or ``test``) in some folds."""
     splits = [getattr(dataset, split)(fold) for fold in folds]
     return [getattr(each, modality) for each in splits for modality in MODALITIES]
 
 
-def _places(table: ImageTable) -> list[str]:
+def places_of(table: ImageTable) -> list[str]:
+    """Return the path of each file of a table, through whatever links."""
     folders: dict[Path, str] = {}
     places = []
     for name in table.paths:

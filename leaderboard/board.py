@@ -74,7 +74,7 @@ def board_sections(found: Sequence[ScoreTable], published: Sequence[Published]) 
 
 
 def _is_ordered(key: TableKey) -> bool:
-    return bool(key.synthetic) and not key.trained_on and key.form == REPAIRED
+    return bool(key.synthetic) and key.usual_training and key.form == REPAIRED
 
 
 def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
@@ -98,7 +98,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
             TableRow([*cells, _records_cell(row)], not row.competes, "reference" if row.method in REFERENCES else "")
         )
     key = scores.key
-    marks = [mark[-6:] for mark in (key.fingerprint, key.trained_on) if mark]
+    marks = [mark[-6:] for mark in (key.fingerprint, key.trained_on, key.donors) if mark]
     marks += [key.form] if key.form != REPAIRED else []
     return Table(
         title=f"{protocol_name(key.protocol, bool(key.synthetic))}: {scores.title}",
@@ -130,7 +130,7 @@ def lacking(record: Record) -> list[str]:
 
 def _counterparts(scores: ScoreTable, published: Sequence[Published]) -> dict[str, Published]:
     key = scores.key
-    if key.synthetic or key.trained_on:
+    if key.synthetic or not key.usual_training:
         return {}
     found = {row.label: find_published(published, row.method, key.protocol, key.shots) for row in scores.rows}
     return {label: entry for label, entry in found.items() if entry is not None}

@@ -11,6 +11,7 @@ from usvi_bench.core.formatting import counted
 from usvi_bench.core.markdown import address, bullets, code, page, plain
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.table import Address, Link, to_markdown
+from usvi_bench.datasets.folder import FolderData
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
 from usvi_bench.leaderboard.consistency import contradictions, faults, not_ranked
 from usvi_bench.leaderboard.external_table import NOTE as EXTERNAL_NOTE
@@ -91,13 +92,23 @@ def load_every_record(folder: Path) -> dict[str, Record]:
     """Load all records below a folder, by relative path in sorted order, also those that wait for a repeat.
 
     Raises:
-        UsageError: a file is not a valid record, or a record that cannot be ranked.
+        UsageError: a file is not a valid record, or a record that cannot be ranked, or one of own images.
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
     for name, record in records.items():
-        if fault := next(not_ranked(record), None):
+        if fault := _off_the_board(record) or next(not_ranked(record), None):
             raise UsageError(f"{name}: {fault}")
     return records
+
+
+def _off_the_board(record: Record) -> str:
+    """Return why a consistent record is kept off every board: it is of own images; empty for the others."""
+    if record.result.dataset["name"] != FolderData.name:
+        return ""
+    return (
+        "scored on own images, which nobody else can score: no leaderboard has them; remove the record ('site --runs' "
+        "shows such runs, 'report' compares them)"
+    )
 
 
 def refuse_inconsistent(records: Mapping[str, Record]) -> None:

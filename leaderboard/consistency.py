@@ -23,6 +23,7 @@
 | ``global_batch``, ``batch_norm``, ``threads``, ``numerics.precision`` | the settings, the options |
 | ``overrides`` | the settings, the schedules |
 | ``plugins`` | hashes, names, parts that are not of the suite |
+| ``donors`` | ``data.foreign``; the form for real or synthetic images; other people than the training data |
 | ``external`` | files, folds, container, settings; nothing of a training (:mod:`.external_faults`) |
 | ``journal`` | the journal beside the record, in the folder of a run |
 | ``environment``, ``cpu``, ``gpu``, ``peak_memory_mib`` | present and positive; nothing else in a record implies them |

@@ -18,6 +18,7 @@ from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
 from usvi_bench.core.settings import current_names
 from usvi_bench.datasets.open import describe
 from usvi_bench.datasets.planned import PlannedDataset
+from usvi_bench.datasets.unpaired import unpaired_fingerprint
 from usvi_bench.engine.config import DataConfig, RunConfig, TrainConfig
 from usvi_bench.engine.load_config import SECTIONS, build
 from usvi_bench.engine.plan import CACHE_VERSION, plan_stages
@@ -67,10 +68,13 @@ def stage_keys(result: Result, config: RunConfig, version: int = CACHE_VERSION) 
     """Return fold, method and key of each stage, in order; the keys are those of a version of the training code."""
     start, trained = result.start_weights["sha256"] or "random", result.trained_on
     data = trained or result.dataset
+    mark = data["fingerprint"]
+    if result.donors is not None:
+        mark = unpaired_fingerprint(mark, result.donors["fingerprint"])
     return [
         (fold, plan.method, plan.key)
         for fold in (scored_folds(result) if trained is None else [TRAINED_FOLD])
-        for plan in plan_stages(config, fold, data["fingerprint"], start, Path(), version, trained=data["name"])
+        for plan in plan_stages(config, fold, mark, start, Path(), version, trained=data["name"])
     ]
 
 

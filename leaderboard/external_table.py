@@ -9,9 +9,10 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.external import External
 from usvi_bench.core.formatting import file_name
 from usvi_bench.core.markdown import plain
-from usvi_bench.core.metrics import METRICS
+from usvi_bench.core.metrics import METRICS, RERANKED
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell
+from usvi_bench.leaderboard.board import RERANKED_COLUMNS, RERANKED_METRICS, RERANKED_NOTE
 from usvi_bench.leaderboard.score_table import TableKey, gallery_words, table_key
 
 NOTE = (
@@ -67,21 +68,39 @@ def _table(key: TableKey, rows: list[_Row]) -> Table:
     description = rows[0].record.result.dataset["description"]
     title = f"{key.protocol}, {gallery_words(key.shots, key.gallery)}: {plain(description)}"
     first = rows[0].record.result
+    reranked = any(_reranked(row.record) for row in rows)
+    shown = RERANKED_COLUMNS if reranked else ()
     chance = [
         Cell("chance"),
         *[Cell("-")] * 5,
         *(percent_cell(first.chance.get(metric)) for metric in METRICS),
-        Cell("-"),
+        *[Cell("-")] * (len(shown) + 1),
     ]
-    lines = [TableRow(cells, quiet=True) for cells in [*map(_cells, rows), chance]]
-    return Table(title, COLUMNS, lines, words=6, name=file_name(f"external-{key.protocol}-{key.fingerprint[-6:]}"))
+    lines = [TableRow(cells, quiet=True) for cells in [*(_cells(row, reranked) for row in rows), chance]]
+    return Table(
+        title,
+        [*COLUMNS[:-1], *shown, COLUMNS[-1]],
+        lines,
+        words=6,
+        notes=[RERANKED_NOTE] if reranked else [],
+        name=file_name(f"external-{key.protocol}-{key.fingerprint[-6:]}"),
+    )
 
 
-def _cells(row: _Row) -> list[Cell]:
+def _reranked(record: Record) -> dict[str, float]:
+    """Return the means after re-ranking; empty unless every trial has them."""
+    kind = {"feature": f"{record.result.headline['feature']}{RERANKED}"}
+    return record.means(**kind) if len(record.scores(**kind)) == len(record.scores()) else {}
+
+
+def _cells(row: _Row, reranked: bool) -> list[Cell]:
     result, means = row.record.result, row.record.means()
     data = result.config.get("data", {})
     size = f"{data['height']}x{data['width']}" if "height" in data else "-"
     words = [row.label, row.external.kind, row.external.network, result.headline["feature"], size]
     folds = f"{len(row.external.files)} of {len(result.folds)}"
     scores = [percent_cell(means.get(metric)) for metric in METRICS]
+    if reranked:
+        again = _reranked(row.record)
+        scores += [percent_cell(again.get(metric)) for metric in RERANKED_METRICS]
     return [*map(Cell, [*words, folds]), *scores, Cell([Link("record", "run", row.name)])]

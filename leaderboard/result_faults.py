@@ -19,6 +19,7 @@ from usvi_bench.engine.read_settings import CONFIGS
 from usvi_bench.engine.start_weights import SHIPPED, check_disjoint, shipped_weights
 from usvi_bench.engine.transfer import same_people
 from usvi_bench.leaderboard.derived import data_sentence, planned_people
+from usvi_bench.leaderboard.donor_faults import donor_faults
 from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -130,6 +131,7 @@ def data_faults(record: Record) -> Iterator[str]:
     yield from _identity(result)
     if result.trained_on is not None:
         yield from _training_faults(result, result.trained_on)
+    yield from donor_faults(result, _identity)
     if result.protocol not in PROTOCOLS.own_names():
         return
     protocol = PROTOCOLS.get(result.protocol)

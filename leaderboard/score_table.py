@@ -53,8 +53,15 @@ class TableKey(NamedTuple):
     gallery: str
     trained_on: str = ""
     """Name and fingerprint of the training data, if they are other ones than the scored data."""
+    donors: str = ""
+    """Name and fingerprint of the data set whose people replace training people; empty if none are replaced."""
     form: str = REPAIRED
     """Form of all methods: ``repaired``, also of methods without a released form, or ``released``."""
+
+    @property
+    def usual_training(self) -> bool:
+        """Whether the training images are those of the scored data set."""
+        return not (self.trained_on or self.donors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,8 @@ class ScoreRow:
 class ScoreTable:
     """Score table of comparable complete runs and chance, highest mAP first; ``knobs`` as in the records.
 
-    ``trained_on`` describes the training data, if they are other ones than the scored data.
+    ``trained_on`` describes the training data, if they are other ones than the scored data, and ``donors`` the data set
+    of the people that replace training people.
     """
 
     key: TableKey
@@ -108,11 +116,13 @@ class ScoreTable:
     rows: Sequence[ScoreRow]
     knobs: Mapping[str, float]
     trained_on: str = ""
+    donors: str = ""
 
     @property
     def title(self) -> str:
         words = f"{gallery_words(self.key.shots, self.key.gallery)}, {self.key.setting} setting, {self.key.form} form"
         names = f"{self.key.trained_on.partition(' ')[0]} -> {self.key.dataset}"
+        words += ", people replaced" if self.key.donors else ""
         return f"{words}, {names}" if self.key.trained_on else words
 
     @property
@@ -122,6 +132,10 @@ class ScoreTable:
         made = f"generator version {plain(str(made))}, " if made else ""
         name, fingerprint = code(self.key.dataset), code(self.key.fingerprint[:22])
         text = f"Data: {plain(self.description)} ({name}, {made}fingerprint {fingerprint})."
+        if self.key.donors:
+            kind, _, mark = self.key.donors.partition(" ")
+            where = f"{plain(self.donors)} ({code(kind)}, fingerprint {code(mark[:22])})"
+            text += f" In visible images, people of {where} replace the share data.foreign of the training people."
         if not self.key.trained_on:
             return text
         kind, _, mark = self.key.trained_on.partition(" ")
@@ -154,7 +168,9 @@ def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -
     for key in sorted(groups, key=place):
         first = next(iter(groups[key].values())).result
         data, trained = first.dataset, "" if first.trained_on is None else first.trained_on["description"]
-        found.append(ScoreTable(key, data["description"], score_rows(groups[key], repeats), data["knobs"], trained))
+        donors = "" if first.donors is None else first.donors["description"]
+        rows = score_rows(groups[key], repeats)
+        found.append(ScoreTable(key, data["description"], rows, data["knobs"], trained, donors))
     return found
 
 
@@ -171,7 +187,7 @@ def table_key(record: Record) -> TableKey:
         result.setting,
         shots,
         result.headline["gallery"],
-        "" if result.trained_on is None else f"{result.trained_on['name']} {result.trained_on['fingerprint']}",
+        *(f"{data['name']} {data['fingerprint']}" if data else "" for data in (result.trained_on, result.donors)),
         result.form,
     )
 

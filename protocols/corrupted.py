@@ -48,6 +48,12 @@ class CorruptedProtocol(Protocol):
             return table
         return replace(table, corruption=Corruption(evaluation, infrared, native=self.config.corrupt_at == "native"))
 
+    def first_trial(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
+        """Return the queries and the gallery of the first trial of a fold, as they are corrupted in it."""
+        everyone, pool = self.tables(dataset, fold)
+        queries, gallery = everyone.take(self.queries(dataset, fold)), pool.take(self.galleries(dataset, fold)[0])
+        return self.corrupt(queries, fold - 1), self.corrupt(gallery, fold - 1)
+
     def score(
         self, embed: Embed, query: ImageTable, pool: ImageTable, galleries: Sequence[NDArray[np.int64]], fold: int
     ) -> GalleryScores:
@@ -76,49 +82,24 @@ class CorruptedProtocol(Protocol):
         return GalleryScores(metrics, first.columns, first.similarity, first.matches)
 
 
-@PROTOCOLS.register("sysu_all_c")
-class SysuAllCorrupted(CorruptedProtocol, sysu.SysuAll):
-    """All-search in corrupted visible images: the gallery of trial 0, ten evaluations."""
-
-    name: ClassVar[str] = "sysu_all_c"
-    summary: ClassVar[str] = "SYSU-MM01 all-search in corrupted visible images; 10 evaluations of one gallery"
-
-
-@PROTOCOLS.register("sysu_indoor_c")
-class SysuIndoorCorrupted(CorruptedProtocol, sysu.SysuIndoor):
-    """Indoor-search in corrupted visible images: the gallery of trial 0, ten evaluations."""
-
-    name: ClassVar[str] = "sysu_indoor_c"
-    summary: ClassVar[str] = "SYSU-MM01 indoor-search in corrupted visible images; 10 evaluations of one gallery"
+_TEN = "10 evaluations of one gallery"
+SUMMARIES: dict[type[Protocol], str] = {
+    sysu.SysuAll: f"SYSU-MM01 all-search in corrupted visible images; {_TEN}",
+    sysu.SysuIndoor: f"SYSU-MM01 indoor-search in corrupted visible images; {_TEN}",
+    regdb.VisibleToInfrared: "RegDB visible to infrared, corrupted visible queries; a model for each fold",
+    regdb.InfraredToVisible: "RegDB infrared to visible, corrupted visible gallery; a model for each fold",
+    llcm.VisibleToInfrared: f"LLCM visible to infrared, corrupted visible queries; {_TEN}",
+    llcm.InfraredToVisible: f"LLCM infrared to visible, corrupted visible gallery; {_TEN}",
+}
+"""Protocols that have a corrupted variant, with its summary."""
 
 
-@PROTOCOLS.register("regdb_v2i_c")
-class RegDBVisibleToInfraredCorrupted(CorruptedProtocol, regdb.VisibleToInfrared):
-    """Visible-to-infrared protocol with corrupted visible queries: an evaluation for each fold."""
-
-    name: ClassVar[str] = "regdb_v2i_c"
-    summary: ClassVar[str] = "RegDB visible to infrared, corrupted visible queries; a model for each fold"
-
-
-@PROTOCOLS.register("regdb_i2v_c")
-class RegDBInfraredToVisibleCorrupted(CorruptedProtocol, regdb.InfraredToVisible):
-    """Infrared-to-visible protocol with a corrupted visible gallery: an evaluation for each fold."""
-
-    name: ClassVar[str] = "regdb_i2v_c"
-    summary: ClassVar[str] = "RegDB infrared to visible, corrupted visible gallery; a model for each fold"
+def _register(clean: type[Protocol], summary: str) -> None:
+    """Register the corrupted variant of a protocol, ``<name>_c``."""
+    name = f"{clean.name}_c"
+    content = {"__module__": __name__, "__doc__": f"Corrupted protocol {name}.", "name": name, "summary": summary}
+    PROTOCOLS.register(name)(type(f"{clean.__name__}Corrupted", (CorruptedProtocol, clean), content))
 
 
-@PROTOCOLS.register("llcm_v2i_c")
-class LLCMVisibleToInfraredCorrupted(CorruptedProtocol, llcm.VisibleToInfrared):
-    """Visible-to-infrared protocol with corrupted visible queries: the gallery of trial 0, ten evaluations."""
-
-    name: ClassVar[str] = "llcm_v2i_c"
-    summary: ClassVar[str] = "LLCM visible to infrared, corrupted visible queries; 10 evaluations of one gallery"
-
-
-@PROTOCOLS.register("llcm_i2v_c")
-class LLCMInfraredToVisibleCorrupted(CorruptedProtocol, llcm.InfraredToVisible):
-    """Infrared-to-visible protocol with a corrupted visible gallery: that of trial 0, ten evaluations."""
-
-    name: ClassVar[str] = "llcm_i2v_c"
-    summary: ClassVar[str] = "LLCM infrared to visible, corrupted visible gallery; 10 evaluations of one gallery"
+for _clean, _summary in SUMMARIES.items():
+    _register(_clean, _summary)

@@ -91,6 +91,7 @@ def save_evaluation(
     *,
     after: Sequence[NDArray[np.float32]],
     before: Sequence[NDArray[np.float32]] | None = None,
+    scored: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> None:
     """Write ``evaluation.npz`` atomically.
 
@@ -101,6 +102,7 @@ def save_evaluation(
         query: modality of the queries.
         after: test features of all (visible, infrared) images of ``split`` from the headline model.
         before: test features of the same images from the network with the starting weights.
+        scored: features of the queries and of the gallery, if they are not those of these images, which were corrupted.
     """
     (queries, probes), (pool, candidates) = zip((split.visible, split.infrared), after, strict=True)
     if query == "infrared":
@@ -116,8 +118,8 @@ def save_evaluation(
         "scores": ranking.scores[:, :DEPTH],
         "matches": ranking.matches[:, :DEPTH],
         "average_precision": ranking.average_precision,
-        "query_features": probes[ranking.query].astype(np.float32),
-        "gallery_features": candidates[ranking.gallery].astype(np.float32),
+        "query_features": (probes[ranking.query] if scored is None else scored[0]).astype(np.float32),
+        "gallery_features": (candidates[ranking.gallery] if scored is None else scored[1]).astype(np.float32),
         "identities": np.concatenate([split.visible.identities[visible], split.infrared.identities[infrared]]),
         "infrared": np.repeat([False, True], [len(visible), len(infrared)]),
         "sample_cameras": np.concatenate([split.visible.cameras[visible], split.infrared.cameras[infrared]]),

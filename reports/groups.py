@@ -47,7 +47,7 @@ def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
     for run in recorded:
         result = run.record.result
         kind = result.headline
-        trained = (result.trained_on or result.dataset)["fingerprint"]
+        trained = (result.trained_on or result.donors or result.dataset)["fingerprint"]
         folds = tuple(result.folds)
         key = (result.protocol, result.dataset["fingerprint"], kind["shots"], kind["gallery"], folds, trained)
         found.setdefault(key, {}).setdefault((result.method, result.config_hash), []).append(run)

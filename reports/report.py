@@ -10,7 +10,8 @@ from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
-from usvi_bench.leaderboard.score_table import gallery_words
+from usvi_bench.leaderboard.published_corrupted import beside
+from usvi_bench.leaderboard.score_table import CORRUPTED, gallery_words
 from usvi_bench.reports.open_set_section import add_open_set
 from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write
@@ -63,12 +64,15 @@ def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
         pictures_why=why,
         facts=_facts(record),
     )
-    report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
+    tables = [run_scores(record), *filter(None, [beside(record)])]
+    report.sections.append(Section("scores", "Scores", _conditions(record), tables=tables))
     album = Album(shown)
     with styled(LITERAL):
         training(run, report)
         retrieval(run, report, album)
         add_open_set(run, report)
+        if run.evaluation is not None and CORRUPTED in result.headline["gallery"]:
+            report.notes.append("t-SNE and distances show features of the images without corruption.")
         report.sections.append(_made(record))
         lost = album.write(folder)
         if lost:
@@ -84,6 +88,13 @@ def _summary(record: Record) -> Iterator[str]:
     if result.trained_on is not None:
         other = result.trained_on
         yield f"Trained on other images: {plain(other['description'])} (fingerprint {code(other['fingerprint'][:22])})."
+    if (donors := result.donors) is not None:
+        share = result.config.get("data", {}).get("foreign", 0)
+        yield (
+            f"Visible images of {share:.0%} of the training people are replaced by images of other people: "
+            f"{plain(donors['description'])} (fingerprint {code(donors['fingerprint'][:22])}); "
+            f"{donors['repeated']:.0%} of them are repeated."
+        )
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials

@@ -7,10 +7,12 @@ the lock of the folder. A grid whose command was stopped or killed therefore con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from usvi_bench.core.files import is_locked, read_json, write_json
 from usvi_bench.core.typed import convert
@@ -41,6 +43,7 @@ class Job:
         experiment: experiment that the job runs.
         plans: trainings of the job, in order.
         grid: name of the grid.
+        track: trackers that follow the run.
     """
 
     folder: Path
@@ -49,6 +52,7 @@ class Job:
     experiment: Experiment
     plans: list[StagePlan]
     grid: str
+    track: Sequence[str] = ()
 
     @cached_property
     def name(self) -> str:
@@ -110,7 +114,8 @@ class Job:
 
     def prepare(self) -> None:
         """Write ``job.json`` and remove the error of the last attempt."""
-        content = {"experiment": self.experiment.to_json(), "grid": self.grid, "row": self.row.name, "seed": self.seed}
+        content: dict[str, Any] = {"experiment": self.experiment.to_json(), "grid": self.grid, "row": self.row.name}
+        content |= {"seed": self.seed, "track": list(self.track)}
         write_json(self.folder / "job.json", content)
         (self.folder / "error.json").unlink(missing_ok=True)
 

@@ -64,6 +64,7 @@ def plan_grid(
     *,
     name: str | None = None,
     reuse: bool = False,
+    track: Sequence[str] = (),
 ) -> Grid:
     """Plan the rows of one method under one protocol.
 
@@ -75,6 +76,7 @@ def plan_grid(
         opener: opens a data source; use :func:`cached_opener`, because every row opens the same one.
         name: name of the grid; None for the method's own grid.
         reuse: whether to take results of equal runs made outside the grid.
+        track: trackers that follow each run.
 
     Raises:
         UsageError: a row cannot run; the message names the row.
@@ -94,7 +96,7 @@ def plan_grid(
             anywhere = replace(
                 experiment, seed=seed, output=base.output.absolute(), imports=absolute(experiment.imports)
             )
-            job = Job(target, row, seed, anywhere, run.every_plan, grid)
+            job = Job(target, row, seed, anywhere, run.every_plan, grid, track)
             jobs[row.name][seed] = found.setdefault(run.folder.name, job)
     varied = list(dict.fromkeys(key for row in rows for key in row.settings))
     content = {
@@ -140,6 +142,7 @@ def _prepared(row: Row, experiment: Experiment, opener: Opener) -> Run:
 def _name(base: Experiment, run: Run, grid: str | None) -> str:
     """Name the grid's folder; independent of seeds and rows, so that further ones are added to the same folder."""
     content = [base.overrides["settings"], base.setting, run.dataset.fingerprint, run.start.identity]
+    content += [] if run.donors is None else [run.donors.fingerprint]
     parts = [base.method, base.protocol, *([grid] if grid else [])]
     return "-".join([*parts, digest(content)[:8]])
 

@@ -17,6 +17,7 @@ from usvi_bench.engine.display import make_console
 from usvi_bench.engine.dry_run import open_unchanged
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
+from usvi_bench.engine.trackers import check_trackers
 from usvi_bench.reports.ablation import check_publishable, publish_ablation, write_ablation
 from usvi_bench.sweep.grid import read_rows
 from usvi_bench.sweep.jobs import State
@@ -27,7 +28,7 @@ from usvi_bench.sweep.schedule import run_jobs
 
 SLURM_CPUS, SLURM_JOBS = 4, 100
 """Default CPU threads of a job, and default number of queued jobs, on Slurm."""
-VALUES = ("data", "setting", "weights", "device", "output", "imports")
+VALUES = ("data", "donors", "setting", "weights", "device", "output", "imports")
 """Options that all rows share."""
 
 
@@ -40,6 +41,7 @@ def run_grids(options: Namespace) -> None:
         KeyboardInterrupt: the command was interrupted; finished jobs are kept.
     """
     console = make_console()
+    check_trackers(options.track)
     settings = parse_settings(options.settings)
     threads = _threads(options, settings)
     slots = options.jobs or (SLURM_JOBS if options.launcher == "slurm" else 1)
@@ -71,7 +73,9 @@ def _grids(options: Namespace, settings: Mapping[str, Any], threads: int) -> Ite
             base = Experiment(method, protocol, settings=settings, **values)
             rows = read_rows(method, options.grid)
             name = options.grid.stem if options.grid else None
-            yield plan_grid(base, rows, options.seeds, threads, opener, name=name, reuse=options.reuse)
+            yield plan_grid(
+                base, rows, options.seeds, threads, opener, name=name, reuse=options.reuse, track=options.track
+            )
 
 
 def _report(grids: Sequence[Grid], console: Console) -> None:

@@ -11,9 +11,9 @@ from usvi_bench.core.errors import StorageError, UsageError, WorkerError
 from usvi_bench.core.files import locked, read_json, write_json
 from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.engine.display import Display
-from usvi_bench.engine.execute import execute
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.refuse_exit import refuse_exit
+from usvi_bench.engine.tracking import execute_tracked
 
 
 class Worker:
@@ -49,7 +49,7 @@ def run_job(folder: Path) -> None:
                         "repeat the ablation command"
                     )
                 run.folder, run.wait_for_lock, run.ablation = folder, True, f"{job['grid']}: {job['row']}"
-                execute(run)
+                execute_tracked(run, job.get("track", []))
         except Exception as error:
             expected = isinstance(error, (UsageError, StorageError, WorkerError))
             write_json(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import usvi_bench
-from usvi_bench import api
+from usvi_bench.api.training import _RUNNING
 from usvi_bench.core.record import write_record
 
 QUICK = {
@@ -54,9 +54,9 @@ def test_a_mistake_is_a_usage_error(tiny_people: dict[str, Path], tmp_path: Path
 
 def test_two_runs_at_once_in_a_process_are_refused(tiny_people: dict[str, Path], tmp_path: Path) -> None:
     """They would share one random state, and scores would depend on the order of threads."""
-    with api._RUNNING, pytest.raises(usvi_bench.UsageError, match="another run is under way in this process"):
+    with _RUNNING, pytest.raises(usvi_bench.UsageError, match="another run is under way in this process"):
         usvi_bench.run("pgm", "sysu_all", tiny_people["sysu"], settings=QUICK, output=tmp_path, verbose=False)
-    assert not api._RUNNING.locked()
+    assert not _RUNNING.locked()
 
 
 def test_a_float_of_numpy_trains_the_same_stage(tiny_people: dict[str, Path], tmp_path: Path) -> None:

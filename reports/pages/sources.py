@@ -100,7 +100,7 @@ class Sources:
         key = (protocol, SHARED, "released" if released else REPAIRED, True)
         keys = ((t, t.key) for t in self.tables[0])
         alike = (t for t, own in keys if (own.protocol, own.setting, own.form, bool(own.synthetic)) == key)
-        drawn = (t for t in alike if not t.key.trained_on and t.key.shots in (0, 1) and t.key.gallery != "official")
+        drawn = (t for t in alike if t.key.usual_training and t.key.shots in (0, 1) and t.key.gallery != "official")
         fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == USUAL)
         return single(fits, f"table of {protocol}")
 

@@ -11,6 +11,7 @@ import pytest
 from own_trees import SIZE, pixels_of, rows_of, write_folders, write_picture, write_rows
 from PIL import Image
 
+from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.cache import decoded
 from usvi_bench.datasets.check import check_folder
@@ -355,3 +356,20 @@ def test_the_contact_sheet_is_drawn_only_on_demand(tmp_path: Path) -> None:
     assert np.array_equal(drawn[4 : 4 + SIZE[0], 4 : 4 + SIZE[1]], expected)
     with pytest.raises(UsageError, match=r"give the name of a \.png file"):
         check_folder(root, sheet=tmp_path / "sheet.txt")
+
+
+def test_the_contact_sheet_shows_the_asked_range_of_deep_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, sheet = write_folders(tmp_path / "data", range(2)), tmp_path / "sheet.png"
+    deep = np.full(SIZE, 300, np.uint16)
+    deep[: SIZE[0] // 2] = 350
+    Image.fromarray(deep).save(root / "Thermal/0_0_c0.png")
+    words = ["--check-data", str(root), "--contact-sheet", str(sheet), "--set", "data.depth_range=300:400"]
+    assert main(words) == 0
+    assert "values from 300 to 350; scaled by data.depth_range=300:400" in capsys.readouterr().out
+    left, top = 4, 4 + 3 * (128 + 4)  # the first infrared tile
+    shown = np.asarray(Image.open(sheet))[top : top + SIZE[0], left : left + SIZE[1]]
+    assert set(shown.ravel().tolist()) == {0, 128}
+    assert main([*words[:2], "--set", "train.epochs=2"]) == 2
+    assert "--set train.epochs does not apply to --check-data" in capsys.readouterr().err

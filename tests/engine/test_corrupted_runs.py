@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import usvi_bench
@@ -13,6 +14,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets import corruption
 from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.leaderboard.score_table import score_tables
+from usvi_bench.protocols.evaluation_file import load_evaluation
 
 QUICK = {
     **{"train.epochs": 1, "train.iterations": 1, "train.visible_clusters": 2, "train.infrared_clusters": 2},
@@ -42,6 +44,12 @@ def test_a_finished_training_is_scored_on_corrupted_images(tiny_people: dict[str
     assert result.headline["feature"] == "bn+flip"
     assert found.complete
     assert faults(found) == []
+    (folder,) = (path.parent for path in (tmp_path / "sysu_all_c").glob("*/evaluation.npz"))
+    saved = load_evaluation(folder / "evaluation.npz")
+    assert saved.features is not None
+    queries, gallery = (part.astype(np.float64) for part in saved.features)
+    similarity = np.take_along_axis(queries @ gallery.T, saved.order, axis=1)
+    np.testing.assert_allclose(similarity, saved.scores, atol=1e-6)  # features of corrupted images, as they were scored
     again = run("sysu_all_c", data, tmp_path / "elsewhere")
     assert again.result == result
     both = run("sysu_all_c", data, tmp_path, protocol__corrupt="both")

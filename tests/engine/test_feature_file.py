@@ -183,8 +183,21 @@ def test_a_file_covers_the_images_that_are_scored() -> None:
         ([replace(visible, modality="infrared")], [], content, "2 of 2 infrared test images are missing"),
         ([replace(visible, identities=np.array([5, 0]))], [infrared], content, "has the identity 2, in the data set 5"),
         ([replace(visible, cameras=np.array([1, 3]))], [infrared], content, "has the camera 1, in the data set 3"),
-        ([visible], [infrared], replace(content, boxes=np.zeros((4, 4))), "boxes: this data set has whole images"),
+        ([visible], [infrared], replace(content, boxes=np.zeros((4, 4))), "2 of 2 visible test images are missing"),
     ):
         with pytest.raises(UsageError, match=message):
             check_covers(other, scored, known, "print", path)
     check_covers(content, [visible], [infrared], "print", path)
+
+
+def test_images_are_found_by_path_and_box() -> None:
+    boxes = np.array([[0, 0, 4, 9], [-1] * 4, [4, 0, 8, 9], [-1] * 4], np.int32)
+    content = make(boxes=boxes, paths=("a.jpg", "b.jpg", "a.jpg", "c.jpg"))
+    people = ImageTable("visible", Path(), ("a.jpg", "a.jpg"), np.array([2, -1]), np.array([1, 1]), boxes=boxes[[2, 0]])
+    whole = ImageTable("infrared", Path(), ("c.jpg", "b.jpg"), np.array([3, 1]), np.array([2, 2]))
+    check_covers(content, [people, whole], [], "print", Path("f.npz"))
+    assert np.array_equal(content.of_table(people), content.features[[2, 0]])
+    assert np.array_equal(content.of_table(whole), content.features[[3, 1]])
+    other = replace(people, boxes=np.array([[4, 0, 8, 9], [0, 0, 4, 8]], np.int32))
+    with pytest.raises(UsageError, match=r"1 of 2 visible test images are missing \(a\.jpg \(0, 0, 4, 8\)\)"):
+        check_covers(content, [other, whole], [people], "print", Path("f.npz"))

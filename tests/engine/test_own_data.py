@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import usvi_bench
 from tests.datasets.own_trees import rows_of, write_folders, write_rows
 from usvi_bench.cli.main import main
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record
 from usvi_bench.core.types import OUTLIER, PseudoLabels
 from usvi_bench.datasets.base import Split
@@ -34,8 +36,12 @@ def run(method: str, data: str | Path, *words: str) -> int:
 
 
 def record() -> Record:
-    (path,) = Path("runs/folder_i2v").glob("*/record.json")
-    return usvi_bench.read_record(path)
+    (path,) = Path("runs/folder_i2v").iterdir()
+    return record_of(path)
+
+
+def record_of(folder: Path) -> Record:
+    return usvi_bench.read_record(folder / "record.json")
 
 
 def test_pictures_without_labels_train_and_end_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,3 +155,34 @@ def test_label_quality_is_that_of_the_known_images() -> None:
     assert nothing["match_accuracy"] is None
     assert nothing["joint_precision"] is None
     assert nothing["visible"] == {"ari": None, "nmi": None, "purity": None}
+
+
+def test_a_run_is_scored_and_embedded_with_its_range_of_deep_images(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, range(6), "train", 2) + rows_of(tmp_path, range(10, 13), "test", 2)
+    for path in (tmp_path / str(row["path"]) for row in rows if row["modality"] == "infrared"):
+        Image.fromarray(7000 + np.asarray(Image.open(path))[..., 0].astype(np.uint16)).save(path)
+    write_rows(tmp_path / "list.csv", rows)
+    assert run("cluster_contrast", "list.csv", "--set", "data.depth_range=7000:7200") == 0
+    (folder,) = Path("runs/folder_i2v").iterdir()
+    options = {"device": "cpu", "verbose": False}
+    scored = usvi_bench.evaluate("folder_i2v", "list.csv", weights=folder, **options)  # type: ignore[arg-type]
+    assert scored.result.config["data"]["depth_range"] == "7000:7200"
+    assert scored.means() == pytest.approx(record_of(folder).means(), abs=1e-6)
+    assert faults(scored) == []
+    known = usvi_bench.embed("list.csv", folder, "f.npz", **options)  # type: ignore[arg-type]
+    assert known.about["depth_range"] == "7000:7200"
+    weights = next(folder.glob("checkpoints/*.pt"))
+    size = {"data.height": 32, "data.width": 16}
+    other = usvi_bench.embed("list.csv", weights, "g.npz", settings=size, **options)  # type: ignore[arg-type]
+    assert "depth_range" not in other.about
+    assert not np.allclose(known.features, other.features, atol=1e-3)
+    with pytest.raises(UsageError, match=r"about.depth_range is image, but 7000:7200"):
+        usvi_bench.search("infrared/test-10-0.png", "g.npz", folder, "infrared", **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"data.depth_range=image: the run has 7000:7200; leave it out"):
+        usvi_bench.evaluate(
+            "folder_i2v",
+            "list.csv",
+            weights=folder,
+            settings={"data.depth_range": "image"},
+            **options,  # type: ignore[arg-type]
+        )

@@ -10,11 +10,18 @@ from typing import Any, ClassVar
 import pytest
 
 from usvi_bench import api
+from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.journal import Journal
+from usvi_bench.core.metrics import METRICS
+from usvi_bench.datasets.open import DataSource
 from usvi_bench.engine import trackers
+from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.trackers import TRACKERS, Tracker
 from usvi_bench.engine.training import StageTraining
+from usvi_bench.sweep.grid import Row
+from usvi_bench.sweep.planning import plan_grid
+from usvi_bench.sweep.worker import run_job
 
 SETTINGS = {"train.iterations": 3, "encoder.width": 8, "engine.threads": 1, "evaluate_every": 2}
 STEPS = [3, 6, 9, 12, 13]
@@ -248,3 +255,26 @@ def test_mlflow_has_every_step_once(
     history = sorted(client.get_metric_history(kept.info.run_id, "losses/visible"), key=lambda metric: metric.step)
     assert [metric.step for metric in history] == STEPS[:-1]
     assert kept.data.params["train.iterations"] == "3"
+
+
+def test_a_job_of_an_ablation_is_followed(memory: type[Memory], tiny_people: dict[str, Path], tmp_path: Path) -> None:
+    row = Row("all", {})
+    options = {"settings": SETTINGS, "schedule": "quick", "device": "cpu", "output": tmp_path}
+    base = Experiment("cluster_contrast", "sysu_all", str(tiny_people["sysu"]), **options)  # type: ignore[arg-type]
+    grid = plan_grid(base, [row], 1, 1, DataSource.open, track=["memory"])
+    (job,) = grid.every_job
+    job.prepare()
+    run_job(job.folder)
+    assert job.done
+    (start,) = memory.starts
+    assert [step for step, _ in start] == [3, 6, 7]
+    assert set(start[-1][1]) == {f"final/{name}" for name in METRICS}
+
+
+def test_an_unknown_tracker_of_an_ablation_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["ablation", "--method", "pgm", "--protocol", "sysu_all", "--track", "tensorbord"]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 2
+    assert "tensorboard" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.datasets.own_trees import rows_of, write_folders, write_rows
 from usvi_bench.api import run_experiment
+from usvi_bench.cli.check import main as check
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record, read_record, write_record
 from usvi_bench.core.types import MODALITIES
@@ -21,6 +22,7 @@ from usvi_bench.engine.evaluation import Embedder, trained_models
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.transfer import check_transfer
+from usvi_bench.leaderboard.__main__ import main as leaderboard
 from usvi_bench.leaderboard.board import board_table
 from usvi_bench.leaderboard.build import build
 from usvi_bench.leaderboard.consistency import faults
@@ -187,3 +189,18 @@ def test_generated_people_of_one_seed_are_refused(place: Path) -> None:
     check_transfer(People(1, "a"), People(2, "b"), config)
     with pytest.raises(UsageError, match="synthetic people of one seed, the same people"):
         check_transfer(People(1, "a"), People(1, "b"), config)
+
+
+def test_records_of_own_images_are_consistent_but_on_no_board(
+    place: Path, record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made,) = (place / "runs/folder_i2v").glob("*/record.json")
+    check([str(made.parent)])  # exits with 1 if there is a fault
+    assert "consistent" in capsys.readouterr().out
+    records = place / "board/records"
+    (records / "folder_i2v").mkdir(parents=True)
+    (records / "folder_i2v/mine.json").write_bytes(made.read_bytes())
+    for words in ([], ["--check"]):
+        assert leaderboard(["--records", str(records), "--output", str(place / "board"), *words]) == 2
+        assert "folder_i2v/mine.json: scored on own images, which nobody else can score" in capsys.readouterr().err
+    assert sorted(path.name for path in (place / "board").iterdir()) == ["records"]

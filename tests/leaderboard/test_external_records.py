@@ -14,12 +14,14 @@ from tests.leaderboard.external import make_external, rehashed
 from tests.leaderboard.records import consistent, make_record
 from tests.leaderboard.test_consistency import leaves
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.metrics import RERANKED
 from usvi_bench.core.record import Record, read_record, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import digest
 from usvi_bench.core.typed import convert
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.__main__ import make_pages
+from usvi_bench.leaderboard.board import RERANKED_COLUMNS, RERANKED_NOTE
 from usvi_bench.leaderboard.build import build
 from usvi_bench.leaderboard.consistency import contradictions, faults
 from usvi_bench.leaderboard.external_table import external_tables, trained
@@ -211,3 +213,17 @@ def test_a_changed_claim_is_noticed_by_the_digest(tmp_path: Path) -> None:
     del content["digest"]
     (tmp_path / "r.json").write_text(json.dumps({**content, "digest": digest(content)}))
     assert faults(read_record(tmp_path / "r.json")) == [], "a claim is the word of its author"
+
+
+def test_re_ranked_scores_of_external_models_are_a_column_of_their_own() -> None:
+    plain, other = make_external(), make_external("other", "b")
+    again = [replace(score, feature=f"{score.feature}{RERANKED}") for score in plain.result.scores]
+    again = [replace(score, metrics={**score.metrics, "mAP": 0.75}) for score in again]
+    record = replace(plain, result=replace(plain.result, scores=[*plain.result.scores, *again]))
+    (without,) = external_tables({"a.json": plain, "b.json": other})
+    (table,) = external_tables({"a.json": record, "b.json": other})
+    assert not set(RERANKED_COLUMNS) & set(without.columns)
+    column = list(table.columns).index("re-ranked mAP")
+    assert [row.cells[column].text for row in table.rows] == ["75.0", "-", "-"]
+    assert {len(row.cells) for row in table.rows} == {len(table.columns)}
+    assert RERANKED_NOTE in table.notes

@@ -155,14 +155,14 @@ def command(words: list[str], check: Callable[[Any], None] | None = None) -> int
         words: arguments of the command line.
         check: receives the prepared run, if it would train now.
     """
-    from usvi_bench import api
     from usvi_bench.cli.main import main
+    from usvi_bench.engine import tracking
 
     def stop(run: Any, _: bool) -> None:
         if check:
             check(run)
 
-    api.execute = stop  # type: ignore[assignment]  # the checks come before it
+    tracking.execute = stop  # type: ignore[assignment]  # the checks come before it
     try:
         return main(words)
     except SystemExit as error:

@@ -8,7 +8,19 @@ from importlib import import_module
 
 from tests.faults.corpus.case import Case, tiny_people
 
-KINDS = ("trees", "own", "pictures", "weights", "external", "search", "settings", "metrics", "records", "runs")
+KINDS = (
+    "trees",
+    "own",
+    "donors",
+    "pictures",
+    "weights",
+    "external",
+    "search",
+    "settings",
+    "metrics",
+    "records",
+    "runs",
+)
 """Modules of this package that yield cases, in the order of the table."""
 
 

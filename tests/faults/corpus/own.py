@@ -27,6 +27,7 @@ from tests.faults.corpus.damage import (
     unreadable,
     zero_link,
 )
+from tests.faults.corpus.own_parquet import PARQUET, parquet_items
 
 TABLE = "list.csv"
 SECRET = "secret.png"
@@ -36,7 +37,7 @@ SECRET = "secret.png"
 def cases(seed: int) -> Iterator[Case]:
     """Yield each damage twice: read by a run, and described by ``--check-data``."""
     rng = np.random.default_rng(seed)
-    for form, name, damage, expect, names in [*_folders(), *_tables(rng)]:
+    for form, name, damage, expect, names in [*_folders(), *_tables(rng), *parquet_items(rng)]:
         yield Case("own", f"{form}: {name}", partial(_open, form, damage), expect, names)
         yield Case("own", f"{form}: {name} (--check-data)", partial(_describe, form, damage), "either")
     for pattern in ("(", "(?P<a>", "a", "()", "(a)" * 1000, "(?:", "[", "\\", "(\x1b)", "(" * 500):
@@ -51,7 +52,7 @@ def _write(form: str, folder: Path) -> Path:
 
 
 def _given(form: str, root: Path) -> Path:
-    return root if form == "folders" else root / TABLE
+    return root if form == "folders" else root / (TABLE if form == "table" else PARQUET)
 
 
 def _open(form: str, damage: Damage, folder: Path) -> int:

@@ -19,6 +19,7 @@ from usvi_bench.core.errors import UsageError
 SAMPLE = {
     "trees": 20,
     "own": 20,
+    "donors": 5,
     "pictures": 15,
     "weights": 20,
     "external": 20,
