@@ -63,7 +63,8 @@ def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
         pictures_why=why,
         facts=_facts(record),
     )
-    report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
+    if record.result.scores:
+        report.sections.append(Section("scores", "Scores", _conditions(record), tables=[run_scores(record)]))
     album = Album(shown)
     with styled(LITERAL):
         training(run, report)
@@ -87,7 +88,9 @@ def _summary(record: Record) -> Iterator[str]:
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials
-    if lacking:
+    if not result.scores:
+        yield "**Trained without scores**: the data set has no test images with identities."
+    elif lacking:
         yield f"**Incomplete**: headline trials are missing in {', '.join(f'fold {fold}' for fold in lacking)}."
 
 
