@@ -209,7 +209,8 @@ def _run(options: argparse.Namespace) -> None:
     display.result(record)
     if not record.result.scores:
         run = files[0].parent
-        display.print(f"weights: {run / 'checkpoints'}; to score them on other images: {_evaluation(run)}")
+        display.print(f"weights: {run / 'checkpoints'}; to search with them: {_search(run)}")
+        display.print(f"to score them on other images: {_evaluation(run)}")
     for path in files:
         display.print(str(path))
     display.print(_next_commands(options, files[0].parent))
@@ -224,6 +225,11 @@ def _next_commands(options: argparse.Namespace, run: Path) -> str:
     if options.no_report:
         commands = {"figures": ["report", str(run)], **commands}
     return "next: " + "; ".join(f"{command(*words)} ({what})" for what, words in commands.items())
+
+
+def _search(run: Path) -> str:
+    gallery = ["--gallery", "DIR", "--gallery-modality", "visible"]
+    return command("search", "IMAGE", "--modality", "infrared", *gallery, "--model", str(run), "--output", "FOUND")
 
 
 def _evaluation(run: Path) -> str:

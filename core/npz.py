@@ -75,7 +75,8 @@ def _arrays(
             raise UsageError(f"the array '{name}' is compressed")
         found[name] = _array(archive.read(entry), name, kinds[name])
     if missing := sorted(needed.keys() - found.keys()):
-        raise UsageError(f"the array '{missing[0]}' is missing")
+        names, plural = ", ".join(f"'{name}'" for name in missing), "s" if len(missing) > 1 else ""
+        raise UsageError(f"the array{plural} {names} {'are' if plural else 'is'} missing")
     return found
 
 
@@ -88,7 +89,7 @@ def _array(content: bytes, name: str, kind: str) -> NDArray[Any]:
         raise UsageError(f"the array '{name}' has the format {version}")
     shape, fortran, dtype = readers[version](file)
     if not (dtype.kind == "U" if kind == "str" else dtype == np.dtype(kind)):
-        raise UsageError(f"the array '{name}' is {dtype}, expected {kind}")
+        raise UsageError(f"the array '{name}' is {dtype}, expected {kind}: convert it with {name}.astype({kind!r})")
     data = content[file.tell() :]
     count = math.prod(map(int, shape))
     if len(data) != count * dtype.itemsize or (not dtype.itemsize and count):

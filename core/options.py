@@ -36,6 +36,8 @@ class Parser(argparse.ArgumentParser):
             word = message.split()[-1] if len(message.split()) == 3 else message.split()[2]
             flags = [flag for action in self._actions for flag in action.option_strings]
             message += f"; {did_you_mean(word, flags)}"
+            if "--set" in flags and word.startswith("--"):
+                message += "; settings, such as train.epochs, are changed with --set NAME=VALUE"
         elif ": invalid int value:" in message:
             message = f"{message[:200]}; give a whole number"
         raise UsageError(message)

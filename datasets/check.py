@@ -11,6 +11,7 @@ from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.folder import FolderData
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
+from usvi_bench.datasets.own_folders import lacking
 from usvi_bench.datasets.own_report import own_report
 from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
@@ -84,6 +85,7 @@ def _nothing(path: Path) -> str:
     published = [reader for reader in readers() if not issubclass(reader, FolderData)]
     if is_folder(path.parent) and any(reader.recognises(path.parent) for reader in published):
         near.append(f"found them in {path.parent}: check that folder")
+    near += [why] if (why := lacking(path)) else []
     lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):", f"  {known}"]
     return "\n".join([*lines, f"  {'; '.join(near)}"] if near else lines)
 

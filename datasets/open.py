@@ -15,6 +15,7 @@ from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.check import readers
 from usvi_bench.datasets.folder import FolderData
+from usvi_bench.datasets.own_folders import lacking
 from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
@@ -139,6 +140,8 @@ def find_any_data(spec: str, option: str) -> DataSource:
             return DataSource(reader, root, spec)
     if FolderData.recognises(folder):
         return DataSource(FolderData, folder, spec)
+    if why := lacking(folder):
+        raise UsageError(f"{option} {spec:.200}: {why}")
     known = ", ".join(reader.title for reader in readers())
     raise UsageError(f"{option} {spec:.200}: no data set there; give a folder of {known}, a table, or 'synthetic'")
 
@@ -204,6 +207,8 @@ def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Pa
     if issubclass(reader, FolderData):
         if is_table(folder) or reader.recognises(folder):
             return folder
+        if why := lacking(folder):
+            raise UsageError(f"{option}: {why}")
         raise UsageError(
             f"{option}: neither a folder with {' and '.join(reader.landmarks)} nor a table (.csv, .parquet); "
             "see own_data.md of the documentation"

@@ -29,6 +29,21 @@ def holds_own_images(root: Path) -> bool:
     return is_folder(root) and {modality for _, modality, _ in _modality_folders(root)} == set(MODALITY_WORDS.values())
 
 
+def lacking(path: Path) -> str:
+    """Describe why a path holds no own images and what to give instead; empty if it has no part of their layout."""
+    if not is_folder(path):
+        return "" if os.path.lexists(path) else "no such folder or table; correct the path"
+    found = {modality: folder for _, modality, folder in _modality_folders(path)}
+    for modality, other in (("visible", "infrared"), ("infrared", "visible")):
+        if list(found) == [modality]:
+            split = found[modality].rpartition("/")[0]
+            missing = f"{split}/{other}" if split else other
+            return f"it has {found[modality]}, but no {other} images; put them into a folder {missing}"
+    if path.absolute().name.lower() in MODALITY_WORDS:
+        return f"it is the folder of one modality; give the folder above it, {path.absolute().parent}"
+    return ""
+
+
 def read_folders(root: Path) -> OwnImages:
     """Read the images in the folders of the modalities, and collect everything that is wrong."""
     images: list[OwnImage] = []

@@ -87,16 +87,19 @@ def camera_pattern(text: str) -> re.Pattern[str] | None:
 
 def with_cameras(images: Sequence[OwnImage], pattern: re.Pattern[str]) -> tuple[list[OwnImage], list[str]]:
     """Read the cameras from the names of the files; also return the faults."""
-    found, faults = [], []
+    found, lost = [], []
     for image in images:
         match = pattern.search(PurePosixPath(image.path).name)
         if match is None or not match[1]:
-            faults.append(
-                f"data.camera='{show(pattern.pattern)}' finds no camera in the name of {image.path:.200}; correct it, "
-                "or rename the file"
-            )
+            lost.append(image.path)
         found.append(image._replace(camera=match[1] or "" if match else ""))
-    return found, faults
+    if not lost:
+        return found, []
+    names = f"{', '.join(f'{path:.200}' for path in sorted(lost)[:3])}{', ...' if len(lost) > 3 else ''}"
+    return found, [
+        f"data.camera='{show(pattern.pattern)}' finds no camera in the names of {len(lost)} of {len(images)} files, "
+        f"{names}; correct it, or rename the files"
+    ]
 
 
 def path_fault(name: str) -> str:

@@ -62,6 +62,10 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
         raise UsageError("--dry-run runs in one process; do not start it with torchrun or srun")
     run = experiment.prepare(opener=open_unchanged)
     yield f"images: {run.data_sentence}"
+    if run.training is not None:
+        yield f"trained on: {run.training_sentence}"
+    if run.unscored:
+        yield f"training without scores: {run.unscored}"
     yield f"starting weights: {run.start.source}"
     yield _images(run)
     for plan in run.every_plan:

@@ -26,7 +26,7 @@ from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.load_config import build
-from usvi_bench.engine.start_weights import SHIPPED
+from usvi_bench.engine.start_weights import shipped_or_own
 
 TRAINING = "training"
 """Container of a checkpoint of this suite."""
@@ -110,8 +110,7 @@ def open_model(
     """
     if network is not None and network not in NETWORKS:
         raise UsageError(f"unknown network '{show(network)}': {did_you_mean(network, NETWORKS)}")
-    if not is_file(path) and not is_folder(path):
-        path = {shipped.stem: shipped for shipped in SHIPPED.glob("*.safetensors")}.get(str(path), path)
+    path = shipped_or_own(path)
     if is_folder(path):
         path, record = _checkpoint_of_run(path, fold)
         settings = _with_record(settings, record)
@@ -241,6 +240,7 @@ def _found_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _checkpoint_of_run(folder: Path, fold: int | None) -> tuple[Path, Record]:
     """Return the last checkpoint of a fold of a finished run, and the record of the run."""
+    _check_is_run(folder)
     record = read_record(folder / "record.json")
     if record.result.external is not None:
         raise UsageError(f"{folder}: the record of an external model; give its weight file")
@@ -254,6 +254,20 @@ def _checkpoint_of_run(folder: Path, fold: int | None) -> tuple[Path, Record]:
     if not paths:
         raise UsageError(f"{folder}: no checkpoint of fold {chosen} in 'checkpoints'; restore it, or give another fold")
     return paths[-1], record
+
+
+def _check_is_run(folder: Path) -> None:
+    """Refuse a folder without a record, and name the runs in it or the kind of folder that it is."""
+    if is_file(folder / "record.json"):
+        return
+    runs = sorted(path.parent.name for path in folder.glob("*/record.json"))
+    if is_file(folder / "about.json"):
+        remedy = "it is an exported model, for 'embed' and 'search' only; give the run or the weights instead"
+    elif runs:
+        remedy = f"give one of the runs in it: {printable(', '.join(runs[:3]))}{' ...' if len(runs) > 3 else ''}"
+    else:
+        remedy = "give the folder of a finished run, a weight file, or a folder that 'export' wrote"
+    raise UsageError(f"{folder}: not the folder of a finished run (it has no record.json); {remedy}")
 
 
 def _position(path: Path) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,10 @@ from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.check import readers
 from usvi_bench.datasets.fingerprint import content_hash
+from usvi_bench.datasets.folder import UNKNOWN_CAMERA, FolderData
 from usvi_bench.datasets.open import find_data
-from usvi_bench.datasets.pictures import read_folder
+from usvi_bench.datasets.pictures import UNKNOWN, read_folder
+from usvi_bench.datasets.tree import TreeDataset
 
 SPLITS = ("all", "train", "test")
 """Parts of a data set that can be embedded."""
@@ -82,10 +84,15 @@ def _layout(data: str, path: Path) -> str | None:
         raise UsageError(f"{data:.200}: this is a file; give the folder of a data set or of pictures")
     if not is_folder(path):
         raise UsageError(f"{data[:200]!r}: no such folder; give a data set, 'synthetic', or a folder of pictures")
-    names = [r.name for r in readers() if any(r.recognises(root) for root in (path, path / r.title))]
+    names = [r.name for r in readers() if any(_holds(r, root) for root in (path, path / r.title))]
     if len(names) > 1:
         raise UsageError(f"{data:.200} can be read as {' and as '.join(names)}; choose one with --dataset")
     return names[0] if names else None
+
+
+def _holds(reader: type[TreeDataset], root: Path) -> bool:
+    """Return whether a folder has the layout of a reader; own images in ``visible`` and ``thermal`` are not RegDB."""
+    return reader.recognises(root) and (issubclass(reader, FolderData) or not FolderData.recognises(root))
 
 
 def _plain(path: Path, modality: Modality | None, split: str) -> PictureSource:
@@ -115,4 +122,6 @@ def _tables(dataset: Dataset, split: str) -> list[ImageTable]:
                 rows = [row for row, name in enumerate(names) if (modality, name) not in seen]
                 seen.update((modality, name) for name in names)
                 found.append(table.take(np.array(rows, np.int64)))
+    if isinstance(dataset, FolderData):  # its trainings count unknown cameras as one
+        found = [replace(t, cameras=np.where(t.cameras == UNKNOWN_CAMERA, UNKNOWN, t.cameras)) for t in found]
     return [table for table in found if len(table)]

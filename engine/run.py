@@ -103,6 +103,11 @@ class Run:
                 raise UsageError(f"'{self.config.method}' trains nothing; leave out {option}")
         self._check_enough_images()
         self._check_known()
+        if self.unscored and self.training is not None:
+            raise UsageError(
+                f"--data cannot be scored by {self.protocol.name}: {self.unscored}; give images with the split 'test' "
+                "(a folder 'test' around visible and infrared) and identities, or leave out --train-data"
+            )
         if self.unscored and (self.config.evaluate_every or not self.every_plan):
             raise UsageError(
                 f"{self.protocol.name} cannot score these images: {self.unscored}; give the identities, or train a "

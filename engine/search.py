@@ -158,7 +158,11 @@ def check_comparable(content: FeatureFile, embedder: Embedder, path: str) -> Non
         usual = EACH_IMAGE if name == "depth_range" else None
         stated, own = content.about.get(name, usual), embedder.about.get(name, usual)
         if stated != own:
-            found = "is missing" if stated is None else f"is {show(stated)}, but {show(own)} of {embedder.source}"
+            found = (
+                "is missing"
+                if stated is None
+                else f"is {show(str(stated)[:16])}, but {show(str(own)[:16])} of {embedder.source}"
+            )
             raise UsageError(
                 f"{path}: about.{name} {found}; features of different models cannot be compared: give the model of "
                 "the features, or write them again with 'embed'"

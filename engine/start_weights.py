@@ -66,7 +66,7 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":
         return Start("random", None, None)
-    path = Path(weights)
+    path = shipped_or_own(Path(weights))
     if not is_file(path):
         what = "this is a folder, not a file" if is_folder(path) else "no such file"
         raise UsageError(f"--weights {weights:.200}: {what}; {known}")
@@ -74,6 +74,12 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
     if dataset.synthetic is not None:
         check_disjoint(path, sha256, dataset.synthetic)
     return Start(path.name, path, sha256)
+
+
+def shipped_or_own(path: Path) -> Path:
+    """Return the shipped file of a name such as ``small16``, unless there is a file or a folder of that name."""
+    shipped = {known.stem: known for known in SHIPPED.glob("*.safetensors")}
+    return path if is_file(path) or is_folder(path) else shipped.get(str(path), path)
 
 
 def shipped_weights(encoder: EncoderConfig) -> Path:

@@ -99,14 +99,15 @@ def losses_figure(epochs: Sequence[Line]) -> Figure:
 
 
 def clusters_figure(epochs: Sequence[Line]) -> Figure:
-    """Draw the number of clusters with the true number of people, and the share of outliers."""
+    """Draw the number of clusters, with the true number of people if it is known, and the share of outliers."""
     series = series_of(epochs)
     figure, (counts, outliers) = new_figure(2, height=2.0)
     truth: dict[int, list[str]] = {}
     for name in MODALITIES:
         _draw(counts, series[f"clusters {name}"], name, **MODALITY_LOOK[name])
         _draw(outliers, series[f"outliers {name}"], name, **MODALITY_LOOK[name])
-        truth.setdefault(epochs[0]["identities"][name], []).append(name)
+        if people := epochs[0]["identities"][name]:
+            truth.setdefault(people, []).append(name)
     for (count, names), dashes in zip(truth.items(), ("--", ":"), strict=False):
         whose = "" if len(names) > 1 else f"{names[0]} "
         counts.axhline(count, color=NEUTRAL, linestyle=dashes, label=f"true {whose}people ({count})")
@@ -119,8 +120,10 @@ def clusters_figure(epochs: Sequence[Line]) -> Figure:
     return figure
 
 
-def quality_figure(epochs: Sequence[Line]) -> Figure:
-    """Draw the agreement of clusters with identities in both modalities."""
+def quality_figure(epochs: Sequence[Line]) -> Figure | None:
+    """Draw the agreement of clusters with identities in both modalities; None if no training image has an identity."""
+    if not any(epochs[0]["identities"].values()):
+        return None
     series = series_of(epochs)
     figure, panels = new_figure(2, height=2.0)
     for name, axes in zip(MODALITIES, panels, strict=True):

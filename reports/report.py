@@ -64,8 +64,9 @@ def _report_on(run: RecordedRun, folder: Path, with_pictures: bool) -> Path:
         pictures_why=why,
         facts=_facts(record),
     )
-    tables = [run_scores(record), *filter(None, [beside(record)])]
-    report.sections.append(Section("scores", "Scores", _conditions(record), tables=tables))
+    if record.result.scores:
+        tables = [run_scores(record), *filter(None, [beside(record)])]
+        report.sections.append(Section("scores", "Scores", _conditions(record), tables=tables))
     album = Album(shown)
     with styled(LITERAL):
         training(run, report)
@@ -98,7 +99,9 @@ def _summary(record: Record) -> Iterator[str]:
     if result.uses_identities:
         yield "**Trained with true identities**: an upper bound; not ranked."
     lacking = record.missing_trials
-    if lacking:
+    if not result.scores:
+        yield "**Trained without scores**: the data set has no test images with identities."
+    elif lacking:
         yield f"**Incomplete**: headline trials are missing in {', '.join(f'fold {fold}' for fold in lacking)}."
 
 

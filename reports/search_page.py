@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.files import write_bytes, write_text
+from usvi_bench.core.formatting import counted
 from usvi_bench.core.table import to_csv
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
@@ -41,8 +43,8 @@ def write_search(result: SearchResult, output: Path, with_pictures: bool) -> Pat
     privacy += [f"{album.lost} pictures could not be opened."] if album.lost else []
     facts = [
         ("model", result.model),
-        ("queries", f"{len(queries)} {result.modality} pictures"),
-        ("gallery", f"{len(result.gallery.paths)} pictures"),
+        ("queries", counted(len(queries), f"{result.modality} picture")),
+        ("gallery", " and ".join(_gallery_counts(result))),
         ("threshold", "none" if result.threshold is None else f"similarity above {result.threshold:g}"),
     ]
     write_text(output / TABLE, to_csv(result.table()))
@@ -52,6 +54,13 @@ def write_search(result: SearchResult, output: Path, with_pictures: bool) -> Pat
     page = render("search.html", PAGE, queries=queries, privacy=" ".join(privacy), facts=facts)
     write_text(output / PAGE, page)
     return output / PAGE
+
+
+def _gallery_counts(result: SearchResult) -> Iterator[str]:
+    """Count the pictures of each modality in the gallery."""
+    for number, name in enumerate(MODALITIES):
+        if count := int((result.gallery.modality == number).sum()):
+            yield counted(count, f"{name} picture")
 
 
 class _Album:

@@ -31,7 +31,9 @@ def training(run: RecordedRun, report: Report) -> None:
         alt = f"Test mAP and rank-1 at {len(scores)} points of the training."
         figure = curves.scores_figure(scores)
         section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(run), True))
-    if section.pictures and not any(
+    if not any(epochs[0]["identities"].values()):
+        report.notes.append("Label quality: no training image has an identity.")
+    elif section.pictures and not any(
         line["quality"].get(name) is not None for line in epochs for name in ("match_precision", "joint_precision")
     ):
         report.notes.append(
@@ -54,7 +56,9 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
         scope += f" Fold {run.folds[0]} of {', '.join(map(str, run.folds))}."
     last, people = epochs[-1], epochs[0]["identities"]
     shares = {name: last["outliers"][name] / last["images"][name] for name in people}
-    ends = ", ".join(f"{last['clusters'][name]} {name} clusters of {people[name]} people" for name in people)
+    known = {name: f" of {count} people" if count else "" for name, count in people.items()}
+    ends = ", ".join(f"{last['clusters'][name]} {name} clusters{known[name]}" for name in people)
+    labelled = any(people.values())
     texts: list[tuple[str, str, str, str, Callable[[Sequence[Line]], Figure | None], bool]] = [
         (
             "losses",
@@ -68,10 +72,11 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
         (
             "clusters",
             "Clusters",
-            "Clusters in training and true number of people; share of outliers (images without a cluster).",
+            f"Clusters in training{' and true number of people' if labelled else ''}; share of outliers (images "
+            "without a cluster).",
             f"At the end {ends}; outliers: " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items()),
             curves.clusters_figure,
-            True,
+            labelled,
         ),
         (
             "quality",

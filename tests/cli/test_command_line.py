@@ -232,6 +232,7 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--method", "sclhm"], "--protocol is missing"),
         (["--protocol", "sysu_all"], "--method is missing"),
         (["--methd", "sclhm"], "did you mean --method"),
+        (["--method", "sclhm", "--epochs", "3"], "train.epochs, are changed with --set NAME=VALUE"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--seed", "one"], "invalid int value: 'one'"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--set", "method.epss=1"], "did you mean eps"),
         (["--method", "sclhm", "--protocol", "sysu_all", "--set", "train.epochs=x"], "expected a whole number"),

@@ -16,7 +16,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.cache import decoded
 from usvi_bench.datasets.check import check_folder
 from usvi_bench.datasets.folder import FolderData
-from usvi_bench.datasets.open import find_data, open_dataset
+from usvi_bench.datasets.open import find_any_data, find_data, open_dataset
 from usvi_bench.datasets.own_images import camera_pattern
 
 CAMERA = r"_c(\d+)"
@@ -113,7 +113,8 @@ def test_a_link_within_the_folder_is_read(tmp_path: Path) -> None:
         ("(", "is not a regular expression"),
         ("abc", "with a group"),
         ("(a)" * 100, "at most 200 characters"),
-        ("_k([0-9])", r"finds no camera in the name of RGB/1_0_c0.png"),
+        ("_k([0-9])", "in the names of 4 of 4 files, RGB/1_0_c0.png, RGB/1_1_c1.png, Thermal/1_0_c0.png, ...; correct"),
+        ("_c(0)", "in the names of 2 of 4 files, RGB/1_1_c1.png, Thermal/1_1_c1.png; correct"),
         ("_k([0-9])?|_c", "finds no camera"),
     ],
 )
@@ -291,7 +292,7 @@ def test_the_fingerprint_follows_names_content_and_table(tmp_path: Path) -> None
     [
         ("auto", "--data is missing: give the folder or the table"),
         ("synthetic", "no synthetic people in the layout of own images"),
-        ("nowhere", "neither a folder with visible and infrared nor a table"),
+        ("nowhere", "--data nowhere: no such folder or table; correct the path"),
         ("/dev/zero", "neither a folder"),
         ("/etc", "neither a folder"),
     ],
@@ -299,6 +300,25 @@ def test_the_fingerprint_follows_names_content_and_table(tmp_path: Path) -> None
 def test_faults_of_the_option(spec: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_data("folder", spec).open()
+
+
+@pytest.mark.parametrize(
+    ("kept", "given", "message"),
+    [
+        ("RGB", ".", "it has RGB, but no infrared images; put them into a folder infrared"),
+        ("ir", ".", "it has ir, but no visible images; put them into a folder visible"),
+        ("test/ir", ".", "it has test/ir, but no visible images; put them into a folder test/visible"),
+        ("RGB", "RGB", "it is the folder of one modality; give the folder above it, "),
+    ],
+)
+def test_what_a_folder_lacks_is_named(tmp_path: Path, kept: str, given: str, message: str) -> None:
+    write_picture(tmp_path / kept / "1.png", 1, 1)
+    folder = str(tmp_path / given)
+    for find in (lambda: find_data("folder", folder), lambda: find_any_data(folder, "--train-data")):
+        with pytest.raises(UsageError, match=f": {message}"):
+            find()
+    with pytest.raises(UsageError, match=f"holds no known data set(?s:.*)  {message}"):
+        check_folder(Path(folder))
 
 
 def test_a_named_pipe_is_no_table(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import usvi_bench
+from tests.datasets.own_trees import rows_of, write_folders, write_rows
 from tests.engine.external import SIZE, evaluate, features_of, small_weights
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
@@ -61,6 +62,18 @@ def test_the_hash_of_weights_depends_on_the_values_and_not_on_the_file(tmp_path:
     paths = (small_weights(tmp_path), tmp_path / "packed.pth", small_weights(tmp_path, 1, "other.pth"))
     plain, packed, other = (describe(open_model(path))["weights_sha256"] for path in paths)
     assert plain == packed != other
+
+
+def test_unknown_cameras_and_people_are_minus_one(tmp_path: Path) -> None:
+    folders = write_folders(tmp_path / "people", range(2), 2)
+    plain = embed(folders, small_weights(tmp_path), tmp_path / "f.npz")
+    assert set(plain.cameras.tolist()) == set(plain.identities.tolist()) == {-1}
+    rows = rows_of(tmp_path / "listed", range(2), "train", 2)
+    rows[0]["camera"] = ""
+    listed = embed(write_rows(tmp_path / "listed/list.csv", rows), small_weights(tmp_path), tmp_path / "g.npz")
+    places = {"visible/train-0-0.png": -1, "visible/train-0-1.png": 4, "infrared/train-0-0.png": 1}  # i0, i1, v0, v1
+    found = dict(zip(listed.paths, listed.cameras.tolist(), strict=True))
+    assert {path: found[path] for path in places} == places
 
 
 def test_images_of_several_folds_are_embedded_once(tiny_people: dict[str, Path], tmp_path: Path) -> None:

@@ -244,6 +244,21 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
         open_model(path, claims="PGM, found on a disk")
 
 
+def test_folders_that_are_no_run_are_explained(tmp_path: Path) -> None:
+    for name in ("pgm-seed0-1", "pgm-seed1-2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "record.json").write_text("{}")
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx/about.json").write_text("{}")
+    for folder, remedy in (
+        ("runs", "give one of the runs in it: pgm-seed0-1, pgm-seed1-2"),
+        ("onnx", "it is an exported model, for 'embed' and 'search' only"),
+        (".", "give the folder of a finished run, a weight file, or a folder that 'export' wrote"),
+    ):
+        with pytest.raises(UsageError, match=rf"not the folder of a finished run \(it has no record.json\); {remedy}"):
+            open_model(tmp_path / folder)
+
+
 def test_shipped_weights_are_opened_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model = open_model(Path("small16"))

@@ -84,7 +84,14 @@ def set_row(row: int, value: Any) -> Callable[[Any], Any]:
     [
         (lambda a: {k: v for k, v in a.items() if k != "cameras"}, "the array 'cameras' is missing"),
         (lambda a: {**a, "scores": a["cameras"]}, "unknown array 'scores.npy'"),
-        (changed("features", lambda v: v.astype(np.float64)), "'features' is float64, expected float32"),
+        (
+            lambda a: {k: v for k, v in a.items() if k not in ("cameras", "about")},
+            "the arrays 'about', 'cameras' are missing",
+        ),
+        (
+            changed("features", lambda v: v.astype(np.float64)),
+            r"is float64, expected float32: convert it with features.astype\('float32'\)",
+        ),
         (changed("features", lambda v: v.astype(">f4")), "'features' is >f4, expected float32"),
         (changed("identities", lambda v: v.astype(np.int32)), "'identities' is int32, expected int64"),
         (changed("paths", lambda v: v.astype("S")), r"'paths' is \|S\d+, expected str"),

@@ -50,6 +50,7 @@ def test_pictures_without_labels_train_and_end_well(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "training without scores: no infrared image has the split query or test" in out
     assert "evaluate --weights runs/folder_i2v/cluster_contrast-seed0-" in out
+    assert "search IMAGE --modality infrared --gallery DIR --gallery-modality visible --model runs/folder_i2v/" in out
     made = record()
     assert (made.result.scores, made.result.chance, made.complete) == ([], {}, False)
     assert made.result.config["data"]["camera"] == r"_c(\d)"
@@ -57,6 +58,11 @@ def test_pictures_without_labels_train_and_end_well(tmp_path: Path, capsys: pyte
     (folder,) = Path("runs/folder_i2v").iterdir()
     assert len(list(folder.glob("checkpoints/*.pt"))) == 2
     assert main(["check", str(folder)]) == 0
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report/report.md").read_text()
+    assert "**Trained without scores**: the data set has no test images with identities." in page
+    assert "Label quality: no training image has an identity." in page
+    assert not [words for words in ("Incomplete", "## Scores", "people", "quality.png", "Diagnosis") if words in page]
     rows = rows_of(tmp_path / "test", range(10, 13), "test", 2)
     write_rows(tmp_path / "test/list.csv", rows)
     scored = usvi_bench.evaluate("folder_v2i", "test/list.csv", weights=folder, device="cpu", verbose=False)

@@ -95,6 +95,9 @@ def test_synthetic_people_start_from_the_shipped_weights(tiny_people: dict[str, 
     assert start.source == "small16.safetensors"
     assert start.sha256 is not None
     assert open_start("random", dataset, config).sha256 is None
+    assert open_start("small16", dataset, config) == start
+    with pytest.raises(UsageError, match="--weights small17: no such file"):
+        open_start("small17", dataset, config)
     narrow = load_config(
         "untrained", "sysu_all", profile="synthetic_sysu", settings=parse_settings(["encoder.width=8"])
     )

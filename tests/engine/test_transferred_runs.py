@@ -18,6 +18,7 @@ from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.folder import FolderData
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
+from usvi_bench.engine.dry_run import describe_run
 from usvi_bench.engine.evaluation import Embedder, trained_models
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.run import Run
@@ -73,6 +74,17 @@ def test_the_record_names_both_data_sets(place: Path, record: Record) -> None:
     (path,) = (place / "runs/folder_i2v").glob("*/record.json")
     assert read_record(path) == record
     assert "Trained on other images" in (path.parent / "report/report.md").read_text()
+
+
+def test_a_dry_run_names_the_training_data(place: Path, record: Record) -> None:
+    lines = list(describe_run(experiment(place)))
+    assert "trained on: own images, no published counts" in lines
+    assert not [text for text in lines if "without scores" in text]
+    write_folders(place / "plain", range(6))
+    alone = experiment(place, data=str(place / "plain"), train_data=None)
+    lines = list(describe_run(alone))
+    assert "training without scores: no infrared image has the split query or test" in lines
+    assert not [text for text in lines if "trained on" in text]
 
 
 def test_a_record_of_one_data_set_has_no_entry_for_training_data(place: Path, record: Record) -> None:
@@ -139,7 +151,7 @@ def test_an_experiment_is_rebuilt_from_its_record(place: Path, record: Record) -
     ("changes", "message"),
     [
         ({"train_data": "auto"}, "--train-data auto: name the data set"),
-        ({"train_data": "nowhere"}, "--train-data nowhere: no data set there"),
+        ({"train_data": "nowhere"}, "--train-data nowhere: no such folder or table"),
         ({"data": "B", "train_data": "B"}, "are the same images"),
         ({"settings": {**SETTINGS, "evaluate_every": 1}}, "evaluate_every: a training for another data set"),
         ({"method": "untrained"}, "'untrained' trains nothing; leave out --train-data"),
@@ -149,6 +161,17 @@ def test_what_is_refused(place: Path, changes: dict[str, object], message: str) 
     changes = {name: str(place / "b/list.csv") if value == "B" else value for name, value in changes.items()}
     with pytest.raises(UsageError, match=message):
         experiment(place, **changes).prepare()
+
+
+def test_data_that_cannot_be_scored_are_refused_before_the_training(place: Path, tmp_path: Path) -> None:
+    write_folders(tmp_path / "named", range(30, 34), 2, named=True)
+    write_folders(tmp_path / "unnamed", range(30, 34), 2, split="test")
+    for name, why in (("named", "has the split query or test"), ("unnamed", "query image has an identity")):
+        message = (
+            f"--data cannot be scored by folder_i2v: no infrared (image )?{why}; give images with the split 'test'"
+        )
+        with pytest.raises(UsageError, match=message):
+            experiment(place, data=str(tmp_path / name)).prepare()
 
 
 def test_people_and_files_of_both_are_refused(place: Path, tmp_path: Path) -> None:

@@ -90,10 +90,22 @@ def test_modalities_with_different_people_have_two_lines() -> None:
 
 
 def test_quality_of_both_modalities() -> None:
-    visible, infrared = quality_figure(EPOCHS).axes
+    figure = quality_figure(EPOCHS)
+    assert figure is not None
+    visible, infrared = figure.axes
     assert line(visible, "ARI")[1] == pytest.approx([0.1, 0.2, 0.3, 0.4] * 2)
     assert line(infrared, "purity")[1] == pytest.approx([0.2, 0.3, 0.4, 0.5] * 2)
     assert {axes.get_ylim() for axes in (visible, infrared)} == {(0, 1.03)}
+
+
+def test_people_that_are_not_known_are_not_drawn() -> None:
+    unknown = [epoch_line(0, identities={"visible": 0, "infrared": 0})]
+    labels = [item.get_label() for item in clusters_figure(unknown).axes[0].get_lines()]
+    assert labels == ["visible", "infrared"]
+    assert quality_figure(unknown) is None
+    half = [epoch_line(0, identities={"visible": 32, "infrared": 0})]
+    assert line(clusters_figure(half).axes[0], "true visible people (32)")[1] == [32, 32]
+    assert quality_figure(half) is not None
 
 
 def test_matches_of_the_stage_that_makes_them() -> None:

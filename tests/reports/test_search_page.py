@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,14 @@ def test_pictures_of_real_people_are_shown_only_if_they_are_asked_for(tmp_path: 
     assert text.count("not in the gallery") == 1
     assert len(list(page.parent.rglob("*.jpg"))) == 2
     check_page(page, page.parent)
+
+
+def test_the_gallery_is_counted_by_modality(tmp_path: Path) -> None:
+    result = result_of(None, picture(tmp_path / "q.png"), ("a.png", "b.png", "c.png"))
+    gallery = replace(result.gallery, modality=np.array([0, 1, 1], np.uint8))
+    text = write_search(replace(result, gallery=gallery), tmp_path / "out", False).read_text()
+    assert "1 visible picture and 2 infrared pictures" in text
+    assert "1 infrared picture<" in text.replace("\n", "")
 
 
 def test_pictures_of_synthetic_people_are_shown(tiny_people: dict[str, Path], tmp_path: Path) -> None:
