@@ -128,6 +128,6 @@ def verify(experiment: Experiment, anchor: LogAnchor, display: EpochDisplay) -> 
         first = run.plans[anchor.fold][0]
         run.plans = {anchor.fold: [replace(first, epochs=1)]}  # the first epoch does not depend on their number
         with explain_out_of_memory(run.config.train), allow_tf32(False):
-            run.training_images.decode(anchor.fold, test=False)
+            run.training_images.decode(run.trained_on.train(anchor.fold), test=False)
             train_stages(run, anchor.fold, lambda plan: lambda method, epoch: [])
     return list(compare(anchor, display.entry["clusters"], display.losses))

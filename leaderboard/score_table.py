@@ -187,7 +187,8 @@ def table_key(record: Record) -> TableKey:
         result.setting,
         shots,
         result.headline["gallery"],
-        *(f"{data['name']} {data['fingerprint']}" if data else "" for data in (result.trained_on, result.donors)),
+        "" if result.trained_on is None else f"{result.trained_on['name']} {result.trained_on['fingerprint']}",
+        "" if result.donors is None else f"{result.donors['name']} {result.donors['fingerprint']}",
         result.form,
     )
 
