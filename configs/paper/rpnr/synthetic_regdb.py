@@ -1,3 +1,3 @@
-"""RPNR on synthetic people with the published network and first stage."""
+"""RPNR on synthetic people with the published first stage and batch norm."""
 
 _base_ = "synthetic_sysu.py"
