@@ -99,12 +99,16 @@ class MMMConfig(ClusterContrastConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not any((self.shared_weight, self.cluster_weight, self.intra_weight, self.inter_weight)):
-            raise UsageError("method.shared_weight, cluster_weight, intra_weight and inter_weight are 0; raise one")
         for name, value in RELEASED.items() if self.form == "released" else ():
             if getattr(self, name) not in (getattr(MMMConfig, name), value):
                 raise UsageError(f"method.form=released has method.{name}={value}; leave method.{name} out")
             object.__setattr__(self, name, value)
+        inter = 0 if self.inter_start else self.inter_weight
+        if not any((self.shared_weight, self.cluster_weight, self.intra_weight, inter)):
+            raise UsageError(
+                "method.shared_weight, cluster_weight and intra_weight are 0, so that epochs before method.inter_start "
+                "have no loss; raise one of the weights"
+            )
 
     @property
     def cmc_phase(self) -> MMMConfig:

@@ -35,6 +35,7 @@ from usvi_bench.methods.cluster_contrast import ClusterContrastConfig
 from usvi_bench.methods.mmm import MMM, RELEASED, MMMConfig
 
 SMALL: dict[str, Any] = {"k1": 6, "k2": 2, "joint_k1": 20, "joint_k2": 16}
+WEIGHTS = ("shared_weight", "cluster_weight", "intra_weight")
 GRID: dict[str, Any] = read_file(CONFIGS / "ablations" / "mmm.toml")["rows"]
 
 
@@ -478,12 +479,18 @@ def test_stages_follow_the_phase_and_share_what_is_equal() -> None:
         ({"form": "released", "matching": "assignment"}, "form=released has method.matching=nearest"),
         ({"form": "released", "inter_start": 0.5}, "form=released has method.inter_start=0.0"),
         ({"memories": 0}, "method.memories=0 must be from 1 to"),
-        (dict.fromkeys(("shared_weight", "cluster_weight", "intra_weight", "inter_weight"), 0.0), "are 0; raise one"),
+        (dict.fromkeys(WEIGHTS, 0.0), "epochs before method.inter_start have no loss; raise one of the weights"),
+        ({**dict.fromkeys(WEIGHTS, 0.0), "inter_weight": 0.0, "inter_start": 0.0}, "have no loss"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         MMMConfig(**settings)
+
+
+def test_inter_alone_is_a_loss_if_it_starts_at_once() -> None:
+    history = world.train_steps(build(**dict.fromkeys(WEIGHTS, 0.0), inter_start=0.0))
+    assert [sorted(losses) for losses in history] == [["inter"], ["inter"]]
 
 
 def test_neighbours_follow_the_data() -> None:
