@@ -85,7 +85,8 @@ class HILConfig(ClusterContrastConfig):
     """First stage. ``clusters``: dual cluster contrast, which other methods share. ``sdcl``: as in SDCL's script for
     RegDB, with a momentum of 0.99 in the first epoch, and with ``transfer=votes`` from epoch 20 of 30 on."""
     form: Form = "repaired"
-    """``released`` has the order of updates of the released code, see :mod:`usvi_bench.methods.released.hil`."""
+    """``released`` has the late gradients and the long features of the released code, see
+    :mod:`usvi_bench.methods.released.hil`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -120,6 +120,7 @@ def naive_votes(visible: Tensor, infrared: Tensor, clusters: list[int], voters: 
 
 
 @given(seed=st.integers(0, 500), voters=st.integers(1, 30), smoothers=st.integers(1, 6))
+@settings(max_examples=30, deadline=None)
 def test_votes_are_the_definition(seed: int, voters: int, smoothers: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     visible, infrared = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (12, 20))
