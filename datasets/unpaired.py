@@ -179,7 +179,7 @@ def pick_images(slots: int, images: int, seed: int, fold: int, person: int) -> N
     """Pick the image of each slot: all images of the donor in random order, again and again.
 
     >>> pick_images(6, 4, 0, 1, 5).tolist()[:4]
-    [0, 3, 2, 1]
+    [0, 2, 1, 3]
 
     Args:
         slots: number of images to replace.

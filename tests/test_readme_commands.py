@@ -13,8 +13,8 @@ from tests.datasets.own_trees import rows_of, write_picture, write_rows
 from usvi_bench.cli.main import main
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-TRAINING = ["--no-report", "--device", "cpu", "--set", "data.height=32", "data.width=16", "train.iterations=1"]
-TRAINING += ["engine.threads=1", "method.k1=4", "encoder.name=small", "encoder.width=8"]
+SMALL = ["data.height=32", "data.width=16", "train.iterations=2", "engine.threads=1"]
+TRAINING = ["--no-report", "--device", "cpu", "--set", *SMALL]
 
 
 def commands() -> list[list[str]]:
