@@ -34,7 +34,8 @@ def lacking(path: Path) -> str:
     if not is_folder(path):
         return "" if os.path.lexists(path) else "no such folder or table; correct the path"
     found = {modality: folder for _, modality, folder in _modality_folders(path)}
-    for modality, other in (("visible", "infrared"), ("infrared", "visible")):
+    others: dict[Modality, Modality] = {"visible": "infrared", "infrared": "visible"}
+    for modality, other in others.items():
         if list(found) == [modality]:
             split = found[modality].rpartition("/")[0]
             missing = f"{split}/{other}" if split else other
