@@ -34,11 +34,12 @@ def lacking(path: Path) -> str:
     if not is_folder(path):
         return "" if os.path.lexists(path) else "no such folder or table; correct the path"
     found = {modality: folder for _, modality, folder in _modality_folders(path)}
-    if len(found) == 1:
-        for modality, folder in found.items():
-            split, other = folder.rpartition("/")[0], "infrared" if modality == "visible" else "visible"
+    others: dict[Modality, Modality] = {"visible": "infrared", "infrared": "visible"}
+    for modality, other in others.items():
+        if list(found) == [modality]:
+            split = found[modality].rpartition("/")[0]
             missing = f"{split}/{other}" if split else other
-            return f"it has {folder}, but no {other} images; put them into a folder {missing}"
+            return f"it has {found[modality]}, but no {other} images; put them into a folder {missing}"
     if path.absolute().name.lower() in MODALITY_WORDS:
         return f"it is the folder of one modality; give the folder above it, {path.absolute().parent}"
     return ""
