@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -61,6 +62,27 @@ def load_config(
     Raises:
         UsageError: unknown key or setting, value of the wrong type or out of range.
     """
+    asked = (method, protocol, profile, seed, settings, setting)
+    path = None if schedule is None else find_schedule(schedule)
+    try:
+        return _load(*asked, path)
+    except UsageError as error:
+        if path is None or str(path) in str(error):
+            raise
+        _load(*asked, None)  # has an error of its own unless the schedule is the cause
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _load(
+    method: str,
+    protocol: str,
+    profile: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    setting: str,
+    schedule: Path | None,
+) -> RunConfig:
+    """Load the settings as :func:`load_config` does, with the file of the schedule."""
     known = sorted(path.parent.name for path in CONFIGS.glob(f"*/{profile}.py"))
     if not known:
         profiles = sorted({path.stem for path in (CONFIGS / SHARED).glob("*.py")})
@@ -79,7 +101,7 @@ def load_config(
             f"methods that have one: {', '.join(others) or 'none'}; leave --setting out to use '{SHARED}'"
         )
     if schedule is not None:
-        _merge(tree, current_names(_for_method(read_file(find_schedule(schedule)), hyper_parameters)))
+        _merge(tree, current_names(_for_method(read_file(schedule), hyper_parameters)))
     asked = current_names(nested(settings))
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
@@ -138,8 +160,7 @@ def build(cls: type[T], values: Any, section: str) -> T:
     Raises:
         UsageError: an unknown name, a value of the wrong type or out of range.
     """
-    if not isinstance(values, Mapping):
-        raise UsageError(f"'{section}' is a group of settings: set one of {section}.<name>")
+    _check_group(values, section)
     hints = typing.get_type_hints(cls)
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for name in values:
@@ -154,6 +175,11 @@ def build(cls: type[T], values: Any, section: str) -> T:
     return made
 
 
+def _check_group(values: Any, section: str) -> None:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"'{section}' is a group of settings: set one of {section}.<name>")
+
+
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Nest settings by their dotted names: ``{"train.lr": 0.1}`` to ``{"train": {"lr": 0.1}}``."""
     tree: dict[str, Any] = {}
@@ -166,6 +192,8 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _for_method(tree: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
     """Drop hyper-parameters that the method does not have; profiles and schedules are shared by all methods."""
+    for section in ("method", "encoder"):
+        _check_group(tree.get(section, {}), section)
     tree["method"] = _fields_of(cls, tree.get("method", {}))
     return tree
 
@@ -175,8 +203,7 @@ def _encoder(files: Mapping[str, Any], asked: Any) -> tuple[type[EncoderConfig],
 
     Settings in files belong to the encoder that the files name. Another encoder uses only those that it has too.
     """
-    if not isinstance(asked, Mapping):
-        raise UsageError("'encoder' is a group of settings: set one of encoder.<name>")
+    _check_group(asked, "encoder")
     if "bn" in asked and "bn_groups" in asked:
         raise UsageError(f"encoder.bn={asked['bn']} and encoder.bn_groups={asked['bn_groups']}: give one of them only")
     files, asked = _number_parts(files), _number_parts(asked)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields, replace
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -137,7 +138,7 @@ def test_optional_values_accept_none_and_a_number() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("train.epoch=3", "unknown setting 'train.epoch': did you mean epochs"),
+        ("train.epoch", "unknown setting 'train.epoch': did you mean epochs"),
         ("trian.epochs=3", "unknown setting 'trian': did you mean train"),
         ("method.epss=0.4", "unknown setting 'method.epss': did you mean eps"),
         ("train.epochs=many", "train.epochs=many: expected a whole number"),
@@ -256,3 +257,18 @@ def test_threads_are_no_part_of_the_resolved_settings() -> None:
     one = load_config("sclhm", "sysu_all", profile="sysu", settings=parse_settings(["engine.threads=1"]))
     two = load_config("sclhm", "sysu_all", profile="sysu", settings=parse_settings(["engine.threads=2"]))
     assert one.settings() == two.settings()
+
+
+def test_a_message_about_a_schedule_names_its_file(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    for content, reason in {
+        "method = 3": "group of settings",
+        "train = [1]": "group of settings",
+        "[train]\nepoch = 3": "train.epoch'",
+    }.items():
+        own.write_text(content)
+        with pytest.raises(UsageError, match=rf"own\.toml: .*{reason}"):
+            load_config("pgm", "sysu_all", profile="sysu", schedule=str(own))
+    own.write_text("[train]\nepochs = 3")
+    with pytest.raises(UsageError, match=r"^unknown setting 'train\.epoch'"):
+        load_config("pgm", "sysu_all", profile="sysu", schedule=str(own), settings={"train.epoch": 3})

@@ -44,7 +44,7 @@ def cases(seed: int) -> Iterator[Case]:
         for text in texts:
             yield Case("settings", f"{option} {text!r:.20}", partial(_option, option, text), "refused", (option[2:],))
     for name, content, expect in _files():
-        case = Case("schedules", name, partial(_schedule, content), expect, ("own", "schedule"))
+        case = Case("schedules", name, partial(_schedule, content), expect, ("own.py",))
         yield case
         grid: Expect = "refused" if expect == "accepted" else expect
         yield Case("grids", name, partial(_grid, content), grid, ("own.py", "--grid"))
