@@ -90,7 +90,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _squeeze(vector: Tensor, axis: Tensor, factor: Tensor) -> Tensor:
-    return vector + axis * (_dot(vector, axis) * (1 / factor - 1))
+    return vector + axis * (_dot(vector, axis) * ((1 - factor) / factor))
 
 
 def _prepare(solids: Primitives) -> _Squeezed:

@@ -12,8 +12,8 @@ import torch
 from usvi_bench.synthetic.cameras import REGDB, SYSU, cameras
 from usvi_bench.synthetic.climate import CLIMATES, draw_climate
 from usvi_bench.synthetic.clothing import Pattern, fabric, luma, transmitted_warmth
-from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.draws import Draws
+from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.occluder import cover
 from usvi_bench.synthetic.optics import _blur, develop
