@@ -65,10 +65,8 @@ def expected() -> str:
 
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_bytes_do_not_depend_on_instruction_sets(processor: str, expected: str) -> None:
-    command, environment = (
-        [sys.executable, "-m", "tests.synthetic.portable_images"],
-        {**os.environ, **PROCESSORS[processor]},
-    )
+    environment = {**os.environ, **PROCESSORS[processor]}
+    command = [sys.executable, "-m", "tests.synthetic.portable_images"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     assert done.stdout.strip() == expected
 
