@@ -32,6 +32,7 @@ from usvi_bench.leaderboard.build import FOLDER, load_every_record
 from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.leaderboard.external_table import trained
 from usvi_bench.leaderboard.repeats import TOLERANCE, add_repeat, outcome, repeat_of, spread_of
+from usvi_bench.synthetic import GENERATOR_VERSIONS
 
 Repeat = Callable[[Record, Path], Record]
 """Function that repeats the run of a record in an empty folder and returns the new record."""
@@ -142,13 +143,21 @@ def _selected(every: Mapping[str, Record], options: argparse.Namespace) -> list[
                 raise SystemExit(f"--record {name}: an external model was not trained; score its file with evaluate")
             if not every[name].result.dataset["synthetic"]:
                 raise SystemExit(f"--record {name}: its images are real; run the command of its report on them")
+            if not _of_today(every[name]):
+                raise SystemExit(f"--record {name}: an older version of the generator made its people; use its commit")
         return list(dict.fromkeys(options.record))
     known = trained(every).items()
-    names = sorted(n for n, record in known if record.result.dataset["synthetic"] and record.complete)
+    names = sorted(n for n, record in known if _of_today(record) and record.complete)
     if not 1 <= options.count <= len(names):
-        have = f"{len(names)} complete records of runs on synthetic people"
+        have = f"{len(names)} complete records of runs on synthetic people of this version"
         raise SystemExit(f"--count {options.count}: {options.records} has {have}")
     return random.Random(options.seed).sample(names, options.count)
+
+
+def _of_today(record: Record) -> bool:
+    """Return whether the present version of the generator made the people of a record."""
+    data = record.result.dataset
+    return (data["synthetic"] or {}).get("generator_version") == GENERATOR_VERSIONS.get(data["name"], 0)
 
 
 def _mean(record: Record) -> float:

@@ -79,4 +79,4 @@ def check_bounds(config: Any, section: str) -> None:
 
 
 def _short(value: float) -> str:
-    return str(value) if isinstance(value, float) or abs(value) < 10**15 else f"about 1e{len(str(abs(value))) - 1}"
+    return str(value) if isinstance(value, float) or abs(value) < 10**15 else f"about 1e{math.log10(abs(value)):.0f}"

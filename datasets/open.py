@@ -82,6 +82,11 @@ class DataSource:
         report(f"reading {root}")
         for note in dataset.notes:
             report(note)
+        if dataset.synthetic is not None:
+            from usvi_bench.synthetic.digests import other_bytes  # here: a real data set needs no generator
+
+            if warning := other_bytes(dataset.synthetic):
+                report(warning)
         published = any(dataset.published(part) for part in dataset.tree.parts)
         return dataset, describe(dataset.title, dataset.synthetic, published=published, check_counts=check_counts)
 

@@ -21,6 +21,7 @@ from usvi_bench.engine.transfer import same_people
 from usvi_bench.leaderboard.derived import data_sentence, planned_people
 from usvi_bench.leaderboard.donor_faults import donor_faults
 from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
+from usvi_bench.synthetic.digests import other_bytes
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 PUBLIC_WEIGHTS = ("19c8e357", "0676ba61", "11ad3fa6")
@@ -190,6 +191,8 @@ def _people(result: Result) -> Iterator[str]:
         yield f"{where}.layout: {note['layout']!r:.40}, but the data set is {name}"
     if not _SHA256.fullmatch(str(note["bytes"])):
         yield f"{where}.bytes: '{note['bytes']!s:.40}' is not a SHA-256"
+    elif warning := other_bytes(note):
+        yield f"{where}.bytes: {warning}"
     if type(note["images"]) is not int or note["images"] < 1:
         yield f"{where}.images: {note['images']!r:.40} is not a number of images"
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import blend, wave
 from usvi_bench.synthetic.cameras import Camera
 from usvi_bench.synthetic.cloth import creases, pattern
 from usvi_bench.synthetic.clothing import Pattern
@@ -17,7 +18,7 @@ from usvi_bench.synthetic.identity import Person, Region
 from usvi_bench.synthetic.palette import Palette, palette_of
 from usvi_bench.synthetic.raycast import Hits
 from usvi_bench.synthetic.relief import Relief
-from usvi_bench.synthetic.solids import Part, Primitives, pick, pick_across
+from usvi_bench.synthetic.solids import Part, Primitives, pick, pick_across, unit
 from usvi_bench.synthetic.surface import Surface
 from usvi_bench.synthetic.view import View
 
@@ -54,14 +55,14 @@ def shade(
     normal, fold = creases(surface, views, light.normal, camera.relief * pick(palette.crease.flatten(), material))
     fold = fold * pick(palette.fold, hits.image)
     # A lamp beside the lens hides the shading of folds, seams and corners.
-    soft = replace(light, open=torch.lerp(torch.ones_like(light.open), light.open, camera.relief))
-    marks = torch.lerp(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
+    soft = replace(light, open=blend(torch.ones_like(light.open), light.open, camera.relief))
+    marks = blend(torch.ones_like(fold), surface.shade * _texture(surface), camera.relief)
     reflected = level * (marks * (1 + 0.5 * fold))
     reflected = reflected * _diffuse(normal, soft, camera) + _gloss(surface, normal, light, camera)
     if camera.band != "thermal":
         return reflected
     uneven = fold + pick(palette.drift, hits.image) * _drift(surface)
-    return torch.lerp(reflected, _emitted(surface, level, normal, uneven, light), gap)
+    return blend(reflected, _emitted(surface, level, normal, uneven, light), gap)
 
 
 def _woven(surface: Surface, palette: Palette, material: Tensor) -> Tensor:
@@ -88,12 +89,12 @@ def _emitted(surface: Surface, level: Tensor, normal: Tensor, uneven: Tensor, li
 def _drift(surface: Surface) -> Tensor:
     """Compute slow variations of warmth over a garment, -1 to 1; they are equal in all images of a person."""
     own = surface.per_person(lambda p: 2.4 * p.number % 6.28)
-    return torch.sin(6 * surface.length + surface.around + 1.7 * surface.part.float() + own)
+    return wave(6 * surface.length + surface.around + 1.7 * surface.part.float() + own)
 
 
 def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
     """Compute the diffuse light of the sky, the ground and the lamp."""
-    x, y, z = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0).tolist()
+    x, y, z = unit(camera.light)
     direct = (normal[0] * x + normal[1] * y + normal[2] * z).clamp_min(0) * light.lit
     sky = (0.74 + 0.3 * camera.relief * normal[1]) * light.open
     level: Tensor = (camera.ambient * sky + 1.05 * (1 - camera.ambient) * direct) * 1.25
@@ -102,25 +103,36 @@ def _diffuse(normal: Tensor, light: Relief, camera: Camera) -> Tensor:
 
 def _gloss(surface: Surface, normal: Tensor, light: Relief, camera: Camera) -> Tensor:
     """Compute highlights: sharp on leather and glasses, soft on skin, a band on hair."""
-    lamp = torch.nn.functional.normalize(torch.tensor(camera.light, dtype=torch.float32), dim=0)
-    half = torch.nn.functional.normalize(lamp + torch.tensor([0.0, 0.0, 1.0]), dim=0).tolist()
+    x, y, z = unit(camera.light)
+    half = unit((x, y, z + 1))
     facing = (normal[0] * half[0] + normal[1] * half[1] + normal[2] * half[2]).clamp_min(0)
-    strength, sharpness = torch.zeros(len(Region)), torch.ones(len(Region))
+    strength, sharpness = torch.zeros(len(Region)), torch.ones(len(Region), dtype=torch.int64)
     for region, height, width in (
-        (Region.SKIN, 0.07, 6.0), (Region.HAIR, 0.1, 12.0), (Region.SHOES, 0.16, 14.0), (Region.BAG, 0.1, 10.0),
-        (Region.HAT, 0.03, 4.0), (Region.TRIM, 0.3, 8.0), (Region.GLASSES, 0.3, 20.0), (Region.TOP, 0.025, 4.0),
+        (Region.SKIN, 0.07, 6), (Region.HAIR, 0.1, 12), (Region.SHOES, 0.16, 14), (Region.BAG, 0.1, 10),
+        (Region.HAT, 0.03, 4), (Region.TRIM, 0.3, 8), (Region.GLASSES, 0.3, 20), (Region.TOP, 0.025, 4),
     ):  # fmt: skip
         strength[region], sharpness[region] = height, width
     device = normal.device
     amount, power = pick(strength.to(device), surface.region), pick(sharpness.to(device), surface.region)
-    level: Tensor = amount * facing**power * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)
+    level: Tensor = (
+        amount * _whole_power(facing, power) * (0.3 + 0.7 * light.lit) * light.open * (1 - 0.5 * camera.ambient)
+    )
     return level
+
+
+def _whole_power(base: Tensor, power: Tensor) -> Tensor:
+    """Raise numbers to powers from 0 to 31 by repeated squaring."""
+    value = torch.ones_like(base)
+    for bit in (1, 2, 4, 8, 16):
+        value = torch.where((power & bit) > 0, value * base, value)
+        base = base * base
+    return value
 
 
 def _texture(surface: Surface) -> Tensor:
     """Compute the factor of hair strands on the level; 1 elsewhere."""
     hair = torch.nonzero((surface.region == Region.HAIR) & surface.on(Part.HAIR, Part.HEAD)).flatten()
     x, y, z = surface.hits.body.index_select(1, hair)
-    wave = 60 * torch.sin(9 * y)
-    strands = torch.sin(230 * x + wave) * torch.sin(190 * z + 25 * y) + 0.6 * torch.sin(70 * y + 120 * x)
+    bend = 60 * wave(9 * y)
+    strands = wave(230 * x + bend) * wave(190 * z + 25 * y) + 0.6 * wave(70 * y + 120 * x)
     return torch.ones_like(surface.shade).scatter_(0, hair, 1 + 0.22 * strands)

@@ -9,7 +9,7 @@ import numpy as np
 from usvi_bench.synthetic.carried import add_bags
 from usvi_bench.synthetic.head import add_head
 from usvi_bench.synthetic.identity import Person, Region
-from usvi_bench.synthetic.skeleton import SIDES, Array, Pose, columns, joints_of, vector
+from usvi_bench.synthetic.skeleton import SIDES, Array, Pose, columns, distance, joints_of, vector
 from usvi_bench.synthetic.solids import Builder, Part, Primitives, to_camera
 
 _SIDEWAYS = (1.0, 0.0, 0.0)
@@ -41,7 +41,7 @@ def _trunk(builder: Builder, people: Sequence[Person], joints: dict[str, Array])
     joints.update(chest_depth=chest * deep, waist_width=waist, hip_width=wide, depth=deep)
     low = joints["pelvis"] + vector(0.0, 0.03 * stature, -0.004 * stature)
     tucked = columns(people, lambda p: p.outfit.tucked)
-    length = np.linalg.norm(joints["waist"] - joints["chest"], axis=-1)
+    length = distance(joints["waist"], joints["chest"])
     builder.add(Part.TRUNK, joints["chest"], joints["waist"], (chest, waist), Region.TOP, squeeze=deep,
                 offset=0.1 * stature, open_end=True)  # fmt: skip
     builder.add(Part.TRUNK, joints["waist"], low, (waist, wide), Region.TOP, beyond=Region.BOTTOM, squeeze=deep,

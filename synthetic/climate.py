@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+from usvi_bench.synthetic.arithmetic import clip
+from usvi_bench.synthetic.draws import Draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ CLIMATES = (
 )
 
 
-def draw_climate(rng: np.random.Generator) -> tuple[int, float]:
+def draw_climate(rng: Draws) -> tuple[int, float]:
     """Draw a climate (its index in ``CLIMATES``) and the level of the surroundings."""
-    kind = int(rng.choice(len(CLIMATES), p=[climate.share for climate in CLIMATES]))
-    return kind, float(np.clip(rng.normal(*CLIMATES[kind].around), 0.02, 0.7))
+    kind = rng.choice(range(len(CLIMATES)), [climate.share for climate in CLIMATES])
+    return kind, clip(rng.normal(*CLIMATES[kind].around), 0.02, 0.7)

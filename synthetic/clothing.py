@@ -13,7 +13,8 @@ import colorsys
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-import numpy as np
+from usvi_bench.synthetic.arithmetic import clip, exponential, power
+from usvi_bench.synthetic.draws import Draws
 
 Colour = tuple[float, float, float]
 
@@ -71,10 +72,10 @@ def transmitted_warmth(thickness: float) -> float:
     Args:
         thickness: of the garment, fraction of the stature.
     """
-    return 0.22 + 0.5 * float(np.exp(-45 * thickness))
+    return 0.22 + 0.5 * exponential(-45 * thickness)
 
 
-def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: float = 1.0) -> Material:
+def fabric(rng: Draws, patterned: float, heat: float, darkness: float = 1.0) -> Material:
     """Draw a dyed textile.
 
     Args:
@@ -84,8 +85,8 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         darkness: larger values give darker dyes; 1 is average.
     """
     colour = _dye(rng, darkness)
-    pattern = Pattern(int(rng.integers(1, len(Pattern)))) if rng.random() < patterned else Pattern.PLAIN
-    kept = 0.6 + 0.4 * float(rng.beta(1.5, 1.0))
+    pattern = Pattern(rng.integers(1, len(Pattern))) if rng.random() < patterned else Pattern.PLAIN
+    kept = 0.6 + 0.4 * power(rng.random(), 2 / 3)
     # 1.7: the level follows the visible one more strongly than the pattern does, to reach the measured spread of torsos
     near = 0.74 + 1.7 * kept * (luma(colour) - 0.3)
     return Material(
@@ -93,48 +94,48 @@ def fabric(rng: np.random.Generator, patterned: float, heat: float, darkness: fl
         second=_contrasting(rng, colour),
         pattern=pattern,
         period=float(rng.choice([0.075, 0.11, 0.16, 0.23])),
-        near=float(np.clip(near + rng.normal(0, 0.06), 0.25, 1.1)),
+        near=clip(near + rng.normal(0, 0.06), 0.25, 1.1),
         kept=kept,
-        heat=float(np.clip(rng.normal(heat, 0.12), 0.05, 1.0)),
-        crease=float(np.clip(rng.lognormal(-0.3, 0.8), 0.12, 2.1)),
+        heat=clip(rng.normal(heat, 0.12), 0.05, 1.0),
+        crease=clip(rng.lognormal(-0.3, 0.8), 0.12, 2.1),
     )
 
 
-def leather(rng: np.random.Generator, heat: float) -> Material:
+def leather(rng: Draws, heat: float) -> Material:
     """Draw the material of shoes, bags or caps: plain, cool, often dark; in near infrared often as bright as cloth."""
     level = float(rng.choice([rng.uniform(0.05, 0.2), rng.uniform(0.35, 0.85)]))
     colour = colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), level)
-    near = float(np.clip(0.55 + 0.3 * luma(colour) + rng.normal(0, 0.12), 0.15, 0.95))
-    return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, float(np.clip(rng.normal(heat, 0.08), 0, 1)))
+    near = clip(0.55 + 0.3 * luma(colour) + rng.normal(0, 0.12), 0.15, 0.95)
+    return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, clip(rng.normal(heat, 0.08), 0, 1))
 
 
-def skin(rng: np.random.Generator) -> Material:
+def skin(rng: Draws) -> Material:
     """Draw skin; its near-infrared level is high and independent of its tone."""
     tone = float(rng.uniform(0.3, 0.8))
     colour = (tone, tone * 0.74, tone * 0.6)
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.6, 0.76)), 1.0, 1.0)
 
 
-def hair(rng: np.random.Generator) -> Material:
+def hair(rng: Draws) -> Material:
     """Draw hair: dark in near infrared too, about as warm as clothing."""
     colours = ((0.05, 0.04, 0.04), (0.09, 0.06, 0.04), (0.2, 0.12, 0.07), (0.45, 0.33, 0.2), (0.5, 0.5, 0.5))
-    colour = colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.1, 0.05]))]
+    colour = colours[int(rng.choice(range(5), [0.45, 0.25, 0.15, 0.1, 0.05]))]
     return Material(colour, colour, Pattern.PLAIN, 0.1, float(rng.uniform(0.1, 0.3)), 1.0, 0.84)
 
 
-def recoloured(material: Material, rng: np.random.Generator) -> Material:
+def recoloured(material: Material, rng: Draws) -> Material:
     """Return the same cloth with other visible colours."""
     colour = _dye(rng, 1.0)
     second = _contrasting(rng, colour) if material.pattern else colour
     return replace(material, colour=colour, second=second)
 
 
-def _dye(rng: np.random.Generator, darkness: float) -> Colour:
-    value = float(np.clip(rng.beta(1.2, 1.7 * darkness), 0.06, 0.95))
+def _dye(rng: Draws, darkness: float) -> Colour:
+    value = clip(rng.beta(1.2, 1.7 * darkness), 0.06, 0.95)
     saturation = float(rng.uniform(0.35, 0.9)) if rng.random() < 0.6 else float(rng.uniform(0, 0.12))
     return colorsys.hsv_to_rgb(float(rng.random()), saturation, value)
 
 
-def _contrasting(rng: np.random.Generator, colour: Colour) -> Colour:
+def _contrasting(rng: Draws, colour: Colour) -> Colour:
     level = rng.uniform(0.4, 0.85) if luma(colour) < 0.35 else rng.uniform(0.05, 0.6) * luma(colour)
     return colorsys.hsv_to_rgb(float(rng.random()), float(rng.uniform(0, 0.6)), float(level))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from usvi_bench.synthetic.arithmetic import remainder, root
 from usvi_bench.synthetic.identity import Region
 from usvi_bench.synthetic.solids import Part, pick
 from usvi_bench.synthetic.surface import Surface
@@ -56,7 +57,7 @@ def _front(s: Surface) -> None:
     zipped = (jacket > 0) & (s.per_person(lambda p: p.outfit.pockets) > 0)
     s.paint(middle & zipped, Region.TRIM)
     s.darken(middle & ~zipped & (jacket > 0), 0.6)
-    buttons = front & (s.across.abs() < 0.004) & ((s.down * 100 % 5.0 - 2.5).abs() < 0.4) & (opening == 0)
+    buttons = front & (s.across.abs() < 0.004) & ((remainder(s.down * 100, 5.0) - 2.5).abs() < 0.4) & (opening == 0)
     s.paint(buttons & (shirt | ((jacket > 0) & ~zipped)), Region.TRIM)
 
 
@@ -122,7 +123,7 @@ def _shoes(s: Surface) -> None:
     sneakers = s.per_person(lambda p: p.outfit.shoes == "sneakers") > 0
     flat = s.per_solid(s.solids.axis[..., 1]) > 0.7
     s.paint(shoe & flat & (s.facing[1] < -0.15), Region.SOLE)
-    laces = shoe & ~flat & sneakers & (s.facing[1] > 0.2) & (s.hits.length / stature * 100 % 0.9 < 0.4)
+    laces = shoe & ~flat & sneakers & (s.facing[1] > 0.2) & (remainder(s.hits.length / stature * 100, 0.9) < 0.4)
     s.paint(laces, Region.SOLE)
     s.darken(shoe & boots & ~flat & (s.hits.along > 0.93), 0.6)
 
@@ -131,7 +132,8 @@ def _straps(s: Surface) -> None:
     """Paint the straps of a backpack or a shoulder bag on the trunk."""
     trunk, front = s.on(Part.TRUNK, Part.HEM, Part.COLLAR) & (s.region != Region.SKIN), s.facing[2] > -0.25
     pack = s.per_person(lambda p: p.outfit.bag == "backpack") > 0
-    curve = 0.052 + 0.9 * (s.down - 0.08).clamp_min(0) ** 1.25
+    below = (s.down - 0.08).clamp_min(0)
+    curve = 0.052 + 0.9 * below * root(root(below))
     beside = (s.across.abs() - curve).abs()
     over = trunk & pack & front & (s.down < 0.2)
     bag = s.per_person(lambda p: p.outfit.bag == "shoulder") > 0
@@ -148,4 +150,4 @@ def _bag(s: Surface) -> None:
     bag = s.on(Part.BAG) & (s.region == Region.BAG)
     s.darken(bag & (s.facing[1] > 0.55) & (s.facing[1] < 0.75), 0.62)
     s.darken(bag & (s.facing[2].abs() < 0.12), 0.75)
-    s.darken(s.on(Part.STRAP) & (s.hits.length % 0.11 < 0.012), 0.7)
+    s.darken(s.on(Part.STRAP) & (remainder(s.hits.length, 0.11) < 0.012), 0.7)

@@ -7,9 +7,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import bearing, falloff, wave
 from usvi_bench.synthetic.identity import Region
 from usvi_bench.synthetic.solids import Part, pick, pick_across
-from usvi_bench.synthetic.surface import Surface, bearing, in_axes
+from usvi_bench.synthetic.surface import Surface, in_axes
 
 _LINE = ((0.0, 0.62), (0.55, 0.6), (0.85, 0.5), (1.1, 0.3), (1.3, -0.02), (1.5, 0.0), (1.75, 0.0), (1.95, -0.45),
          (3.2, -0.62))  # fmt: skip
@@ -39,7 +40,7 @@ class _Face:
         self.x, self.y, self.z = (place / pick(solids.marks[:, 2], image)).unbind()
         self.front = self.z > 0.25
         self.side = bearing(self.x.abs(), self.z)
-        self.grain = torch.sin(57 * self.x + 31 * self.z) * torch.sin(43 * self.y + 19 * self.x)
+        self.grain = wave(57 * self.x + 31 * self.z) * wave(43 * self.y + 19 * self.x)
 
     def _attribute(self, name: str) -> Tensor:
         return self.surface.per_person(lambda p: getattr(p.body if hasattr(p.body, name) else p.outfit, name))
@@ -53,11 +54,9 @@ class _Face:
 
     def skin(self) -> None:
         """Darken the eye sockets, the sides of the nose, and the areas below nose and lip."""
-        sockets = 0.3 * torch.exp(-self._blob(0.29, 0.13, 0.2, 0.13))
-        nose = 0.18 * torch.exp(-self._blob(0.16, -0.08, 0.07, 0.2)) + 0.3 * torch.exp(
-            -self._blob(0, -0.27, 0.14, 0.06)
-        )
-        chin = 0.18 * torch.exp(-self._blob(0, -0.66, 0.2, 0.05))
+        sockets = 0.3 * falloff(self._blob(0.29, 0.13, 0.2, 0.13))
+        nose = 0.18 * falloff(self._blob(0.16, -0.08, 0.07, 0.2)) + 0.3 * falloff(self._blob(0, -0.27, 0.14, 0.06))
+        chin = 0.18 * falloff(self._blob(0, -0.66, 0.2, 0.05))
         self.surface.shade *= torch.where(self.front, 1 - sockets - nose - chin, 1.0)
 
     def hair(self) -> None:

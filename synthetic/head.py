@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from usvi_bench.synthetic.arithmetic import sine
 from usvi_bench.synthetic.identity import Person, Region
 from usvi_bench.synthetic.skeleton import Array, Pose, columns, vector
 from usvi_bench.synthetic.solids import Builder, Part
@@ -76,7 +77,7 @@ def _hair(head: _Head, people: Sequence[Person], pose: Pose) -> None:
     head.add(Part.HAIR, head.at(0, 0.2, -0.36), head.at(0, -0.22 - 0.12 * short, -0.4 + 0.04 * short),
              (back + 0.06, back - 0.06 - 0.14 * short),
              Region.HAIR, squeeze=0.96, axis=head.left, when=full)  # fmt: skip
-    swing = 0.12 * np.sin(pose.phase)
+    swing = 0.12 * sine(pose.phase)
     end = -0.55 - 2.6 * np.maximum(length, 0.0)
     head.add(Part.HAIR, head.at(0, 0.1, -0.4), head.at(swing, end, -0.62 + 0.12 * end), (0.74 + 0.15 * volume, 0.52),
              Region.HAIR, squeeze=0.62, axis=head.axes[:, 2], when=loose)  # fmt: skip

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
-
-from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.synthetic import clothing
+from usvi_bench.synthetic.arithmetic import clip
 from usvi_bench.synthetic.clothing import Colour, Material, Pattern
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.wardrobe import Outfit, draw_outfit
 
@@ -110,11 +109,11 @@ class Person:
 
 def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
     """Draw a person; depends only on seed, layout and number, not on other draws."""
-    own = numpy_generator(spec.seed, "body", layout, number)
-    wardrobe = numpy_generator(spec.seed, "outfit", layout, number)
+    own = Draws(spec.seed, "body", layout, number)
+    wardrobe = Draws(spec.seed, "outfit", layout, number)
     shared = wardrobe.random() < spec.clothing_similarity
     if shared:
-        wardrobe = numpy_generator(spec.seed, "shared outfit", layout, int(wardrobe.integers(SHARED_OUTFITS)))
+        wardrobe = Draws(spec.seed, "shared outfit", layout, wardrobe.integers(SHARED_OUTFITS))
     body = _draw_body(own)
     skin, hair = clothing.skin(own), clothing.hair(own)
     # Shared outfits contain no skirts or dresses, so that they suit every body.
@@ -145,7 +144,7 @@ def draw_person(spec: SyntheticSpec, layout: str, number: int) -> Person:
 
 def camera_materials(spec: SyntheticSpec, layout: str, person: Person, camera: int) -> tuple[Material, ...]:
     """Return the materials of a person in front of a visible camera, some of them with other colours (``recolour``)."""
-    rng = numpy_generator(spec.seed, "colours", layout, person.number, camera)
+    rng = Draws(spec.seed, "colours", layout, person.number, camera)
     if rng.random() >= spec.recolour:
         return person.materials
     regions = zip(Region, person.materials, strict=True)
@@ -156,30 +155,29 @@ def _plain(colour: Colour, near: float, heat: float) -> Material:
     return Material(colour, colour, Pattern.PLAIN, 0.1, near, 1.0, heat)
 
 
-def _draw_body(rng: np.random.Generator) -> Body:
+def _draw_body(rng: Draws) -> Body:
     # 0 is broad shoulders, 1 broad hips; proportions, hair and beard correlate with it.
     slender = float(rng.uniform(0, 1))
-    girth = float(np.clip(rng.lognormal(0.0, 0.2), 0.72, 1.55))
+    girth = clip(rng.lognormal(0.0, 0.2), 0.72, 1.55)
     styles = ["bald", "shaven", "short", "curls", "bob", "long", "bun", "tail"]
-    likely = np.array([0.05, 0.1, 0.52, 0.08, 0.07, 0.08, 0.05, 0.05]) * (1 - slender)
-    likely += np.array([0.0, 0.0, 0.1, 0.08, 0.22, 0.32, 0.12, 0.16]) * slender
-    style = str(rng.choice(styles, p=likely / likely.sum()))
+    broad, narrow = (0.05, 0.1, 0.52, 0.08, 0.07, 0.08, 0.05, 0.05), (0.0, 0.0, 0.1, 0.08, 0.22, 0.32, 0.12, 0.16)
+    style = rng.choice(styles, [b + slender * (n - b) for b, n in zip(broad, narrow, strict=True)])
     hair = {"bald": 0.0, "shaven": 0.0, "bob": rng.uniform(1.25, 1.45), "long": rng.uniform(1.5, 2.0)}.get(style, 1.0)
     return Body(
-        stature=float(np.clip(rng.normal(1.76 - 0.13 * slender, 0.07), 1.48, 1.97)),
+        stature=clip(rng.normal(1.76 - 0.13 * slender, 0.07), 1.48, 1.97),
         girth=girth,
-        shoulders=float(np.clip(rng.normal(0.119 - 0.016 * slender, 0.005), 0.095, 0.13)),
-        hips=float(np.clip(rng.normal(0.08 + 0.012 * slender, 0.005), 0.068, 0.105)),
-        bust=float(np.clip((slender - 0.45) * 1.8 + rng.normal(0, 0.12), 0, 1)),
-        legs=float(np.clip(rng.normal(0.515, 0.013), 0.48, 0.55)),
-        head=float(np.clip(rng.normal(0.0655, 0.0025), 0.059, 0.073)),
+        shoulders=clip(rng.normal(0.119 - 0.016 * slender, 0.005), 0.095, 0.13),
+        hips=clip(rng.normal(0.08 + 0.012 * slender, 0.005), 0.068, 0.105),
+        bust=clip((slender - 0.45) * 1.8 + rng.normal(0, 0.12), 0, 1),
+        legs=clip(rng.normal(0.515, 0.013), 0.48, 0.55),
+        head=clip(rng.normal(0.0655, 0.0025), 0.059, 0.073),
         stride=float(rng.uniform(0.3, 0.5)),
         swing=float(rng.uniform(0.1, 0.38)),
         elbow=float(rng.uniform(0.08, 0.42)),
-        carry=float(np.clip(rng.normal(0.09, 0.04), 0.02, 0.2)),
+        carry=clip(rng.normal(0.09, 0.04), 0.02, 0.2),
         toes=float(rng.normal(0.12, 0.1)),
-        lean=float(np.clip(rng.normal(0.05, 0.05), -0.04, 0.18)),
-        gaze=float(np.clip(rng.normal(0.1, 0.12), -0.1, 0.45)),
+        lean=clip(rng.normal(0.05, 0.05), -0.04, 0.18),
+        gaze=clip(rng.normal(0.1, 0.12), -0.1, 0.45),
         style=style,
         hair=float(hair),
         volume=float(rng.uniform(0.95, 1.35)),

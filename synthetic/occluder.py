@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.synthetic.arithmetic import blend, remainder, wave
 from usvi_bench.synthetic.cameras import Camera
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.view import View
 
 
@@ -37,27 +37,32 @@ def cover(image: Tensor, camera: Camera, views: Sequence[View], gap: float) -> t
 
 def _draw_occluder(height: int, width: int, camera: Camera, view: View, gap: float) -> tuple[Tensor, Tensor]:
     """Draw one occluder: mask ``[H, W]``, and levels ``[3, H, W]`` in visible light or ``[1, H, W]`` in infrared."""
-    rng = numpy_generator(view.seed, "occluder")
+    rng = Draws(view.seed, "occluder")
     y = ((torch.arange(height) + 0.5) / height)[:, None].expand(height, width)
     x = ((torch.arange(width) + 0.5) / width)[None, :].expand(height, width)
-    kind = _KINDS[int(rng.integers(len(_KINDS)))]
+    kind = rng.choice(_KINDS)
     mask, relief = kind(rng, y, x)
     tone = float(rng.uniform(0.1, 0.6))
-    visible = torch.from_numpy(np.clip(tone * np.exp(rng.normal(0, 0.25, 3)), 0.03, 0.95)).float()
+    visible = torch.tensor([tone * rng.lognormal(0, 0.25) for _ in range(3)]).clamp(0.03, 0.95)
     if kind is _bush:
-        visible = visible.mean().clamp(0.1, 0.3) * torch.tensor([0.75, 1.1, 0.55])
+        visible = _mean(visible).clamp(0.1, 0.3) * torch.tensor([0.75, 1.1, 0.55])
     own = {"near": rng.uniform(0.25, 0.8), "thermal": view.warmth + rng.uniform(-0.1, 0.08)}.get(camera.band, 0.0)
     if camera.band != "visible":
-        visible = torch.lerp(visible.mean(), torch.tensor(own, dtype=torch.float32), gap)[None]
+        visible = blend(_mean(visible), torch.tensor(own, dtype=torch.float32), gap)[None]
     depth = gap * 0.4 + (1 - gap) if camera.band == "thermal" else 1.0
     return mask, visible[:, None, None] * (1 + depth * (relief - 1))
+
+
+def _mean(levels: Tensor) -> Tensor:
+    mean: Tensor = (levels[0] + levels[1] + levels[2]) / 3
+    return mean
 
 
 _Shape = tuple[Tensor, Tensor]
 """Mask ``[H, W]``, which leaves at least half of the image free, and shading ``[H, W]`` around 1."""
 
 
-def _desk(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+def _desk(rng: Draws, y: Tensor, x: Tensor) -> _Shape:
     top = 1 - float(rng.uniform(0.2, 0.4))
     edge = top + 0.05
     screen = (x - float(rng.uniform(0.2, 0.8))).abs() < 0.16
@@ -66,38 +71,38 @@ def _desk(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
     return mask, torch.where(y < top, torch.full_like(y, 0.45), relief)
 
 
-def _pole(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+def _pole(rng: Draws, y: Tensor, x: Tensor) -> _Shape:
     across = (x - float(rng.uniform(0.25, 0.75))) / float(rng.uniform(0.05, 0.1))
     return across.abs() < 1, 0.65 + 0.5 * (1 - (across - 0.3) ** 2).clamp_min(0)
 
 
-def _bush(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+def _bush(rng: Draws, y: Tensor, x: Tensor) -> _Shape:
     size, a, b = float(rng.uniform(0.2, 0.36)), float(rng.uniform(0, 6)), float(rng.uniform(0, 6))
-    ragged = 0.035 * torch.sin(23 * x + a) + 0.02 * torch.sin(61 * x + b) + 0.012 * torch.sin(131 * x + a * b)
-    leaves = torch.sin(70 * x + 9 * torch.sin(31 * y + a)) * torch.sin(85 * y + 7 * torch.sin(27 * x + b))
+    ragged = 0.035 * wave(23 * x + a) + 0.02 * wave(61 * x + b) + 0.012 * wave(131 * x + a * b)
+    leaves = wave(70 * x + 9 * wave(31 * y + a)) * wave(85 * y + 7 * wave(27 * x + b))
     return y > 1 - size + ragged, 1 + 0.35 * leaves - 0.3 * (y - 1 + size)
 
 
-def _shoulder(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+def _shoulder(rng: Draws, y: Tensor, x: Tensor) -> _Shape:
     """Draw a person close to the camera: part of the head, the shoulder and what is below it."""
-    side, size = float(rng.integers(2)), float(rng.uniform(0.2, 0.38))
+    side, size = rng.integers(2), float(rng.uniform(0.2, 0.38))
     across = (x - side).abs() / size
     top = float(rng.uniform(0.3, 0.5)) + 0.12 * across**2
     head = ((x - side).abs() / (0.55 * size)) ** 2 + ((y - top + 0.05) / 0.11) ** 2 < 1
     body = (across < 1) & (y > top)
-    folds = 0.07 * torch.sin(31 * y + 14 * x + 3 * torch.sin(9 * y + 5 * x))
+    folds = 0.07 * wave(31 * y + 14 * x + 3 * wave(9 * y + 5 * x))
     return head | body, torch.where(head & ~body, torch.full_like(y, 0.4), 1.05 - 0.35 * across**2 + folds)
 
 
-def _rail(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+def _rail(rng: Draws, y: Tensor, x: Tensor) -> _Shape:
     """Draw a railing: two bars and posts."""
     top, gap = 1 - float(rng.uniform(0.3, 0.45)), float(rng.uniform(0.2, 0.34))
     bars = ((y - top).abs() < 0.014) | ((y - top - 0.16).abs() < 0.01)
-    posts = ((x + float(rng.uniform(0, 1))) % gap < 0.045) & (y > top)
+    posts = (remainder(x + rng.uniform(0, 1), gap) < 0.045) & (y > top)
     return bars | posts, torch.where(bars, torch.full_like(y, 1.15), torch.full_like(y, 0.85))
 
 
-def _chair(rng: np.random.Generator, y: Tensor, x: Tensor) -> _Shape:
+def _chair(rng: Draws, y: Tensor, x: Tensor) -> _Shape:
     """Draw the back, the seat and the legs of a chair."""
     centre, top = float(rng.uniform(0.2, 0.8)), 1 - float(rng.uniform(0.28, 0.42))
     across = (x - centre).abs()

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import exponential, power, sine
 from usvi_bench.synthetic.cameras import Camera
 from usvi_bench.synthetic.climate import CLIMATES
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.view import View
 
 _LUMA = (0.299, 0.587, 0.114)
 _REFERENCE_HEIGHT = 128
+_STEPS = 4096
 
 
 def motion_blur(person: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     """Blur people who walk across the view; ``person`` is ``[B, C + 1, H, W]``, levels and coverage."""
     sharp = person.shape[2] / _REFERENCE_HEIGHT
-    return _blur(person, [0.05 + camera.shutter * sharp * abs(math.sin(view.azimuth)) for view in views], axes=(3,))
+    return _blur(person, [0.05 + camera.shutter * sharp * abs(sine(view.azimuth)) for view in views], axes=(3,))
 
 
 def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
@@ -35,14 +40,16 @@ def develop(light: Tensor, camera: Camera, views: Sequence[View]) -> Tensor:
     if camera.band == "visible":
         factors = np.array([view.tint for view in views]) * np.array(camera.balance)
         image = image * torch.from_numpy(factors).float().to(device)[:, :, None, None]
-        image = image * column([view.exposure**camera.swing for view in views])
+        image = image * column([power(view.exposure, camera.swing) for view in views])
         grey = sum(weight * image[:, channel] for channel, weight in enumerate(_LUMA))
         grey = torch.as_tensor(grey).unsqueeze(1)
         image = grey + camera.saturation * (image - grey)
     elif camera.band == "near":
-        image = image * column([view.exposure**camera.swing for view in views])
-    image = (image.clamp_min(0) ** camera.gamma) * camera.gain + camera.offset
-    grain = np.stack([_grain(view, image.shape[2:], camera.band == "visible") for view in views])
+        image = image * column([power(view.exposure, camera.swing) for view in views])
+    curve = torch.from_numpy(_tone_curve(camera)).to(device)
+    steps = (image * _STEPS).clamp_(0, len(curve) - 1).round_().long()
+    image = curve.index_select(0, steps.flatten()).view(image.shape)
+    grain = np.stack([Draws(view.seed, "grain").noise(*image.shape[1:]) for view in views])
     image = image + camera.noise * torch.from_numpy(grain).to(device)
     pixels = image.mul_(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     return pixels.expand(-1, -1, -1, 3).contiguous()
@@ -63,8 +70,11 @@ def _illumination(image: Tensor, camera: Camera, views: Sequence[View]) -> Tenso
     return (reach[None, :, None] * (1 - side[:, None, None].float() * x)).unsqueeze(1)
 
 
-def _grain(view: View, shape: Sequence[int], coloured: bool) -> np.typing.NDArray[np.float32]:
-    return np.random.default_rng(view.seed).standard_normal((3 if coloured else 1, *shape), dtype=np.float32)
+@lru_cache(maxsize=64)
+def _tone_curve(camera: Camera) -> NDArray[np.float32]:
+    """Return the output of the sensor for levels from 0 to 4, in steps of 1 / ``_STEPS``."""
+    levels = np.arange(4 * _STEPS + 1) / _STEPS
+    return np.asarray(power(levels, camera.gamma) * camera.gain + camera.offset, np.float32)
 
 
 def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3)) -> Tensor:
@@ -87,5 +97,5 @@ def _blur(image: Tensor, sigma: Sequence[float], axes: tuple[int, ...] = (2, 3))
 
 def _half_kernel(sigma: float) -> list[float]:
     """Return one half of a normalised Gaussian kernel, starting at its centre."""
-    half = [math.exp(-0.5 * (shift / sigma) ** 2) for shift in range(math.ceil(2.5 * sigma) + 1)]
-    return [tap / (2 * sum(half) - half[0]) for tap in half]
+    half = [exponential(-0.5 * (shift / sigma) * (shift / sigma)) for shift in range(math.ceil(2.5 * sigma) + 1)]
+    return [tap / (2 * math.fsum(half) - half[0]) for tap in half]

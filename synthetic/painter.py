@@ -5,9 +5,14 @@ Coordinates: ``y`` runs from 0 at the top of a plate to 1 at the bottom, ``x`` f
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from usvi_bench.synthetic.arithmetic import clip, falloff, logarithm, remainder, wave
+from usvi_bench.synthetic.draws import Draws
 
 HEIGHT, WIDTH = 384, 3072
 """Size of a plate in pixels; a box around a person is about ``HEIGHT * 0.6`` high."""
@@ -19,13 +24,18 @@ Material = NDArray[np.float32]
 Field = NDArray[np.float32]
 
 
+def steps(start: float, stop: float, step: float) -> list[float]:
+    """Return evenly spaced places from ``start`` to below ``stop``."""
+    return [start + i * step for i in range(math.ceil((stop - start) / step))]
+
+
 class Painter:
     """Painter of a plate ``[CHANNELS, HEIGHT, WIDTH]``; levels are fractions of full scale."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: Draws) -> None:
         self.rng = rng
         self.plate: Field = np.zeros((CHANNELS, HEIGHT, WIDTH), np.float32)
-        self.tones: Field = rng.random(1009, dtype=np.float32)
+        self.tones: Field = rng.tones(1009)
 
     def surface(
         self,
@@ -44,8 +54,9 @@ class Painter:
             colour: factors on red, green and blue.
             warm: mean warmth.
         """
-        rgb = np.clip(level * np.array(colour) * np.exp(0.5 * self.rng.normal(0, tint, 3)), 0.02, 0.98)
-        return np.array([*rgb, self.rng.uniform(*near), np.clip(self.rng.normal(warm, 0.2), 0, 1)], np.float32)
+        rgb = [level * factor * self.rng.lognormal(0, 0.5 * tint) for factor in colour]
+        heat = clip(self.rng.normal(warm, 0.2), 0.0, 1.0)
+        return np.array([*np.clip(rgb, 0.02, 0.98), self.rng.uniform(*near), heat], np.float32)
 
     def _window(self, x: float, y: float, w: float, h: float) -> tuple[Field, Field, Field] | None:
         """Return a window of the plate and the coordinates of its pixels, or None outside of the plate."""
@@ -77,17 +88,17 @@ class Painter:
         if found := self._window(x - 0.3 * w, y - h, 1.6 * w, 2 * h):
             part, rows, columns = found
             far = ((columns - x - w / 2) / (0.62 * w)) ** 2 + ((rows - y) / h) ** 2
-            part[:4] *= 1 - depth * np.exp(-2 * far)
+            part[:4] *= 1 - depth * falloff(2 * far)
 
     def blob(self, x: float, y: float, w: float, h: float, material: Material, relief: float = 0.5) -> None:
         """Draw an ellipse with a ragged outline, lit from above, such as foliage or a stone."""
         if found := self._window(x - 1.4 * w, y - 1.4 * h, 2.8 * w, 2.8 * h):
             part, rows, columns = found
             dy, dx = (rows - y) / h, (columns - x) / w
-            leaves = np.sin(180 * columns + 6 * np.sin(95 * rows + 50 * x)) * np.sin(
-                190 * rows + 5 * np.sin(88 * columns + 50 * y)
+            leaves = wave(180 * columns + 6 * wave(95 * rows + 50 * x)) * wave(
+                190 * rows + 5 * wave(88 * columns + 50 * y)
             )
-            clump = np.sin(37 * columns + 4 * np.sin(29 * rows + 20 * y)) * np.sin(41 * rows + 20 * x)
+            clump = wave(37 * columns + 4 * wave(29 * rows + 20 * y)) * wave(41 * rows + 20 * x)
             share = np.clip((1 - dx**2 - dy**2 + 0.55 * leaves + 0.35 * clump) * 4, 0, 1)
             light = 1 - relief * 0.45 * dy + relief * (0.4 * leaves + 0.5 * clump)
             self._blend(part, share.astype(np.float32), material, light.astype(np.float32))
@@ -98,16 +109,17 @@ class Painter:
         low_x, low_y = min(x0, x1) - thick, min(y0, y1) - thick
         if found := self._window(low_x, low_y, abs(x1 - x0) + 2 * thick, abs(y1 - y0) + 2 * thick):
             part, rows, columns = found
-            along = ((columns - x0) * (x1 - x0) + (rows - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2)
+            right, down = x1 - x0, y1 - y0
+            along = ((columns - x0) * right + (rows - y0) * down) / (right * right + down * down)
             along = np.clip(along, 0, 1)
-            away = np.hypot(columns - x0 - along * (x1 - x0), rows - y0 - along * (y1 - y0))
+            away = _length(columns - x0 - along * right, rows - y0 - along * down)
             self._blend(part, np.clip((thick / 2 - away) * HEIGHT + 0.5, 0, 1).astype(np.float32), material)
 
     def ring(self, x: float, y: float, radius: float, thick: float, material: Material) -> None:
         """Draw a ring; a disc if ``thick`` equals the radius."""
         if found := self._window(x - radius, y - radius, 2 * radius, 2 * radius):
             part, rows, columns = found
-            away = np.hypot(columns - x, rows - y)
+            away = _length(columns - x, rows - y)
             share = np.clip((radius - away) * HEIGHT, 0, 1) * np.clip((away - radius + thick) * HEIGHT + 0.5, 0, 1)
             self._blend(part, share.astype(np.float32), material)
 
@@ -116,9 +128,9 @@ class Painter:
         if found := self._window(0, y, SPAN, 1 - y):
             part, rows, columns = found
             near = (rows - y + 0.12) / 0.12
-            across = (columns - 0.7 * np.sin(1.3 * columns) * (rows - y)) / tile
-            deep = 3.2 * np.log(near)
-            seam = (np.minimum(across % 1, deep % 1) < width).astype(np.float32)
+            across = (columns - 0.7 * wave(1.3 * columns) * (rows - y)) / tile
+            deep = 3.2 * logarithm(near.astype(np.float64)).astype(np.float32)
+            seam = (np.minimum(remainder(across, 1), remainder(deep, 1)) < width).astype(np.float32)
             stone = self._tone(across, deep)
             light = (0.82 + 0.3 * (rows - y) / (1 - y) + 0.14 * (stone - 0.5)).astype(np.float32)
             self._blend(part, 1.0, material, light)
@@ -129,8 +141,8 @@ class Painter:
         if found := self._window(0, y, SPAN, h):
             part, rows, columns = found
             row = np.floor(rows / tall)
-            along = columns / (2.7 * tall) + 0.5 * (row % 2)
-            seam = ((rows / tall % 1 < 0.1) | (along % 1 < 0.045)).astype(np.float32)
+            along = columns / (2.7 * tall) + 0.5 * remainder(row, 2)
+            seam = ((remainder(rows / tall, 1) < 0.1) | (remainder(along, 1) < 0.045)).astype(np.float32)
             tone = self._tone(along, row)
             self._blend(part, 1.0, material, (0.82 + 0.36 * tone).astype(np.float32))
             self._blend(part, 0.8 * seam, joint)
@@ -150,6 +162,18 @@ class Painter:
         np.clip(self.plate, 0.0, 1.0, out=self.plate)
 
 
-def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: int) -> Field:
-    grid = torch.from_numpy(rng.normal(0, 1.5, (1, 1, shape[0] // scale + 2, shape[1] // scale + 2)).astype(np.float32))
-    return np.asarray(torch.nn.functional.interpolate(grid, size=shape, mode="bilinear")[0, 0].numpy(), np.float32)
+def _length(x: NDArray[Any], y: NDArray[Any]) -> Field:
+    return np.asarray(np.sqrt(x * x + y * y), np.float32)
+
+
+def _smooth_noise(rng: Draws, shape: tuple[int, ...], scale: int) -> Field:
+    """Draw noise on a coarse grid and interpolate it linearly."""
+    grid = np.float32(1.5) * rng.noise(*(size // scale + 2 for size in shape))
+    for axis, size in enumerate(shape):
+        cells = grid.shape[axis]
+        place = np.maximum((np.arange(size) + 0.5) * (cells / size) - 0.5, 0)
+        first = place.astype(np.int64)
+        share = np.expand_dims((place - first).astype(np.float32), 1 - axis)
+        low, high = (grid.take(np.minimum(first + step, cells - 1), axis) for step in (0, 1))
+        grid = low + share * (high - low)
+    return grid

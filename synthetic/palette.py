@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import blend, power
 from usvi_bench.synthetic.cameras import Camera
 from usvi_bench.synthetic.climate import CLIMATES
 from usvi_bench.synthetic.clothing import Material, luma
@@ -73,8 +74,8 @@ def palette_of(
             climates = [CLIMATES[view.climate] for view in views]
             fold = torch.tensor([climate.fold for climate in climates], device=device)
             drift = torch.tensor([climate.drift for climate in climates], device=device)
-        base = torch.lerp(grey, own, gap).unsqueeze(-1)
-        second = torch.lerp(grey_second, own_second, gap).unsqueeze(-1)
+        base = blend(grey, own, gap).unsqueeze(-1)
+        second = blend(grey_second, own_second, gap).unsqueeze(-1)
     return Palette(
         base=base,
         second=second,
@@ -93,8 +94,8 @@ def _emitted(people: Sequence[Person], camera: Camera, views: Sequence[View]) ->
     around, skin, insulation, chill = np.array(
         [
             # A thermal camera's gain follows the scene, much less than a visible camera's exposure does.
-            (view.warmth, climate.skin * view.exposure**camera.swing, climate.insulation, climate.chill)
+            (view.warmth, climate.skin * power(view.exposure, camera.swing), climate.insulation, climate.chill)
             for view, climate in zip(views, climates, strict=True)
         ]
     ).T[:, :, None]
-    return np.asarray(around + (skin - around) * (heat**insulation * (1 + chill) - chill))
+    return np.asarray(around + (skin - around) * (power(heat, insulation) * (1 + chill) - chill))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from usvi_bench.synthetic.painter import SPAN, Painter
+from usvi_bench.synthetic.painter import SPAN, Painter, steps
 from usvi_bench.synthetic.things import FURNITURE, GREEN, WOOD, bicycle, car, crates, crowns, facade, shutter, waste_bin
 
 
@@ -25,7 +25,7 @@ def room(paint: Painter) -> None:
     x = 0.0
     while x < SPAN:
         width = float(rng.uniform(0.22, 0.5))
-        FURNITURE[int(rng.integers(len(FURNITURE)))](paint, x, width, ground)
+        FURNITURE[rng.integers(len(FURNITURE))](paint, x, width, ground)
         x += width + float(rng.uniform(0.05, 0.3))
     paint.mottle(0.06)
 
@@ -48,11 +48,11 @@ def gate(paint: Painter) -> None:
             paint.surface(0.12, 0.1, (0.15, 0.4)),
         )
         paint.shadow(x, ground, 0.13, 0.05)
-        for block in np.arange(0.06, ground, 0.07):
+        for block in steps(0.06, ground, 0.07):
             paint.box(x, block, 0.13, 0.066, stone, relief=0.3)
         paint.box(x - 0.02, 0.03, 0.17, 0.035, stone)
         bars = float(rng.uniform(0.35, 0.9))
-        for bar in np.arange(x + 0.15, x + bars, 0.045):
+        for bar in steps(x + 0.15, x + bars, 0.045):
             paint.line((bar, 0.11), (bar, ground), 0.009, iron)
             paint.blob(bar, 0.105, 0.008, 0.014, iron)
         for rail in (0.15, 0.19, ground - 0.06):
@@ -60,7 +60,7 @@ def gate(paint: Painter) -> None:
         if rng.random() < 0.5:
             bicycle(paint, x + 0.2, ground + 0.03)
         x += bars + float(rng.uniform(0.0, 0.25))
-    for post in np.arange(0.4, SPAN, 0.9):
+    for post in steps(0.4, SPAN, 0.9):
         paint.shadow(post, ground + 0.16, 0.06, 0.03)
         paint.box(post, ground + 0.02, 0.045, 0.14, paint.surface(0.3, 0.3), relief=0.5)
     paint.mottle(0.07)
@@ -76,7 +76,7 @@ def garden(paint: Painter) -> None:
         bark = paint.surface(rng.uniform(0.12, 0.26), 0.1, (0.3, 0.5), WOOD)
         lean = float(rng.normal(0, 0.03))
         paint.line((x, 0.6), (x + lean, -0.05), thick, bark)
-        paint.line((x + lean * 0.5, 0.26), (x + lean + 0.12 * np.sign(lean), 0.02), thick * 0.5, bark)
+        paint.line((x + lean * 0.5, 0.26), (x + lean + math.copysign(0.12, lean), 0.02), thick * 0.5, bark)
     crowns(paint, 110, (-0.02, 0.36), (0.06, 0.13), (0.18, 0.44))
     crowns(paint, 130, (0.44, 0.55), (0.05, 0.08), (0.16, 0.4))
     paint.box(0, 0.56, SPAN, 0.44, paint.surface(0.36, 0.05, (0.65, 0.8), GREEN), relief=0.1)
@@ -87,13 +87,13 @@ def garden(paint: Painter) -> None:
     path = float(rng.uniform(0.68, 0.73))
     paint.floor(path, paint.surface(0.52, 0.06, (0.45, 0.55), (1.05, 1.0, 0.9)), paint.surface(0.36), 0.3)
     paint.box(0, path - 0.012, SPAN, 0.018, paint.surface(0.42, 0.05))
-    for x in np.arange(0.8, SPAN, 1.9):
+    for x in steps(0.8, SPAN, 1.9):
         wood = paint.surface(0.34, 0.1, (0.4, 0.6), WOOD)
         paint.shadow(x, path, 0.4, 0.04)
         for slat in (0.12, 0.155, 0.19):
             paint.box(x, path - slat, 0.4, 0.022, wood)
         for leg in (0.03, 0.36):
-            paint.box(x + leg, path - 0.1, 0.018, 0.1, wood * np.float32(0.5))
+            paint.box(x + leg, path - 0.1, 0.018, 0.1, 0.5 * wood)
     paint.mottle(0.13, (2, 5, 16))
 
 
@@ -105,7 +105,7 @@ def passage(paint: Painter) -> None:
     paint.floor(ground, paint.surface(0.38, 0.05, (0.4, 0.48)), paint.surface(0.25), 0.32, 0.02)
     for pipe in (0.05, 0.09):
         paint.box(0, pipe, SPAN, 0.018, paint.surface(0.45, 0.1, (0.3, 0.7), warm=0.8), relief=0.6)
-    for x in np.arange(float(rng.uniform(0.1, 0.5)), SPAN, 1.1):
+    for x in steps(float(rng.uniform(0.1, 0.5)), SPAN, 1.1):
         shutter(paint, float(x), float(rng.uniform(0.35, 0.55)), ground)
         paint.box(x + 0.75, 0.0, 0.022, ground, paint.surface(0.3, 0.1, (0.3, 0.6)), relief=0.1)
     x = 0.0
@@ -129,7 +129,7 @@ def street(paint: Painter) -> None:
     while x < SPAN:
         width = float(rng.uniform(0.5, 1.1))
         paint.box(x, 0, width, 0.62, paint.surface(rng.uniform(0.4, 0.68), 0.1, colour=(1.06, 1.0, 0.9)))
-        for column in np.arange(x + 0.06, x + width - 0.12, 0.2):
+        for column in steps(x + 0.06, x + width - 0.12, 0.2):
             for top, tall in ((-0.04, 0.12), (0.16, 0.14)):
                 paint.box(column - 0.012, top - 0.012, 0.124, tall + 0.024, paint.surface(0.7, 0.05))
                 paint.box(column, top, 0.1, tall, paint.surface(0.2, 0.15, warm=0.72), relief=-0.6)
@@ -140,12 +140,12 @@ def street(paint: Painter) -> None:
         paint.box(x + width - 0.01, 0, 0.012, 0.62, paint.surface(0.25))
         x += width
     paint.floor(0.6, paint.surface(0.4, 0.04, warm=0.55), paint.surface(0.36), 0.9, 0.01)
-    for at in np.arange(0.2, SPAN, 0.85):
+    for at in steps(0.2, SPAN, 0.85):
         if rng.random() < 0.7:
             car(paint, float(at + rng.uniform(-0.1, 0.1)))
         elif rng.random() < 0.6:
             bicycle(paint, float(at), 0.62)
-    for trunk in rng.uniform(0, SPAN, 7):
+    for trunk in [rng.uniform(0, SPAN) for _ in range(7)]:
         bark = paint.surface(0.2, 0.1, colour=WOOD, warm=0.4)
         paint.line((trunk, 0.66), (trunk, 0.1), 0.035, bark)
         for _ in range(9):

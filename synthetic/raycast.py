@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import bearing, root
 from usvi_bench.synthetic.solids import DISTANCE, Primitives, pick, pick_across, unit_vectors
 
 _FAR, _STEPS = 8.0, 2.0**26
@@ -89,14 +90,14 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _squeeze(vector: Tensor, axis: Tensor, factor: Tensor) -> Tensor:
-    return vector + axis * (_dot(vector, axis) * (1 / factor - 1))
+    return vector + axis * (_dot(vector, axis) * ((1 - factor) / factor))
 
 
 def _prepare(solids: Primitives) -> _Squeezed:
     axis = solids.axis.movedim(-1, 0)
     start = _squeeze(solids.start.movedim(-1, 0), axis, solids.squeeze)
     span = _squeeze(solids.end.movedim(-1, 0), axis, solids.squeeze) - start
-    length = _dot(span, span).sqrt().clamp_min(1e-5)
+    length = root(_dot(span, span)).clamp_min(1e-5)
     slope = (solids.end_radius - solids.start_radius) / length
     return _Squeezed(start, span / length, length, slope)
 
@@ -227,7 +228,7 @@ def _coefficients(quadric: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, l
     under = q1 * q1 - 4 * q0 * q2
     closed = q2 < -1e-9
     middle = torch.where(closed, -q1 / (2 * q2), start)
-    half = torch.where(closed, under.clamp_min(0).sqrt() / (-2 * q2), 1e3)
+    half = torch.where(closed, root(under.clamp_min(0)) / (-2 * q2), 1e3)
     half = torch.where(closed & (under <= 0), -1e3, half)
     q0, q1, b0, base_unit = quadratics(base + across * middle)
     return middle - half, middle + half, middle, [q0, q1, q2, b0, b1, base_unit / length, clip_across, clip_ray]
@@ -252,7 +253,7 @@ def _depth_test(rows: _Rows, height: int, width: int, best: Tensor) -> None:
             return pick(of[which], each)
 
         t = column * c(9) + c(8)
-        depth = (c(0) + t * (c(1) + t * c(2))).clamp_min_(0).sqrt_() - (c(3) + t * c(4))
+        depth = root((c(0) + t * (c(1) + t * c(2))).clamp_min_(0)) - (c(3) + t * c(4))
         frame = pick((rows.image[part] * height + rows.row[part]) * width, each) + column
         key = depth.double().add_(_FAR).mul_(_STEPS).long().bitwise_left_shift_(16)
         key |= pick(rows.slot[part], each)
@@ -288,6 +289,6 @@ def _surface_points(
     return Hits(
         pixel=pixel, image=image, row=row, column=column, slot=slot, depth=point[2],
         normal=unit_vectors(_squeeze(outward, axis, factor)), unit=unit, along=reached / length,
-        length=reached + offset, angle=torch.atan2(_dot(ring, rotate[:, 0]), _dot(ring, rotate[:, 2])),
+        length=reached + offset, angle=bearing(_dot(ring, rotate[:, 0]), _dot(ring, rotate[:, 2])),
         body=torch.stack([_dot(straight, rotate[:, i]) for i in range(3)]),
     )  # fmt: skip

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from usvi_bench.synthetic.arithmetic import cosine, sine
 from usvi_bench.synthetic.raycast import Hits
-from usvi_bench.synthetic.solids import pick, unit_vectors
+from usvi_bench.synthetic.solids import pick, unit, unit_vectors
 
 _EMPTY = -1e4
 _TALL = 1.95
@@ -79,7 +80,7 @@ def _open(coarse: _Coarse) -> Tensor:
         shut = torch.zeros_like(seen)
         for turn in range(8):
             angle = (turn + 0.5) * math.pi / 4
-            rise = coarse.rise(radius * math.cos(angle), radius * math.sin(angle)).div_(radius)
+            rise = coarse.rise(radius * cosine(angle), radius * sine(angle)).div_(radius)
             near = (3 - rise * 0.6).clamp_(0, 1)
             shut += rise.sub_(0.25).div_(1.3).clamp_(0, 1).mul_(near)
         seen *= 1 - weight * shut / 8
@@ -87,7 +88,7 @@ def _open(coarse: _Coarse) -> Tensor:
 
 
 def _lit(coarse: _Coarse, lamp: tuple[float, float, float]) -> Tensor:
-    x, y, z = (value / math.sqrt(sum(v * v for v in lamp)) for value in lamp)
+    x, y, z = unit(lamp)
     lit = torch.ones_like(coarse.depth)
     for way in _WAY:
         over = coarse.rise(way * x, way * y).sub_(way * z)

@@ -8,9 +8,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.synthetic.arithmetic import blend, power
 from usvi_bench.synthetic.cameras import Camera
 from usvi_bench.synthetic.climate import CLIMATES
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.painter import HEIGHT, WIDTH, Painter
 from usvi_bench.synthetic.places import PLACES
 from usvi_bench.synthetic.view import View
@@ -19,7 +20,7 @@ from usvi_bench.synthetic.view import View
 @lru_cache(maxsize=8)
 def plate(seed: int, place: str) -> Tensor:
     """Paint a place as ``[5, HEIGHT, WIDTH]``: red, green, blue, near infrared, warmth."""
-    paint = Painter(numpy_generator(seed, "place", place))
+    paint = Painter(Draws(seed, "place", place))
     PLACES[place](paint)
     return torch.from_numpy(paint.plate)
 
@@ -44,13 +45,13 @@ def background(
     grey = camera.place_level * sum(weight * seen[:, channel] for channel, weight in enumerate((0.299, 0.587, 0.114)))
     if camera.band == "near":
         # A person near the lamp is bright and the exposure adapts to it, so the place behind varies less.
-        lamp = [camera.place_level * view.exposure ** (-0.7 * camera.swing) for view in views]
+        lamp = [camera.place_level * power(view.exposure, -0.7 * camera.swing) for view in views]
         own = seen[:, 3] * torch.tensor(lamp, dtype=torch.float32, device=device)[:, None, None]
     else:
         levels = [[view.warmth, CLIMATES[view.climate].clutter] for view in views]
         around, clutter = torch.tensor(levels, dtype=torch.float32, device=device).T[:, :, None, None]
         own = around + clutter * (seen[:, 4] - 0.5)
-    return torch.lerp(torch.as_tensor(grey), own, gap).unsqueeze(1)
+    return blend(torch.as_tensor(grey), own, gap).unsqueeze(1)
 
 
 def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
@@ -66,10 +67,26 @@ def windows(picture: Tensor, views: Sequence[View], height: int) -> Tensor:
 
     def line(start: list[float], size: list[float], steps: Tensor) -> Tensor:
         first, span = torch.tensor([start, size], dtype=torch.float32, device=picture.device)[:, :, None]
-        places: Tensor = (first + steps * span) * 2 - 1
+        places: Tensor = first + steps * span
         return places
 
-    y, x = line(low, tall, rows), line(left, run, columns)
-    grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], -1)
-    whole = picture.unsqueeze(0).expand(len(views), -1, -1, -1)
-    return torch.nn.functional.grid_sample(whole, grid, padding_mode="reflection", align_corners=False)
+    above, below, lower = _between_pixels(line(low, tall, rows), HEIGHT)
+    west, east, further = _between_pixels(line(left, run, columns), WIDTH)
+    colours = picture.flatten(1).t().contiguous()
+
+    def corner(y: Tensor, x: Tensor) -> Tensor:
+        place = (y * WIDTH)[:, :, None] + x[:, None, :]
+        return colours.index_select(0, place.flatten()).view(*place.shape, -1)
+
+    lower, further = lower[:, :, None, None], further[:, None, :, None]
+    upper_row = blend(corner(above, west), corner(above, east), further)
+    return blend(upper_row, blend(corner(below, west), corner(below, east), further), lower).permute(0, 3, 1, 2)
+
+
+def _between_pixels(places: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the pixels on both sides of each place and the share of the second; the plate is mirrored at its rim."""
+    folded = places * 0.5
+    folded = (places - 2 * (folded + 0.5).floor()).abs() * size - 0.5
+    before = folded.floor()
+    first = before.long()
+    return first.clamp(0, size - 1), (first + 1).clamp(0, size - 1), folded - before

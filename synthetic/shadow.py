@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import falloff, sine
 from usvi_bench.synthetic.cameras import Camera
 from usvi_bench.synthetic.solids import Part, Primitives
 from usvi_bench.synthetic.view import View
@@ -20,7 +21,7 @@ _LENGTH = 1.1
 
 def ground_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: Tensor, y: Tensor) -> Tensor:
     """Compute the factor ``[B, 1, H, W]`` on the ground: dark under each foot, soft where the body blocks the lamp."""
-    tilt = torch.tensor([np.sin(view.elevation) for view in views], dtype=torch.float32, device=x.device)
+    tilt = torch.tensor([sine(view.elevation) for view in views], dtype=torch.float32, device=x.device)
     feet = torch.nonzero((solids.part == Part.FOOT) & (solids.axis[0, :, 1] > 0.7)).flatten().tolist()
     light = torch.ones(x.shape[0], y.shape[1], x.shape[1], device=x.device)
     ground = torch.stack([solids.start[:, slot, 1] - 0.02 for slot in feet]).amin(0)
@@ -30,9 +31,9 @@ def ground_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: 
         light = light * (1 - 0.42 * _DEPTH[camera.band] * _blot(x, y, foot[:, 0], low, 0.1, 0.018 + 0.1 * tilt))
     # The shadow points away from the lamp; the camera's tilt maps depth on the ground to height in the image.
     right, up, near = camera.light
-    reach = min(_LENGTH, 1.5 * float(np.hypot(right, near)) / max(up, 0.1))
-    size = max(float(np.hypot(right, near)), 1e-3)
-    centre = torch.stack([solids.start[:, slot, 0] for slot in feet]).mean(0)
+    flat = math.sqrt(right * right + near * near)
+    reach, size = min(_LENGTH, 1.5 * flat / max(up, 0.1)), max(flat, 1e-3)
+    centre = torch.as_tensor(sum(solids.start[:, slot, 0] for slot in feet)) / len(feet)
     steps = 5
     for step in range(steps):
         way = reach * (step + 0.5) / steps
@@ -44,4 +45,4 @@ def ground_shadow(solids: Primitives, camera: Camera, views: Sequence[View], x: 
 
 def _blot(x: Tensor, y: Tensor, centre: Tensor, height: Tensor, wide: float, high: Tensor) -> Tensor:
     across, upward = (x - centre[:, None]) / wide, (y - height[:, None]) / high[:, None]
-    return torch.exp(-across * across)[:, None, :] * torch.exp(-upward * upward)[:, :, None]
+    return falloff(across * across)[:, None, :] * falloff(upward * upward)[:, :, None]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from usvi_bench.synthetic.arithmetic import cosine, power, sine
 from usvi_bench.synthetic.identity import Person
 
 Array = NDArray[np.float64]
@@ -50,6 +51,12 @@ def vector(x: Array | float, y: Array | float, z: Array | float) -> Array:
     return points
 
 
+def distance(a: Array, b: Array) -> Array:
+    """Compute the distances ``[B]`` between points ``[B, 3]``."""
+    x, y, z = (a - b).T
+    return np.asarray(np.sqrt(x * x + y * y + z * z))
+
+
 def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
     """Compute the positions ``[B, 3]`` of the joints by name, with the lower foot on the ground.
 
@@ -66,7 +73,7 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
     def up(share: float, across: Array | float = 0.0, ahead: Array | float = 0.0) -> Array:
         # The back bends: upper parts lean further than lower ones.
         tilt = lean * (0.4 + 0.8 * share)
-        return pelvis + vector(across, np.cos(tilt) * torso * share, np.sin(tilt) * torso * share + ahead)
+        return pelvis + vector(across, cosine(tilt) * torso * share, sine(tilt) * torso * share + ahead)
 
     joints["pelvis"] = pelvis
     for name, share in (("waist", 0.34), ("chest", 0.69), ("collar", 0.93), ("neck", 1.0)):
@@ -74,7 +81,7 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
     joints["head"] = joints["neck"] + vector(0.0, 0.153 * stature - skull * 0.82, 0.02 * stature)
     for name, side in SIDES.items():
         _leg(joints, people, pose, name, pelvis, stature, legs)
-        swing = side * columns(people, lambda p: p.body.swing) * pose.amplitude * np.sin(pose.phase)
+        swing = side * columns(people, lambda p: p.body.swing) * pose.amplitude * sine(pose.phase)
         shoulders = columns(people, lambda p: p.body.shoulders) * stature
         joints[f"{name} shoulder"] = up(0.9, side * shoulders * 0.82, -0.16 * swing * shoulders)
         _arm(joints, people, swing, name, stature)
@@ -87,9 +94,9 @@ def joints_of(people: Sequence[Person], pose: Pose) -> dict[str, Array]:
 def _head_axes(people: Sequence[Person], pose: Pose) -> Array:
     """Compute the axes of the head, which turns and nods slightly during the walk."""
     number, gaze = columns(people, lambda p: p.number), columns(people, lambda p: p.body.gaze)
-    yaw = 0.3 * np.sin(0.45 * pose.phase + 2.4 * number)
-    nod = gaze + 0.05 * np.sin(2 * pose.phase)
-    cy, sy, cn, sn = np.cos(yaw), np.sin(yaw), np.cos(nod), np.sin(nod)
+    yaw = 0.3 * sine(0.45 * pose.phase + 2.4 * number)
+    nod = gaze + 0.05 * sine(2 * pose.phase)
+    cy, sy, cn, sn = cosine(yaw), sine(yaw), cosine(nod), sine(nod)
     zero = np.zeros_like(yaw)
     rows = [[cy, zero, -sy], [sn * sy, cn, sn * cy], [cn * sy, -sn, cn * cy]]
     return np.stack([np.stack(row, -1) for row in rows], axis=-2)
@@ -115,23 +122,23 @@ def _leg(
     turn = side * columns(people, lambda p: p.body.toes)
     phase = pose.phase + (0.0 if side > 0 else np.pi)
     vigour = stride / 0.42
-    thigh = 0.05 + stride * np.sin(phase)
+    thigh = 0.05 + stride * sine(phase)
     bend = 0.09 + np.minimum(vigour, 1.15) * (
-        0.75 * np.maximum(0.0, np.cos(phase + 0.1)) ** 2.2 + 0.13 * np.cos(phase - 2.3) ** 8
+        0.75 * power(np.maximum(0.0, cosine(phase + 0.1)), 2.2) + 0.13 * power(abs(cosine(phase - 2.3)), 8)
     )
-    rise = 0.75 * vigour * np.maximum(0.0, np.cos(phase + 1.25)) ** 3
-    strike = 0.3 * vigour * np.maximum(0.0, np.cos(phase - 1.5)) ** 4
+    rise = 0.75 * vigour * power(np.maximum(0.0, cosine(phase + 1.25)), 3)
+    strike = 0.3 * vigour * power(np.maximum(0.0, cosine(phase - 1.5)), 4)
     pitch = strike - rise
-    hip = pelvis + vector(side * hips * 0.5, 0.0, 0.06 * stride * np.sin(phase) * stature * 0.3)
+    hip = pelvis + vector(side * hips * 0.5, 0.0, 0.06 * stride * sine(phase) * stature * 0.3)
     knee = hang(hip, thigh, legs * 0.475, -0.03 * side)
     ankle = hang(knee, thigh - bend, legs * 0.45, -0.02 * side)
-    ahead = vector(np.sin(turn) * np.cos(pitch), np.sin(pitch), np.cos(turn) * np.cos(pitch))
-    under = vector(np.sin(turn) * np.sin(pitch), -np.cos(pitch), np.cos(turn) * np.sin(pitch))
+    ahead = vector(sine(turn) * cosine(pitch), sine(pitch), cosine(turn) * cosine(pitch))
+    under = vector(sine(turn) * sine(pitch), -cosine(pitch), cosine(turn) * sine(pitch))
     scale = stature[:, None]
     joints[f"{name} hip"], joints[f"{name} knee"], joints[f"{name} ankle"] = hip, knee, ankle
     joints[f"{name} heel"] = ankle + scale * (under * 0.034 - ahead * 0.022)
     joints[f"{name} ball"] = ankle + scale * (under * 0.034 + ahead * 0.062)
-    flat = vector(np.sin(turn), np.minimum(np.sin(pitch) + 0.5 * np.sin(rise), 0.3), np.cos(turn))
+    flat = vector(sine(turn), np.minimum(sine(pitch) + 0.5 * sine(rise), 0.3), cosine(turn))
     joints[f"{name} toe"] = joints[f"{name} ball"] + scale * flat * 0.03
 
 
@@ -163,6 +170,6 @@ def hang(origin: Array, angle: Array, length: Array, out: Array | float = 0.0) -
         length: ``[B]`` length in metres.
         out: angle to the person's left in radians.
     """
-    return origin + vector(
-        np.sin(out) * length, -np.cos(out) * np.cos(angle) * length, np.cos(out) * np.sin(angle) * length
-    )
+    aside = np.asarray(out, np.float64)
+    flat = cosine(aside) * length
+    return np.asarray(origin + vector(sine(aside) * length, -flat * cosine(angle), flat * sine(angle)))

@@ -6,6 +6,7 @@ ellipsoids, trunks and skirts are special cases, so one intersection formula cov
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
@@ -16,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import cosine, root, sine
 from usvi_bench.synthetic.identity import Region
-from usvi_bench.synthetic.skeleton import Array, Pose
+from usvi_bench.synthetic.skeleton import Array, Pose, distance
 
 DISTANCE = 6.0
 """Distance from the camera to the person in metres; it sets the perspective."""
@@ -156,7 +158,7 @@ class Builder:
                 part, points[i], points[i + 1], (radii[i], radii[i + 1]), region, squeeze=squeeze, axis=axis,
                 offset=offset, when=when, open_start=open_start or i > 0, open_end=open_end and last,
             )  # fmt: skip
-            offset = offset + np.linalg.norm(points[i + 1] - points[i], axis=-1)
+            offset = offset + distance(points[i + 1], points[i])
 
 
 def to_camera(builder: Builder, pose: Pose, joints: dict[str, Array]) -> Primitives:
@@ -207,15 +209,20 @@ def pick_across(table: Tensor, place: Tensor) -> Tensor:
 
 def unit_vectors(vectors: Tensor) -> Tensor:
     """Normalise vectors ``[3, P]``."""
-    # Sum over contiguous rows: a sum along the first axis may differ in the last bit.
-    length = torch.linalg.vector_norm(vectors.t().contiguous(), dim=1)
-    units: Tensor = vectors / length.clamp_min(1e-12)
-    return units
+    x, y, z = vectors
+    return vectors / root(x * x + y * y + z * z).clamp_min(1e-12)
+
+
+def unit(vector: Sequence[float]) -> tuple[float, float, float]:
+    """Normalise one vector."""
+    x, y, z = vector
+    length = math.sqrt(x * x + y * y + z * z)
+    return x / length, y / length, z / length
 
 
 def rotations(azimuth: Array, elevation: Array) -> Array:
     """Make rotations ``[B, 3, 3]``: by ``azimuth`` about the vertical, then by the camera's tilt ``elevation``."""
-    ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)
+    ca, sa, ce, se = cosine(azimuth), sine(azimuth), cosine(elevation), sine(elevation)
     zero = np.zeros_like(ca)
     rows = [[ca, zero, sa], [se * sa, ce, -se * ca], [-ce * sa, se, ce * ca]]
     return np.stack([np.stack(row, -1) for row in rows], axis=-2)

@@ -9,7 +9,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 
-GENERATOR_VERSIONS = {"sysu": 4, "regdb": 4, "llcm": 1}
+GENERATOR_VERSIONS = {"sysu": 5, "regdb": 5, "llcm": 2}
 """Version of each layout, raised whenever the same specification gives different bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
@@ -95,7 +95,7 @@ class SyntheticSpec:
         """Return the name of the tree's folder: layout, version, size, height, seed, a hash of the knobs, the device.
 
         >>> SyntheticSpec().folder("sysu")
-        'sysu-v4-small-128-seed0-cfd38d21'
+        'sysu-v5-small-128-seed0-cfd38d21'
         """
         written = self.note()
         text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items() if name in written)

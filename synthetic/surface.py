@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from usvi_bench.synthetic.arithmetic import bearing
 from usvi_bench.synthetic.identity import Person, Region
 from usvi_bench.synthetic.raycast import Hits
 from usvi_bench.synthetic.solids import Part, Primitives, pick, pick_across
@@ -107,10 +108,3 @@ def in_axes(vectors: Tensor, axes: Tensor) -> Tensor:
     """Convert vectors ``[3, P]`` to the axes that are the rows of ``[3, 3, P]``, summed in a fixed order."""
     x, y, z = vectors
     return torch.stack([x * axis[0] + y * axis[1] + z * axis[2] for axis in axes])
-
-
-def bearing(left: Tensor, forward: Tensor) -> Tensor:
-    """Return the angle ``[P]`` to the left in radians."""
-    # Contiguous rows: torch computes atan2 of two plain vectors by another routine, which differs in the last bit.
-    rows = torch.stack([left, forward], -1)
-    return torch.atan2(rows[:, 0], rows[:, 1])

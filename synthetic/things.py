@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from usvi_bench.synthetic.painter import SPAN, Painter
+from usvi_bench.synthetic.arithmetic import cosine, sine
+from usvi_bench.synthetic.painter import SPAN, Painter, steps
 
 GREEN = (0.8, 1.0, 0.55)
 WOOD = (1.15, 0.95, 0.7)
@@ -16,7 +17,7 @@ def door(paint: Painter, x: float, width: float, ground: float) -> None:
     paint.box(x, 0.03, width, ground - 0.03, paint.surface(0.6, 0.1, (0.5, 0.7)))
     paint.box(x + 0.02, 0.05, width - 0.04, ground - 0.05, leaf, relief=0.2)
     for top, tall in ((0.09, 0.16), (0.29, ground - 0.36)):
-        paint.box(x + 0.055, top, width - 0.11, tall, leaf * np.float32(0.86), relief=-0.25)
+        paint.box(x + 0.055, top, width - 0.11, tall, 0.86 * leaf, relief=-0.25)
     paint.box(x + 0.032, 0.34, 0.022, 0.012, paint.surface(0.75, 0.05))
 
 
@@ -27,11 +28,11 @@ def window(paint: Painter, x: float, width: float, ground: float) -> None:
     paint.box(
         x + 0.015, 0.0, width - 0.03, 0.335, paint.surface(0.85, 0.06, (0.35, 0.7), (0.95, 1.0, 1.05)), relief=-0.3
     )
-    for slat in np.arange(0.0, paint.rng.uniform(0.05, 0.33), 0.022):
+    for slat in steps(0.0, paint.rng.uniform(0.05, 0.33), 0.022):
         paint.box(x + 0.015, slat, width - 0.03, 0.013, paint.surface(0.72, 0.05, (0.55, 0.7)), 0.85)
     paint.box(x + width / 2, 0.0, 0.012, 0.335, frame)
     paint.box(x - 0.015, 0.355, width + 0.03, 0.018, frame)
-    for rib in np.arange(x + 0.03, x + width - 0.03, 0.028):
+    for rib in steps(x + 0.03, x + width - 0.03, 0.028):
         paint.box(rib, ground - 0.16, 0.02, 0.11, paint.surface(0.62, 0.05, (0.55, 0.65), warm=0.8))
 
 
@@ -41,19 +42,19 @@ def desk(paint: Painter, x: float, width: float, ground: float) -> None:
     paint.shadow(x, ground + 0.1, width, 0.05)
     paint.box(x, ground - 0.12, width, 0.022, wood)
     for leg in (x + 0.01, x + width - 0.03):
-        paint.box(leg, ground - 0.1, 0.016, 0.2, wood * np.float32(0.7))
-    paint.box(x + width * 0.6, ground - 0.098, width * 0.33, 0.15, wood * np.float32(0.85))
+        paint.box(leg, ground - 0.1, 0.016, 0.2, 0.7 * wood)
+    paint.box(x + width * 0.6, ground - 0.098, width * 0.33, 0.15, 0.85 * wood)
     for drawer in (0.05, 0.1):
-        paint.box(x + width * 0.6, ground - 0.1 + drawer, width * 0.33, 0.004, wood * np.float32(0.5))
+        paint.box(x + width * 0.6, ground - 0.1 + drawer, width * 0.33, 0.004, 0.5 * wood)
     screen = paint.surface(0.12, 0.1, (0.2, 0.45), warm=0.85)
     paint.box(x + 0.06, ground - 0.25, 0.15, 0.1, screen)
-    paint.box(x + 0.068, ground - 0.242, 0.134, 0.084, screen * np.float32(1.8), relief=-0.6)
+    paint.box(x + 0.068, ground - 0.242, 0.134, 0.084, 1.8 * screen, relief=-0.6)
     paint.box(x + 0.127, ground - 0.15, 0.016, 0.03, screen)
     seat = paint.surface(0.22, 0.4, (0.3, 0.6))
     paint.box(x + 0.2, ground - 0.15, 0.1, 0.12, seat)
     paint.box(x + 0.19, ground + 0.0, 0.12, 0.025, seat)
-    paint.line((x + 0.25, ground + 0.02), (x + 0.25, ground + 0.1), 0.014, seat * np.float32(0.6))
-    paint.line((x + 0.2, ground + 0.12), (x + 0.3, ground + 0.12), 0.012, seat * np.float32(0.6))
+    paint.line((x + 0.25, ground + 0.02), (x + 0.25, ground + 0.1), 0.014, 0.6 * seat)
+    paint.line((x + 0.2, ground + 0.12), (x + 0.3, ground + 0.12), 0.012, 0.6 * seat)
 
 
 def shelf(paint: Painter, x: float, width: float, ground: float) -> None:
@@ -61,8 +62,8 @@ def shelf(paint: Painter, x: float, width: float, ground: float) -> None:
     rng, wood = paint.rng, paint.surface(0.38, 0.1, (0.45, 0.65), WOOD)
     top = float(rng.uniform(0.04, 0.2))
     paint.shadow(x, ground, width, 0.04)
-    paint.box(x, top, width, ground - top, wood * np.float32(0.45))
-    for board in np.arange(top, ground - 0.06, 0.115):
+    paint.box(x, top, width, ground - top, 0.45 * wood)
+    for board in steps(top, ground - 0.06, 0.115):
         book = x + 0.012
         while book < x + width - 0.03:
             thick, tall = float(rng.uniform(0.012, 0.034)), float(rng.uniform(0.06, 0.092))
@@ -98,8 +99,8 @@ FURNITURE = (door, window, desk, shelf, board, plant, desk)
 def facade(paint: Painter, x: float, width: float, top: float, ground: float, level: float) -> None:
     """Paint a distant house: a wall with rows of windows."""
     paint.box(x, top, width, ground - top, paint.surface(level, 0.1, (0.4, 0.7), (1.08, 1.0, 0.9)))
-    for row in np.arange(top + 0.03, ground - 0.06, 0.085):
-        for column in np.arange(x + 0.025, x + width - 0.05, 0.075):
+    for row in steps(top + 0.03, ground - 0.06, 0.085):
+        for column in steps(x + 0.025, x + width - 0.05, 0.075):
             paint.box(column, row, 0.04, 0.052, paint.surface(0.2, 0.15, (0.2, 0.4), warm=0.65), relief=-0.5)
 
 
@@ -124,8 +125,8 @@ def bicycle(paint: Painter, x: float, y: float, radius: float = 0.068) -> None:
     paint.shadow(x - radius, y + radius, 4.7 * radius, 0.03)
     for hub in (left, right):
         paint.ring(*hub, radius, 0.01, tyre)
-        for spoke in np.arange(0, np.pi, np.pi / 5):
-            away = np.array([np.cos(spoke), np.sin(spoke)]) * radius
+        for spoke in steps(0, math.pi, math.pi / 5):
+            away = (cosine(spoke) * radius, sine(spoke) * radius)
             paint.line((hub[0] - away[0], hub[1] - away[1]), (hub[0] + away[0], hub[1] + away[1]), 0.002, wire)
     for start, end in ((left, crank), (left, saddle), (crank, saddle), (crank, bar), (saddle, bar), (right, bar)):
         paint.line(start, end, 0.01, frame)
@@ -135,8 +136,8 @@ def bicycle(paint: Painter, x: float, y: float, radius: float = 0.068) -> None:
 def shutter(paint: Painter, x: float, width: float, ground: float) -> None:
     """Paint a roller shutter."""
     metal = paint.surface(paint.rng.uniform(0.25, 0.6), 0.25, (0.15, 0.85))
-    paint.box(x - 0.015, 0.13, width + 0.03, ground - 0.13, metal * np.float32(0.6))
-    for slat in np.arange(0.15, ground, 0.024):
+    paint.box(x - 0.015, 0.13, width + 0.03, ground - 0.13, 0.6 * metal)
+    for slat in steps(0.15, ground, 0.024):
         paint.box(x, slat, width, 0.021, metal, relief=0.4)
 
 
@@ -145,9 +146,9 @@ def waste_bin(paint: Painter, x: float, ground: float) -> None:
     plastic = paint.surface(paint.rng.uniform(0.12, 0.4), 0.6, (0.15, 0.7))
     paint.shadow(x, ground, 0.14, 0.05)
     paint.box(x, ground - 0.24, 0.14, 0.23, plastic, relief=0.35)
-    paint.box(x - 0.01, ground - 0.26, 0.16, 0.03, plastic * np.float32(1.2))
+    paint.box(x - 0.01, ground - 0.26, 0.16, 0.03, 1.2 * plastic)
     for wheel in (0.03, 0.11):
-        paint.ring(x + wheel, ground - 0.01, 0.016, 0.016, plastic * np.float32(0.3))
+        paint.ring(x + wheel, ground - 0.01, 0.016, 0.016, 0.3 * plastic)
 
 
 def crates(paint: Painter, x: float, width: float, ground: float) -> None:
@@ -158,8 +159,8 @@ def crates(paint: Painter, x: float, width: float, ground: float) -> None:
         tall, shift = float(rng.uniform(0.07, 0.15)), float(rng.uniform(-0.02, 0.02))
         board = paint.surface(rng.uniform(0.25, 0.55), 0.12, (0.2, 0.9), WOOD)
         paint.box(x + shift, bottom - tall, width, tall, board, relief=0.25)
-        paint.box(x + shift + width * 0.44, bottom - tall, width * 0.12, tall, board * np.float32(1.2), 0.6)
-        paint.box(x + shift, bottom - 0.004, width, 0.004, board * np.float32(0.4))
+        paint.box(x + shift + width * 0.44, bottom - tall, width * 0.12, tall, 1.2 * board, 0.6)
+        paint.box(x + shift, bottom - 0.004, width, 0.004, 0.4 * board)
         bottom -= tall
 
 
@@ -171,8 +172,8 @@ def car(paint: Painter, x: float) -> None:
     paint.shadow(x, 0.665, length, 0.03, 0.7)
     for offset, width, top in ((0.15, 0.33, 0.425), (0.18, 0.27, 0.405)):
         paint.box(x + offset, top, width, 0.1, body, relief=0.2)
-    paint.box(x + 0.19, 0.425, 0.11, 0.055, dark * np.float32(2), relief=-0.6)
-    paint.box(x + 0.32, 0.425, 0.11, 0.055, dark * np.float32(2), relief=-0.6)
+    paint.box(x + 0.19, 0.425, 0.11, 0.055, 2 * dark, relief=-0.6)
+    paint.box(x + 0.32, 0.425, 0.11, 0.055, 2 * dark, relief=-0.6)
     paint.box(x, 0.49, length, 0.13, body, relief=0.35)
     paint.box(x, 0.595, length, 0.025, dark, 0.6)
     paint.box(x + 0.005, 0.51, 0.03, 0.025, paint.surface(0.85, 0.05))

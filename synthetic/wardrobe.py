@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+from usvi_bench.synthetic.draws import Draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,11 @@ class Outfit:
     shoes: str
 
 
-def draw_outfit(rng: np.random.Generator, skirts: bool) -> Outfit:
+def draw_outfit(rng: Draws, skirts: bool) -> Outfit:
     """Draw an outfit of matching clothes; ``skirts`` allows dresses and skirts."""
-    tops = np.array([0.23, 0.19, 0.17, 0.2, 0.13, 0.16 * skirts])
-    top = str(rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], p=tops / tops.sum()))
-    bottoms = np.array([0.54, 0.18, 0.16, 0.28 * skirts])
-    bottom = str(rng.choice(["trousers", "wide trousers", "shorts", "skirt"], p=bottoms / bottoms.sum()))
+    tops = [0.23, 0.19, 0.17, 0.2, 0.13, 0.16 * skirts]
+    top = rng.choice(["t-shirt", "shirt", "hoodie", "jacket", "coat", "dress"], tops)
+    bottom = rng.choice(["trousers", "wide trousers", "shorts", "skirt"], [0.54, 0.18, 0.16, 0.28 * skirts])
     bare = bottom in ("shorts", "skirt")
     bottom = {"dress": "leggings", "coat": "trousers" if bare else bottom}.get(top, bottom)
     skirt = bottom == "skirt"
@@ -75,7 +74,7 @@ def draw_outfit(rng: np.random.Generator, skirts: bool) -> Outfit:
     )
     cover = {"shorts": rng.uniform(0.65, 1.0), "skirt": 0.0, "leggings": rng.choice([0.0, 1.9])}.get(bottom, 1.96)
     bulk = {"hoodie": 0.008, "jacket": rng.uniform(0.007, 0.016), "coat": rng.uniform(0.009, 0.016)}.get(top, 0.003)
-    hat = str(rng.choice(["none", "beanie", "cap", "brim"], p=[0.68, 0.12, 0.15, 0.05]))
+    hat = str(rng.choice(["none", "beanie", "cap", "brim"], [0.68, 0.12, 0.15, 0.05]))
     hooded = top == "hoodie" or (top in ("jacket", "coat") and rng.random() < 0.35)
     return Outfit(
         top=top,
@@ -95,8 +94,8 @@ def draw_outfit(rng: np.random.Generator, skirts: bool) -> Outfit:
         scarf=float(rng.random() < (0.3 if top in ("jacket", "coat") else 0.06)),
         glasses=float(rng.random() < 0.25),
         mask=float(rng.random() < 0.1),
-        bag=str(rng.choice(["none", "backpack", "shoulder", "hand"], p=[0.36, 0.28, 0.22, 0.14])),
+        bag=str(rng.choice(["none", "backpack", "shoulder", "hand"], [0.36, 0.28, 0.22, 0.14])),
         bag_size=float(rng.uniform(0.75, 1.35)),
         side=float(rng.choice([-1, 1])),
-        shoes=str(rng.choice(["shoes", "sneakers", "boots"], p=[0.36, 0.46, 0.18])),
+        shoes=str(rng.choice(["shoes", "sneakers", "boots"], [0.36, 0.46, 0.18])),
     )

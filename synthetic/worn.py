@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.synthetic.cameras import LLCM, SYSU, Layout
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.identity import Person
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.wardrobe import Outfit
@@ -25,12 +25,12 @@ def worn(spec: SyntheticSpec, layout: Layout, person: Person, camera: int) -> Ou
     own = person.outfit
     if layout == "regdb":
         return own
-    rng = numpy_generator(spec.seed, "worn", layout, person.number)
+    rng = Draws(spec.seed, "worn", layout, person.number)
     cameras = _CAMERAS[layout]
-    changes, where = rng.random() < CHANGING, int(rng.integers(1, len(cameras) + 1))
+    changes, where = rng.random() < CHANGING, rng.integers(1, len(cameras) + 1)
     if not changes or camera != cameras[where - 1].number:
         return own
-    kind = int(rng.integers(3))
+    kind = rng.integers(3)
     if kind == 0 and own.top in ("jacket", "coat"):
         return replace(own, opening=0.0 if own.opening else float(rng.uniform(0.3, 0.7)))
     if kind == 1 and own.hood:

@@ -97,6 +97,17 @@ def test_no_finished_training_is_reused(arguments: list[str], tmp_path: Path) ->
         main([*arguments[:2], "--output", str(tmp_path / "new"), "--count", "6"])
 
 
+def test_people_of_an_older_generator_are_not_repeated(arguments: list[str], tmp_path: Path) -> None:
+    older = consistent(make_record("pgm", 7))
+    note = {**(older.result.dataset["synthetic"] or {}), "generator_version": 1}
+    older = replace(older, result=replace(older.result, dataset={**older.result.dataset, "synthetic": note}))
+    write_record(tmp_path / "records" / "older.json", older)
+    with pytest.raises(SystemExit, match=r"--record older\.json: an older version of the generator"):
+        main([*arguments, "--record", "older.json"])
+    with pytest.raises(SystemExit, match="has 5 complete records of runs on synthetic people of this version"):
+        main([*arguments, "--count", "6"])
+
+
 def test_named_records_are_repeated_and_noted(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -138,7 +138,7 @@ def test_optional_values_accept_none_and_a_number() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("train.epoch", "unknown setting 'train.epoch': did you mean epochs"),
+        ("train.epoch=3", "unknown setting 'train.epoch': did you mean epochs"),
         ("trian.epochs=3", "unknown setting 'trian': did you mean train"),
         ("method.epss=0.4", "unknown setting 'method.epss': did you mean eps"),
         ("train.epochs=many", "train.epochs=many: expected a whole number"),

@@ -15,10 +15,10 @@ from usvi_bench.engine.load_config import load_config
 from usvi_bench.leaderboard.derived import data_sentence, scoring, stage_keys
 from usvi_bench.leaderboard.published import Figure
 from usvi_bench.synthetic import GENERATOR_VERSIONS, SyntheticSpec
+from usvi_bench.synthetic.digests import known_digest
 
 HEADLINE = {"model": "student", "selection": "last", "shots": 1, "gallery": "seeded", "feature": "bn+flip"}
 COMMIT = "0123456789abcdef" * 2 + "01234567"
-BYTES = "b" * 64
 SYNTHETIC = {"generator_version": 1, "spec": {"size": "small", "seed": 0, "pose": 1.0}}
 
 
@@ -100,9 +100,13 @@ def consistent(record: Record) -> Record:
     config = load_config(result.method, result.protocol, profile="synthetic_sysu", seed=result.seed, settings=settings)
     data: dict[str, Any] = {"name": "sysu", "fingerprint": "f" * 16, "synthetic": None, "knobs": {}}
     if result.dataset["synthetic"] is not None:
-        people = PlannedDataset("sysu", SyntheticSpec(size="tiny"))
+        spec = SyntheticSpec(size="tiny")
+        people = PlannedDataset("sysu", spec)
         note = {"generator_version": GENERATOR_VERSIONS["sysu"], "layout": "sysu", "spec": people.entries}
-        data |= {"fingerprint": f"synthetic-{'f' * 16}", "synthetic": {**note, "images": people.images, "bytes": BYTES}}
+        data |= {
+            "fingerprint": f"synthetic-{'f' * 16}",
+            "synthetic": {**note, "images": people.images, "bytes": known_digest("sysu", spec)},
+        }
     changed = replace(
         result,
         dataset={**data, "description": ""},  # type: ignore[typeddict-item]

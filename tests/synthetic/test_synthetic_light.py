@@ -12,6 +12,7 @@ import torch
 from usvi_bench.synthetic.cameras import REGDB, SYSU, cameras
 from usvi_bench.synthetic.climate import CLIMATES, draw_climate
 from usvi_bench.synthetic.clothing import Pattern, fabric, luma, transmitted_warmth
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.occluder import cover
@@ -36,7 +37,7 @@ def _dressed(person: Person, **changes: object) -> Person:
 
 
 def test_climates_come_in_their_shares() -> None:
-    draws = [draw_climate(np.random.default_rng(seed)) for seed in range(2000)]
+    draws = [draw_climate(Draws(seed)) for seed in range(2000)]
     seen = Counter(kind for kind, _ in draws)
     for kind, climate in enumerate(CLIMATES):
         assert seen[kind] / len(draws) == pytest.approx(climate.share, abs=0.04)
@@ -68,7 +69,7 @@ def test_without_gap_every_sensor_sees_grey_visible() -> None:
 
 
 def test_near_infrared_is_bright_and_keeps_a_part_of_the_pattern() -> None:
-    cloths = [fabric(np.random.default_rng(seed), 1.0, 0.5) for seed in range(400)]
+    cloths = [fabric(Draws(seed), 1.0, 0.5) for seed in range(400)]
     assert np.mean([cloth.near for cloth in cloths]) > 0.7 > 2 * np.mean([luma(cloth.colour) for cloth in cloths])
     assert 0.6 <= min(c.kept for c in cloths) < 0.65 < 0.95 < max(c.kept for c in cloths) <= 1.0
     assert 0.7 < np.corrcoef([c.near for c in cloths], [luma(c.colour) for c in cloths])[0, 1] < 0.98

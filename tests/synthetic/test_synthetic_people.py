@@ -12,6 +12,7 @@ from usvi_bench.synthetic import SyntheticSpec
 from usvi_bench.synthetic.body import build
 from usvi_bench.synthetic.cameras import cameras
 from usvi_bench.synthetic.details import paint_clothes
+from usvi_bench.synthetic.draws import Draws
 from usvi_bench.synthetic.face import paint_face
 from usvi_bench.synthetic.identity import Person, Region, draw_person
 from usvi_bench.synthetic.layout import Shot
@@ -136,7 +137,7 @@ def test_outfits_are_equal_in_two_cameras_that_see_the_same_moment() -> None:
 
 
 def test_every_garment_is_drawn() -> None:
-    rng = np.random.default_rng(0)
+    rng = Draws(0)
     outfits: list[Outfit] = [draw_outfit(rng, skirts=True) for _ in range(400)]
     for name, values in {"hat": 4, "bag": 4, "shoes": 3, "top": 6, "bottom": 5, "hood": 3}.items():
         assert len({getattr(outfit, name) for outfit in outfits}) == values, name
@@ -152,7 +153,7 @@ def test_pictures_hold_people(layout: str, camera: int) -> None:
     made = picture(SPEC, seeing, people, views, 128)
     share = made.coverage.mean((1, 2))
     assert np.isfinite(made.coverage).all()
-    assert ((share > 0.1) & (share < 0.6)).all()
+    assert ((share > 0.1) & (share < 0.65)).all()
     assert (made.occlusion == 0).all()
     hidden = picture(SPEC, seeing, people, [replace(view, occluded=True) for view in views], 128)
     assert (hidden.occlusion < 1).all()
