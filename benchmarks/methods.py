@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.methods [--methods pgm hil] [--json FILE] [--write]`` trains every method for a few steps on the
 small synthetic people, each in a separate process, and reads the journal: medians of step time and clustering time over
-the epochs of the last stage without its first one, and the peak memory of the process. ``--write`` writes the table into
-``docs/methods.md``.
+the epochs of the last stage without its first one, and the peak memory of the process. ``--write`` writes the table
+into ``docs/methods.md``.
 """
 
 from __future__ import annotations
