@@ -183,6 +183,8 @@ def _chance(result: Result, known: Mapping[int, Scoring]) -> Iterator[str]:
             yield f"result.chance.{name}: {result.chance[name]}, but these people have {value}"
     if not expected and not all(value > 0 for value in result.chance.values()):
         yield "result.chance: a random ranking of any gallery scores above 0"
+    if not expected and result.chance["R1"] == 1:
+        yield "result.chance.R1: 1.0 is that of a gallery of one person"
     published = any(facts.limits.queries for facts in known.values())
     if not expected and published and result.chance["R1"] > RANDOM_R1:
         yield f"result.chance.R1: {result.chance['R1']} is too high for the published test set"

@@ -119,8 +119,8 @@ def _folders() -> Iterator[Item]:
     )
     yield "folders", "modality unreadable", lambda r: unreadable(r / "train/RGB"), "refused", ("RGB",)
     yield "folders", "person unreadable", lambda r: unreadable(r / person), "refused", ("p1",)
-    yield "folders", "modality is a file", lambda r: replaced(r / "train/RGB", b"x"), "refused", ("neither",)
-    yield "folders", "modality missing", lambda r: shutil.rmtree(r / "train/Thermal"), "refused", ("neither",)
+    yield "folders", "modality is a file", lambda r: replaced(r / "train/RGB", b"x"), "refused", ("no visible",)
+    yield "folders", "modality missing", lambda r: shutil.rmtree(r / "train/Thermal"), "refused", ("no infrared",)
     yield (
         "folders",
         "modality empty",
