@@ -14,11 +14,11 @@ import pytest
 
 import usvi_bench
 from tests.leaderboard.records import make_record
-from usvi_bench import api
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
 from usvi_bench.core.record import read_record, write_record
+from usvi_bench.engine import tracking
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.leaderboard.build import build, load_records
 from usvi_bench.leaderboard.score_table import score_tables
@@ -176,7 +176,7 @@ def test_an_interrupted_run_prints_the_command_that_goes_on(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "execute", interrupt)
+    monkeypatch.setattr(tracking, "execute", interrupt)
     words = ["--import", "mine.py", "--method", "mine", "--protocol", "sysu_all", "--data", str(tiny_people["sysu"])]
     with pytest.raises(SystemExit) as stop:
         main([*words, "--set", "method.k1=6"])

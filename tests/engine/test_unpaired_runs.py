@@ -144,7 +144,7 @@ def test_records_with_donors_have_a_table_of_their_own(record: Record) -> None:
     tables = score_tables({"a.json": record, "b.json": alone})
     (other,) = [table for table in tables if table.key.donors]
     assert len(tables) == 2
-    assert other.title.endswith("shared setting, people replaced")
+    assert other.title.endswith("people replaced")
     assert "people of a folder of people" in other.data
     assert len({board_table(table, ()).name for table in tables}) == 2
 
@@ -163,7 +163,7 @@ def test_an_experiment_is_rebuilt_from_its_record(place: Path, record: Record) -
         ({"settings": {"data.foreign": 0.0}}, "--donors: state the share of people to replace"),
         ({"settings": {"data.foreign": 1.5}}, "data.foreign=1.5 must be from 0 to 1"),
         ({"donors": "auto"}, "--donors auto: name the data set"),
-        ({"donors": "nowhere"}, "--donors nowhere: no data set there"),
+        ({"donors": "nowhere"}, "--donors nowhere: no such folder or table"),
         ({"donors": "SYSU"}, "--donors and --data are the same images"),
         ({"train_data": "SYSU"}, "leave out --train-data"),
         ({"data": "synthetic:size=tiny", "donors": "synthetic:size=tiny,pose=0.5"}, "synthetic people of one seed"),
