@@ -1,4 +1,4 @@
-"""Joint step: the second optimiser step of an iteration, on clusters of both modalities, as in MMM and PCLHD."""
+"""Joint step: the second optimiser step of an iteration, on clusters of both modalities, as in BMIL, MMM and PCLHD."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from usvi_bench.components.clustering.labelling import (
 )
 from usvi_bench.components.clustering.subsets import random_parts, scattered, visible_part
 from usvi_bench.components.joint_batches import JointBatches
+from usvi_bench.components.joint_step import JointStep
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hard import HardMemory
 from usvi_bench.components.memory.split import SplitMemory, shared_prototypes, split_prototypes
@@ -101,7 +102,7 @@ class BMILConfig(ClusterContrastConfig):
 
 
 @METHODS.register("bmil")
-class BMIL(ClusterContrast):
+class BMIL(ClusterContrast, JointStep):
     """BMIL: joint clusters link the modalities; a sample is drawn to the prototypes of its cluster in both.
 
     Both modalities are clustered together with neighbour lists that have as many visible as infrared images. Step 1 of
@@ -197,11 +198,8 @@ class BMIL(ClusterContrast):
 
     def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
         super().step(next_batch, progress, optimise)
-        batch = self.joint_batches.next(next_batch) if self.config.joint else None
-        if batch is not None:
-            optimise(self.joint_loss(batch))
-            for features, rows in self.joint_updates:
-                self.joint_memory.update(features, rows)
+        if self.config.joint:
+            self.take_joint_step(next_batch, optimise)
 
     def joint_loss(self, batch: Batch) -> Losses:
         """Contrast both modalities with the joint memory by MIRL (modality-invariant representation learning).
