@@ -123,7 +123,7 @@ class NULC(PGM):
                 "or give more images"
             )
         soft, known = soft_labels(
-            most_similar(queries, keys, c.neighbours), clusters, len(self.memories[target].rows), c.soft_label
+            most_similar(queries, keys, c.neighbours)[1], clusters, len(self.memories[target].rows), c.soft_label
         )
         if not own:
             labels = self.partners[source][labels.clamp(min=0)].where(labels != OUTLIER, OUTLIER)

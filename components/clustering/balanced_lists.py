@@ -15,20 +15,15 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from usvi_bench.components.clustering.jaccard import distance_of_lists, nested_groups
+from usvi_bench.components.clustering.most_similar import most_similar
 from usvi_bench.core.measuring import timed
-from usvi_bench.core.progress import SEARCH, report_progress
-
-_BLOCK_ENTRIES = 1 << 25
-"""Number of similarities held at a time (128 MiB)."""
-_OWN = 1 + 1e-5
-"""Factor of the similarity of an image to itself, so that rounding puts no copy of the image before it."""
 
 
 def nearest_in_each(features: Tensor, group: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Find the ``k`` images of each group that are most similar to every image, by inner product.
 
     An image is a candidate of its own group. Among unit features it is the first one of its group; a short feature may
-    be less similar to itself than to others. The order of exactly equal similarities is not specified.
+    be less similar to itself than to others. Of exactly equal similarities, those of smaller rows come first.
 
     Args:
         features: ``[N, D]`` features, used without normalisation.
@@ -46,27 +41,9 @@ def nearest_in_each(features: Tensor, group: Tensor, k: int) -> tuple[Tensor, Te
     smallest = min(map(len, members))
     if not 1 <= k <= smallest:
         raise ValueError(f"{k} neighbours of each group, but the smallest group has {smallest} images")
-    others = [vectors[rows] for rows in members]
-    step = max(1, _BLOCK_ENTRIES // len(vectors))
-    similarities, rows = [], []
-    with timed("search"), torch.autocast(vectors.device.type, enabled=False):
-        for start in range(0, len(vectors), step):
-            report_progress(SEARCH, start, len(vectors))
-            block = vectors[start : start + step]
-            found = [_most_similar(block, start, *pair, k) for pair in zip(others, members, strict=True)]
-            similarities.append(torch.stack([values for values, _ in found], 1))
-            rows.append(torch.stack([indices for _, indices in found], 1))
-        report_progress(SEARCH, len(vectors), len(vectors))
-        return torch.cat(similarities), torch.cat(rows)
-
-
-def _most_similar(block: Tensor, start: int, others: Tensor, members: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Search for the rows of a block, which begins at row ``start``, among the members of one group."""
-    similarity = block @ others.T
-    column = ((members >= start) & (members < start + len(block))).nonzero().squeeze(1)
-    similarity[members[column] - start, column] *= _OWN
-    values, indices = similarity.topk(k)
-    return values, members[indices]
+    with timed("search"):
+        similarities, rows = zip(*(most_similar(vectors, vectors[own], k, own) for own in members), strict=True)
+    return torch.stack(similarities, 1), torch.stack([own[part] for own, part in zip(members, rows, strict=True)], 1)
 
 
 def balanced_jaccard(

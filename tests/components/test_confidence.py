@@ -31,6 +31,24 @@ def test_confidence_is_that_of_the_released_code() -> None:
     assert found[400:406].tolist() == pytest.approx([0, 0.088029, 0, 0, 0, 0.010253], abs=1e-6)
 
 
+def test_confidence_has_no_random_draw() -> None:
+    labels, found = torch.zeros(500, dtype=torch.int64), []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        found.append(confidence(losses(72), labels))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_images_without_a_loss_would_be_certain() -> None:
+    """The loss of images that the released pass leaves out is -1; the method has a loss of every image."""
+    values, labels = losses(72), torch.zeros(500, dtype=torch.int64)
+    left_out = torch.cat([values[:470], torch.full((30,), -1.0)])
+    assert float(confidence(values, labels)[470:].max()) < 0.5
+    assert float(confidence(left_out, labels)[470:].min()) > 0.99
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_mixture_is_scikit_learns(seed: int) -> None:
     values = losses(seed)

@@ -69,7 +69,8 @@ def test_values_of_the_released_code(
 
 
 @pytest.mark.parametrize(
-    ("scale", "loss"), [(0.05, 1.011909), (0.1, 0.762370), (0.2, 0.267457), (0.5, 0.009558), (1, 0.008299)]
+    ("scale", "loss"),
+    [(0.05, 1.011909), (0.1, 0.762370), (0.2, 0.267457), (0.5, 0.009558), (1, 0.008299), (9, 0.008299)],
 )
 def test_the_released_loss_depends_on_the_scale(scale: float, loss: float) -> None:
     rows = (np.random.default_rng(13).standard_normal((24, 16)) * scale).astype(np.float32)

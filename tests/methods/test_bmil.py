@@ -114,8 +114,9 @@ def test_an_iteration_of_the_released_code(form: Form, norm: float) -> None:
     assert values == pytest.approx([6.131655, 7.379323, 0.5 * 12.137211, 0.5 * 11.070808], abs=1e-5)
     assert norms == pytest.approx([8.222960, norm], rel=1e-4)
     assert totals[0] == pytest.approx(-8.115474, abs=1e-5)
+    # with clean gradients, the value is ours: the second gradient is another one
+    assert totals[1] == pytest.approx(-8.114397 if form == "released" else -8.115018, abs=1e-5)
     if form == "released":
-        assert totals[1] == pytest.approx(-8.114397, abs=1e-5)
         assert float((encoder.weight.detach() - start).norm()) == pytest.approx(0.00720654, rel=1e-4)
     memories = (method.infrared_memory, method.visible_memory, method.joint_memory)
     sums = [float(cast(HardMemory, memory).prototypes.sum()) for memory in memories]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usvi_bench.components.clustering import balanced_lists
+from usvi_bench.components.clustering import most_similar as module
 from usvi_bench.components.clustering.balanced_lists import balanced_jaccard, nearest_in_each
 from usvi_bench.components.clustering.dbscan import dbscan, pseudo_labels
 from usvi_bench.components.clustering.jaccard import _encode, _expand, jaccard_distance
@@ -229,7 +229,7 @@ def test_nearest_in_each_is_a_sort_in_blocks_of_any_size(monkeypatch: pytest.Mon
         for g in range(3):
             assert rows[i, g].tolist() == nearest(f @ f[i], group == g + 4, i)[:7]
             assert similarity[i, g].numpy() == pytest.approx(f[rows[i, g]] @ f[i], abs=2e-5)
-    monkeypatch.setattr(balanced_lists, "_BLOCK_ENTRIES", 1000)
+    monkeypatch.setattr(module, "_BLOCK_ENTRIES", 1000)
     assert torch.equal(nearest_in_each(torch.from_numpy(f), torch.from_numpy(group), 7)[1], rows)
 
 

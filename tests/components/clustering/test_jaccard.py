@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from torch.nn.functional import normalize
 
 from usvi_bench.benchmarks.naive_clustering import naive_jaccard, naive_labels
 from usvi_bench.components.clustering import jaccard_on_device, neighbour_lists, overlap
 from usvi_bench.components.clustering.dbscan import dbscan
 from usvi_bench.components.clustering.jaccard import jaccard_distance, nested_groups
 from usvi_bench.components.clustering.neighbours import nearest
+from usvi_bench.components.memory.hybrid import joint_centroids
 
 Array = NDArray[np.float32]
 KERNELS = (overlap._near_pairs, neighbour_lists.feed_rows, neighbour_lists.feed_columns, neighbour_lists.sort_lists)
@@ -89,6 +91,16 @@ def test_values_of_the_public_joint_code() -> None:
     assert np.array_equal(dbscan(jaccard_distance(f, 12, 8, np.arange(48) >= 28), 0.6), wide)
     assert tight[:8].tolist() == [2, 0, 1, -1, 2, 0, 1, -1]
     assert (tight.max() + 1, (tight < 0).sum()) == (5, 8)
+
+
+def test_joint_centroids_of_the_public_code() -> None:
+    """Those of the joint clusters above; the public ones are not normalised."""
+    f, labels = torch.from_numpy(sine_features()), torch.tensor([0, 1, 2, 0] * 12)
+    parts = (f[:28], labels[:28]), (f[28:], labels[28:])
+    means = torch.stack([sum(part[own == k].mean(0) / 2 for part, own in parts) for k in range(3)])  # type: ignore[misc]
+    assert means.norm(dim=1).tolist() == pytest.approx([0.942849, 0.949064, 0.942917], rel=2e-6)
+    assert means[0, :3].tolist() == pytest.approx([0.0629, -0.1547, -0.3341], abs=5e-5)
+    torch.testing.assert_close(joint_centroids(f[:28], f[28:], (labels[:28], labels[28:])), normalize(means))
 
 
 def test_one_modality_changes_nothing(reference_features: Array) -> None:

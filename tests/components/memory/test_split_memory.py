@@ -129,7 +129,9 @@ def test_gradients_by_the_memory_before_and_after_the_visible_update() -> None:
         else:
             first = memory.loss(infrared, of_infrared)
         second = memory.loss(visible, of_visible)
-        (0.5 * (first + second)).backward()
+        total = 0.5 * (first + second)
+        total.backward()
+        assert float(total.detach()) == pytest.approx(11.062172, abs=1e-5)
         assert [float(first.detach()), float(second.detach())] == pytest.approx([11.837866, 10.286478], abs=1e-5)
         assert float(visible.grad.norm()) == pytest.approx(0.596437, rel=1e-4)  # type: ignore[union-attr]
         assert infrared.grad is not None
@@ -146,6 +148,13 @@ def test_gradients_by_the_memory_before_and_after_the_visible_update() -> None:
     assert float((late * clean).sum() / late.norm() / clean.norm()) == pytest.approx(0.742875, abs=1e-4)
     assert late[0, :3].tolist() == pytest.approx([-0.106900, 0.016714, -0.038484], abs=1e-5)
     assert clean[0, :3].tolist() == pytest.approx([-0.055632, -0.025765, -0.039064], abs=1e-5)
+
+
+def test_twenty_prototypes_are_all_compared() -> None:
+    """The released code stops if there are fewer than 50."""
+    rows, own, x = unit(1, 40, 16), OWN[:8], normal(0, 8, 16)
+    found = [memory_of(rows, torch.arange(20) // 2, compared=count).loss(x, own) for count in (50, 0)]
+    assert torch.equal(*found)
 
 
 # ---- against loops, and laws -----------------------------------------------------------------------------------------
