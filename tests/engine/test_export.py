@@ -6,6 +6,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ import torch
 
 import usvi_bench
 from tests.engine.external import SIZE, small_weights
+from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.two_stream import build_encoder
+from usvi_bench.components.encoder.vit import VisionTransformer
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.registry import ENCODERS
 from usvi_bench.engine import export as exporting
 from usvi_bench.engine import onnx_model
 from usvi_bench.engine.embedder import describe
-from usvi_bench.engine.embedding_model import open_model
+from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
 from usvi_bench.engine.images import test_features as embed_for_a_test
 from usvi_bench.engine.onnx_model import OnnxEmbedder
 from usvi_bench.engine.open_embedder import ModelRequest
@@ -86,6 +92,28 @@ def test_search_and_embed_accept_an_exported_model(
     assert found.gallery.paths[found.rows[0, 0]] == mine.paths[0]
     with pytest.raises(UsageError, match="no settings"):
         usvi_bench.embed(data, folder, tmp_path / "c.npz", settings=SIZE, **options)
+
+
+class TinyViT(VisionTransformer):
+    """Two blocks of the geometry of ``vit_s16``."""
+
+    dim, depth, heads = 24, 2, 3
+
+
+def test_an_exported_vision_transformer_gives_the_features_of_the_model(outside: Path) -> None:
+    ENCODERS.register("tiny_vit")(TinyViT)
+    config, generator = EncoderConfig("tiny_vit"), torch.Generator().manual_seed(1)
+    encoder = build_encoder(config, 0, 32, 48).eval()
+    with torch.no_grad():
+        for parameter in encoder.parameters():  # no term is hidden by a zero
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    model = EmbeddingModel(encoder, config, 32, 48, "tiny.pth", "0" * 64, "plain", None, "unknown")
+    content = exporting.to_onnx(model, "visible")
+    assert exporting.largest_difference(model, "visible", content) < 1e-5
+    for name in ("network.pos_embed", "network.blocks.1.attn.qkv.weight", "network.visible.proj.weight"):
+        changed = deepcopy(encoder)
+        changed.get_parameter(name).data *= 1.1
+        assert exporting.largest_difference(replace(model, encoder=changed), "visible", content) > 1e-4
 
 
 def test_other_features_are_refused_and_nothing_stays(
