@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
-import torch
 from torch import Tensor
 
 from usvi_bench.core.types import Losses, Modality, StageProgress
 from usvi_bench.methods.nulc import NULC
-from usvi_bench.methods.released.hil import similarity_by_moved_rows
+from usvi_bench.methods.released.pgm import logits_by_moved_rows
 
 
 class ReleasedNULC(NULC):
@@ -27,10 +24,7 @@ class ReleasedNULC(NULC):
         Memories are updated inside ``backward``, which begins with the cross term.
         """
         losses = super().cross(features, labels, progress)
-        for target, crossed in self.crossed.items():
-            memory, later = self.memories[target], deepcopy(self.memories[target])
-            later.update(*crossed, self.unmatched)
-            with torch.autocast(features[target].device.type, enabled=False):
-                similarity = similarity_by_moved_rows(features[target].float(), memory.rows, later.rows)
-            losses[target] = self.term(target, target, similarity / memory.temperature, labels[target])
+        for target in self.crossed:
+            logits = logits_by_moved_rows(self, target, features[target])
+            losses[target] = self.term(target, target, logits, labels[target])
         return losses

@@ -29,11 +29,14 @@ class ReleasedPGM(PGM):
         Memories are updated inside ``backward``, which begins with the cross term.
         """
         losses = super().cross(features, labels, progress)
-        for target, crossed in self.crossed.items():
-            memory = self.memories[target]
-            later = deepcopy(memory)
-            later.update(*crossed, self.unmatched)
-            with torch.autocast(features[target].device.type, enabled=False):
-                similarity = similarity_by_moved_rows(features[target].float(), memory.rows, later.rows)
-                losses[target] = cross_entropy(similarity / memory.temperature, labels[target])
+        for target in self.crossed:
+            losses[target] = cross_entropy(logits_by_moved_rows(self, target, features[target]), labels[target])
         return losses
+
+
+def logits_by_moved_rows(method: PGM, target: Modality, features: Tensor) -> Tensor:
+    """Compute the logits of features with the gradient of the memory as the cross term updates it."""
+    memory, later = method.memories[target], deepcopy(method.memories[target])
+    later.update(*method.crossed[target], method.unmatched)
+    with torch.autocast(features.device.type, enabled=False):
+        return similarity_by_moved_rows(features.float(), memory.rows, later.rows) / memory.temperature
