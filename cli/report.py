@@ -23,7 +23,7 @@ def parser() -> ArgumentParser:
         "runs",
         nargs="+",
         metavar="RUN|RECORDS|leaderboard:METHOD",
-        help="folder of a finished run, a record file, a folder that holds several of them, or a row of the leaderboard",
+        help="folder of a finished run, a record file, a folder with several of them, or a row of the leaderboard",
     )
     parser.add_argument(
         "--compare",

@@ -133,7 +133,7 @@ def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
 
 
 class PlannedFold:
-    """Planned fold: the test people of a fold; equal for specifications that differ only in training people or in the images."""
+    """Planned fold: its test people; equal for specifications that differ only in training people or in the images."""
 
     def __init__(self, people: PlannedDataset, fold: int) -> None:
         self.people, self.fold = people, fold

@@ -87,7 +87,7 @@ def _content_faults(folds: Mapping[int, QueryScores], note: QueriesNote, result:
 
 def _score_faults(fold: int, scores: QueryScores, result: Result) -> Iterator[str]:
     """Yield headline scores that the results of the queries do not give."""
-    headline = {name: result.headline[name] for name in ("model", "selection", "feature")}  # type: ignore[literal-required]
+    headline = {name: result.headline[name] for name in ("model", "selection", "feature")}
     for score in result.scores:
         kind = {name: getattr(score, name) for name in headline}
         if score.fold != fold or kind != headline or not 0 <= score.trial < len(scores.average_precision):
@@ -104,7 +104,7 @@ def _score_faults(fold: int, scores: QueryScores, result: Result) -> Iterator[st
 
 
 def _query_faults(fold: int, scores: QueryScores, limits: Limits) -> Iterator[str]:
-    """Yield average precisions that are impossible for the rank of the first right image, and wrong numbers of queries."""
+    """Yield average precisions that are impossible for the rank of the first match, and wrong numbers of queries."""
     valid = scores.first_match_rank >= 0
     ranks, precision = scores.first_match_rank[valid], scores.average_precision[valid]
     for rank in np.unique(ranks).tolist():
@@ -113,8 +113,8 @@ def _query_faults(fold: int, scores: QueryScores, limits: Limits) -> Iterator[st
         if values.min() < least - ROUNDING or values.max() > most + ROUNDING:
             span = f"from {values.min():.6g} to {values.max():.6g}"
             yield (
-                f"result.queries: fold {fold}: average precision {span}, but {least:.6g} to {most:.6g} are possible for "
-                f"a first match of rank {rank + 1}"
+                f"result.queries: fold {fold}: average precision {span}, but {least:.6g} to {most:.6g} are possible "
+                f"for a first match of rank {rank + 1}"
             )
             return
     if limits.queries is not None and (count := int(valid.sum(axis=1).max())) > limits.queries:

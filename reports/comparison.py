@@ -144,7 +144,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
         )
     section.tables.append(paired_table(found, name))
     alt = "; ".join(
-        f"{better.label} - {worse.label} {metric} {100 * gap.difference:.1f} ({100 * gap.low:.1f} to {100 * gap.high:.1f})"
+        f"{better.label} - {worse.label} {metric} {100 * gap.difference:.1f} "
+        f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
         for worse, better, metric, unit, gap in found
         if unit == "person"
     )

@@ -115,9 +115,7 @@ def compared_groups(runs: Sequence[RecordedRun]) -> list[Group]:
         raise UsageError(f"{name} and {other} cannot be compared: {words}; compare runs that share all of them")
     (groups,) = sets.values()
     if len(groups) < 2:
-        raise UsageError(
-            f"{groups[0].label}: all runs are seeds of one row; give another run, or leaderboard:METHOD, to compare with"
-        )
+        raise UsageError(f"{groups[0].label}: all runs are seeds of one row; give another run, or leaderboard:METHOD")
     able = able_groups(groups)
     if lacking := [run.name for group in groups if group not in able for run in group.runs]:
         raise UsageError(
@@ -150,8 +148,8 @@ def difference_of(worse: Group, better: Group, metric: str, unit: Unit) -> Diffe
     if len(draws) > 1:
         first, second = [*draws.values()][:2]
         raise UsageError(
-            f"{first.name} and {second.name}: their queries, galleries or scored folds differ (result.queries.draws), although "
-            "the records have one protocol and one data set; score both runs with one version of the suite"
+            f"{first.name} and {second.name}: their queries, galleries or scored folds differ (result.queries.draws), "
+            "although protocol and data set are the same; score both runs with one version of the suite"
         )
     named = all(map(_has_paths, runs))
     baseline, other = ([_folds(run, named) for run in group.runs] for group in (worse, better))

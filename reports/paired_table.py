@@ -45,8 +45,8 @@ def paired_note(found: Sequence[Found]) -> str:
     }
     words = ", or of ".join(text for unit, text in drawn.items() if unit in units)
     note = (
-        f"Percentage points; 95 % percentile interval of a paired bootstrap with 10,000 resamples of {words}. Seeds are "
-        "averaged: the interval covers the variation over queries, not over seeds."
+        f"Percentage points; 95 % percentile interval of a paired bootstrap with 10,000 resamples of {words}. Seeds "
+        "are averaged: the interval covers the variation over queries, not over seeds."
     )
     runs = [run for group in (found[0][0], found[0][1]) for run in group.runs]
     if len(runs[0].queries or {}) > 1:
