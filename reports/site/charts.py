@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 320, 180, 34, 10, 24
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 320, 190, 34, 10, 34
 
 
 def curve(values: Sequence[float], name: str, alt: str) -> Markup:
@@ -48,7 +48,7 @@ def _chart(content: Markup, ticks: Sequence[tuple[int, float]], scale: Sequence[
     texts += "".join(f'<text x="{x:.1f}" y="{_y(0) + 13:.1f}" class="middle">{word}</text>' for word, x in ticks)
     return Markup(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(alt)}">{lines}{content}'
-        f'{texts}<text x="{_WIDTH - 10}" y="{_HEIGHT - 1}" class="end">{escape(name)}</text></svg>'
+        f'{texts}<text x="{_WIDTH - 10}" y="{_HEIGHT - 6}" class="end">{escape(name)}</text></svg>'
     )
 
 

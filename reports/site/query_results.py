@@ -12,7 +12,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.table import Table, value_rows
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 from usvi_bench.protocols.base import QueryScores
-from usvi_bench.reports.groups import Found, Group, able_groups, difference_of
+from usvi_bench.reports.groups import Found, Group, difference_of
 from usvi_bench.reports.paired_table import paired_table
 from usvi_bench.reports.runs import RecordedRun
 from usvi_bench.reports.site.charts import curve, histogram
@@ -40,18 +40,17 @@ class QueryPages:
         self._files = {run.committed: self._runs[run.name] for run in runs if run.committed}
         self._places = {file: (table, row) for table in tables for row in table.rows for file in row.records}
         self._known: dict[tuple[str, ...], tuple[Table | None, str]] = {}
-        self._say = say
+        self._having = {name for name, run in self._runs.items() if _readable(run, say)}
 
     def context(self, run: RunPage) -> dict[str, Any]:
         """Return the variables of the template; ``absent`` is the reason if there are no results of each query."""
-        recorded = self._runs[run.name]
-        if not _readable(recorded, self._say):
-            return {"absent": ABSENT if recorded.record.result.queries is None else DAMAGED}
-        return {"absent": "", **_described(recorded.queries or {}), **self._compared(run)}
+        if not self.has(run):
+            return {"absent": ABSENT if run.record.result.queries is None else DAMAGED}
+        return {"absent": "", **_described(self._runs[run.name].queries or {}), **self._compared(run)}
 
     def has(self, run: RunPage) -> bool:
         """Return whether a run has results of each query."""
-        return _readable(self._runs[run.name], self._say)
+        return run.name in self._having
 
     def _compared(self, run: RunPage) -> dict[str, Any]:
         """Compare the row of a run, averaged over its seeds, with the references of its table."""
@@ -71,7 +70,7 @@ class QueryPages:
             if row.method == method or not others:
                 continue
             other = self._group(min(others, key=lambda each: len(each.label)))
-            if len(able_groups([own, other])) < 2:
+            if any(run.name not in self._having for run in (*own.runs, *other.runs)):
                 lacking.append(f"{words} ({method})")
                 continue
             found += [(other, own, name, "person", difference_of(other, own, name, "person")) for name in ("mAP", "R1")]
@@ -121,8 +120,8 @@ def _described(folds: Mapping[int, QueryScores]) -> dict[str, Any]:
     note = (
         f"Percent; mean over trials and folds of this run. Average precision: {len(values)} queries, mean over trials."
     )
-    columns = ["", *(f"R{rank}" for rank in RANKS)]
-    spread = ["", *QUANTILES]
+    columns = ["queries", *(f"R{rank}" for rank in RANKS)]
+    spread = ["quantile", *QUANTILES]
     words = ", ".join(f"R{rank} {value:.1f} %" for rank, value in zip(RANKS, ranks, strict=True))
     return {
         "cmc": curve(shares.tolist(), "rank", f"CMC: {words}"),
@@ -132,7 +131,7 @@ def _described(folds: Mapping[int, QueryScores]) -> dict[str, Any]:
             f"Share of the queries by average precision; median {100 * float(np.median(values)):.1f} %",
         ),
         "tables": [
-            Table("CMC", columns, value_rows([["right image", *ranks]]), name="cmc"),
+            Table("CMC", columns, value_rows([["with a right image", *ranks]]), name="cmc"),
             Table(
                 "Average precision of the queries",
                 spread,

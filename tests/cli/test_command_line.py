@@ -69,6 +69,7 @@ def test_a_run_directory_holds_everything(finished: Path) -> None:
         "config.json",
         "journal.jsonl",
         "record.json",
+        "record.npz",
         "checkpoints",
         "report",
         "evaluation.npz",
