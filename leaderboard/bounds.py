@@ -83,8 +83,8 @@ def impossible(metrics: Mapping[str, float], limits: Limits) -> Iterator[str]:
 def precision_limits(rank: int, limits: Limits) -> tuple[float, float]:
     """Return the least and the largest average precision of a query by the zero-based rank of its first match.
 
-    >>> precision_limits(1, Limits(positives=2, unit=1))
-    (0.25, 0.5833333333333334)
+    >>> precision_limits(3, Limits(positives=1, unit=1))
+    (0.25, 0.25)
     """
     return 1 / (limits.positives * (1 + rank * limits.unit)), _best_precision(limits.positives, rank)
 
