@@ -85,11 +85,11 @@ class RecordedRun:
     @property
     def _sidecar(self) -> dict[int, QueryScores] | None:
         note = self.record.result.queries
-        if self.file is None or note is None or not sidecar_path(self.file).exists():
+        if self.file is None or note is None or not (path := sidecar_path(self.file)).exists():
             return None
         if found := sidecar_faults(self.file, self.record):
-            raise UsageError(f"{self.file}: {found[0]}")
-        return read_sidecar(sidecar_path(self.file), note, self.record.result.trials)
+            raise UsageError(f"{path}: {found[0].removeprefix(f'result.queries: {path.name}: ')}")
+        return read_sidecar(path, note, self.record.result.trials)
 
     @property
     def draws(self) -> str | None:

@@ -104,7 +104,7 @@ def test_the_page_compares_a_row_with_the_start_and_the_baseline(site: Path) -> 
     assert [row for row in rows_of(run_page(site, "untrained")) if row[0] == "untrained - cluster_contrast"]
 
 
-def test_a_damaged_file_of_a_local_run_is_not_shown(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_of_a_local_run_is_not_shown(site: Path) -> None:
     text = (site / "runs" / "local" / "hil" / "index.html").read_text()
     assert "The file with the results of each query is missing or damaged." in text
 
