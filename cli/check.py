@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser().parse_args(arguments)
     from usvi_bench.core.registry import METHODS
     from usvi_bench.leaderboard.consistency import faults
+    from usvi_bench.leaderboard.sidecar_faults import sidecar_faults
 
     METHODS.names()  # a fault of an installed plug-in is none of a record
     wrong = 0
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str]) -> None:
             raise UsageError(f"{path}: no such file; give a record.json or the folder of a run")
         try:
             record = read_record(path)
-            found = [*faults(record), *_journal_faults(path.with_name("journal.jsonl"), record)]
+            found = [*faults(record), *sidecar_faults(path, record)]
+            found += _journal_faults(path.with_name("journal.jsonl"), record)
         except UsageError as error:
             found = [str(error).removeprefix(f"{path}: ")]
         wrong += bool(found)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, program
+
+if TYPE_CHECKING:
+    from usvi_bench.reports.runs import RecordedRun
 
 
 def parser() -> ArgumentParser:
@@ -17,16 +21,23 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument(
         "runs",
-        type=Path,
         nargs="+",
-        metavar="RUN|RECORDS",
-        help="folder of a finished run, a record file, or a folder that holds several of them",
+        metavar="RUN|RECORDS|leaderboard:METHOD",
+        help="folder of a finished run, a record file, a folder with several of them, or a row of the leaderboard",
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="print the differences of the runs with intervals; refuse runs that cannot be compared query by query",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder to write (for one run, the default is 'report' in its folder)",
+        help="folder to write (for one run, the default is 'report' in its folder; --compare needs none)",
+    )
+    parser.add_argument(
+        "--leaderboard", type=Path, metavar="DIR", help="folder of the leaderboard's records (default: the suite's)"
     )
     parser.add_argument("--with-pictures", action="store_true", help="show images of people also from real data sets")
     return parser
@@ -36,18 +47,27 @@ def main(arguments: Sequence[str]) -> None:
     """Write the report and print where it is.
 
     Raises:
-        UsageError: an option is wrong, or a path is not a run.
+        UsageError: an option is wrong, a path is not a run, or runs cannot be compared.
     """
     options = parser().parse_args(arguments)
     from usvi_bench.reports.comparison import compare
     from usvi_bench.reports.output import report_folder
     from usvi_bench.reports.report import report_on
-    from usvi_bench.reports.runs import find_recorded_runs
 
-    runs = find_recorded_runs(options.runs)
+    runs = _runs(options.runs, options.leaderboard)
+    if options.compare:
+        from usvi_bench.reports.groups import compared_groups
+        from usvi_bench.reports.paired_table import paired_lines
+
+        print(printable("\n".join(paired_lines(compared_groups(runs)))))
+        if options.output is None:
+            return
     if len(runs) > 1:
         if options.output is None:
-            raise UsageError(f"{len(runs)} runs: give the folder of their comparison with --output DIR")
+            raise UsageError(
+                f"{len(runs)} runs: give the folder of their comparison with --output DIR, or only print their "
+                "differences with --compare"
+            )
         print(compare(runs, options.output, options.with_pictures))
         return
     (run,) = runs
@@ -57,3 +77,22 @@ def main(arguments: Sequence[str]) -> None:
             f"{options.runs[0]} is a record outside a run's folder: give the folder of the report with --output DIR"
         )
     print(report_on(run, folder, options.with_pictures))
+
+
+def _runs(words: Sequence[str], leaderboard: Path | None) -> list[RecordedRun]:
+    from usvi_bench.leaderboard.build import FOLDER
+    from usvi_bench.reports.board_runs import PREFIX, board_runs
+    from usvi_bench.reports.runs import find_recorded_runs
+
+    rows = [word.removeprefix(PREFIX) for word in dict.fromkeys(words) if word.startswith(PREFIX)]
+    paths = [Path(word) for word in words if not word.startswith(PREFIX)]
+    if rows and not paths:
+        raise UsageError(
+            f"{PREFIX}{rows[0]}: give a run or a record to compare with, which determines the protocol and the images"
+        )
+    runs = find_recorded_runs(paths)
+    taken = {run.name for run in runs}
+    own = runs[0]
+    for row in rows:
+        runs += board_runs(row, own, leaderboard or FOLDER, taken)
+    return runs

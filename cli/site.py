@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     if not leaderboard.is_dir():
         raise UsageError(f"--leaderboard {leaderboard}: {explain_missing_path(leaderboard)}")
-    refuse_inconsistent(load_every_record(leaderboard / "records"))
+    records = leaderboard / "records"
+    refuse_inconsistent(load_every_record(records), records)
     write_site(leaderboard, runs, options.output, options.with_pictures)
     print(options.output / "index.html")
 

@@ -27,7 +27,7 @@ def read_npz(
 
     Args:
         path: the file.
-        needed: types of the arrays that must be there, by name: ``float32``, ``str`` ...
+        needed: types of the arrays that must be there, by name: ``float32``, ``str``; ``uint8 uint16`` is either.
         optional: types of further arrays that may be there.
 
     Returns:
@@ -38,15 +38,21 @@ def read_npz(
             type or size than its header states.
     """
     content = _content(path)
+    return parse_npz(content, path, needed, optional), content
+
+
+def parse_npz(
+    content: bytes, path: Path, needed: Mapping[str, str], optional: Mapping[str, str]
+) -> dict[str, NDArray[Any]]:
+    """Parse the content of a file as :func:`read_npz` does; ``path`` is for messages."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            arrays = _arrays(archive, needed, optional)
+            return _arrays(archive, needed, optional)
     except UsageError as error:
         raise UsageError(f"{path}: {error}; write it with numpy.savez") from error
     except Exception as error:  # a damaged archive can raise anything
         reason = printable(" ".join(str(error).split()))
         raise UsageError(f"{path}: not a readable .npz file ({reason:.100}); write it with numpy.savez") from error
-    return arrays, content
 
 
 def _content(path: Path) -> bytes:
@@ -88,8 +94,12 @@ def _array(content: bytes, name: str, kind: str) -> NDArray[Any]:
     if version not in readers:
         raise UsageError(f"the array '{name}' has the format {version}")
     shape, fortran, dtype = readers[version](file)
-    if not (dtype.kind == "U" if kind == "str" else dtype == np.dtype(kind)):
-        raise UsageError(f"the array '{name}' is {dtype}, expected {kind}: convert it with {name}.astype({kind!r})")
+    kinds = kind.split()
+    if not (dtype.kind == "U" if kind == "str" else any(dtype == np.dtype(each) for each in kinds)):
+        raise UsageError(
+            f"the array '{name}' is {dtype}, expected {' or '.join(kinds)}: convert it with "
+            f"{name}.astype({kinds[-1]!r})"
+        )
     data = content[file.tell() :]
     count = math.prod(map(int, shape))
     if len(data) != count * dtype.itemsize or (not dtype.itemsize and count):

@@ -70,6 +70,17 @@ class Kind(TypedDict):
 KIND = tuple(Kind.__annotations__)
 
 
+class QueriesNote(TypedDict):
+    """Note about the results of each query, a file beside the record (:mod:`usvi_bench.protocols.sidecar`).
+
+    ``sha256`` is the hash of the file and ``size`` its length in bytes. ``draws`` identifies the queries and galleries.
+    """
+
+    sha256: str
+    size: int
+    draws: str
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """Score of one model in one trial of one fold.
@@ -110,6 +121,7 @@ class Result:
         chance: metrics of random similarities under this protocol, averaged over folds and trials.
         trained_on: data set of the training, if it is another one than the scored ``dataset``.
         donors: data set of the people that replace training people, if any are replaced.
+        queries: the results of each query; older records lack them.
         external: the model, if it was not trained by a run; then ``method`` and ``setting`` are ``external``.
     """
 
@@ -131,6 +143,7 @@ class Result:
     external: External | None = None
     trained_on: DatasetIdentity | None = None
     donors: Donors | None = None
+    queries: QueriesNote | None = None
 
     @property
     def form(self) -> str:
@@ -288,7 +301,7 @@ def record_digest(record: Record) -> str:
 def _plain(record: Record) -> dict[str, Any]:
     """Return the content of the file of a record, without entries that do not apply to it."""
     content = asdict(record)
-    for name in ("external", "trained_on", "donors"):
+    for name in ("external", "trained_on", "donors", "queries"):
         if content["result"][name] is None:
             del content["result"][name]
     return content

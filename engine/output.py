@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,17 @@ from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
-from usvi_bench.core.record import DatasetIdentity, Donors, Kind, Provenance, Record, Result, Score, write_record
+from usvi_bench.core.record import (
+    DatasetIdentity,
+    Donors,
+    Kind,
+    Provenance,
+    QueriesNote,
+    Record,
+    Result,
+    Score,
+    write_record,
+)
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import FORMAT
 from usvi_bench.datasets.base import Dataset
@@ -24,8 +35,10 @@ from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.base import QueryScores, Ranking
 from usvi_bench.protocols.corrupted import CorruptedProtocol
+from usvi_bench.protocols.draw_digest import draw_digest, fold_digest
 from usvi_bench.protocols.evaluation_file import save_evaluation
 from usvi_bench.protocols.query_file import save_query_scores
+from usvi_bench.protocols.sidecar import sidecar_path, write_sidecar
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,19 @@ def write_run(run: Run, result: RunResult) -> Record:
     if result.first is not None:
         save_query_scores(run.folder / "queries.npz", result.queries)
         _save_first_fold(run, result.first)
-    record = Record(result=_result(run, result.scores, lines), provenance=_provenance(run, result, lines, journal.mark))
-    write_record(run.folder / "record.json", record)
+    path = run.folder / "record.json"
+    queries = _write_sidecar(run, result.queries, sidecar_path(path)) if result.queries else None
+    made = _provenance(run, result, lines, journal.mark)
+    record = Record(result=_result(run, result.scores, lines, queries), provenance=made)
+    write_record(path, record)
     return record
+
+
+def _write_sidecar(run: Run, queries: dict[int, QueryScores], path: Path) -> QueriesNote:
+    protocol, dataset = run.protocol, run.dataset
+    folds = {fold: fold_digest(protocol, dataset, fold) for fold in queries}
+    draws = draw_digest(dataset.fingerprint, protocol.name, protocol.kind(), protocol.trials_per_fold, folds)
+    return write_sidecar(path, queries, draws)
 
 
 def _save_first_fold(run: Run, first: FirstFold) -> None:
@@ -89,7 +112,7 @@ def _save_first_fold(run: Run, first: FirstFold) -> None:
     )
 
 
-def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Result:
+def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]], queries: QueriesNote | None) -> Result:
     """Build the half of the record that is equal, bit for bit, when the run is repeated."""
     config, dataset, protocol = run.config, run.dataset, run.protocol
     method = METHODS.get(config.method)
@@ -112,6 +135,7 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]]) -> Resul
         headline=cast(Kind, {"model": method.headline, "selection": "last", "feature": FEATURE, **protocol.kind()}),
         chance={name: float(np.mean([each[name] for each in chance])) for name in METRICS if chance},
         scores=scores,
+        queries=queries,
     )
 
 

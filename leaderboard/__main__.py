@@ -10,6 +10,7 @@ from pathlib import Path
 from usvi_bench.core.errors import StorageError, UsageError, describe_os_error, printable
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT, is_installed
+from usvi_bench.leaderboard.add import add_runs
 from usvi_bench.leaderboard.board import board_sections
 from usvi_bench.leaderboard.build import FOLDER, REPORTS, build, find_reports, load_every_record, refuse_inconsistent
 from usvi_bench.leaderboard.published import Published, choose, read_figures
@@ -31,8 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--published", type=Path, default=FOLDER / "published.csv", help="published figures (CSV)")
     parser.add_argument("--output", type=Path, default=FOLDER, help="folder for the pages")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
+    parser.add_argument(
+        "--add", type=Path, nargs="+", default=[], metavar="RUN", help="first copy the records of these finished runs"
+    )
+    parser.add_argument("--outside", action="store_true", help="with --add: the runs are of somebody else")
     options = parser.parse_args(arguments)
     try:
+        if options.check and options.add:
+            raise UsageError("--check writes nothing; leave out --add")
+        if options.add:
+            _refuse_installed(options.records)
+            print(*add_runs(options.add, options.records, options.outside), sep="\n")
         if not options.check:
             _refuse_installed(options.output)
         figures = choose(read_figures(options.published))
@@ -63,7 +73,7 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
     if not records.is_dir():
         raise UsageError(f"--records {records}: no such folder")
     every = load_every_record(records)
-    refuse_inconsistent(every)
+    refuse_inconsistent(every, records)
     notes = read_repeats(records, every)
     known = repeated(every, notes)
     waits = {name: every[name] for name in waiting(every, known)}

@@ -80,6 +80,15 @@ def impossible(metrics: Mapping[str, float], limits: Limits) -> Iterator[str]:
         yield f"mAP {mean:.9g} is above {bound:.9g}, the most for its mINP"
 
 
+def precision_limits(rank: int, limits: Limits) -> tuple[float, float]:
+    """Return the least and the largest average precision of a query by the zero-based rank of its first match.
+
+    >>> precision_limits(3, Limits(positives=1, unit=1))
+    (0.25, 0.25)
+    """
+    return 1 / (limits.positives * (1 + rank * limits.unit)), _best_precision(limits.positives, rank)
+
+
 @cache
 def _best_precision(positives: int, misses: int) -> float:
     ranks = np.arange(1, positives + 1)

@@ -19,6 +19,7 @@ from usvi_bench.leaderboard.external_table import external_tables, trained
 from usvi_bench.leaderboard.published import Published
 from usvi_bench.leaderboard.repeats import read_repeats, repeated, waiting
 from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
+from usvi_bench.leaderboard.sidecar_faults import sidecar_faults, stray_sidecars
 from usvi_bench.leaderboard.significance import BOLD_RULE
 
 FOLDER = Path(__file__).resolve().parent
@@ -37,8 +38,7 @@ EMPTY = """There is no record yet. To make the first one:
 
 ```
 python run.py --method cluster_contrast --protocol sysu_all
-cp <run directory, named at the end of the run>/record.json leaderboard/records/sysu_all/cluster_contrast-seed0.json
-python -m leaderboard
+python -m leaderboard --add <run directory, named at the end of the run>
 ```"""
 
 RULES = f"""\
@@ -111,14 +111,19 @@ def _off_the_board(record: Record) -> str:
     )
 
 
-def refuse_inconsistent(records: Mapping[str, Record]) -> None:
-    """Refuse records that contradict themselves, this suite or each other.
+def refuse_inconsistent(records: Mapping[str, Record], folder: Path) -> None:
+    """Refuse records that contradict themselves, this suite, each other or the results of their queries.
+
+    Args:
+        records: all records below the folder, by relative path.
+        folder: folder of the records.
 
     Raises:
         UsageError: lists all faults.
     """
     lines = [f"{name}: {fault}" for name, record in records.items() for fault in faults(record)]
-    lines += contradictions(records)
+    lines += [f"{name}: {fault}" for name, each in records.items() for fault in sidecar_faults(folder / name, each)]
+    lines += [*contradictions(records), *stray_sidecars(folder, records)]
     if lines:
         raise UsageError("\n".join([f"{counted(len(lines), 'fault')} in the records:", *lines]))
 

@@ -25,9 +25,10 @@
 | ``plugins`` | hashes, names, parts that are not of the suite |
 | ``donors`` | ``data.foreign``; the form for real or synthetic images; other people than the training data |
 | ``external`` | files, folds, container, settings; nothing of a training (:mod:`.external_faults`) |
+| ``queries`` | the file beside the record, the scores and the people (:mod:`.sidecar_faults`) |
 | ``journal`` | the journal beside the record, in the folder of a run |
 | ``environment``, ``cpu``, ``gpu``, ``peak_memory_mib`` | present and positive; nothing else in a record implies them |
-| two records | equal people, equal chance; no copied scores (:func:`contradictions`) |
+| two records | equal people, equal chance, equal queries and galleries; no copied scores (:func:`contradictions`) |
 
 A consistent record may still be invented. Only a repetition of the run shows that its scores are right
 (:mod:`.repeats`).
@@ -102,11 +103,12 @@ def not_ranked(record: Record) -> Iterator[str]:
 
 
 def contradictions(records: Mapping[str, Record]) -> Iterator[str]:
-    """Yield contradictions between records: people and fingerprints, chance, copied scores."""
+    """Yield contradictions between records: people and fingerprints, chance, queries and galleries, copied scores."""
     people: dict[str, tuple[str, str]] = {}
     prints: dict[str, tuple[str, str]] = {}
     chances: dict[str, tuple[str, dict[str, float]]] = {}
     scores: dict[str, tuple[str, Record]] = {}
+    draws: dict[str, tuple[str, str]] = {}
     for name, record in records.items():
         result, data = record.result, record.result.dataset
         made, mark = json.dumps([data["name"], data["synthetic"]], sort_keys=True), data["fingerprint"]
@@ -118,6 +120,8 @@ def contradictions(records: Mapping[str, Record]) -> Iterator[str]:
         where = f"{kind} {result.config.get('data', {}).get('folds')}"
         if chances.setdefault(where, (name, result.chance))[1] != result.chance:
             yield f"{name}: result.chance: {chances[where][0]} has another one for the same galleries"
+        if (note := result.queries) is not None and draws.setdefault(where, (name, note["draws"]))[1] != note["draws"]:
+            yield f"{name}: result.queries.draws: {draws[where][0]} has another one for the same galleries"
         if not record.provenance.get("stages"):  # untrained or external: every seed scores the same weights
             continue
         content = json.dumps([kind, [asdict(score) for score in result.scores]], sort_keys=True)

@@ -123,7 +123,7 @@ def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
     protocol: Protocol = PROTOCOLS.get(result.protocol)(config)
     people = planned_people(result)
     if people is not None and config.gallery == "seeded" and fold in people.folds:
-        return _planned(result.protocol, config, _People(people, fold))
+        return _planned(result.protocol, config, PlannedFold(people, fold))
     cameras = len(getattr(protocol, "gallery_cameras", ()))
     positives = cameras * config.shots if cameras else LARGEST
     if not _claims_published(result):
@@ -132,8 +132,8 @@ def scoring(result: Result, config: ProtocolConfig, fold: int) -> Scoring:
     return Scoring(Limits(positives, positives, _published_queries(result, protocol)), {}, galleries)
 
 
-class _People:
-    """Test people of a fold; equal for specifications that differ only in training people or in the images."""
+class PlannedFold:
+    """Planned fold: its test people; equal for specifications that differ only in training people or in the images."""
 
     def __init__(self, people: PlannedDataset, fold: int) -> None:
         self.people, self.fold = people, fold
@@ -142,14 +142,14 @@ class _People:
         self._rows = [(table.paths, table.identities.tobytes(), table.cameras.tobytes()) for table in tables]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _People) and (self.fold, self._rows) == (other.fold, other._rows)
+        return isinstance(other, PlannedFold) and (self.fold, self._rows) == (other.fold, other._rows)
 
     def __hash__(self) -> int:
         return hash((self.fold, *self._rows))
 
 
 @cache
-def _planned(name: str, config: ProtocolConfig, tested: _People) -> Scoring:
+def _planned(name: str, config: ProtocolConfig, tested: PlannedFold) -> Scoring:
     protocol: Protocol = PROTOCOLS.get(name)(config)
     people, fold = tested.people, tested.fold
     query, pool = protocol.tables(people, fold)

@@ -46,7 +46,7 @@ def measured_faults(record: Record, config: ProtocolConfig | None) -> Iterator[s
     if result.only_trained and result.dataset["name"] == OWN_IMAGES:
         return
     yield from _trials(result)
-    known = _scorings(result, config)
+    known = scorings(result, config)
     for i, score in enumerate(result.scores):
         where = f"result.scores[{i}].metrics"
         limits = known[score.fold].limits if score.fold in known else Limits()
@@ -78,7 +78,8 @@ def _copies(scores: Sequence[Score], galleries: int) -> Iterator[str]:
             )
 
 
-def _scorings(result: Result, config: ProtocolConfig | None) -> dict[int, Scoring]:
+def scorings(result: Result, config: ProtocolConfig | None) -> dict[int, Scoring]:
+    """Return what is known about the scoring of each fold of a protocol and a data set of the suite."""
     own = result.protocol in PROTOCOLS.own_names() and result.dataset["name"] in DATASETS.own_names()
     if config is None or not own or PROTOCOLS.get(result.protocol).dataset != result.dataset["name"]:
         return {}

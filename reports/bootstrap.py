@@ -166,7 +166,9 @@ def _same_queries(baseline: Sequence[Folds], other: Sequence[Folds]) -> list[int
             raise ValueError(f"folds {sorted(folds)} and {sorted(reference)} differ: compare runs of the same folds")
         for fold, scores in folds.items():
             valid, known = (np.isnan(part.average_precision) for part in (scores, reference[fold]))
-            if scores.paths != reference[fold].paths or not np.array_equal(valid, known):
+            people, others = (_units(part, "person") for part in (scores, reference[fold]))
+            equal = np.array_equal(valid, known) and np.array_equal(people, others)
+            if scores.paths != reference[fold].paths or not equal:
                 raise ValueError(
                     f"fold {fold}: queries or galleries differ; compare runs of one protocol and one data set"
                 )

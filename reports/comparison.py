@@ -16,9 +16,10 @@ from usvi_bench.core.table import Table, Value, percent_cell, value_rows
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.curves import series_of
-from usvi_bench.reports.groups import Group, comparable, paired, scope
+from usvi_bench.reports.groups import Group, able_groups, comparable, paired, scope
 from usvi_bench.reports.output import REPORT, remove_link, remove_old
 from usvi_bench.reports.page import Picture, Report, Section, rounded, write
+from usvi_bench.reports.paired_table import counts, paired_note, paired_table
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
 from usvi_bench.reports.runs import RecordedRun
@@ -112,24 +113,21 @@ def _scores(name: str, groups: list[Group]) -> Table:
 
 
 def _differences(name: str, groups: list[Group], section: Section, report: Report) -> None:
-    lacking = [run.name for group in groups for run in group.runs if not run.queries]
+    able = able_groups(groups)
+    lacking = [
+        run.name for group in groups if group not in able for run in group.runs if not (run.queries and run.draws)
+    ]
     if lacking and len(groups) > 1:
         report.notes.append(
             f"{plain(name)}: differences with intervals need the scores of all queries, which "
             f"{plain(', '.join(lacking))} did not "
-            "store (no queries.npz); run them again: finished trainings are only scored again."
+            "store (no queries.npz, or an older record); run them again: finished trainings are only scored again."
         )
     found = list(paired(groups))
     if not found:
         return
-    queries = found[0][0].runs[0].queries or {}
-    count = sum(int(np.any(scores.first_match_rank >= 0, axis=0).sum()) for scores in queries.values())
-    people = sum(len(np.unique(scores.identities)) for scores in queries.values())
-    rows: list[list[str | float]] = []
+    queries, people = counts(found)
     for worse, better, metric, unit, difference in found:
-        low, high = 100 * difference.low, 100 * difference.high
-        clear = "yes" if difference.clear else "no"
-        rows.append([f"{better.label} - {worse.label}", metric, unit, 100 * difference.difference, low, high, clear])
         report.data["paired"].append(
             {
                 "set": name,
@@ -140,26 +138,20 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
                 "low": difference.low,
                 "high": difference.high,
                 "unit": unit,
-                "queries": count,
+                "queries": queries,
                 "seeds": better.seeds,
             }
         )
-    note = (
-        f"Percentage points; 95 % percentile interval of a paired bootstrap with 10,000 resamples of {count} queries, "
-        f"or of {people} people with all their queries (more conservative). Seeds are averaged: the interval covers "
-        "the variation over queries, not over seeds."
-    )
-    if len(queries) > 1:
-        note += " Folds share people but are resampled independently, so intervals over several folds are too narrow."
-    columns = ["difference", "metric", "resampled", "points", "low", "high", "excludes 0"]
-    table = Table("Paired differences", columns, value_rows(rows), words=3, notes=[note], name=f"paired-{name}")
-    section.tables.append(table)
+    section.tables.append(paired_table(found, name))
     alt = "; ".join(
-        f"{row[0]} {row[1]} {row[3]:.1f} ({row[4]:.1f} to {row[5]:.1f})" for row in rows if row[2] == "person"
+        f"{better.label} - {worse.label} {metric} {100 * gap.difference:.1f} "
+        f"({100 * gap.low:.1f} to {100 * gap.high:.1f})"
+        for worse, better, metric, unit, gap in found
+        if unit == "person"
     )
     figure = differences_figure(found)
-    foot = f"{scope(name, groups)}; n = {count} queries of {people} people; 10,000 resamples of people"
-    caption = f"Difference of two methods with its interval over people. {note}"
+    foot = f"{scope(name, groups)}; n = {queries} queries of {people} people; 10,000 resamples of people"
+    caption = f"Difference of two methods with its interval over people. {paired_note(found)}"
     section.pictures.append(Picture(f"paired-{name}", "Paired differences", caption, alt, figure, foot))
 
 

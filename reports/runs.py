@@ -12,8 +12,10 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import file_name
 from usvi_bench.core.options import explain_missing_path
 from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.sidecar_faults import sidecar_faults
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.protocols.sidecar import read_sidecar, sidecar_path
 from usvi_bench.reports.check_lines import check_lines
 from usvi_bench.reports.curves import Line, epochs_of
 from usvi_bench.reports.output import unused
@@ -30,11 +32,15 @@ class RecordedRun:
         name: folder name, unique among the runs of a report.
         record: scores and provenance.
         folder: folder of the run; None if only the record is available.
+        file: file of the record, which the results of its queries may be beside.
+        origin: where the record is from, if runs of other origins are not seeds of the same row: ``leaderboard``.
     """
 
     name: str
     record: Record
     folder: Path | None
+    file: Path | None = None
+    origin: str = ""
 
     @property
     def label(self) -> str:
@@ -72,9 +78,24 @@ class RecordedRun:
 
     @cached_property
     def queries(self) -> dict[int, QueryScores] | None:
-        """Scores of all queries by fold."""
+        """Scores of all queries by fold, from the folder of the run, else from the file beside the record."""
         path = self._path("queries.npz")
-        return read_queries(path, self.record) if path else None
+        return read_queries(path, self.record) if path else self._sidecar
+
+    @property
+    def _sidecar(self) -> dict[int, QueryScores] | None:
+        note = self.record.result.queries
+        if self.file is None or note is None or not (path := sidecar_path(self.file)).exists():
+            return None
+        if found := sidecar_faults(self.file, self.record):
+            raise UsageError(f"{path}: {found[0].removeprefix(f'result.queries: {path.name}: ')}")
+        return read_sidecar(path, note, self.record.result.trials)
+
+    @property
+    def draws(self) -> str | None:
+        """Digest of the queries and galleries; None in older records."""
+        note = self.record.result.queries
+        return None if note is None else note["draws"]
 
     def _path(self, name: str) -> Path | None:
         path = None if self.folder is None else self.folder / name
@@ -121,4 +142,4 @@ def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     folder = file.parent.resolve() if file.name == RECORD else None  # not that of a linked record
     stem = folder.name if folder is not None else file.stem
     name = stem if stem not in taken else unused(f"{file_name(record.result.protocol)}-{stem}", taken)
-    return RecordedRun(name, record, folder)
+    return RecordedRun(name, record, folder, file)

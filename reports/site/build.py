@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +34,7 @@ from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
 from usvi_bench.reports.site.find_runs import RunPage, find_runs
 from usvi_bench.reports.site.methods import MethodPage, read_methods
 from usvi_bench.reports.site.published import describe_published, published_json
+from usvi_bench.reports.site.query_results import QueryPages
 from usvi_bench.reports.site.render import HERE, render
 from usvi_bench.reports.site.report_file import StoredReport
 from usvi_bench.reports.site.run_report import prepare_report
@@ -98,13 +99,17 @@ def build_site(
         with_pictures: show pictures of people even if they are real.
         say: function that receives a progress message before each report is drawn, and notices about damaged reports.
     """
-    reported = set()
+    reported, queries = set(), QueryPages(content.runs, content.scores, say)
     for run in content.runs:
         pictures = run.synthetic or with_pictures
         report = prepare_report(run, (output / run.address).parent, pictures, say)
         reported |= set() if report is None else {run.name}
-        _write(output / run.address, _run_page(run, report, pictures).encode())
-    for name, text in _pages(content, reported):
+        _write(output / run.address, _run_page(run, report, pictures, queries.context(run)).encode())
+    shown = {
+        run.name: [word for word, there in (("report", run.name in reported), ("queries", queries.has(run))) if there]
+        for run in content.runs
+    }
+    for name, text in _pages(content, shown):
         _write(output / name, text.encode())
     write_bytes(output / PLOT, draw_published(content.published))
     for ablation in content.ablations:
@@ -115,7 +120,7 @@ def build_site(
     _write(output / "assets" / PLOTLY, files("plotly").joinpath("package_data", PLOTLY).read_bytes())
 
 
-def _pages(content: Content, reported: Collection[str]) -> Iterator[tuple[str, str]]:
+def _pages(content: Content, shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
     real = [section for section in content.sections if not section.scores.key.synthetic]
     models_rules = [MODELS_RULE] if any(section.asides for section in content.sections) else []
     published_rules = [PUBLISHED_RULE.format("published.html")] if real else []
@@ -143,17 +148,17 @@ def _pages(content: Content, reported: Collection[str]) -> Iterator[tuple[str, s
     yield "methods/index.html", render("methods.html", "methods/index.html", methods=content.methods)
     for method in content.methods:
         page = f"methods/{method.name}.html"
-        yield page, render("method.html", page, method=method, **_method_context(method, content, reported))
+        yield page, render("method.html", page, method=method, **_method_context(method, content, shown))
     yield (
         "runs/index.html",
         render(
             "runs.html",
             "runs/index.html",
-            committed=runs_table("Runs of the leaderboard", [run for run in content.runs if run.committed], reported),
+            committed=runs_table("Runs of the leaderboard", [run for run in content.runs if run.committed], shown),
             local=runs_table(
                 "Further runs on the machine that built this site",
                 [run for run in content.runs if not run.committed],
-                reported,
+                shown,
             ),
         ),
     )
@@ -175,7 +180,7 @@ def _pages(content: Content, reported: Collection[str]) -> Iterator[tuple[str, s
     yield "published.json", _json(published_json(content.published))
 
 
-def _method_context(method: MethodPage, content: Content, reported: Collection[str]) -> dict[str, Any]:
+def _method_context(method: MethodPage, content: Content, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Collect rows of tables, runs, ablations and published figures of a method."""
     places = []
     for section in content.sections:
@@ -186,7 +191,7 @@ def _method_context(method: MethodPage, content: Content, reported: Collection[s
     found = [find_published(content.published, method.name, protocol, 1) for protocol in PROTOCOLS]
     return {
         "places": places,
-        "runs": runs_table("Runs", [run for run in content.runs if run.record.result.method == method.name], reported),
+        "runs": runs_table("Runs", [run for run in content.runs if run.record.result.method == method.name], shown),
         "ablations": [ablation for ablation in content.ablations if ablation.method == method.name],
         "published": [
             (e.shown, protocol_name(e.shown.protocol, synthetic=False), footnote(e)) for e in found if e is not None
@@ -194,7 +199,7 @@ def _method_context(method: MethodPage, content: Content, reported: Collection[s
     }
 
 
-def _run_page(run: RunPage, report: StoredReport | None, pictures: bool) -> str:
+def _run_page(run: RunPage, report: StoredReport | None, pictures: bool, queries: Mapping[str, Any]) -> str:
     return render(
         "run.html",
         run.address,
@@ -208,6 +213,7 @@ def _run_page(run: RunPage, report: StoredReport | None, pictures: bool) -> str:
         settings=settings_table(run.record),
         command=command_of(run.record),
         report=None if report is None else report_context(report.content, pictures),
+        queries=queries,
     )
 
 

@@ -14,6 +14,9 @@ from usvi_bench.reports.runs import RECORD
 from usvi_bench.reports.site.addresses import run_address, short_hash
 from usvi_bench.reports.site.report_file import REPORT
 
+RECORDS = "records"
+"""Folder of the records in the folder of the leaderboard."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
@@ -25,6 +28,7 @@ class RunPage:
         committed: file name of the record in the leaderboard; None if it is not committed.
         folder: folder of the run, or None.
         report: folder of an existing report, or None.
+        file: file of the record, which the results of its queries may be beside.
     """
 
     name: str
@@ -32,6 +36,7 @@ class RunPage:
     committed: str | None
     folder: Path | None
     report: Path | None
+    file: Path | None = None
 
     @property
     def address(self) -> str:
@@ -54,7 +59,7 @@ def find_runs(
     Args:
         records: records of the leaderboard, by file name.
         runs: folder with finished runs at any depth, or None.
-        reports: folder with committed reports of records.
+        reports: folder with committed reports of records; the folder of the records is beside it.
         say: function that receives a notice about each run that is skipped because its record is damaged.
     """
     folders = {} if runs is None else {_identity(r): (path, r) for path, r in _finished(runs, say)}
@@ -63,7 +68,7 @@ def find_runs(
         name = file.removesuffix(".json")
         folder = folders.pop(_identity(record), (None, record))[0]
         report = next((at for at in (_made(folder), reports / name) if at and _exists(at)), None)
-        found.append(RunPage(name, record, file, folder, report))
+        found.append(RunPage(name, record, file, folder, report, reports.parent / RECORDS / file))
     taken = {run.address for run in found}
     for path, record in sorted(folders.values(), key=lambda pair: pair[0].as_posix()):
         place = path.relative_to(runs or path).as_posix()
@@ -72,7 +77,8 @@ def find_runs(
             name += f"-{short_hash(place)}"
         taken.add(run_address(name))
         made = _made(path)
-        found.append(RunPage(name, record, None, path, made if made and _exists(made) else None))
+        report = made if made and _exists(made) else None
+        found.append(RunPage(name, record, None, path, report, path / RECORD))
     return found
 
 
@@ -99,4 +105,5 @@ def _exists(report: Path) -> bool:
 
 
 def _identity(record: Record) -> str:
-    return json.dumps(asdict(record.result), sort_keys=True)
+    """Return the result as text, without the note about its queries, which older records lack."""
+    return json.dumps({**asdict(record.result), "queries": None}, sort_keys=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,10 @@ def settings_table(record: Record) -> Table:
     return Table("All settings", ["Setting", "Value"], value_rows(settings), words=2)
 
 
-def runs_table(title: str, runs: Sequence[RunPage], reported: Collection[str]) -> Table:
-    """List runs with their headline scores as a table; ``reported`` names the runs whose page has a report."""
-    columns = ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "minutes", "Report"]
-    return Table(title, columns, [_run_row(run, run.name in reported) for run in runs], words=3)
+def runs_table(title: str, runs: Sequence[RunPage], shown: Mapping[str, Sequence[str]]) -> Table:
+    """List runs with their headline scores as a table; ``shown`` names the further parts of the page of each run."""
+    columns = ["Run", "Method", "Protocol", "Seed", "R1", "mAP", "mINP", "minutes", "page also has"]
+    return Table(title, columns, [_run_row(run, shown[run.name]) for run in runs], words=3, left=columns[-1:])
 
 
 def method_link(record: Record) -> str | Link:
@@ -86,7 +86,7 @@ def method_link(record: Record) -> str | Link:
     return method if record.plugins else Link(method, "method", method)
 
 
-def _run_row(run: RunPage, reported: bool) -> TableRow:
+def _run_row(run: RunPage, shown: Sequence[str]) -> TableRow:
     result, means = run.record.result, run.record.means()
     minutes = sum(run.record.provenance["seconds"].values()) / 60
     name = Link(run.name.removeprefix("local/"), "run", run.name)
@@ -97,7 +97,7 @@ def _run_row(run: RunPage, reported: bool) -> TableRow:
         value_cell(result.seed),
         *(percent_cell(means.get(metric)) for metric in ("R1", "mAP", "mINP")),
         value_cell(minutes),
-        Cell("yes" if reported else MISSING, int(reported)),
+        Cell(", ".join(shown) or "settings", len(shown)),
     ]
     return TableRow(cells, quiet=result.uses_identities or result.method == "untrained")
 

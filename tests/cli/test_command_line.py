@@ -25,6 +25,9 @@ from usvi_bench.core.record import read_record
 from usvi_bench.core.sealed import write_sealed
 from usvi_bench.engine.plan import StagePlan, clear_stage, hold_stage
 from usvi_bench.engine.training import StageTraining
+from usvi_bench.leaderboard.sidecar_faults import sidecar_faults
+from usvi_bench.protocols.query_file import load_query_scores
+from usvi_bench.protocols.sidecar import ROUNDING, person_numbers, read_sidecar, sidecar_path
 from usvi_bench.reports.site.runs import command_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +72,7 @@ def test_a_run_directory_holds_everything(finished: Path) -> None:
         "config.json",
         "journal.jsonl",
         "record.json",
+        "record.npz",
         "checkpoints",
         "report",
         "evaluation.npz",
@@ -94,6 +98,24 @@ def test_the_record_is_complete_and_traceable(finished: Path, tiny_people: dict[
     assert 0 < result.chance["mAP"] < 1
     assert record.provenance["threads"] == 1
     assert record.provenance["global_batch"] == 16
+
+
+def test_the_results_of_each_query_are_beside_the_record(finished: Path) -> None:
+    path = the_record(finished, "sysu_all")
+    record = read_record(path)
+    note = record.result.queries
+    assert note is not None
+    assert sidecar_faults(path, record) == []  # also that the galleries are those of the planned people
+    (small,), (full,) = (
+        folds.values()
+        for folds in (
+            read_sidecar(sidecar_path(path), note, record.result.trials),
+            load_query_scores(path.with_name("queries.npz")),
+        )
+    )
+    assert np.array_equal(small.first_match_rank, full.first_match_rank)
+    assert np.allclose(small.average_precision, full.average_precision, rtol=0, atol=ROUNDING, equal_nan=True)
+    assert np.array_equal(small.identities, person_numbers(full))
 
 
 def test_the_command_on_a_run_s_page_repeats_it(finished: Path, tiny_people: dict[str, Path]) -> None:

@@ -1,0 +1,59 @@
+"""Addition of a finished run to the folder of records: its record, and the results of its queries beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_bytes
+from usvi_bench.core.formatting import counted, file_name
+from usvi_bench.core.paths import is_file
+from usvi_bench.core.record import Record, read_record
+from usvi_bench.leaderboard.consistency import faults
+from usvi_bench.leaderboard.repeats import OUTSIDE
+from usvi_bench.leaderboard.sidecar_faults import sidecar_faults
+from usvi_bench.protocols.sidecar import sidecar_path
+
+
+def add_runs(runs: Sequence[Path], records: Path, outside: bool = False) -> list[Path]:
+    """Copy the records of runs, and the files of their queries if the records name them; all or none are copied.
+
+    Args:
+        runs: folders of finished runs, or files of records.
+        records: folder of all records.
+        outside: copy to the folder of records from outside.
+
+    Returns:
+        Paths of the copied records.
+
+    Raises:
+        UsageError: there is no record, it is not consistent, or there is another record of this name.
+    """
+    targets: dict[Path, Path] = {}
+    for run in runs:
+        file = run / "record.json" if run.is_dir() else run
+        if not is_file(file):
+            raise UsageError(f"{file}: no such file; give the folder of a finished run")
+        record = read_record(file)
+        if found := [*faults(record), *sidecar_faults(file, record)]:
+            raise UsageError("\n".join([f"{file}: {counted(len(found), 'fault')}, so it is not added:", *found]))
+        target = records / (OUTSIDE if outside else "") / record_name(record)
+        if target in targets or (target.exists() and target.read_bytes() != file.read_bytes()):
+            raise UsageError(
+                f"{file}: there is another record {target}; remove it with the file of its queries first, or copy both "
+                "files of the run under another name"
+            )
+        targets[target] = file
+    for target, file in targets.items():
+        if (queries := sidecar_path(file)).exists():
+            write_bytes(sidecar_path(target), queries.read_bytes())
+        write_bytes(target, file.read_bytes())
+    return list(targets)
+
+
+def record_name(record: Record) -> str:
+    """Return the usual path of a record, such as ``sysu_all/pose-0.5/pgm-seed0.json``."""
+    result = record.result
+    knobs = [file_name(f"{name}-{level:g}") for name, level in sorted(result.dataset["knobs"].items())]
+    return "/".join([file_name(result.protocol), *knobs, f"{file_name(result.method)}-seed{result.seed}.json"])
