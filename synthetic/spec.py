@@ -9,7 +9,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 
-GENERATOR_VERSIONS = {"sysu": 5, "regdb": 5, "llcm": 2}
+GENERATOR_VERSIONS = {"sysu": 6, "regdb": 6, "llcm": 3}
 """Version of each layout, raised whenever the same specification gives different bytes."""
 
 SIZES = ("tiny", "small", "medium", "full")
