@@ -114,7 +114,7 @@ class _Halves:
 
 _REGDB = {
     "tiny": _Halves(16, 8, 2, 10),
-    "small": _Halves(192, 40, 2, 8),
+    "small": _Halves(400, 40, 2, 8),
     "medium": _Halves(300, 72, 4, 10),
     "full": _Halves(412, 206, 10, 10),
 }

@@ -314,7 +314,7 @@ def test_near_infrared_is_bright_clothes_and_dark_hair() -> None:
     assert passage["torso"].mean() > room["torso"].mean() + 10
 
 
-def test_thermal_is_warm_people_whatever_they_wear() -> None:
+def test_thermal_is_warm_people() -> None:
     spec = SyntheticSpec()
     thermal = regions(images_of("regdb", spec, 2, 72))
     assert (thermal["torso"] > thermal["background"]).mean() > 0.8
