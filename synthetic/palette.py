@@ -24,9 +24,9 @@ from usvi_bench.synthetic.view import View
 
 FOLD = {"visible": 0.14, "near": 0.03}
 """Depth of creases in reflected light, fraction of the level."""
-OWN_WARMTH, USUAL_HEAT = 0.3, 0.62
+OWN_WARMTH, USUAL_HEAT = 0.1, 0.62
 """Share of a material's own warmth that a thermal camera sees, and the heat that takes the place of the rest."""
-LIKENESS, USUAL_GREY = 0.5, 0.4
+LIKENESS, USUAL_GREY = 0.9, 0.45
 """Thermal level per grey visible level of a material, and the grey level that leaves the warmth as it is."""
 
 

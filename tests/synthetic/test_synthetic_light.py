@@ -48,8 +48,8 @@ def test_thermal_levels_follow_warmth_and_lightness() -> None:
     person, views = draw_person(SPEC, "regdb", 1), _views()[:3]
     kinds = [{"heat": 0.3}, {"heat": 0.7}, {"heat": 0.3, "colour": (1.0,) * 3, "second": (1.0,) * 3}]
     cold, warm, light = (palette_of([_dressed(person, **kind)] * 3, THERMAL, views, 1.0).base for kind in kinds)
-    assert (warm > cold).all()
-    assert (light > cold).all()
+    assert ((warm > cold) | (cold == 1)).all()
+    assert ((light > cold) | (cold == 1)).all()
     hidden = palette_of([_dressed(person, heat=0.3, near=0.9)] * 3, THERMAL, views, 1.0)
     assert torch.equal(hidden.base, cold)
 
@@ -60,10 +60,10 @@ def test_thermal_levels_of_a_loop(kind: int) -> None:
     views = _views(climate=kind, warmth=0.2, exposure=1.0)[:1]
     found = palette_of([person], THERMAL, views, 1.0)
     for region, material in enumerate(person.materials):
-        heat = (0.62 + 0.3 * (material.heat - 0.62)) ** climate.insulation
+        heat = (0.62 + 0.1 * (material.heat - 0.62)) ** climate.insulation
         warmth = 0.2 + (climate.skin - 0.2) * (heat * (1 + climate.chill) - climate.chill)
         for level, colour in ((found.base, material.colour), (found.second, material.second)):
-            expected = min(max(warmth + 0.5 * (luma(colour) - 0.4), 0.0), 1.0)
+            expected = min(max(warmth + 0.9 * (luma(colour) - 0.45), 0.0), 1.0)
             assert level[0, region, 0] == pytest.approx(expected, abs=1e-6)
 
 
