@@ -29,6 +29,12 @@ def parser() -> ArgumentParser:
         help="channels of the encoder's first stage (default: 16); ignored by encoders without this setting",
     )
     parser.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="make the weights for people in this layout, which has its own: regdb (default: the weights for all "
+        "other layouts)",
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="FILE", help="file to write (default: the file in components/encoder/pretrained)"
     )
     return parser
@@ -38,18 +44,19 @@ def main(arguments: Sequence[str]) -> None:
     """Write the weights, and beside them a note that describes how they were made.
 
     Raises:
-        UsageError: ``--out`` is missing, and the default is a file of an installed package.
+        UsageError: a layout without weights of its own, or ``--out`` is missing and the default is a file of an
+            installed package.
     """
     options = parser().parse_args(arguments)
     if options.out is None and is_installed():
         raise UsageError("--out is missing: the weights of an installed package are not replaced; give a file to write")
     from usvi_bench.core.plugins import import_plugins
-    from usvi_bench.engine.pretrain import Recipe, make_weights
-    from usvi_bench.engine.start_weights import shipped_weights
+    from usvi_bench.engine.pretrain import make_weights, recipe_of
+    from usvi_bench.engine.start_weights import weights_file
 
     import_plugins(options.imports)
     given = {name: getattr(options, name) for name in ("encoder", "width") if getattr(options, name) is not None}
-    recipe = Recipe(**given)
-    output: Path = options.out or shipped_weights(recipe.encoder_config())
+    recipe = recipe_of(options.layout, **given)
+    output: Path = options.out or weights_file(recipe.encoder_config(), options.layout)
     note = make_weights(recipe, output)
     print(f"{output}: {output.stat().st_size / 2**20:.1f} MiB, sha256 {note['sha256']}")

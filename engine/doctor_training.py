@@ -42,7 +42,7 @@ def examine_training(experiment: Experiment) -> Iterator[Finding]:
         yield Finding("training", *_split(str(error)))
         return
     yield Finding("images", str(source.root) if source.root else source.spec)
-    yield _start(experiment, config, synthetic=source.synthetic_spec is not None)
+    yield _start(experiment, config, kind if source.synthetic_spec is not None else None)
     yield _settings(config, device)
     yield memory_finding(config, device)
 
@@ -53,12 +53,12 @@ def _split(message: str) -> tuple[str, str]:
     return (text, remedy) if found else (message, "correct it")
 
 
-def _start(experiment: Experiment, config: RunConfig, synthetic: bool) -> Finding:
+def _start(experiment: Experiment, config: RunConfig, layout: str | None) -> Finding:
     if experiment.weights is not None:
         return Finding("start", experiment.weights)
-    if not synthetic:
+    if layout is None:
         return Finding("start", "no weights: real data needs --weights", "give a file of the encoder, or 'random'")
-    shipped = shipped_weights(config.encoder)
+    shipped = shipped_weights(config.encoder, layout)
     return Finding("start", shipped.name if shipped.exists() else "random weights: none are shipped for this encoder")
 
 

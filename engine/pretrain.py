@@ -66,6 +66,24 @@ class Recipe:
         return encoder_config(self.encoder, **({"width": self.width} if "width" in names else {}))
 
 
+STEPS = {"regdb": 1000}
+"""Number of steps of weights that a layout has for itself. Few steps give a weak start, as ImageNet weights are one: a
+strong start recognises RegDB's walks, which have one view, before any training."""
+
+
+def recipe_of(layout: str | None = None, **given: Any) -> Recipe:
+    """Return the recipe of the weights of a layout, or of those for all layouts without weights of their own.
+
+    Raises:
+        UsageError: the layout has no weights of its own.
+    """
+    if layout is None:
+        return Recipe(**given)
+    if layout not in STEPS:
+        raise UsageError(f"--layout {layout}: it has no weights of its own; leave it out, or use {', '.join(STEPS)}")
+    return Recipe(steps=STEPS[layout], **given)
+
+
 def visible_people(trees: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Load all visible images of some synthetic people.
 

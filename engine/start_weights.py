@@ -51,8 +51,8 @@ class Start:
 def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Start:
     """Resolve ``--weights`` and check that the file fits the encoder.
 
-    Without ``--weights``, a run on synthetic people starts from the shipped weights of its encoder, or from random
-    weights if none are shipped.
+    Without ``--weights``, a run on synthetic people starts from the shipped weights of its encoder and layout, or
+    from random weights if none are shipped.
 
     Raises:
         UsageError: no weights are given for real data, the file does not exist or belongs to another network, or the
@@ -62,7 +62,7 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
     if weights is None:
         if dataset.synthetic is None:
             raise UsageError(f"real data needs --weights: {known}")
-        shipped = shipped_weights(config.encoder)
+        shipped = shipped_weights(config.encoder, dataset.synthetic.get("layout", ""))
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":
         return Start("random", None, None)
@@ -82,9 +82,18 @@ def shipped_or_own(path: Path) -> Path:
     return path if is_file(path) or is_folder(path) else shipped.get(str(path), path)
 
 
-def shipped_weights(encoder: EncoderConfig) -> Path:
-    """Return the path of the shipped weights of an encoder; the file may not exist."""
-    return SHIPPED / f"{encoder.variant}.safetensors"
+def shipped_weights(encoder: EncoderConfig, layout: str = "") -> Path:
+    """Return the shipped weights of an encoder: those of a layout of people if it has its own.
+
+    The file may not exist.
+    """
+    own = weights_file(encoder, layout)
+    return own if own.exists() else weights_file(encoder)
+
+
+def weights_file(encoder: EncoderConfig, layout: str | None = None) -> Path:
+    """Return the file for the shipped weights of an encoder, or for those of a layout only."""
+    return SHIPPED / f"{encoder.variant}{'-' + layout if layout else ''}.safetensors"
 
 
 def find_weights(source: str) -> str:

@@ -3,8 +3,8 @@
 In near infrared, cloth is brighter and has no hue. Its level and the contrast of its pattern are linear in the visible
 ones, with a factor drawn for each material ("Exploring Invariant Representation for Visible-Infrared Person
 Re-Identification", Tan et al.: levels of one surface in two wavelengths are linearly related, with a factor that varies
-between surfaces). Thermal infrared shows the warmth of the surface without any pattern. Warmth is drawn independently
-of the visible and near-infrared levels.
+between surfaces). Warmth is drawn independently of the visible and near-infrared levels; ``palette`` describes what a
+thermal camera shows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Digests of the people of tests and boards, by which a machine that renders other bytes is noticed."""
+"""Digests of people, by which a machine that renders other bytes is noticed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_json
-from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
+from usvi_bench.synthetic.spec import BOARD_SEED, DEVELOPMENT_SEEDS, GENERATOR_VERSIONS, SyntheticSpec
 from usvi_bench.synthetic.tree import MANIFEST, ensure
 
 KNOWN = Path(__file__).with_name("digests.json")
 """Digests of all image bytes, by the name of the folder, which contains the version and the specification."""
-SIZES = ("tiny", "small")
+PEOPLE = (
+    SyntheticSpec(size="tiny"),
+    *(SyntheticSpec(size="small", seed=seed) for seed in (0, *DEVELOPMENT_SEEDS, BOARD_SEED)),
+)
+"""People whose digests are committed in every layout: of tests, of examples, of development and of the boards."""
 
 
 @cache
@@ -55,9 +59,8 @@ def write_digests(progress: Callable[[str], None]) -> None:
     """Render the people and commit their digests to ``KNOWN``, after a new version of the generator."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES:
+        for spec in PEOPLE:
             for layout in GENERATOR_VERSIONS:
-                spec = SyntheticSpec(size=size)
                 tree = ensure(layout, spec, Path(folder), progress)  # type: ignore[arg-type]
                 found[tree.name] = json.loads((tree / MANIFEST).read_text())["bytes"]
     write_json(KNOWN, found)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.synthetic.arithmetic import exponential, logarithm
 
+EDITION = 6
+"""Edition of the people, which enters every draw: raising it replaces all people, clothes, walks and places."""
+
 T = TypeVar("T")
 
 # Rational approximations of the normal quantile in three ranges, accurate to about 1e-6: PPND7 of Wichura, "Algorithm
@@ -25,6 +28,11 @@ _OUTER = ((1.4234372777, 2.7568153900, 1.3067284816, 0.17023821103), (1.0, 0.737
 _FAR = ((6.6579051150, 3.0812263860, 0.42868294337, 0.017337203997), (1.0, 0.24197894225, 0.012258202635))
 
 
+def stream(seed: int, *purpose: str | int) -> np.random.Generator:
+    """Return a new NumPy generator for one purpose of one edition of people."""
+    return numpy_generator(seed, "edition", EDITION, *purpose)
+
+
 class Draws:
     """Draws for one purpose, from NumPy's stream of integers and basic arithmetic.
 
@@ -32,7 +40,7 @@ class Draws:
     """
 
     def __init__(self, seed: int, *purpose: str | int) -> None:
-        self._stream = numpy_generator(seed, *purpose)
+        self._stream = stream(seed, *purpose)
 
     def random(self) -> float:
         """Draw a number from 0 to 1, without 1."""

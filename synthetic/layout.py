@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
 from usvi_bench.synthetic.cameras import LLCM, NIGHT, Layout
+from usvi_bench.synthetic.draws import stream
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.unpaired import foreign_people, missing_modalities
 
@@ -114,7 +114,7 @@ class _Halves:
 
 _REGDB = {
     "tiny": _Halves(16, 8, 2, 10),
-    "small": _Halves(192, 40, 2, 8),
+    "small": _Halves(400, 40, 2, 8),
     "medium": _Halves(300, 72, 4, 10),
     "full": _Halves(412, 206, 10, 10),
 }
@@ -158,7 +158,7 @@ def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
 
 def _plan_sysu(spec: SyntheticSpec) -> Plan:
     splits = _SYSU[spec.size]
-    order = numpy_generator(spec.seed, "sysu", "splits").permutation(sum(split.people for split in splits.values())) + 1
+    order = stream(spec.seed, "sysu", "splits").permutation(sum(split.people for split in splits.values())) + 1
     train, val = splits["train"].people, splits["val"].people
     people = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
     lost = missing_modalities(spec, order[: train + val].tolist())
@@ -220,7 +220,7 @@ def _plan_regdb(spec: SyntheticSpec) -> Plan:
     lists: dict[str, str] = {}
     listed: set[Shot] = set()
     for fold in range(1, size.folds + 1):
-        order = (numpy_generator(spec.seed, "regdb", "split", fold).permutation(size.people) + 1).tolist()
+        order = (stream(spec.seed, "regdb", "split", fold).permutation(size.people) + 1).tolist()
         train, test = order[: size.people - size.test], order[size.people - size.test :]
         lost, foreign = missing_modalities(spec, train, fold), foreign_people(spec, train, size.people, fold)
         for name, people in (("train", train), ("test", test)):
@@ -249,7 +249,7 @@ def _past_regdb_camera(person: int, modality: Modality, frames: int) -> list[Sho
 def _plan_llcm(spec: SyntheticSpec) -> Plan:
     """Plan LLCM's layout; each modality sees each person with its own few cameras, drawn for each person."""
     splits = _LLCM[spec.size]
-    order = numpy_generator(spec.seed, "llcm", "splits").permutation(sum(split.people for split in splits.values())) + 1
+    order = stream(spec.seed, "llcm", "splits").permutation(sum(split.people for split in splits.values())) + 1
     people = {"train": order[: splits["train"].people].tolist(), "test": order[splits["train"].people :].tolist()}
     lost, foreign = missing_modalities(spec, people["train"]), foreign_people(spec, people["train"], len(order))
     label = {person: rank for rank, person in enumerate(sorted(people["train"]))}
@@ -278,7 +278,7 @@ def _past_llcm_cameras(
     """Distribute a person's frames of one modality over ``seen`` cameras."""
     modality = "visible" if word == "vis" else "infrared"
     numbers = [camera.number for camera in LLCM if camera.modality == modality]
-    drawn = numpy_generator(spec.seed, "llcm", "seen", modality, person).choice(numbers, seen, replace=False)
+    drawn = stream(spec.seed, "llcm", "seen", modality, person).choice(numbers, seen, replace=False)
     shown = foreign.get(person, person) if modality == "visible" else person
     for camera, count in zip(sorted(drawn.tolist()), _shares(frames, seen), strict=True):
         place = camera % NIGHT

@@ -1,4 +1,9 @@
-"""Palette of a sensor: levels of base colour and pattern, and depth of creases, of each person's materials."""
+"""Palette of a sensor: levels of base colour and pattern, and depth of creases, of each person's materials.
+
+In thermal infrared, a real surface shows its warmth and no colour. Ours is lighter where the surface is light, so that
+clothes can be compared between the modalities. With independent warmth alone, an encoder trained with the true
+identities of 152 people had a mAP of 16.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,10 @@ from usvi_bench.synthetic.view import View
 
 FOLD = {"visible": 0.14, "near": 0.03}
 """Depth of creases in reflected light, fraction of the level."""
+OWN_WARMTH, USUAL_HEAT = 0.1, 0.62
+"""Share of a material's own warmth that a thermal camera sees, and the heat that takes the place of the rest."""
+LIKENESS, USUAL_GREY = 0.9, 0.45
+"""Thermal level per grey visible level of a material, and the grey level that leaves the warmth as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,10 @@ def palette_of(
             own = table(lambda m: m.near)
             own_second = (own + table(lambda m: m.kept) * (grey_second - grey)).clamp(0.08, 1.0)
         else:
-            own = own_second = torch.from_numpy(_emitted(people, camera, views)).float().to(device)
+            warmth = torch.from_numpy(_emitted(people, camera, views)).float().to(device)
+            own, own_second = (
+                (warmth + LIKENESS * (level - USUAL_GREY)).clamp(0.0, 1.0) for level in (grey, grey_second)
+            )
             climates = [CLIMATES[view.climate] for view in views]
             fold = torch.tensor([climate.fold for climate in climates], device=device)
             drift = torch.tensor([climate.drift for climate in climates], device=device)
@@ -88,8 +100,9 @@ def palette_of(
 
 
 def _emitted(people: Sequence[Person], camera: Camera, views: Sequence[View]) -> NDArray[np.float64]:
-    """Compute the thermal levels ``[B, R]`` of the materials; insulation by clothes depends on the climate."""
+    """Compute the warmth ``[B, R]`` of the materials as levels; insulation by clothes depends on the climate."""
     heat = np.array([[material.heat for material in person.materials] for person in people])
+    heat = USUAL_HEAT + OWN_WARMTH * (heat - USUAL_HEAT)
     climates = [CLIMATES[view.climate] for view in views]
     around, skin, insulation, chill = np.array(
         [

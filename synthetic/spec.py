@@ -9,8 +9,13 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 
-GENERATOR_VERSIONS = {"sysu": 5, "regdb": 5, "llcm": 2}
+GENERATOR_VERSIONS = {"sysu": 6, "regdb": 6, "llcm": 3}
 """Version of each layout, raised whenever the same specification gives different bytes."""
+
+DEVELOPMENT_SEEDS = (100, 101, 102)
+"""Seeds of the people on whom settings, start weights, difficulty and methods are chosen."""
+BOARD_SEED = 1000
+"""Seed of the people of the leaderboards. Nothing is chosen on them, and no default uses them."""
 
 SIZES = ("tiny", "small", "medium", "full")
 """Sizes of a population; ``tiny`` is meant for tests."""

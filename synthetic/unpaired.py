@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
+from usvi_bench.synthetic.draws import stream
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 
@@ -34,5 +34,5 @@ def foreign_people(spec: SyntheticSpec, people: Iterable[int], total: int, fold:
 
 
 def _chosen(spec: SyntheticSpec, knob: str, people: Iterable[int], fold: int) -> list[int]:
-    order = numpy_generator(spec.seed, knob, fold).permutation(sorted(people)).tolist()
+    order = stream(spec.seed, knob, fold).permutation(sorted(people)).tolist()
     return [int(person) for person in order[: round(spec.knobs()[knob] * len(order))]]

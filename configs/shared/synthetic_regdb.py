@@ -1,4 +1,4 @@
 """Shared setting for synthetic people in RegDB's layout."""
 
 _base_ = "synthetic_sysu.py"
-train = {"iterations": 40}
+train = {"iterations": 90}

@@ -19,8 +19,9 @@ from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.open import open_dataset
 from usvi_bench.engine.load_config import load_config, parse_settings
-from usvi_bench.engine.pretrain import Recipe, change_tone, pretrain, visible_people
-from usvi_bench.engine.start_weights import SHIPPED, open_start, shipped_weights
+from usvi_bench.engine.pretrain import STEPS, Recipe, change_tone, pretrain, recipe_of, visible_people
+from usvi_bench.engine.start_weights import SHIPPED, open_start, shipped_weights, weights_file
+from usvi_bench.synthetic.spec import GENERATOR_VERSIONS
 
 TINY = Recipe(people=("synthetic:size=tiny",), width=8, steps=3, clusters=2, instances=2)
 
@@ -79,13 +80,28 @@ def test_an_encoder_is_pretrained_with_the_settings_that_it_has() -> None:
     assert shipped_weights(EncoderConfig("vit_s16")).name == "vit_s16.safetensors"
 
 
-def test_the_shipped_weights_fit_and_say_how_they_were_made() -> None:
-    (path,) = SHIPPED.glob("*.safetensors")
-    assert path.stat().st_size <= 6e6
+@pytest.mark.parametrize("layout", [None, *STEPS])
+def test_the_shipped_weights_fit_and_their_note_has_the_recipe(layout: str | None) -> None:
+    path = weights_file(SmallConfig(), layout)
+    assert path.stat().st_size <= 3e6
     note = json.loads(path.with_suffix(".json").read_text())
-    assert note["recipe"] == json.loads(json.dumps(Recipe().__dict__))
+    assert note["recipe"] == json.loads(json.dumps(recipe_of(layout).__dict__))
+    assert note["generator_version"] == GENERATOR_VERSIONS["sysu"]
     encoder = build_encoder(SmallConfig(width=note["recipe"]["width"]), 0)
     assert load_weights(encoder, path) == note["sha256"]
+
+
+def test_only_weights_of_known_layouts_are_shipped() -> None:
+    assert set(SHIPPED.glob("*.safetensors")) == {weights_file(SmallConfig(), layout) for layout in (None, *STEPS)}
+    with pytest.raises(UsageError, match="--layout llcm: it has no weights of its own"):
+        recipe_of("llcm")
+
+
+def test_a_layout_with_its_own_weights_starts_from_them(tiny_people: dict[str, Path]) -> None:
+    dataset, _ = open_dataset("regdb", str(tiny_people["regdb"]))
+    config = load_config("untrained", "regdb_v2i", profile="synthetic_regdb")
+    assert open_start(None, dataset, config).source == "small16-regdb.safetensors"
+    assert open_start("small16", dataset, config).source == "small16.safetensors"
 
 
 def test_synthetic_people_start_from_the_shipped_weights(tiny_people: dict[str, Path]) -> None:

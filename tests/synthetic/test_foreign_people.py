@@ -12,12 +12,12 @@ import pytest
 
 from tests.synthetic.test_synthetic_layout import LEVELS, TINY, empty_tree
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.llcm import LLCM
 from usvi_bench.datasets.regdb import RegDB
 from usvi_bench.datasets.sysu import VISIBLE_CAMERAS, Sysu
 from usvi_bench.synthetic import ensure
+from usvi_bench.synthetic.draws import stream
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.spec import SyntheticSpec
 from usvi_bench.synthetic.unpaired import foreign_people
@@ -97,8 +97,8 @@ def test_files_of_infrared_and_of_other_people_have_the_same_bytes(tiny_people: 
 
 
 def test_names_and_notes_of_earlier_trees_stay() -> None:
-    assert SyntheticSpec().folder("sysu") == "sysu-v5-small-128-seed0-cfd38d21"
-    assert SyntheticSpec(mismatch=0.5).folder("regdb") == "regdb-v5-small-128-seed0-f536481f"
+    assert SyntheticSpec().folder("sysu") == "sysu-v6-small-128-seed0-cfd38d21"
+    assert SyntheticSpec(mismatch=0.5).folder("regdb") == "regdb-v6-small-128-seed0-f536481f"
     assert "foreign" not in SyntheticSpec(mismatch=0.5).note()
     assert SyntheticSpec(**SyntheticSpec(foreign=0.5).note()) == SyntheticSpec(foreign=0.5)  # type: ignore[arg-type]
     assert SyntheticSpec(foreign=0.5).folder("sysu") != SyntheticSpec().folder("sysu")
@@ -111,6 +111,6 @@ def test_mismatch_and_foreign_together_are_refused() -> None:
 
 def test_chosen_people_are_the_first_of_a_permutation_of_their_own() -> None:
     people = np.arange(1, 41)
-    order = numpy_generator(0, "foreign", 3).permutation(people)
+    order = stream(0, "foreign", 3).permutation(people)
     found = foreign_people(SyntheticSpec(foreign=0.3), people.tolist()[::-1], 100, fold=3)
     assert found == {int(person): 100 + int(person) for person in order[:12]}

@@ -33,8 +33,9 @@ from usvi_bench.synthetic.arithmetic import (
     sine,
     wave,
 )
-from usvi_bench.synthetic.digests import KNOWN, SIZES, known_digest, other_bytes
+from usvi_bench.synthetic.digests import KNOWN, PEOPLE, known_digest, other_bytes
 from usvi_bench.synthetic.draws import Draws, normal_quantile
+from usvi_bench.synthetic.spec import BOARD_SEED, DEVELOPMENT_SEEDS
 from usvi_bench.synthetic.tree import MANIFEST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,8 +196,9 @@ def test_people_have_the_committed_digests(tiny_people: dict[str, Path]) -> None
         assert other_bytes(note) == ""
 
 
-def test_every_layout_and_size_of_the_boards_has_a_digest() -> None:
-    names = {SyntheticSpec(size=size).folder(layout) for size in SIZES for layout in GENERATOR_VERSIONS}
+def test_the_people_of_tests_development_and_boards_have_digests_in_every_layout() -> None:
+    names = {spec.folder(layout) for spec in PEOPLE for layout in GENERATOR_VERSIONS}
+    assert {spec.seed for spec in PEOPLE} == {0, *DEVELOPMENT_SEEDS, BOARD_SEED}
     assert set(json.loads(KNOWN.read_text())) == names
 
 

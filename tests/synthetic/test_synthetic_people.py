@@ -157,8 +157,8 @@ def test_pictures_hold_people(layout: str, camera: int) -> None:
     assert (made.occlusion == 0).all()
     hidden = picture(SPEC, seeing, people, [replace(view, occluded=True) for view in views], 128)
     assert (hidden.occlusion < 1).all()
-    # a thing is put before the place: one of RegDB's layout stands beside its person
-    assert (hidden.occlusion == 0).sum() == (layout == "regdb")
+    # a thing is put before the place, so that it may stand beside its person
+    assert (hidden.occlusion > 0).mean() > 0.8
 
 
 def test_light_reaches_open_places_and_not_corners() -> None:

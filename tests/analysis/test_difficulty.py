@@ -1,0 +1,92 @@
+"""Difficulty of development people, with invented scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.leaderboard.records import make_record
+from usvi_bench.analysis import difficulty
+from usvi_bench.core.record import write_record
+
+SCORES = {"untrained": 30.0, "cluster_contrast": 33.0, "pgm": 36.0, "pclhd": 37.0, "dmic": 38.0, "mmm": 35.0,
+          "supervised": 70.0, "HOG": 20.0}  # fmt: skip
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    """Figures of two data seeds in two layouts."""
+    found = [
+        {"layout": layout, "generator_version": 1, "method": method, "people": people, "mAP": score + people - 100}
+        for layout in ("sysu", "regdb")
+        for method, score in SCORES.items()
+        for people in (100, 102)
+    ]
+    return pd.DataFrame(found, columns=difficulty.COLUMNS)
+
+
+@pytest.fixture
+def invented(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
+    """Replace data and trainings; returns the list of trainings."""
+    asked: list[tuple[str, str, int]] = []
+
+    def runner(protocol: str, method: str, people: int, folder: Path) -> None:
+        asked.append((protocol, method, people))
+        write_record(folder / protocol / "run" / "record.json", make_record(method, 0, [SCORES[method] / 100]))
+
+    monkeypatch.setattr(difficulty, "train", runner)
+    monkeypatch.setattr(difficulty, "open_dataset", lambda *_, **__: (None, ""))
+    monkeypatch.setattr(difficulty.training_free, "measure", lambda *_: {"HOG": (20.0, 0.0)})
+    return asked
+
+
+def test_the_table_has_mean_spread_and_gain(rows: pd.DataFrame) -> None:
+    lines = {line.split("|")[1].strip(): [c.strip() for c in line.split("|")[2:-1]] for line in
+             difficulty.table(rows).splitlines()[2:]}  # fmt: skip
+    assert lines["`pgm`"] == ["37.0 ± 1.4", "+6.0"] * 2
+    assert lines["`untrained`"] == ["31.0 ± 1.4", ""] * 2
+    assert lines["HOG"] == ["21.0 ± 1.4", "-10.0"] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "score", "failing"),
+    [
+        (None, 0.0, ""),
+        ("supervised", 58.0, "supervised has"),
+        ("supervised", 97.0, "supervised has"),
+        ("untrained", 46.5, "untrained is"),
+        ("HOG", 46.5, "HOG is"),
+        ("mmm", 34.0, "at least 4 methods"),
+    ],
+)
+def test_each_criterion_can_fail(rows: pd.DataFrame, method: str | None, score: float, failing: str) -> None:
+    rows.loc[rows["method"] == method, "mAP"] = score
+    if method == "untrained":  # the gains of methods are not what this case is about
+        rows.loc[rows["method"].isin(["pgm", "pclhd", "dmic", "mmm"]), "mAP"] = 60.0
+    failed = [text for text, holds in difficulty.criteria(rows, "sysu").items() if not holds]
+    assert [text.startswith(failing) for text in failed] == [True] * bool(failing)
+
+
+def test_runs_are_not_repeated_and_figures_are_kept(
+    invented: list[tuple[str, str, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, csv = tmp_path / "out", tmp_path / "figures.csv"
+    command = ["--output", str(out), "--people", "101", "--csv", str(csv), "--methods", "pgm", "dmic"]
+    assert difficulty.main(command, difficulty.train) == 0
+    first = capsys.readouterr().out
+    assert len(invented) == 8
+    assert ("regdb_v2i", "pgm", 101) in invented
+    assert difficulty.main(command, difficulty.train) == 0
+    assert len(invented) == 8
+    assert capsys.readouterr().out == first
+    assert difficulty.main(["--table", str(csv)]) == 0
+    assert capsys.readouterr().out == first
+    assert "* sysu: at least 4 methods are 5 above untrained: no." in first
+
+
+def test_people_that_are_not_for_development_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        difficulty.main(["--people", "0"])
+    assert "development people have the seeds 100, 101, 102" in capsys.readouterr().err
