@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -10,13 +9,14 @@ from functools import cache
 from typing import cast
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import read_json
 from usvi_bench.core.record import DatasetIdentity, Kind, Record, Result, StartWeights
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, Registry
 from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import profile_of
 from usvi_bench.engine.read_settings import CONFIGS
-from usvi_bench.engine.start_weights import SHIPPED, check_disjoint, shipped_weights
+from usvi_bench.engine.start_weights import SHIPPED, check_disjoint
 from usvi_bench.engine.transfer import same_people
 from usvi_bench.leaderboard.derived import data_sentence, planned_people
 from usvi_bench.leaderboard.donor_faults import donor_faults
@@ -225,7 +225,7 @@ def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
     if not _SHA256.fullmatch(sha256):
         yield f"result.start_weights: '{sha256:.70}' is not a SHA-256"
     elif sha256 in _shipped():
-        if config is not None and shipped_weights(config.encoder).name != _shipped()[sha256]:
+        if config is not None and re.split(r"[-.]", _shipped()[sha256])[0] != config.encoder.variant:
             yield f"result.start_weights: {_shipped()[sha256]} does not fit the encoder {config.encoder.variant}"
         yield from people_faults(record.result, [sha256])
     elif not sha256.startswith(PUBLIC_WEIGHTS):
@@ -247,5 +247,5 @@ def people_faults(result: Result, hashes: Iterable[str]) -> Iterator[str]:
 
 @cache
 def _shipped() -> dict[str, str]:
-    """Return the name of each shipped file by its hash."""
-    return {hashlib.sha256(path.read_bytes()).hexdigest(): path.name for path in SHIPPED.glob("*.safetensors")}
+    """Return the name of each shipped file by its hash, from the notes, which earlier files have too."""
+    return {read_json(path)["sha256"]: f"{path.stem}.safetensors" for path in SHIPPED.glob("*.json")}

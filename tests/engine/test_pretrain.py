@@ -97,6 +97,14 @@ def test_only_weights_of_known_layouts_are_shipped() -> None:
         recipe_of("llcm")
 
 
+def test_a_note_of_each_earlier_file_is_kept_for_the_records_that_start_from_it() -> None:
+    notes = {path.stem: json.loads(path.read_text()) for path in SHIPPED.glob("*.json")}
+    assert {name for name, note in notes.items() if note["generator_version"] < GENERATOR_VERSIONS["sysu"]} == {
+        "small16-version3"
+    }
+    assert len({note["sha256"] for note in notes.values()}) == len(notes)
+
+
 def test_a_layout_with_its_own_weights_starts_from_them(tiny_people: dict[str, Path]) -> None:
     dataset, _ = open_dataset("regdb", str(tiny_people["regdb"]))
     config = load_config("untrained", "regdb_v2i", profile="synthetic_regdb")
