@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from tests.methods import world
+from usvi_bench.analysis.sclhm_table import SETTINGS
 from usvi_bench.components.memory.cluster import mates
 from usvi_bench.core import plugins
 from usvi_bench.core.registry import METHODS
@@ -86,6 +87,11 @@ def test_all_rows_of_the_grid_are_valid_and_differ(made: Any) -> None:
     assert all(settings.count(each) == 1 for each in settings)
     names = {name for each in settings for name in each}
     assert names <= {f"method.{name}" for name in made.SCLHMReadingsConfig.__dataclass_fields__}
+
+
+def test_the_table_lists_the_module_of_every_switch(made: Any) -> None:
+    fields, known = set(made.SCLHMReadingsConfig.__dataclass_fields__), set().union(*SETTINGS.values())
+    assert fields - set(SCLHMConfig.__dataclass_fields__) <= known <= fields
 
 
 # ---- formulas ----------------------------------------------------------------------------------------------------
