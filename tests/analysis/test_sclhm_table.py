@@ -12,6 +12,7 @@ import pytest
 
 from tests.leaderboard.records import make_record
 from usvi_bench.analysis.sclhm_table import SETTINGS, main, reading
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import write_record
 from usvi_bench.reports.pages.readings_table import readings_table
@@ -76,6 +77,8 @@ def test_gains_are_means_over_people_of_both_layouts(runs: Path, capsys: pytest.
 def test_the_page_has_the_table_of_the_written_runs(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(runs)])
     printed = capsys.readouterr().out.splitlines()
+    with pytest.raises(UsageError, match="sclhm_readings.csv does not exist; make it with"):
+        readings_table("t").markdown(Sources(runs))
     main([str(runs), "--csv", str(runs / "sclhm_readings.csv")])
     assert list(pd.read_csv(runs / "sclhm_readings.csv")["people"].unique()) == ["seed=100", "seed=101"]
     assert readings_table("t").markdown(Sources(runs)).splitlines() == printed
