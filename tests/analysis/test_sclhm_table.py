@@ -77,7 +77,7 @@ def test_gains_are_means_over_people_of_both_layouts(runs: Path, capsys: pytest.
 def test_the_page_has_the_table_of_the_written_runs(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(runs)])
     printed = capsys.readouterr().out.splitlines()
-    with pytest.raises(UsageError, match="sclhm_readings.csv does not exist; make it with"):
+    with pytest.raises(UsageError, match=r"sclhm_readings\.csv does not exist; make it with"):
         readings_table("t").markdown(Sources(runs))
     main([str(runs), "--csv", str(runs / "sclhm_readings.csv")])
     assert list(pd.read_csv(runs / "sclhm_readings.csv")["people"].unique()) == ["seed=100", "seed=101"]
