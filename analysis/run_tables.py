@@ -46,7 +46,14 @@ def run_key(record: Record, fold: int) -> dict[str, Any]:
     }
 
 
-def write_table(arguments: Sequence[str] | None, name: str, about: str | None, key: Sequence[str], rows: Rows) -> int:
+def write_table(
+    arguments: Sequence[str] | None,
+    name: str,
+    about: str | None,
+    key: Sequence[str],
+    rows: Rows,
+    show: Callable[[pd.DataFrame], str] | None = None,
+) -> int:
     """Run the command line of a table: ``RUN... [--csv FILE [--add]]``.
 
     Args:
@@ -55,6 +62,7 @@ def write_table(arguments: Sequence[str] | None, name: str, about: str | None, k
         about: docstring of the module.
         key: columns that identify a row, in sorting order.
         rows: makes the rows of a run.
+        show: makes the text to print of the table as it is read from its file; None for the text of the file.
 
     Raises:
         SystemExit: there are no rows, or two rows have equal keys but different values.
@@ -77,7 +85,7 @@ def write_table(arguments: Sequence[str] | None, name: str, about: str | None, k
     except UsageError as error:
         raise SystemExit(str(error)) from error
     if options.csv is None:
-        sys.stdout.write(_text(found))
+        sys.stdout.write(show(_read(io.StringIO(_text(found)))) if show else _text(found))
     else:
         write_text(options.csv, _text(found))
     return 0

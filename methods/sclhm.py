@@ -136,16 +136,26 @@ class SCLHM(Method):
         ``k``. If there are fewer visible clusters, the rows are those of the visible clusters
         (:func:`usvi_bench.components.memory.hybrid.blend`).
         """
-        c = self.config
         visible, infrared = centroids_of(features, labels)
-        hybrid, *hybrid_rows = blend(visible, infrared, labels["partners"], c.beta, c.members)
+        hybrid, *hybrid_rows = self.hybrid_memory(features, labels, visible, infrared)
         # The rows are unit already; a second normalisation keeps the rounding of ``ClusterMemory``.
-        self.stack = StackedMemory({"visible": visible, "infrared": infrared, "hybrid": hybrid}, c.temperature)
+        memories = {"visible": visible, "infrared": infrared, "hybrid": hybrid}
+        self.stack = StackedMemory(memories, self.config.temperature)
         self.partners, self.hybrid_rows = by_modality(labels["partners"]), by_modality(hybrid_rows)
         self.unmatched = any_unmatched(labels)
         self.tables = by_modality(map(self.table_of, MODALITIES))
         self.seen: list[Tensor] = []
         self.moved: list[Tensor] = []
+
+    def hybrid_memory(
+        self, features: Features, labels: PseudoLabels, visible: Tensor, infrared: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the rows of the hybrid memory at the start of an epoch, and the row of each cluster.
+
+        Arguments and results are those of :func:`usvi_bench.components.memory.hybrid.blend`; ``features`` and
+        ``labels`` of all images are for other ways of mixing.
+        """
+        return blend(visible, infrared, labels["partners"], self.config.beta, self.config.members)
 
     @property
     def memories(self) -> dict[str, Tensor]:
@@ -223,21 +233,36 @@ class SCLHM(Method):
             The loss of each modality with each of its memories, ``[P]``.
         """
         c, sizes = self.config, [len(part) for part in labels.values()]
+        self.sizes = sizes
         y, masks, smoothing = self.spread(labels)
         infrared = torch.arange(len(student), device=y.device) >= sizes[0]
         logits, soft = self.stack.logits(student, masks), self.stack.logits(teacher, masks).softmax(dim=-1)
         groups = y + infrared * len(self.stack.rows) if c.consistency == "class" else None
-        targets = teacher_targets(y, soft, smoothing, c.consistency, groups)
+        targets, costs = self.costs(logits, soft, y, smoothing, groups)
         of_label, assigned = (each.gather(-1, y[..., None]).squeeze(-1) for each in (soft, targets))
         trust = of_label if c.sscl else logits.detach().softmax(dim=-1).gather(-1, y[..., None]).squeeze(-1)
-        self.pending_update, self.sizes = UpdateSamples(student.detach(), y, infrared, trust), sizes
+        self.pending_update = UpdateSamples(student.detach(), y, infrared, trust)
         self.seen.append(torch.stack([of_label[0], assigned[0]]).detach())
-        costs = soft_cross_entropy(logits, targets)
         if not self.unmatched:
             return by_modality(part.mean(dim=1) for part in costs.split(sizes, dim=1))
         kept = (y != self.stack.spare).to(costs.dtype)
         totals, counts = ((part.split(sizes, dim=1)) for part in (costs * kept, kept))
         return by_modality(t.sum(dim=1) / n.sum(dim=1).clamp(min=1) for t, n in zip(totals, counts, strict=True))
+
+    def costs(
+        self, logits: Tensor, soft: Tensor, labels: Tensor, smoothing: Tensor, groups: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the targets ``[P, B, R]`` of the samples and the cross-entropy with them ``[P, B]``.
+
+        Args:
+            logits: ``[P, B, R]`` of the student in P memories [M f / tau].
+            soft: ``[P, B, R]`` probabilities of the teacher [q].
+            labels: ``[P, B]`` rows of the samples [y].
+            smoothing: ``[P, B]`` weight of the soft assignment [eps_s].
+            groups: ``[P, B]`` clusters over which ``consistency=class`` averages.
+        """
+        targets = teacher_targets(labels, soft, smoothing, self.config.consistency, groups)
+        return targets, soft_cross_entropy(logits, targets)
 
     def spread(self, labels: dict[Modality, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return rows ``[P, B]``, masks ``[P, B, R]`` and smoothing ``[P, B]`` of the samples; see :meth:`table_of`."""
@@ -285,12 +310,17 @@ class SCLHM(Method):
         c = self.config
         if not c.amu:
             return plain_update(rows, samples, c.update, c.momentum)
-        rows, weights = adaptive_update(rows, samples, c.amu_temperature, c.trust, c.momentum)
+        rows, weights = self.adaptive_update(rows, samples)
         if self.unmatched:  # samples without a row count for nothing
             spare = samples.labels == self.stack.spare
             weights = torch.stack([weights[0].masked_fill(spare, 0), weights[1].masked_fill(spare, torch.inf)])
         self.moved.append(weights)
         return rows
+
+    def adaptive_update(self, rows: Tensor, samples: UpdateSamples) -> tuple[Tensor, Tensor]:
+        """Update all memories; arguments and results are those of the function that this calls."""
+        c = self.config
+        return adaptive_update(rows, samples, c.amu_temperature, c.trust, c.momentum)
 
     def models(self) -> Mapping[str, TwoStreamEncoder]:
         return {"teacher": self.teacher, "student": self.encoder}

@@ -63,12 +63,31 @@ def adaptive_update(
         momentum: weight of the old row [mu].
 
     Returns:
+        Results of :func:`weighted_update`.
+    """
+    own, together = rows[samples.labels], mates(samples.groups(len(rows)))
+    shares = adaptive_shares(own, samples.features, together, samples.trust, temperature, exponent)
+    return weighted_update(rows, own, samples, together, shares, momentum)
+
+
+def weighted_update(
+    rows: Tensor, own: Tensor, samples: UpdateSamples, together: Tensor, shares: Tensor, momentum: float
+) -> tuple[Tensor, Tensor]:
+    """Update memories by weighted means of the samples, as :func:`adaptive_update` does with its own weights.
+
+    Args:
+        rows: rows of all memories [M].
+        own: ``[P, B, D]`` row of each sample.
+        samples: samples of both modalities.
+        together: ``[P, B, B]`` samples of one modality in the same row.
+        shares: ``[P, B, B]`` weight of each sample (column) in the row of each sample [w].
+        momentum: weight of the old row [mu].
+
+    Returns:
         The updated rows; and ``[2, P, B]``: the weight of each sample, and the number of samples of its modality in
         its row.
     """
-    s, own = samples, rows[samples.labels]
-    together = mates(s.groups(len(rows)))
-    shares = adaptive_shares(own, s.features, together, s.trust, temperature, exponent)
+    s = samples
     counts = together.sum(dim=2, dtype=rows.dtype)
     targets = shares @ s.features
     if len(targets) > 1:  # over the samples of a row, the weights of each modality have the same sum

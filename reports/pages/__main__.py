@@ -19,7 +19,7 @@ from usvi_bench.reports.pages.specs import BY_NAME, LEADING
 
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "docs/findings.md"),
-    *(f"docs/findings/{name}.md" for name in ("labels", "limits", "methods", "parts", "people")),
+    *(f"docs/findings/{name}.md" for name in ("labels", "limits", "methods", "parts", "people", "sclhm")),
 )
 FIGURES = "docs"
 """Folder of the README's figure."""

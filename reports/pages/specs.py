@@ -5,6 +5,7 @@ from __future__ import annotations
 from usvi_bench.reports.pages.diagnosis_tables import joint_table, label_table, part_table
 from usvi_bench.reports.pages.method_cost import method_cost_table
 from usvi_bench.reports.pages.page_table import PageTable
+from usvi_bench.reports.pages.readings_table import readings_table
 from usvi_bench.reports.pages.score_tables import (
     BASELINE,
     difference_table,
@@ -95,5 +96,6 @@ TABLES = [
     level_table("mismatch", "mismatch", (0, 0.5, 1), BASELINE, "pgm", "pclhd", "sclhm", "dmic"),
     knob_table("knobs", KNOBS, BASELINE, "pgm"),
     method_cost_table("method-cost"),
+    readings_table("sclhm-readings"),
 ]
 BY_NAME: dict[str, PageTable] = {table.name: table for table in TABLES}
