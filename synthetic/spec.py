@@ -100,7 +100,7 @@ class SyntheticSpec:
         """Return the name of the tree's folder: layout, version, size, height, seed, a hash of the knobs, the device.
 
         >>> SyntheticSpec().folder("sysu")
-        'sysu-v5-small-128-seed0-cfd38d21'
+        'sysu-v6-small-128-seed0-cfd38d21'
         """
         written = self.note()
         text = ",".join(f"{name}={float(value)!r}" for name, value in self.knobs().items() if name in written)
