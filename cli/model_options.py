@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usvi_bench.core.options import add_import_option
+from usvi_bench.core.paths import expanded
 
 if TYPE_CHECKING:
     from usvi_bench.engine.open_embedder import ModelRequest
@@ -30,7 +31,7 @@ def add_device_option(parser: ArgumentParser, text: str = "'auto' (default) uses
 def add_output_option(parser: ArgumentParser) -> None:
     """Add ``--output``, the folder of all runs."""
     parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
+        "--output", type=expanded, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
     )
 
 

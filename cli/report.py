@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 
 def parser() -> ArgumentParser:
@@ -17,14 +17,14 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument(
         "runs",
-        type=Path,
+        type=expanded,
         nargs="+",
         metavar="RUN|RECORDS",
         help="folder of a finished run, a record file, or a folder that holds several of them",
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="folder to write (for one run, the default is 'report' in its folder)",
     )

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from usvi_bench.components.encoder.public_file import PublicFile
 from usvi_bench.core.bounds import bounded, check_bounds
 
 
@@ -61,6 +62,8 @@ class EmbeddingNetwork(nn.Module, ABC):
     """One line for ``run.py --list``."""
     public_weights: ClassVar[str] = "a file of the encoder's weights"
     """Description of the public weight file that training on real images starts from, for messages."""
+    public_file: ClassVar[PublicFile | None] = None
+    """File that ``--weights imagenet`` names."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
     """Memory layout of images and weights that is fastest for the network."""
 
