@@ -2,7 +2,7 @@
 
 NAMES = (
     *("ablation", "check", "cluster", "describe", "doctor", "embed", "evaluate", "export", "openset", "pretrain"),
-    *("report", "search", "site", "verify"),
+    *("report", "search", "settings", "site", "verify"),
 )
 COMMANDS = {name: f"usvi_bench.cli.{name}" for name in NAMES}
 """Module of each command: the word after ``run.py``, and the module whose ``main`` it calls."""

@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
         help="short training, which replaces lengths and sizes of the settings: 'quick' for a first try, 'full_short' "
         "to measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
     )
-    add_set_option(parser, "settings to change, e.g. method.eps=0.4")
+    add_set_option(
+        parser, f"settings to change, e.g. method.eps=0.4; '{command('settings', 'METHOD')}' lists all", training=True
+    )
     parser.add_argument(
         "--weights",
         metavar="FILE",

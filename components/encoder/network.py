@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from usvi_bench.components.encoder.public_file import PublicFile
-from usvi_bench.core.bounds import bounded, check_bounds
+from usvi_bench.core.bounds import bounded, check_bounds, one_of
+from usvi_bench.core.registry import ENCODERS
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class EncoderConfig:
             it by name: ``sync`` (1, for any number of GPUs), ``per_gpu`` (one per process) or ``groups=g``.
     """
 
-    name: str
+    name: str = one_of(ENCODERS.names)
     bn_groups: int = bounded(1, 1, 1024)
 
     def __post_init__(self) -> None:
