@@ -81,7 +81,7 @@ def explain_unknown(name: str, groups: Groups) -> str:
     group, _, last = name.rpartition(".")
     similar = similar_settings(name, groups)
     if not any(full.rpartition(".")[2] == _plain(last) for full in similar) and (found := owners(group, last)):
-        return f"it is a setting of {', '.join(found)}"
+        return f"it is a setting of {', '.join(found)}; see {command('settings', 'METHOD')}"
     if similar:
         return f"did you mean {' or '.join(similar[:3])}?"
     names = groups[group] if group and group in groups else [each for each in groups if each]
