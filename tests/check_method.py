@@ -28,8 +28,8 @@ FILES = (
 """Test files of which those tests run that are parametrised with the method, or judge the list of all methods."""
 WHOLE = (
     *("test_every_registered_method_is_under_test", "test_the_methods_table_names_every_method"),
-    *("test_the_committed_defaults_are_those_of_the_code", "test_every_method_has_bounds", "test_the_readme_is_short"),
-    *("test_the_use_of_camera_labels", "test_imports_go_down"),
+    *("test_the_committed_defaults_are_those_of_the_code", "test_every_method_has_a_row", "test_the_readme_is_short"),
+    "test_the_use_of_camera_labels",
 )
 """Beginnings of the names of tests that judge all methods together."""
 OPERATIONS = "tests/pretended_cuda/operations.json"
