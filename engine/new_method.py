@@ -19,7 +19,7 @@ from usvi_bench.core.registry import METHODS
 from usvi_bench.core.revision import ROOT, is_installed
 from usvi_bench.engine import new_method_texts as texts
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
 """Names of new methods: those of their modules."""
 TABLE, README, PAGE = "tests/methods/test_every_method.py", "README.md", "docs/methods.md"
 GENERATED = ("core/formats/1.json", "CONTRIBUTING.md")
@@ -39,7 +39,7 @@ def check_name(name: str) -> None:
         plain = re.sub(r"\W+", "_", name.lower()).strip("_")
         hint = f", such as {plain}" if NAME.fullmatch(plain) and not keyword.iskeyword(plain) else ""
         raise UsageError(
-            f"'{show(name)}' cannot name a method: use lower-case letters, digits and _, at most 40, with a letter "
+            f"'{show(name)}' cannot name a method: use lower-case letters, digits and _, at most 24, with a letter "
             f"first, and no word of Python{hint}"
         )
     METHODS.check_free(name)
@@ -120,12 +120,13 @@ def _filled(name: str, template: Template) -> str:
 
 
 def title_of(name: str) -> str:
-    """Return the name of the class of a method.
+    """Return the name of the class of a method, which is no name that its file uses otherwise.
 
-    >>> title_of("cross_contrast")
-    'CrossContrast'
+    >>> title_of("cross_contrast"), title_of("batch")
+    ('CrossContrast', 'BatchMethod')
     """
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return f"{title}Method" if re.search(rf"\b{title}\b", texts.METHOD.template) else title
 
 
 def _read(root: Path, path: str) -> str:

@@ -27,7 +27,7 @@ class ${title}Config(ClusterContrastConfig):
 
 @METHODS.register("$name")
 class $title(ClusterContrast):
-    """$title: infrared samples are also contrasted with the visible cluster that is matched to theirs.
+    """$title: infrared samples are also contrasted with the visible cluster matched to theirs.
 
     **Differs from** the paper and from released code: TODO.
 

@@ -67,7 +67,7 @@ def test_every_place_receives_the_method_once(tree: Path) -> None:
         ("class", "cannot name"),
         ("match", "cannot name"),
         ("../x", "cannot name"),
-        ("a" * 41, "cannot name"),
+        ("a" * 25, "cannot name"),
         ("base", "another meaning"),
         ("released", "another meaning"),
         ("external", "another meaning"),
@@ -76,6 +76,12 @@ def test_every_place_receives_the_method_once(tree: Path) -> None:
 def test_names_that_exist_or_are_no_identifiers_are_refused(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         check_name(name)
+
+
+def test_the_longest_name_fits_the_lines(tree: Path) -> None:
+    texts = plan("a" * 24, tree)
+    code = [line for path, text in texts.items() if path.endswith(".py") for line in text.splitlines()]
+    assert max(map(len, code)) <= 120
 
 
 @pytest.mark.parametrize("path", ["methods/mine.py", "tests/methods/test_mine.py", "tests/engine/test_mine.py"])
