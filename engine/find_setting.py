@@ -80,7 +80,8 @@ def explain_unknown(name: str, groups: Groups) -> str:
     """Explain a name that is no setting: by similar settings, by the methods that have it, or by all known names."""
     group, _, last = name.rpartition(".")
     similar = similar_settings(name, groups)
-    if not any(full.rpartition(".")[2] == _plain(last) for full in similar) and (found := owners(group, last)):
+    elsewhere = any(full.rpartition(".")[2] == _plain(last) for full in similar)
+    if (group or not elsewhere) and (found := owners(group, last)):
         return f"it is a setting of {', '.join(found)}; see {command('settings', 'METHOD')}"
     if similar:
         return f"did you mean {' or '.join(similar[:3])}?"
