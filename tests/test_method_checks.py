@@ -27,7 +27,12 @@ def test_the_tests_of_a_method_are_selected() -> None:
         item("test_every_registered_method_is_under_test"),
         item("test_c", "test_layers.py"),
     ]
-    others = [item("test_a[pgm_x]", name="pgm_x"), item("test_b", "test_pgm_x.py"), item("test_d", "test_docs.py")]
+    others = [
+        item("test_the_quick_schedule_serves[pgm]", name="pgm"),
+        item("test_a[pgm_x]", name="pgm_x"),
+        item("test_b", "test_pgm_x.py"),
+        item("test_d", "test_docs.py"),
+    ]
     items, dropped = [*kept, *others], []
     config = SimpleNamespace(hook=SimpleNamespace(pytest_deselected=lambda items: dropped.extend(items)))
     selection = Selection("pgm")
