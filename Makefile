@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 0
 
-.PHONY: setup run test check lint type leaderboard faults clean
+.PHONY: setup run test check check-method lint type leaderboard faults clean
 
 setup: .venv/ready
 
@@ -31,6 +31,9 @@ leaderboard: setup  ## rebuild the pages, tables and figures that are made from 
 
 check: lint type test  ## run all checks of CI
 	$(BIN)/python -m leaderboard --check
+
+check-method: setup  ## run the checks that concern one method: make check-method NAME=pgm
+	$(BIN)/python -m tests.check_method $(NAME)
 
 faults: setup  ## damage, stop and fill a run at every point, in up to an hour; a second start continues
 	$(BIN)/python -m tests.faults --jobs 2 --minutes 60 --output build/faults --json benchmarks/results/faults.json

@@ -6,12 +6,12 @@ import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.cli.failures import interruption_status
 from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.options import Parser, add_import_option, command, program
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.settings import SHARED
 
 _MOST = {"seeds": 10_000, "jobs": 1024, "gpus": 1024, "time": 60 * 24 * 365}
@@ -31,7 +31,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("--protocol", nargs="+", required=True, metavar="P", help="protocols to score by")
     parser.add_argument(
         "--grid",
-        type=Path,
+        type=expanded,
         metavar="FILE",
         help="file of the rows, .toml or .json (.py is executed; default: configs/ablations/<method>.toml)",
     )
@@ -63,11 +63,11 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--track", nargs="+", action="extend", default=[], metavar="NAME", help="trackers that follow each run"
     )
-    parser.add_argument("--publish", type=Path, metavar="DIR", help="also copy table, figures and records to DIR")
+    parser.add_argument("--publish", type=expanded, metavar="DIR", help="also copy table, figures and records to DIR")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
     parser.add_argument("--donors", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
-    add_set_option(parser, "settings of all rows, as in run.py")
+    add_set_option(parser, "settings of all rows, as in run.py", training=True)
     parser.add_argument("--weights", metavar="FILE", help="as in run.py")
     add_device_option(parser, "as in run.py")
     add_output_option(parser)

@@ -11,6 +11,7 @@ from usvi_bench.core.errors import DamagedFileError, UsageError, printable
 from usvi_bench.core.formatting import counted
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.record import Record, read_record
 
 
@@ -19,7 +20,7 @@ def parser() -> ArgumentParser:
     made = Parser(
         prog=f"{program()} check", description="List contradictions in records; exit status 1 if there are any."
     )
-    made.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="record.json, or the folder of a run")
+    made.add_argument("records", nargs="+", type=expanded, metavar="RECORD", help="record.json, or the folder of a run")
     return made
 
 

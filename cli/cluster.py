@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.cli.model_options import add_modality_option, add_set_option
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``cluster``."""
     parser = Parser(prog=f"{program()} cluster", description="Cluster pictures by their features; see search.md.")
-    parser.add_argument("features", type=Path, metavar="FEATURES.npz", help="features from 'embed'")
+    parser.add_argument("features", type=expanded, metavar="FEATURES.npz", help="features from 'embed'")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR|FILE.csv", help="new folder of clusters, or a table"
+        "--output", type=expanded, required=True, metavar="DIR|FILE.csv", help="new folder of clusters, or a table"
     )
     group = parser.add_mutually_exclusive_group()
     add_modality_option(group, "pictures to cluster (default: each modality on its own)")
@@ -24,7 +24,7 @@ def parser() -> ArgumentParser:
         parser, "method.eps (0.6), method.k1 (30), method.k2 (6), method.min_samples (4), method.search (auto)"
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder that the paths of the features are relative to"
+        "--data", type=expanded, metavar="DIR", help="folder that the paths of the features are relative to"
     )
     parser.add_argument(
         "--with-pictures", action="store_true", help="copy the pictures into the folders (default: links)"

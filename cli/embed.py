@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.cli.model_options import MODEL, add_modality_option, add_model_options, model_request
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 
 def parser() -> ArgumentParser:
@@ -16,8 +16,8 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "data", metavar="DATA|FOLDER", help="a data set, 'synthetic[:size=...]', or a plain folder of pictures"
     )
-    parser.add_argument("--model", type=Path, required=True, metavar="RUN|FILE", help=MODEL)
-    parser.add_argument("--output", type=Path, required=True, metavar="F.npz", help="features file to write")
+    parser.add_argument("--model", type=expanded, required=True, metavar="RUN|FILE", help=MODEL)
+    parser.add_argument("--output", type=expanded, required=True, metavar="F.npz", help="features file to write")
     add_modality_option(parser, "of a plain folder; of a data set, the one to embed")
     parser.add_argument("--dataset", metavar="NAME", help="data set of the folder (default: found by its layout)")
     parser.add_argument(

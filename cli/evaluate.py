@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.core.paths import expanded
 
 
 def parser() -> ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> ArgumentParser:
     add_import_option(parser)
     parser.add_argument(
         "--weights",
-        type=Path,
+        type=expanded,
         nargs="+",
         default=[],
         metavar="FILE",
@@ -27,7 +27,7 @@ def parser() -> ArgumentParser:
         "folder of a run; several files for several folds",
     )
     parser.add_argument(
-        "--features", type=Path, nargs="+", default=[], metavar="FILE", help="features of the test images, .npz"
+        "--features", type=expanded, nargs="+", default=[], metavar="FILE", help="features of the test images, .npz"
     )
     parser.add_argument("--protocol", metavar="P", help="protocol to score by; --list shows all")
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as for a training (default: auto)")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.cli.model_options import add_model_options, model_request
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``export``."""
     parser = Parser(prog=f"{program()} export", description="Export a model to ONNX; see search.md.")
     parser.add_argument(
-        "model", type=Path, metavar="RUN|FILE", help="weights of an encoder, a checkpoint, or the folder of a run"
+        "model", type=expanded, metavar="RUN|FILE", help="weights of an encoder, a checkpoint, or the folder of a run"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="new folder for two ONNX files and about.json"
+        "--output", type=expanded, required=True, metavar="DIR", help="new folder for two ONNX files and about.json"
     )
     add_model_options(parser)
     return parser

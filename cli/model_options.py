@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, _ActionsContainer
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usvi_bench.core.options import add_import_option
+from usvi_bench.core.options import Parser, add_import_option
+from usvi_bench.core.paths import expanded
 
 if TYPE_CHECKING:
     from usvi_bench.engine.open_embedder import ModelRequest
@@ -15,11 +17,25 @@ MODALITIES = ("visible", "infrared")
 MODEL = "weights of an encoder, a checkpoint, the folder of a run, or a model from 'export'"
 
 
-def add_set_option(parser: ArgumentParser, names: str) -> None:
-    """Add ``--set``; ``names`` are the settings that it has, for its help."""
+def add_set_option(parser: ArgumentParser, names: str, training: bool = False) -> None:
+    """Add ``--set``.
+
+    Args:
+        parser: parser of a command.
+        names: settings that the option has, for its help.
+        training: whether it has all settings of a training; then unknown options suggest them.
+    """
+    if training and isinstance(parser, Parser):
+        parser.explain = _explain
     parser.add_argument(
         "--set", dest="settings", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help=names
     )
+
+
+def _explain(words: Sequence[str], flags: Sequence[str]) -> str:
+    from usvi_bench.engine.find_setting import explain_words
+
+    return explain_words(words, flags)
 
 
 def add_device_option(parser: ArgumentParser, text: str = "'auto' (default) uses a GPU if there is one") -> None:
@@ -30,7 +46,7 @@ def add_device_option(parser: ArgumentParser, text: str = "'auto' (default) uses
 def add_output_option(parser: ArgumentParser) -> None:
     """Add ``--output``, the folder of all runs."""
     parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
+        "--output", type=expanded, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)"
     )
 
 

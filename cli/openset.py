@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 
 def parser() -> ArgumentParser:
@@ -15,7 +15,7 @@ def parser() -> ArgumentParser:
         prog=f"{program()} openset",
         description="Write the open-set report of a features file with identities; see reports.md.",
     )
-    parser.add_argument("features", type=Path, metavar="FILE", help="features file, .npz")
+    parser.add_argument("features", type=expanded, metavar="FILE", help="features file, .npz")
     parser.add_argument("--query", default="infrared", metavar="MODALITY", help="modality of the queries")
     parser.add_argument(
         "--rule",
@@ -23,7 +23,7 @@ def parser() -> ArgumentParser:
         metavar="RULE",
         help="gallery images that a query ignores: regdb (none, the default), sysu, llcm",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--output", type=expanded, required=True, metavar="DIR", help="folder to write")
     return parser
 
 

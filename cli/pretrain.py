@@ -11,6 +11,7 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.revision import is_installed
 
 
@@ -35,7 +36,10 @@ def parser() -> ArgumentParser:
         "other layouts)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write (default: the file in components/encoder/pretrained)"
+        "--out",
+        type=expanded,
+        metavar="FILE",
+        help="file to write (default: the file in components/encoder/pretrained)",
     )
     return parser
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 if TYPE_CHECKING:
     from usvi_bench.reports.runs import RecordedRun
@@ -32,12 +33,12 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="folder to write (for one run, the default is 'report' in its folder; --compare needs none)",
     )
     parser.add_argument(
-        "--leaderboard", type=Path, metavar="DIR", help="folder of the leaderboard's records (default: the suite's)"
+        "--leaderboard", type=expanded, metavar="DIR", help="folder of the leaderboard's records (default: the suite's)"
     )
     parser.add_argument("--with-pictures", action="store_true", help="show images of people also from real data sets")
     return parser
@@ -85,7 +86,7 @@ def _runs(words: Sequence[str], leaderboard: Path | None) -> list[RecordedRun]:
     from usvi_bench.reports.runs import find_recorded_runs
 
     rows = [word.removeprefix(PREFIX) for word in dict.fromkeys(words) if word.startswith(PREFIX)]
-    paths = [Path(word) for word in words if not word.startswith(PREFIX)]
+    paths = [expanded(word) for word in words if not word.startswith(PREFIX)]
     if rows and not paths:
         raise UsageError(
             f"{PREFIX}{rows[0]}: give a run or a record to compare with, which determines the protocol and the images"

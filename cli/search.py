@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
 from usvi_bench.cli.model_options import MODEL, add_modality_option, add_model_options, model_request
 from usvi_bench.core.options import Parser, program
+from usvi_bench.core.paths import expanded
 
 PRINTED = 10
 """Number of queries whose lists are printed."""
@@ -16,21 +16,23 @@ PRINTED = 10
 def parser() -> ArgumentParser:
     """Build the parser of the command ``search``."""
     parser = Parser(prog=f"{program()} search", description="Search a gallery by pictures; see search.md.")
-    parser.add_argument("queries", nargs="+", type=Path, metavar="QUERY", help="pictures, or folders of pictures")
+    parser.add_argument("queries", nargs="+", type=expanded, metavar="QUERY", help="pictures, or folders of pictures")
     parser.add_argument(
         "--gallery", required=True, metavar="FEATURES.npz|FOLDER", help="features from 'embed', or pictures"
     )
-    parser.add_argument("--model", type=Path, required=True, metavar="RUN|FILE", help=MODEL)
+    parser.add_argument("--model", type=expanded, required=True, metavar="RUN|FILE", help=MODEL)
     add_modality_option(parser, "of the queries", required=True)
     add_modality_option(
         parser, "pictures of the gallery to search (default: all); needed for a plain folder", "--gallery-modality"
     )
     parser.add_argument("--top", type=int, default=20, metavar="N", help="length of the lists (default: 20)")
     parser.add_argument("--threshold", type=float, metavar="T", help="mark pictures whose similarity is not above T")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="new folder for search.csv and the page index.html")
+    parser.add_argument(
+        "--output", type=expanded, metavar="DIR", help="new folder for search.csv and the page index.html"
+    )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="folder that the paths of a features file are relative to, for pictures",
     )

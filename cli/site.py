@@ -10,6 +10,7 @@ from pathlib import Path
 from usvi_bench.core.errors import StorageError, UsageError, printable
 from usvi_bench.core.files import temporary_folder
 from usvi_bench.core.options import Parser, explain_missing_path, program
+from usvi_bench.core.paths import expanded
 
 MARK = ".usvi-site"
 """File that marks a folder as a site, which may be replaced."""
@@ -20,13 +21,13 @@ def parser() -> ArgumentParser:
     """Build the parser of the command ``site``."""
     parser = Parser(prog=f"{program()} site", description="Write the static site.")
     parser.add_argument(
-        "--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site (default: site)"
+        "--output", type=expanded, default=Path("site"), metavar="DIR", help="folder of the site (default: site)"
     )
     parser.add_argument(
-        "--runs", type=Path, metavar="DIR", help="folder of finished runs to show (default: 'runs' if it exists)"
+        "--runs", type=expanded, metavar="DIR", help="folder of finished runs to show (default: 'runs' if it exists)"
     )
     parser.add_argument(
-        "--leaderboard", type=Path, metavar="DIR", help="folder of records and published.csv (default: the suite's)"
+        "--leaderboard", type=expanded, metavar="DIR", help="folder of records and published.csv (default: the suite's)"
     )
     parser.add_argument("--with-pictures", action="store_true", help="show images of people also from real data sets")
     return parser

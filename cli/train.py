@@ -13,6 +13,7 @@ from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, add_import_option, command, program
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.settings import SHARED
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
         help="short training, which replaces lengths and sizes of the settings: 'quick' for a first try, 'full_short' "
         "to measure speed on a large GPU, or the path of an own file, .toml or .json (.py is executed)",
     )
-    add_set_option(parser, "settings to change, e.g. method.eps=0.4")
+    add_set_option(
+        parser, f"settings to change, e.g. method.eps=0.4; '{command('settings', 'METHOD')}' lists all", training=True
+    )
     parser.add_argument(
         "--weights",
         metavar="FILE",
@@ -103,13 +106,13 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
     listing.add_argument(
         "--check-data",
-        type=Path,
+        type=expanded,
         metavar="PATH",
         help="count the images of a data folder, or of a table of own images, and list what is missing",
     )
     parser.add_argument(
         "--contact-sheet",
-        type=Path,
+        type=expanded,
         metavar="FILE.png",
         help="with --check-data, for own images: draw some of them; the picture shows real people",
     )

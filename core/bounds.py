@@ -6,7 +6,8 @@ The largest values are far above useful ones. They refuse typing errors and size
 from __future__ import annotations
 
 import math
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from usvi_bench.core.errors import UsageError
@@ -46,13 +47,35 @@ def bounded(default: Any, low: float, high: float, *, above: bool = False) -> An
     return field(default=default, metadata={"bounds": Bounds(low, high, above)})
 
 
+def one_of(choices: Collection[Any] | Callable[[], Collection[Any]], default: Any = MISSING) -> Any:
+    """Declare a field of a settings class with the values that its class accepts, or a function that lists them.
+
+    >>> @dataclass(frozen=True)
+    ... class Config:
+    ...     shots: int = one_of((1, 10), default=1)
+    >>> choices_of(Config, "shots")
+    (1, 10)
+    """
+    return field(default=default, metadata={"choices": choices})
+
+
 def bounds_of(kind: type, name: str) -> Bounds | None:
     """Return the bounds of a field, which a derived class inherits; None if there are none."""
+    found: Bounds | None = _declared(kind, name, "bounds")
+    return found
+
+
+def choices_of(kind: type, name: str) -> Collection[Any]:
+    """Return the values that :func:`one_of` declares for a field; empty if there are none."""
+    found = _declared(kind, name, "choices") or ()
+    return tuple(found() if callable(found) else found)
+
+
+def _declared(kind: type, name: str, key: str) -> Any:
     for cls in kind.__mro__:
-        declared: dict[str, Field[Any]] = vars(cls).get("__dataclass_fields__", {})
-        if name in declared and "bounds" in declared[name].metadata:
-            found: Bounds = declared[name].metadata["bounds"]
-            return found
+        fields_of: dict[str, Field[Any]] = vars(cls).get("__dataclass_fields__", {})
+        if name in fields_of and key in fields_of[name].metadata:
+            return fields_of[name].metadata[key]
     return None
 
 

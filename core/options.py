@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,16 +29,25 @@ def command(*words: str) -> str:
     return " ".join([name, *map(shlex.quote, words)])
 
 
+Explain = Callable[[Sequence[str], Sequence[str]], str]
+"""Function that explains words that are no options of a command, given its options."""
+
+
 class Parser(argparse.ArgumentParser):
-    """Argument parser that raises :class:`UsageError` and suggests similar options."""
+    """Argument parser that raises :class:`UsageError` and suggests similar options.
+
+    Attributes:
+        explain: function that may suggest settings, for commands that train.
+    """
+
+    explain: Explain | None = None
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments:"):
-            word = message.split()[-1] if len(message.split()) == 3 else message.split()[2]
+            words = message.split()[2:]
             flags = [flag for action in self._actions for flag in action.option_strings]
-            message += f"; {did_you_mean(word, flags)}"
-            if "--set" in flags and word.startswith("--"):
-                message += "; settings, such as train.epochs, are changed with --set NAME=VALUE"
+            hint = "" if self.explain is None else self.explain(words, flags)
+            message += f"; {hint or did_you_mean(words[0], flags)}"
         elif ": invalid int value:" in message:
             message = f"{message[:200]}; give a whole number"
         raise UsageError(message)

@@ -22,7 +22,7 @@ def is_folder(path: Path) -> bool:
     return stat.S_ISDIR(_mode(path))
 
 
-def expanded(path: str) -> Path:
+def expanded(path: str | Path) -> Path:
     """Return a path, with the home folder of a user in place of ``~`` or ``~user`` at its start.
 
     Raises:
@@ -31,7 +31,7 @@ def expanded(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{path:.200}: no home folder of this user is known; write the whole path") from error
+        raise UsageError(f"{path!s:.200}: no home folder of this user is known; write the whole path") from error
 
 
 def _mode(path: Path) -> int:

@@ -19,6 +19,7 @@ from usvi_bench.core.entry_points import entry_point_sources
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.fresh_import import check_source, from_source
 from usvi_bench.core.options import explain_missing_path
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.registry import DATASETS, PROTOCOLS, REGISTRIES, Registry, has_registered
 from usvi_bench.core.sources import Source, explain_failure, find_source, hash_source, is_ours, root_of, source_of
 
@@ -100,14 +101,14 @@ def is_file(spec: str) -> bool:
 
 def _resolved(spec: str) -> Path:
     try:
-        return Path(spec).expanduser().resolve()
+        return expanded(spec).resolve()
     except (OSError, RuntimeError) as error:  # a link that leads to itself
         raise UsageError(f"--import {spec}: {error}; name a file") from error
 
 
 def absolute(specs: Iterable[str]) -> tuple[str, ...]:
     """Make paths absolute, for processes that work in other folders."""
-    return tuple(str(Path(spec).expanduser().absolute()) if is_file(spec) else spec for spec in specs)
+    return tuple(str(expanded(spec).absolute()) if is_file(spec) else spec for spec in specs)
 
 
 def part_keys(parts: Iterable[Part]) -> dict[str, list[str]]:

@@ -150,6 +150,17 @@ class Registry:
         """Return whether the folder of the registry has a module of this name, without importing it."""
         return bool(VALID.fullmatch(name)) and find_spec(f"{self._package}.{name}") is not None
 
+    def check_free(self, name: str) -> None:
+        """Refuse a name that a new part cannot have, because a part or a module of the suite has it.
+
+        Raises:
+            UsageError: the name is taken.
+        """
+        if name in self.names():
+            raise UsageError(f"the {self.kind} '{name}' exists, by {_home(self._entries[name])}; choose another name")
+        if name in self._reserved or self.owns(name):
+            raise UsageError(f"the name '{name}' has another meaning in the suite; choose another name")
+
     def _import_package(self) -> None:
         package = importlib.import_module(self._package)
         folders = list(getattr(package, "__path__", ()))

@@ -61,6 +61,22 @@ def convert(kind: Any, value: Any, name: str, *, text: bool = False) -> Any:
     return _scalar(kind, value, name, text)
 
 
+def describe_kind(kind: Any) -> str:
+    """Describe an annotated type of a setting in words.
+
+    >>> describe_kind(tuple[int, ...]), describe_kind(Literal["mean", "hard"]), describe_kind(float | None)
+    ('a list of: a whole number', 'one of mean, hard', 'a number, or none')
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin in (Union, types.UnionType):
+        return f"{describe_kind(next(a for a in arguments if a is not type(None)))}, or none"
+    if origin in (tuple, list):
+        return f"a list of: {describe_kind(arguments[0])}"
+    return _EXPECTED.get(kind, "plain data")
+
+
 def _choice(choices: tuple[Any, ...], value: Any, name: str) -> Any:
     words = {str(choice): choice for choice in choices}
     if str(value) not in words:

@@ -11,6 +11,7 @@ from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.folder import FolderData
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
+from usvi_bench.datasets.locate import explain_folder, root_of
 from usvi_bench.datasets.own_folders import lacking
 from usvi_bench.datasets.own_report import own_report
 from usvi_bench.datasets.own_table import is_table
@@ -59,6 +60,11 @@ def check_folder(
         what = "this is a file" if is_file(path) else "no such folder"
         raise UsageError(f"--check-data {path!s:.200}: {what}; give the folder of a data set, or a table of own images")
     found = [reader for reader in readers() if reader.recognises(path)]
+    if not found:  # a run finds such a folder too
+        inner = {root for reader in readers() if (root := root_of(reader, path)) is not None}
+        if inner:
+            each = [check_folder(root, camera, sheet, depth_range) for root in sorted(inner)]
+            return FolderReport("\n\n".join(part.text for part in each), all(part.complete for part in each))
     published = [reader for reader in found if not issubclass(reader, FolderData)]
     if len(found) > len(published) and not (published and is_folder(path / "idx")):  # RegDB's folders have lists
         return FolderReport(*own_report(path, camera, sheet, depth_range))
@@ -81,11 +87,8 @@ def describe_folder(path: Path) -> str:
 def _nothing(path: Path) -> str:
     other = "docs/add_a_data_set.md describes other layouts"
     known = "; ".join(f"{reader.title}: {', '.join(reader.landmarks)}" for reader in readers())
-    near = [f"found a folder {path / r.title}: check that one" for r in readers() if is_folder(path / r.title)]
-    published = [reader for reader in readers() if not issubclass(reader, FolderData)]
-    if is_folder(path.parent) and any(reader.recognises(path.parent) for reader in published):
-        near.append(f"found them in {path.parent}: check that folder")
-    near += [why] if (why := lacking(path)) else []
+    near = [why] if (why := lacking(path)) else []
+    near += explain_folder(path, readers())
     lines = [f"{path} holds no known data set; give the folder that holds these files ({other}):", f"  {known}"]
     return "\n".join([*lines, f"  {'; '.join(near)}"] if near else lines)
 

@@ -15,6 +15,7 @@ from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.check import readers
 from usvi_bench.datasets.folder import FolderData
+from usvi_bench.datasets.locate import explain_folder, root_of
 from usvi_bench.datasets.own_folders import lacking
 from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
@@ -137,10 +138,10 @@ def find_any_data(spec: str, option: str) -> DataSource:
     Raises:
         UsageError: there is no data set.
     """
-    folder = Path(spec).expanduser()
+    folder = expanded(spec)
     published = [reader for reader in readers() if not issubclass(reader, FolderData)]
     for reader in published if is_folder(folder) else ():
-        root = _below(reader, folder)
+        root = root_of(reader, folder)
         if root is not None and not (FolderData.recognises(root) and not is_folder(root / "idx")):
             return DataSource(reader, root, spec)
     if FolderData.recognises(folder):
@@ -148,7 +149,10 @@ def find_any_data(spec: str, option: str) -> DataSource:
     if why := lacking(folder):
         raise UsageError(f"{option} {spec:.200}: {why}")
     known = ", ".join(reader.title for reader in readers())
-    raise UsageError(f"{option} {spec:.200}: no data set there; give a folder of {known}, a table, or 'synthetic'")
+    hint = "".join(f"; {text}" for text in explain_folder(folder, readers()))
+    raise UsageError(
+        f"{option} {spec:.200}: no data set there; give a folder of {known}, a table, or 'synthetic'{hint}"
+    )
 
 
 def open_dataset(
@@ -191,7 +195,7 @@ def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
         folder = expanded(chosen)
         if not is_folder(folder):
             raise UsageError(f"USVI_DATA={chosen} is not a folder; correct it, or unset it to use synthetic people")
-        root = _below(reader, folder)
+        root = root_of(reader, folder)
         if root is not None:
             return root
     if reader.recognises(usual):
@@ -214,22 +218,19 @@ def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Pa
             return folder
         if why := lacking(folder):
             raise UsageError(f"{option}: {why}")
+        hint = "; ".join([*explain_folder(folder, [reader]), "see own_data.md of the documentation"])
         raise UsageError(
-            f"{option}: neither a folder with {' and '.join(reader.landmarks)} nor a table (.csv, .parquet); "
-            "see own_data.md of the documentation"
+            f"{option}: neither a folder with {' and '.join(reader.landmarks)} nor a table (.csv, .parquet); {hint}"
         )
     if not is_folder(folder):
         raise UsageError(f"{option}: no such folder; give the folder of {reader.title}, or 'synthetic'")
-    root = _below(reader, folder)
+    root = root_of(reader, folder)
     if root is not None:
         return root
     other = [
-        known.title for known in readers() if not issubclass(known, FolderData) and _below(known, folder) is not None
+        known.title for known in readers() if not issubclass(known, FolderData) and root_of(known, folder) is not None
     ]
     found = f"it holds {other[0]}, not {reader.title}" if other else f"no {reader.title} there"
-    raise UsageError(f"{option}: {found} (looked for {', '.join(reader.landmarks)}); see --check-data {folder}")
-
-
-def _below(reader: type[TreeDataset], folder: Path) -> Path | None:
-    """Return the folder itself or its subfolder with the data set's name, whichever holds the layout, else None."""
-    return next((root for root in (folder, folder / reader.title) if reader.recognises(root)), None)
+    hints = [] if other else explain_folder(folder, readers())
+    hint = "; ".join([*hints, f"see --check-data {folder}"])
+    raise UsageError(f"{option}: {found} (looked for {', '.join(reader.landmarks)}); {hint}")

@@ -18,7 +18,7 @@ from usvi_bench.components.clustering.neighbours import EXACT_UP_TO
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.registered import encoder_config
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
-from usvi_bench.core.bounds import EPOCHS, bounded, check_bounds
+from usvi_bench.core.bounds import EPOCHS, bounded, check_bounds, one_of
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.precision import Precision
 from usvi_bench.core.registry import LR_SCHEDULES, METHODS
@@ -29,6 +29,8 @@ from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
 
 DEFAULT_ENCODER = "resnet50"
+GROUPS = {"method_config": "method", "protocol_config": "protocol"}
+"""Groups of settings by the field of :class:`RunConfig` that holds them, where the names differ."""
 LARGEST_BATCH = 16_384
 """Largest number of images of a modality in a batch."""
 
@@ -38,7 +40,9 @@ class DataConfig:
     """Data settings: which images a run reads, and their size."""
 
     height: int = bounded(288, 1, 1024)
+    """Height of all images in pixels, to which they are resized."""
     width: int = bounded(144, 1, 1024)
+    """Width of all images in pixels, to which they are resized."""
     filter: Literal["bicubic", "bilinear", "lanczos"] = "bicubic"
     """Filter that resizes images for training and clustering; the protocol has its own filter for test images."""
     folds: tuple[int, ...] = ()
@@ -79,8 +83,10 @@ class TrainConfig:
     cross_camera: bool = True
     """Prefer images from other cameras than that of the first image of a cluster. False: batches use no camera."""
     lr: float = bounded(3.5e-4, 0, 10, above=True)
+    """Learning rate of the optimiser, before its schedule."""
     weight_decay: float = bounded(5e-4, 0, 10)
-    lr_schedule: str = "step"
+    """Weight decay of the optimiser."""
+    lr_schedule: str = one_of(LR_SCHEDULES.names, default="step")
     """Learning-rate schedule of a stage: ``step``, ``cosine``, or another registered name."""
     lr_step: float = bounded(0.4, 0, 1, above=True)
     """``step``: the learning rate drops each time this fraction of the stage has passed (20 of 50 epochs)."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.options import command
-from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.core.table import Table, to_markdown, value_rows
+from usvi_bench.engine.list_settings import find_profile, value_text
 from usvi_bench.engine.load_config import load_config, methods_with
 from usvi_bench.methods.base import Method
 
@@ -29,9 +30,9 @@ def describe_method(method: str, protocol: str) -> Iterator[str]:
         UsageError: an unknown name.
     """
     cls: type[Method] = METHODS.get(method)
-    reader = DATASETS.get(PROTOCOLS.get(protocol).dataset)
-    profile = reader.profile or reader.name
+    profile = find_profile(protocol, None)
     yield f"{method}: {cls.summary}"
+    yield f"All settings, their meaning and their values: {command('settings', method)}"
     released = released_form(cls)
     columns = _columns(method, protocol, profile, released is not None)
     if PAPER in columns:
@@ -76,15 +77,9 @@ def _columns(method: str, protocol: str, profile: str, released: bool) -> dict[s
 
 def _differences(columns: Mapping[str, Mapping[str, Any]]) -> Table:
     names = dict.fromkeys(name for settings in columns.values() for name in settings)
-    shown = {name: [_text(settings.get(name)) for settings in columns.values()] for name in names}
+    shown = {name: [value_text(settings.get(name)) for settings in columns.values()] for name in names}
     rows = [[name, *values] for name, values in shown.items() if len(set(values)) > 1]
     return Table("", ["setting", *columns], value_rows(rows), words=1 + len(columns))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value).lower()
 
 
 def _defects(released: type[Method]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import load_config, profile_of
 from usvi_bench.engine.memory_estimate import step_memory
 from usvi_bench.engine.numerics import check_numerics, numerics
-from usvi_bench.engine.start_weights import shipped_weights
+from usvi_bench.engine.start_weights import locate_weights, shipped_weights
 
 
 def examine_training(experiment: Experiment) -> Iterator[Finding]:
@@ -55,7 +55,13 @@ def _split(message: str) -> tuple[str, str]:
 
 def _start(experiment: Experiment, config: RunConfig, layout: str | None) -> Finding:
     if experiment.weights is not None:
-        return Finding("start", experiment.weights)
+        try:
+            random = experiment.weights == "random"
+            return Finding(
+                "start", "random" if random else str(locate_weights(experiment.weights, config.encoder.name))
+            )
+        except UsageError as error:
+            return Finding("start", *_split(str(error)))
     if layout is None:
         return Finding("start", "no weights: real data needs --weights", "give a file of the encoder, or 'random'")
     shipped = shipped_weights(config.encoder, layout)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import get_args
 
 from usvi_bench.core.errors import UsageError, show
+from usvi_bench.core.paths import expanded
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.folder import FolderData
 from usvi_bench.datasets.open import DataSource, find_any_data, find_data
@@ -54,7 +54,7 @@ def find_donors(spec: str, kind: str, progress: Callable[[str], None]) -> DataSo
     try:
         return find_any_data(spec, "--donors")
     except UsageError:
-        folder = Path(spec).expanduser()
+        folder = expanded(spec)
         if PeopleFolder.recognises(folder):
             return DataSource(PeopleFolder, folder, spec)
         raise

@@ -66,7 +66,7 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
         yield f"trained on: {run.training_sentence}"
     if run.unscored:
         yield f"training without scores: {run.unscored}"
-    yield f"starting weights: {run.start.source}"
+    yield f"starting weights: {run.start.source}{run.start.note}"
     yield _images(run)
     for plan in run.every_plan:
         state = "to train" if isinstance(run.dataset, PlannedDataset) else _state(plan, resume, overwrite)

@@ -19,6 +19,7 @@ from usvi_bench.core.distributed.group import init_process_group, main_process_f
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
 from usvi_bench.core.record import DatasetIdentity, Overrides, Record, Result
 from usvi_bench.core.registry import METHODS, PROTOCOLS, VALID
@@ -101,7 +102,7 @@ class Experiment:
             raise UsageError(f"output={self.output!r:.60}: expected a path")
         if not isinstance(self.settings, Mapping):
             raise UsageError(f"settings={self.settings!r:.60}: give a mapping of names to values")
-        object.__setattr__(self, "output", Path(self.output))
+        object.__setattr__(self, "output", expanded(self.output))
         object.__setattr__(self, "imports", list_of_imports(self.imports))
         object.__setattr__(self, "settings", {str(name): _plain(value) for name, value in self.settings.items()})
 
@@ -161,7 +162,7 @@ class Experiment:
         start = open_start(self.weights, training or dataset, config)
         if training is not None and dataset.synthetic is not None and start.path is not None:
             check_disjoint(start.path, start.sha256 or "", dataset.synthetic)
-        display.print(f"starting weights: {start.source}")
+        display.print(f"starting weights: {start.source}{start.note}")
         run = Run(
             config=config,
             dataset=dataset,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from usvi_bench.core.errors import UsageError, show
-from usvi_bench.core.paths import is_file, is_folder
+from usvi_bench.core.paths import expanded, is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
@@ -63,7 +63,7 @@ def find_tables(
     Raises:
         UsageError: nothing is found, or the modality of a plain folder is not given.
     """
-    path = Path(data).expanduser()
+    path = expanded(data)
     name = dataset or _layout(data, path)
     if name is None:
         return _plain(path, modality, split)

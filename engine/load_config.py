@@ -16,18 +16,19 @@ from typing import Any, TypeVar
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.registered import network_class
-from usvi_bench.core.bounds import check_bounds
+from usvi_bench.core.bounds import bounds_of, check_bounds
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS, PROTOCOLS
-from usvi_bench.core.settings import SHARED, current_names
+from usvi_bench.core.settings import RENAMED, SHARED, current_names
 from usvi_bench.core.typed import convert
-from usvi_bench.engine.config import DEFAULT_ENCODER, DataConfig, EngineConfig, RunConfig, TrainConfig
+from usvi_bench.engine.config import DEFAULT_ENCODER, GROUPS, DataConfig, EngineConfig, RunConfig, TrainConfig
+from usvi_bench.engine.find_setting import explain_unknown
 from usvi_bench.engine.read_settings import CONFIGS, find_schedule, read_file
 from usvi_bench.methods.base import MethodConfig
 from usvi_bench.protocols.base import ProtocolConfig
 
-SECTIONS = {"method": "method_config", "protocol": "protocol_config"}
+SECTIONS = {group: field for field, group in GROUPS.items()}
 """Fields of ``RunConfig`` for the groups of settings that have another name on the command line."""
 T = TypeVar("T")
 
@@ -67,6 +68,9 @@ def load_config(
     try:
         return _load(*asked, path)
     except UsageError as error:
+        for (group, old), (new, _) in RENAMED.items():
+            if f"{group}.{old}" in settings and str(error).startswith(f"{group}.{new}="):
+                raise UsageError(f"{group}.{old} is an earlier name: {error}") from error
         if path is None or str(path) in str(error):
             raise
         _load(*asked, None)  # has an error of its own unless the schedule is the cause
@@ -114,14 +118,29 @@ def _load(
         "protocol": ProtocolConfig,
         "engine": EngineConfig,
     }
+    groups = {group: [item.name for item in fields(cls)] for group, cls in sections.items()}
+    _refuse_unknown(settings, {**groups, "": ["evaluate_every"]})
     every = _whole_number("evaluate_every", tree.pop("evaluate_every", 0))
     for key in tree:
         if key not in sections:
-            raise UsageError(f"unknown setting '{show(key)}': {did_you_mean(key, [*sections, 'evaluate_every'])}")
+            raise UsageError(f"unknown setting '{show(key)}': {explain_unknown(key, groups)}")
     parts = {SECTIONS.get(key, key): build(cls, tree.get(key, {}), key) for key, cls in sections.items()}
     parts["augment"] = _in_form(parts["augment"], parts["method_config"], tree.get("augment", {}))
     PROTOCOLS.get(protocol)
     return RunConfig(method=method, protocol=protocol, setting=setting, seed=seed, evaluate_every=every, **parts)
+
+
+def _refuse_unknown(asked: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> None:
+    """Refuse names that are no settings, as they were given.
+
+    Raises:
+        UsageError: a name is unknown; the message has similar ones.
+    """
+    known = {f"{group}.{name}" if group else name for group, names in groups.items() for name in names}
+    known |= {*groups, "encoder.bn", *(f"{group}.{name}" for group, name in RENAMED)}
+    for name in asked:
+        if name not in known and not isinstance(asked[name], Mapping):
+            raise UsageError(f"unknown setting '{show(name)}': {explain_unknown(name, groups)}")
 
 
 def methods_with(setting: str, profile: str) -> list[str]:
@@ -165,7 +184,8 @@ def build(cls: type[T], values: Any, section: str) -> T:
     names = [item.name for item in fields(cls)]  # type: ignore[arg-type]
     for name in values:
         if name not in names:
-            raise UsageError(f"unknown setting '{section}.{show(name)}': {did_you_mean(name, names)}")
+            full = f"{section}.{show(name)}"
+            raise UsageError(f"unknown setting '{full}': {explain_unknown(full, {section: names})}")
     try:
         typed = {name: convert(hints[name], value, f"{section}.{name}", text=True) for name, value in values.items()}
     except ValueError as error:
@@ -224,8 +244,9 @@ def _number_parts(encoder: Mapping[str, Any]) -> dict[str, Any]:
     if (policy := encoder.pop("bn", None)) is None:
         return encoder
     groups = {"sync": 1, "per_gpu": process_info().world_size}.get(str(policy), str(policy).removeprefix("groups="))
-    if not str(groups).isdecimal():
-        raise UsageError(f"encoder.bn={show(policy)}: choose sync, per_gpu or groups=g with a whole number g")
+    bounds = bounds_of(EncoderConfig, "bn_groups")
+    if not str(groups).isdecimal() or (bounds and not bounds.hold(int(groups))):
+        raise UsageError(f"encoder.bn={show(policy)}: choose sync, per_gpu or groups=g with a whole number g {bounds}")
     return {**encoder, "bn_groups": int(groups)}
 
 

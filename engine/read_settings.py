@@ -13,6 +13,7 @@ from typing import Any, cast
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import read_json
 from usvi_bench.core.options import explain_missing_path
+from usvi_bench.core.paths import expanded
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SUFFIXES = (".toml", ".json", ".py")
@@ -46,7 +47,7 @@ def find_schedule(schedule: str) -> Path:
             raise UsageError(
                 f"--schedule: unknown schedule '{schedule:.60}': {hint}; or give a .toml or .json file"
             ) from error
-    path = Path(schedule)
+    path = expanded(schedule)
     if not path.is_file():
         raise UsageError(f"--schedule {schedule}: {explain_missing_path(path)}")
     return path

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.components.encoder.network import EncoderConfig
+from usvi_bench.components.encoder.public_file import digits_of
 from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.encoder.weights import load_weights
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, closest
 from usvi_bench.core.files import read_json
-from usvi_bench.core.paths import is_file, is_folder
+from usvi_bench.core.paths import expanded, is_file, is_folder
 from usvi_bench.core.record import StartWeights
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.typed import convert
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
+from usvi_bench.engine.imagenet import IMAGENET, find_imagenet
 
 SHIPPED = Path(__file__).resolve().parent.parent / "components" / "encoder" / "pretrained"
 """Folder of the shipped starting weights, made by :mod:`usvi_bench.engine.pretrain`; each has a note beside it."""
@@ -30,6 +32,8 @@ class Start:
     source: str
     path: Path | None
     sha256: str | None
+    note: str = ""
+    """Further words about the file, for the user."""
 
     @property
     def identity(self) -> str:
@@ -58,22 +62,49 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
         UsageError: no weights are given for real data, the file does not exist or belongs to another network, or the
             weights were pretrained on the synthetic people of this data set.
     """
-    known = f"give the path of {network_class(config.encoder.name).public_weights}, or 'random'"
     if weights is None:
         if dataset.synthetic is None:
-            raise UsageError(f"real data needs --weights: {known}")
+            raise UsageError(f"real data needs --weights: {known_weights(config.encoder.name)}")
         shipped = shipped_weights(config.encoder, dataset.synthetic.get("layout", ""))
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":
         return Start("random", None, None)
-    path = shipped_or_own(Path(weights))
-    if not is_file(path):
-        what = "this is a folder, not a file" if is_folder(path) else "no such file"
-        raise UsageError(f"--weights {weights:.200}: {what}; {known}")
+    path = locate_weights(weights, config.encoder.name)
     sha256 = load_weights(config.new_encoder(0), path)
     if dataset.synthetic is not None:
         check_disjoint(path, sha256, dataset.synthetic)
-    return Start(path.name, path, sha256)
+    return Start(path.name, path, sha256, _note(path) if weights == IMAGENET else "")
+
+
+def _note(path: Path) -> str:
+    """Return where a public file was found; the leaderboard accepts the files of torch hub only."""
+    return f" ({path})" if digits_of(path.name) else f" (timm's copy, {path}; the leaderboard refuses its records)"
+
+
+def known_weights(encoder: str) -> str:
+    """Return the values of ``--weights`` for an encoder, as the end of a message."""
+    network = network_class(encoder)
+    cached = f"'{IMAGENET}' for {network.public_file.name} in a cache, " if network.public_file else ""
+    return f"give the path of {network.public_weights}, {cached}or 'random'"
+
+
+def locate_weights(weights: str, encoder: str) -> Path:
+    """Return the file that ``--weights`` names: by its path, by the name of shipped weights, or by ``imagenet``.
+
+    Raises:
+        UsageError: there is no such file; the message has the name as it was given.
+    """
+    path = shipped_or_own(expanded(weights))
+    if is_file(path):
+        return path
+    if is_folder(path):
+        raise UsageError(f"--weights {weights:.200}: this is a folder, not a file; {known_weights(encoder)}")
+    if weights == IMAGENET:
+        return find_imagenet(encoder)
+    shipped = [known.stem for known in SHIPPED.glob("*.safetensors")]
+    close = closest(weights, [IMAGENET, "random", *shipped]) if "." not in weights else []
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise UsageError(f"--weights {weights:.200}: no such file; {hint}{known_weights(encoder)}")
 
 
 def shipped_or_own(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import temporary_folder
-from usvi_bench.core.paths import is_file
+from usvi_bench.core.paths import expanded, is_file
 from usvi_bench.core.plugins import import_plugins
 from usvi_bench.core.precision import allow_tf32
 from usvi_bench.core.progress import show_progress
@@ -23,6 +23,7 @@ from usvi_bench.engine.describe import PAPER, RELEASED, released_form
 from usvi_bench.engine.device import explain_out_of_memory
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.imagenet import IMAGENET, find_imagenet
 from usvi_bench.engine.log_anchors import Comparison, LogAnchor, compare, find_anchor, read_anchors
 from usvi_bench.engine.optimiser import Optimiser
 from usvi_bench.engine.plan import StagePlan
@@ -102,9 +103,10 @@ def find_experiment(
 def _check_weights(weights: str | None, anchor: LogAnchor) -> None:
     """Refuse other weights than those of the log."""
     needed = f"the log starts from ImageNet weights: give --weights {network_class(DEFAULT_ENCODER).public_weights}"
-    if weights is None or not is_file(Path(weights)):
+    path = None if weights is None else find_imagenet(DEFAULT_ENCODER) if weights == IMAGENET else expanded(weights)
+    if path is None or not is_file(path):
         raise UsageError(f"--weights {weights or 'is missing'}: {needed}")
-    with Path(weights).open("rb") as file:
+    with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(anchor.weights):
         raise UsageError(f"--weights {weights}: its sha256 begins with {found[:8]}, not {anchor.weights[0]}; {needed}")

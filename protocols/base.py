@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from usvi_bench.core.bounds import one_of
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.types import Modality
@@ -36,13 +37,13 @@ Embed = Callable[[ImageTable], NDArray[np.float32]]
 class ProtocolConfig:
     """Protocol settings: how galleries are drawn and images corrupted, in protocols that do so."""
 
-    shots: int = 1
+    shots: int = one_of(SHOTS, default=1)
     """Number of gallery images of each person and camera: 1 (single-shot) or 10 (multi-shot)."""
-    gallery: str = "seeded"
+    gallery: str = one_of(GALLERIES, default="seeded")
     """``seeded``: drawn as in the AGW family's code. ``official``: the data set's permutation file."""
-    corrupt: str = "visible"
+    corrupt: str = one_of(SIDES, default="visible")
     """Images that are corrupted in protocols of corrupted images: ``visible``, or ``both`` modalities."""
-    corrupt_at: str = "resized"
+    corrupt_at: str = one_of(MOMENTS, default="resized")
     """Whether images are corrupted after they are ``resized``, or before, at their ``native`` size."""
 
     def __post_init__(self) -> None:

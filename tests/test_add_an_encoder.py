@@ -61,7 +61,7 @@ def test_the_example_trains_and_its_record_has_its_settings(tiny_people: dict[st
 
 @pytest.mark.usefixtures("mine")
 def test_mistakes_in_its_settings_are_named(tiny_people: dict[str, Path]) -> None:
-    with pytest.raises(usvi_bench.UsageError, match=r"encoder\.dept': did you mean depth"):
+    with pytest.raises(usvi_bench.UsageError, match=r"encoder\.dept': did you mean encoder.depth"):
         run(tiny_people["sysu"], dept=3)
     with pytest.raises(usvi_bench.UsageError, match=r"encoder\.depth=0 must be at least 1"):
         run(tiny_people["sysu"], depth=0)

@@ -45,7 +45,7 @@ def test_a_run_returns_the_record_that_it_writes(
 def test_a_mistake_is_a_usage_error(tiny_people: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(usvi_bench.UsageError, match="did you mean sclhm"):
         usvi_bench.run("schlm", "sysu_all", output=tmp_path)
-    with pytest.raises(usvi_bench.UsageError, match="did you mean epochs"):
+    with pytest.raises(usvi_bench.UsageError, match=r"did you mean train\.epochs"):
         usvi_bench.run("pgm", "sysu_all", tiny_people["sysu"], settings={"train.epoch": 1}, output=tmp_path)
     with pytest.raises(usvi_bench.UsageError, match="give one of them"):
         usvi_bench.run("pgm", "sysu_all", tiny_people["sysu"], output=tmp_path, resume=True, overwrite=True)

@@ -7,12 +7,15 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from usvi_bench import methods
 from usvi_bench.cli.main import main
 from usvi_bench.core.registry import METHODS
+from usvi_bench.engine.new_method import title_of
+from usvi_bench.engine.new_method_texts import TEST
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = "cross_contrast"
@@ -31,7 +34,17 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_the_example_is_short(example: str) -> None:
-    assert len([line for line in example.splitlines() if line.strip()]) <= 30
+    assert len([line for line in example.splitlines() if line.strip()]) <= 40
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_the_test_that_is_written_with_the_example_passes(
+    example: str, weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "methods"))
+    written: dict[str, Any] = {}
+    exec(TEST.substitute(name=EXAMPLE, title=title_of(EXAMPLE)), written)
+    written["test_the_cross_loss_is_a_softmax_over_the_visible_rows"](weight)
 
 
 def test_the_example_is_listed_trained_and_scored(

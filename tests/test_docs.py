@@ -76,5 +76,5 @@ def test_the_use_of_camera_labels_is_stated_for_every_method_that_trains() -> No
     for name in METHODS.own_names():
         cls = METHODS.get(name)
         if cls.stages(cls.Config()):
-            assert (f"`{name}`" in others) != cls.uses_cameras, name
-            assert f"`{name}`" in text, name
+            assert f"`{name}`" in text, f"docs/methods.md: name '{name}' below '## Camera labels'"
+            assert (f"`{name}`" in others) != cls.uses_cameras, f"docs/methods.md: '{name}' is in the wrong list"

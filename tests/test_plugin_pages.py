@@ -55,13 +55,19 @@ def write_people(folder: Path) -> None:
                     picture.save(folder / split / f"{person:04d}_{camera}_{number:03d}.png")
 
 
+def test_the_method_of_the_page_is_that_of_the_command(outside: Path) -> None:
+    write_example("add_a_method.md", outside)
+    assert main(["new", "method", "cross_contrast", "--output", "written.py"]) == 0
+    assert Path("written.py").read_text() == Path("cross_contrast.py").read_text()
+
+
 def test_the_method_of_the_page(
     outside: Path, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = write_example("add_a_method.md", outside)
     listing, training = commands(text.replace("synthetic:size=tiny", str(tiny_people["sysu"])))  # rendered once
     assert main(listing) == 0
-    assert "cluster contrast with a cross-modal term (example)" in capsys.readouterr().out
+    assert "cluster contrast with a cross-modal term" in capsys.readouterr().out
     record, folder = train([*training, "--no-report"], [*SYNTHETIC, "method.cross_weight=0.5"])
     assert "cross" in capsys.readouterr().out
     (plugin,) = record.plugins

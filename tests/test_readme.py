@@ -65,7 +65,7 @@ def anchors(text: str) -> set[str]:
 
 def test_the_readme_is_short_and_begins_with_a_picture_and_the_scores() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    assert len(lines) <= 150
+    assert len(lines) - len(METHODS.own_names()) <= 136, "README.md: 136 lines besides the rows of the methods"
     first_screen = "\n".join(lines[:40])
     assert "docs/scores.svg" in first_screen
     assert "<!-- table: scores -->" in first_screen
@@ -84,7 +84,8 @@ def test_the_findings_are_ten_on_a_short_page() -> None:
 
 def test_the_methods_table_names_every_method() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert set(METHODS.names()) <= set(rows)
+    lacking = set(METHODS.names()) - set(rows)
+    assert not lacking, f"README.md: add a row to the table below '## Methods': {sorted(lacking)}"
 
 
 def test_the_ablation_rows_of_the_docs_are_settings() -> None:

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from usvi_bench.core.bounds import bounded, check_bounds
+from usvi_bench.components.encoder.public_file import PublicFile
+from usvi_bench.core.bounds import bounded, check_bounds, one_of
+from usvi_bench.core.registry import ENCODERS
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class EncoderConfig:
             it by name: ``sync`` (1, for any number of GPUs), ``per_gpu`` (one per process) or ``groups=g``.
     """
 
-    name: str
+    name: str = one_of(ENCODERS.names)
     bn_groups: int = bounded(1, 1, 1024)
 
     def __post_init__(self) -> None:
@@ -61,6 +63,8 @@ class EmbeddingNetwork(nn.Module, ABC):
     """One line for ``run.py --list``."""
     public_weights: ClassVar[str] = "a file of the encoder's weights"
     """Description of the public weight file that training on real images starts from, for messages."""
+    public_file: ClassVar[PublicFile | None] = None
+    """File that ``--weights imagenet`` names."""
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
     """Memory layout of images and weights that is fastest for the network."""
 

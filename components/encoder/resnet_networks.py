@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
+from usvi_bench.components.encoder.public_file import PublicFile
 from usvi_bench.components.encoder.resnet import BasicBlock, Bottleneck, Stem, Trunk, initialise
 from usvi_bench.core.bounds import bounded
 from usvi_bench.core.errors import UsageError
@@ -97,7 +98,10 @@ class ResNet50(TwoStreamResNet):
 
     Config = ResNet50Config
     summary = "ResNet-50, last stride 1; features of 2048"
-    public_weights = "torchvision's resnet50-19c8e357.pth"
+    public_file = PublicFile(
+        "https://download.pytorch.org/models/resnet50-19c8e357.pth", ("resnet50-0676ba61.pth",), "resnet50.tv_in1k"
+    )
+    public_weights = f"torchvision's {public_file.name}"
 
     def __init__(self, config: ResNet50Config, height: int, width: int) -> None:
         super().__init__(config, height, width)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from usvi_bench.components.encoder.network import EmbeddingNetwork, EncoderConfig
+from usvi_bench.components.encoder.public_file import PublicFile
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import ENCODERS
 
@@ -204,6 +205,9 @@ class ViTSmall(VisionTransformer):
     """ViT-S/16; features of length 384."""
 
     summary = "ViT-S/16, a patch embedding for each modality; features of 384"
+    public_file = PublicFile(
+        "https://dl.fbaipublicfiles.com/deit/deit_small_patch16_224-cd65a155.pth", timm="deit_small_patch16_224.fb_in1k"
+    )
     dim, depth, heads = 384, 12, 6
 
 
@@ -212,4 +216,7 @@ class ViTBase(VisionTransformer):
     """ViT-B/16; features of length 768."""
 
     summary = "ViT-B/16, a patch embedding for each modality; features of 768"
+    public_file = PublicFile(
+        "https://dl.fbaipublicfiles.com/deit/deit_base_patch16_224-b5f2ef4d.pth", timm="deit_base_patch16_224.fb_in1k"
+    )
     dim, depth, heads = 768, 12, 12

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
@@ -32,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 on success, 1 if a file is out of date, 2 if a page or a value is invalid.
     """
     parser = argparse.ArgumentParser(prog="python -m reports.pages", description=__doc__)
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="pages, such as CONTRIBUTING.md (default: all)")
     parser.add_argument("--write", action="store_true", help="write the tables and the figure")
     options = parser.parse_args(arguments)
     sources, stale = Sources(FOLDER), {}
-    for name in PAGES:
+    if unknown := set(options.pages) - set(PAGES):
+        print(f"error: {min(unknown)} has no generated parts: {did_you_mean(min(unknown), PAGES)}", file=sys.stderr)
+        return 2
+    for name in options.pages or PAGES:
         page = (ROOT / name).read_text(encoding="utf-8")
         try:
             filled = fill_page(page, BY_NAME, sources)
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         if filled != page:
             stale[name] = filled.encode()
-    stale |= _stale_figures(sources)
+    stale |= {} if options.pages else _stale_figures(sources)
     for name, content in stale.items():
         if options.write:
             write_bytes(ROOT / name, content)

@@ -110,12 +110,21 @@ def test_a_generated_tree_is_called_synthetic(tmp_path):
 
 
 def test_a_folder_without_data_lists_the_landmarks(tmp_path):
-    write_regdb(tmp_path / "RegDB")
+    write_regdb(tmp_path / "first")
+    write_regdb(tmp_path / "second")
     with pytest.raises(UsageError, match="holds no known data set") as found:
         describe_folder(tmp_path)
     text = str(found.value)
     assert "SYSU-MM01: cam1" in text
-    assert f"found a folder {tmp_path / 'RegDB'}" in text
+    assert f"{tmp_path / 'second'} holds RegDB: give that folder" in text
+
+
+def test_trees_one_folder_below_are_described(tmp_path):
+    write_regdb(tmp_path / "RegDB")
+    write_sysu(tmp_path / "pictures")
+    text = describe_folder(tmp_path)
+    assert f"{tmp_path / 'RegDB'}: RegDB layout" in text
+    assert f"{tmp_path / 'pictures'}: SYSU-MM01 layout" in text
 
 
 def test_a_wrong_path_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from trees import write_note, write_regdb, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.open import open_dataset
+from usvi_bench.synthetic import digests as digests  # stays imported when the generator is replaced
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 
 

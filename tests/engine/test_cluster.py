@@ -88,7 +88,7 @@ def test_folders_have_links_and_with_pictures_copies(made: tuple[Path, Path], tm
     ("options", "message"),
     [
         ({"settings": {"method.eps": 2}}, "method.eps=2"),
-        ({"settings": {"method.epsilon": 1}}, "did you mean eps"),
+        ({"settings": {"method.epsilon": 1}}, "did you mean method.eps"),
         ({"settings": {"eps": 0.5}}, "see method.eps"),
         ({"settings": {"method.k1": 30}}, "lower --set method.k1"),
         ({"modality": "x"}, "unknown modality"),

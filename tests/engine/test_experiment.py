@@ -113,7 +113,7 @@ def test_a_mistake_is_found_before_any_image_is_read() -> None:
         raise AssertionError("the data set was opened")
 
     for changed, message in (
-        ({"settings": {"train.epoch": 3}}, "did you mean epochs"),
+        ({"settings": {"train.epoch": 3}}, "did you mean train.epochs"),
         ({"setting": "papers"}, "did you mean paper"),
         ({"data": "synthetic:sise=tiny"}, "did you mean size"),
     ):

@@ -57,15 +57,18 @@ def build(name: str) -> Method:
 
 
 def test_every_registered_method_is_under_test() -> None:
-    assert set(METHODS_UNDER_TEST) == set(METHODS.names())
+    lacking, unknown = set(METHODS.names()) - set(METHODS_UNDER_TEST), set(METHODS_UNDER_TEST) - set(METHODS.names())
+    assert not lacking, f"tests/methods/test_every_method.py: add a row to METHODS_UNDER_TEST: {sorted(lacking)}"
+    assert not unknown, f"tests/methods/test_every_method.py: remove the rows of METHODS_UNDER_TEST: {sorted(unknown)}"
 
 
 @pytest.mark.parametrize("name", sorted(METHODS_UNDER_TEST))
 def test_a_method_is_named_like_its_file_and_described(name: str) -> None:
     cls = METHODS.get(name)
-    assert Path(cls.__module__.replace(".", "/")).name == name
-    assert cls.summary
-    assert cls.__doc__
+    file = f"methods/{cls.__module__.rpartition('.')[2]}.py"
+    assert file == f"methods/{name}.py", f"{file}: rename it like the method, to {name}.py"
+    assert cls.summary, f"{file}: give the class an attribute 'summary', the line of --list"
+    assert cls.__doc__, f"{file}: give the class a docstring with what differs from the paper and from released code"
     assert cls.headline in build(name).models()
 
 
@@ -81,13 +84,15 @@ def test_a_part_of_the_paper_stands_with_its_equation_where_it_is_computed(name:
 
 @pytest.mark.parametrize("name", sorted(METHODS_UNDER_TEST))
 def test_only_the_supervised_bound_declares_identities(name: str) -> None:
-    assert METHODS.get(name).uses_identities == (name == "supervised")
+    declared = METHODS.get(name).uses_identities
+    assert declared == (name == "supervised"), f"methods/{name}.py: uses_identities belongs to 'supervised' only"
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_last_stage_is_the_method_itself(name: str) -> None:
     cls = METHODS.get(name)
-    assert cls.stages(cls.Config())[-1].method == name
+    last = cls.stages(cls.Config())[-1].method
+    assert last == name, f"methods/{name}.py: the last of stages() trains '{last}'; it must train '{name}'"
 
 
 def test_named_settings_go_back_to_their_defaults() -> None:

@@ -84,4 +84,5 @@ def test_a_step_starts_as_many_kernels_as_the_table_allows(method: str, results:
 
 
 def test_every_method_has_bounds() -> None:
-    assert set(BOUNDS) == set(TRAINED)
+    command = "python -m tests.pretended_cuda.operations --write NAME"
+    assert set(BOUNDS) == set(TRAINED), f"tests/pretended_cuda/operations.json: {command}"

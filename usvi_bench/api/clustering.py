@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usvi_bench.core.paths import expanded
+
 if TYPE_CHECKING:
     from usvi_bench.engine.cluster import ClusterResult
 
@@ -40,12 +42,12 @@ def cluster(
     from usvi_bench.engine.cluster import ClusterRequest, cluster_features
 
     request = ClusterRequest(
-        features=Path(features),
-        output=Path(output),
+        features=expanded(features),
+        output=expanded(output),
         modality=modality,
         joint=joint,
         settings=settings or {},
-        data=None if data is None else Path(data),
+        data=None if data is None else expanded(data),
         with_pictures=with_pictures,
     )
     return cluster_features(request)

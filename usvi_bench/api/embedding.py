@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usvi_bench.api.model import model_request
+from usvi_bench.core.paths import expanded
 from usvi_bench.engine.display import Display
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def embed(
     request = EmbedRequest(
         data=str(data),
         model=model_request(model, network, fold, settings, device, imports),
-        output=Path(output),
+        output=expanded(output),
         modality=modality,
         dataset=dataset,
         split=split,

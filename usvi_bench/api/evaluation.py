@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from usvi_bench.core.paths import expanded
 from usvi_bench.core.record import Record
 from usvi_bench.engine.display import Display
 
@@ -65,15 +66,15 @@ def evaluate(
     request = ExternalRequest(
         protocol=protocol,
         data=str(data),
-        weights=[Path(path) for path in several(weights)],
-        features=[Path(path) for path in several(features)],
+        weights=[expanded(path) for path in several(weights)],
+        features=[expanded(path) for path in several(features)],
         folds=several(fold),
         network=model,
         feature=feature,
         claims=claims,
         settings=settings or {},
         device=device,
-        output=Path(output),
+        output=expanded(output),
         imports=tuple(map(str, imports)),
     )
     return score_external(request, Display(quiet=not verbose))[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.api.model import model_request
+from usvi_bench.core.paths import expanded
 from usvi_bench.engine.display import Display
 
 
@@ -39,5 +40,5 @@ def export(
     """
     from usvi_bench.engine.export import ExportRequest, export_model
 
-    request = ExportRequest(model_request(model, network, fold, settings, "cpu", imports), Path(output))
+    request = ExportRequest(model_request(model, network, fold, settings, "cpu", imports), expanded(output))
     return export_model(request, Display(quiet=not verbose))

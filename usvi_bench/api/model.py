@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usvi_bench.core.paths import expanded
+
 if TYPE_CHECKING:
     from usvi_bench.engine.open_embedder import ModelRequest
 
@@ -21,4 +23,4 @@ def model_request(
     """Return the model that arguments ask for; see :func:`usvi_bench.api.embed` for them."""
     from usvi_bench.engine.open_embedder import ModelRequest
 
-    return ModelRequest(Path(path), network, fold, settings or {}, device, tuple(map(str, imports)))
+    return ModelRequest(expanded(path), network, fold, settings or {}, device, tuple(map(str, imports)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usvi_bench.api.model import model_request
+from usvi_bench.core.paths import expanded
 from usvi_bench.engine.display import Display
 
 if TYPE_CHECKING:
@@ -66,15 +67,15 @@ def search(
     from usvi_bench.engine.search import SearchRequest, search_pictures
 
     request = SearchRequest(
-        queries=[Path(path) for path in ([queries] if isinstance(queries, (str, Path)) else queries)],
+        queries=[expanded(path) for path in ([queries] if isinstance(queries, (str, Path)) else queries)],
         gallery=str(gallery),
         model=model_request(model, network, fold, settings, device, imports),
         modality=modality,
         gallery_modality=gallery_modality,
         top=top,
         threshold=threshold,
-        data=None if data is None else Path(data),
-        output=None if output is None else Path(output),
+        data=None if data is None else expanded(data),
+        output=None if output is None else expanded(output),
         with_pictures=with_pictures,
     )
     result = search_pictures(request, Display(quiet=not verbose))
