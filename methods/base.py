@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from usvi_bench.components.augment import VIEWS
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.unit import split
 from usvi_bench.core.bounds import check_bounds
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS
@@ -188,6 +189,6 @@ def embed_views(network: TwoStreamEncoder, batch: Batch) -> tuple[Tensor, Tensor
     Returns:
         Features that are not normalised: visible ``[views * B, D]``, one view after another, and infrared likewise.
     """
-    visible = torch.cat(batch.visible.views)
-    features = network(visible, torch.cat(batch.infrared.views))
-    return features[: len(visible)], features[len(visible) :]
+    images = torch.cat(batch.visible.views), torch.cat(batch.infrared.views)
+    visible, infrared = split(network(*images), [len(part) for part in images])
+    return visible, infrared

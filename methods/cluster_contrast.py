@@ -16,6 +16,7 @@ from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import Clustering, cluster_each_modality
 from usvi_bench.components.clustering.neighbours import Search
 from usvi_bench.components.memory.cluster import ClusterMemory, Update, update_together
+from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import COUNT, TINY, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
@@ -109,11 +110,11 @@ class ClusterContrast(Method):
         ``L_DCL = C_v + C_r`` with ``C = -mean_i log softmax_k(q_i.M_k / tau)[y_i]``, ``q_i`` a unit feature of cluster
         ``y_i``. The samples are kept in ``pending_updates`` for :meth:`end_step`.
         """
-        labels = batch.visible.view_labels
-        self.pending_updates = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
+        own = batch.visible.view_labels, batch.infrared.view_labels
+        self.pending_updates = (detached(visible), own[0]), (detached(infrared), own[1])
         return {
-            "visible": self.visible_memory.loss(visible, labels),
-            "infrared": self.infrared_memory.loss(infrared, batch.infrared.view_labels),
+            "visible": self.visible_memory.loss(visible, own[0]),
+            "infrared": self.infrared_memory.loss(infrared, own[1]),
         }
 
     def end_step(self, progress: StageProgress) -> None:
