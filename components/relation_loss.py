@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import threshold
 
+from usvi_bench.components.distances import squared_distances
 from usvi_bench.components.unit import unit
 
 Space = Literal["unit", "raw"]
@@ -57,31 +58,20 @@ def relation_losses(
         return [part.sum() for part in costs.split(sizes)]
 
 
-def squared_distances(rows: Tensor) -> Tensor:
-    """Compute the squared Euclidean distances of all pairs of rows, ``[N, D]`` to ``[N, N]``; about 0 on the diagonal.
-
-    >>> squared_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    tensor([[ 0., 25.],
-            [25.,  0.]])
-    """
-    norms = rows.square().sum(dim=1)
-    return torch.addmm(norms[:, None] + norms, rows, rows.t(), alpha=-2).relu_()
-
-
 @lru_cache(maxsize=16)
 def _shares(sizes: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return ``1 / N`` and ``1 / (N (N - 1))`` for pairs of different samples of a group of N, 0 for others, ``[B, B]``."""
+    """Return ``1 / N`` and ``1 / (N (N - 1))`` ``[B, B]`` of pairs of different samples of a group of N, else 0."""
     blocks = [torch.full((size, size), 1 / size, device=device).fill_diagonal_(0) for size in sizes]
     scaled = [block / max(size - 1, 1) for block, size in zip(blocks, sizes, strict=True)]
     return torch.block_diag(*blocks), torch.block_diag(*scaled)  # type: ignore[no-untyped-call]
 
 
 class _RelationCosts(torch.autograd.Function):
-    """Costs ``c_i = sum_j [w_ij s_ij^2 + (1 - w_ij) h_ij^2] / (N (N - 1))``, ``s_ij = d_ij / m_i``, ``h = min(s - delta, 0)``.
+    """Costs ``c_i = sum_j [w_ij s_ij^2 + (1 - w_ij) h_ij^2] / (N (N - 1))`` of samples, ``s_ij = d_ij / m_i``.
 
-    ``d_ij`` are distances of features f, ``m_i`` their mean. Gradients are ``e_ij = dc_i/ds_ij = 2 [w_ij s_ij + (1 -
-    w_ij) h_ij] / (N (N - 1))``, ``g_ij = dc_i/dd_ij = (e_ij - sum_l e_il s_il / N) / m_i``, and ``sum_j (g_ij + g_ji)
-    (f_i - f_j) / d_ij``.
+    ``d_ij`` are distances of features f, ``m_i`` their mean, and ``h = min(s - delta, 0)``. Gradients are ``e_ij =
+    dc_i/ds_ij = 2 [w_ij s_ij + (1 - w_ij) h_ij] / (N (N - 1))``, ``g_ij = dc_i/dd_ij = (e_ij - sum_l e_il s_il / N) /
+    m_i``, and ``sum_j (g_ij + g_ji) (f_i - f_j) / d_ij``.
     """
 
     @staticmethod

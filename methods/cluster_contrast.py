@@ -88,6 +88,8 @@ class ClusterContrast(Method):
 
     visible_memory: ClusterMemory
     infrared_memory: ClusterMemory
+    unmatched: bool = False
+    """Whether features in :meth:`updates` may have no row, -1."""
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         return cluster_each_modality(features, self.config.clustering)
@@ -119,5 +121,9 @@ class ClusterContrast(Method):
 
     def end_step(self, progress: StageProgress) -> None:
         """Update the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
+        update_together(self.updates(), self.unmatched)
+
+    def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
+        """Return the updates after a step, in order: memory, features, and their rows in it."""
         visible, infrared = self.pending_updates
-        update_together([(self.visible_memory, *visible), (self.infrared_memory, *infrared)])
+        return [(self.visible_memory, *visible), (self.infrared_memory, *infrared)]

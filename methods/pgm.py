@@ -15,7 +15,7 @@ from torch import Tensor
 
 from usvi_bench.components.association import UNMATCHED
 from usvi_bench.components.crossing import any_unmatched, cross_direction, matched
-from usvi_bench.components.memory.cluster import ClusterMemory, Update, update_together
+from usvi_bench.components.memory.cluster import ClusterMemory, Update
 from usvi_bench.components.modalities import by_modality, view_labels
 from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import WEIGHT, bounded
@@ -134,14 +134,9 @@ class PGM(ClusterContrast):
         there, back = cross_direction(epoch)
         return ((there, back), (back, there)) if self.config.crossing == "both" else ((there, back),)
 
-    def end_step(self, progress: StageProgress) -> None:
-        update_together(self.updates(), self.unmatched)
-
     def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
-        """Return the updates after a step, in order: memory, features and their rows in it."""
         crossed = self.crossed.items() if self.config.cross_updates else ()
-        across = [(self.memories[target], *samples) for target, samples in crossed]
-        return across + [(self.memories[m], *own) for m, own in zip(MODALITIES, self.pending_updates, strict=True)]
+        return [(self.memories[target], *samples) for target, samples in crossed] + super().updates()
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         paired = torch.cat([self.partners[modality] != UNMATCHED for modality in MODALITIES])

@@ -5,17 +5,20 @@ HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, threshold
 
+from usvi_bench.components.constants import constant
 from usvi_bench.components.memory.batched_kmeans import part_means
 from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 
-EPSILON = 1e-8
+EPSILON, LEAST_SQUARE = 1e-8, 1e-10
+"""Addend of the logarithm, and smallest squared distance, whose inverse is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,19 @@ def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None
     Returns:
         Losses ``[B]``, and the row of the nearest cluster ``[B]``.
     """
-    cosine = (unit(features) @ centres.detach().flatten(0, 1).t()).unflatten(1, centres.shape[:2])
-    distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # above 0, so that its inverse is finite
-    least = distance.amin(dim=2)
-    nearest = least.argmin(dim=1)
+    rows = centres.detach().flatten(0, 1)
+    two = constant((2.0,), rows.device, rows.dtype)
+    squared = torch.addmm(two, unit(features), rows.t(), alpha=-2)  # distances of unit rows
+    inverse = threshold(squared, LEAST_SQUARE, LEAST_SQUARE).rsqrt().unflatten(1, centres.shape[:2])
+    largest = inverse.max(dim=2).values
+    nearest = largest.argmax(dim=1)
     chosen = (nearest if positive is None else positive)[:, None]
-    own = distance.take_along_dim(chosen[:, :, None], dim=1).squeeze(1)
-    pos = (1 / own).mean(dim=1)
-    neg = (1 / least).scatter(1, chosen, 0.0).sum(dim=1) / max(len(centres) - 1, 1)
-    return -(pos / (pos + neg + EPSILON)).log(), nearest
+    pos = inverse.mean(dim=2).gather(1, chosen).squeeze(1)
+    neg = largest.scatter(1, chosen, 0.0).sum(dim=1) / max(len(centres) - 1, 1)
+    return ((neg + EPSILON) / pos).log1p(), nearest
 
 
-def gated_mean(losses: Tensor, kept: Tensor) -> Tensor:
-    """Average the losses ``[B]`` where ``kept`` ``[B]`` is True; the result is 0 if no entry is."""
-    return (losses * kept).sum() / kept.sum().clamp(min=1)
+def gated_sum(losses: Tensor, kept: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Average the losses ``[B]`` of each part where ``kept`` ``[B]`` is True, 0 if it nowhere is; sum over the parts."""
+    shares = [part / part.sum().clamp(min=1) for part in kept.split(list(sizes))]
+    return losses @ torch.cat(shares).to(losses.dtype)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.relation_loss import Space, relation_loss, relation_losses, squared_distances
+from usvi_bench.components.distances import squared_distances
+from usvi_bench.components.relation_loss import Space, relation_loss, relation_losses
 
 GROUPS = torch.arange(24) % 3
 
