@@ -202,11 +202,12 @@ class HIL(ClusterContrast):
         """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""
         c, labels = self.config, view_labels(batch)
         both = embed_together(self.encoder, batch)
-        losses = self.contrast(*split(both, [len(y) for y in labels.values()]), batch)
+        own = by_modality(split(both, [len(y) for y in labels.values()]))
+        losses = self.contrast(own["visible"], own["infrared"], batch)
         if c.mccl:
             weight = c.mccl_weight if progress.fraction >= c.mccl_switch else c.mccl_early
             losses["mccl"] = 2 * weight * self.multi_centre(both, labels)
-        return losses | (self.neighbour_losses(both, batch, progress) if c.neighbours else {})
+        return losses | (self.neighbour_losses(both, own, batch, progress) if c.neighbours else {})
 
     def multi_centre(self, features: Tensor, labels: dict[Modality, Tensor]) -> Tensor:
         """Compute MCCL (multi-centre contrastive learning) ``L_v + L_r``, averaged over the sets of centres.
@@ -227,19 +228,28 @@ class HIL(ClusterContrast):
             costs, nearest = multi_centre_loss(features, centres.rows, positive)
             agrees = nearest == own
             self.agreement += agrees.split(sizes)
-            everyone = torch.ones_like(agrees) if positive is None else own != OUTLIER
-            terms.append(gated_sum(costs, agrees if c.gate == "agree" else everyone, sizes))
+            kept = agrees
+            if c.gate == "none":
+                kept = torch.ones_like(agrees) if positive is None else own != OUTLIER
+            terms.append(gated_sum(costs, kept, sizes))
         return sum(terms[1:], terms[0]) / len(self.centres)
 
-    def neighbour_losses(self, features: Tensor, batch: Batch, progress: StageProgress) -> Losses:
+    def neighbour_losses(
+        self, features: Tensor, own: dict[Modality, Tensor], batch: Batch, progress: StageProgress
+    ) -> Losses:
         """Compute the neighbour losses (SDCL): w (N_vv + N_rr), and w d N_vr in even epochs or w N_rv in odd epochs.
 
         N_qk is the mean cost of samples of modality q with their neighbours in modality k
         (:func:`usvi_bench.components.neighbour_losses.neighbour_costs`), w ``neighbour_weight``, d ``visible_damping``.
+
+        Args:
+            features: features of both modalities.
+            own: those of each modality.
+            batch: batch of the features.
+            progress: current epoch, which decides on the direction across modalities.
         """
         c, parts = self.config, by_modality((batch.visible, batch.infrared))
         images = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        own = by_modality(split(features, [len(index) for index in images.values()]))
         self.keep_instances(own, images, [len(samples.views) * samples.most_repeats for samples in parts.values()])
         seen = {m: self.instances[m].rows[index] for m, index in images.items()}
         source, target = cross_direction(progress.epoch)
@@ -267,7 +277,7 @@ class HIL(ClusterContrast):
 
     def similarity(self, features: Tensor, key: Modality) -> Tensor:
         """Compute the cosines ``[B, N]`` of features with the images of a modality."""
-        return unit(features) @ self.instances[key].rows.t()
+        return unit(features) @ self.instances[key].rows.detach().t()
 
     def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
         return super().updates() + self.instance_updates

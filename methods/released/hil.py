@@ -52,6 +52,7 @@ class ReleasedHIL(HIL):
     def keep_instances(
         self, features: dict[Modality, Tensor], images: dict[Modality, Tensor], repeats: list[int]
     ) -> None:
+        """No defect: compute the memories after the update, for :meth:`similarity`."""
         super().keep_instances(features, images, repeats)
         self.later = deepcopy(self.instances)
         update_together([(self.later[m], detached(rows), images[m]) for m, rows in features.items()])
