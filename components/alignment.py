@@ -115,5 +115,6 @@ def inter_loss(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor],
             result is the sum.
     """
     parts = zip(visible.chunk(views), labels[0].chunk(views), strict=True)
-    found = sum(discrepancy(part, infrared, (own, labels[1])) for part, own in parts)
+    terms = [discrepancy(part, infrared, (own, labels[1])) for part, own in parts]
+    found = sum(terms[1:], terms[0])
     return found + found.detach()

@@ -63,7 +63,7 @@ def _shares(sizes: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tenso
     """Return ``1 / N`` and ``1 / (N (N - 1))`` ``[B, B]`` of pairs of different samples of a group of N, else 0."""
     blocks = [torch.full((size, size), 1 / size, device=device).fill_diagonal_(0) for size in sizes]
     scaled = [block / max(size - 1, 1) for block, size in zip(blocks, sizes, strict=True)]
-    return torch.block_diag(*blocks), torch.block_diag(*scaled)  # type: ignore[no-untyped-call]
+    return torch.block_diag(*blocks), torch.block_diag(*scaled)
 
 
 class _RelationCosts(torch.autograd.Function):

@@ -196,4 +196,5 @@ def embed_views(network: TwoStreamEncoder, batch: Batch) -> tuple[Tensor, Tensor
 
 def embed_together(network: TwoStreamEncoder, batch: Batch) -> Tensor:
     """Embed all views of a batch in one forward pass: features ``[B, D]`` of visible and then of infrared views."""
-    return network(torch.cat(batch.visible.views), torch.cat(batch.infrared.views))
+    features: Tensor = network(torch.cat(batch.visible.views), torch.cat(batch.infrared.views))
+    return features

@@ -272,9 +272,9 @@ class MMM(ClusterContrast, JointStep):
         """
         c, parts = self.config, by_modality((batch.visible, batch.infrared))
         both, classes = embed_together(self.encoder, batch), view_labels(batch)
-        features = split(both, [len(z) for z in classes.values()])
+        visible, infrared = features = split(both, [len(z) for z in classes.values()])
         own = Batch(*(replace(part, labels=self.own[m][part.index]) for m, part in parts.items()))
-        losses = self.weighted(self.contrast(*features, own))
+        losses = self.weighted(self.contrast(visible, infrared, own))
         self.class_samples = tuple(zip(map(detached, features), classes.values(), strict=True))
         trust = torch.cat([self.confidence[m][part.index].repeat(len(part.views)) for m, part in parts.items()])
         if c.shared_weight:
