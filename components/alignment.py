@@ -10,9 +10,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-IntraNorm = Literal["l2", "l1"]
-"""Distances of a feature from a prototype, see :func:`intra_loss`."""
+from usvi_bench.components.constants import constant
+from usvi_bench.components.distances import squared_distances
 
+IntraNorm = Literal["l2", "l1"]
+"""Distances of a feature from a prototype, see :func:`intra_costs`."""
+
+EXPONENTS = tuple(-(2.0**-j) for j in range(-2, 3))
+"""Factors of the squared distance, divided by the bandwidth, in the exponents of the kernels of the discrepancy."""
 LEAST_CONFIDENCE = 1e-6
 """Smallest sum of weights that gives a weighted mean."""
 LEAST_BANDWIDTH = 1e-4
@@ -45,17 +50,22 @@ def class_prototypes(features: Tensor, labels: Tensor, weights: Tensor, classes:
     return (sums(weights[:, None] * features) / total.clamp(min=LEAST_CONFIDENCE)[:, None])[:classes]
 
 
-def intra_loss(features: Tensor, prototypes: Tensor, weights: Tensor, norm: IntraNorm = "l2") -> Tensor:
-    """Compute Intra: mean_i |f_i - C_i|^2 (``l2``, paper), or mean_i w_i mean_d |f_id - C_id| (``l1``, released code).
+def intra_costs(features: Tensor, prototypes: Tensor, weights: Tensor, norm: IntraNorm = "l2") -> Tensor:
+    """Compute the costs of Intra: |f_i - C_i|^2 (``l2``, paper), or w_i mean_d |f_id - C_id| (``l1``, released code).
+
+    Intra is the mean of the costs of each modality.
 
     Args:
         features: ``[B, D]`` features [f].
         prototypes: ``[B, D]`` prototype of each feature's class; no gradient reaches them [C].
         weights: ``[B]`` confidence in the features' labels, which only ``l1`` uses [w].
         norm: distance.
+
+    Returns:
+        ``[B]``.
     """
     apart = features - prototypes.detach()
-    return apart.square().sum(1).mean() if norm == "l2" else (weights * apart.abs().mean(1)).mean()
+    return apart.square().sum(1) if norm == "l2" else weights * apart.abs().mean(1)
 
 
 def discrepancy(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]) -> Tensor:
@@ -83,24 +93,28 @@ def discrepancy(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]
     same = (together & (side[:, None] == side)).sum(1, dtype=features.dtype)
     size = together.sum(1, dtype=features.dtype)
     share = torch.where(size > same, side / same, 0)  # of a class of one modality: none
-    squares = features.square().sum(1)
-    distance = (squares[:, None] + squares - 2 * features @ features.t()).clamp(min=0)
+    distance = squared_distances(features)
     with torch.no_grad():
         of_rows = (distance * together).sum(1)
         bandwidth = (together.to(of_rows) @ of_rows / (size * (size - 1)).clamp(min=1)).clamp(min=LEAST_BANDWIDTH)
-    kernel = (distance / (-4 * bandwidth)).exp()  # the widest; the others are its powers 2, 4, 8 and 16
-    kernels = kernel
-    for _ in range(4):
-        kernel = kernel.square()
-        kernels = kernels + kernel
+    kernels = (distance / bandwidth * constant(EXPONENTS, distance.device)[:, None, None]).exp().sum(0)
     count = (share.clamp(min=0)).sum().clamp(min=1)  # each class with both adds 1
     return (kernels * together * share[:, None] * share).sum() / count
 
 
-def inter_loss(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor]) -> Tensor:
-    """Compute D(V, sg R) + D(R, sg V), averaged over classes; sg is the stop-gradient.
+def inter_loss(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, Tensor], views: int = 1) -> Tensor:
+    """Compute Inter: D(V, sg R) + D(R, sg V), averaged over classes; sg is the stop-gradient.
 
     Both terms have the value of :func:`discrepancy`, and their gradients are its gradients with respect to V and R.
+
+    Args:
+        visible: ``[B, D]`` features [V].
+        infrared: ``[M, D]`` features [R].
+        labels: classes ``[B]`` of the visible and ``[M]`` of the infrared features.
+        views: number of equal parts of the visible features, each of which is compared with all infrared ones; the
+            result is the sum.
     """
-    found = discrepancy(visible, infrared, labels)
+    parts = zip(visible.chunk(views), labels[0].chunk(views), strict=True)
+    terms = [discrepancy(part, infrared, (own, labels[1])) for part, own in parts]
+    found = sum(terms[1:], terms[0])
     return found + found.detach()

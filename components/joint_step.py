@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from usvi_bench.components.joint_batches import JointBatches
-from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.cluster import ClusterMemory, update_together
 from usvi_bench.components.modalities import view_labels
+from usvi_bench.components.unit import detached
 from usvi_bench.core.types import Batch, Losses, NextBatch, Optimise
 
 
@@ -34,8 +35,7 @@ class JointStep:
         batch = self.joint_batches.next(next_batch)
         if batch is not None:
             optimise(self.joint_loss(batch))
-            for features, labels in self.joint_updates:
-                self.joint_memory.update(features, labels)
+            update_together([(self.joint_memory, *samples) for samples in self.joint_updates])
 
     def joint_loss(self, batch: Batch) -> Losses:
         """Contrast both modalities with the memory of joint clusters: J_visible + J_infrared."""
@@ -48,5 +48,5 @@ class JointStep:
     def joint_samples(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
         """Return features and joint clusters of the visible and infrared views, and keep them for the update."""
         samples = list(zip(self.embed_batch(batch), view_labels(batch).values(), strict=True))
-        self.joint_updates = [(features.detach(), labels) for features, labels in samples]
+        self.joint_updates = [(detached(features), labels) for features, labels in samples]
         return samples

@@ -10,8 +10,12 @@ from __future__ import annotations
 import math
 
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from usvi_bench.components.unit import unit
+
+LEAST_LOG = math.log(1e-8)
+"""Smallest logarithm of a probability."""
 
 
 def neighbour_mask(queries: Tensor, keys: Tensor, threshold: float) -> Tensor:
@@ -58,7 +62,18 @@ def loss_of_neighbours(similarity: Tensor, mask: Tensor, temperature: float) -> 
         mask: ``[b, N]`` the neighbours of b images, of which the samples are one view after another.
         temperature: divides the similarities.
     """
-    weights = mask / (-len(similarity) * (1 + mask.sum(dim=1, keepdim=True)))
-    logs = (similarity / temperature).log_softmax(dim=1).clamp(min=math.log(1e-8))
-    by_view: Tensor = logs.view(-1, *mask.shape)
-    return (by_view * weights).sum()
+    return neighbour_costs(similarity / temperature, mask.repeat(len(similarity) // len(mask), 1)).mean()
+
+
+def neighbour_costs(logits: Tensor, mask: Tensor) -> Tensor:
+    """Compute the cost of each sample in :func:`loss_of_neighbours`.
+
+    Args:
+        logits: ``[B, N]`` similarities divided by the temperature.
+        mask: ``[B, N]`` neighbours of each sample.
+
+    Returns:
+        ``[B]``.
+    """
+    logs = threshold(logits.log_softmax(dim=1), LEAST_LOG, LEAST_LOG)
+    return (logs * mask).sum(dim=1) / (-1 - mask.sum(dim=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,14 +22,36 @@ def unit(features: Tensor) -> Tensor:
     >>> unit(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    if features.is_leaf or not torch.is_grad_enabled():
-        return _normalise(features)
-    version, made = getattr(features, "_unit_rows", (None, features))
-    if version != features._version:
-        made = _normalise(features)
-        features._unit_rows = features._version, made  # type: ignore[attr-defined]
-    rows: Tensor = made
-    return rows
+    version, kept = getattr(features, "_unit_rows", (None, features))
+    if version == features._version:
+        rows: Tensor = kept if torch.is_grad_enabled() else kept.detach()
+        return rows
+    made = _normalise(features)
+    if torch.is_grad_enabled() and not features.is_leaf:
+        _keep(features, made)
+    return made
+
+
+def split(features: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """Split features ``[B, D]`` by rows; :func:`unit` normalises features that a network has computed only once."""
+    parts = list(features.split(list(sizes)))
+    if torch.is_grad_enabled() and not features.is_leaf:
+        for part, rows in zip(parts, unit(features).split(list(sizes)), strict=True):
+            _keep(part, rows)
+    return parts
+
+
+def detached(features: Tensor) -> Tensor:
+    """Detach features; the result of :func:`unit` is kept with them, if it was before."""
+    plain = features.detach()
+    version, kept = getattr(features, "_unit_rows", (None, features))
+    if version == features._version:
+        _keep(plain, kept.detach())
+    return plain
+
+
+def _keep(features: Tensor, rows: Tensor) -> None:
+    features._unit_rows = features._version, rows  # type: ignore[attr-defined]
 
 
 def _normalise(features: Tensor) -> Tensor:

@@ -95,17 +95,17 @@ class Samples:
         labels: ``[B]`` int64 clusters.
         index: ``[B]`` int64 rows of the images in :class:`Features`.
         most_repeats: largest number of times that an image is in ``index``; the host need not wait for it. 0: unknown.
+        view_labels: ``[views * B]`` labels of all views, one view after another.
     """
 
     views: tuple[Tensor, ...]
     labels: Tensor
     index: Tensor
     most_repeats: int = 0
+    view_labels: Tensor = field(init=False, repr=False)
 
-    @property
-    def view_labels(self) -> Tensor:
-        """Labels ``[views * B]`` of all views, one view after another."""
-        return self.labels.repeat(len(self.views))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "view_labels", self.labels.repeat(len(self.views)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from usvi_bench.components.augment import VIEWS
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
+from usvi_bench.components.modalities import view_labels
+from usvi_bench.components.unit import split
 from usvi_bench.core.bounds import check_bounds
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.registry import METHODS
@@ -188,6 +190,11 @@ def embed_views(network: TwoStreamEncoder, batch: Batch) -> tuple[Tensor, Tensor
     Returns:
         Features that are not normalised: visible ``[views * B, D]``, one view after another, and infrared likewise.
     """
-    visible = torch.cat(batch.visible.views)
-    features = network(visible, torch.cat(batch.infrared.views))
-    return features[: len(visible)], features[len(visible) :]
+    visible, infrared = split(embed_together(network, batch), [len(part) for part in view_labels(batch).values()])
+    return visible, infrared
+
+
+def embed_together(network: TwoStreamEncoder, batch: Batch) -> Tensor:
+    """Embed all views of a batch in one forward pass: features ``[B, D]`` of visible and then of infrared views."""
+    features: Tensor = network(torch.cat(batch.visible.views), torch.cat(batch.infrared.views))
+    return features

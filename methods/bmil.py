@@ -27,6 +27,7 @@ from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hard import HardMemory
 from usvi_bench.components.memory.split import SplitMemory, shared_prototypes, split_prototypes
 from usvi_bench.components.modalities import by_modality, view_labels
+from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
@@ -215,7 +216,7 @@ class BMIL(ClusterContrast, JointStep):
         """Return features and prototypes of the visible and infrared views, and keep them for the update."""
         features = by_modality(self.embed_batch(batch))
         rows = {modality: self.joint_memory.rows_of(modality, part) for modality, part in view_labels(batch).items()}
-        self.joint_updates = [(part.detach(), rows[modality]) for modality, part in features.items()]
+        self.joint_updates = [(detached(part), rows[modality]) for modality, part in features.items()]
         return [(part, rows[modality]) for modality, part in features.items()]
 
     def weighted(self, visible: Tensor, infrared: Tensor) -> Losses:

@@ -16,6 +16,7 @@ from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import Clustering, cluster_each_modality
 from usvi_bench.components.clustering.neighbours import Search
 from usvi_bench.components.memory.cluster import ClusterMemory, Update, update_together
+from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import COUNT, TINY, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress
@@ -87,6 +88,8 @@ class ClusterContrast(Method):
 
     visible_memory: ClusterMemory
     infrared_memory: ClusterMemory
+    unmatched: bool = False
+    """Whether features in :meth:`updates` may have no row, -1."""
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
         return cluster_each_modality(features, self.config.clustering)
@@ -109,14 +112,18 @@ class ClusterContrast(Method):
         ``L_DCL = C_v + C_r`` with ``C = -mean_i log softmax_k(q_i.M_k / tau)[y_i]``, ``q_i`` a unit feature of cluster
         ``y_i``. The samples are kept in ``pending_updates`` for :meth:`end_step`.
         """
-        labels = batch.visible.view_labels
-        self.pending_updates = (visible.detach(), labels), (infrared.detach(), batch.infrared.view_labels)
+        own = batch.visible.view_labels, batch.infrared.view_labels
+        self.pending_updates = (detached(visible), own[0]), (detached(infrared), own[1])
         return {
-            "visible": self.visible_memory.loss(visible, labels),
-            "infrared": self.infrared_memory.loss(infrared, batch.infrared.view_labels),
+            "visible": self.visible_memory.loss(visible, own[0]),
+            "infrared": self.infrared_memory.loss(infrared, own[1]),
         }
 
     def end_step(self, progress: StageProgress) -> None:
         """Update the rows: ``M_y <- unit(mu M_y + (1 - mu) q)`` for every sample in turn, or by the rule ``update``."""
+        update_together(self.updates(), self.unmatched)
+
+    def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
+        """Return the updates after a step, in order: memory, features, and their rows in it."""
         visible, infrared = self.pending_updates
-        update_together([(self.visible_memory, *visible), (self.infrared_memory, *infrared)])
+        return [(self.visible_memory, *visible), (self.infrared_memory, *infrared)]

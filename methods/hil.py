@@ -6,31 +6,28 @@ He L., Wang N., Gao X., 2025, https://arxiv.org/abs/2509.11587.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import sequential_update
-from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss
+from usvi_bench.components.crossing import cross_direction
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.instance import InstanceMemory
+from usvi_bench.components.memory.sub_centres import SubCentres, gated_sum, multi_centre_loss
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
-from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
+from usvi_bench.components.neighbour_losses import neighbour_costs, neighbour_mask
 from usvi_bench.components.transfer import transferred, voted
-from usvi_bench.components.unit import unit
+from usvi_bench.components.unit import detached, split, unit
 from usvi_bench.core.bounds import EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.seeding import torch_generator
 from usvi_bench.core.types import OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
-from usvi_bench.methods.base import Form, Stage
+from usvi_bench.methods.base import Form, Stage, embed_together
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
-
-NOMINAL = 0.9
-"""Weight of the old row in a released update of an instance memory, for features that are not normalised."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +135,9 @@ class HIL(ClusterContrast):
     Config = HILConfig
     summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature variant)"
 
-    instances: dict[Modality, Tensor]
-    """Instance memory of each modality: a unit row for every training image."""
+    instance_memory: ClassVar[type[InstanceMemory]] = InstanceMemory
+    instances: dict[Modality, InstanceMemory]
+    """Instance memory of each modality."""
     centres: tuple[SubCentres, ...]
     """Centres of MCCL: one set for both modalities together, or one set for each modality."""
 
@@ -181,9 +179,11 @@ class HIL(ClusterContrast):
         c = self.config
         self.agreement: list[Tensor] = []
         self.centres, self.owners = (), []
-        self.instances = by_modality((normalize(features.visible), normalize(features.infrared)))
+        images = features.visible, features.infrared
+        self.instances = by_modality(self.instance_memory(rows, c.instance_momentum) for rows in images)
+        self.instance_updates: list[tuple[ClusterMemory, Tensor, Tensor]] = []
         self.shared = self.shares(progress)
-        both = torch.cat([features.visible, features.infrared]), torch.cat(labels["clusters"])
+        both = torch.cat(images), torch.cat(labels["clusters"])
         if self.shared:
             self.visible_memory = self.infrared_memory = self.make_memory(*both)
         else:
@@ -200,17 +200,16 @@ class HIL(ClusterContrast):
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""
-        c = self.config
-        features = by_modality(self.embed_batch(batch))
-        losses = self.contrast(features["visible"], features["infrared"], batch)
+        c, labels = self.config, view_labels(batch)
+        both = embed_together(self.encoder, batch)
+        own = by_modality(split(both, [len(y) for y in labels.values()]))
+        losses = self.contrast(own["visible"], own["infrared"], batch)
         if c.mccl:
             weight = c.mccl_weight if progress.fraction >= c.mccl_switch else c.mccl_early
-            losses["mccl"] = 2 * weight * self.multi_centre(features, view_labels(batch))
-        if c.neighbours:
-            losses |= self.neighbour_losses(features, batch, progress)
-        return losses
+            losses["mccl"] = 2 * weight * self.multi_centre(both, labels)
+        return losses | (self.neighbour_losses(both, own, batch, progress) if c.neighbours else {})
 
-    def multi_centre(self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor]) -> Tensor:
+    def multi_centre(self, features: Tensor, labels: dict[Modality, Tensor]) -> Tensor:
         """Compute MCCL (multi-centre contrastive learning) ``L_v + L_r``, averaged over the sets of centres.
 
         ``e_km = |f - D_km|`` is the distance of a unit feature from centre ``m`` of cluster ``k``, ``k*`` the nearest
@@ -221,75 +220,67 @@ class HIL(ClusterContrast):
 
         See :func:`usvi_bench.components.memory.sub_centres.multi_centre_loss`.
         """
-        c, both, y = self.config, torch.cat(list(features.values())), torch.cat(list(labels.values()))
-        sizes, total = [len(part) for part in labels.values()], both.new_zeros(())
+        c, y = self.config, torch.cat(list(labels.values()))
+        sizes, terms = [len(part) for part in labels.values()], []
         for centres, owners in zip(self.centres, self.owners, strict=True):
             own = owners[y]
-            losses, nearest = multi_centre_loss(both, centres.rows, own.clamp(min=0) if c.positive == "label" else None)
+            positive = own.clamp(min=0) if c.positive == "label" else None
+            costs, nearest = multi_centre_loss(features, centres.rows, positive)
             agrees = nearest == own
             self.agreement += agrees.split(sizes)
-            kept = (
-                agrees if c.gate == "agree" else (own != OUTLIER) if c.positive == "label" else torch.ones_like(agrees)
-            )
-            for part in zip(losses.split(sizes), kept.split(sizes), strict=True):
-                total = total + gated_mean(*part)
-        return total / len(self.centres)
+            kept = agrees
+            if c.gate == "none":
+                kept = torch.ones_like(agrees) if positive is None else own != OUTLIER
+            terms.append(gated_sum(costs, kept, sizes))
+        return sum(terms[1:], terms[0]) / len(self.centres)
 
-    def neighbour_losses(self, features: dict[Modality, Tensor], batch: Batch, progress: StageProgress) -> Losses:
+    def neighbour_losses(
+        self, features: Tensor, own: dict[Modality, Tensor], batch: Batch, progress: StageProgress
+    ) -> Losses:
         """Compute the neighbour losses (SDCL): w (N_vv + N_rr), and w d N_vr in even epochs or w N_rv in odd epochs.
 
-        N_qk is the loss of samples of modality q with their neighbours in modality k, see
-        :func:`usvi_bench.components.neighbour_losses.neighbour_loss`. w is ``neighbour_weight``, d ``visible_damping``.
+        N_qk is the mean cost of samples of modality q with their neighbours in modality k
+        (:func:`usvi_bench.components.neighbour_losses.neighbour_costs`), w ``neighbour_weight``, d ``visible_damping``.
+
+        Args:
+            features: features of both modalities.
+            own: those of each modality.
+            batch: batch of the features.
+            progress: current epoch, which decides on the direction across modalities.
         """
-        c = self.config
-        parts = by_modality((batch.visible, batch.infrared))
-        index = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
-        self.instance_updates = {m: (rows.detach(), index[m]) for m, rows in features.items()}
-        repeats = [len(samples.views) * samples.most_repeats for samples in parts.values()]
-        self.most_repeats = max(repeats) if all(repeats) else 0
+        c, parts = self.config, by_modality((batch.visible, batch.infrared))
+        images = {m: samples.index.repeat(len(samples.views)) for m, samples in parts.items()}
+        self.keep_instances(own, images, [len(samples.views) * samples.most_repeats for samples in parts.values()])
+        seen = {m: self.instances[m].rows[index] for m, index in images.items()}
+        source, target = cross_direction(progress.epoch)
+        alone = self.neighbour_costs(own[source], seen[source], source).mean()
+        others = self.neighbour_costs(features, torch.cat(list(seen.values())), target)
+        costs = by_modality(part.mean() for part in others.split([len(index) for index in images.values()]))
+        weight = c.neighbour_weight * (c.visible_damping if source == "visible" else 1)
+        return {
+            "neighbours_within": c.neighbour_weight * (alone + costs[target]),
+            "neighbours_across": weight * costs[source],
+        }
 
-        def term(query: Modality, key: Modality) -> Tensor:
-            queries = self.instances[query][parts[query].index]
-            mask = neighbour_mask(queries, self.instances[key], c.neighbour_threshold)
-            return self.neighbour_term(features[query], key, mask)
+    def keep_instances(
+        self, features: dict[Modality, Tensor], images: dict[Modality, Tensor], repeats: list[int]
+    ) -> None:
+        """Keep the features and images of a batch, and the largest number of features of an image, for the update."""
+        self.instance_updates = [(self.instances[m], detached(rows), images[m]) for m, rows in features.items()]
+        for memory in self.instances.values():
+            memory.most_samples = max(repeats) if all(repeats) else 0
 
-        within = term("visible", "visible") + term("infrared", "infrared")
-        even = progress.epoch % 2 == 0
-        across = c.visible_damping * term("visible", "infrared") if even else term("infrared", "visible")
-        return {"neighbours_within": c.neighbour_weight * within, "neighbours_across": c.neighbour_weight * across}
+    def neighbour_costs(self, features: Tensor, seen: Tensor, key: Modality) -> Tensor:
+        """Compute the costs ``[B]`` of features with the neighbours, in modality ``key``, of their images' rows."""
+        mask = neighbour_mask(seen, self.instances[key].rows, self.config.neighbour_threshold)
+        return neighbour_costs(self.similarity(features, key) / self.config.neighbour_temperature, mask)
 
-    def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
-        """Compute the neighbour loss of views of images whose neighbours ``[B, N]`` are images of one modality."""
-        return neighbour_loss(features, self.instances[key], mask, self.config.neighbour_temperature)
+    def similarity(self, features: Tensor, key: Modality) -> Tensor:
+        """Compute the cosines ``[B, N]`` of features with the images of a modality."""
+        return unit(features) @ self.instances[key].rows.detach().t()
 
-    def moved_instances(self) -> dict[Modality, Tensor]:
-        """Return the instance memories after the update by the samples of this step, all in one pass."""
-        (visible, visible_index), (infrared, infrared_index) = self.instance_updates.values()
-        sizes = [len(rows) for rows in self.instances.values()]
-        rows, features = torch.cat(list(self.instances.values())), torch.cat([visible, infrared])
-        index, given = torch.cat([visible_index, infrared_index + sizes[0]]), self.config.instance_momentum
-        features, momentum = self.instance_mixture(features) if given is None else (unit(features), given)
-        return by_modality(sequential_update(rows, features, index, momentum, self.most_repeats).split(sizes))
-
-    def instance_mixture(self, features: Tensor) -> tuple[Tensor, float]:
-        """Return unit features, and the momentum with which they have the weights of a released update.
-
-        A released update has 0.9 of the old row and 0.1 of a feature of a length of about ``sqrt(D)``.
-        """
-        new = (1 - NOMINAL) * math.sqrt(features.shape[1])
-        return unit(features), NOMINAL / (NOMINAL + new)
-
-    def end_step(self, progress: StageProgress) -> None:
-        if not self.shared:
-            super().end_step(progress)
-        elif self.config.update == "sequential":  # all samples in turn, so that one pass serves both modalities
-            features, labels = (torch.cat(parts) for parts in zip(*self.pending_updates, strict=True))
-            self.visible_memory.update(features, labels)
-        else:
-            for samples in self.pending_updates:
-                self.visible_memory.update(*samples)
-        if self.config.neighbours:
-            self.instances = self.moved_instances()
+    def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
+        return super().updates() + self.instance_updates
 
     def diagnostics(self) -> Mapping[str, float | Tensor]:
         figures: dict[str, Tensor] = {}

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.alignment import IntraNorm, class_prototypes, inter_loss, intra_loss
+from usvi_bench.components.alignment import IntraNorm, class_prototypes, inter_loss, intra_costs
 from usvi_bench.components.association import UNMATCHED, Matching, match_costs
 from usvi_bench.components.clustering.labelling import add_joint_clusters
 from usvi_bench.components.confidence import confidence
@@ -22,12 +22,12 @@ from usvi_bench.components.ema import make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.joint_step import JointStep
-from usvi_bench.components.memory.cluster import ClusterMemory, update_together
+from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.memory.sub_centres import sub_centres
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.multi_memory import CostSide, matching_costs
-from usvi_bench.components.unit import unit
+from usvi_bench.components.unit import detached, split, unit
 from usvi_bench.core.bounds import COUNT, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
@@ -43,7 +43,7 @@ from usvi_bench.core.types import (
     PseudoLabels,
     StageProgress,
 )
-from usvi_bench.methods.base import Form, Stage
+from usvi_bench.methods.base import Form, Stage, embed_together
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig, warmup
 
 RELEASED = {
@@ -271,26 +271,19 @@ class MMM(ClusterContrast, JointStep):
         memory of the classes and ``w`` the confidence.
         """
         c, parts = self.config, by_modality((batch.visible, batch.infrared))
-        features, classes = by_modality(self.embed_batch(batch)), view_labels(batch)
+        both, classes = embed_together(self.encoder, batch), view_labels(batch)
+        visible, infrared = features = split(both, [len(z) for z in classes.values()])
         own = Batch(*(replace(part, labels=self.own[m][part.index]) for m, part in parts.items()))
-        losses = self.weighted(self.contrast(features["visible"], features["infrared"], own))
-        trust = {m: self.confidence[m][part.index].repeat(len(part.views)) for m, part in parts.items()}
-        self.class_samples = tuple((f.detach(), classes[m]) for m, f in features.items())
+        losses = self.weighted(self.contrast(visible, infrared, own))
+        self.class_samples = tuple(zip(map(detached, features), classes.values(), strict=True))
+        trust = torch.cat([self.confidence[m][part.index].repeat(len(part.views)) for m, part in parts.items()])
         if c.shared_weight:
-            costs = [
-                trust[m] * F.cross_entropy(self.shared_memory.logits(f), classes[m], reduction="none")
-                for m, f in features.items()
-            ]
-            losses["shared"] = c.shared_weight * torch.cat(costs).mean()
-        return losses | self.alignment(features, classes, trust, progress)
+            z = torch.cat(list(classes.values()))
+            costs = F.cross_entropy(self.shared_memory.logits(both), z, reduction="none")
+            losses["shared"] = c.shared_weight * (trust * costs).mean()
+        return losses | self.alignment(unit(both), classes, trust, progress)
 
-    def alignment(
-        self,
-        features: dict[Modality, Tensor],
-        classes: dict[Modality, Tensor],
-        trust: dict[Modality, Tensor],
-        progress: StageProgress,
-    ) -> Losses:
+    def alignment(self, f: Tensor, classes: dict[Modality, Tensor], trust: Tensor, progress: StageProgress) -> Losses:
         """Align the two modalities of a class by SCA (soft cluster-level alignment).
 
         ``f`` are unit features, ``V_p`` and ``R_p`` those of class ``p`` in each modality, ``C`` the prototypes, and
@@ -301,26 +294,21 @@ class MMM(ClusterContrast, JointStep):
 
         ``D`` is :func:`usvi_bench.components.alignment.discrepancy`.
         """
-        c, losses = self.config, dict[str, Tensor]()
-        f = {m: unit(rows) for m, rows in features.items()}
+        c, losses, sizes = self.config, Losses(), [len(z) for z in classes.values()]
         if c.intra_weight:
-            terms = [intra_loss(f[m], self.prototypes[m][classes[m]], trust[m], c.intra_norm) for m in f]
-            losses["intra"] = c.intra_weight * (terms[0] + terms[1])
+            prototypes = torch.cat([self.prototypes[m][z] for m, z in classes.items()])
+            visible, infrared = intra_costs(f, prototypes, trust, c.intra_norm).split(sizes)
+            losses["intra"] = c.intra_weight * (visible.mean() + infrared.mean())
         if c.inter_weight and progress.fraction >= c.inter_start:
-            views = len(self.visible_views) if c.inter_form == "released" else 1
-            pieces = zip(f["visible"].chunk(views), classes["visible"].chunk(views), strict=True)
-            terms = [inter_loss(piece, f["infrared"], (own, classes["infrared"])) for piece, own in pieces]
-            losses["inter"] = c.inter_weight * (terms[0] / 2 if c.inter_form == "half" else torch.stack(terms).sum())
+            visible, infrared = f.split(sizes)
+            weight, views = (0.5, 1) if c.inter_form == "half" else (1, len(self.visible_views))
+            term = inter_loss(visible, infrared, (classes["visible"], classes["infrared"]), views)
+            losses["inter"] = weight * c.inter_weight * term
         return losses
 
-    def end_step(self, progress: StageProgress) -> None:
-        """Update the shared memory by visible and then infrared samples, and the memory of each modality by its own."""
-        if not self.class_samples:
-            super().end_step(progress)
-            return
-        memories = self.visible_memory, self.infrared_memory
-        for memory, own, classes in zip(memories, self.pending_updates, self.class_samples, strict=True):
-            update_together([(memory, *own), (self.shared_memory, *classes)])
+    def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
+        """Update the memory of each modality, and the shared memory by visible and then infrared samples."""
+        return super().updates() + [(self.shared_memory, *samples) for samples in self.class_samples]
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         return self.figures

@@ -17,6 +17,7 @@ from usvi_bench.components.clustering.most_similar import most_similar
 from usvi_bench.components.memory.cluster import Update, cross_entropy
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.neighbour_labels import Calibration, SoftLabel, soft_labels
+from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import COUNT, WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
@@ -135,7 +136,7 @@ class NULC(PGM):
         """Contrast each modality with its own memory by calibrated labels; see :meth:`term`."""
         features, labels = by_modality((visible, infrared)), view_labels(batch)
         self.index = by_modality(part.index.repeat(len(part.views)) for part in (batch.visible, batch.infrared))
-        self.pending_updates = (visible.detach(), labels["visible"]), (infrared.detach(), labels["infrared"])
+        self.pending_updates = (detached(visible), labels["visible"]), (detached(infrared), labels["infrared"])
         return {m: self.term(m, m, self.memories[m].logits(features[m]), labels[m]) for m in MODALITIES}
 
     def cross_term(self, source: Modality, target: Modality, features: Tensor, rows: Tensor) -> Tensor:

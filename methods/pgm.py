@@ -15,8 +15,9 @@ from torch import Tensor
 
 from usvi_bench.components.association import UNMATCHED
 from usvi_bench.components.crossing import any_unmatched, cross_direction, matched
-from usvi_bench.components.memory.cluster import Update, update_together
+from usvi_bench.components.memory.cluster import ClusterMemory, Update
 from usvi_bench.components.modalities import by_modality, view_labels
+from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import WEIGHT, bounded
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
@@ -119,7 +120,7 @@ class PGM(ClusterContrast):
             losses[f"cross_{source}"] = self.config.cross_weight * self.cross_term(
                 source, target, features[source], rows
             )
-            self.crossed[target] = features[source].detach(), rows
+            self.crossed[target] = detached(features[source]), rows
         return losses
 
     def cross_term(self, source: Modality, target: Modality, features: Tensor, rows: Tensor) -> Tensor:
@@ -133,11 +134,9 @@ class PGM(ClusterContrast):
         there, back = cross_direction(epoch)
         return ((there, back), (back, there)) if self.config.crossing == "both" else ((there, back),)
 
-    def end_step(self, progress: StageProgress) -> None:
-        if self.config.cross_updates and self.crossed:
-            updates = [(self.memories[target], *crossed) for target, crossed in self.crossed.items()]
-            update_together(updates, self.unmatched)
-        super().end_step(progress)
+    def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
+        crossed = self.crossed.items() if self.config.cross_updates else ()
+        return [(self.memories[target], *samples) for target, samples in crossed] + super().updates()
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         paired = torch.cat([self.partners[modality] != UNMATCHED for modality in MODALITIES])

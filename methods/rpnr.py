@@ -21,7 +21,8 @@ from usvi_bench.components.crossing import cross_direction
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hybrid import blend_means
 from usvi_bench.components.modalities import by_modality, view_labels
-from usvi_bench.components.relation_loss import Space, relation_loss
+from usvi_bench.components.relation_loss import Space, relation_losses
+from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import MODALITIES, OUTLIER, Batch, Features, Losses, Modality, PseudoLabels, StageProgress
@@ -167,9 +168,7 @@ class RPNR(HardPrototypes):
         features, labels = by_modality(both), view_labels(batch)
         losses = self.contrast(*both, batch) | self.cross(features, labels, progress)
         losses |= self.hybrid(features, labels, progress)
-        for modality in MODALITIES if self.config.neighbour_weight else ():
-            losses[f"neighbour_{modality}"] = self.config.neighbour_weight * self.relation(features[modality])
-        return losses
+        return losses | (self.relation(both, self.config.neighbour_space) if self.config.neighbour_weight else {})
 
     def hybrid(
         self, features: dict[Modality, Tensor], labels: dict[Modality, Tensor], progress: StageProgress
@@ -186,24 +185,24 @@ class RPNR(HardPrototypes):
             rows = self.partners[source][labels[source]] if source == "visible" else labels[source]
             term = self.hybrid_memory.loss(features[source], rows, self.unmatched)
             losses[f"hybrid_{source}"] = c.hybrid_weight / len(sources) * term
-            self.blended.append((features[source].detach(), rows))
+            self.blended.append((detached(features[source]), rows))
         return losses
 
-    def relation(self, features: Tensor) -> Tensor:
-        """Relate the features of a modality by NRL (neighbour relation learning), weighted by unit features.
+    def relation(self, features: tuple[Tensor, Tensor], space: Space) -> Losses:
+        """Relate the features of each modality by NRL (neighbour relation learning), weighted by unit features.
 
         ``R = mean over i != j of w_ij s_ij^2 + (1 - w_ij) max(1 - s_ij, 0)^2``, ``w_ij = exp(-|g_i - g_j|^2)``, with s
         the distances of features divided by the mean of their row, and g unit features without gradient
         (:func:`usvi_bench.components.relation_loss.relation_loss`).
         """
         c = self.config
-        return relation_loss(features, c.neighbour_space, c.neighbour_sigma, c.neighbour_delta)
+        terms = by_modality(relation_losses(features, space, c.neighbour_sigma, c.neighbour_delta))
+        return {f"neighbour_{modality}": c.neighbour_weight * term for modality, term in terms.items()}
 
-    def end_step(self, progress: StageProgress) -> None:
-        """Update the hybrid memory, then the others as PGM does."""
-        for samples in self.blended if self.config.hybrid_updates else ():
-            self.hybrid_memory.update(*samples, self.unmatched)
-        super().end_step(progress)
+    def updates(self) -> list[tuple[ClusterMemory, Tensor, Tensor]]:
+        """Return the updates of the hybrid memory, then those of the others as in PGM."""
+        blended = self.blended if self.config.hybrid_updates else ()
+        return [(self.hybrid_memory, *samples) for samples in blended] + super().updates()
 
     def diagnostics(self) -> Mapping[str, Tensor]:
         """Return figures of the calibration, and the mean cosine of hybrid rows and infrared rows."""

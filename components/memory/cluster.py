@@ -46,6 +46,8 @@ class ClusterMemory(nn.Module):
     rows: Tensor
     state: ClassVar[str] = "rows"
     """Name of the buffer that an update replaces, ``[..., C, D]``."""
+    most_samples: int = 0
+    """Largest number of samples of a row in the next update; 0 if unknown, so that the host may have to wait for it."""
 
     def __init__(
         self, rows: Tensor, temperature: float = 0.05, momentum: float = 0.1, rule: Update = "sequential"
@@ -56,7 +58,7 @@ class ClusterMemory(nn.Module):
         self.register_buffer(self.state, F.normalize(rows.detach().float(), dim=-1), persistent=False)
         self.temperature = temperature
         self.momentum = momentum
-        self._rule = UPDATE_RULES[rule]
+        self.rule = rule
 
     def logits(self, features: Tensor) -> Tensor:
         """Compute M f / tau, ``[B, D]`` to ``[B, C]``, with normalised f and in float32 also under autocast."""
@@ -78,31 +80,61 @@ class ClusterMemory(nn.Module):
         update_together([(self, features, labels)], unmatched)
 
     def moved(self, state: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """Compute a state after an update by unit features; see :func:`update_together`."""
-        return self._rule(state, features, labels, self.momentum)
+        """Compute a state after an update by unit features, by a rule that is not sequential."""
+        return UPDATE_RULES[self.rule](state, features, labels, self.momentum)
+
+    def steps(self, features: Tensor) -> tuple[Tensor, float]:
+        """Return unit features and their weight beside an old row of weight 1, for the sequential rule."""
+        return unit(features.float()), step_length(self.momentum)
+
+    def rounds(self, samples: int) -> int:
+        """Return how many of the last samples of a cluster determine its row; 0 if the host has to count them."""
+        return rounds_of(self.momentum, self.rows.dtype, samples, self.most_samples)
+
+
+Updates = Sequence[tuple[ClusterMemory, Tensor, Tensor]]
+"""Updates: memory, features ``[B, D]`` of any length, and labels ``[B]``."""
 
 
 @torch.no_grad()
-def update_together(updates: Sequence[tuple[ClusterMemory, Tensor, Tensor]], unmatched: bool = False) -> None:
-    """Update different memories of one kind and rule in one pass, as :meth:`ClusterMemory.update` does one by one.
+def update_together(updates: Updates, unmatched: bool = False) -> None:
+    """Update memories one after another, as :meth:`ClusterMemory.update` does, in as few passes as possible.
 
-    On a GPU, all take as long as one.
+    A pass updates all memories of one kind. On a GPU, it takes as long as the update of one memory. By the sequential
+    rule, also all updates of a memory are in one pass. By another rule, each further update of a memory has its own.
 
     Args:
-        updates: memory, features ``[B, D]`` of any length, and labels ``[B]``.
+        updates: updates, in order; a memory may have several. Memories that are not sequential have one momentum.
         unmatched: some labels may be -1; these samples change nothing.
     """
-    memories, features, labels = zip(*updates, strict=True)
+    passes: dict[tuple[object, ...], list[tuple[ClusterMemory, Tensor, Tensor]]] = {}
+    for number, update in enumerate(updates):
+        memory = update[0]
+        turn = 0 if memory.rule == "sequential" else sum(memory is earlier for earlier, *_ in updates[:number])
+        passes.setdefault((turn, type(memory).moved, memory.rule), []).append(update)
+    for together in passes.values():
+        _update_in_one_pass(together, unmatched)
+
+
+def _update_in_one_pass(updates: Updates, unmatched: bool) -> None:
+    owners, features, labels = zip(*updates, strict=True)
+    memories = list(dict.fromkeys(owners))
     sizes = [len(memory.rows) + unmatched for memory in memories]
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    starts = {memory: sum(sizes[:i]) for i, memory in enumerate(memories)}
     states = [getattr(memory, memory.state) for memory in memories]
     if unmatched:  # each memory gets a row that is dropped afterwards
-        labels = tuple(part.where(part != OUTLIER, size - 1) for part, size in zip(labels, sizes, strict=True))
+        labels = tuple(part.where(part != OUTLIER, len(own.rows)) for own, part in zip(owners, labels, strict=True))
         states = [F.pad(state, (0, 0, 0, 1)) for state in states]
-    rows = _joined([part + start if start else part for part, start in zip(labels, starts, strict=True)])
-    moved = memories[0].moved(_joined(states, dim=-2), unit(_joined(features).detach().float()), rows)
-    for memory, state in zip(memories, moved.split(sizes, dim=-2), strict=True):
-        setattr(memory, memory.state, state[..., : len(memory.rows), :])
+    rows = _joined([part + starts[own] if starts[own] else part for own, part in zip(owners, labels, strict=True)])
+    state = _joined(states, dim=-2)
+    if owners[0].rule == "sequential":
+        steps, lengths = zip(*(own.steps(part) for own, part in zip(owners, features, strict=True)), strict=True)
+        rounds = [memory.rounds(len(rows)) for memory in memories]
+        moved = take_steps(state, _joined(torch._foreach_mul(steps, lengths)), rows, max(rounds) if all(rounds) else 0)
+    else:
+        moved = owners[0].moved(state, _joined([unit(part.float()) for part in features]), rows)
+    for memory, part in zip(memories, moved.split(sizes, dim=-2), strict=True):
+        setattr(memory, memory.state, part[..., : len(memory.rows), :])
 
 
 def _joined(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -127,7 +159,8 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     """Update rows by each sample in batch order: M_y = unit(mu M_y + (1 - mu) f).
 
     With a small momentum the last sample of a cluster has nearly all the weight, and only the last samples are used:
-    as many as :func:`samples_that_matter`. The rows are divided by mu, which changes no direction.
+    as many as :func:`samples_that_matter`. The rows are divided by mu, which changes no direction
+    (:func:`take_steps`).
 
     Args:
         rows: ``[C, D]``; see the module for all but the last.
@@ -140,18 +173,48 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
     >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.1)
     tensor([[0.1104, 0.9939]])
     """
+    rounds = rounds_of(momentum, rows.dtype, len(labels), most)
+    return take_steps(rows, features * step_length(momentum), labels, rounds)
+
+
+def take_steps(rows: Tensor, steps: Tensor, labels: Tensor, rounds: int) -> Tensor:
+    """Update rows by each sample in batch order: M_y = unit(M_y + step).
+
+    Args:
+        rows: ``[C, D]`` unit rows.
+        steps: ``[B, D]``.
+        labels: ``[B]``.
+        rounds: number of last samples of a cluster that determine its row; 0 to count those of the largest cluster.
+    """
     ordered, order = labels.sort(stable=True)
     ends = torch.searchsorted(ordered, ordered, right=True)
-    rounds = min(samples_that_matter(momentum, rows.dtype), len(labels))
-    if rounds > MOST_ROUNDS:  # a large momentum: as many as the largest cluster has
-        rounds = min(rounds, most or int((ends - torch.searchsorted(ordered, ordered)).max()))
+    rounds = rounds or int((ends - torch.searchsorted(ordered, ordered)).max())
     places = ends - torch.arange(rounds, 0, -1, device=labels.device)[:, None]
-    # A place before the cluster, also a negative one, has a sample of another cluster: it gets the weight 0.
-    weights = (ordered[places] == ordered).to(rows.dtype) * ((1 - momentum) / max(momentum, LEAST_MOMENTUM))
+    inside = ordered[places] == ordered  # a place before the cluster, also a negative one, has a sample of another
     moved = rows[ordered]
-    for sample in features[order[places]] * weights[:, :, None]:
-        moved = torch.addcdiv(sample, moved, torch.linalg.vector_norm(moved, dim=1, keepdim=True))
+    for step in steps[order[places]] * inside[:, :, None]:
+        moved = torch.addcdiv(step, moved, torch.linalg.vector_norm(moved, dim=1, keepdim=True))
     return rows.index_copy(0, ordered, F.normalize(moved, dim=1))
+
+
+def step_length(momentum: float) -> float:
+    """Return the weight of a sample in a sequential update, divided by the weight of the old row."""
+    return (1 - momentum) / max(momentum, LEAST_MOMENTUM)
+
+
+def rounds_of(momentum: float, dtype: torch.dtype, samples: int, most: int) -> int:
+    """Return how many last samples of a cluster a sequential update takes; 0 if the host has to count them.
+
+    Args:
+        momentum: weight of the old row.
+        dtype: type of the rows.
+        samples: number of samples of all clusters.
+        most: largest number of samples of a cluster; 0 if unknown.
+    """
+    rounds = min(samples_that_matter(momentum, dtype), samples)
+    if most:
+        return min(rounds, most)
+    return rounds if rounds <= MOST_ROUNDS else 0
 
 
 LEAST_MOMENTUM = 1e-15
@@ -211,8 +274,7 @@ def mates(labels: Tensor) -> Tensor:
 
 def mean_of_mates(values: Tensor, mates: Tensor) -> Tensor:
     """Compute the mean of ``values`` ``[B, D]`` over the samples of each sample's cluster, ``[B, D]``."""
-    member = mates.to(values.dtype)
-    return (member / member.sum(dim=-1, keepdim=True)) @ values
+    return (mates / mates.sum(dim=-1, keepdim=True, dtype=values.dtype)) @ values
 
 
 def hardest_mate(own: Tensor, features: Tensor, mates: Tensor) -> Tensor:

@@ -5,17 +5,22 @@ HIL (https://arxiv.org/abs/2509.11587; haonanshi0125/HIL @09c857a).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import normalize
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import normalize, threshold
 
+from usvi_bench.components.constants import constant
 from usvi_bench.components.memory.batched_kmeans import part_means
 from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 
-EPSILON = 1e-8
+EPSILON, LEAST_SQUARE = 1e-8, 1e-10
+"""Addend of the logarithm, and smallest squared distance, whose inverse is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +95,49 @@ def multi_centre_loss(features: Tensor, centres: Tensor, positive: Tensor | None
     Returns:
         Losses ``[B]``, and the row of the nearest cluster ``[B]``.
     """
-    cosine = (unit(features) @ centres.detach().flatten(0, 1).t()).unflatten(1, centres.shape[:2])
-    distance = (2 - 2 * cosine).clamp(min=1e-10).sqrt()  # above 0, so that its inverse is finite
-    least = distance.amin(dim=2)
-    nearest = least.argmin(dim=1)
-    chosen = (nearest if positive is None else positive)[:, None]
-    own = distance.take_along_dim(chosen[:, :, None], dim=1).squeeze(1)
-    pos = (1 / own).mean(dim=1)
-    neg = (1 / least).scatter(1, chosen, 0.0).sum(dim=1) / max(len(centres) - 1, 1)
-    return -(pos / (pos + neg + EPSILON)).log(), nearest
+    with torch.autocast(features.device.type, enabled=False):
+        costs, nearest = _MultiCentreCosts.apply(unit(features), centres.detach(), positive)  # type: ignore[no-untyped-call]
+    return costs, nearest
 
 
-def gated_mean(losses: Tensor, kept: Tensor) -> Tensor:
-    """Average the losses ``[B]`` where ``kept`` ``[B]`` is True; the result is 0 if no entry is."""
-    return (losses * kept).sum() / kept.sum().clamp(min=1)
+class _MultiCentreCosts(torch.autograd.Function):
+    """Costs ``log((p + n + 1e-8) / p)`` of unit features, from ``u = 1 / |f - D| = (2 - 2 f.D)^(-1/2)``.
+
+    ``du/df = u^3 D``. A centre of the positive cluster has the share ``1 / M`` in p, and the nearest centre of one of
+    the C - 1 other clusters ``1 / (C - 1)`` in n.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, centres: Tensor, positive: Tensor | None) -> tuple[Tensor, Tensor]:
+        shape, rows = centres.shape[:2], centres.flatten(0, 1)
+        two = constant((2.0,), rows.device, rows.dtype)
+        squared = torch.addmm(two, features, rows.t(), alpha=-2).unflatten(1, shape)
+        inverse = threshold(squared, LEAST_SQUARE, LEAST_SQUARE).rsqrt()
+        largest, slots = inverse.max(dim=2)
+        nearest = largest.argmax(dim=1)
+        chosen = (nearest if positive is None else positive)[:, None]
+        pos = inverse.mean(dim=2).gather(1, chosen)
+        neg = largest.scatter(1, chosen, 0.0).sum(dim=1, keepdim=True).div_(max(shape[0] - 1, 1))
+        total = neg.add_(EPSILON).add_(pos)
+        ctx.save_for_backward(squared, slots, chosen, pos, total, rows)
+        ctx.mark_non_differentiable(nearest)
+        return (total / pos).log_().squeeze(1), nearest
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        squared, slots, chosen, pos, total, rows = ctx.saved_tensors
+        batch, clusters, count = squared.shape
+        of_neg = gradient[:, None] / total
+        of_pos = torch.addcdiv(of_neg, gradient[:, None], pos, value=-1) / count
+        others = (of_neg / max(clusters - 1, 1))[:, :, None].expand(batch, clusters, 1)
+        pulls = torch.zeros_like(squared).scatter_(2, slots[:, :, None], others)
+        pulls.scatter_(1, chosen[:, :, None].expand(batch, 1, count), of_pos[:, :, None].expand(batch, 1, count))
+        pulls.mul_(threshold(squared, LEAST_SQUARE, torch.inf).pow_(-1.5))  # no gradient on a centre
+        return pulls.flatten(1) @ rows, None, None
+
+
+def gated_sum(losses: Tensor, kept: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Average the losses ``[B]`` of each part where ``kept`` ``[B]`` is True (0 if nowhere); add up the parts."""
+    shares = [part / part.sum().clamp(min=1) for part in kept.split(list(sizes))]
+    return losses @ torch.cat(shares).to(losses.dtype)

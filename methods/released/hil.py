@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.memory.cluster import UPDATE_RULES
-from usvi_bench.components.neighbour_losses import loss_of_neighbours
+from usvi_bench.components.memory.cluster import UPDATE_RULES, update_together
+from usvi_bench.components.memory.instance import NOMINAL, InstanceMemory
+from usvi_bench.components.unit import detached
 from usvi_bench.core.types import Batch, Losses, Modality
-from usvi_bench.methods.hil import HIL, NOMINAL
+from usvi_bench.methods.hil import HIL
+
+
+class LongInstanceMemory(InstanceMemory):
+    """LongInstanceMemory of features that are mixed in without normalisation, so that long ones weigh more."""
+
+    def __init__(self, features: Tensor, momentum: float | None = None) -> None:
+        super().__init__(features, NOMINAL if momentum is None else momentum)
+        self.long = momentum is None
+
+    def steps(self, features: Tensor) -> tuple[Tensor, float]:
+        made, length = super().steps(features)
+        return (features.float() if self.long else made), length
 
 
 class ReleasedHIL(HIL):
@@ -17,6 +32,8 @@ class ReleasedHIL(HIL):
     With equal memories, values of the losses are those of the repaired form. Not imitated: the return, at epoch 20, to
     the checkpoint with the best test score.
     """
+
+    instance_memory = LongInstanceMemory
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
         """Defect: the visible samples have updated the shared memory when the infrared gradient is computed.
@@ -32,14 +49,17 @@ class ReleasedHIL(HIL):
             losses["infrared"] = cross_entropy(logits, batch.infrared.view_labels)
         return losses
 
-    def neighbour_term(self, features: Tensor, key: Modality, mask: Tensor) -> Tensor:
-        """Defect: the memory of instances is updated outside autograd, between the forward and the backward pass."""
-        similarity = similarity_by_moved_rows(features, self.instances[key], self.moved_instances()[key])
-        return loss_of_neighbours(similarity, mask, self.config.neighbour_temperature)
+    def keep_instances(
+        self, features: dict[Modality, Tensor], images: dict[Modality, Tensor], repeats: list[int]
+    ) -> None:
+        """No defect: compute the memories after the update, for :meth:`similarity`."""
+        super().keep_instances(features, images, repeats)
+        self.later = deepcopy(self.instances)
+        update_together([(self.later[m], detached(rows), images[m]) for m, rows in features.items()])
 
-    def instance_mixture(self, features: Tensor) -> tuple[Tensor, float]:
-        """Defect: features are mixed into the instance memories without normalisation, so that long ones weigh more."""
-        return features, NOMINAL
+    def similarity(self, features: Tensor, key: Modality) -> Tensor:
+        """Defect: the memory of instances is updated outside autograd, between the forward and the backward pass."""
+        return similarity_by_moved_rows(features, self.instances[key].rows, self.later[key].rows)
 
 
 def similarity_by_moved_rows(features: Tensor, rows: Tensor, later: Tensor) -> Tensor:

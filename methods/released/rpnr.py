@@ -8,7 +8,7 @@ from torch import Tensor
 from usvi_bench.components.association import sinkhorn_match
 from usvi_bench.components.clustering.label_calibration import calibrate_labels
 from usvi_bench.components.memory.hard import loss_by_moved_rows
-from usvi_bench.components.relation_loss import relation_loss
+from usvi_bench.components.relation_loss import Space
 from usvi_bench.core.types import Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.rpnr import RPNR
 
@@ -56,6 +56,6 @@ class ReleasedRPNR(RPNR):
             losses[target] = loss_by_moved_rows(self.memories[target], features[target], labels[target], moved_by)
         return losses
 
-    def relation(self, features: Tensor) -> Tensor:
+    def relation(self, features: tuple[Tensor, Tensor], space: Space) -> Losses:
         """Defect: weights are computed from features that are not normalised; no pair is drawn together."""
-        return relation_loss(features, "raw", self.config.neighbour_sigma, self.config.neighbour_delta)
+        return super().relation(features, "raw")

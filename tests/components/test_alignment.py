@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.alignment import class_prototypes, discrepancy, inter_loss, intra_loss
+from usvi_bench.components.alignment import class_prototypes, discrepancy, inter_loss, intra_costs
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
@@ -67,6 +67,13 @@ def test_values_and_gradients_are_those_of_naive_loops_over_classes_of_any_sizes
         torch.testing.assert_close(own, other, atol=2e-6, rtol=1e-4)
 
 
+def test_inter_of_several_views_is_the_sum_over_them() -> None:
+    visible, infrared = draws(8, 5, seed=1), draws(3, 5, seed=2)
+    labels = torch.tensor([0, 1, 1, 0] * 2), torch.tensor([0, 1, 1])
+    expected = sum(inter_loss(part, infrared, (labels[0][:4], labels[1])) for part in visible.split(4))
+    torch.testing.assert_close(inter_loss(visible, infrared, labels, views=2), expected)
+
+
 def test_no_gradient_of_inter_reaches_the_stopped_side() -> None:
     visible, infrared = (draws(4, 5, seed=n).requires_grad_() for n in (1, 2))
     labels = torch.zeros(4, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
@@ -105,9 +112,9 @@ def test_intra_is_its_definition_in_both_norms_without_a_gradient_of_prototypes(
     absolute = sum(
         float(w) * float((f - c).abs().sum().detach()) / 6 for w, f, c in zip(weights, features, rows, strict=True)
     )
-    found = intra_loss(features, rows, weights, "l2")
+    found = intra_costs(features, rows, weights, "l2").mean()
     assert float(found.detach()) == pytest.approx(squared)
-    assert float(intra_loss(features, rows, weights, "l1").detach()) == pytest.approx(absolute / 5)
+    assert float(intra_costs(features, rows, weights, "l1").mean().detach()) == pytest.approx(absolute / 5)
     found.backward()
     assert rows.grad is None
 

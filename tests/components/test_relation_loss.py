@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.relation_loss import Space, relation_loss, squared_distances
+from usvi_bench.components.distances import squared_distances
+from usvi_bench.components.relation_loss import Space, relation_loss, relation_losses
 
 GROUPS = torch.arange(24) % 3
 
@@ -109,6 +110,20 @@ def test_loss_and_gradient_are_those_of_the_loop(space: Space, sigma: float, del
     assert a.grad is not None
     assert b.grad is not None
     torch.testing.assert_close(a.grad, b.grad.float(), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("space", ["unit", "raw"])
+def test_groups_in_one_pass_have_the_losses_and_gradients_of_each_alone(space: Space) -> None:
+    parts = [0.3 * draws(seed, count, 5) for seed, count in ((2, 9), (3, 4), (4, 1))]
+    together = [part.clone().requires_grad_() for part in parts]
+    losses, weights = relation_losses(together, space, 0.8, 1.2), torch.tensor([1.0, -2.0, 3.0])
+    (torch.stack(losses) * weights).sum().backward()
+    for part, leaf, loss, weight in zip(parts, together, losses, weights, strict=True):
+        alone = part.clone().requires_grad_()
+        expected = relation_loss(alone, space, 0.8, 1.2)
+        (weight * expected).backward()
+        torch.testing.assert_close(loss, expected)
+        torch.testing.assert_close(leaf.grad, alone.grad, atol=1e-6, rtol=1e-5)
 
 
 def test_only_weights_of_unit_features_do_not_depend_on_the_scale() -> None:

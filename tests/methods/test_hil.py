@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.memory.cluster import sequential_update
-from usvi_bench.components.memory.sub_centres import gated_mean, multi_centre_loss
+from usvi_bench.components.memory.instance import InstanceMemory
+from usvi_bench.components.memory.sub_centres import gated_sum, multi_centre_loss
 from usvi_bench.components.neighbour_losses import loss_of_neighbours, neighbour_loss, neighbour_mask
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Batch, PseudoLabels
@@ -91,7 +92,7 @@ class TwoBranches:
             parts = {b: multi_centre_loss(self.features[b + m], self.centres[b]) for b in "ds"}
             self.gate[m] = parts["d"][1] == parts["s"][1]
             for b, (losses, _) in parts.items():
-                self.mccl[b + m] = gated_mean(losses, self.gate[m]) * (0.5 if b == "s" else 1)
+                self.mccl[b + m] = gated_sum(losses, self.gate[m], [len(losses)]) * (0.5 if b == "s" else 1)
         self.masks, self.nl = {}, {}
         for q, k in ("vv", "rr", "vr", "rv"):
             masks = [neighbour_mask(self.instances[b + q][INDEX[q]], self.instances[b + k], 0.9) for b in "ds"]
@@ -277,9 +278,9 @@ def test_losses_are_the_definition() -> None:
         queries = {"visible": batch.visible.index.repeat(2), "infrared": batch.infrared.index}
 
         def naive(q: str, k: str) -> float:
-            query = method.instances[q][queries[q]]  # noqa: B023
-            mask = neighbour_mask(query, method.instances[k], c.neighbour_threshold)
-            return float(neighbour_loss(features[q], method.instances[k], mask, 0.05))  # noqa: B023
+            query, keys = method.instances[q].rows[queries[q]], method.instances[k].rows  # noqa: B023
+            mask = neighbour_mask(query, keys, c.neighbour_threshold)
+            return float(neighbour_loss(features[q], keys, mask, 0.05))  # noqa: B023
 
         within = naive("visible", "visible") + naive("infrared", "infrared")
         across = naive("infrared", "visible") if epoch == 3 else 0.1 * naive("visible", "infrared")
@@ -302,24 +303,26 @@ def test_memories_move_at_the_end_of_the_step_only() -> None:
     method, labels = started()
     batch = world.batch(labels, method)
     coarse = method.visible_memory.rows.clone()
-    instances = {m: rows.clone() for m, rows in method.instances.items()}
+    instances = {m: memory.rows.clone() for m, memory in method.instances.items()}
     centres = method.centres[0].rows.clone()
     method.loss(batch, world.progress())
     assert torch.equal(method.visible_memory.rows, coarse)
-    assert all(torch.equal(rows, method.instances[m]) for m, rows in instances.items())
+    assert all(torch.equal(rows, method.instances[m].rows) for m, rows in instances.items())
     method.end_step(world.progress())
     for features, labels_seen in method.pending_updates:
         for f, y in zip(unit(features), labels_seen, strict=True):
             coarse[y] = unit(0.1 * coarse[y] + 0.9 * f)
     torch.testing.assert_close(method.visible_memory.rows, coarse)
-    for m, samples in (("visible", batch.visible), ("infrared", batch.infrared)):
-        rows, (features, index) = instances[m], method.instance_updates[m]
+    parts = zip(("visible", "infrared"), (batch.visible, batch.infrared), method.instance_updates, strict=True)
+    for m, samples, (memory, features, index) in parts:
+        rows = instances[m]
+        assert memory is method.instances[m]
         assert torch.equal(index, torch.cat([samples.index] * len(samples.views)))
         old = 0.9 / (0.9 + 0.1 * method.encoder.feature_dim**0.5)
         for f, i in zip(unit(features), index, strict=True):
             rows[i] = unit(old * rows[i] + (1 - old) * f)
-        torch.testing.assert_close(method.instances[m], rows)
-        assert not method.instances[m].requires_grad
+        torch.testing.assert_close(memory.rows, rows)
+        assert not memory.rows.requires_grad
     assert torch.equal(method.centres[0].rows, centres)
 
 
@@ -327,21 +330,20 @@ def test_memories_move_at_the_end_of_the_step_only() -> None:
 def test_instances_mix_long_features_as_released_or_unit_ones_as_given(form: str, given: float | None) -> None:
     method, labels = started(form=form, instance_momentum=given)
     batch = world.batch(labels, method)
-    rows = method.instances["infrared"].clone()
+    rows = method.instances["infrared"].rows.clone()
     method.loss(batch, world.progress())
     method.end_step(world.progress())
     features, index = method.pending_updates[1][0], batch.infrared.index
     assert not torch.allclose(features.norm(dim=1), torch.ones(()), atol=0.1)
     for f, i in zip(features, index, strict=True):
         rows[i] = unit(0.9 * rows[i] + 0.1 * f) if given is None else unit(given * rows[i] + (1 - given) * unit(f))
-    torch.testing.assert_close(method.instances["infrared"], rows)
+    torch.testing.assert_close(method.instances["infrared"].rows, rows)
 
 
 @pytest.mark.parametrize(("width", "momentum"), [(128, 0.443), (768, 0.245), (2048, 0.166)])
 def test_the_momentum_of_instances_follows_the_width_of_features(width: int, momentum: float) -> None:
     """A unit feature then has the weight of a released one, 0.1 of a length of sqrt(D) beside 0.9 of the old row."""
-    method = build_method()
-    _, found = method.instance_mixture(torch.randn(2, width))
+    found = InstanceMemory(torch.randn(2, width)).momentum
     assert found == pytest.approx(momentum, abs=5e-4)
     assert found / (1 - found) == pytest.approx(0.9 / (0.1 * width**0.5))
 
@@ -359,9 +361,9 @@ def test_the_host_need_not_count_repeated_images() -> None:
             infrared=replace(batch.infrared, most_repeats=min(repeats, 1)),
         )
         method.loss(batch, world.progress())
-        assert method.most_repeats == 2 * repeats
+        assert {memory.most_samples for memory in method.instances.values()} == {2 * repeats}
         method.end_step(world.progress())
-        results.append(method.instances["visible"])
+        results.append(method.instances["visible"].rows)
     assert torch.equal(*results)
 
 
@@ -439,8 +441,9 @@ def test_centres_per_modality_stand_apart_and_may_lack_clusters() -> None:
         features = features[:, : method.encoder.feature_dim]
         parts = {"visible": (features, y), "infrared": (features[2:], y[2:].flip(0))}
         expected = sum(naive_multi_centre(method, *part, settings) for part in parts.values())
-        given = ({m: part[i] for m, part in parts.items()} for i in (0, 1))
-        torch.testing.assert_close(method.multi_centre(*given), expected)
+        both = torch.cat([part[0] for part in parts.values()])
+        found = method.multi_centre(both, {m: part[1] for m, part in parts.items()})  # type: ignore[misc]
+        torch.testing.assert_close(found, expected)
 
 
 def naive_multi_centre(method: HIL, features: Tensor, y: Tensor, settings: dict[str, str]) -> Tensor:
@@ -462,7 +465,7 @@ def test_a_batch_in_which_no_sample_passes_the_gate_costs_nothing() -> None:
     method, _ = started()
     rows = method.centres[0].rows[:, 0].clone().requires_grad_()
     wrong = (torch.arange(world.PEOPLE) + 1) % world.PEOPLE
-    loss = method.multi_centre({"visible": rows, "infrared": rows[:2]}, {"visible": wrong, "infrared": wrong[:2]})
+    loss = method.multi_centre(torch.cat([rows, rows[:2]]), {"visible": wrong, "infrared": wrong[:2]})
     loss.backward()
     assert float(loss.detach()) == 0
     assert rows.grad is not None
@@ -471,7 +474,7 @@ def test_a_batch_in_which_no_sample_passes_the_gate_costs_nothing() -> None:
 
 def test_no_gradient_reaches_a_memory() -> None:
     method, labels = started(form="released")
-    kept = [method.visible_memory.rows, *method.instances.values(), method.centres[0].rows]
+    kept = [method.visible_memory.rows, *(m.rows for m in method.instances.values()), method.centres[0].rows]
     for rows in kept:
         rows.requires_grad_()
     sum(method.loss(world.batch(labels, method), world.progress()).values()).backward()

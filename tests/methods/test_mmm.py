@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 import usvi_bench
-from usvi_bench.components.alignment import class_prototypes, inter_loss, intra_loss
+from usvi_bench.components.alignment import class_prototypes, inter_loss, intra_costs
 from usvi_bench.components.association import match_costs
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory
@@ -264,8 +264,8 @@ def test_intra_inter_and_prototypes_of_an_iteration_are_the_released_codes(epoch
     ]
     identity, hard = torch.cat(costs).mean(), triplet(torch.cat([a, b, r]), labels.repeat(3))
     rows = [c[labels] for c in prototypes]
-    visible = 0.5 * intra_loss(torch.cat([a, b]), torch.cat(rows[:2]), torch.cat(trust[:2]), "l1")
-    infrared = 0.5 * intra_loss(r, rows[2], trust[2], "l1")
+    visible = 0.5 * intra_costs(torch.cat([a, b]), torch.cat(rows[:2]), torch.cat(trust[:2]), "l1").mean()
+    infrared = 0.5 * intra_costs(r, rows[2], trust[2], "l1").mean()
     inter = 0.05 * (inter_loss(a, r, (labels, labels)) + inter_loss(b, r, (labels, labels)))
     of_visible, of_infrared, total, norms, step, sum_after = THIRD[epoch]
     assert [float(x.detach()) for x in (identity, hard)] == pytest.approx([0.906958, 29.805437], rel=2e-6)

@@ -26,7 +26,7 @@ from usvi_bench.components.transfer import transfer_labels
 from usvi_bench.core.types import Batch, Losses, Samples, StageProgress
 from usvi_bench.methods.hil import HILConfig
 from usvi_bench.methods.pclhd import PCLHDConfig
-from usvi_bench.methods.released.hil import ReleasedHIL
+from usvi_bench.methods.released.hil import LongInstanceMemory, ReleasedHIL
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD
 
 with np.load(Path(__file__).with_name("released_steps.npz")) as steps:
@@ -118,7 +118,7 @@ def centres_by_scikit_learn(features: Tensor, labels: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("epoch", [0, 21])
-def test_gradients_and_memories_of_hil(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_and_memories_of_hil(epoch: int) -> None:
     f: dict[str, Any] = facts("hil")
     visible, infrared, *images = hil_features()
     prototypes = torch.stack([infrared[f["li"] == label].mean(dim=0) for label in range(6)])
@@ -126,14 +126,13 @@ def test_gradients_and_memories_of_hil(epoch: int, monkeypatch: pytest.MonkeyPat
     assert torch.equal(transferred, f["transfer05"])
     both, labels = torch.cat([visible, infrared]), torch.cat([transferred, f["li"]])
     config = HILConfig(form="released", gate="none", instance_momentum=0.25)
-    method = ReleasedHIL(config, nn.Identity())  # type: ignore[arg-type]
+    method = ReleasedHIL(config, Passing())  # type: ignore[arg-type]
     rows = torch.stack([both[labels == label].mean(dim=0) for label in range(6)])
     method.visible_memory = method.infrared_memory = ClusterMemory(rows)
-    method.instances = {"visible": normalize(visible, dim=1), "infrared": normalize(infrared, dim=1)}
+    method.instances = {"visible": LongInstanceMemory(visible, 0.25), "infrared": LongInstanceMemory(infrared, 0.25)}
     method.centres = (SubCentres(centres_by_scikit_learn(both, labels), torch.arange(6)),)
     method.owners, method.agreement, method.shared = [torch.arange(6)], [], True
     leaves = [part.clone().requires_grad_() for part in images]
-    monkeypatch.setattr(method, "embed_batch", lambda batch: leaves)
     views = leaves[0][:12], leaves[0][12:]
     batch = Batch(Samples(views, transferred[f["iv"]], f["iv"]), Samples((leaves[1],), f["li"][f["ii"]], f["ii"]))
     progress = StageProgress(epoch, 30, 0, 100, seed=3)

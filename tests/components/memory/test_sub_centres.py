@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import warnings
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.sub_centres import SubCentres, gated_mean, multi_centre_loss, sub_centres
+from usvi_bench.components.memory.sub_centres import SubCentres, gated_sum, multi_centre_loss, sub_centres
 from usvi_bench.core.seeding import torch_generator
 
 
@@ -154,7 +153,7 @@ def test_one_cluster_has_nothing_to_be_contrasted_with() -> None:
 
 def test_the_gated_mean_of_nothing_is_zero() -> None:
     losses = torch.tensor([1.0, 2.0, 4.0])
-    assert float(gated_mean(losses, torch.tensor([True, False, True]))) == 2.5
-    nothing = float(gated_mean(losses, torch.zeros(3, dtype=torch.bool)))
-    assert nothing == 0
-    assert not math.isnan(nothing)
+    assert float(gated_sum(losses, torch.tensor([True, False, True]), [3])) == 2.5
+    assert float(gated_sum(losses, torch.zeros(3, dtype=torch.bool), [2, 1])) == 0
+    assert float(gated_sum(losses.repeat(2), torch.tensor([False, False, False, False, True, True]), [4, 2])) == 3
+    assert float(gated_sum(losses, torch.ones(3, dtype=torch.bool), [2, 1])) == 5.5
