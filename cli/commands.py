@@ -1,8 +1,8 @@
 """Names of the commands besides training."""
 
 NAMES = (
-    *("ablation", "check", "cluster", "describe", "doctor", "embed", "evaluate", "export", "openset", "pretrain"),
-    *("report", "search", "site", "verify"),
+    *("ablation", "check", "cluster", "demo", "describe", "doctor", "embed", "evaluate", "export", "openset"),
+    *("pretrain", "report", "search", "site", "verify"),
 )
 COMMANDS = {name: f"usvi_bench.cli.{name}" for name in NAMES}
 """Module of each command: the word after ``run.py``, and the module whose ``main`` it calls."""
