@@ -15,7 +15,7 @@ OTHERS = ("cluster_contrast", "pgm")
 
 
 def ending(experiment: Experiment, record: Record, files: Sequence[Path]) -> Iterator[str]:
-    """Yield the last lines of a run.
+    """Yield the last lines of a run. The commands work as they stand, without a comment that a shell could refuse.
 
     Args:
         experiment: the run.
@@ -29,19 +29,22 @@ def ending(experiment: Experiment, record: Record, files: Sequence[Path]) -> Ite
     if not record.result.scores:
         yield f"weights: {run / 'checkpoints'}; to search with them: {_search(run)}"
         yield f"to score them on other images: {_evaluation(run)}"
-    yield "next:"
+    commands = dict(_next(experiment, record, files))
+    yield f"next ({', '.join(commands)}):"
+    yield from (f"  {command(*words)}" for words in commands.values())
+
+
+def _next(experiment: Experiment, record: Record, files: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
+    """Yield commands and what they make."""
+    run = files[0].parent
     if len(files) == 1:
-        yield _line("draw the report of this run", "report", str(run))
+        yield "the report of this run", ["report", str(run)]
     if record.result.scores:
         if len(list(run.parent.glob("*/record.json"))) == 1:
-            yield _line("a run to compare with", *_other(experiment).words())
-        yield _line("compare all runs of this protocol", "report", str(run.parent), "--output", "comparison")
+            yield "another method", _other(experiment).words()
+        yield "a comparison of all runs", ["report", str(run.parent), "--output", "comparison"]
     runs = [] if experiment.output == Path("runs") else ["--runs", str(experiment.output)]
-    yield _line("all runs as a site", "site", *runs)
-
-
-def _line(purpose: str, *words: str) -> str:
-    return f"  {command(*words)}   # {purpose}"
+    yield "a site of all runs", ["site", *runs]
 
 
 def _other(experiment: Experiment) -> Experiment:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -181,7 +182,7 @@ class Display:
 
     def table(self, title: str, rows: dict[str, dict[str, float]]) -> None:
         """Print metrics (fractions) as a table in percent, one row per name."""
-        table = Table(title=title, title_justify="left")
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False)
         table.add_column("")
         for name in METRICS:
             table.add_column(name, justify="right")
@@ -192,9 +193,10 @@ class Display:
     def _title(self, plan: StagePlan) -> str:
         """Return the method of the run, the position of a stage and its idea: the first words of its summary."""
         idea = plan.method_class.summary.partition(",")[0].partition(" (")[0]
-        other = f" (as in {plan.method})" if plan.method != self._method else ""
+        method = self._method or plan.method
+        shared = f" (shared with {plan.method})" if plan.method != method else ""
         stage = f", stage {plan.position + 1} of {self._stages}" if self._stages > 1 else ""
-        return f"{self._method}{stage}: {idea}{other}"
+        return f"{method}{stage}: {idea}{shared}"
 
     def _place(self, epoch: int) -> str:
         """Return the place of an epoch in the run, for the bar."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
-from rich.table import Column
+from rich.table import Column, Table
 from rich.text import Text
 
 LARGE = 1_000_000
@@ -42,10 +42,10 @@ class Words:
         whole = self._joined([f"{name} {value:.3f}" for name, value in losses.items()])
         short = [f"{_short(name)} {value:.2f}" for name, value in losses.items()]
         cut = (self._joined(short[:count], cut=True) for count in range(len(short) - 1, -1, -1))
-        for text in (whole, self._joined(short), *cut):
+        for text in (whole, self._joined(short), *cut, bare := self._joined([])):
             if len(text) <= width:
                 return text
-        return f"{whole[: max(0, width - 1)]}…"[:width]
+        return f"{bare[: max(0, width - 1)]}…"[:width]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.fitted(options.max_width), no_wrap=True, overflow="crop")
@@ -118,9 +118,22 @@ class LiveBars:
             drawn.stop()
 
     def _new(self) -> Progress:
-        bar = BarColumn(max(8, min(20, (self._console.width - 60) // 3)))
+        bar = BarColumn(max(8, min(20, (self._console.width - 60) // 4)))
         columns = SpinnerColumn(), bar, _CountColumn(), _LeftColumn(), _WordsColumn()
-        return Progress(*columns, console=self._console, transient=True, expand=True)
+        return _Rows(*columns, console=self._console)
+
+
+class _Rows(Progress):
+    """Rows of bars that leave room for the ``^C`` of a terminal, which would otherwise begin a line."""
+
+    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
+        self._own = console  # Progress has none before it draws for the first time
+        super().__init__(*columns, console=console, transient=True)
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        table = super().make_tasks_table(tasks)
+        table.width = max(1, self._own.width - len("^C"))
+        return table
 
 
 class _CountColumn(ProgressColumn):

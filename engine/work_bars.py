@@ -61,13 +61,12 @@ class WorkBars:
             self.set_idle(former)
 
     def close(self) -> None:
-        """Remove the bars of work that an error has ended."""
+        """Remove all bars of the terminal, also those of work that an error or an interruption has ended."""
         self._started.clear()
-        self._idle = ""
+        self._shown.clear()
+        self._idle, self._idle_bar = "", -1
         if self._bars is not None:
-            self._hide_idle(self._bars)
-            for work in list(self._shown):
-                self._bars.remove(self._shown.pop(work))
+            self._bars.close()
 
     def _show(self, bars: LiveBars, work: str, done: int, total: int) -> None:
         if done < total and work not in self._shown:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import sys
 import termios
@@ -86,11 +87,13 @@ class Session:
 
     Attributes:
         status: exit status; negative for a signal.
+        text: everything that was written to the terminal.
         frames: lines of the screen at each moment.
         sent: moment of the interruption, as an index of ``frames``; None if there was none.
     """
 
     status: int
+    text: str
     frames: list[list[str]]
     sent: int | None
 
@@ -121,20 +124,22 @@ def run_in_terminal(
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(folder)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background of a shell ignores it
         for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
             os.environ.pop(name, None)
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, width, 0, 0))
         os.execvpe(command[0], list(command), {**os.environ, "TERM": "xterm", **(environment or {})})
-    screen, frames, sent = Screen(width), [], None
+    screen, frames, received, sent = Screen(width), [], [], None
     for text in _read(terminal, process, time.monotonic() + limit):
-        for part in re.split(r"(?<=\n)(?=[^\x1b\r])", text):  # a read may hold several moments
-            screen.write(part)
-            frames.append(screen.lines)
+        received.append(text)
+        screen.write(text)
+        frames.append(screen.lines)
         if sent is None and interrupt is not None and interrupt(screen.lines):
             os.write(terminal, INTERRUPT)
             sent = len(frames)
     os.close(terminal)
-    return Session(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), frames or [[""]], sent)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return Session(status, "".join(received), frames or [[""]], sent)
 
 
 def _read(terminal: int, process: int, end: float) -> Iterator[str]:
