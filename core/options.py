@@ -28,7 +28,8 @@ def command(*words: str) -> str:
         return shlex.join([interpreter(), script, *words])
     if name.startswith("python "):
         return shlex.join([interpreter(), *name.split()[1:], *words])
-    return shlex.join([name if shutil.which(name) else sys.argv[0], *words])
+    is_found = shutil.which(name) or Path(sys.argv[0]).name != name
+    return shlex.join([name if is_found else sys.argv[0], *words])
 
 
 def interpreter() -> str:

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column, Table
 from rich.text import Text
 
+from usvi_bench.core.interrupts import deferred_interruption
+
 LARGE = 1_000_000
 """Amount of work from which a percentage is shown instead of a count."""
 LETTERS = 3
@@ -85,10 +87,11 @@ class LiveBars:
         Returns:
             Number of the bar.
         """
-        if self._drawn is None:
-            self._drawn = self._new()
-            self._drawn.start()
-        return self._drawn.add_task("", start=done > 0, total=total, completed=done, words=words, left=left)
+        with deferred_interruption():  # a frame that is cut in two is drawn again below the first one
+            if self._drawn is None:
+                self._drawn = self._new()
+                self._drawn.start()
+            return self._drawn.add_task("", start=done > 0, total=total, completed=done, words=words, left=left)
 
     def update(self, bar: int, done: int, total: int | None, words: Words | None = None) -> None:
         """Move a bar, and replace its words unless they are None."""
@@ -111,11 +114,12 @@ class LiveBars:
 
     def close(self) -> None:
         """Remove all bars."""
-        drawn, self._drawn = self._drawn, None
-        if drawn is not None:
-            for task in drawn.task_ids:
-                drawn.remove_task(task)
-            drawn.stop()
+        with deferred_interruption():
+            drawn, self._drawn = self._drawn, None
+            if drawn is not None:
+                for task in drawn.task_ids:
+                    drawn.remove_task(task)
+                drawn.stop()
 
     def _new(self) -> Progress:
         bar = BarColumn(max(8, min(20, (self._console.width - 60) // 4)))
