@@ -174,11 +174,9 @@ class Display:
         what = "percent, last epoch" if trained else "percent, nothing trained"
         title = f"{result.method} on {result.protocol}, seed {result.seed} ({what})"
         self.table(title, {**rows, "chance": result.chance})
-        notes = ["* headline, which leaderboards show"]
+        self.print("* headline of the leaderboard" + (f"; {START}: the encoder before training" if self.start else ""))
         if {"student", "teacher"} <= set(record.models):
-            notes.append("student: the trained encoder; teacher: the moving average of its weights")
-        notes += [f"{START}: the encoder before training"] if self.start else []
-        self.print("\n".join(notes))
+            self.print("student: the trained encoder; teacher: the moving average of its weights")
 
     def table(self, title: str, rows: dict[str, dict[str, float]]) -> None:
         """Print metrics (fractions) as a table in percent, one row per name."""

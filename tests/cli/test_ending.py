@@ -16,7 +16,7 @@ from usvi_bench.cli.site import parser as site_parser
 from usvi_bench.cli.train import experiment_of, parser
 from usvi_bench.engine.experiment import Experiment
 
-SETTINGS = {"method.eps": 0.5, "train.lr": 0.1}
+SETTINGS = {"method.eps": 0.5, "train.lr": "0.1"}
 RUN = Experiment("cluster_contrast", "sysu_all", data="synthetic", seed=2, settings=SETTINGS)
 
 
@@ -41,7 +41,7 @@ def test_the_first_run_leads_to_a_second_one(tmp_path: Path) -> None:
     assert head == "next (another method, a comparison of all runs, a site of all runs):"
     other, comparison, site = (shlex.split(line)[2:] for line in commands)
     again = experiment_of(parser().parse_args(other))
-    assert again == replace(RUN, method="pgm", output=tmp_path, settings={"train.lr": 0.1})
+    assert again == replace(RUN, method="pgm", output=tmp_path, settings={"train.lr": "0.1"})
     assert report_parser().parse_args(comparison[1:]).runs == [tmp_path / "sysu_all"]
     assert site_parser().parse_args(site[1:]).runs == tmp_path
 

@@ -105,7 +105,7 @@ def test_a_result_marks_the_headline_and_shows_chance(capsys: pytest.CaptureFixt
     assert sum(" * " in line for line in lines) == 1
     assert any("student * " in line for line in lines)
     assert any("chance " in line for line in lines)
-    assert lines[-1] == "* headline, which leaderboards show"
+    assert lines[-1] == "* headline of the leaderboard"
     assert not any("start" in line for line in lines), "the encoder before training was not scored"
 
 
@@ -116,7 +116,7 @@ def test_the_start_is_beside_the_result(capsys: pytest.CaptureFixture[str]) -> N
     lines = capsys.readouterr().out.splitlines()
     (row,) = [line for line in lines if "start " in line and "12.50" in line]
     assert lines.index(row) == [" chance " in line for line in lines].index(True) - 1
-    assert lines[-1] == "start: the encoder before training"
+    assert lines[-1] == "* headline of the leaderboard; start: the encoder before training"
 
 
 def test_teacher_and_student_are_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
