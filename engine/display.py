@@ -71,6 +71,7 @@ class Display:
         self._bars = LiveBars(self.console) if animated else None
         self._method, self._stages, self._folds = "", 1, 1
         self._steps, self._done = 0, 0  # of all stages that are not finished
+        self._in_epoch = 0  # number of steps in an epoch
         self._left = TimeLeft(0, 0)
         self._plan: StagePlan | None = None  # of the stage that is being trained
         self._bar = -1
@@ -107,7 +108,7 @@ class Display:
         length = f"{counted(plan.epochs, 'epoch')} of {counted(steps, 'step')}"
         fold = f", fold {plan.fold}" if self._folds > 1 else ""
         self.print(f"{self._title(plan)}{fold}, {length}")
-        self._plan = plan
+        self._plan, self._in_epoch = plan, steps
         self._done += done * steps
         self._left.begin_stage(done * steps, done)
         if self._bars is not None:
@@ -117,7 +118,8 @@ class Display:
     def step(self, plan: StagePlan, epoch: int, step: int, optimiser: Optimiser, labels: PseudoLabels) -> None:
         """Advance the bar by one step."""
         self._done += 1
-        self._left.step()
+        is_last = step + 1 == self._in_epoch
+        self._left.step(is_last)
         if self._bars is None:
             return
         if step == 0:
@@ -127,11 +129,8 @@ class Display:
         if step % self.log_every == 0:
             words = Words(f"{self._place(epoch)}  {self._counts}", optimiser.means())
         self._bars.update(self._bar, self._done, self._steps, words)
-
-    def end_steps(self) -> None:
-        """Begin the work that follows the last step of an epoch."""
-        self._left.end_steps()
-        self.work.set_idle("saving the epoch")
+        if is_last:
+            self.work.set_idle("saving the epoch")
 
     def end_epoch(self, entry: dict[str, Any]) -> None:
         """Print a line about the epoch that ended."""

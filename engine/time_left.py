@@ -36,23 +36,20 @@ class TimeLeft:
         self._steps, self._pauses = self._steps - steps, self._pauses - epochs
         self._fresh, self._in_pause, self._last = True, True, self._now()
 
-    def step(self) -> None:
-        """Count a step that has just ended."""
+    def step(self, is_last: bool) -> None:
+        """Count a step that has just ended; a pause begins after the last one of an epoch."""
         now = self._now()
         passed, self._last = now - self._last, now
         self._steps -= 1
         if self._in_pause:
-            self._pause, self._in_pause = passed, False
+            self._pause = passed
             self._pauses -= 1
-            return
-        if self._fresh:
-            self._recent.clear()
-            self._fresh = False
-        self._recent.append(passed)
-
-    def end_steps(self) -> None:
-        """Begin the pause after the last step of an epoch."""
-        self._in_pause = True
+        else:
+            if self._fresh:
+                self._recent.clear()
+                self._fresh = False
+            self._recent.append(passed)
+        self._in_pause = is_last
 
     def seconds(self) -> float | None:
         """Return the seconds that are left; None before the first ones are measured."""

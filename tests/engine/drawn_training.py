@@ -39,7 +39,6 @@ def draw() -> None:
     for step in range(3):
         display.step(plans[0], 58, step, SixLosses(), LABELS)  # type: ignore[arg-type]
         time.sleep(pause)
-    display.end_steps()
     counts = {"visible": 22_258, "infrared": 11_909}
     entry = {"epoch": 58, "epochs": 60, "losses": SixLosses().means(), "images": counts, "outliers": counts}
     display.end_epoch({**entry, "clusters": {"visible": 1234, "infrared": 987}, "seconds": {"train": 123.4}})

@@ -21,10 +21,9 @@ class Clock:
 def train(left: TimeLeft, clock: Clock, epochs: int, steps: int, pause: float, step: float) -> None:
     for _ in range(epochs):
         clock.time += pause
-        for _ in range(steps):
+        for number in range(steps):
             clock.time += step
-            left.step()
-        left.end_steps()
+            left.step(number == steps - 1)
 
 
 def test_the_time_of_equal_epochs_is_exact() -> None:
@@ -48,7 +47,7 @@ def test_the_time_of_a_step_is_the_mean_of_recent_ones() -> None:
     for step in range(steps):
         durations.append(1.0 + step % 7)
         clock.time += durations[-1]
-        left.step()
+        left.step(False)
     recent = fmean(durations[-RECENT:])
     first = durations[0]  # the pause before the first epoch took no further time
     assert left.seconds() == pytest.approx((steps - 1) * recent + first)
@@ -62,10 +61,10 @@ def test_a_stage_begins_with_the_times_of_the_last_one_and_then_has_its_own() ->
     left.begin_stage()
     assert left.seconds() == pytest.approx(2 * (4.0 + 10 * 1.0))
     clock.time += 6.0 + 3.0
-    left.step()
+    left.step(False)
     assert left.seconds() == pytest.approx(18 * 1.0 + 9.0)
     clock.time += 3.0
-    left.step()
+    left.step(False)
     assert left.seconds() == pytest.approx(17 * 3.0 + 9.0)
 
 
