@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
     for folder in folders:
         display.print(f"report:     {comparison / folder.name / PAGE}")
     display.print(f"comparison: {comparison / PAGE}")
-    display.print(f"next:\n  {command('--method', 'sclhm', '--protocol', PROTOCOL)}   # a full run, in minutes")
+    display.print(f"next (a full run, in minutes):\n  {command('--method', 'sclhm', '--protocol', PROTOCOL)}")
     if options.open:
         display.print(_open(comparison / PAGE))
 
