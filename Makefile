@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 0
 
-.PHONY: setup run test check check-method lint type leaderboard faults clean
+.PHONY: setup try run ending test check check-method lint type leaderboard faults clean
 
 setup: .venv/ready
 
@@ -12,8 +12,14 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 
+try: setup  ## train two methods on a few synthetic people for a moment, and compare them
+	$(BIN)/python run.py demo
+
 run: setup  ## train and score SCLHM on synthetic people
 	$(BIN)/python run.py --method sclhm --protocol sysu_all --data synthetic --seed $(SEED) --resume
+
+ending: setup  ## repeat the scoring of `make run`, and show its last lines in README
+	$(MAKE) --no-print-directory --silent run SEED=0 | $(BIN)/python -m reports.pages.ending
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile

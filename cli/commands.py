@@ -1,7 +1,7 @@
 """Names of the commands besides training."""
 
 NAMES = (
-    *("ablation", "check", "cluster", "describe", "doctor", "embed", "evaluate", "export", "new", "openset"),
+    *("ablation", "check", "cluster", "demo", "describe", "doctor", "embed", "evaluate", "export", "new", "openset"),
     *("pretrain", "report", "search", "settings", "site", "verify"),
 )
 COMMANDS = {name: f"usvi_bench.cli.{name}" for name in NAMES}

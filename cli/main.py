@@ -18,7 +18,7 @@ from usvi_bench.core.errors import (
     did_you_mean,
     printable,
 )
-from usvi_bench.core.options import program
+from usvi_bench.core.options import command, program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{program()}: {printable(describe_os_error(error))} (traceback: {write_log(error)})", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
-        print(f"{program()}: interrupted", file=sys.stderr)
+        print(f"{program()}: interrupted. To start again: {command(*words)}", file=sys.stderr)
         return interruption_status(error)
     except Exception as error:
         print(

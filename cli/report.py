@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: an option is wrong, a path is not a run, or runs cannot be compared.
     """
     options = parser().parse_args(arguments)
+    from usvi_bench.engine.display import shown_on_terminal
     from usvi_bench.reports.comparison import compare
     from usvi_bench.reports.output import report_folder
     from usvi_bench.reports.report import report_on
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str]) -> None:
                 f"{len(runs)} runs: give the folder of their comparison with --output DIR, or only print their "
                 "differences with --compare"
             )
-        print(compare(runs, options.output, options.with_pictures))
+        with shown_on_terminal("comparing runs"):
+            page = compare(runs, options.output, options.with_pictures)
+        print(page)
         return
     (run,) = runs
     folder = options.output or (report_folder(run.folder) if run.folder else None)
@@ -77,7 +80,9 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError(
             f"{options.runs[0]} is a record outside a run's folder: give the folder of the report with --output DIR"
         )
-    print(report_on(run, folder, options.with_pictures))
+    with shown_on_terminal("drawing the report"):
+        page = report_on(run, folder, options.with_pictures)
+    print(page)
 
 
 def _runs(words: Sequence[str], leaderboard: Path | None) -> list[RecordedRun]:

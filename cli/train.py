@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usvi_bench.cli.commands import COMMANDS
@@ -179,6 +178,7 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
 
 def _run(options: argparse.Namespace) -> None:
     from usvi_bench.api import run_experiment
+    from usvi_bench.cli.ending import ending
     from usvi_bench.cli.failures import interruption_status
     from usvi_bench.core.distributed.process_info import process_info
     from usvi_bench.core.process_memory import keep_freed_memory
@@ -210,33 +210,8 @@ def _run(options: argparse.Namespace) -> None:
     if record is None:
         return
     display.result(record)
-    if not record.result.scores:
-        run = files[0].parent
-        display.print(f"weights: {run / 'checkpoints'}; to search with them: {_search(run)}")
-        display.print(f"to score them on other images: {_evaluation(run)}")
-    for path in files:
-        display.print(str(path))
-    display.print(_next_commands(options, files[0].parent))
-
-
-def _next_commands(options: argparse.Namespace, run: Path) -> str:
-    runs = [] if options.output == Path("runs") else ["--runs", str(options.output)]
-    commands = {
-        "comparison": ["report", str(run), "OTHER_RUN", "--output", "DIR"],
-        "static site": ["site", *runs],
-    }
-    if options.no_report:
-        commands = {"figures": ["report", str(run)], **commands}
-    return "next: " + "; ".join(f"{command(*words)} ({what})" for what, words in commands.items())
-
-
-def _search(run: Path) -> str:
-    gallery = ["--gallery", "DIR", "--gallery-modality", "visible"]
-    return command("search", "IMAGE", "--modality", "infrared", *gallery, "--model", str(run), "--output", "FOUND")
-
-
-def _evaluation(run: Path) -> str:
-    return command("evaluate", "--weights", str(run), "--protocol", "P", "--data", "DIR")
+    for line in ending(experiment, record, files):
+        display.print(line)
 
 
 def _listing() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +26,19 @@ def command(*words: str) -> str:
     name = program()
     if name == "run.py":
         script = sys.argv[0] if Path(sys.argv[0]).name == name else name
-        return shlex.join(["python", script, *words])
-    return " ".join([name, *map(shlex.quote, words)])
+        return shlex.join([interpreter(), script, *words])
+    if name.startswith("python "):
+        return shlex.join([interpreter(), *name.split()[1:], *words])
+    is_found = shutil.which(name) or Path(sys.argv[0]).name != name
+    return shlex.join([name if is_found else sys.argv[0], *words])
+
+
+def interpreter() -> str:
+    """Return the word that starts this Python in the present folder: its path unless ``python`` is this one."""
+    found, own = shutil.which("python"), Path(sys.executable)
+    if not sys.executable or (found and Path(found).parent.resolve() == own.parent.resolve()):
+        return "python"
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 Explain = Callable[[Sequence[str], Sequence[str]], str]

@@ -258,6 +258,15 @@ class Record:
         """Names of the scored networks, the headline's first."""
         return list(dict.fromkeys([self.result.headline["model"], *(score.model for score in self.result.scores)]))
 
+    @property
+    def trained(self) -> bool:
+        """Whether anything was trained; the method ``untrained`` only scores the starting weights."""
+        return self.provenance["global_batch"] is not None
+
+    def name_of(self, model: str) -> str:
+        """Return the name of a scored network for tables; weights that were not trained are no student."""
+        return model if self.trained or self.result.external is not None else "starting weights"
+
     def means(self, **other: str) -> dict[str, float]:
         """Average each metric over the trials and folds of a kind of score, as fractions; empty without scores."""
         return mean_metrics(self.scores(**other))

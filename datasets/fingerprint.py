@@ -11,8 +11,14 @@ from typing import NamedTuple
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.host import cache_folder
+from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.datasets.cache import CACHE_REMEDY
+
+WORK = "reading all images once"
+"""Name of the work, for its bar."""
+REPORTED = 100
+"""Number of files between two reports of progress."""
 
 
 class ContentHash(NamedTuple):
@@ -64,7 +70,12 @@ def content_hash(root: Path, lists: Sequence[str], images: Sequence[str], keep: 
 
     try:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-            found = dict(zip(names, threads.map(hash_file, names), strict=True))
+            found: dict[str, tuple[int, str]] = {}
+            for name, hashed in zip(names, threads.map(hash_file, names), strict=True):
+                if len(found) % REPORTED == 0:
+                    report_progress(WORK, len(found), len(names))
+                found[name] = hashed
+            report_progress(WORK, len(names), len(names))
     except OSError as error:
         raise _unreadable(error) from error
     content = "".join(f"{name} {size} {sha256}\n" for name, (size, sha256) in found.items())

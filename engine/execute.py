@@ -7,7 +7,7 @@ import time
 from usvi_bench.core.distributed.group import main_process_first
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.precision import allow_tf32
-from usvi_bench.core.record import Record, Score
+from usvi_bench.core.record import Record, Score, mean_metrics
 from usvi_bench.engine.device import explain_out_of_memory
 from usvi_bench.engine.evaluation import (
     Embedder,
@@ -22,6 +22,7 @@ from usvi_bench.engine.reranking import reranked_scores
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.stages import starting_encoder, train_stages
 from usvi_bench.protocols.base import QueryScores
+from usvi_bench.protocols.corrupted import CorruptedProtocol
 
 
 def execute(run: Run, overwrite: bool = False) -> Record | None:
@@ -38,7 +39,7 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
         UsageError: a batch does not fit into the device's memory; the message names the settings to lower.
     """
     with explain_out_of_memory(run.config.train), allow_tf32(False):
-        with main_process_first():
+        with main_process_first(), run.display.work.idle("reading the images"):
             for fold, plans in run.plans.items():
                 if plans:
                     run.training_images.decode(run.trained_on.train(fold), test=False)
@@ -47,7 +48,8 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
             if run.unscored:
                 run.display.print(f"training without scores: {run.unscored}")
         result = _train_and_score(run, overwrite)
-        return write_run(run, result) if result is not None else None
+        with run.display.work.idle("writing the results"):
+            return write_run(run, result) if result is not None else None
 
 
 def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
@@ -61,18 +63,31 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
         if not process_info().is_main_process or run.unscored:
             continue
         started = time.perf_counter()
-        for name, model in trained_models(run, plans).items():
-            embed = Embedder(run, model)
-            for scored in run.scored_by(fold):
-                evaluation = run.protocol.evaluate(embed, run.dataset, scored, trained_on=scored)
-                scores += score_entries(run, name, evaluation, "last")
-                if run.config.engine.rerank:
-                    scores += reranked_scores(embed, run.protocol, run.dataset, scored, kind_of(run, name, "last"))
-                queries.setdefault(scored, evaluation.queries)  # the headline model comes first
-                if first is None:
-                    first = FirstFold(evaluation.ranking, scored, embed, Embedder(run, starting_encoder(run, None)))
+        with run.display.work.idle("scoring"):
+            for name, model in trained_models(run, plans).items():
+                embed = Embedder(run, model)
+                for scored in run.scored_by(fold):
+                    evaluation = run.protocol.evaluate(embed, run.dataset, scored, trained_on=scored)
+                    scores += score_entries(run, name, evaluation, "last")
+                    if run.config.engine.rerank:
+                        scores += reranked_scores(embed, run.protocol, run.dataset, scored, kind_of(run, name, "last"))
+                    queries.setdefault(scored, evaluation.queries)  # the headline model comes first
+                    if first is None:
+                        before = Embedder(run, starting_encoder(run, None))
+                        first = FirstFold(evaluation.ranking, scored, embed, before)
         scores += oracle_scores(run, plans)
         seconds += time.perf_counter() - started
     if not process_info().is_main_process:
         return None
+    if first is not None:
+        _show_start(run, first)
     return RunResult(scores, queries, first, {} if run.unscored else {"evaluate": seconds})
+
+
+def _show_start(run: Run, first: FirstFold) -> None:
+    """Score the starting weights for the display, unless they are the result or other images had to be embedded."""
+    if not run.every_plan or len(run.folds) > 1 or isinstance(run.protocol, CorruptedProtocol):
+        return
+    with run.display.work.idle("scoring"):
+        scored = run.protocol.evaluate(first.before, run.dataset, first.fold, trained_on=first.fold)
+    run.display.start = mean_metrics(score_entries(run, "start", scored, "last"))

@@ -1,8 +1,8 @@
-"""Content of a report, and its output as Markdown and JSON."""
+"""Content of a report, and its output as Markdown, HTML and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from usvi_bench.core.files import write_text
 from usvi_bench.core.formatting import MISSING
 from usvi_bench.core.markdown import address, bullets, page, plain
+from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import write_sealed_json
 from usvi_bench.core.table import Cell, Table, Value, to_csv, to_markdown, value_rows
 from usvi_bench.reports.checksums import FILES, checksums
+from usvi_bench.reports.html_page import write_html
 from usvi_bench.reports.output import REPORT, remove_old
 from usvi_bench.reports.style import save_figure, stamp
 
@@ -81,16 +83,18 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write page, JSON, figures and CSV files, and remove figures of an earlier report that no longer exist.
+    """Write pages, JSON, figures and CSV files, and remove figures of an earlier report that no longer exist.
 
     Returns:
         Path of ``report.md``.
     """
     pictures = [picture for section in report.sections for picture in section.pictures]
-    for picture in pictures:
+    for number, picture in enumerate(pictures):
+        report_progress("drawing figures", number, len(pictures))
         if picture.foot:
             stamp(picture.figure, picture.foot)
         save_figure(picture.figure, folder / picture.name)
+    report_progress("drawing figures", len(pictures), len(pictures))
     files = [f"{picture.name}.{kind}" for picture in pictures for kind in ("svg", "png")]
     for kind in ("png", "svg"):
         remove_old(folder, f"*.{kind}", {*files})
@@ -101,6 +105,8 @@ def write(report: Report, folder: Path) -> Path:
     files += [image["picture"] for image in report.images if image["picture"]]
     write_sealed_json(folder / REPORT, {**_json(report), FILES: checksums(folder, files)})
     write_text(folder / "report.md", page(*_blocks(report)))
+    links = [(run["label"], run["folder"]) for run in report.runs if run["folder"]]
+    write_html(folder, report.title, report.summary, links, [*_sections(report)])
     return folder / "report.md"
 
 
@@ -135,6 +141,31 @@ def rounded(values: Any) -> Any:
     if isinstance(values, float | np.floating):
         return float(f"{values:.5g}") if np.isfinite(values) else None
     return values.item() if isinstance(values, np.generic) else values
+
+
+def _sections(report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the sections of the HTML page."""
+    for section in report.sections:
+        yield {
+            "id": section.name,
+            "title": section.title,
+            "text": section.text,
+            "figures": [_figure(picture) for picture in section.pictures],
+            "tables": section.tables,
+        }
+    if report.notes:
+        yield {"id": "notes", "title": "Not shown", "text": bullets(report.notes), "figures": [], "tables": []}
+
+
+def _figure(picture: Picture) -> dict[str, str]:
+    return {
+        "id": picture.name,
+        "title": picture.title,
+        "caption": picture.full_caption,
+        "alt": picture.alt,
+        "svg": f"{picture.name}.svg",
+        "png": f"{picture.name}.png",
+    }
 
 
 def _blocks(report: Report) -> Iterable[str]:
@@ -186,18 +217,7 @@ def _json(report: Report) -> dict[str, Any]:
             }
             for section in report.sections
         ],
-        "figures": [
-            {
-                "id": picture.name,
-                "title": picture.title,
-                "caption": picture.full_caption,
-                "alt": picture.alt,
-                "svg": f"{picture.name}.svg",
-                "png": f"{picture.name}.png",
-            }
-            for section in report.sections
-            for picture in section.pictures
-        ],
+        "figures": [_figure(picture) for section in report.sections for picture in section.pictures],
         "tables": [table_json(table) for section in report.sections for table in section.tables],
         "images": report.images,
         "data": rounded(report.data),

@@ -23,7 +23,7 @@ def run_scores(record: Record) -> Table:
         marks += [ORACLE] if selection == "oracle" else []
         tag = f"({', '.join(marks)})" if marks else ""
         means = record.means(model=model, selection=selection)
-        cells = [Cell(model, tag=tag), *_percents(means), *_reranked(record, model, selection)]
+        cells = [Cell(record.name_of(model), tag=tag), *_percents(means), *_reranked(record, model, selection)]
         rows.append(TableRow(cells, quiet=(model, selection) != headline))
     blanks = [value_cell(None)] * len(_reranked(record, *headline))
     rows.append(TableRow([Cell("chance"), *_percents(result.chance), *blanks], quiet=True))

@@ -14,6 +14,7 @@ import pytest
 
 from usvi_bench.cli import main as cli
 from usvi_bench.core.host import cpu_count, kernel_folder
+from usvi_bench.core.options import interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("--method", "cluster_contrast", "--protocol", "sysu_all", "--schedule", "quick", "--no-report")
@@ -50,9 +51,14 @@ def output_of(process: subprocess.Popen[str], status: int) -> str:
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda x: str(int(x))
 )
 def test_an_interrupted_run_names_the_command_that_continues_it(
-    number: signal.Signals, status: int, tmp_path: Path, tiny_people: dict[str, Path]
+    number: signal.Signals,
+    status: int,
+    tmp_path: Path,
+    tiny_people: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = ("--data", str(tiny_people["sysu"]), "--set", "train.epochs=500", "engine.threads=1")
+    monkeypatch.chdir(tmp_path)
     process = start(tmp_path, *RUN, *data)
     deadline = time.monotonic() + 200
     while not list(tmp_path.glob("runs/stages/*/epoch_*.pt")):
@@ -62,7 +68,9 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
     process.send_signal(number)
     text = output_of(process, status)
     last = text.strip().splitlines()[-1]
-    begin = f"interrupted; finished epochs are kept. To continue: python {ROOT}/run.py --method cluster_contrast "
+    begin = (
+        f"interrupted; finished epochs are kept. To continue: {interpreter()} {ROOT}/run.py --method cluster_contrast "
+    )
     assert last.startswith(begin)
     assert last.endswith(" --resume --no-report")
 
@@ -70,6 +78,20 @@ def test_an_interrupted_run_names_the_command_that_continues_it(
 def test_a_backend_of_a_notebook_is_ignored(tmp_path: Path) -> None:
     process = start(tmp_path, "--list", MPLBACKEND="module://matplotlib_inline.backend_inline")
     assert "sclhm" in output_of(process, 0)
+
+
+def test_an_interruption_before_any_work_names_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupt)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    assert cli.main(["report", "a b"]) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("run.py: interrupted. To start again: ")
+    assert line.endswith("run.py report 'a b'")
 
 
 def test_an_unexpected_error_is_logged(

@@ -141,10 +141,13 @@ def test_a_second_protocol_reuses_the_training(
     assert record.result.protocol == "sysu_indoor"
     assert out.count(record.result.dataset["description"]) == 1
     run = finished_indoor.parent
-    figures, comparison, site = out.splitlines()[-1].removeprefix("next: ").split("; ")
-    assert figures == f"{options.command()} report {run} (figures)"
-    assert comparison == f"{options.command()} report {run} OTHER_RUN --output DIR (comparison)"
-    assert site == f"{options.command()} site --runs {finished} (static site)"
+    head, figures, other, comparison, site = out.splitlines()[-5:]
+    assert head == "next (the report of this run, another method, a comparison of all runs, a site of all runs):"
+    assert figures == f"  {options.command('report', str(run))}"
+    assert other.startswith(f"  {options.command('--method', 'pgm', '--protocol', 'sysu_indoor')} --data ")
+    assert "method." not in other
+    assert comparison == f"  {options.command('report', str(run.parent), '--output', 'comparison')}"
+    assert site == f"  {options.command('site', '--runs', str(finished))}"
     shutil.rmtree(finished / "sysu_indoor")
 
 

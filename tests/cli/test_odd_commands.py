@@ -149,13 +149,39 @@ def test_commands_in_messages_can_be_copied(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [argument])
     monkeypatch.setattr(options, "is_installed", lambda: installed)
+    monkeypatch.setattr(options.shutil, "which", lambda name: f"{Path(sys.executable).parent}/{name}")
     assert options.command("report", "a b") == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("run.py", ".venv/bin/python run.py site"),
+        ("/b/.venv/bin/usvi-bench", "/b/.venv/bin/usvi-bench site"),
+        ("/a/__main__.py", ".venv/bin/python -m usvi_bench site"),
+    ],
+)
+def test_commands_work_without_an_activated_environment(
+    argument: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [argument])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    monkeypatch.setattr(options.shutil, "which", {"python": "/usr/bin/python"}.get)
+    assert options.command("site") == expected
+    monkeypatch.setattr(sys, "executable", "/c/bin/python")
+    assert options.command("site") == expected.replace(".venv/bin/python", "/c/bin/python")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_grid_names_the_command_that_continues_it(
-    number: signal.Signals, status: int, tmp_path: Path, tiny_people: dict[str, Path]
+    number: signal.Signals,
+    status: int,
+    tmp_path: Path,
+    tiny_people: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text('[rows]\n"one" = {}\n"two" = { method.eps = 0.5 }\n')
     words = ["ablation", "--method", "cluster_contrast", "--protocol", "sysu_all", "--grid", "mine.toml", "--jobs", "2"]
     words += ["--seeds", "1", "--data", str(tiny_people["sysu"]), "--device", "cpu", "--set", "train.epochs=500"]
@@ -178,7 +204,9 @@ def test_an_interrupted_grid_names_the_command_that_continues_it(
         _, error = process.communicate(timeout=120)
     assert process.returncode == status
     (line,) = error.splitlines()
-    begin = f"interrupted; finished jobs and epochs are kept. To continue: python {ROOT}/run.py ablation "
+    begin = (
+        f"interrupted; finished jobs and epochs are kept. To continue: {options.interpreter()} {ROOT}/run.py ablation "
+    )
     assert line.startswith(begin)
     assert line.endswith("--set " + " ".join(words[words.index("--set") + 1 :]))
     deadline = time.monotonic() + 60

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rich.text import Text
 
 from tests.leaderboard.records import HEADLINE, make_record, make_score
+from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.plan import StagePlan
@@ -20,7 +20,7 @@ from usvi_bench.methods.base import MethodConfig
 LABELS = PseudoLabels(visible=torch.tensor([0, 1, -1]), infrared=torch.tensor([0, 0]))
 
 
-class Losses:
+class FourLosses:
     """Stand-in for an optimiser, with the mean losses of four losses."""
 
     def means(self) -> dict[str, float]:
@@ -31,13 +31,6 @@ def plan(folder: Path, method: str, position: int = 0, epochs: int = 2) -> Stage
     return StagePlan("k", folder / method, method, MethodConfig(), position, epochs, 1, 0, {})
 
 
-def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Display:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may have imported it
-    monkeypatch.setenv("COLUMNS", str(width))
-    return Display()
-
-
 def test_a_stage_is_named_with_its_place_in_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plans = [plan(tmp_path, "cluster_contrast", 0, 6), plan(tmp_path, "sclhm", 1, 1)]
     display = Display()
@@ -46,67 +39,59 @@ def test_a_stage_is_named_with_its_place_in_the_run(tmp_path: Path, capsys: pyte
         display.begin_stage(each, 50)
         display.end_stage()
     assert capsys.readouterr().out.splitlines() == [
-        "stage 1 of 2 of sclhm: cluster_contrast, fold 1, 6 epochs of 50 steps",
-        "stage 2 of 2 of sclhm: sclhm, fold 1, 1 epoch of 50 steps",
+        "sclhm, stage 1 of 2: dual cluster contrast (shared with cluster_contrast), 6 epochs of 50 steps",
+        "sclhm, stage 2 of 2: soft smooth contrast, 1 epoch of 50 steps",
     ]
 
 
-def test_a_single_stage_needs_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_stage_needs_no_number_and_several_folds_have_theirs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     display, only = Display(), plan(tmp_path, "pgm")
-    display.begin_run("pgm", [only], 1)
-    display.begin_stage(only, 1)
-    assert capsys.readouterr().out == "training: pgm, fold 1, 2 epochs of 1 step\n"
+    for plans in ([only], [only, replace(only, fold=2)]):
+        display.begin_run("pgm", plans, 1)
+        display.begin_stage(plans[-1], 1)
+        display.end_stage()
+    assert capsys.readouterr().out.splitlines() == [
+        "pgm: progressive graph matching, 2 epochs of 1 step",
+        "pgm: progressive graph matching, fold 2, 2 epochs of 1 step",
+    ]
 
 
-def test_a_second_bar_counts_the_steps_of_all_stages_that_are_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finished, first, second = (plan(tmp_path, name, i) for i, name in enumerate(("done", "first", "second")))
+def test_the_bar_counts_the_steps_of_all_stages_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished, first, second = (plan(tmp_path, name, i) for i, name in enumerate(("adca", "hil", "pgm")))
     finished.folder.mkdir()
     (finished.folder / "finished.json").touch()
-    display = terminal(monkeypatch, 120)
-    display.begin_run("second", [finished, first, second], 10)
-    display.begin_stage(first, 10, done=1)
-    stage, everything = display._bar.tasks  # type: ignore[union-attr]
-    assert (stage.completed, stage.total, everything.completed, everything.total) == (10, 20, 10, 40)
-    for step in range(10):
-        display.step(first, 1, step, Losses(), LABELS)  # type: ignore[arg-type]
-    assert (stage.completed, everything.completed) == (20, 20)
-    display.end_stage()
-    display.begin_stage(second, 10)
-    assert [task.completed for task in display._bar.tasks] == [0, 20]  # type: ignore[union-attr]
-    display.end_stage()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may have imported it
+    display = Display()
+    for overwrite, total in ((False, 40), (True, 60)):
+        display.begin_run("pgm", [finished, first, second], 10, overwrite)
+        display.begin_stage(first, 10, done=1)
+        bar, _ = display._bars.tasks  # type: ignore[union-attr]
+        assert (bar.completed, bar.total) == (10, total)
+        for step in range(10):
+            display.step(first, 1, step, FourLosses(), LABELS)  # type: ignore[arg-type]
+        assert bar.completed == 20
+        display.end_stage()
+        display.begin_stage(second, 10)
+        assert display._bars.tasks[0].completed == 20  # type: ignore[union-attr]
+        display.end_stage()
+        assert not display._bars.tasks  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_the_last_stage_has_one_bar_unless_finished_ones_are_trained_again(
-    overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finished, last = plan(tmp_path, "first", 0), plan(tmp_path, "last", 1)
-    finished.folder.mkdir()
-    (finished.folder / "finished.json").touch()
-    display = terminal(monkeypatch, 120)
-    display.begin_run("last", [finished, last], 10, overwrite)
-    display.begin_stage(last, 10)
-    assert len(display._bar.tasks) == 1 + overwrite  # type: ignore[union-attr]
-    display.end_stage()
-
-
-def test_a_narrow_terminal_keeps_the_count_and_the_remaining_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    display, only = terminal(monkeypatch, 80), plan(tmp_path, "pgm", epochs=5)
-    display.begin_run("pgm", [only], 20)
-    display.begin_stage(only, 20)
-    for step in range(11):
-        display.step(only, 0, step, Losses(), LABELS)  # type: ignore[arg-type]
-    with display.console.capture() as shown:
-        display.console.print(display._bar.get_renderable())  # type: ignore[union-attr]
-    display.end_stage()
-    lines = [line.rstrip() for line in Text.from_ansi(shown.get()).plain.splitlines()]
-    (bar,) = [line for line in lines if "11/100" in line]
-    assert re.search(r" 11/100 (\d|-):(\d\d|--):(\d\d|--) epoch 1/5  visible", bar), "the count and the remaining time"
-    assert len(bar) <= 80
+@pytest.mark.parametrize("losses", [1, 4, 12])
+def test_an_epoch_is_one_line_of_at_most_120_characters(losses: int, capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display()
+    counts = {"visible": 1234, "infrared": 1234}
+    entry = {"epoch": 8, "epochs": 100, "images": counts, "outliers": counts, "clusters": counts}
+    names = [f"infrared_consistency_{number}" for number in range(losses)]
+    display.end_epoch({**entry, "losses": dict.fromkeys(names, 1.0), "seconds": {"embed": 1.0, "train": 1000.0}})
+    (line,) = capsys.readouterr().out.splitlines()
+    assert len(line) <= 120
+    assert line.startswith("  epoch   9/100  inf")
+    assert line.endswith("clusters 1234+1234  outliers 100%  1001.0 s")
+    assert (" …" in line) == (losses > 1)
 
 
 def result_lines(capsys: pytest.CaptureFixture[str], record: Any) -> list[str]:
@@ -120,7 +105,18 @@ def test_a_result_marks_the_headline_and_shows_chance(capsys: pytest.CaptureFixt
     assert sum(" * " in line for line in lines) == 1
     assert any("student * " in line for line in lines)
     assert any("chance " in line for line in lines)
-    assert lines[-1] == "* headline, which tables show"
+    assert lines[-1] == "* headline of the leaderboard"
+    assert not any("start" in line for line in lines), "the encoder before training was not scored"
+
+
+def test_the_start_is_beside_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display()
+    display.start = dict.fromkeys(METRICS, 0.125)
+    display.result(make_record("adca"))
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in lines if "start " in line and "12.50" in line]
+    assert lines.index(row) == [" chance " in line for line in lines].index(True) - 1
+    assert lines[-1] == "* headline of the leaderboard; start: the encoder before training"
 
 
 def test_teacher_and_student_are_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +125,7 @@ def test_teacher_and_student_are_explained_in_one_line(capsys: pytest.CaptureFix
     lines = result_lines(capsys, make_record("sclhm", headline=headline, scores=scores))
     assert any("teacher * " in line for line in lines)
     assert any("student   " in line for line in lines)
-    assert "; student: the trained encoder; teacher: the moving average" in lines[-1]
+    assert lines[-1] == "student: the trained encoder; teacher: the moving average of its weights"
 
 
 def test_weights_that_were_not_trained_are_not_called_student(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,15 +13,16 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
-from rich.progress import Progress
 
 from usvi_bench.components.clustering import symmetric_search
 from usvi_bench.components.clustering.neighbours import blocked_search
 from usvi_bench.core.progress import SEARCH, report_progress, show_progress
-from usvi_bench.datasets import cache
+from usvi_bench.datasets import cache, fingerprint
+from usvi_bench.datasets.fingerprint import content_hash
 from usvi_bench.datasets.tree import table_of
 from usvi_bench.engine import work_bars
 from usvi_bench.engine.images import embed
+from usvi_bench.engine.live_bars import LiveBars
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.work_bars import WorkBars
 from usvi_bench.protocols import metrics
@@ -29,6 +30,13 @@ from usvi_bench.protocols.masks import RetrievalMasks
 from usvi_bench.synthetic import parse, tree
 
 RENDERING = "rendering synthetic people (sysu, tiny)"
+
+
+def read(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fingerprint, "REPORTED", 2)
+    for number in range(5):
+        (folder / f"{number}.txt").touch()
+    content_hash(folder, [], [f"{number}.txt" for number in range(5)], keep=False)
 
 
 def render(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -71,6 +79,7 @@ def score(folder: Path, patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("work", "name", "total"),
     [
+        (read, fingerprint.WORK, 5),
         (render, RENDERING, 5),
         (decode, "decoding visible images", 5),
         (embed_five, "embedding infrared images", 5),
@@ -99,44 +108,60 @@ def test_long_work_reports_from_nothing_to_all(
     assert not report_progress(name, 0, 1), "nothing is shown outside the block"
 
 
-def bars(terminal: bool, host: Progress | None = None) -> tuple[WorkBars, StringIO]:
+def bars(terminal: bool, silent: bool = False) -> tuple[WorkBars, LiveBars, StringIO]:
     text = StringIO()
     console = Console(file=text, force_terminal=terminal, width=120, _environ={})
-    return WorkBars(console, lambda: host), text
+    drawn = LiveBars(console)
+    return WorkBars(console, drawn if terminal else None, lambda: silent), drawn, text
+
+
+def words(drawn: LiveBars) -> list[str]:
+    return [task.fields["words"].head for task in drawn.tasks]
 
 
 def test_a_terminal_shows_a_bar_and_removes_it() -> None:
-    shown, text = bars(terminal=True)
+    shown, drawn, text = bars(terminal=True)
     shown("decoding visible images", 0, 10)
+    (bar,) = drawn.tasks
+    assert not bar.started, "the bar moves to and fro until the first image is decoded"
     shown("decoding visible images", 4, 10)
-    (progress, task) = shown._shown["decoding visible images"]
-    assert progress.live.is_started
-    assert progress.tasks[task].completed == 4
+    assert (bar.started, bar.completed) == (True, 4)
     shown("decoding visible images", 10, 10)
-    assert not progress.live.is_started
-    assert not shown._shown
+    assert not drawn.tasks
     assert "decoding visible images" in text.getvalue()
 
 
-def test_the_bar_is_added_to_those_of_a_stage_and_removed_after_an_error() -> None:
-    text = StringIO()
-    host = Progress(console=Console(file=text, force_terminal=True, width=120, _environ={}))
-    shown, _ = bars(terminal=True, host=host)
-    with host:
+def test_idle_work_is_shown_while_nothing_else_is() -> None:
+    shown, drawn, _ = bars(terminal=True)
+    with shown.idle("scoring"):
+        assert words(drawn) == ["scoring"]
+        assert drawn.tasks[0].total is None
         shown(SEARCH, 0, 10)
-        assert [task.description for task in host.tasks] == [SEARCH]
-        shown.close()
-        assert not host.tasks
-        assert host.live.is_started
-        shown(SEARCH, 0, 10)
+        assert words(drawn) == [SEARCH]
         shown(SEARCH, 10, 10)
-        assert not host.tasks
+        assert words(drawn) == ["scoring"]
+        with shown.idle("saving"):
+            assert words(drawn) == ["saving"]
+        assert words(drawn) == ["scoring"]
+    assert words(drawn) == []
+
+
+def test_all_bars_are_removed_after_an_error() -> None:
+    shown, drawn, _ = bars(terminal=True)
+    shown.set_idle("scoring")
+    shown(SEARCH, 0, 10)
+    shown("embedding", 5, 10)
+    shown.close()
+    assert not drawn.tasks
+    shown(SEARCH, 0, 10)
+    shown(SEARCH, 10, 10)
+    assert not drawn.tasks, "idle work is forgotten too"
 
 
 def test_a_file_gets_a_line_for_long_work_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    for least, lines in ((1e9, 0), (0.0, 1)):
+    for least, silent, lines in ((1e9, False, 0), (0.0, False, 1), (0.0, True, 0)):
         monkeypatch.setattr(work_bars, "LONG", least)
-        shown, text = bars(terminal=False)
+        shown, _, text = bars(terminal=False, silent=silent)
         for done in (0, 5, 10):
             shown(RENDERING, done, 10)
         assert text.getvalue().count(f"{RENDERING}: 0.0 s\n") == lines

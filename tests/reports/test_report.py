@@ -23,6 +23,7 @@ FIGURES = [
     *("tsne", "distances", "ranking", "worst", "confusion", "causes", "traits", "open_set"),
 ]
 
+PAGES = {"report.md", "report.html", "report.json"}
 SHEETS = {"open_set_pairs.csv", "open_set_queries.csv"}
 
 
@@ -46,7 +47,7 @@ def test_every_figure_is_written_and_shown(run: Path) -> None:
             assert picture.width == round(85 / 25.4 * 300 - 0.5)
         assert 'width="240.9' in (run / "report" / f"{name}.svg").read_text()[:2000]  # 85 mm in points
     names = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
-    assert {p.name for p in (run / "report").iterdir()} == names | {"report.md", "report.json", "pictures"} | SHEETS
+    assert {p.name for p in (run / "report").iterdir()} == names | PAGES | {"assets", "pictures"} | SHEETS
 
 
 def test_json_has_the_content_of_the_page_and_existing_files(run: Path) -> None:
@@ -171,7 +172,7 @@ def test_nothing_trained_and_nothing_saved(tmp_path: Path) -> None:
     assert "**Incomplete**: headline trials are missing in fold 2." in text
     assert "**Trained with true identities**" in text
     kept = {path.name for path in (run / "report").iterdir() if path.is_file()}
-    assert kept == {"report.md", "report.json"}  # no figure of an earlier state stays
+    assert kept == PAGES  # no figure of an earlier state stays
     (run / "journal.jsonl").write_text("")
     write_report(run)
     assert read(run) == text

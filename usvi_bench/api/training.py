@@ -143,7 +143,8 @@ def _run_experiment(
     experiment: Experiment, resume: bool, overwrite: bool, report: bool, display: Display, track: Sequence[str]
 ) -> tuple[Record | None, list[Path]]:
     with translate_errors(), refuse_exit():
-        prepared = experiment.prepare(display)
+        with display.work.idle("reading the data set"):
+            prepared = experiment.prepare(display)
         if process_info().is_main_process and not (resume or overwrite):
             prepared.refuse_unfinished()
         if resume and process_info().is_main_process and (note := prepared.unfinished_elsewhere()):
@@ -156,5 +157,6 @@ def _run_experiment(
     if report:
         from usvi_bench.reports.report import write_report
 
-        files.append(write_report(prepared.folder))
+        with display.work.idle("drawing the report"):
+            files.append(write_report(prepared.folder))
     return record, files
