@@ -65,7 +65,7 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
     if weights is None:
         if dataset.synthetic is None:
             raise UsageError(f"real data needs --weights: {known_weights(config.encoder.name)}")
-        shipped = shipped_weights(config.encoder, dataset.synthetic.get("layout", ""))
+        shipped = shipped_weights(config.encoder, str(dataset.synthetic.get("layout", "")))
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":
         return Start("random", None, None)
