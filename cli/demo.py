@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from usvi_bench.core.options import Parser, command, program
+from usvi_bench.core.paths import expanded
 
 PROTOCOL, METHODS = "sysu_all", ("cluster_contrast", "pgm")
 NOTE = "These trainings are far too short to rank methods; 'start' is the encoder before them."
@@ -22,7 +23,11 @@ def parser() -> ArgumentParser:
         description=f"Train {' and '.join(METHODS)} on a few synthetic people for a moment, and compare them.",
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("demo"), metavar="DIR", help="folder of the runs and pages (default: demo)"
+        "--output",
+        type=expanded,
+        default=Path("demo"),
+        metavar="DIR",
+        help="folder of the runs and pages (default: demo)",
     )
     parser.add_argument("--open", action="store_true", help="open the comparison in a browser, if there is a display")
     return parser

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -135,7 +135,6 @@ class HIL(ClusterContrast):
     Config = HILConfig
     summary = "labels transferred between modalities, sub-centres, neighbours (2025; one-feature variant)"
 
-    instance_memory: ClassVar[type[InstanceMemory]] = InstanceMemory
     instances: dict[Modality, InstanceMemory]
     """Instance memory of each modality."""
     centres: tuple[SubCentres, ...]
@@ -197,6 +196,10 @@ class HIL(ClusterContrast):
             clusters = torch.arange(len(self.visible_memory.rows), device=features.visible.device)
             found = [centres.find(clusters) for centres in self.centres]
             self.owners = [torch.where(known, rows, OUTLIER) for rows, known in found]
+
+    def instance_memory(self, features: Tensor, momentum: float | None) -> InstanceMemory:
+        """Make the memory of the images of a modality."""
+        return InstanceMemory(features, momentum)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         """Return the contrast, MCCL and neighbour losses: ``L = C_v + C_r + 2 w (L_MCCL^v + L_MCCL^r) + N``."""

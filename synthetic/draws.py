@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from usvi_bench.core.seeding import numpy_generator
@@ -28,7 +29,7 @@ _OUTER = ((1.4234372777, 2.7568153900, 1.3067284816, 0.17023821103), (1.0, 0.737
 _FAR = ((6.6579051150, 3.0812263860, 0.42868294337, 0.017337203997), (1.0, 0.24197894225, 0.012258202635))
 
 
-def stream(seed: int, *purpose: str | int) -> np.random.Generator:
+def stream(seed: int, *purpose: str | int) -> Generator:
     """Return a new NumPy generator for one purpose of one edition of people."""
     return numpy_generator(seed, "edition", EDITION, *purpose)
 

@@ -106,13 +106,13 @@ def test_a_training_by_another_source_is_neither_reused_nor_resumed(
         return capsys.readouterr().out
 
     file.write_text(TRAINED)
-    assert "training: mine, fold 1, " in run()
+    assert "mine: mine, 1 epoch of 2 steps" in run()
     assert "reusing finished stage 'mine'" in run()
     (stage,) = Path("runs/stages").glob("mine-*")
     (stage / "finished.json").unlink()
     file.write_text(TRAINED + "    embeds = ()\n")
     told = run(resume=True)
-    assert "training: mine, fold 1, " in told
+    assert "mine: mine, 1 epoch of 2 steps" in told
     assert "resuming" not in told
     file.write_text(TRAINED)
     assert "resuming stage 'mine' of fold 1 after epoch 1" in run(resume=True)

@@ -15,7 +15,7 @@ from usvi_bench.methods.hil import HIL
 
 
 class LongInstanceMemory(InstanceMemory):
-    """LongInstanceMemory of features that are mixed in without normalisation, so that long ones weigh more."""
+    """Long instance memory: features are mixed in without normalisation, so that long ones weigh more."""
 
     def __init__(self, features: Tensor, momentum: float | None = None) -> None:
         super().__init__(features, NOMINAL if momentum is None else momentum)
@@ -33,7 +33,9 @@ class ReleasedHIL(HIL):
     the checkpoint with the best test score.
     """
 
-    instance_memory = LongInstanceMemory
+    def instance_memory(self, features: Tensor, momentum: float | None) -> LongInstanceMemory:
+        """Defect: features are mixed in without normalisation, so that long ones weigh more."""
+        return LongInstanceMemory(features, momentum)
 
     def contrast(self, visible: Tensor, infrared: Tensor, batch: Batch) -> Losses:
         """Defect: the visible samples have updated the shared memory when the infrared gradient is computed.

@@ -79,7 +79,9 @@ def test_a_run_directory_holds_everything(finished: Path) -> None:
         "queries.npz",
     }
     assert len(list((folder / "checkpoints").iterdir())) == 2
-    assert {path.suffix for path in (folder / "report").iterdir()} == {".md", ".json", ".csv", ".png", ".svg", ""}
+    assert {path.suffix for path in (folder / "report").iterdir()} == {
+        *(".html", ".md", ".json", ".csv", ".png", ".svg", "")
+    }
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [0, 1]
     assert set(lines[0]["losses"]) == {"visible", "infrared"}

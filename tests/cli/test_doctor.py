@@ -69,7 +69,7 @@ def test_damaged_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path, mon
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(doctor, "SHIPPED", tmp_path)
     assert examined(capsys, "--device", "cpu")[1]
-    weights = next(tmp_path.glob("*.safetensors"))
+    weights = tmp_path / "small16.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)

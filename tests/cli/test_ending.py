@@ -42,7 +42,7 @@ def test_the_first_run_leads_to_a_second_one(tmp_path: Path) -> None:
     other, comparison, site = (shlex.split(line)[2:] for line in commands)
     again = experiment_of(parser().parse_args(other))
     assert again == replace(RUN, method="pgm", output=tmp_path, settings={"train.lr": "0.1"})
-    assert report_parser().parse_args(comparison[1:]).runs == [tmp_path / "sysu_all"]
+    assert report_parser().parse_args(comparison[1:]).runs == [str(tmp_path / "sysu_all")]
     assert site_parser().parse_args(site[1:]).runs == tmp_path
 
 

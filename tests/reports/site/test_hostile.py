@@ -105,7 +105,7 @@ def test_texts_of_records_stay_texts_in_markdown(name: str) -> None:
         page = Strict(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text))
         assert [fault for fault in page.faults if not re.search("^t[hd] style=text-align:", fault)] == []
         assert page.scripts == page.sources == []
-        assert all(re.fullmatch(r"[\w./%=,+@~-]+", link) for link in page.links), page.links
+        assert all(re.fullmatch(r"[\w./%=,+@~-]+(#[\w-]+)?", link) for link in page.links), page.links
         for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
             counts = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table.splitlines()}
             assert len(counts) == 1, table
