@@ -18,10 +18,8 @@ from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.progress import report_progress
 from usvi_bench.synthetic.cameras import Layout
-from usvi_bench.synthetic.ground_truth import IMAGES, PEOPLE, person_row, write_table
 from usvi_bench.synthetic.layout import plan
 from usvi_bench.synthetic.spec import GENERATOR_VERSIONS, SyntheticSpec
-from usvi_bench.synthetic.writing import Written, batches_of, write_images
 
 MANIFEST = "synthetic.json"
 PROGRESS_MESSAGES = 5
@@ -79,6 +77,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, workers: int) -> None:
+    # here: commands that render nothing are faster without the renderer
+    from usvi_bench.synthetic.ground_truth import IMAGES, PEOPLE, person_row, write_table
+    from usvi_bench.synthetic.writing import Written, batches_of, write_images
+
     planned = plan(layout, spec)
     for name, text in planned.lists.items():
         (part / name).parent.mkdir(parents=True, exist_ok=True)
