@@ -21,7 +21,7 @@ def root_of(reader: type[TreeDataset], folder: Path) -> Path | None:
     """Return the folder that holds a layout: the given one, one of the data set's name in it, or the only one in it.
 
     Returns:
-        None if there is no such folder, or several without the name of the data set.
+        None if no folder holds the layout. None also if several do and none of them has the data set's name.
     """
     for root in (folder, folder / reader.title):
         if reader.recognises(root):

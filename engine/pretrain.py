@@ -67,8 +67,8 @@ class Recipe:
 
 
 STEPS = {"regdb": 1000}
-"""Number of steps of weights that a layout has for itself. Few steps give a weak start, as ImageNet weights are one: a
-strong start recognises RegDB's walks, which have one view, before any training."""
+"""Number of steps of the weights that a layout has for itself. Few steps give a weak start. From the weights of 6,000
+steps, the clusters of RegDB's walks are nearly right before any training, and contrast within a modality only loses."""
 
 
 def recipe_of(layout: str | None = None, **given: Any) -> Recipe:

@@ -92,7 +92,7 @@ def locate_weights(weights: str, encoder: str) -> Path:
     """Return the file that ``--weights`` names: by its path, by the name of shipped weights, or by ``imagenet``.
 
     Raises:
-        UsageError: there is no such file; the message has the name as it was given.
+        UsageError: no file is found; the message contains ``weights`` as it was given.
     """
     path = shipped_or_own(expanded(weights))
     if is_file(path):
