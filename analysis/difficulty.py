@@ -2,8 +2,8 @@
 
 ``python -m analysis.difficulty [--output DIR] [--csv FILE]`` trains each method once on the people of each development
 seed, in the layouts of SYSU-MM01 and RegDB, and prints a table with the criteria. Runs with a record below ``DIR`` are
-not repeated, and a stopped run continues. In RegDB's layout only the first fold is trained. ``--table FILE`` prints the
-table of earlier figures.
+not repeated, and a stopped run continues. Methods with an equal first stage share it. In RegDB's layout only the first
+fold is trained. ``--table FILE`` prints the table of earlier figures.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ABOVE_START, METHODS_ABOVE = 5.0, 4
 """Least gain of a method over the start, and least number of methods with it."""
 
 Runner = Callable[[str, str, int, Path], None]
-"""Function that trains a method by a protocol on the people of a data seed, and writes its run to a folder."""
+"""Function that trains a method by a protocol on the people of a data seed, and keeps its run in a folder of runs."""
 
 
 def train(protocol: str, method: str, people: int, folder: Path) -> None:
@@ -56,9 +56,14 @@ def train(protocol: str, method: str, people: int, folder: Path) -> None:
         raise UsageError(f"{method} by {protocol} on people {people}: {reason[0]}")
 
 
-def scores(folder: Path) -> tuple[float, float]:
-    """Return mAP and Rank-1 in percent of the headline scores, of the one record below a folder."""
-    means = read_record(next(folder.rglob("record.json"))).means()
+def records(folder: Path, protocol: str, method: str) -> list[Path]:
+    """Return the files of the records of a method in a folder of runs."""
+    return sorted(folder.glob(f"{protocol}/{method}-seed0-*/record.json"))
+
+
+def scores(record: Path) -> tuple[float, float]:
+    """Return mAP and Rank-1 in percent of the headline scores of a record."""
+    means = read_record(record).means()
     return 100 * means["mAP"], 100 * means["R1"]
 
 
@@ -71,10 +76,11 @@ def measure(methods: Sequence[str], people: Sequence[int], output: Path, runner:
             dataset, _ = open_dataset(layout, f"synthetic:seed={seed}", progress=lambda _: None)
             yield {**base, "method": FREE, "mAP": training_free.measure(layout, dataset, None)[FREE][0]}
             for method in methods:
-                folder = output / f"{layout}-v{GENERATOR_VERSIONS[layout]}-{seed}" / method
-                if not any(folder.rglob("record.json")):
+                folder = output / f"{layout}-v{GENERATOR_VERSIONS[layout]}-{seed}"
+                if not (found := records(folder, protocol, method)):
                     runner(protocol, method, seed, folder)
-                precision, rank1 = scores(folder)
+                    found = records(folder, protocol, method)
+                precision, rank1 = scores(found[0])
                 yield {**base, "method": method, "mAP": precision, "R1": rank1}
 
 

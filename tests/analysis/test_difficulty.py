@@ -34,7 +34,8 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
 
     def runner(protocol: str, method: str, people: int, folder: Path) -> None:
         asked.append((protocol, method, people))
-        write_record(folder / protocol / "run" / "record.json", make_record(method, 0, [SCORES[method] / 100]))
+        run = folder / protocol / f"{method}-seed0-12345678"
+        write_record(run / "record.json", make_record(method, 0, [SCORES[method] / 100]))
 
     monkeypatch.setattr(difficulty, "train", runner)
     monkeypatch.setattr(difficulty, "open_dataset", lambda *_, **__: (None, ""))
