@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import mates, mean_of_mates
+from usvi_bench.components.memory.rules import mates, mean_of_mates
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from torch import Tensor
 from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import Clustering, cluster_each_modality
 from usvi_bench.components.clustering.neighbours import Search
-from usvi_bench.components.memory.cluster import ClusterMemory, Update, update_together
+from usvi_bench.components.memory.cluster import ClusterMemory, update_together
+from usvi_bench.components.memory.rules import Update
 from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import COUNT, TINY, bounded
 from usvi_bench.core.registry import METHODS

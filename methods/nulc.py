@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from usvi_bench.components.clustering.most_similar import most_similar
-from usvi_bench.components.memory.cluster import Update, cross_entropy
+from usvi_bench.components.memory.cluster import cross_entropy
+from usvi_bench.components.memory.rules import Update
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.neighbour_labels import Calibration, SoftLabel, soft_labels
 from usvi_bench.components.unit import detached

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from usvi_bench.components.association import UNMATCHED
 from usvi_bench.components.crossing import any_unmatched, cross_direction, matched
-from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.rules import Update
 from usvi_bench.components.modalities import by_modality, view_labels
 from usvi_bench.components.unit import detached
 from usvi_bench.core.bounds import WEIGHT, bounded

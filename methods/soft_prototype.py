@@ -18,9 +18,10 @@ from torch import Tensor
 from usvi_bench.components.crossing import cross_direction, matched
 from usvi_bench.components.ema import copy_batch_norm_statistics, ema_step, make_teacher
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.components.memory.cluster import Update, update_together
+from usvi_bench.components.memory.cluster import update_together
 from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings, update_banks
+from usvi_bench.components.memory.rules import Update
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
     PrototypeIndex,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from usvi_bench.components.clustering.dbscan import centroids
-from usvi_bench.components.memory.cluster import ClusterMemory, Update
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.rules import Update
 from usvi_bench.core.bounds import TINY, bounded
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.types import Batch, Features, Losses, PseudoLabels, StageProgress

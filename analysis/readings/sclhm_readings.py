@@ -20,8 +20,8 @@ from usvi_bench.components.association import ASSOCIATIONS, paired
 from usvi_bench.components.clustering.labelling import centroids_of
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.losses import smoothed_targets, soft_cross_entropy
-from usvi_bench.components.memory.cluster import mates
 from usvi_bench.components.memory.hybrid import blend
+from usvi_bench.components.memory.rules import mates
 from usvi_bench.components.memory.shared_update import UpdateSamples, weighted_update
 from usvi_bench.components.modalities import by_modality
 from usvi_bench.core.bounds import COUNT, TINY, bounded

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import ClusterMemory, hardest_mate, mates, mean_of_mates
+from usvi_bench.components.memory.cluster import ClusterMemory
+from usvi_bench.components.memory.rules import hardest_mate, mates, mean_of_mates
 from usvi_bench.components.unit import unit
 from usvi_bench.core.types import OUTLIER
 

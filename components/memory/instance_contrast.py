@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from usvi_bench.components.memory.cluster import random_mate
+from usvi_bench.components.memory.rules import random_mate
 from usvi_bench.components.unit import unit
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.types import OUTLIER

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.memory.cluster import mean_update
 from usvi_bench.components.memory.instance_batch import InstanceBatch
+from usvi_bench.components.memory.rules import mean_update
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.types import OUTLIER
 

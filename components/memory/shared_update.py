@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import UPDATE_RULES, Update, adaptive_shares, mates
+from usvi_bench.components.memory.rules import UPDATE_RULES, Update, adaptive_shares, mates
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def adaptive_update(
 ) -> tuple[Tensor, Tensor]:
     """Update memories adaptively (AMU): M_k = unit(mu M_k + (1 - mu) g_k), g_k = sum_i w_i f_i.
 
-    The weights w are those of :func:`usvi_bench.components.memory.cluster.adaptive_shares`. In a memory that both
+    The weights w are those of :func:`usvi_bench.components.memory.rules.adaptive_shares`. In a memory that both
     modalities share, g_k is the mean of the unit(g_k) of each modality that has samples of row k. The form is our
     reconstruction after DyCL of DCCC (theziqi/DCCC @102d8ef); equal weight of the modalities is ours alone.
 

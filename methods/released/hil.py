@@ -7,8 +7,9 @@ from copy import deepcopy
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.memory.cluster import UPDATE_RULES, update_together
+from usvi_bench.components.memory.cluster import update_together
 from usvi_bench.components.memory.instance import NOMINAL, InstanceMemory
+from usvi_bench.components.memory.rules import UPDATE_RULES
 from usvi_bench.components.unit import detached
 from usvi_bench.core.types import Batch, Losses, Modality
 from usvi_bench.methods.hil import HIL

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, normalize, pad
 
 from usvi_bench.components.alignment import class_prototypes
 from usvi_bench.components.association import UNMATCHED
-from usvi_bench.components.memory.cluster import UPDATE_RULES
+from usvi_bench.components.memory.rules import UPDATE_RULES
 from usvi_bench.core.types import Batch, Losses, StageProgress
 from usvi_bench.methods.mmm import MMM
 from usvi_bench.methods.released.hil import similarity_by_moved_rows

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from tests.methods import world
 from usvi_bench.analysis.sclhm_table import SETTINGS
-from usvi_bench.components.memory.cluster import mates
+from usvi_bench.components.memory.rules import mates
 from usvi_bench.core import plugins
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.revision import ROOT

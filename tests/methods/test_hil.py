@@ -10,8 +10,8 @@ import world
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.memory.cluster import sequential_update
 from usvi_bench.components.memory.instance import InstanceMemory
+from usvi_bench.components.memory.rules import sequential_update
 from usvi_bench.components.memory.sub_centres import gated_sum, multi_centre_loss
 from usvi_bench.components.neighbour_losses import loss_of_neighbours, neighbour_loss, neighbour_mask
 from usvi_bench.core.errors import UsageError

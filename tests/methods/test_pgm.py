@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.association import match
 from usvi_bench.components.crossing import matched
-from usvi_bench.components.memory.cluster import UPDATE_RULES
+from usvi_bench.components.memory.rules import UPDATE_RULES
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import MODALITIES, Batch, Modality, PseudoLabels
 from usvi_bench.methods.base import Form

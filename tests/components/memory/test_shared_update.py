@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from usvi_bench.components.memory.cluster import UPDATE_RULES
+from usvi_bench.components.memory.rules import UPDATE_RULES
 from usvi_bench.components.memory.shared_update import UpdateSamples, adaptive_update, effective_samples, plain_update
 
 VISIBLE, INFRARED = (0, 1, 2, 3), (4, 5, 6, 7)

@@ -1,3 +1,5 @@
+"""Rules that update the rows of a memory, against loops written from their definitions."""
+
 import numpy as np
 import pytest
 import torch
@@ -6,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from usvi_bench.components.memory.cluster import (
+from tests.components.memory.cases import random_case, unit
+from usvi_bench.components.memory.rules import (
     MOST_ROUNDS,
-    UPDATE_RULES,
-    ClusterMemory,
     adaptive_shares,
-    cross_entropy,
     hard_update,
     hardest_mate,
     mates,
@@ -21,22 +21,8 @@ from usvi_bench.components.memory.cluster import (
     random_mate,
     samples_that_matter,
     sequential_update,
-    update_together,
+    take_steps,
 )
-from usvi_bench.components.memory.hard import HardMemory
-from usvi_bench.core.errors import UsageError
-
-
-def unit(values) -> Tensor:
-    return F.normalize(torch.as_tensor(values, dtype=torch.float64), dim=-1)
-
-
-def random_case(seed: int, count: int = 7, batch: int = 40, dim: int = 5) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    rows = unit(torch.randn(count, dim, generator=generator))
-    features = unit(torch.randn(batch, dim, generator=generator))
-    labels = torch.randint(0, count - 1, (batch,), generator=generator)  # the last row has no sample
-    return rows, features, labels
 
 
 def naive_one_step(rows: Tensor, features: Tensor, labels: Tensor, momentum: float, target) -> Tensor:
@@ -45,40 +31,6 @@ def naive_one_step(rows: Tensor, features: Tensor, labels: Tensor, momentum: flo
         members = [i for i in range(len(labels)) if labels[i] == k]
         rows[k] = unit(momentum * rows[k] + (1 - momentum) * target(rows[k], members))
     return rows
-
-
-def released_case() -> tuple[Tensor, Tensor, Tensor]:
-    """Make the inputs of the reference values from ADCA's models/cm.py (yangbincv/ADCA @8d0a8cb)."""
-    features = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32))
-    rows = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32))
-    return F.normalize(rows, dim=1), 3 * F.normalize(features, dim=1), torch.tensor([0, 0, 1, 1, 1, 2])
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [
-        (
-            "sequential",
-            [
-                (-0.26480, 0.17902, 0.79666, 0.51300),
-                (-0.51028, -0.26068, 0.26476, 0.77561),
-                (-0.02451, 0.86918, -0.39807, 0.29234),
-            ],
-        ),
-        ("hard", [(-0.29094, 0.27065, 0.79073, 0.46566), (-0.81484, -0.04349, -0.53057, -0.22943)]),
-    ],
-)
-def test_released_values(rule, expected):
-    rows, features, labels = released_case()
-    memory = ClusterMemory(rows, temperature=0.05, momentum=0.1, rule=rule)
-    features.requires_grad_()
-    loss = memory.loss(features, labels)
-    loss.backward()
-    assert loss.item() == pytest.approx(5.929041, abs=1e-5)
-    assert features.grad.norm().item() == pytest.approx(2.923043, abs=1e-5)
-    assert torch.equal(memory.rows, F.normalize(rows, dim=1)), "rows must stay until update is called"
-    memory.update(features, labels)
-    assert torch.allclose(memory.rows[: len(expected)], torch.tensor(expected), atol=1e-5)
 
 
 def released_wave(rows: int, columns: int, a: float, b: float) -> Tensor:
@@ -118,6 +70,17 @@ def naive_sequential(rows: Tensor, features: Tensor, labels: Tensor, momentum: f
     for feature, k in zip(features, labels.tolist(), strict=True):
         rows[k] = unit(momentum * rows[k] + (1 - momentum) * feature)
     return rows
+
+
+@pytest.mark.parametrize("rounds", [0, 30])
+def test_steps_of_any_length_are_the_loop_over_samples(rounds):
+    """The weights of samples differ if memories with different momenta are updated together."""
+    rows, features, labels = random_case(6, batch=30)
+    steps = features * torch.logspace(-3, 3, 30, dtype=torch.float64)[:, None].flip(0)
+    expected = rows.clone()
+    for step, k in zip(steps, labels.tolist(), strict=True):
+        expected[k] = unit(expected[k] + step)
+    torch.testing.assert_close(take_steps(rows, steps, labels, rounds), expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("momentum", [0.02, 0.1, 0.2, 0.3])
@@ -185,6 +148,8 @@ def test_random_mates_are_one_sample_of_each_cluster_drawn_uniformly():
 
 
 AMU_ROW = [[1, 0.2, 0.1]]
+
+
 AMU_FEATURES = [[1, 0.25, 0.05], [0.9, 0.1, 0.5], [0.2, 1, 0.1], [0.8, 0, 0.9]]
 
 
@@ -232,51 +197,6 @@ def test_adaptive_weights_at_their_limits():
     assert torch.allclose(sharp @ features, features[hardest_mate(own, features, together)])
 
 
-def make_memory(kind: str, seed: int) -> ClusterMemory:
-    rows = random_case(seed, count=7 - 2 * seed)[0]
-    if kind == "prototypes":
-        return HardMemory(rows, random_case(seed + 9, count=7 - 2 * seed)[0], momentum=0.1)
-    return ClusterMemory(rows, momentum=0.1, rule=kind)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("unmatched", [False, True])
-@pytest.mark.parametrize("kind", [*UPDATE_RULES, "prototypes"])
-def test_memories_updated_together_are_those_updated_one_by_one_with_the_samples_that_have_a_row(kind, unmatched):
-    together, alone = ([make_memory(kind, seed) for seed in range(2)] for _ in range(2))
-    samples = [(5 * features, labels) for _, features, labels in (random_case(20), random_case(21, count=5, batch=9))]
-    if unmatched:
-        samples = [(features, torch.where(labels == 2, -1, labels)) for features, labels in samples]
-    update_together([(memory, *part) for memory, part in zip(together, samples, strict=True)], unmatched)
-    for memory, (features, labels) in zip(alone, samples, strict=True):
-        memory.update(features[labels >= 0], labels[labels >= 0])
-    for one, other in zip(together, alone, strict=True):
-        moved, expected = getattr(one, one.state), getattr(other, other.state)
-        torch.testing.assert_close(moved, expected, atol=1e-6, rtol=0)
-        before = getattr(make_memory(kind, together.index(one)), one.state)
-        untouched = [k for k in range(len(one.rows)) if k not in samples[together.index(one)][1]]
-        assert torch.equal(moved[..., untouched, :], before[..., untouched, :])
-
-
-@pytest.mark.parametrize("kind", ["mean", "prototypes"])
-@pytest.mark.parametrize("left", [0, 3, 6])
-def test_samples_without_a_row_take_no_part_in_a_loss(kind, left):
-    memory, (_, features, labels) = make_memory(kind, 0), random_case(3, count=5, batch=6)
-    labels[left:] = -1
-    whole, part = features.float().requires_grad_(), features.float().requires_grad_()
-    loss = memory.loss(whole, labels, unmatched=True)
-    loss.backward()
-    if not left:
-        assert float(loss.detach()) == 0
-        assert not whole.grad.any()
-        return
-    expected = memory.loss(part[:left], labels[:left])
-    expected.backward()
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(whole.grad, part.grad)
-    plain = torch.zeros(6, 2), torch.tensor([0, 1, 1, 0, 0, 1])
-    assert torch.equal(cross_entropy(*plain), cross_entropy(*plain, unmatched=True))
-
-
 @given(seed=st.integers(0, 10_000), batch=st.integers(1, 30), momentum=st.floats(0, 0.99))
 @settings(max_examples=40, deadline=None)
 def test_rows_stay_unit_and_rows_without_samples_stay_as_they_are(seed, batch, momentum):
@@ -303,37 +223,3 @@ def test_renaming_clusters_permutes_rows(seed):
     for update in (sequential_update, mean_update, hard_update):
         moved = update(renamed, features, names[labels], 0.1)
         assert torch.allclose(moved[names], update(rows, features, labels, 0.1))
-
-
-def test_two_losses_on_one_memory_do_not_disturb_each_other():
-    """The released code moves rows inside backward, so that a second use changes the first use's gradient."""
-    rows, features, labels = released_case()
-    memory = ClusterMemory(rows, momentum=0.1)
-    alone = features.clone().requires_grad_()
-    memory.loss(alone, labels).backward()
-    together, other = features.clone().requires_grad_(), features.flip(0).clone().requires_grad_()
-    (memory.loss(together, labels) + memory.loss(other, labels)).backward()
-    assert torch.equal(alone.grad, together.grad)
-
-
-def test_memory_is_no_part_of_the_checkpoint_and_takes_no_gradient():
-    rows, features, labels = released_case()
-    memory = ClusterMemory(rows.requires_grad_())
-    assert not memory.state_dict()
-    assert not list(memory.parameters())
-    memory.loss(features.requires_grad_(), labels).backward()
-    assert rows.grad is None
-
-
-def test_logits_are_float32_cosines_even_under_autocast():
-    rows, features, _ = released_case()
-    memory = ClusterMemory(5 * rows, temperature=0.1)
-    expected = torch.stack([F.cosine_similarity(feature, rows) for feature in features]) / 0.1
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = memory.logits(features)
-    assert torch.allclose(logits, expected, atol=1e-5)
-
-
-def test_unknown_rule_is_refused():
-    with pytest.raises(UsageError, match="did you mean sequential"):
-        ClusterMemory(torch.eye(2), rule="sequentiel")
