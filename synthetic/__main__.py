@@ -1,7 +1,7 @@
 """Command line of the generator.
 
 ``python -m usvi_bench.synthetic preview OUT.png [--layout sysu] [--data synthetic:size=small]`` draws a contact sheet.
-``python -m usvi_bench.synthetic digests`` renders the people whose digests are committed and writes ``digests.json``.
+``python -m usvi_bench.synthetic digests`` renders the people without a committed digest and writes ``digests.json``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     """Run the command and return its exit code, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m usvi_bench.synthetic")
     commands = parser.add_subparsers(required=True, dest="command")
-    commands.add_parser("digests", help="write the digests of the present version of the generator")
+    commands.add_parser("digests", help="write the missing digests of the present versions of the layouts")
     preview = commands.add_parser("preview", help="draw a contact sheet")
     preview.add_argument("output", type=Path, help="PNG file to write")
     preview.add_argument("--layout", choices=tuple(GENERATOR_VERSIONS), default="sysu")

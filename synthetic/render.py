@@ -14,7 +14,7 @@ from torch import Tensor
 from usvi_bench.synthetic import scene
 from usvi_bench.synthetic.appearance import shade
 from usvi_bench.synthetic.body import build
-from usvi_bench.synthetic.cameras import Camera, Layout, cameras
+from usvi_bench.synthetic.cameras import THERMAL_GAP, Camera, Layout, cameras
 from usvi_bench.synthetic.identity import Person, camera_materials, draw_person
 from usvi_bench.synthetic.layout import Shot
 from usvi_bench.synthetic.occluder import cover
@@ -84,6 +84,7 @@ def picture(
     device: str | torch.device = "cpu",
 ) -> Rendered:
     """Render people at given views."""
+    gap = spec.modality_gap * (THERMAL_GAP if camera.band == "thermal" else 1.0)
     solids = build(people, _pose(views)).to(device)
     left, right, bottom, top = _boxes(solids, views)
     rows, width = 2 * height, height // 2
@@ -93,7 +94,7 @@ def picture(
     y = top[:, None] - (top - bottom)[:, None] * upward
     hits = cast(solids, x, y)
     light = relief(hits, (len(views), rows, width), (right - left) / width, camera.light)
-    shaded = shade(hits, solids, people, views, camera, spec.modality_gap, light)
+    shaded = shade(hits, solids, people, views, camera, gap, light)
     levels = torch.zeros(len(shaded) + 1, len(views) * rows * width, device=device)
     levels[:-1].scatter_(1, hits.pixel.expand(len(shaded), -1), shaded)
     levels[-1].scatter_(0, hits.pixel, 1.0)
@@ -101,10 +102,10 @@ def picture(
     levels = (pairs[:, :, :, 0] + pairs[:, :, :, 1]) / 2
     coverage = levels[:, -1].cpu().numpy()
     levels = motion_blur(levels, camera, views)
-    background = scene.background(spec.seed, camera, views, height, spec.modality_gap).to(device)
+    background = scene.background(spec.seed, camera, views, height, gap).to(device)
     background = background * ground_shadow(solids, camera, views, x, (y[:, ::2] + y[:, 1::2]) / 2)
     image = levels[:, :-1] + (1 - levels[:, -1:]) * background
-    image, hidden = cover(image, camera, views, spec.modality_gap)
+    image, hidden = cover(image, camera, views, gap)
     taken = coverage.sum((1, 2)).clip(min=1e-6)
     occlusion = (coverage * hidden.cpu().numpy()).sum((1, 2)) / taken
     return Rendered(develop(image, camera, views).cpu().numpy(), coverage, occlusion)

@@ -9,7 +9,7 @@ from typing import Any
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 
-GENERATOR_VERSIONS = {"sysu": 6, "regdb": 6, "llcm": 3}
+GENERATOR_VERSIONS = {"sysu": 6, "regdb": 7, "llcm": 3}
 """Version of each layout, raised whenever the same specification gives different bytes."""
 
 DEVELOPMENT_SEEDS = (100, 101, 102)
@@ -38,8 +38,9 @@ class SyntheticSpec:
         seed: seed of people, clothes, places and walks.
         height: of the images in pixels, one of ``HEIGHTS``; the width is half of it. 0 selects the default of the size.
         device: device that renders. Devices round differently, so each gives its own data set.
-        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 the infrared level of their material.
-            Creases and ground shadows keep those of the band.
+        modality_gap: 0 gives surfaces their grey visible level in infrared, 1 the near-infrared level of their material
+            or, in thermal infrared, the mean of the grey and the thermal level. Creases and ground shadows keep those
+            of the band.
         camera_gap: scale of the differences in optics, tone and tilt between cameras; lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         recolour: fraction of pairs of person and visible camera with other colours of the same clothes.

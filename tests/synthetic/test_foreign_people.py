@@ -98,7 +98,7 @@ def test_files_of_infrared_and_of_other_people_have_the_same_bytes(tiny_people: 
 
 def test_names_and_notes_of_earlier_trees_stay() -> None:
     assert SyntheticSpec().folder("sysu") == "sysu-v6-small-128-seed0-cfd38d21"
-    assert SyntheticSpec(mismatch=0.5).folder("regdb") == "regdb-v6-small-128-seed0-f536481f"
+    assert SyntheticSpec(mismatch=0.5).folder("regdb") == "regdb-v7-small-128-seed0-f536481f"
     assert "foreign" not in SyntheticSpec(mismatch=0.5).note()
     assert SyntheticSpec(**SyntheticSpec(foreign=0.5).note()) == SyntheticSpec(foreign=0.5)  # type: ignore[arg-type]
     assert SyntheticSpec(foreign=0.5).folder("sysu") != SyntheticSpec().folder("sysu")
