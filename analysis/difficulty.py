@@ -22,20 +22,22 @@ from usvi_bench.core.record import read_record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.table import markdown_table
 from usvi_bench.datasets.open import open_dataset
+from usvi_bench.reports.pages.difficulty_table import (
+    BOUND,
+    CRITERIA_HEADER,
+    FREE,
+    HEADER,
+    PROTOCOLS,
+    START,
+    criteria_lines,
+    score_lines,
+)
 from usvi_bench.synthetic.spec import DEVELOPMENT_SEEDS, GENERATOR_VERSIONS
 
-PROTOCOLS = {"sysu_all": (), "regdb_v2i": ("data.folds=1",)}
-"""Protocol of each layout, with its settings beside the defaults."""
-METHODS = ("untrained", "cluster_contrast", "sclhm", "pgm", "mmm", "bmil", "pclhd", "dmic", "supervised")
-START, BOUND, FREE = "untrained", "supervised", "HOG"
+SETTINGS = {"sysu": (), "regdb": ("data.folds=1",)}
+"""Settings of each layout beside the defaults."""
+METHODS = (START, "cluster_contrast", "sclhm", "pgm", "mmm", "bmil", "pclhd", "dmic", BOUND)
 COLUMNS = ["layout", "generator_version", "method", "people", "mAP", "R1"]
-
-BOUND_RANGE = 60.0, 95.0
-"""mAP of the supervised bound."""
-BELOW_BOUND = 25.0
-"""Least distance of the start and of HOG to the supervised bound."""
-ABOVE_START, METHODS_ABOVE = 5.0, 4
-"""Least gain of a method over the start, and least number of methods with it."""
 
 Runner = Callable[[str, str, int, Path], None]
 """Function that trains a method by a protocol on the people of a data seed, and keeps its run in a folder of runs."""
@@ -49,7 +51,7 @@ def train(protocol: str, method: str, people: int, folder: Path) -> None:
     """
     command = [sys.executable, str(ROOT / "run.py"), "--method", method, "--protocol", protocol, "--resume"]
     command += ["--data", f"synthetic:seed={people}", "--output", str(folder), "--no-report"]
-    settings = ["engine.threads=1", *PROTOCOLS[protocol]]
+    settings = ["engine.threads=1", *SETTINGS[protocol.partition("_")[0]]]
     done = subprocess.run([*command, "--set", *settings], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
@@ -69,8 +71,7 @@ def scores(record: Path) -> tuple[float, float]:
 
 def measure(methods: Sequence[str], people: Sequence[int], output: Path, runner: Runner) -> Iterator[dict[str, object]]:
     """Train what has no record; yield a row with :data:`COLUMNS` per layout, people and method."""
-    for protocol in PROTOCOLS:
-        layout = protocol.partition("_")[0]
+    for layout, protocol in PROTOCOLS.items():
         for seed in people:
             base = {"layout": layout, "generator_version": GENERATOR_VERSIONS[layout], "people": seed}
             dataset, _ = open_dataset(layout, f"synthetic:seed={seed}", progress=lambda _: None)
@@ -84,48 +85,10 @@ def measure(methods: Sequence[str], people: Sequence[int], output: Path, runner:
                 yield {**base, "method": method, "mAP": precision, "R1": rank1}
 
 
-def table(rows: pd.DataFrame) -> str:
-    """Return the table: mean and standard deviation of mAP over people, and the gain over the start, by layout."""
-    layouts, lines = list(rows["layout"].unique()), []
-    for method in rows["method"].unique():
-        line: list[str] = [f"`{method}`" if method != FREE else FREE]
-        for layout in layouts:
-            found, start = by_people(rows, layout, method), by_people(rows, layout, START)
-            gains = (found - start).mean()
-            line += [f"{found.mean():.1f} ± {found.std(ddof=1):.1f}", "" if method == START else f"{gains:+.1f}"]
-        lines.append(line)
-    heads = [head for layout in layouts for head in (f"{layout}: mAP", f"{layout}: above the start")]
-    return markdown_table(["method", *heads], lines)
-
-
-def criteria(rows: pd.DataFrame, layout: str) -> dict[str, bool]:
-    """Return for each criterion of a layout whether the means over people meet it."""
-    mean = {method: by_people(rows, layout, method).mean() for method in rows["method"].unique()}
-    trained = [mean[method] - mean[START] for method in mean if method not in (START, BOUND, FREE)]
-    low, high = BOUND_RANGE
-    return {
-        f"{BOUND} has a mAP of {low:.0f} to {high:.0f}": bool(low <= mean[BOUND] <= high),
-        f"{START} is at least {BELOW_BOUND:.0f} below": bool(mean[BOUND] - mean[START] >= BELOW_BOUND),
-        f"{FREE} is at least {BELOW_BOUND:.0f} below": bool(mean[BOUND] - mean[FREE] >= BELOW_BOUND),
-        f"at least {METHODS_ABOVE} methods are {ABOVE_START:.0f} above {START}": (
-            sum(gain >= ABOVE_START for gain in trained) >= METHODS_ABOVE
-        ),
-    }
-
-
-def by_people(rows: pd.DataFrame, layout: str, method: str) -> pd.Series:
-    """Return the mAP of a method by data seed."""
-    return rows[(rows["layout"] == layout) & (rows["method"] == method)].set_index("people")["mAP"]
-
-
 def report(rows: pd.DataFrame) -> str:
-    """Return the table and a line per criterion."""
-    met = [
-        f"* {layout}: {text}: {'yes' if holds else 'no'}."
-        for layout in rows["layout"].unique()
-        for text, holds in criteria(rows, layout).items()
-    ]
-    return table(rows) + "\n\n" + "\n".join(met)
+    """Return the table of scores and that of the criteria."""
+    tables = markdown_table(HEADER, [*score_lines(rows)]), markdown_table(CRITERIA_HEADER, [*criteria_lines(rows)])
+    return "\n\n".join(tables)
 
 
 def main(arguments: Sequence[str] | None = None, runner: Runner = train) -> int:

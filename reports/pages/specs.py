@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from usvi_bench.reports.pages.diagnosis_tables import joint_table, label_table, part_table
+from usvi_bench.reports.pages.difficulty_table import difficulty_tables
 from usvi_bench.reports.pages.method_cost import method_cost_table
 from usvi_bench.reports.pages.page_table import PageTable
 from usvi_bench.reports.pages.readings_table import readings_table
@@ -97,5 +98,6 @@ TABLES = [
     knob_table("knobs", KNOBS, BASELINE, "pgm"),
     method_cost_table("method-cost"),
     readings_table("sclhm-readings"),
+    *difficulty_tables(),
 ]
 BY_NAME: dict[str, PageTable] = {table.name: table for table in TABLES}
