@@ -102,7 +102,7 @@ _STREET_WARM = Camera(
 REGDB = (_STREET, _STREET_WARM)
 """RegDB: one visible and one thermal camera side by side."""
 
-THERMAL_GAP = 0.5
+THERMAL_GAP = 0.6
 """Gap between grey and thermal levels at ``modality_gap=1``: surfaces, shading and places are halfway between them.
 
 At the whole gap, clusters of the two modalities are matched at random (7 % of pairs right), and methods without
