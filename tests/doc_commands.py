@@ -65,6 +65,8 @@ def commands() -> Iterator[Command]:
         for line, text in spans(page):
             if FIRST.match(text):
                 yield Command(f"{page.relative_to(ROOT)}:{line}", tuple(shlex.split(text)), False)
+            elif text.split()[0] in COMMANDS and " --" in text:
+                yield Command(f"{page.relative_to(ROOT)}:{line}", ("run.py", *shlex.split(text)), False)
 
 
 def check(command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.conftest import TINY
 from tests.datasets.own_trees import write_folders, write_picture
 from tests.doc_commands import Command, all_commands, check
+from tests.pages import PAGES, spans
 from usvi_bench.cli.commands import COMMANDS
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
@@ -34,6 +36,8 @@ NOT_RUN = {
 }
 """Words of commands that are only parsed, with the reason. So are all programs but ``run.py``: they measure for
 minutes, install packages, or change files of the project."""
+NO_OPTIONS = {"--epochs", "--batch-size"}
+"""Options of other code that a page names because the suite refuses them."""
 SMALL = ["train.epochs=1", "train.iterations=2", "train.visible_clusters=2", "train.infrared_clusters=2"]
 SMALL += ["method.k1=6", "method.eps=0.5", "engine.threads=1", "data.height=32", "data.width=16"]
 ADDED = {"ablation": ["--data", TINY, "--dry-run", "--set", *SMALL], "evaluate": ["--set", "engine.threads=1"]}
@@ -92,6 +96,16 @@ def substituted(words: list[str], people: Path, out: Path) -> list[str]:
 @pytest.mark.parametrize("command", all_commands(), ids=lambda each: f"{each.place} {' '.join(each.words)}"[:90])
 def test_every_command_is_understood(command: Command) -> None:
     check(command)
+
+
+def test_every_option_in_a_sentence_exists() -> None:
+    folders = ("analysis", "benchmarks", "cli", "engine", "leaderboard", "reports", "tests")
+    sources = "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    known = {*re.findall(r'"(--[a-z-]+)"', sources), *NO_OPTIONS}
+    for page in PAGES:
+        for line, text in spans(page):
+            named = re.findall(r"--[a-z][a-z-]+", text) if text.startswith("--") else []
+            assert {*named} <= known, f"{page.relative_to(ROOT)}:{line}: {text}"
 
 
 def test_every_reason_concerns_a_command() -> None:
