@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 0
 
-.PHONY: setup try run ending test check check-method lint type leaderboard faults clean
+.PHONY: setup try run ending test check check-method lint type leaderboard docs faults clean
 
 setup: .venv/ready
 
@@ -34,6 +34,10 @@ type: setup
 leaderboard: setup  ## rebuild the pages, tables and figures that are made from leaderboard/
 	$(BIN)/python -m leaderboard
 	$(BIN)/python -m reports.pages --write
+
+docs: setup  ## build docs/ as one site with a search, build/docs/docs/index.html; needs 0.1 GB of packages
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet
 
 check: lint type test  ## run all checks of CI
 	$(BIN)/python -m leaderboard --check

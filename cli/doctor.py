@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from usvi_bench.core.errors import printable
+from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import program
 
 
@@ -27,14 +27,24 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _refuse_unused(options: argparse.Namespace) -> None:
+    for action in parser()._actions:
+        used = action.dest in ("device", "help", "json", "output")
+        if not used and getattr(options, action.dest) != action.default:
+            raise UsageError(f"{action.option_strings[0]} is of a training: give --method and --protocol too")
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print the findings.
 
     Raises:
         SystemExit: with status 1 if a run would fail.
-        UsageError: an option is wrong, or only one of ``--method`` and ``--protocol`` is given.
+        UsageError: an option is wrong, only one of ``--method`` and ``--protocol`` is given, or an option of a training
+            without them.
     """
     options = parser().parse_args(arguments)
+    if not (options.method or options.protocol):
+        _refuse_unused(options)
     from usvi_bench.cli.train import experiment_of
     from usvi_bench.engine.doctor import examine
     from usvi_bench.engine.doctor_training import examine_training

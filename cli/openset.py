@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: an option or the file is wrong; nothing is written.
     """
     options = parser().parse_args(arguments)
+    from usvi_bench.engine.experiment import check_output
     from usvi_bench.reports.feature_open_set import report_features
 
+    check_output(options.output)
     print(report_features(options.features, options.query, options.rule, options.output))

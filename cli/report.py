@@ -52,10 +52,13 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = parser().parse_args(arguments)
     from usvi_bench.engine.display import shown_on_terminal
+    from usvi_bench.engine.experiment import check_output
     from usvi_bench.reports.comparison import compare
     from usvi_bench.reports.output import report_folder
     from usvi_bench.reports.report import report_on
 
+    if options.output is not None:
+        check_output(options.output)
     runs = _runs(options.runs, options.leaderboard)
     if options.compare:
         from usvi_bench.reports.groups import compared_groups

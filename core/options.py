@@ -85,6 +85,8 @@ def explain_missing_path(path: Path) -> str:
     if path.is_symlink():
         return "this is a link that leads to no file; restore its target, or name another file"
     folder = next(parent for parent in path.parents if parent.is_dir())
-    close = closest(path.relative_to(folder).parts[0], (other.name for other in folder.iterdir()))
+    name = path.relative_to(folder).parts[0]
+    same = [other.name for other in folder.iterdir() if other.suffix == Path(name).suffix]
+    close = closest(name, (other for other in same if other.startswith(".") == name.startswith(".")))
     hint = f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""
     return f"no such file or folder{hint or '; check the path'}"

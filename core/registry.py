@@ -192,11 +192,17 @@ def _home(entry: Any) -> str:
 
 
 METHODS = Registry("method", "usvi_bench.methods", "usvi_bench.methods.base:Method", reserved=(EXTERNAL,))
+"""Methods by name (``--method``)."""
 PROTOCOLS = Registry("protocol", "usvi_bench.protocols", "usvi_bench.protocols.base:Protocol")
+"""Evaluation protocols by name (``--protocol``)."""
 SCORE_METRICS = Registry("metric", "usvi_bench.protocols")
+"""Further metrics by name."""
 DATASETS = Registry("data set", "usvi_bench.datasets", "usvi_bench.datasets.tree:TreeDataset")
+"""Data sets by name."""
 LR_SCHEDULES = Registry("learning-rate schedule", "usvi_bench.engine.lr_schedules")
+"""Learning-rate schedules by name (``train.lr_schedule``)."""
 ENCODERS = Registry("encoder", "usvi_bench.components.encoder")
+"""Encoders by name (``encoder.name``)."""
 REGISTRIES = (METHODS, PROTOCOLS, DATASETS, LR_SCHEDULES, ENCODERS, SCORE_METRICS)
 
 

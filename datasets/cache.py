@@ -156,7 +156,7 @@ def _decode(path: Path, limits: DepthRange, box: tuple[int, ...] | None) -> Imag
         return open_upright(path, limits, box)
     except Exception as error:  # Pillow's decoders raise many types
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).replace("\n", " ")
-        raise UsageError(f"cannot decode {path}: {reason}; restore the image from the original data set") from error
+        raise UsageError(f"cannot decode {path}: {reason}; restore this file, or leave it out") from error
 
 
 def open_upright(path: Path, limits: DepthRange = None, box: tuple[int, ...] | None = None) -> Image.Image:

@@ -17,7 +17,7 @@ from usvi_bench.components.encoder.released import KEY_MAP, RELEASES, Release, h
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder, build_encoder
 from usvi_bench.components.encoder.weight_file import WeightFile, check_values, read_weight_file, unpack
 from usvi_bench.components.encoder.weights import load_state
-from usvi_bench.core.errors import UsageError, did_you_mean, printable, show
+from usvi_bench.core.errors import UsageError, closest, did_you_mean, printable, show
 from usvi_bench.core.external import NETWORKS
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.record import Record, read_record
@@ -26,7 +26,7 @@ from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.load_config import build
-from usvi_bench.engine.start_weights import shipped_or_own
+from usvi_bench.engine.start_weights import SHIPPED, shipped_or_own
 
 TRAINING = "training"
 """Container of a checkpoint of this suite."""
@@ -83,6 +83,13 @@ class EmbeddingModel:
         )
 
 
+def _models(name: str) -> str:
+    shipped = [path.stem for path in SHIPPED.glob("*.safetensors")]
+    close = closest(name, shipped) if "." not in name else []
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"{hint}give the folder of a run, a file of weights (.pt, .pth or .safetensors), or 'small16'"
+
+
 def open_model(
     path: Path,
     *,
@@ -115,6 +122,8 @@ def open_model(
         path, record = _checkpoint_of_run(path, fold)
         settings = _with_record(settings, record)
         network = network or record.result.headline["model"]
+    elif not path.exists():
+        raise UsageError(f"weights '{path!s:.200}': no such file; {_models(str(path))}")
     file = read_weight_file(path)
     if file.is_checkpoint:
         return _open_checkpoint(path, file, settings, network, fold)

@@ -28,7 +28,7 @@ class InstanceMemory(nn.Module):
         features: ``[N, D]`` features of all images, normalised here.
         labels: ``[N]`` clusters, numbered from 0; -1 for outliers.
         temperature: divides the cosine similarities [tau].
-        loss_name: name of a loss in ``INSTANCE_LOSSES``.
+        loss: name of a loss in ``INSTANCE_LOSSES``.
 
     Raises:
         UsageError: unknown loss.

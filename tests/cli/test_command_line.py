@@ -511,3 +511,18 @@ def test_a_file_in_place_of_a_folder_is_found_before_the_training(
     out, error = capsys.readouterr()
     assert f"{tmp_path / name} is a file, not a folder; choose another --output" in error
     assert "training" not in out
+
+
+@pytest.mark.parametrize(("name", "hint"), [("grid.toml", "did you mean {}/grids.toml?"), ("runs", "check the path")])
+def test_a_missing_path_is_not_mistaken_for_a_hidden_file_or_another_kind(name: str, hint: str, tmp_path: Path) -> None:
+    for other in (".runsrc", ".runs", "grids.toml", "grids"):
+        (tmp_path / other).touch()
+    assert hint.format(tmp_path) in options.explain_missing_path(tmp_path / name)
+
+
+def test_a_file_in_the_place_of_the_folder_of_a_report_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").touch()
+    assert main(["report", str(tmp_path / "absent"), "--output", str(tmp_path / "out")]) == 2
+    assert "out is a file, not a folder; choose another --output" in capsys.readouterr().err

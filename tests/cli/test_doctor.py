@@ -130,6 +130,12 @@ def test_one_of_two_options_is_an_error(capsys: pytest.CaptureFixture[str]) -> N
     assert "--protocol is missing" in capsys.readouterr().err
 
 
+def test_an_option_of_a_training_is_not_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--data", "/absent"], ["--set", "train.precision=tf32"], ["--weights", "absent.pth"]):
+        assert main(["doctor", *words]) == 2
+        assert f"{words[0]} is of a training: give --method and --protocol too" in capsys.readouterr().err
+
+
 def test_the_estimate_is_near_the_measured_memory() -> None:
     settings = {"train.instances": 6}
     config = load_config("cluster_contrast", "sysu_all", profile="synthetic_sysu", settings=settings)

@@ -271,3 +271,10 @@ def test_shipped_weights_are_opened_by_their_name(tmp_path: Path, monkeypatch: p
     (tmp_path / "small16").write_bytes(b"a file of the user")
     with pytest.raises(UsageError):
         open_model(Path("small16"))
+
+
+@pytest.mark.parametrize(("name", "hint"), [("smal16", "did you mean small16"), ("runs/x", "give the folder of a run")])
+def test_a_model_that_is_not_there_is_refused_with_what_may_be_given(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=rf"weights '{name}': no such file; {hint}") as refused:
+        open_model(Path(name))
+    assert "'small16'" in str(refused.value)

@@ -108,3 +108,9 @@ def test_wrong_options_and_files_are_refused_before_anything_is_written(tmp_path
         with pytest.raises(UsageError, match=words):
             main([str(file), "--output", str(output), *options])
     assert not output.exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(UsageError, match="out is a file, not a folder; choose another --output"):
+        main([str(tmp_path / "absent.npz"), "--output", str(tmp_path / "out")])
