@@ -122,8 +122,8 @@ def _balanced(text: str, most: int) -> list[str]:
 def _lay_out(figure: Figure) -> None:
     """Compute the layout once, so that all files have the same layout and saving is faster."""
     figure.set_dpi(DPI)
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
         figure.set_layout_engine("none")
     for axes in figure.axes:  # the last digits of the solver vary
         axes.set_position(tuple(np.round(axes.get_position(original=True).bounds, 6)))

@@ -48,7 +48,7 @@ def test_every_figure_is_written_and_shown(run: Path) -> None:
                 assert picture.width == int(millimetres / 25.4 * 300)
             points = f"{millimetres / 25.4 * 72:.4f}"[:5]
             assert f'width="{points}' in (run / "report" / f"{name}{end}.svg").read_text()[:2000]
-            assert f"/MediaBox [0 0 {points}".encode() in (run / "report" / f"{name}{end}.pdf").read_bytes()
+            assert f"/MediaBox [ 0 0 {points}".encode() in (run / "report" / f"{name}{end}.pdf").read_bytes()
     names = {f"{name}{end}.{kind}" for name in FIGURES for end in ("", "-wide") for kind in ("png", "svg", "pdf")}
     assert {p.name for p in (run / "report").iterdir()} == names | PAGES | {"assets", "pictures"} | SHEETS
 
