@@ -58,7 +58,7 @@ def cmc_picture(name: str, groups: Sequence[Group]) -> Picture | None:
         f"No band: {plain(', '.join(single))} with one seed." if single else "",
     ]
     caption = (
-        "CMC: share of the valid queries with a right image within the first ranks, 1 to 20; mean over trials, folds "
+        "Share of the valid queries with a right image within the first ranks, 1 to 20; mean over trials, folds "
         f"and seeds. {' '.join(part for part in parts if part)}"
     )
     alt = "; ".join(
@@ -66,4 +66,6 @@ def cmc_picture(name: str, groups: Sequence[Group]) -> Picture | None:
         for label, shares in curves.items()
     )
     foot = f"{scope(name, shown)}; n = {valid} valid queries, {counted(len(folds), 'fold')}, {counted(trials, 'trial')}"
-    return Picture(f"cmc-{name}", "CMC", caption, alt, lambda width: cmc_figure(curves, width), foot)
+    return Picture(
+        f"cmc-{name}", "Cumulative matching (CMC)", caption, alt, lambda width: cmc_figure(curves, width), foot
+    )

@@ -23,6 +23,7 @@ from usvi_bench.reports.style import (
     new_figure,
     shared_legend,
     show_percent,
+    wrapped,
 )
 
 Line = dict[str, Any]
@@ -251,7 +252,7 @@ def name_stages(figure: Figure, spans: Sequence[Span]) -> None:
     """Name the numbered stages above all panels."""
     if spans:
         names = ", ".join(f"{number} {name}" for number, (name, *_) in enumerate(spans, start=1))
-        figure.suptitle(f"stage: {names}", fontsize=SMALL, color=NEUTRAL)
+        figure.suptitle(wrapped(f"stage: {names}", figure.get_figwidth()), fontsize=SMALL, color=NEUTRAL)
 
 
 def _nothing(epochs: Sequence[Line]) -> NDArray[np.float64]:

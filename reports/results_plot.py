@@ -87,7 +87,7 @@ def results_figure(found: Sequence[Result], width: float = COLUMN) -> Figure:
             range(len(found)), [each.label for each in found] if metric == METRICS[0] else [""] * len(found)
         )
         axes.margins(x=0.1)
-        axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
+        axes.set_xlim(left=0)
     shared_legend(figure, columns=3)
     return figure
 

@@ -97,7 +97,7 @@ def stamp(figure: Figure, text: str) -> None:
     The figure grows by the lines of the footer. Everything else keeps its position and size.
     """
     width, height = figure.get_size_inches()
-    text = "\n".join(_balanced(re.sub(r"\b(seeds?|n =) (?=\d)", "\\1\xa0", text), int(width / _LETTER)))
+    text = wrapped(re.sub(r"\b(seeds?|n =) (?=\d)", "\\1\xa0", text), width)
     _lay_out(figure)
     grown = height + 1.5 * SMALL / 72 * (1 + text.count("\n"))
     figure.set_size_inches(width, grown)
@@ -112,11 +112,12 @@ def stamp(figure: Figure, text: str) -> None:
     figure.text(0.5, 0.25 * SMALL / 72 / grown, text, ha="center", va="bottom", fontsize=SMALL, color=NEUTRAL)
 
 
-def _balanced(text: str, most: int) -> list[str]:
-    """Wrap a text to the fewest lines of at most ``most`` letters, of about equal length."""
+def wrapped(text: str, width: float) -> str:
+    """Wrap a small text to the fewest lines that fit a width in inches, of about equal length."""
+    most = int(width / _LETTER)
     lines = textwrap.wrap(text, most)
-    shorter = (textwrap.wrap(text, length) for length in range(len(text) // max(len(lines), 1), most))
-    return next((found for found in shorter if len(found) == len(lines)), lines)
+    shorter = (textwrap.wrap(text, length) for length in range(1 + len(text) // max(len(lines), 1), most))
+    return "\n".join(next((found for found in shorter if len(found) == len(lines)), lines))
 
 
 def _lay_out(figure: Figure) -> None:

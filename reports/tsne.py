@@ -81,7 +81,7 @@ def tsne_figure(panels: Sequence[Panel], sample: Sample, width: float = COLUMN) 
     columns = min(len(panels), 4 if wide and len(panels) != 3 else 3 if wide else 2)
     rows = -(-len(panels) // columns)
     tall = _height([panel.positions for panel in panels])
-    height = rows * ((width / columns - 0.06) * tall + 0.06) + 0.25
+    height = rows * ((width / columns - 0.06) * tall + 0.06) + 0.34
     figure, axes = new_figure(columns, height=height, rows=rows, width=width)
     for place, panel in zip(axes, panels, strict=False):
         _draw(place, panel, sample, scale=1.4 if wide and columns < 4 else 1.0)
