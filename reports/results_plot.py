@@ -66,29 +66,31 @@ def published_values(record: Record) -> dict[str, float]:
 
 def results_figure(found: Sequence[Result], width: float = COLUMN) -> Figure:
     """Draw one row per method and one panel per metric."""
-    figure, panels = new_figure(2, height=0.22 * len(found) + 0.55, width=width)
+    beside = any(result.published for result in found)
+    figure, panels = new_figure(2, height=(0.32 if beside else 0.25) * len(found) + 0.6, width=width)
     colour = LOOKS[0]["color"]
-    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "ha": "center", "va": "bottom"}
+    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "ha": "center"}
     for axes, metric in zip(panels, METRICS, strict=True):
         for row, result in enumerate(found):
             values = result.values[metric]
             mean, half = fmean(values), half_interval(values)
             if len(values) > 1:
-                axes.plot([mean - half, mean + half], [row, row], color=colour, linewidth=1.4, solid_capstyle="butt")
-                axes.plot(values, [row] * len(values), "|", color=colour, markersize=4, label="one seed")
+                ends = [mean - half, mean + half]
+                axes.plot(ends, [row, row], color=colour, linewidth=1.4, label=f"{CONFIDENCE:.0%} interval")
+                dots: dict[str, Any] = {"color": colour, "markersize": 2, "alpha": 0.5, "markeredgewidth": 0}
+                axes.plot(values, [row + 0.28] * len(values), "o", label="one seed", **dots)
             axes.plot(mean, row, "o", color=colour, markersize=3.5, label="mean over seeds")
-            axes.annotate(f"{mean:.1f}", (mean, row), (0, 2.5), **text)
+            axes.annotate(f"{mean:.1f}", (mean, row), (0, 2.5), va="bottom", **text)
             if metric in result.published:
                 value = result.published[metric]
                 axes.plot(value, row, "D", color=WRONG, markersize=3, markerfacecolor="white", label="published")
-                axes.annotate(f"{value:.1f}", (value, row), (0, 2.5), **text, color=WRONG)
-        axes.set(ylim=(len(found) - 0.5, -0.8), xlabel=f"{metric} (%)")
+                axes.annotate(f"{value:.1f}", (value, row), (0, -3), va="top", color=WRONG, **text)
+        axes.set(ylim=(len(found) - 0.4, -0.8), xlabel=f"{metric} (%)")
         axes.set_yticks(
             range(len(found)), [each.label for each in found] if metric == METRICS[0] else [""] * len(found)
         )
-        axes.margins(x=0.1)
-        axes.set_xlim(left=0)
-    shared_legend(figure, columns=3)
+        axes.margins(x=0.12)
+    shared_legend(figure)
     return figure
 
 
