@@ -69,7 +69,7 @@ def results_figure(found: Sequence[Result], width: float = COLUMN) -> Figure:
     beside = any(result.published for result in found)
     figure, panels = new_figure(2, height=(0.32 if beside else 0.25) * len(found) + 0.6, width=width)
     colour = LOOKS[0]["color"]
-    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "ha": "center"}
+    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL}
     for axes, metric in zip(panels, METRICS, strict=True):
         for row, result in enumerate(found):
             values = result.values[metric]
@@ -78,14 +78,14 @@ def results_figure(found: Sequence[Result], width: float = COLUMN) -> Figure:
                 ends = [mean - half, mean + half]
                 axes.plot(ends, [row, row], color=colour, linewidth=1.4, label=f"{CONFIDENCE:.0%} interval")
                 dots: dict[str, Any] = {"color": colour, "markersize": 2, "alpha": 0.5, "markeredgewidth": 0}
-                axes.plot(values, [row + 0.28] * len(values), "o", label="one seed", **dots)
+                axes.plot(values, [row + 0.22] * len(values), "o", label="one seed", **dots)
             axes.plot(mean, row, "o", color=colour, markersize=3.5, label="mean over seeds")
-            axes.annotate(f"{mean:.1f}", (mean, row), (0, 2.5), va="bottom", **text)
+            axes.annotate(f"{mean:.1f}", (mean, row), (0, 2.5), va="bottom", ha="center", **text)
             if metric in result.published:
                 value = result.published[metric]
-                axes.plot(value, row, "D", color=WRONG, markersize=3, markerfacecolor="white", label="published")
-                axes.annotate(f"{value:.1f}", (value, row), (0, -3), va="top", color=WRONG, **text)
-        axes.set(ylim=(len(found) - 0.4, -0.8), xlabel=f"{metric} (%)")
+                axes.plot(value, row + 0.45, "D", color=WRONG, markersize=3, markerfacecolor="white", label="published")
+                axes.annotate(f"{value:.1f}", (value, row + 0.45), (4, 0), va="center", color=WRONG, **text)
+        axes.set(ylim=(len(found) - 0.3, -0.8), xlabel=f"{metric} (%)")
         axes.set_yticks(
             range(len(found)), [each.label for each in found] if metric == METRICS[0] else [""] * len(found)
         )
