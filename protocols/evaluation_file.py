@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.protocols.array_file import checked, read_arrays
 from usvi_bench.protocols.base import Ranking
+from usvi_bench.protocols.meeting import Meeting, count_meeting
 
 DEPTH = 10
 """Number of gallery images kept in each ranked list."""
@@ -71,6 +72,8 @@ class SavedEvaluation:
         sample: sample of the test features.
         features: ``[Q, D]`` and ``[G, D]`` float32 unit features of the queries and the gallery; None in runs that did
             not keep them.
+        meetings: people whose images of the two modalities meet, ``after`` training and, if the features are known,
+            ``before``. All test people of the fold are counted; in older runs, those of ``sample``.
     """
 
     query: ImageTable
@@ -81,6 +84,7 @@ class SavedEvaluation:
     average_precision: NDArray[np.float64]
     sample: Sample
     features: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    meetings: Mapping[str, Meeting] = field(default_factory=dict)
 
 
 def save_evaluation(
@@ -127,6 +131,7 @@ def save_evaluation(
             [split.visible.paths[row] for row in visible] + [split.infrared.paths[row] for row in infrared], dtype=str
         ),
         **{name: np.concatenate([v[visible], i[infrared]]).astype(np.float16) for name, (v, i) in pick.items()},
+        **{f"meeting_{name}": _meeting(split, features) for name, features in pick.items()},
     }
     write_sealed(path, lambda file: np.savez_compressed(file, **arrays))
 
@@ -145,6 +150,7 @@ def _evaluation(arrays: Any) -> SavedEvaluation:
     order = checked(arrays, "order", "i", len(query), None)
     if order.size and not -1 <= order.min() <= order.max() < len(gallery):
         raise ValueError(f"order has rows {order.min()} to {order.max()} of a gallery of {len(gallery)}")
+    sample = _sample(arrays)
     return SavedEvaluation(
         query=query,
         gallery=gallery,
@@ -152,9 +158,31 @@ def _evaluation(arrays: Any) -> SavedEvaluation:
         scores=checked(arrays, "scores", "f", *order.shape),
         matches=checked(arrays, "matches", "b", *order.shape),
         average_precision=checked(arrays, "average_precision", "f", len(query)),
-        sample=_sample(arrays),
+        sample=sample,
         features=_features(arrays, len(query), len(gallery)),
+        meetings=_meetings(arrays, sample),
     )
+
+
+def _meeting(split: Split, features: Sequence[NDArray[np.float32]]) -> NDArray[np.int64]:
+    """Count the meeting people among all test people, as an array ``[people, met]``."""
+    tables = (split.visible, split.infrared)
+    infrared = np.repeat([False, True], [len(table) for table in tables])
+    found = count_meeting(np.concatenate(features), np.concatenate([table.identities for table in tables]), infrared)
+    return np.array([found.people, found.met])
+
+
+def _meetings(arrays: Any, sample: Sample) -> dict[str, Meeting]:
+    found = {}
+    for name, features in (("after", sample.features), ("before", sample.before)):
+        if features is not None and f"meeting_{name}" in arrays:
+            people, met = checked(arrays, f"meeting_{name}", "iu", 2).tolist()
+            if not 0 <= met <= people:
+                raise ValueError(f"meeting_{name}: {met} of {people} people")
+            found[name] = Meeting(people, met)
+        elif features is not None:
+            found[name] = count_meeting(features, sample.identities, sample.infrared)
+    return found
 
 
 def _features(arrays: Any, queries: int, gallery: int) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:

@@ -84,9 +84,10 @@ def write_ablation(folder: Path) -> Path:
     text = page(*blocks, *pictures)
     for name, content in (("csv", csv_table(ablation)), ("tex", latex_table(ablation)), ("md", text)):
         write_text(folder / f"table.{name}", content)
-    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
+    vectors = [*folder.glob("*.svg")]
+    for old in [*folder.glob("*.png"), *(path.with_suffix(".pdf") for path in vectors), *vectors]:
         if old.stem not in drawn:
-            old.unlink()
+            old.unlink(missing_ok=True)
     return folder / "table.md"
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
 from usvi_bench.reports.bootstrap import mean_interval
 from usvi_bench.reports.colours import difference
-from usvi_bench.reports.style import NEUTRAL, PALETTE, SMALL, WRONG, new_figure, shared_legend
+from usvi_bench.reports.style import COLUMN, NEUTRAL, PALETTE, SMALL, WRONG, new_figure, shared_legend, show_percent
 
 GROUND_TRUTH = "ground_truth.csv"
 CLOTHES = ("top", "bottom", "pattern")
@@ -33,7 +32,7 @@ class Level:
     """Level of a cause, with the errors of its queries.
 
     Attributes:
-        cause: ``camera``, ``view``, ``occlusion``, ``clothes``.
+        cause: ``all``, ``camera``, ``view``, ``occlusion``, ``clothes``.
         level: for example ``camera 3``, ``back``.
         queries: number of queries.
         people: number of people in these queries.
@@ -55,10 +54,19 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """Trait shared with the query's person: share among wrong images at rank 1, and among all wrong images."""
+    """Trait shared with the query's person.
+
+    Attributes:
+        confused: share among wrong images at rank 1.
+        low: lower end of the 95 % interval of ``confused`` over the people of the queries.
+        high: upper end of this interval.
+        expected: share among all wrong images.
+    """
 
     name: str
     confused: float
+    low: float
+    high: float
     expected: float
 
 
@@ -71,12 +79,13 @@ def read_truth(evaluation: SavedEvaluation) -> pd.DataFrame | None:
 
 
 def levels(evaluation: SavedEvaluation, truth: pd.DataFrame) -> list[Level]:
-    """Compute errors of the valid queries for each level of each cause; causes with one level are omitted."""
+    """Compute errors of all valid queries and for each level of each cause; causes with one level are omitted."""
     valid = ~np.isnan(evaluation.average_precision)
     shown = truth.loc[list(evaluation.query.paths)]
     table = pd.DataFrame(
         {
             "person": evaluation.query.identities,
+            "all": "all queries",
             "wrong": ~evaluation.matches[:, 0],
             "ap": evaluation.average_precision,
             "camera": [f"camera {camera}" for camera in evaluation.query.cameras],
@@ -85,7 +94,8 @@ def levels(evaluation: SavedEvaluation, truth: pd.DataFrame) -> list[Level]:
             "clothes": _shared(evaluation, truth),
         }
     )[valid]
-    return [found for cause in ("camera", "view", "occlusion", "clothes") for found in _levels(table, cause)]
+    found = [level for cause in ("camera", "view", "occlusion", "clothes") for level in _levels(table, cause)]
+    return [_level(table, "all", "all queries"), *found] if found else []
 
 
 def view_of(azimuth: np.ndarray) -> np.ndarray:
@@ -94,18 +104,21 @@ def view_of(azimuth: np.ndarray) -> np.ndarray:
     return np.select([turned <= np.pi / 4, turned >= 3 * np.pi / 4], ["front", "back"], "side")
 
 
-def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait], int]:
-    """Compute the traits that wrong images at rank 1 share with the query's person, and the number of such images.
+def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait], int, int]:
+    """Compute the traits that wrong images at rank 1 share with the query's person.
 
     ``expected`` is the value for a random wrong image of the gallery, over the same queries. Colours are continuous, so
     those at most ``ALIKE`` apart count as equal. All other traits are compared by name.
+
+    Returns:
+        Traits, and the numbers of queries with a wrong image at rank 1 and of their people.
     """
     valid = ~np.isnan(evaluation.average_precision)
     wrong = np.flatnonzero(valid & ~evaluation.matches[:, 0] & (evaluation.order[:, 0] >= 0))
     gallery = truth.loc[list(evaluation.gallery.paths)]
     queries = truth.loc[[evaluation.query.paths[row] for row in wrong]]
-    first = evaluation.order[wrong, 0]
-    others = evaluation.query.identities[wrong][:, None] != evaluation.gallery.identities
+    first, people = evaluation.order[wrong, 0], evaluation.query.identities[wrong]
+    others = people[:, None] != evaluation.gallery.identities
     columns = {"top, bottom and pattern": list(CLOTHES), **{n.replace("_", " "): [n] for n in TRAITS if n in truth}}
     found = []
     for label, names in columns.items():
@@ -113,8 +126,8 @@ def traits(evaluation: SavedEvaluation, truth: pd.DataFrame) -> tuple[list[Trait
         expected = np.sum(same & others, axis=1) / np.maximum(others.sum(axis=1), 1)
         confused = same[np.arange(len(wrong)), first]
         if len(wrong):
-            found.append(Trait(label, float(confused.mean()), float(expected.mean())))
-    return found, len(wrong)
+            found.append(Trait(label, *mean_interval(confused.astype(float), people), float(expected.mean())))
+    return found, len(wrong), len(np.unique(people))
 
 
 def _alike(name: str, some: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.bool_]:
@@ -122,25 +135,34 @@ def _alike(name: str, some: NDArray[np.str_], others: NDArray[np.str_]) -> NDArr
     return difference(some, others) <= ALIKE if name.endswith("_colour") else some[:, None] == others
 
 
-def causes_figure(found: list[Level]) -> Figure:
-    """Draw the error at rank 1 with its interval and n for each level, one panel per cause."""
+def causes_figure(found: list[Level], width: float = COLUMN) -> Figure:
+    """Draw the error at rank 1 with its interval and n for each level, one panel per cause.
+
+    A dashed line marks the error of all queries.
+    """
     causes = list(dict.fromkeys(level.cause for level in found))
     sizes = [sum(level.cause == cause for level in found) for cause in causes]
     figure, panels = new_figure(
-        rows=len(causes), height=0.21 * len(found) + 0.17 * len(causes) + 0.3, ratios=tuple(sizes)
+        rows=len(causes), height=0.21 * len(found) + 0.17 * len(causes) + 0.3, ratios=tuple(sizes), width=width
     )
     top = max(level.high for level in found)
-    for axes, cause, colour in zip(panels, causes, PALETTE, strict=False):
+    for axes, cause, colour in zip(panels, causes, (NEUTRAL, *PALETTE), strict=False):
+        axes.axvline(found[0].error, color=NEUTRAL, linewidth=0.8, linestyle="--", zorder=1)
         own = [level for level in found if level.cause == cause]
         for place, level in enumerate(own):
             axes.plot([level.low, level.high], [place, place], color=colour, linewidth=1.4, solid_capstyle="butt")
             axes.plot(level.error, place, "o", color=colour, markersize=3.5, clip_on=False)
             axes.text(
-                1.02, place, f"n = {level.queries}", transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL
+                1.02,
+                place,
+                f"{100 * level.error:.0f} %, n = {level.queries}",
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=SMALL,
             )
         axes.set_yticks(range(len(own)), [level.level for level in own])
         axes.set(ylim=(len(own) - 0.5, -0.5), xlim=(0, max(1.05 * top, 0.05)))
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
+        show_percent(axes.xaxis)
         if axes is not panels[len(causes) - 1]:
             axes.tick_params(labelbottom=False)
     panels[len(causes) - 1].set_xlabel("queries with a wrong person at rank 1 (%)")
@@ -148,21 +170,21 @@ def causes_figure(found: list[Level]) -> Figure:
     return figure
 
 
-def traits_figure(found: list[Trait]) -> Figure:
-    """Draw two points per trait: the share among wrong images at rank 1, and among random wrong images."""
-    figure, (axes,) = new_figure(height=0.22 * len(found) + 0.6)
+def traits_figure(found: list[Trait], width: float = COLUMN) -> Figure:
+    """Draw two points per trait: the share among wrong images at rank 1, with its interval, and among random ones."""
+    figure, (axes,) = new_figure(height=0.22 * len(found) + 0.6, width=width)
     for place, trait in enumerate(found):
-        axes.plot([trait.expected, trait.confused], [place, place], color="0.75", linewidth=1.2, zorder=1)
+        axes.plot([trait.low, trait.high], [place, place], color=WRONG, linewidth=1.2, zorder=1, clip_on=False)
     places = range(len(found))
     axes.scatter(
         [t.confused for t in found], places, color=[WRONG], marker="X", s=22, label="wrong images at rank 1", zorder=2
     )
     axes.scatter(
-        [t.expected for t in found], places, color=[NEUTRAL], marker="o", s=14, label="random wrong images", zorder=2
+        [t.expected for t in found], places, color=[NEUTRAL], marker="o", s=14, label="random wrong images", zorder=3
     )
     axes.set_yticks(places, [trait.name for trait in found])
     axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(0, 1.0), xlabel="same as the query's person (%)")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
+    show_percent(axes.xaxis)
     shared_legend(figure)
     return figure
 
@@ -170,10 +192,13 @@ def traits_figure(found: list[Trait]) -> Figure:
 def _levels(table: pd.DataFrame, cause: str) -> Iterator[Level]:
     names = [name for name in VIEWS if name in set(table[cause])] if cause == "view" else sorted(set(table[cause]))
     for name in names if len(names) > 1 else ():
-        own = table[table[cause] == name]
-        error, low, high = mean_interval(own["wrong"].to_numpy(float), own["person"].to_numpy())
-        people = own["person"].nunique()
-        yield Level(cause, name, len(own), people, error, low, high, float(own["ap"].mean()))
+        yield _level(table, cause, name)
+
+
+def _level(table: pd.DataFrame, cause: str, name: str) -> Level:
+    own = table[table[cause] == name]
+    error, low, high = mean_interval(own["wrong"].to_numpy(float), own["person"].to_numpy())
+    return Level(cause, name, len(own), own["person"].nunique(), error, low, high, float(own["ap"].mean()))
 
 
 def _shared(evaluation: SavedEvaluation, truth: pd.DataFrame) -> list[str]:

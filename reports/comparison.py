@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from glob import escape
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,6 +16,7 @@ from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.table import Table, Value, percent_cell, value_rows
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
+from usvi_bench.reports.cmc import cmc_picture
 from usvi_bench.reports.curves import series_of
 from usvi_bench.reports.groups import Group, able_groups, comparable, paired, scope
 from usvi_bench.reports.output import REPORT, remove_link, remove_old
@@ -22,6 +24,7 @@ from usvi_bench.reports.page import Picture, Report, Section, rounded, write
 from usvi_bench.reports.paired_table import counts, paired_note, paired_table
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
+from usvi_bench.reports.results_plot import results_picture
 from usvi_bench.reports.runs import RecordedRun
 from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
 from usvi_bench.reports.style import LITERAL, styled
@@ -73,8 +76,8 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
         f"Protocol: {plain(gallery_words(kind['shots'], kind['gallery']))}.",
     )
     section.tables.append(_scores(name, groups))
+    section.pictures += filter(None, [results_picture(name, groups), cmc_picture(name, groups)])
     _differences(name, groups, section, report)
-    foot = scope(name, groups)
     trained = [group for group in groups if all(run.epochs for run in group.runs)]
     for group in trained:
         for run in group.runs:
@@ -85,16 +88,14 @@ def _section(name: str, groups: list[Group], report: Report, album: Album) -> Se
     if trained:
         caption = (
             "Line: mean over the seeds of a method; band: their range; grey: true number of people. Epochs are counted "
-            "from the start of the first stage. Matches are shown for methods that make any."
+            "from the start of the first stage. Matches are shown for methods that make any. A dotted line marks the "
+            "start of a stage; stages are not marked if they start at different epochs."
         )
         alt = f"Clusters, their agreement with identities, and matches of {', '.join(g.label for g in trained)}."
-        figure = overlay_figure(trained)
         images = " and ".join(f"{n} {kind}" for kind, n in sorted(trained[0].runs[0].epochs[0]["images"].items())[::-1])
-        section.pictures.append(
-            Picture(
-                f"curves-{name}", "Training side by side", caption, alt, figure, f"{foot}; n = {images} images", True
-            )
-        )
+        foot = f"{scope(name, trained)}; n = {images} training images"
+        draw = partial(overlay_figure, trained)
+        section.pictures.append(Picture(f"curves-{name}", "Training side by side", caption, alt, draw, foot, True))
     _features(name, groups, section, report, album)
     return section
 
@@ -149,10 +150,12 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
         for worse, better, metric, unit, gap in found
         if unit == "person"
     )
-    figure = differences_figure(found)
-    foot = f"{scope(name, groups)}; n = {queries} queries of {people} people; 10,000 resamples of people"
+    shown = [group for group in groups if any(group in entry[:2] for entry in found)]
+    foot = f"{scope(name, shown)}; n = {queries} queries of {people} people; 10,000 resamples of people"
     caption = f"Difference of two methods with its interval over people. {paired_note(found)}"
-    section.pictures.append(Picture(f"paired-{name}", "Paired differences", caption, alt, figure, foot))
+    section.pictures.append(
+        Picture(f"paired-{name}", "Paired differences", caption, alt, partial(differences_figure, found), foot)
+    )
 
 
 def _features(name: str, groups: list[Group], section: Section, report: Report, album: Album) -> None:
@@ -170,35 +173,24 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
         if np.array_equal(sample.identities, reference.identities)
         and np.array_equal(sample.infrared, reference.infrared)
     }
-    panels = {}
-    if reference.before is not None and len(same) > 1:
-        panels["starting weights"] = tsne.project(reference.before)
-    panels |= {label: tsne.project(sample.features) for label, sample in same.items()}
-    figure = tsne.tsne_figure(panels, reference)
-    foot = f"{scope(name, [Group(label, [firsts[label]]) for label in same])}; n = {len(reference.identities)} images"
+    panels = [
+        tsne.Panel(label, tsne.project(sample.features), found[label].meetings.get("after"))
+        for label, sample in same.items()
+    ]
+    if reference.before is not None and len(same) > 1 and "untrained" not in same:
+        start = found[next(iter(same))].meetings.get("before")
+        panels.insert(0, tsne.Panel("starting weights", tsne.project(reference.before), start))
+    counts = tsne.tsne_counts(reference)
+    foot = f"{scope(name, [Group(label, [firsts[label]]) for label in same])}; {counts}"
     caption = f"The same images for each method, with its first seed. {tsne.tsne_caption(reference)}"
-    alt = f"t-SNE of the same images: {', '.join(panels)}."
-    section.pictures.append(
-        Picture(
-            f"tsne-{name}",
-            "t-SNE side by side",
-            caption,
-            alt,
-            figure,
-            foot,
-            True,
-        )
-    )
+    alt = f"t-SNE of the same images: {', '.join(panel.title for panel in panels)}."
+    draw = partial(tsne.tsne_figure, panels, reference)
+    section.pictures.append(Picture(f"tsne-{name}", "t-SNE side by side", caption, alt, draw, foot, True))
     evaluation = found[next(iter(same))]
     numbers = album.add_sample(evaluation)
     kept = np.isin(evaluation.sample.identities, np.unique(reference.identities)).tolist()
-    report.data.setdefault("tsne_sets", {})[name] = {
-        "perplexity": tsne.perplexity(len(reference.identities)),
-        "seed": tsne.SEED,
-        "rule": tsne.tsne_rule(),
-        "images": [number for number, chosen in zip(numbers, kept, strict=True) if chosen],
-        "panels": [{"title": title, "x": spots[:, 0], "y": spots[:, 1]} for title, spots in panels.items()],
-    }
+    images = [number for number, chosen in zip(numbers, kept, strict=True) if chosen]
+    report.data.setdefault("tsne_sets", {})[name] = tsne.tsne_data(panels, images)
 
 
 def _entry(run: RecordedRun) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from usvi_bench.datasets.base import ImageTable
-from usvi_bench.protocols.evaluation_file import SavedEvaluation
+from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports.ranking import Images
-from usvi_bench.reports.style import NEUTRAL, SMALL, WRONG, new_figure
+from usvi_bench.reports.style import COLUMN, NEUTRAL, RIGHT, SMALL, WRONG, new_figure
 
-SHOWN = 8
+SHOWN = 6
 """Number of pairs in the figure and in the table."""
 
 
@@ -28,6 +28,7 @@ class Pair:
         queries: number of valid queries of ``person``.
         query: row of the first of these queries.
         gallery: row of its image at rank 1.
+        right: row of the best-ranked image of ``person`` within the kept ranks, else of the first one in the gallery.
     """
 
     person: int
@@ -36,6 +37,7 @@ class Pair:
     queries: int
     query: int
     gallery: int
+    right: int
 
 
 def confused_pairs(evaluation: SavedEvaluation) -> list[Pair]:
@@ -57,28 +59,41 @@ def confused_pairs(evaluation: SavedEvaluation) -> list[Pair]:
             queries=queries[person],
             query=rows[0],
             gallery=int(evaluation.order[rows[0], 0]),
+            right=_right(evaluation, rows[0]),
         )
         for (person, other), rows in found.items()
     ]
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.count / pair.queries, pair.person, pair.other))
 
 
-def confusion_figure(evaluation: SavedEvaluation, pairs: list[Pair], images: Images | None) -> tuple[Figure, int]:
-    """Draw the most confused pairs: query, image at rank 1, and the number of such queries.
+def _right(evaluation: SavedEvaluation, row: int) -> int:
+    ranked = evaluation.order[row][evaluation.matches[row]]
+    found = ranked if len(ranked) else np.flatnonzero(evaluation.gallery.identities == evaluation.query.identities[row])
+    return int(found[0]) if len(found) else -1
+
+
+def confusion_figure(
+    evaluation: SavedEvaluation, pairs: list[Pair], images: Images | None, width: float = COLUMN
+) -> tuple[Figure, int]:
+    """Draw the most confused pairs: query, wrong image at rank 1, right image, and the number of such queries.
 
     Returns:
         Figure, and number of images that could not be opened; their tiles are blank.
     """
-    rows = -(-min(len(pairs), SHOWN) // 4)
-    figure, panels = new_figure(4, rows=rows, height=1.16 * rows)
+    columns = 3 if width == COLUMN else SHOWN
+    rows = -(-min(len(pairs), SHOWN) // columns)
+    figure, panels = new_figure(columns, rows=rows, height=(0.98 if width == COLUMN else 1.05) * rows, width=width)
     missing = 0
     for axes, pair in zip(panels, pairs[:SHOWN], strict=False):
         missing += _side(axes, 0.0, evaluation.query, pair.query, images)
         missing += _side(axes, 1.1, evaluation.gallery, pair.gallery, images)
-        axes.set(xlim=(-0.05, 2.15), ylim=(2.75, -0.35))
         axes.text(0.5, -0.05, str(pair.person), ha="center", fontsize=SMALL)
         axes.text(1.6, -0.05, f"✗ {pair.other}", ha="center", fontsize=SMALL, color=WRONG)
-        axes.text(1.05, 2.1, f"{pair.count} of {pair.queries}\nqueries", ha="center", va="top", fontsize=SMALL)
+        if pair.right >= 0:
+            missing += _side(axes, 2.2, evaluation.gallery, pair.right, images)
+            axes.text(2.7, -0.05, f"✓ {pair.person}", ha="center", fontsize=SMALL, color=RIGHT)
+        axes.set(xlim=(-0.05, 3.25), ylim=(2.5, -0.35))
+        axes.text(1.6, 2.1, f"{pair.count} of {pair.queries} queries", ha="center", va="top", fontsize=SMALL)
     for axes in panels:
         axes.axis("off")
     return figure, missing
@@ -90,9 +105,10 @@ def confusion_caption(evaluation: SavedEvaluation, pairs: list[Pair]) -> str:
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
         f"The {min(len(pairs), SHOWN)} most confused of {len(pairs)} pairs of people. Left: the first such query "
-        f"({evaluation.query.modality}) and the number of its person; right: the {evaluation.gallery.modality} gallery "
-        f"image at rank 1, of another person. Below: number of valid queries of the person with the other person at "
-        f"rank 1. In total, {wrong} of {valid} valid queries have a wrong person at rank 1. First trial."
+        f"({evaluation.query.modality}) and the number of its person; middle (✗): the {evaluation.gallery.modality} "
+        "gallery image at rank 1, of another person; right (✓): an image of the query's person in the gallery, the "
+        f"best-ranked one if it is among the first {DEPTH}. Below: number of valid queries of the person with the "
+        f"other person at rank 1. In total, {wrong} of {valid} valid queries have a wrong person at rank 1."
     )
 
 

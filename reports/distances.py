@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from usvi_bench.protocols.evaluation_file import Sample
-from usvi_bench.reports.style import RIGHT, WRONG, new_figure, shared_legend
+from usvi_bench.reports.style import COLUMN, RIGHT, SMALL, WRONG, new_figure, shared_legend
 
-BINS = 60
+BINS = 30
 KINDS = {"visible-visible": (False, False), "infrared-infrared": (True, True), "visible-infrared": (False, True)}
 """Pairs of modalities by name: whether the first and whether the second image is infrared."""
 
@@ -79,11 +79,11 @@ def density(distances: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArr
     return heights
 
 
-def distances_figure(found: list[Distances]) -> Figure:
+def distances_figure(found: list[Distances], width: float = COLUMN) -> Figure:
     """Draw distances: one row per pair of modalities, one column per time, with the overlap in each panel."""
     times = list(dict.fromkeys(each.when for each in found))
     edges = edges_of(found)
-    figure, panels = new_figure(len(times), rows=len(KINDS), height=0.95 * len(KINDS) + 0.5)
+    figure, panels = new_figure(len(times), rows=len(KINDS), height=0.95 * len(KINDS) + 0.5, width=width)
     middles = (edges[1:] + edges[:-1]) / 2
     for row, kind in enumerate(KINDS):
         for column, when in enumerate(times):
@@ -96,12 +96,11 @@ def distances_figure(found: list[Distances]) -> Figure:
                 heights = density(part, edges)
                 axes.fill_between(middles, heights, color=colour, alpha=0.25, linewidth=0)
                 axes.plot(middles, heights, color=colour, linestyle=dashes, label=label)
-            axes.text(
-                0.98, 0.95, f"overlap {each.overlap:.3f}", transform=axes.transAxes, ha="right", va="top", fontsize=6
-            )
+            words = f"overlap {each.overlap:.3f}"
+            axes.text(0.98, 0.95, words, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL)
             axes.set(xlim=(0, edges[-1]), yticks=[])
             axes.set_ylim(0, 1.3 * axes.dataLim.y1)
-            axes.set_ylabel(f"{kind}\ndensity" if column == 0 else "", fontsize=6)
+            axes.set_ylabel(f"{kind}\ndensity" if column == 0 else "", fontsize=SMALL)
             if row == 0:
                 axes.set_title(when)
             if row + 1 < len(KINDS):
@@ -112,11 +111,19 @@ def distances_figure(found: list[Distances]) -> Figure:
     return figure
 
 
+def distances_counts(sample: Sample) -> str:
+    """Return the numbers of images, people and pairs."""
+    size, infrared = len(sample.identities), int(sample.infrared.sum())
+    return (
+        f"{size - infrared} visible and {infrared} infrared test images of {len(np.unique(sample.identities))} people "
+        f"({size * (size - 1) // 2:,} pairs)"
+    )
+
+
 def distances_caption(sample: Sample) -> str:
     """Return the caption of the figure."""
     return (
-        f"Cosine distances (1 - similarity) of all pairs among {len(sample.identities)} test images of "
-        f"{len(np.unique(sample.identities))} people, each distribution with unit area, one row per pair of "
-        "modalities. Overlap: probability that images of two people are nearer than two images of one person "
-        "(0: perfect separation, 0.5: no separation)."
+        f"Cosine distances (1 - similarity) of all pairs among {distances_counts(sample)}, each distribution with unit "
+        f"area in {BINS} bins, one row per pair of modalities. Overlap: probability that images of two people are "
+        "nearer than two images of one person (0: perfect separation, 0.5: no separation)."
     )

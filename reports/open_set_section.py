@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from usvi_bench.protocols.open_set import Pairs
 from usvi_bench.reports.open_set import Identities, OpenSet, Rates, open_set
 from usvi_bench.reports.page import Picture, Report, Section
 from usvi_bench.reports.runs import RecordedRun
-from usvi_bench.reports.style import LOOKS, NEUTRAL, new_figure
+from usvi_bench.reports.style import COLUMN, LOOKS, NEUTRAL, new_figure
 
 NOT_SHOWN = "Open set"
 Features = NDArray[np.float32]
@@ -97,8 +98,8 @@ def open_set_section(found: OpenSet, scope: str, foot: str) -> Section:
         "points are the rows of the tables."
     )
     alt = "ROC: " + ", ".join(_point(rates, "TAR", "FAR") for rates in found.verification if rates.values)
-    figure = open_set_figure(found)
-    section.pictures.append(Picture("open_set", "Verification and identification", caption, alt, figure, foot, True))
+    draw = partial(open_set_figure, found)
+    section.pictures.append(Picture("open_set", "Verification and identification", caption, alt, draw, foot, True))
     section.tables += [
         _table("Pairs", "open_set_pairs", "FAR", ("FAR", "TAR"), found.verification),
         _table("Queries", "open_set_queries", "FPIR", ("FPIR", "DIR", "found"), found.identification),
@@ -106,9 +107,9 @@ def open_set_section(found: OpenSet, scope: str, foot: str) -> Section:
     return section
 
 
-def open_set_figure(found: OpenSet) -> Figure:
+def open_set_figure(found: OpenSet, width: float = COLUMN) -> Figure:
     """Draw the ROC of pairs and the DIR of queries, with the points of the tables."""
-    figure, (left, right) = new_figure(2, height=1.75)
+    figure, (left, right) = new_figure(2, height=1.75, width=width)
     curves = found.curves
     _panel(left, curves["far"], curves["tar"], found.verification, ("FAR", "TAR"), LOOKS[0]["color"])
     _panel(right, curves["fpir"], curves["dir"], found.identification, ("FPIR", "DIR"), LOOKS[1]["color"])
@@ -187,5 +188,6 @@ def _point(rates: Rates, name: str, at: str) -> str:
 def _foot(run: RecordedRun, evaluation: SavedEvaluation) -> str:
     return (
         f"{run.words}; n = {len(evaluation.query)} {evaluation.query.modality} queries of "
-        f"{len(np.unique(evaluation.query.identities))} people; seed {run.record.result.seed}"
+        f"{len(np.unique(evaluation.query.identities))} people, gallery of {len(evaluation.gallery)} "
+        f"{evaluation.gallery.modality} images; seed {run.record.result.seed}"
     )

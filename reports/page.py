@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from usvi_bench.core.table import Cell, Table, Value, to_csv, to_markdown, value
 from usvi_bench.reports.checksums import FILES, checksums
 from usvi_bench.reports.html_page import write_html
 from usvi_bench.reports.output import REPORT, remove_old
-from usvi_bench.reports.style import save_figure, stamp
+from usvi_bench.reports.style import KINDS, WIDTHS, save_figure, stamp
 
 SCHEMA = 1
 DIAGNOSIS = "**Diagnosis only**: drawn with true identities; it has no influence on training or scores."
@@ -34,6 +34,7 @@ class Picture:
         title: a few words.
         caption: Markdown; sufficient to understand the figure.
         alt: text alternative.
+        draw: function that draws the figure in a width in inches.
         foot: footer of the figure: number of samples, seeds.
         diagnosis: whether the figure uses true identities of training or test images.
     """
@@ -42,9 +43,14 @@ class Picture:
     title: str
     caption: str
     alt: str
-    figure: Figure
+    draw: Callable[[float], Figure]
     foot: str = ""
     diagnosis: bool = False
+
+    @property
+    def files(self) -> list[str]:
+        """File names: each width in each format."""
+        return [f"{self.name}{end}.{kind}" for end in WIDTHS for kind in KINDS]
 
     @property
     def full_caption(self) -> str:
@@ -91,13 +97,16 @@ def write(report: Report, folder: Path) -> Path:
     pictures = [picture for section in report.sections for picture in section.pictures]
     for number, picture in enumerate(pictures):
         report_progress("drawing figures", number, len(pictures))
-        if picture.foot:
-            stamp(picture.figure, picture.foot)
-        save_figure(picture.figure, folder / picture.name)
+        for end, width in WIDTHS.items():
+            figure = picture.draw(width)
+            if picture.foot:
+                stamp(figure, picture.foot)
+            save_figure(figure, folder / f"{picture.name}{end}")
     report_progress("drawing figures", len(pictures), len(pictures))
-    files = [f"{picture.name}.{kind}" for picture in pictures for kind in ("svg", "png")]
-    for kind in ("png", "svg"):
-        remove_old(folder, f"*.{kind}", {*files})
+    files = [name for picture in pictures for name in picture.files]
+    alone = {file.name for file in folder.glob("*.pdf") if not file.with_suffix(".svg").exists()}  # not of a report
+    for kind in KINDS:
+        remove_old(folder, f"*.{kind}", {*files, *alone})
     sheets = {f"{table.name}.csv": table for section in report.sections if section.csv for table in section.tables}
     remove_old(folder, "*.csv", sheets)
     for name, table in sheets.items():
@@ -150,14 +159,17 @@ def _sections(report: Report) -> Iterator[dict[str, Any]]:
             "id": section.name,
             "title": section.title,
             "text": section.text,
-            "figures": [_figure(picture) for picture in section.pictures],
+            "figures": [
+                {**_figure(picture), "caption": f"{picture.full_caption} {_links(picture)}"}
+                for picture in section.pictures
+            ],
             "tables": section.tables,
         }
     if report.notes:
         yield {"id": "notes", "title": "Not shown", "text": bullets(report.notes), "figures": [], "tables": []}
 
 
-def _figure(picture: Picture) -> dict[str, str]:
+def _figure(picture: Picture) -> dict[str, Any]:
     return {
         "id": picture.name,
         "title": picture.title,
@@ -165,7 +177,18 @@ def _figure(picture: Picture) -> dict[str, str]:
         "alt": picture.alt,
         "svg": f"{picture.name}.svg",
         "png": f"{picture.name}.png",
+        "files": picture.files,
     }
+
+
+def _links(picture: Picture) -> str:
+    """Return links to the files of a figure, in Markdown."""
+    words = (
+        f"{'two columns' if end else 'One column'}: "
+        + ", ".join(f"[{kind.upper()}]({address(picture.name)}{end}.{kind})" for kind in KINDS)
+        for end in WIDTHS
+    )
+    return f"{'; '.join(words)}."
 
 
 def _blocks(report: Report) -> Iterable[str]:
@@ -185,7 +208,7 @@ def _blocks(report: Report) -> Iterable[str]:
         for picture in section.pictures:
             yield f"### {plain(picture.title)}"
             yield f"![{plain(picture.alt)}]({address(picture.name)}.png)"
-            yield picture.full_caption
+            yield f"{picture.full_caption} {_links(picture)}"
     if report.notes:
         yield "## Not shown"
         yield bullets(report.notes)

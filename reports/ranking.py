@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports.pictures import read_picture
-from usvi_bench.reports.style import NEUTRAL, RIGHT, SMALL, WIDTH, WRONG, empty_figure
+from usvi_bench.reports.style import COLUMN, NEUTRAL, RIGHT, SMALL, WRONG, empty_figure
 
 Images = Callable[[Path], NDArray[np.uint8]]
 """Function that opens an image file, ``[H, W, 3]``; it raises OSError if this fails."""
@@ -23,19 +23,23 @@ Colour = tuple[float, float, float]
 QUANTILES = {"best": 0.0, "upper quartile": 0.25, "median": 0.5, "lower quartile": 0.75, "worst": 1.0}
 WORST = 5
 """Number of queries in the figure of the worst queries."""
+PRINTED = (140, 280)
+"""Largest width and height of an image in pixels."""
 _BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
 # In tile widths; a tile is 1 wide and 2 high, the shape of the network's input.
-_QUERY, _FIRST, _PITCH, _ROW, _HEAD = 2.0, 3.35, 1.12, 2.85, 0.5
+_QUERY, _FIRST, _PITCH, _HEAD = 2.2, 3.45, 1.12, 0.5
 _SOUGHT = _FIRST + DEPTH * _PITCH + 0.25
 
 
 def open_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as RGB, ``[H, W, 3]``.
+    """Read an image file as RGB, ``[H, W, 3]``, at most as large as a figure in two columns prints it at 300 dpi.
 
     Raises:
         OSError: the path is not a regular file, or the image is damaged or very large.
     """
-    return np.asarray(read_picture(path))
+    picture = read_picture(path)
+    picture.thumbnail(PRINTED)
+    return np.asarray(picture)
 
 
 def by_precision(average_precision: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -44,11 +48,25 @@ def by_precision(average_precision: NDArray[np.float64]) -> NDArray[np.int64]:
     return valid[np.argsort(-average_precision[valid], kind="stable")]
 
 
-def choose_queries(average_precision: NDArray[np.float64]) -> dict[str, int]:
-    """Choose the rows at :data:`QUANTILES` of :func:`by_precision`, by quantile name, without duplicates."""
+def choose_queries(average_precision: NDArray[np.float64], people: NDArray[np.int64]) -> dict[str, int]:
+    """Choose the rows at :data:`QUANTILES` of :func:`by_precision`, by quantile name.
+
+    The best and the worst query are always shown. At the median, then at the quartiles, it is the nearest query of a
+    person that is not chosen yet.
+
+    Args:
+        average_precision: ``[Q]``; NaN where a query is invalid.
+        people: ``[Q]`` identities of the queries.
+    """
     order = by_precision(average_precision)
-    rows = {name: int(order[round(share * (len(order) - 1))]) for name, share in QUANTILES.items() if len(order)}
-    return {name: row for name, row in rows.items() if name == next(n for n in rows if rows[n] == row)}
+    chosen = {name: int(order[place]) for name, place in (("worst", -1), ("best", 0)) if len(order)}
+    chosen = chosen if len(order) > 1 else {name: row for name, row in chosen.items() if name == "best"}
+    for name in ("median", "upper quartile", "lower quartile"):
+        free = np.flatnonzero(~np.isin(people[order], people[list(chosen.values())]))
+        if len(free):
+            place = round(QUANTILES[name] * (len(order) - 1))
+            chosen[name] = int(order[free[np.argmin(np.abs(free - place))]])
+    return {name: chosen[name] for name in QUANTILES if name in chosen}
 
 
 def worst_queries(evaluation: SavedEvaluation) -> dict[str, int]:
@@ -60,7 +78,11 @@ def worst_queries(evaluation: SavedEvaluation) -> dict[str, int]:
 
 
 def ranking_figure(
-    evaluation: SavedEvaluation, images: Images | None, chosen: Mapping[str, int], sought: bool = False
+    evaluation: SavedEvaluation,
+    images: Images | None,
+    chosen: Mapping[str, int],
+    sought: bool = False,
+    width: float = COLUMN,
 ) -> tuple[Figure, int]:
     """Draw queries with their ten best gallery images; frames and symbols mark right and wrong images.
 
@@ -69,41 +91,40 @@ def ranking_figure(
         images: function that opens a test image; None for blank tiles.
         chosen: rows of the queries, by label.
         sought: whether to add the first gallery image of the query's person, at any rank.
+        width: width of the figure in inches; in two columns of a paper, the letters are larger.
 
     Returns:
         Figure, and number of images that could not be opened; their tiles are blank.
     """
-    height = _HEAD + _ROW * len(chosen)
-    total = _SOUGHT + _PITCH if sought else _FIRST + DEPTH * _PITCH
-    figure = empty_figure(height * WIDTH / total)
+    size, line_height = (SMALL, 3.15) if width == COLUMN else (SMALL + 2, 2.8)
+    height = _HEAD + line_height * len(chosen)
+    total = _SOUGHT + _PITCH + 0.2 if sought else _FIRST + DEPTH * _PITCH
+    figure = empty_figure(height * width / total, width)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, total), ylim=(height, 0))
     axes.axis("off")
     for column, title in enumerate(["query", *map(str, range(1, DEPTH + 1))]):
         x = _QUERY if column == 0 else _FIRST + (column - 1) * _PITCH
-        axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=SMALL)
+        axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=size)
     if sought:
-        axes.text(_SOUGHT + 0.5, _HEAD - 0.12, "sought", ha="center", fontsize=SMALL)
+        axes.text(_SOUGHT + 0.5, _HEAD - 0.12, "sought", ha="center", fontsize=size)
     missing = 0
     for line, (name, row) in enumerate(chosen.items()):
-        y = _HEAD + line * _ROW
+        y = _HEAD + line * line_height
         person, precision = evaluation.query.identities[row], evaluation.average_precision[row]
         words = name.replace(" quartile", "\nquartile")
-        axes.text(
-            0.05, y + 1, f"{words}\nperson {person}\nAP {100 * precision:.1f}%", va="center", fontsize=SMALL - 0.5
-        )
+        axes.text(0.05, y + 1, f"{words}\nperson {person}\nAP {100 * precision:.1f}%", va="center", fontsize=size)
         camera = f"cam {evaluation.query.cameras[row]}"
-        missing += _tile(axes, (_QUERY, y), evaluation.query, row, images, camera, NEUTRAL)
+        missing += _tile(axes, (_QUERY, y), evaluation.query, row, images, (camera, NEUTRAL, size))
         for rank in np.flatnonzero(evaluation.order[row] >= 0):
             column, right = evaluation.order[row, rank], evaluation.matches[row, rank]
             note = f"{_mark(right)} c{evaluation.gallery.cameras[column]}\n{evaluation.scores[row, rank]:.2f}"
             corner = _FIRST + rank * _PITCH, y
-            missing += _tile(
-                axes, corner, evaluation.gallery, column, images, note, RIGHT if right else WRONG, not right
-            )
+            look = (note, RIGHT if right else WRONG, size)
+            missing += _tile(axes, corner, evaluation.gallery, column, images, look, not right)
         for column in np.flatnonzero(evaluation.gallery.identities == person)[: int(sought)]:
             note = f"c{evaluation.gallery.cameras[column]}"
-            missing += _tile(axes, (_SOUGHT, y), evaluation.gallery, column, images, note, NEUTRAL)
+            missing += _tile(axes, (_SOUGHT, y), evaluation.gallery, column, images, (note, NEUTRAL, size))
     return figure, missing
 
 
@@ -112,7 +133,8 @@ def ranking_caption(evaluation: SavedEvaluation) -> str:
     valid = int(np.sum(~np.isnan(evaluation.average_precision)))
     return (
         f"{_scope(evaluation)} The {valid} valid queries are sorted by average precision, ties by path. Shown are the "
-        f"first, those at a quarter, half and three quarters, and the last. {_KEY}"
+        "first, those at a quarter, half and three quarters, and the last; for a person that is shown already, the "
+        f"nearest query of another person. {_KEY}"
     )
 
 
@@ -147,12 +169,11 @@ def _tile(
     table: ImageTable,
     row: int,
     images: Images | None,
-    note: str,
-    colour: Colour,
+    look: tuple[str, Colour, float],
     dashed: bool = False,
 ) -> int:
-    """Draw a framed image with a note below; return 1 if the image could not be opened, else 0."""
-    x, y = corner
+    """Draw a framed image; return 1 if it could not be opened, else 0. ``look``: note below, its colour and size."""
+    (x, y), (note, colour, size) = corner, look
     try:
         picture = images(table.root / table.paths[row]) if images else None
     except OSError:
@@ -160,7 +181,7 @@ def _tile(
     axes.imshow(_BLANK if picture is None else picture, extent=(x, x + 1, y + 2, y), aspect="auto")
     style = (0, (2, 1)) if dashed else "-"
     axes.add_patch(Rectangle(corner, 1, 2, fill=False, edgecolor=colour, linewidth=1.1, linestyle=style))
-    axes.text(x + 0.5, y + 2.1, note, ha="center", va="top", fontsize=SMALL - 0.5, color=colour, linespacing=0.95)
+    axes.text(x + 0.5, y + 2.1, note, ha="center", va="top", fontsize=size, color=colour, linespacing=0.95)
     if picture is None:
-        axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=SMALL, color=NEUTRAL)
+        axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=size, color=NEUTRAL)
     return int(picture is None)

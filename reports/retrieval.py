@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from usvi_bench.core.table import Table, Value, value_rows
-from usvi_bench.protocols.evaluation_file import DEPTH, Sample, SavedEvaluation
+from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports import causes, confusion, distances, ranking, tsne
 from usvi_bench.reports.page import Picture, Report, Section
 from usvi_bench.reports.pictures import Album
@@ -30,14 +33,13 @@ def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
         return
     _compare_scores(run, evaluation, report)
     images = open_image if album.shown else None
-    foot = _test_foot(run, evaluation)
     report.sections += [
         _features(run, evaluation, report, album),
-        _lists(evaluation, report, album, images, foot),
-        _failures(evaluation, images, foot, report),
+        _lists(run, evaluation, report, album, images),
+        _failures(run, evaluation, images, report),
     ]
     if run.record.result.dataset["synthetic"] is not None:
-        _causes(evaluation, report, foot)
+        _causes(run, evaluation, report)
 
 
 def _compare_scores(run: RecordedRun, evaluation: SavedEvaluation, report: Report) -> None:
@@ -59,30 +61,24 @@ def _features(run: RecordedRun, evaluation: SavedEvaluation, report: Report, alb
     if len(sample.identities) < tsne.SMALLEST:
         report.notes.append(f"Features: only {len(sample.identities)} images of people with both modalities.")
         return section
-    panels = tsne.before_and_after(sample)
-    figure = tsne.tsne_figure(panels, sample)
-    alt = f"t-SNE of {len(sample.identities)} test images of {len(np.unique(sample.identities))} people: " + ", ".join(
-        panels
+    panels = tsne.before_and_after(evaluation, sample)
+    alt = f"t-SNE of {tsne.tsne_counts(sample)}: " + "; ".join(
+        f"{panel.title}, {tsne.meeting_words(panel.meeting)}" if panel.meeting else panel.title for panel in panels
     )
-    section.pictures.append(
-        Picture("tsne", "t-SNE", tsne.tsne_caption(sample), alt, figure, _sample_foot(run, sample), True)
-    )
+    draw = partial(tsne.tsne_figure, panels, sample)
+    foot = _foot(run, tsne.tsne_counts(sample))
+    section.pictures.append(Picture("tsne", "t-SNE", tsne.tsne_caption(sample), alt, draw, foot, True))
     chosen = np.isin(evaluation.sample.identities, np.unique(sample.identities))
-    report.data["tsne"] = {
-        "perplexity": tsne.perplexity(len(sample.identities)),
-        "seed": tsne.SEED,
-        "rule": tsne.tsne_rule(),
-        "images": [number for number, kept in zip(numbers, chosen.tolist(), strict=True) if kept],
-        "panels": [{"title": title, "x": spots[:, 0], "y": spots[:, 1]} for title, spots in panels.items()],
-    }
+    images = [number for number, kept in zip(numbers, chosen.tolist(), strict=True) if kept]
+    report.data["tsne"] = tsne.tsne_data(panels, images)
     found = distances.all_distances(evaluation.sample)
     alt = "Distances of pairs of one person and of different people; overlap " + ", ".join(
         f"{each.kind} {each.when} {each.overlap:.3f}" for each in found
     )
     caption = distances.distances_caption(evaluation.sample)
-    figure = distances.distances_figure(found)
-    foot = _sample_foot(run, evaluation.sample)
-    section.pictures.append(Picture("distances", "Distances", caption, alt, figure, foot, True))
+    draw = partial(distances.distances_figure, found)
+    foot = _foot(run, distances.distances_counts(evaluation.sample))
+    section.pictures.append(Picture("distances", "Distances", caption, alt, draw, foot, True))
     edges = distances.edges_of(found)
     report.data["distances"] = {
         "edges": edges,
@@ -101,18 +97,22 @@ def _features(run: RecordedRun, evaluation: SavedEvaluation, report: Report, alb
     return section
 
 
-def _lists(evaluation: SavedEvaluation, report: Report, album: Album, images: Images | None, foot: str) -> Section:
+def _lists(
+    run: RecordedRun, evaluation: SavedEvaluation, report: Report, album: Album, images: Images | None
+) -> Section:
     section = Section("ranking", "Ranked lists", "" if album.shown else report.pictures_why)
     precision = evaluation.average_precision
     if images is not None:
+        chosen = ranking.choose_queries(precision, evaluation.query.identities)
         for name, title, caption, rows in (
-            ("ranking", "Ranked lists", ranking.ranking_caption(evaluation), ranking.choose_queries(precision)),
+            ("ranking", "Ranked lists", ranking.ranking_caption(evaluation), chosen),
             ("worst", "Worst queries", ranking.worst_caption(evaluation), ranking.worst_queries(evaluation)),
         ):
-            figure, _ = ranking.ranking_figure(evaluation, images, rows, sought=name == "worst")
+            draw = partial(_ranked_figure, evaluation, images, rows, name == "worst")
+            foot = _foot(run, f"{len(rows)} of {_queries(evaluation)}, {_gallery(evaluation)}")
             rights = [int(evaluation.matches[row].sum()) for row in rows.values()]
             alt = f"{len(rows)} queries with their {DEPTH} best images; right ones: {', '.join(map(str, rights))}."
-            section.pictures.append(Picture(name, title, caption, alt, figure, foot, True))
+            section.pictures.append(Picture(name, title, caption, alt, draw, foot, True))
     order = ranking.by_precision(precision)
     worst = [_query_row(evaluation, row) for row in order[::-1][:SHOWN].tolist()]
     columns = ["query", "person", "camera", "AP (%)", "person at rank 1", "right in the first 10"]
@@ -126,6 +126,12 @@ def _lists(evaluation: SavedEvaluation, report: Report, album: Album, images: Im
         "queries": [_ranked(evaluation, row, album) for row in order.tolist()],
     }
     return section
+
+
+def _ranked_figure(
+    evaluation: SavedEvaluation, images: Images, rows: Mapping[str, int], sought: bool, width: float
+) -> Figure:
+    return ranking.ranking_figure(evaluation, images, rows, sought, width)[0]
 
 
 def _ranked(evaluation: SavedEvaluation, row: int, album: Album) -> dict[str, Any]:
@@ -151,7 +157,7 @@ def _query_row(evaluation: SavedEvaluation, row: int) -> list[Value]:
     ]
 
 
-def _failures(evaluation: SavedEvaluation, images: Images | None, foot: str, report: Report) -> Section:
+def _failures(run: RecordedRun, evaluation: SavedEvaluation, images: Images | None, report: Report) -> Section:
     section = Section("confusion", "Confused pairs", "" if images else report.pictures_why)
     pairs = confusion.confused_pairs(evaluation)
     if not pairs:
@@ -163,15 +169,21 @@ def _failures(evaluation: SavedEvaluation, images: Images | None, foot: str, rep
     notes = ["Counted over valid queries."]
     section.tables.append(Table("Most confused pairs", columns, value_rows(rows), notes=notes, name="pairs"))
     if images is not None:
-        figure, _ = confusion.confusion_figure(evaluation, pairs, images)
-        alt = "; ".join(
-            f"person {p.person} confused with {p.other} in {p.count} of {p.queries} queries" for p in pairs[:8]
+        shown = pairs[: confusion.SHOWN]
+        alt = "; ".join(f"person {p.person} confused with {p.other} in {p.count} of {p.queries} queries" for p in shown)
+        foot = _foot(
+            run, f"{len(shown)} of {len(pairs)} confused pairs, {_queries(evaluation)}, {_gallery(evaluation)}"
         )
-        section.pictures.append(Picture("confusion", "Most confused pairs", caption, alt, figure, foot, True))
+        draw = partial(_confused_figure, evaluation, shown, images)
+        section.pictures.append(Picture("confusion", "Most confused pairs", caption, alt, draw, foot, True))
     return section
 
 
-def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
+def _confused_figure(evaluation: SavedEvaluation, pairs: list[confusion.Pair], images: Images, width: float) -> Figure:
+    return confusion.confusion_figure(evaluation, pairs, images, width)[0]
+
+
+def _causes(run: RecordedRun, evaluation: SavedEvaluation, report: Report) -> None:
     truth = causes.read_truth(evaluation)
     if truth is None:
         report.notes.append(f"Error by cause: {Path(evaluation.query.root).name} has no {causes.GROUND_TRUTH}.")
@@ -183,11 +195,11 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
             "Share of valid queries with a wrong person at rank 1, by ground truth of the generator: camera; visible "
             "side (front: walking within 45° of the direction to the camera; back: of the opposite direction); "
             "occlusion; whether another person in the gallery has the same kind of top, bottom and pattern. Causes "
-            "with a single level are omitted. Line: 95 % interval over people. First trial."
+            "with a single level are omitted. Line: 95 % interval over people; dashed: all valid queries. First trial."
         )
         alt = "Error at rank 1: " + ", ".join(f"{level.level} {level.error:.0%}" for level in found)
-        figure = causes.causes_figure(found)
-        section.pictures.append(Picture("causes", "Error by cause", caption, alt, figure, foot, True))
+        draw, foot = partial(causes.causes_figure, found), _foot(run, f"n = {_queries(evaluation)}")
+        section.pictures.append(Picture("causes", "Error by cause", caption, alt, draw, foot, True))
         rows: list[list[Value]] = [
             [x.cause, x.level, x.queries, x.people, 100 * x.error, 100 * x.low, 100 * x.high, 100 * x.average_precision]
             for x in found
@@ -195,28 +207,34 @@ def _causes(evaluation: SavedEvaluation, report: Report, foot: str) -> None:
         columns = ["cause", "level", "queries", "people", "error at R1", "low", "high", "mAP"]
         notes = ["Percent; 95 % interval over people."]
         section.tables.append(Table("Error by cause", columns, value_rows(rows), words=2, notes=notes, name="causes"))
-    shared, wrong = causes.traits(evaluation, truth)
+    shared, wrong, people = causes.traits(evaluation, truth)
     if shared:
         caption = (
             f"Traits that the wrong person at rank 1 shares with the query's person, over {wrong} queries, compared "
-            "with a random wrong gallery image (grey). A trait far to the right of its grey point is a likely cause of "
-            f"confusion. Colours with a CIELAB distance of at most {causes.ALIKE:.0f} count as equal (about 2 is just "
-            "visible); other traits are compared by kind."
+            "with a random wrong gallery image (grey). Line: 95 % interval over people. A trait far to the right of "
+            "its grey point is a likely cause of confusion. Colours with a CIELAB distance of at most "
+            f"{causes.ALIKE:.0f} count as equal (about 2 is just visible); other traits are compared by kind."
         )
         alt = ", ".join(f"{t.name}: {t.confused:.0%}, random {t.expected:.0%}" for t in shared)
-        figure = causes.traits_figure(shared)
-        section.pictures.append(Picture("traits", "Traits shared by confused people", caption, alt, figure, foot, True))
+        draw = partial(causes.traits_figure, shared)
+        foot = _foot(
+            run, f"n = {wrong} {evaluation.query.modality} queries of {people} people with a wrong person at rank 1"
+        )
+        section.pictures.append(Picture("traits", "Traits shared by confused people", caption, alt, draw, foot, True))
     report.sections.append(section)
 
 
-def _sample_foot(run: RecordedRun, sample: Sample) -> str:
-    people = len(np.unique(sample.identities))
-    return f"{run.words}; n = {len(sample.identities)} images of {people} people; seed {run.record.result.seed}"
+def _foot(run: RecordedRun, counts: str) -> str:
+    return f"{run.words}; {counts}; seed {run.record.result.seed}"
 
 
-def _test_foot(run: RecordedRun, evaluation: SavedEvaluation) -> str:
-    valid = int(np.sum(~np.isnan(evaluation.average_precision)))
-    return (
-        f"{run.words}; n = {valid} {evaluation.query.modality} queries of "
-        f"{len(np.unique(evaluation.query.identities))} people; seed {run.record.result.seed}"
-    )
+def _queries(evaluation: SavedEvaluation) -> str:
+    """Count the valid queries and their people, in words."""
+    valid = ~np.isnan(evaluation.average_precision)
+    people = len(np.unique(evaluation.query.identities[valid]))
+    return f"{int(valid.sum())} valid {evaluation.query.modality} queries of {people} people"
+
+
+def _gallery(evaluation: SavedEvaluation) -> str:
+    people = len(np.unique(evaluation.gallery.identities))
+    return f"gallery of {len(evaluation.gallery)} {evaluation.gallery.modality} images of {people} people"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from usvi_bench.reports.bootstrap import Difference, Unit
-from usvi_bench.reports.curves import from_zero, series_of
+from usvi_bench.reports.curves import Span, from_zero, mark_stages, name_stages, series_of, stage_spans
 from usvi_bench.reports.groups import Group
-from usvi_bench.reports.style import LOOKS, NEUTRAL, SMALL, new_figure, shared_legend
+from usvi_bench.reports.style import COLUMN, LOOKS, NEUTRAL, SMALL, new_figure, shared_legend, show_percent
 
 CURVES = {
     "clusters visible": "visible clusters",
@@ -25,13 +26,17 @@ CURVES = {
 """Compared series and their axis labels."""
 
 
-def overlay_figure(groups: Sequence[Group]) -> Figure:
+def overlay_figure(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     """Draw each series of :data:`CURVES` that any run has in its own panel, with one line style per method."""
+    spans = shared_spans([stage_spans(run.epochs) for group in groups for run in group.runs])
     drawn = {group.label: [series_of(run.epochs) for run in group.runs] for group in groups}
     names = [name for name in CURVES if any(name in series for runs in drawn.values() for series in runs)]
-    rows = -(-len(names) // 2)
-    figure, panels = new_figure(2, rows=rows, height=1.25 * rows + 0.35)
-    for axes, name in zip(panels, names, strict=True):
+    columns = 2 if width == COLUMN else 3
+    rows = -(-len(names) // columns)
+    figure, panels = new_figure(columns, rows=rows, height=1.25 * rows + 0.45, width=width)
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels, names, strict=False):
         for (label, runs), look in zip(drawn.items(), _looks(len(drawn)), strict=True):
             longest = max(len(series["learning rate"]) for series in runs) if runs else 0
             values = [series.get(name, np.full(longest, np.nan)) for series in runs]
@@ -49,17 +54,35 @@ def overlay_figure(groups: Sequence[Group]) -> Figure:
         axes.set_ylabel(CURVES[name])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         from_zero(axes)
-    for axes in panels[-2:]:
+        mark_stages(axes, spans)
+    for axes in panels[max(0, len(names) - columns) : len(names)]:
         axes.set_xlabel("epoch")
-    shared_legend(figure, columns=3)
+    name_stages(figure, spans)
+    shared_legend(figure, columns=3 if width == COLUMN else 6)
     return figure
 
 
-def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference]]) -> Figure:
+def shared_spans(runs: Sequence[Sequence[Span]]) -> list[Span]:
+    """Return the stages of several runs with the names of each; empty if the runs' stages start at different epochs.
+
+    >>> shared_spans([[("base", 1, 4), ("pgm", 5, 8)], [("base", 1, 4), ("adca", 5, 8)], [("base", 1, 4)]])
+    [('base', 1, 4), ('pgm or adca', 5, 8)]
+    """
+    found: list[Span] = []
+    for stages in zip_longest(*runs):
+        present = [stage for stage in stages if stage is not None]
+        if len({first for _, first, _ in present}) > 1:
+            return []
+        names = " or ".join(dict.fromkeys(name for name, *_ in present))
+        found.append((names, present[0][1], max(last for *_, last in present)))
+    return found
+
+
+def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference]], width: float = COLUMN) -> Figure:
     """Draw differences: one row per pair, one panel per metric; filled markers if the interval excludes 0."""
     shown = [entry for entry in found if entry[3] == "person"]
     pairs = list(dict.fromkeys(f"{better.label} -\n{worse.label}" for worse, better, *_ in shown))
-    figure, panels = new_figure(2, height=0.27 * len(pairs) + 0.5)
+    figure, panels = new_figure(2, height=0.27 * len(pairs) + 0.5, width=width)
     for axes, metric in zip(panels, ("mAP", "R1"), strict=True):
         for place, (_, _, _, _, difference) in enumerate(entry for entry in shown if entry[2] == metric):
             colour = LOOKS[0]["color"] if difference.clear else NEUTRAL
@@ -67,9 +90,9 @@ def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference
             fill = colour if difference.clear else "white"
             axes.plot(difference.difference, place, "o", color=colour, markerfacecolor=fill, markersize=4)
         axes.axvline(0, color=NEUTRAL, linewidth=0.8)
-        axes.set(ylim=(len(pairs) - 0.5, -0.5), xlabel=f"difference of {metric} (points)")
+        axes.set(ylim=(len(pairs) - 0.5, -0.5), xlabel=f"Δ{metric} (points)")
         axes.set_yticks(range(len(pairs)), pairs if metric == "mAP" else [""] * len(pairs), fontsize=SMALL)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=""))
+        show_percent(axes.xaxis)
     return figure
 
 

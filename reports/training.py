@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean
 
 from matplotlib.figure import Figure
@@ -29,8 +30,13 @@ def training(run: RecordedRun, report: Report) -> None:
     if scores:
         caption = "Test scores during training, for monitoring only; they do not select weights."
         alt = f"Test mAP and rank-1 at {len(scores)} points of the training."
-        figure = curves.scores_figure(scores)
-        section.pictures.append(Picture("scores", "Scores during training", caption, alt, figure, _foot(run), True))
+        draw = partial(curves.scores_figure, scores)
+        points = len({line["epoch"] for line in scores})
+        foot = (
+            f"{run.words}; test images of fold {run.folds[0]}, scored in {points} epochs of stage "
+            f"{epochs[-1]['stage']}; seed {run.record.result.seed}"
+        )
+        section.pictures.append(Picture("scores", "Scores during training", caption, alt, draw, foot, True))
     if not any(epochs[0]["identities"].values()):
         report.notes.append("Label quality: no training image has an identity.")
     elif section.pictures and not any(
@@ -51,15 +57,20 @@ def training(run: RecordedRun, report: Report) -> None:
 
 def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
     stages = " then ".join(dict.fromkeys(plain(line["stage"]) for line in epochs))
-    scope = f"{len(epochs)} epochs, {stages}; a dotted line marks the start of a stage."
+    scope = f"{len(epochs)} epochs, {stages}; stages are numbered, and a dotted line marks the start of a stage."
     if len(run.folds) > 1:
         scope += f" Fold {run.folds[0]} of {', '.join(map(str, run.folds))}."
     last, people = epochs[-1], epochs[0]["identities"]
     shares = {name: last["outliers"][name] / last["images"][name] for name in people}
     known = {name: f" of {count} people" if count else "" for name, count in people.items()}
     ends = ", ".join(f"{last['clusters'][name]} {name} clusters{known[name]}" for name in people)
-    labelled = any(people.values())
-    texts: list[tuple[str, str, str, str, Callable[[Sequence[Line]], Figure | None], bool]] = [
+    labelled, matched = any(people.values()), curves.matched_epochs(epochs)
+    cropped = (
+        f" Earlier stages make no matches: shown are epochs {matched.start + 1} to {matched.stop}."
+        if matched and matched.start
+        else ""
+    )
+    texts: list[tuple[str, str, str, str, Callable[..., Figure], bool]] = [
         (
             "losses",
             "Losses and learning rate",
@@ -93,7 +104,7 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
             "Precision: share of the (visible, infrared) image pairs in matched clusters that show one person. Recall: "
             "share of the pairs of one person that are in matched clusters, with outliers included. Correct cluster "
             "matches: share of visible clusters whose partner has the same most frequent person. For joint clusters, "
-            "precision and recall use the pairs within one cluster.",
+            f"precision and recall use the pairs within one cluster.{cropped}",
             "Precision and recall of cross-modal matches over the epochs.",
             curves.matches_figure,
             True,
@@ -108,12 +119,12 @@ def _curves(run: RecordedRun, epochs: Sequence[Line]) -> list[Picture]:
             False,
         ),
     ]
-    pictures = []
-    for name, title, caption, alt, draw, diagnosis in texts:
-        figure = draw(epochs)
-        if figure is not None:
-            pictures.append(Picture(name, title, f"{caption} {scope}", alt, figure, _foot(run), diagnosis))
-    return pictures
+    shown = {"quality": labelled, "matches": bool(matched)}
+    return [
+        Picture(name, title, f"{caption} {scope}", alt, partial(draw, epochs), _foot(run), diagnosis)
+        for name, title, caption, alt, draw, diagnosis in texts
+        if shown.get(name, True)
+    ]
 
 
 def _clustering(epochs: Sequence[Line]) -> str:

@@ -1,8 +1,10 @@
-"""t-SNE of features: colour and number are the person, the marker is the modality."""
+"""t-SNE of features: do the visible and infrared images of a person meet?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,21 +12,43 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
-from seaborn import color_palette, desaturate
 from sklearn.manifold import TSNE
 
-from usvi_bench.protocols.evaluation_file import IMAGES, Sample
-from usvi_bench.reports.style import MARKERS, NEUTRAL, SMALL, WIDTH, new_figure
+from usvi_bench.protocols.evaluation_file import IMAGES, Sample, SavedEvaluation
+from usvi_bench.protocols.meeting import Meeting
+from usvi_bench.reports.style import COLUMN, MARKERS, NEUTRAL, SMALL, new_figure
 
-PEOPLE = 20
+COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc0066", "#56b4e9"),
+    *("#a63c00", "#7b3ff2", "#8fc400", "#1a1a1a", "#f58ac0"),
+)
+"""Colours of people, each clearly different from all others and from white."""
+PEOPLE = len(COLOURS)
 """Number of identities in a figure."""
 PERPLEXITY = 20.0
 """Perplexity, close to the number of images per identity in the sample."""
 SEED = 0
 SMALLEST = 8
 """Minimum number of images for a figure."""
+_STRIP = 0.13
+"""Height of the strips for the texts of a panel, above and below the map, as shares of the map."""
 
 Positions = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Panel:
+    """Panel of the figure.
+
+    Attributes:
+        title: method or time.
+        positions: ``[S, 2]`` of the images of the sample.
+        meeting: people whose modalities meet in the feature space, out of all people; None if unknown.
+    """
+
+    title: str
+    positions: Positions
+    meeting: Meeting | None
 
 
 def project(features: NDArray[np.float32], seed: int = SEED) -> Positions:
@@ -41,26 +65,32 @@ def perplexity(images: int) -> float:
     return min(PERPLEXITY, (images - 1) / 3)
 
 
-def before_and_after(sample: Sample) -> dict[str, Positions]:
-    """Project the sample before training (if features are stored) and after it, by title."""
-    parts = {"before training": sample.before, "after training": sample.features}
-    return {title: project(features) for title, features in parts.items() if features is not None}
-
-
-def tsne_figure(panels: Mapping[str, Positions], sample: Sample) -> Figure:
-    """Draw panels by title, two per row, each with positions ``[S, 2]`` of the same sample."""
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = new_figure(columns, height=rows * (WIDTH / columns + 0.12) + 0.2, rows=rows)
-    for panel, (title, positions) in zip(axes, panels.items(), strict=False):
-        _scatter(panel, positions, sample)
-        panel.set_title(title)
-    for panel in axes[len(panels) :]:
-        panel.axis("off")
-    handles = [
-        Line2D([], [], linestyle="", marker=marker, color=NEUTRAL, label=name) for name, marker in MARKERS.items()
+def before_and_after(evaluation: SavedEvaluation, sample: Sample) -> list[Panel]:
+    """Project the sample before training (if features are stored) and after it."""
+    parts = (("before", sample.before), ("after", sample.features))
+    return [
+        Panel(f"{name} training", project(features), evaluation.meetings.get(name))
+        for name, features in parts
+        if features is not None
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+
+
+def tsne_figure(panels: Sequence[Panel], sample: Sample, width: float = COLUMN) -> Figure:
+    """Draw panels of the same sample, at most two per row in one column of a paper, four in two columns."""
+    wide = width > COLUMN
+    columns = min(len(panels), 4 if wide and len(panels) != 3 else 3 if wide else 2)
+    rows = -(-len(panels) // columns)
+    tall = _height([panel.positions for panel in panels])
+    height = rows * ((width / columns - 0.06) * tall + 0.06) + 0.34
+    figure, axes = new_figure(columns, height=height, rows=rows, width=width)
+    for place, panel in zip(axes, panels, strict=False):
+        _draw(place, panel, sample, scale=1.4 if wide and columns < 4 else 1.0)
+        _frame(place, panel.positions, tall)
+    for place in axes[len(panels) :]:
+        place.remove()
+    keys: list[dict[str, Any]] = [{"marker": marker, "ls": "", "label": name} for name, marker in MARKERS.items()]
+    keys.append({"linewidth": 1.0, "label": "centre to centre of a person"})
+    figure.legend(handles=[Line2D([], [], color=NEUTRAL, **key) for key in keys], loc="outside lower center", ncols=3)
     return figure
 
 
@@ -72,36 +102,97 @@ def tsne_rule() -> str:
     )
 
 
+def tsne_counts(sample: Sample) -> str:
+    """Return the numbers of drawn people and images."""
+    infrared = int(sample.infrared.sum())
+    people, visible = len(np.unique(sample.identities)), len(sample.infrared) - infrared
+    return f"{people} people, {visible} visible and {infrared} infrared images"
+
+
 def tsne_caption(sample: Sample) -> str:
     """Return the caption, with all parameters of the figure."""
-    people, images, infrared = len(np.unique(sample.identities)), len(sample.infrared), int(sample.infrared.sum())
     return (
-        f"t-SNE of test features of {people} people ({images - infrared} visible and {infrared} infrared images): "
-        f"{tsne_rule()}. "
-        f"Perplexity {perplexity(images):g}, PCA start, seed {SEED}. Colour and number: true identity; "
-        "marker: modality. Axes have no unit; distances between separate groups are not meaningful."
+        f"t-SNE of test features of {tsne_counts(sample)}: {tsne_rule()}. "
+        f"Perplexity {perplexity(len(sample.infrared)):g}, PCA start, seed {SEED}. Colour and number: true identity; "
+        "marker: modality. A line joins the centres of a person's visible and infrared images on the map. *Meet*: "
+        "people whose visible and infrared mean features are mutual nearest neighbours by cosine similarity in the "
+        "feature space, out of all people with both modalities. Axes have no unit; distances between separate groups "
+        "are not meaningful."
     )
 
 
-def identity_colours(count: int) -> list[tuple[float, float, float]]:
-    """Return ten colour-blind-safe colours, then darker ones; numbers in the figure identify all people."""
-    bright = color_palette("colorblind")
-    colours = bright + [tuple(0.6 * part for part in desaturate(colour, 0.8)) for colour in bright]
-    return [colours[i % len(colours)] for i in range(count)]
+def tsne_data(panels: Sequence[Panel], images: Sequence[int]) -> dict[str, Any]:
+    """Return the data of the figure; ``images`` are the numbers of the images of the sample."""
+    return {
+        "perplexity": perplexity(len(images)),
+        "seed": SEED,
+        "rule": tsne_rule(),
+        "images": list(images),
+        "panels": [
+            {
+                "title": panel.title,
+                "x": panel.positions[:, 0],
+                "y": panel.positions[:, 1],
+                "people": panel.meeting.people if panel.meeting else None,
+                "met": panel.meeting.met if panel.meeting else None,
+            }
+            for panel in panels
+        ],
+    }
 
 
-def _scatter(axes: Axes, positions: Positions, sample: Sample) -> None:
-    people = np.unique(sample.identities)
-    for person, colour in zip(people, identity_colours(len(people)), strict=True):
+def meeting_words(meeting: Meeting) -> str:
+    """Describe a meeting, as in a panel.
+
+    >>> meeting_words(Meeting(40, 12))
+    'meet: 12 of 40 people (30 %)'
+    """
+    share = f" ({100 * meeting.met / meeting.people:.0f} %)" if meeting.people else ""
+    return f"meet: {meeting.met} of {meeting.people} people{share}"
+
+
+def _draw(axes: Axes, panel: Panel, sample: Sample, scale: float) -> None:
+    points = panel.positions
+    sides: Mapping[str, NDArray[np.bool_]] = {"visible": ~sample.infrared, "infrared": sample.infrared}
+    label: dict[str, Any] = {"fontsize": SMALL * min(scale, 1.2), "ha": "center", "va": "center", "weight": "bold"}
+    for person, colour in zip(np.unique(sample.identities), COLOURS, strict=False):
         own = sample.identities == person
-        for marker, chosen in zip(MARKERS.values(), (~sample.infrared, sample.infrared), strict=True):
-            x, y = positions[own & chosen].T
-            axes.scatter(x, y, s=7, marker=marker, color=[colour], alpha=0.85, linewidths=0.2, edgecolors="white")
-    for person in people:
-        points = positions[sample.identities == person]
-        middle = points[np.argmin(np.linalg.norm(points - np.median(points, axis=0), axis=1))]
-        text = axes.annotate(str(person), middle, (0, 2), textcoords="offset points", fontsize=SMALL, ha="center")
-        text.set_path_effects([withStroke(linewidth=1.2, foreground="white")])
-    axes.set(xticks=[], yticks=[])
-    axes.set_box_aspect(1)
+        centres = [points[own & side].mean(axis=0) for side in sides.values()]
+        axes.plot(*np.transpose(centres), color=colour, linewidth=1.0 * scale, zorder=1)
+        apart = centres[0] - centres[1]
+        offset = 6.5 * scale * apart / (np.linalg.norm(apart) or 1)  # in points, away from the other centre
+        for (name, side), centre in zip(sides.items(), centres, strict=True):
+            x, y = points[own & side].T
+            look: dict[str, Any] = {
+                "marker": MARKERS[name],
+                "color": [colour],
+                "edgecolors": "white",
+                "linewidths": 0.2,
+            }
+            axes.scatter(x, y, s=7 * scale**2, alpha=0.9, zorder=2, **look)
+            place = tuple(offset if name == "visible" else -offset)
+            text = axes.annotate(
+                str(person), centre, place, textcoords="offset points", color=colour, zorder=3, **label
+            )
+            text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
+    words: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7 * min(scale, 1.15)}
+    axes.text(0.03, 0.985, panel.title, va="top", weight="bold", **words)
+    if panel.meeting is not None:
+        axes.text(0.03, 0.015, meeting_words(panel.meeting), va="bottom", **words)
+
+
+def _height(maps: Sequence[Positions]) -> float:
+    """Return the height of the panels as a share of their width: room for every map and for its texts."""
+    sizes = [np.ptp(points, axis=0) for points in maps]
+    return 2 * _STRIP + float(np.clip(max(high / max(wide, 1e-6) for wide, high in sizes), 0.6, 1))
+
+
+def _frame(axes: Axes, points: Positions, tall: float) -> None:
+    """Draw the frame around a map, with a strip for texts above and below it; both axes have one scale."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    wide = float(max(high[0] - low[0], (high[1] - low[1]) / (tall - 2 * _STRIP), 1e-6))
+    x, y = (low + high) / 2
+    half = 0.58 * wide
+    axes.set(xlim=(x - half, x + half), ylim=(y - half * tall, y + half * tall), xticks=[], yticks=[])
+    axes.set_box_aspect(tall)
     axes.spines[:].set_visible(True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +11,16 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
 from usvi_bench.core.figure_style import encode_svg, styled
 from usvi_bench.reports.pages.sources import Seeds, Sources
+from usvi_bench.reports.results_plot import CONFIDENCE, half_interval
 
 PROTOCOLS = {"sysu_all": "SYSU-MM01 layout (sysu_all)", "regdb_v2i": "RegDB layout (regdb_v2i)"}
 """Protocols of the panels, from left to right, and their titles."""
 REFERENCES = {"supervised": "supervised (true identities)", "untrained": "untrained"}
 """Unranked rows: the first is above all methods, the last below."""
 CHANCE = "chance"
-CONFIDENCE = 0.95
 WIDTH, HEIGHT = 9.0, 4.1
 """Size of the figure in inches."""
 ROOM = 42
@@ -97,14 +95,8 @@ def scores_figure(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> Fi
     return figure
 
 
-def interval(values: Seeds) -> float:
-    """Return half the width of the t confidence interval of a mean over seeds; 0 for one seed."""
-    n = len(values)
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std() / math.sqrt(n)) if n > 1 else 0.0
-
-
 def _draw_row(axes: Axes, row: int, values: Seeds, colour: str, theme: Theme) -> None:
-    mean, reach = float(values.mean()), interval(values)
+    mean, reach = float(values.mean()), half_interval(values.tolist())
     if len(values) > 1:
         axes.plot(values, [row + 0.27] * len(values), "o", color=colour, alpha=0.55, markersize=3.2, markeredgewidth=0)
     axes.plot([mean - reach, mean + reach], [row, row], color=colour, linewidth=2.4, solid_capstyle="round")
@@ -114,7 +106,7 @@ def _draw_row(axes: Axes, row: int, values: Seeds, colour: str, theme: Theme) ->
 
 def _end(values: Seeds) -> float:
     """Return the right end of a row: of its interval or of its highest seed."""
-    return max(float(values.mean()) + interval(values), float(values.max()))
+    return max(float(values.mean()) + half_interval(values.tolist()), float(values.max()))
 
 
 def _draw_chance(axes: Axes, level: float, rows: int, theme: Theme) -> None:

@@ -23,6 +23,7 @@ from usvi_bench.protocols.evaluation_file import (
     sample_rows,
     save_evaluation,
 )
+from usvi_bench.protocols.meeting import Meeting
 from usvi_bench.protocols.query_file import load_query_scores, save_query_scores
 
 LABELS = st.lists(st.integers(0, 30), max_size=60).map(lambda values: np.array(values, dtype=np.int64))
@@ -203,3 +204,19 @@ def test_the_features_are_those_of_the_queries_and_the_gallery(tmp_path: Path) -
         del content[name]
     write_sealed(path, lambda file: np.savez(file, **content))
     assert load_evaluation(path).features is None
+
+
+def test_meeting_people_are_counted_over_all_test_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usvi_bench.protocols.evaluation_file.IDENTITIES", 3)
+    saved = save(tmp_path, np.arange(12))
+    assert len(np.unique(saved.sample.identities)) == 3
+    assert saved.meetings["after"] == Meeting(22, 22)  # both modalities have one direction per person
+    assert saved.meetings["before"] == Meeting(22, 22)
+
+
+def test_older_files_count_the_people_of_the_sample(tmp_path: Path) -> None:
+    saved = save(tmp_path, np.arange(12), before=False)
+    with np.load(tmp_path / "evaluation.npz") as arrays:
+        older = {name: arrays[name] for name in arrays.files if not name.startswith("meeting")}
+    write_sealed(tmp_path / "evaluation.npz", lambda file: np.savez_compressed(file, **older))
+    assert load_evaluation(tmp_path / "evaluation.npz").meetings == saved.meetings

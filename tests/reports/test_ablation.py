@@ -155,12 +155,12 @@ def test_a_sweep_varies_one_number_only(folder: Path) -> None:
     assert {value: row.name for value, row in found.points.items()} == {0.1: "tau 0.1", 0.3: "full", 0.9: "tau 0.9"}
 
 
-def test_figures_are_png_and_svg_and_deterministic(folder: Path) -> None:
+def test_figures_have_three_formats_and_are_deterministic(folder: Path) -> None:
     (folder / "sensitivity-old.png").touch()
     write_ablation(folder)
     names = {"rows", "sensitivity-method-tau"}
-    pictures = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg")}
-    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    pictures = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg", ".pdf")}
+    assert set(pictures) == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")}
     write_ablation(folder)
     assert {name: (folder / name).read_bytes() for name in pictures} == pictures
 
@@ -188,7 +188,7 @@ def test_only_the_table_and_its_records_are_published(folder: Path) -> None:
     kept = {path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*") if path.is_file()}
     names = [f"{i}-{seed}" for i, scores in enumerate(SCORES.values()) for seed in scores if (i, seed) != (0, 0)]
     records = {f"jobs/{name}/record.json" for name in (*names, "sclhm-seed0-abc")}
-    pictures = {f"{name}.{kind}" for name in ("rows", "sensitivity-method-tau") for kind in ("png", "svg")}
+    pictures = {f"{name}.{kind}" for name in ("rows", "sensitivity-method-tau") for kind in ("png", "svg", "pdf")}
     assert kept == records | pictures | {"grid.json", "table.md", "table.csv", "table.tex", "jobs/2-1/error.json"}
 
 

@@ -61,7 +61,8 @@ def test_page_json_and_a_report_of_each_run(
     content = json.loads((tmp_path / "report.json").read_text())
     assert [run["folder"] for run in content["runs"]] == ["adca-seed0", "adca-seed1", "sclhm-seed0"]
     assert reported == [tmp_path / run["folder"] for run in content["runs"]]
-    assert [figure["id"] for figure in content["figures"]] == ["paired-sysu_all", "curves-sysu_all", "tsne-sysu_all"]
+    names = [f"{name}-sysu_all" for name in ("results", "cmc", "paired", "curves", "tsne")]
+    assert [figure["id"] for figure in content["figures"]] == names
     scores, differences = content["tables"]
     assert [row[:2] for row in scores["rows"]] == [["sclhm", 1], ["adca", 2]]
     assert scores["rows"][1][2] == "15.0 ± 7.1"
@@ -70,7 +71,13 @@ def test_page_json_and_a_report_of_each_run(
     assert found["mAP", "person"]["baseline"] == "adca"
     assert found["mAP", "person"]["difference"] > 0.2
     assert found["mAP", "person"]["low"] > 0
-    assert "seed 0" in content["figures"][2]["caption"]
+    captions = {figure["id"]: figure["caption"].replace("\\", "") for figure in content["figures"]}
+    assert "n = 88 valid queries, 1 fold, 2 trials" in captions["cmc-sysu_all"]
+    assert "Band: range over the seeds of adca. No band: sclhm with one seed." in captions["cmc-sysu_all"]
+    assert "One seed, no interval: sclhm." in captions["results-sysu_all"]
+    assert "10 people, 40 visible and 40 infrared images" in captions["tsne-sysu_all"]
+    for caption in captions.values():
+        assert "adca: seed" in caption
 
 
 @pytest.mark.usefixtures("reported")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tests.reports.fake_run import epoch_line, two_stages
 from usvi_bench.reports.curves import (
@@ -12,11 +15,13 @@ from usvi_bench.reports.curves import (
     cost_figure,
     epochs_of,
     losses_figure,
+    matched_epochs,
     matches_figure,
     quality_figure,
     scores_figure,
 )
-from usvi_bench.reports.style import new_figure, shared_legend, styled
+from usvi_bench.reports.side_by_side import shared_spans
+from usvi_bench.reports.style import COLUMN, PAGE, new_figure, shared_legend, styled
 
 LINES = two_stages()
 EPOCHS = epochs_of(LINES, fold=1)
@@ -55,9 +60,26 @@ def test_a_new_stage_is_marked_once_between_its_epochs() -> None:
     axes, _ = losses_figure(EPOCHS).axes
     boundaries = [item for item in axes.get_lines() if item.get_linestyle() == ":" and len(item.get_xdata()) == 2]
     assert [list(item.get_xdata()) for item in boundaries] == [[4.5, 4.5]]
-    assert [text.get_text() for text in axes.texts] == ["sclhm ▸"]
     single, _ = losses_figure(EPOCHS[:4]).axes
     assert not [item for item in single.get_lines() if item.get_linestyle() == ":"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [losses_figure, clusters_figure, quality_figure, matches_figure, cost_figure],
+    ids=lambda draw: draw.__name__,
+)
+def test_stages_are_numbered_in_every_panel_and_named(draw: Callable[..., Figure]) -> None:
+    figure = draw(EPOCHS)
+    assert [text.get_text() for text in figure.texts] == ["stage: 1 cluster_contrast, 2 sclhm"]
+    for axes in figure.axes:
+        assert [(text.get_text(), text.xy[0]) for text in axes.texts] == [("1", 2.5), ("2", 6.5)]
+
+
+def test_stages_of_several_runs_are_named_if_they_start_together() -> None:
+    short, long = [("base", 1, 4)], [("base", 1, 4), ("pgm", 5, 8)]
+    assert shared_spans([short, long, [("base", 1, 4), ("adca", 5, 6)]]) == [("base", 1, 4), ("pgm or adca", 5, 8)]
+    assert shared_spans([long, [("base", 1, 2), ("adca", 3, 8)]]) == []
 
 
 def test_cost_shows_every_phase_and_leaves_a_gap_where_memory_is_unknown() -> None:
@@ -91,7 +113,6 @@ def test_modalities_with_different_people_have_two_lines() -> None:
 
 def test_quality_of_both_modalities() -> None:
     figure = quality_figure(EPOCHS)
-    assert figure is not None
     visible, infrared = figure.axes
     assert line(visible, "ARI")[1] == pytest.approx([0.1, 0.2, 0.3, 0.4] * 2)
     assert line(infrared, "purity")[1] == pytest.approx([0.2, 0.3, 0.4, 0.5] * 2)
@@ -102,21 +123,31 @@ def test_people_that_are_not_known_are_not_drawn() -> None:
     unknown = [epoch_line(0, identities={"visible": 0, "infrared": 0})]
     labels = [item.get_label() for item in clusters_figure(unknown).axes[0].get_lines()]
     assert labels == ["visible", "infrared"]
-    assert quality_figure(unknown) is None
     half = [epoch_line(0, identities={"visible": 32, "infrared": 0})]
     assert line(clusters_figure(half).axes[0], "true visible people (32)")[1] == [32, 32]
-    assert quality_figure(half) is not None
 
 
 def test_matches_of_the_stage_that_makes_them() -> None:
     figure = matches_figure(EPOCHS)
-    assert figure is not None
     (axes,) = figure.axes
     for label, first in (("correct cluster matches", 0.1), ("precision", 0.05), ("recall", 0.2)):
         heights = line(axes, label)[1]
         assert np.isnan(heights[:4]).all()
         assert heights[4:] == pytest.approx([first * (epoch + 1) for epoch in range(4)])
-    assert matches_figure(EPOCHS[:4]) is None
+    assert axes.get_xlim() == (4.5, 8.5)  # without the first stage
+    assert matched_epochs(EPOCHS) == range(4, 8)
+    assert not matched_epochs(EPOCHS[:4])
+
+
+def test_the_legends_of_the_cost_do_not_cover_lines() -> None:
+    with styled():
+        for width in (COLUMN, PAGE):
+            figure = cost_figure(EPOCHS, width)
+            figure.draw_without_rendering()
+            boxes = [axes.get_window_extent() for axes in figure.axes]
+            legends = [axes.get_legend().get_window_extent() for axes in figure.axes if axes.get_legend()]
+            assert len(legends) == 3
+            assert not [1 for legend in legends for box in boxes if legend.overlaps(box)]
 
 
 def test_learning_rate_is_drawn_below_the_losses() -> None:

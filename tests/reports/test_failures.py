@@ -57,6 +57,7 @@ def test_errors_by_cause_equal_a_loop(saved: SavedEvaluation) -> None:
         ]
         for name in names:
             wrong.setdefault(name, []).append(not saved.matches[row, 0])
+    wrong["all queries"] = (~saved.matches[:, 0]).tolist()
     assert set(found) == set(wrong)  # everybody's outfit is shared, so clothes are left out
     for name, values in wrong.items():
         assert found[name].queries == len(values)
@@ -67,9 +68,10 @@ def test_errors_by_cause_equal_a_loop(saved: SavedEvaluation) -> None:
 def test_traits_of_wrong_images_at_rank_1(saved: SavedEvaluation) -> None:
     truth = causes.read_truth(saved)
     assert truth is not None
-    found, count = causes.traits(saved, truth)
+    found, count, people = causes.traits(saved, truth)
     rows = [row for row in range(len(saved.query)) if not saved.matches[row, 0]]
     assert count == len(rows)
+    assert people == len(set(saved.query.identities[rows].tolist()))
     confused, expected = [], []
     for row in rows:
         own = truth.loc[saved.query.paths[row], "bottom"]
@@ -80,6 +82,19 @@ def test_traits_of_wrong_images_at_rank_1(saved: SavedEvaluation) -> None:
     (bottom,) = (trait for trait in found if trait.name == "bottom")
     assert bottom.confused == pytest.approx(np.mean(confused))
     assert bottom.expected == pytest.approx(np.mean(expected))
+    assert bottom.low <= bottom.confused <= bottom.high
+    assert bottom.low < bottom.high
+
+
+def test_the_error_of_all_queries_is_drawn_in_every_panel(saved: SavedEvaluation) -> None:
+    truth = causes.read_truth(saved)
+    assert truth is not None
+    figure = causes.causes_figure(causes.levels(saved, truth))
+    error = float(np.mean(~saved.matches[:, 0]))
+    for axes in figure.axes:
+        (dashed,) = [line for line in axes.get_lines() if line.get_linestyle() == "--"]
+        assert list(dashed.get_xdata()) == pytest.approx([error, error])
+    assert figure.axes[0].texts[0].get_text() == f"{100 * error:.0f} %, n = 88"
 
 
 def test_sides_of_a_person() -> None:
@@ -110,7 +125,7 @@ def test_similar_colours_count_as_shared_and_different_ones_do_not(saved: SavedE
     assert truth is not None
     person = truth["identity"].to_numpy(int)
     colour = [f"#c8{10 + p % 20:02d}10" if p % 2 == 0 else f"#10{10 + p % 20:02d}c8" for p in person]
-    found, _ = causes.traits(saved, truth.assign(top_colour=colour))
+    found, *_ = causes.traits(saved, truth.assign(top_colour=colour))
     (top,) = (trait for trait in found if trait.name == "top colour")
     rows = [row for row in range(len(saved.query)) if not saved.matches[row, 0]]
     confused = [(saved.query.identities[row] - saved.gallery.identities[saved.order[row, 0]]) % 2 == 0 for row in rows]

@@ -43,10 +43,13 @@ def read(run: Path) -> str:
 def test_every_figure_is_written_and_shown(run: Path) -> None:
     assert re.findall(r"!\[.+\]\((\w+)\.png\)", read(run)) == FIGURES
     for name in FIGURES:
-        with Image.open(run / "report" / f"{name}.png") as picture:
-            assert picture.width == round(85 / 25.4 * 300 - 0.5)
-        assert 'width="240.9' in (run / "report" / f"{name}.svg").read_text()[:2000]  # 85 mm in points
-    names = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+        for end, millimetres in (("", 85), ("-wide", 170)):
+            with Image.open(run / "report" / f"{name}{end}.png") as picture:
+                assert picture.width == int(millimetres / 25.4 * 300)
+            points = f"{millimetres / 25.4 * 72:.4f}"[:5]
+            assert f'width="{points}' in (run / "report" / f"{name}{end}.svg").read_text()[:2000]
+            assert f"/MediaBox [ 0 0 {points}".encode() in (run / "report" / f"{name}{end}.pdf").read_bytes()
+    names = {f"{name}{end}.{kind}" for name in FIGURES for end in ("", "-wide") for kind in ("png", "svg", "pdf")}
     assert {p.name for p in (run / "report").iterdir()} == names | PAGES | {"assets", "pictures"} | SHEETS
 
 
@@ -59,12 +62,17 @@ def test_json_has_the_content_of_the_page_and_existing_files(run: Path) -> None:
         assert figure["alt"]
         assert (folder / figure["svg"]).is_file()
         assert (folder / figure["png"]).is_file()
+        assert sorted(figure["files"]) == sorted(
+            path.name for path in folder.glob(f"{figure['id']}*.*") if path.suffix != ".csv"
+        )
+        assert {*figure["files"]} <= {*content["files"]}  # with checksums
         assert "seed 0" in figure["caption"]
     assert content["pictures"] == {"shown": True, "why": "The people are synthetic."}
     assert all((folder / image["picture"]).is_file() for image in content["images"])
     tsne = content["data"]["tsne"]
     assert [panel["title"] for panel in tsne["panels"]] == ["before training", "after training"]
-    assert len(tsne["images"]) == len(tsne["panels"][0]["x"]) == 20 * 4 * 2
+    assert len(tsne["images"]) == len(tsne["panels"][0]["x"]) == 10 * 4 * 2
+    assert [(panel["people"], panel["met"]) for panel in tsne["panels"]][1] == (22, 22)
     assert content["data"]["curves"]["series"]["match recall"][:4] == [None] * 4
     saved = load_evaluation(run / "evaluation.npz")
     queries = content["data"]["rankings"]["queries"]
@@ -102,7 +110,10 @@ def test_the_page_describes_the_run(run: Path) -> None:
     assert "synthetic people, size small, seed 0 (fingerprint `ffffffffffffffff`)" in text
     assert "Mean over 2 trials in 1 fold; a single seed" in text
     assert "single-shot, seeded gallery" in text
-    assert "8 epochs, cluster_contrast then sclhm; a dotted line marks the start of a stage." in text
+    assert (
+        "8 epochs, cluster_contrast then sclhm; stages are numbered, and a dotted line marks the start of a stage."
+        in text
+    )
     assert "commit 0123456789abcdef" in text
     assert "Incomplete" not in text
 
@@ -115,14 +126,25 @@ def test_label_based_figures_are_marked(run: Path) -> None:
     assert {f["id"] for f in figures if DIAGNOSIS not in f["caption"]} == {"losses", "cost"}
 
 
-def test_figures_of_features_state_their_own_images(run: Path) -> None:
+def test_each_figure_states_its_own_numbers(run: Path) -> None:
     figures = json.loads((run / "report" / "report.json").read_text())["figures"]
-    samples = load_evaluation(run / "evaluation.npz").sample
-    people = len(set(samples.identities.tolist()))
+    saved = load_evaluation(run / "evaluation.npz")
+    wrong = int((~saved.matches[:, 0]).sum())
+    people = len(set(saved.query.identities[~saved.matches[:, 0]].tolist()))
     captions = {figure["id"]: figure["caption"] for figure in figures}
-    assert f"n = {len(samples.identities)} images of {people} people" in captions["distances"]
-    assert re.search(r"n = \d+ images of \d+ people", captions["tsne"])
-    assert {name for name, caption in captions.items() if "queries of" in caption} == set(FIGURES[8:])
+    for name, words in {
+        "losses": "n = 400 visible and 200 infrared images",
+        "scores": "scored in 2 epochs of stage sclhm",
+        "tsne": "10 people, 40 visible and 40 infrared images",
+        "distances": f"88 visible and 88 infrared test images of 22 people ({176 * 175 // 2:,} pairs)",
+        "ranking": "5 of 88 valid infrared queries of 22 people, gallery of 22 visible images of 22 people",
+        "worst": "5 of 88 valid infrared queries",
+        "confusion": "6 of ",
+        "causes": "n = 88 valid infrared queries of 22 people",
+        "traits": f"n = {wrong} infrared queries of {people} people with a wrong person at rank 1",
+        "open_set": "n = 88 infrared queries of 22 people, gallery of 22 visible images",
+    }.items():
+        assert words in captions[name].replace("\\", ""), name
 
 
 def test_remaking_gives_the_same_bytes(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,18 +27,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_file_that_the_report_names_is_checked(report: Path) -> None:
     stored = read_report(report, read_record(report.parent / "record.json"))
-    drawn = {path.name for path in report.iterdir() if path.suffix in (".png", ".svg")}
+    drawn = {path.name for path in report.iterdir() if path.suffix in (".png", ".svg", ".pdf")}
+    copied = {figure[kind] for figure in stored.content["figures"] for kind in ("svg", "png")}  # by the site
     shown = {image["picture"] for image in stored.content["images"]} - {None}
     assert drawn
     assert shown
     assert stored.content["files"].keys() == drawn | shown
-    for name in (*sorted(drawn), *sorted(shown)):
+    for name in (*sorted(copied), *sorted(shown)):
         whole = (report / name).read_bytes()
         (report / name).write_bytes(whole + b"\n")
         with pytest.raises(ValueError, match=f"{name} is (damaged|not)"):
             list(stored.images(pictures=True))
         (report / name).write_bytes(whole)
-    assert {name for name, _ in stored.images(pictures=True)} == drawn | shown
+    assert {name for name, _ in stored.images(pictures=True)} == copied | shown
 
 
 def test_a_changed_report_is_refused(report: Path) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from scipy import stats
 
 from usvi_bench.core.figure_style import styled
 from usvi_bench.core.revision import ROOT
@@ -21,7 +18,6 @@ from usvi_bench.reports.pages.score_plot import (
     REFERENCES,
     THEMES,
     draw_scores,
-    interval,
     plotted_scores,
     scores_digest,
     scores_figure,
@@ -60,13 +56,6 @@ def test_every_method_has_a_row_with_its_mean_and_seeds(scores: Scores) -> None:
             seeds = [sorted(line.get_xdata()) for line in lines if line.get_ydata()[0] == pytest.approx(row + 0.27)]
             assert seeds == ([pytest.approx(sorted(values))] if len(values) > 1 else [])
             assert f"{values.mean():.1f}" in [text.get_text() for text in axes.texts]
-
-
-def test_the_interval_is_that_of_students_t() -> None:
-    values = pd.Series([1.0, 2.0, 4.0])
-    low, high = stats.t.interval(0.95, 2, values.mean(), values.std() / math.sqrt(3))
-    assert interval(values) == pytest.approx((high - low) / 2)
-    assert interval(values[:1]) == 0.0
 
 
 def test_the_committed_figures_agree_with_the_records_and_are_small(scores: Scores) -> None:
