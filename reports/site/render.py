@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from usvi_bench.core.markdown import visible
 from usvi_bench.reports.site.addresses import site_address
+from usvi_bench.reports.site.equations import read_equations
 
 HERE = Path(__file__).resolve().parent
 _SITE = "'self' file:"  # for pages opened from disk, Firefox needs file:
@@ -74,15 +75,22 @@ def _environment() -> Environment:
     return environment
 
 
-def markdown(text: str, demote: int = 0) -> Markup:
-    """Convert Markdown to HTML; embedded HTML is escaped. ``demote`` lowers headings by that many levels."""
-    tokens = _markdown().parse(_cut(text))
+def markdown(text: str, demote: int = 0, equations: bool = False) -> Markup:
+    """Convert Markdown to HTML; embedded HTML is escaped.
+
+    Args:
+        text: Markdown; only its first part if it is very long.
+        demote: number of levels by which headings are lowered.
+        equations: show the equations of a text of this project.
+    """
+    parser = _markdown(equations)
+    tokens = parser.parse(_cut(text))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + demote)}"
         if "right" in str(token.attrs.pop("style", "")):  # the policy forbids styles within a page
             token.attrs["class"] = "figure"
-    html = _markdown().renderer.render(tokens, _markdown().options, {})
+    html = parser.renderer.render(tokens, parser.options, {})
     html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
     return Markup(html.replace("</table>", "</table></div>"))
 
@@ -107,11 +115,11 @@ def _cut(text: str) -> str:
 
 
 @cache
-def _markdown() -> MarkdownIt:
+def _markdown(equations: bool = False) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     setattr(parser, "validateLink", _is_address)  # noqa: B010  # the documented way; mypy refuses an assignment
     parser.core.ruler.after("text_join", "addresses", _link_addresses)
-    return parser
+    return read_equations(parser) if equations else parser
 
 
 def _is_address(address: str) -> bool:
