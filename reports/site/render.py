@@ -22,6 +22,8 @@ from markupsafe import Markup, escape
 from usvi_bench.core.markdown import visible
 from usvi_bench.reports.site.addresses import site_address
 from usvi_bench.reports.site.equations import read_equations
+from usvi_bench.reports.site.intervals import DRAWN
+from usvi_bench.reports.site.terms import explained, explanation
 
 HERE = Path(__file__).resolve().parent
 _SITE = "'self' file:"  # for pages opened from disk, Firefox needs file:
@@ -42,6 +44,9 @@ POLICY = "; ".join(
 """Content security policy of all pages: only files of the site, no scripts or styles within a page, no connections."""
 LONGEST = 20_000
 """Largest number of characters of a text in Markdown; the rest is cut."""
+_LONG = re.compile(r"\S{13}")
+"""Name that may be wider than a column on a phone."""
+_PARTS = re.compile(r"(?<=[\w)][_/=,+-])(?=\w)")
 _CODE = re.compile(r"`([^`]+)`")
 _ADDRESS = re.compile(r"(https?://[^\s<>()\"'`\\]*[^\s<>()\"'`\\.,:;])")
 _INSIDE = re.compile(r"#[\w-]+|[\w-][\w.-]*(/[\w-][\w.-]*)*(#[\w-]+)?", re.ASCII)
@@ -69,8 +74,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(markdown=markdown, sentence=sentence, words=words, full_stop=full_stop)
-    environment.filters.update(address=site_address)
+    environment.filters.update(markdown=markdown, sentence=sentence, words=words, breakable=breakable)
+    environment.filters.update(full_stop=full_stop, address=site_address, explained=explained, explanation=explanation)
+    environment.globals.update(DRAWN=DRAWN)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return environment
 
@@ -102,7 +108,13 @@ def sentence(text: str) -> Markup:
 
 def words(text: str) -> Markup:
     """Convert words of a table to HTML; backticks enclose code."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+    return Markup(_CODE.sub(r"<code>\1</code>", str(breakable(text))))
+
+
+def breakable(text: str) -> Markup:
+    """Escape a text, and allow line breaks in long names where their parts end."""
+    parts = _PARTS.split(text) if _LONG.search(text) else [text]
+    return Markup("<wbr>").join(escape(part) for part in parts)
 
 
 def full_stop(words: str) -> str:
