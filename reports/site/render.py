@@ -44,7 +44,7 @@ POLICY = "; ".join(
 """Content security policy of all pages: only files of the site, no scripts or styles within a page, no connections."""
 LONGEST = 20_000
 """Largest number of characters of a text in Markdown; the rest is cut."""
-_LONG = re.compile(r"\S{13}")
+_LONG = re.compile(r"\S{20}")
 """Name that may be wider than a column on a phone."""
 _PARTS = re.compile(r"(?<=[\w)][_/=,+-])(?=\w)")
 _CODE = re.compile(r"`([^`]+)`")
