@@ -16,6 +16,7 @@ from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 from tests.reports.site.chromium import BROWSER, DRIVER, chromium  # noqa: E402
 
@@ -90,7 +91,8 @@ def test_pages_fit_the_window_and_no_text_covers_another(browser: webdriver.Chro
     for page in KINDS:
         show(browser, made, page, width, "light")
         assert browser.execute_script("return innerWidth") == width
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= width, page
+        fits = "return document.documentElement.scrollWidth <= innerWidth"
+        WebDriverWait(browser, 5).until(lambda driver: driver.execute_script(fits), f"{page} is wider")  # noqa: B023
         assert browser.execute_script(OVERLAPS) == [], page
 
 
@@ -126,6 +128,9 @@ def serious(browser: webdriver.Chrome) -> list[str]:
     ]
 
 
+COLOURS = ("backgroundColor", "color")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_and_its_charts_follow_the_scheme(browser: webdriver.Chrome, made: Made, scheme: str) -> None:
     for page in KINDS:
@@ -136,9 +141,6 @@ def test_the_page_and_its_charts_follow_the_scheme(browser: webdriver.Chrome, ma
         assert paper != ink
     picture = browser.find_element(By.CSS_SELECTOR, ".over-years img").get_property("currentSrc")
     assert picture.endswith("published-dark.svg" if scheme == "dark" else "published.svg")
-
-
-COLOURS = ("backgroundColor", "color")
 
 
 def test_a_phone_gets_the_narrow_plot(browser: webdriver.Chrome, made: Made) -> None:

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 from scipy import stats
 
 from tests.leaderboard.records import make_record
@@ -98,7 +99,7 @@ TERMS = ["setting", "headline", "oracle", "form", "start", "chance", "seeds n", 
 @pytest.mark.parametrize("term", TERMS)
 def test_terms_are_explained(term: str) -> None:
     assert explanation(term).endswith(".")
-    assert explained(term) == f'<abbr title="{explained(explanation(term))}">{term}</abbr>'
+    assert explained(term) == f'<abbr title="{escape(explanation(term))}">{term}</abbr>'
 
 
 def test_words_around_terms_stay_and_are_escaped() -> None:
