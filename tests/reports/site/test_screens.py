@@ -55,7 +55,10 @@ def show(browser: webdriver.Chrome, made: Made, page: str, width: int, scheme: s
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get("about:blank")
     browser.get((made.site / page).as_uri())
+    ready = "return document.readyState === 'complete' && document.getElementById('tip') !== null"
+    WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(ready))
 
 
 OVERLAPS = """
@@ -91,8 +94,7 @@ def test_pages_fit_the_window_and_no_text_covers_another(browser: webdriver.Chro
     for page in KINDS:
         show(browser, made, page, width, "light")
         assert browser.execute_script("return innerWidth") == width
-        fits = "return document.documentElement.scrollWidth <= innerWidth"
-        WebDriverWait(browser, 5).until(lambda driver: driver.execute_script(fits), f"{page} is wider")  # noqa: B023
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width, page
         assert browser.execute_script(OVERLAPS) == [], page
 
 
@@ -102,8 +104,7 @@ def test_covering_texts_are_found(browser: webdriver.Chrome, made: Made) -> None
     assert browser.execute_script(OVERLAPS)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")])
 def test_axe_finds_no_serious_violation(browser: webdriver.Chrome, made: Made, width: int, scheme: str) -> None:
     for page in KINDS:
         show(browser, made, page, width, scheme)
