@@ -6,7 +6,8 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -19,15 +20,38 @@ from usvi_bench.core.figure_style import NEUTRAL, PALETTE, encode_svg, styled
 from usvi_bench.leaderboard.published import Published, ordered
 from usvi_bench.leaderboard.score_table import PROTOCOLS
 
-COLUMNS = 2
-WIDTH, PANEL, LEGEND = 9.0, 2.6, 0.45
-"""Inches: width of the figure, heights of a panel and of the legend above all panels."""
+PANEL, LEGEND_ROW = 2.6, 0.22
+"""Inches: heights of a panel and of a row of the legend above all panels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Layout of the figure: panels per row, and its width in inches."""
+
+    columns: int
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Theme: colours of the paper, of text, of the grid, and of each setting."""
+
+    paper: str
+    ink: str
+    grid: str
+    colours: Mapping[str, Any]
+
+
+WIDE, NARROW = Layout(2, 9.0), Layout(1, 4.4)
+"""Layouts for a page and for a phone."""
 LOOKS = {
-    "supervised": ("supervised (all labels)", "s", NEUTRAL),
-    "semi": ("semi-supervised (some labels)", "^", PALETTE[1]),
-    "unsupervised": ("unsupervised (no labels)", "o", PALETTE[0]),
+    "supervised": ("supervised (all labels)", "s"),
+    "semi": ("semi-supervised (some labels)", "^"),
+    "unsupervised": ("unsupervised (no labels)", "o"),
 }
-"""Label, marker and colour of each setting; the last one is drawn on top."""
+"""Label and marker of each setting; the last one is drawn on top."""
+LIGHT = Theme("white", "0.15", "0.9", dict(zip(LOOKS, (NEUTRAL, PALETTE[1], PALETTE[0]), strict=True)))
+DARK = Theme("#14181f", "#e6e9ef", "#313945", dict(zip(LOOKS, ("#a3adbd", "#f0b357", "#7cb8f5"), strict=True)))
 LINES = ("supervised", "unsupervised")
 """Settings with a line through the best figure so far."""
 OWN = ("own paper", "own repository")
@@ -65,43 +89,56 @@ def digest_in(svg: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def draw_published(published: Sequence[Published]) -> bytes:
+def draw_published(published: Sequence[Published], layout: Layout = WIDE, theme: Theme = LIGHT) -> bytes:
     """Draw all panels and one legend, as SVG."""
-    with styled(SIZES):
+    with styled(SIZES | _colours(theme)):
         title = "Published mAP over the years, by protocol and by the labels used in training"
-        return encode_svg(published_figure(published), Title=title, Identifier=figure_digest(published))
+        figure = published_figure(published, layout, theme)
+        return encode_svg(figure, Title=title, Identifier=figure_digest(published))
 
 
-def published_figure(published: Sequence[Published]) -> Figure:
+def _colours(theme: Theme) -> dict[str, Any]:
+    found = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.ink)
+    found |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), theme.paper)
+    return found | {"grid.color": theme.grid}
+
+
+def published_figure(published: Sequence[Published], layout: Layout = WIDE, theme: Theme = LIGHT) -> Figure:
     """Draw the figure. Call it inside :func:`~usvi_bench.core.figure_style.styled`."""
     drawn = [name for name in PROTOCOLS if _dated(published, name)]
-    rows = -(-len(drawn) // COLUMNS)
-    height = LEGEND + PANEL * rows
-    figure = Figure(figsize=(WIDTH, height))
+    rows = -(-len(drawn) // layout.columns)
+    height = LEGEND_ROW * (2 if layout.columns > 1 else 6) + PANEL * rows
+    figure = Figure(figsize=(layout.width, height))
     years = [entry.shown.year or 0 for name in drawn for entry in _dated(published, name)]
     for i, name in enumerate(drawn):
-        row, column = divmod(i, COLUMNS)
-        bottom = (PANEL * (rows - 1 - row) + 0.3) / height
-        axes = figure.add_axes((0.06 + 0.485 * column, bottom, 0.445, (PANEL - 0.65) / height))
+        row, column = divmod(i, layout.columns)
+        left, bottom = 0.54 + layout.width * 0.97 / layout.columns * column, PANEL * (rows - 1 - row) + 0.3
+        width = layout.width / layout.columns - 0.5
+        axes = figure.add_axes((left / layout.width, bottom / height, width / layout.width, (PANEL - 0.65) / height))
         axes.set(title=PROTOCOLS[name], xlim=(min(years) - 0.5, max(years) + 0.5), ylim=(0, 100))
         axes.set(xticks=range(min(years), max(years) + 1), yticks=range(0, 101, 20))
         if column == 0:
             axes.set_ylabel("mAP (%)")
-        _panel(axes, list(_points(_dated(published, name))))
-    _legend(figure)
+        _panel(axes, list(_points(_dated(published, name))), theme)
+    _legend(figure, layout, theme)
     return figure
 
 
-def _legend(figure: Figure) -> None:
-    labels = [Line2D([], [], ls="", marker=mark, color=colour, label=words) for words, mark, colour in LOOKS.values()]
-    evidence = [
-        Line2D([], [], ls="", marker="o", color=NEUTRAL, markerfacecolor=face, label=words)
-        for words, face in (("filled: given by its authors", NEUTRAL), ("open: quoted by a later paper", "white"))
+def _legend(figure: Figure, layout: Layout, theme: Theme) -> None:
+    grey = theme.colours["supervised"]
+    labels = [
+        Line2D([], [], ls="", marker=mark, color=theme.colours[setting], label=words)
+        for setting, (words, mark) in LOOKS.items()
     ]
-    line = Line2D([], [], color=NEUTRAL, alpha=0.6, label="line: best so far")
-    for row, handles in enumerate((labels[::-1], [*evidence, line])):
-        top = 1 - 0.22 * row / figure.get_figheight()
-        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.045, top), ncols=3)
+    evidence = [
+        Line2D([], [], ls="", marker="o", color=grey, markerfacecolor=face, label=words)
+        for words, face in (("filled: given by its authors", grey), ("open: quoted by a later paper", theme.paper))
+    ]
+    line = Line2D([], [], color=grey, alpha=0.6, label="line: best so far")
+    rows = [labels[::-1], [*evidence, line]]
+    for row, handles in enumerate(rows if layout.columns > 1 else [[each] for each in itertools.chain(*rows)]):
+        top = 1 - LEGEND_ROW * row / figure.get_figheight()
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.405 / layout.width, top), ncols=3)
 
 
 def _dated(published: Sequence[Published], protocol: str) -> list[Published]:
@@ -117,18 +154,18 @@ def _points(entries: Sequence[Published]) -> Iterator[Point]:
             yield Point(year + 0.75 * ((i + 0.5) / len(mine) - 0.5), entry.shown.value("mAP") or 0, entry)
 
 
-def _panel(axes: Axes, points: Sequence[Point]) -> None:
+def _panel(axes: Axes, points: Sequence[Point], theme: Theme) -> None:
     """Draw points, lines through the best figures so far, and the name of each year's best unsupervised method."""
     lines = {setting: _best_so_far(points, setting) for setting in LINES}
-    for setting, (_, mark, colour) in LOOKS.items():
-        best = lines.get(setting, [])
+    for setting, (_, mark) in LOOKS.items():
+        colour, best = theme.colours[setting], lines.get(setting, [])
         ends = [(point.x, point.y) for point in best] + [(axes.get_xlim()[1], point.y) for point in best[-1:]]
         axes.plot([x for x, _ in ends], [y for _, y in ends], drawstyle="steps-post", color=colour, alpha=0.6)
-        for own, face in ((False, "white"), (True, colour)):
+        for own, face in ((False, theme.paper), (True, colour)):
             mine = [p for p in points if (p.entry.shown.setting, p.entry.shown.evidence in OWN) == (setting, own)]
             axes.plot([p.x for p in mine], [p.y for p in mine], mark, color=colour, markerfacecolor=face, zorder=3)
     leading = {point.entry.shown.year: point for point in lines["unsupervised"]}
-    _write_names(axes, list(leading.values()), points, [*lines.values()])
+    _write_names(axes, list(leading.values()), points, [*lines.values()], theme)
 
 
 def _best_so_far(points: Sequence[Point], setting: str) -> list[Point]:
@@ -141,7 +178,7 @@ def _best_so_far(points: Sequence[Point], setting: str) -> list[Point]:
 
 
 def _write_names(
-    axes: Axes, leading: Sequence[Point], points: Sequence[Point], lines: Iterable[Sequence[Point]]
+    axes: Axes, leading: Sequence[Point], points: Sequence[Point], lines: Iterable[Sequence[Point]], theme: Theme
 ) -> None:
     """Place names so that they do not overlap markers or other names, and if possible do not cross lines."""
     taken = [_box(axes, (p.x, p.y), (p.x, p.y), pad=4) for p in points]
@@ -150,10 +187,10 @@ def _write_names(
         corners = [(p.x, p.y) for p in line] + [(axes.get_xlim()[1], p.y) for p in line[-1:]]
         for (x, y), (right, top) in itertools.pairwise(corners):
             crossed += [_box(axes, (x, y), (right, y)), _box(axes, (right, y), (right, top))]
-    offset: dict[str, Any] = {"textcoords": "offset points", "color": LOOKS["unsupervised"][2]}
+    offset: dict[str, Any] = {"textcoords": "offset points", "color": theme.colours["unsupervised"]}
     for x, y, entry in leading:
         name = axes.annotate(entry.shown.method.partition(" (")[0], (x, y), (0, 0), **offset)
-        name.set(bbox={"facecolor": "white", "linewidth": 0, "pad": 0.5}, zorder=4)
+        name.set(bbox={"facecolor": theme.paper, "linewidth": 0, "pad": 0.5}, zorder=4)
         for obstacles, place in itertools.product((taken + crossed, taken), PLACES):
             extent = _move(name, place)
             inside = axes.bbox.contains(*extent.min) and axes.bbox.contains(*extent.max)

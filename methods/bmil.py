@@ -107,8 +107,8 @@ class BMIL(ClusterContrast, JointStep):
     """BMIL: joint clusters link the modalities; a sample is drawn to the prototypes of its cluster in both.
 
     Both modalities are clustered together with neighbour lists that have as many visible as infrared images. Step 1 of
-    an iteration has the loss C_visible + C_infrared of the clusters of each modality, and step 2, on another batch,
-    0.5 (J_visible + J_infrared) of the joint clusters. Only a random half of the visible images, which outnumber the
+    an iteration has the loss :math:`C_v + C_r` of the visible and the infrared clusters, and step 2, on another batch,
+    :math:`(J_v + J_r) / 2` of the joint clusters. Only a random half of the visible images, which outnumber the
     infrared ones, is clustered in an epoch, and the joint clusters have another half.
 
     **Differs from** the released code (Terminator8758/BMIL @79cc647): memories are updated after the step, so that the

@@ -119,13 +119,13 @@ class MMMConfig(ClusterContrastConfig):
 
 @METHODS.register("mmm")
 class MMM(ClusterContrast, JointStep):
-    """MMM: clusters have several memories each, by which visible clusters get infrared partners of the same person.
+    r"""MMM: clusters have several memories each, by which visible clusters get infrared partners of the same person.
 
     After the first stage, the phase ``cmc`` adds a second optimiser step on clusters of both modalities. The phase
-    ``match`` also gives images the class of their cluster's infrared partner. Step 1 has the loss C_visible +
-    C_infrared + C_shared + 0.5 Intra + 0.05 Inter on batches with the same classes in both modalities, step 2 the loss
-    J_visible + J_infrared. C are contrasts with cluster memories (:meth:`matched_loss`), and J contrasts with the
-    memory of joint clusters.
+    ``match`` also gives images the class of their cluster's infrared partner. Step 1 has the loss
+    :math:`C_v + C_r + C_S + 0.5 \text{Intra} + 0.05 \text{Inter}` on batches with the same classes in both modalities,
+    step 2 the loss :math:`J_v + J_r`. C are contrasts with visible, infrared and shared cluster memories
+    (:meth:`matched_loss`), and J contrasts with the memory of joint clusters.
 
     **Differs from** the paper: visible clusters are assigned in rounds until all have a partner; the paper has one
     round, which leaves out half of them on SYSU-MM01 (``matching=assignment``). The contrast with a memory that matched

@@ -76,10 +76,10 @@ class PCLHDConfig(HardPrototypesConfig):
 class PCLHD(HardPrototypes, JointStep):
     """PCLHD: each cluster has a centroid, a hard prototype and dynamic prototypes, which keep its variety.
 
-    Step 1 has the loss C_visible + C_infrared + 0.25 C_x + w_d (D_visible + D_infrared), and step 2 the loss
-    J_visible + J_infrared. C is the contrast with centroids and hard prototypes
-    (:meth:`usvi_bench.components.memory.hard.HardMemory.loss`), C_x the cross term of PGM, D the contrast with dynamic
-    prototypes (:meth:`dynamic_loss`), and J the contrast C with the memory of joint clusters.
+    Step 1 has the loss :math:`C_v + C_r + 0.25 C_x + w_d (D_v + D_r)`, and step 2 the loss :math:`J_v + J_r`; v and r
+    are visible and infrared. C is the contrast with centroids and hard prototypes
+    (:meth:`usvi_bench.components.memory.hard.HardMemory.loss`), :math:`C_x` the cross term of PGM, D
+    the contrast with dynamic prototypes (:meth:`dynamic_loss`), and J the contrast C with the memory of joint clusters.
 
     **Differs from** the released code (shijiangming1/PCLHD @c1f7b24): there the features of the dynamic loss are the
     teacher's, so that the loss has no gradient and its memory is never refreshed. Here the student's features are

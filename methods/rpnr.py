@@ -67,10 +67,10 @@ class RPNRConfig(HardPrototypesConfig):
 class RPNR(HardPrototypes):
     """RPNR: images move to the cluster whose dense core is nearest, and three memories are contrasted.
 
-    The loss is C_visible + C_infrared + 0.25 C_x + 0.5 C_h + 10 (R_visible + R_infrared). C is the contrast with
-    centroids and hard prototypes (:meth:`usvi_bench.components.memory.hard.HardMemory.loss`), C_x the cross term of
-    PGM, C_h the contrast of one modality with the hybrid memory, and R the relation loss
-    (:func:`usvi_bench.components.relation_loss.relation_loss`).
+    The loss is :math:`C_v + C_r + 0.25 C_x + 0.5 C_h + 10 (R_v + R_r)`, with v and r for visible and infrared. C is the
+    contrast with centroids and hard prototypes (:meth:`usvi_bench.components.memory.hard.HardMemory.loss`),
+    :math:`C_x` the cross term of PGM, :math:`C_h` the contrast of one modality with the hybrid memory, and R the
+    relation loss (:func:`usvi_bench.components.relation_loss.relation_loss`).
 
     **Differs from** the paper in nothing that we could check, and from the released code (XiangboYin/RPNR @6647f21) as
     follows. Weights of relations are computed from unit features; there they are from features of any length, so that

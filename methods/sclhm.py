@@ -86,10 +86,10 @@ class SCLHMConfig(ClusterContrastConfig):
 
 @METHODS.register("sclhm")
 class SCLHM(Method):
-    """SCLHM: targets softened by a teacher, a hybrid memory of both modalities, and adaptive memory updates.
+    r"""SCLHM: targets softened by a teacher, a hybrid memory of both modalities, and adaptive memory updates.
 
-    L = S_visible + S_infrared + lambda_h (H_visible + H_infrared) / 2. S is the loss of SSCL with the memory of the own
-    modality (:meth:`contrast`), and H the loss of SSCL with the hybrid memory of HML
+    :math:`L = S_v + S_r + \lambda_h (H_v + H_r) / 2`, for visible and infrared images. S is the loss of SSCL with the
+    memory of the own modality (:meth:`contrast`), and H the loss of SSCL with the hybrid memory of HML
     (:func:`usvi_bench.components.memory.hybrid.blend`). All memories are updated by AMU (:meth:`update_memories`).
 
     **Known publicly:** the three modules and their purpose. SSCL blends the soft assignments of a teacher, an average

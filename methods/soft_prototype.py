@@ -139,11 +139,12 @@ class Shares:
 
 @METHODS.register("soft_prototype")
 class SoftPrototype(ClusterContrast):
-    """SPCL-ID: instance discrimination first, then contrast with weighted prototypes near the centroid of a cluster.
+    r"""SPCL-ID: instance discrimination first, then contrast with weighted prototypes near the centroid of a cluster.
 
-    First stage: L = w_I L_ID + w_C L_C. Second stage: L = (1 - eta) L_C + eta L_SP in each modality, plus 0.25 times
-    the same with the matched clusters of the other modality. L_C is cluster contrast. L_ID is instance discrimination
-    of all images, outliers included (:func:`usvi_bench.components.memory.instance_discrimination.instance_loss`). L_SP
+    First stage: :math:`L = w_I L_{ID} + w_C L_C`. Second stage: :math:`L = (1 - \eta) L_C + \eta L_{SP}` in each
+    modality, plus 0.25 times the same with the matched clusters of the other modality. :math:`L_C` is cluster contrast.
+    :math:`L_{ID}` is instance discrimination of all images, outliers included
+    (:func:`usvi_bench.components.memory.instance_discrimination.instance_loss`). :math:`L_{SP}`
     is the contrast with soft prototypes (:func:`usvi_bench.components.memory.soft_prototypes.per_rank_loss`).
 
     **Known publicly** (abstract): soft prototypes are highly similar nearest neighbours. A weight measures the

@@ -1,4 +1,4 @@
-"""Leaderboard in the site: addresses, a graphical column, and all scores as JSON."""
+"""Leaderboard in the site: a graphical column, and all scores as JSON."""
 
 from __future__ import annotations
 
@@ -8,45 +8,41 @@ from typing import Any
 
 from markupsafe import Markup
 
-from usvi_bench.core.formatting import over_seeds
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
-from usvi_bench.core.table import Cell, Table
+from usvi_bench.core.table import Table
 from usvi_bench.leaderboard.board import BoardSection, lacking
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 from usvi_bench.leaderboard.significance import leaders
+from usvi_bench.reports.site.intervals import DRAWN, draw_axis, draw_rows
 
-DRAWN = "mAP ± sd"
-"""Heading of the graphical column, which follows the metrics."""
 SITE_RULES = f"""\
-* {DRAWN}: mAP and its standard deviation, on a scale from 0 to slightly above the highest value of the table.
+* {DRAWN}: dot at the mean of mAP, line over its 95 % confidence interval (t distribution over seeds), small dots for
+  single seeds, dashed line for chance. No line for a single seed.
 * records: a link for each seed, to the page of the run.
 * reference: chance or the starting weights; not ranked.
 * Press a heading to sort by its column."""
 
 
 def drawn_table(section: BoardSection) -> Table:
-    """Add a column that draws mAP and its standard deviation to the table of a section."""
-    scores, table = section.scores, section.table
+    """Add a column that draws mAP and its interval to the table of a section."""
+    table, scores = section.table, section.scores
     at = table.columns.index(METRICS[-1]) + 1
-    top = 1.05 * max(row.values["mAP"].max() for row in scores.rows)
-    rows = []
-    for row, scored in zip(table.rows, scores.rows, strict=True):
-        mean, sd = over_seeds(scored.values["mAP"])
-        drawing = "" if mean is None else interval(mean, sd, top)
-        rows.append(replace(row, cells=[*row.cells[:at], Cell(value=mean or 0.0, drawing=drawing), *row.cells[at:]]))
+    drawings = draw_rows([row.values["mAP"] for row in scores.rows], _chance(section))
+    rows = [
+        replace(row, cells=[*row.cells[:at], cell, *row.cells[at:]])
+        for row, cell in zip(table.rows, drawings, strict=True)
+    ]
     return replace(table, columns=[*table.columns[:at], DRAWN, *table.columns[at:]], rows=rows)
 
 
-def interval(mean: float, sd: float | None, top: float) -> Markup:
-    """Draw a dot at the mean and a bar of ± one standard deviation, on a scale from 0 to ``top``."""
-    width = 100
-    at, reach = 4 + (width - 8) * mean / top, (width - 8) * (sd or 0.0) / top
-    bar = f'<path d="M{max(at - reach, 0):.1f} 8H{min(at + reach, width):.1f}"/>' if sd else ""
-    return Markup(
-        f'<svg class="interval" viewBox="0 0 {width} 16" width="{width}" height="16" aria-hidden="true">'
-        f'<path class="scale" d="M4 8H{width - 4}"/>{bar}<circle cx="{at:.1f}" cy="8" r="3.5"/></svg>'
-    )
+def axis_of(section: BoardSection) -> Markup:
+    """Draw the scale of the graphical column of a section, for its heading."""
+    return draw_axis([row.values["mAP"] for row in section.scores.rows])
+
+
+def _chance(section: BoardSection) -> float | None:
+    return next((float(row.values["mAP"].mean()) for row in section.scores.rows if not row.method), None)
 
 
 def board_json(tables: Sequence[ScoreTable], records: Mapping[str, Record]) -> dict[str, Any]:

@@ -25,15 +25,15 @@ from usvi_bench.leaderboard.build import (
 from usvi_bench.leaderboard.external_table import trained
 from usvi_bench.leaderboard.published import Published, choose, find_published, footnote, read_figures
 from usvi_bench.leaderboard.published_page import ORDER_NOTE, ORDER_TITLE, PLOT, READING_RULES, published_tables
-from usvi_bench.leaderboard.published_plot import draw_published
 from usvi_bench.leaderboard.record_pages import KNOBS_NOTE
 from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, score_tables
 from usvi_bench.reports.run_scores import run_scores
 from usvi_bench.reports.site.ablations import AblationPage, find_ablations
-from usvi_bench.reports.site.board import SITE_RULES, board_json, drawn_table
+from usvi_bench.reports.site.board import SITE_RULES, axis_of, board_json, drawn_table
 from usvi_bench.reports.site.find_runs import RunPage, find_runs
 from usvi_bench.reports.site.methods import MethodPage, read_methods
-from usvi_bench.reports.site.published import describe_published, published_json
+from usvi_bench.reports.site.overview import method_table, panels
+from usvi_bench.reports.site.published import PLOTS, describe_published, draw_plots, published_json
 from usvi_bench.reports.site.query_results import QueryPages
 from usvi_bench.reports.site.render import HERE, render
 from usvi_bench.reports.site.report_file import StoredReport
@@ -58,6 +58,16 @@ class Content:
     methods: Sequence[MethodPage]
     runs: Sequence[RunPage]
     ablations: Sequence[AblationPage]
+
+    @property
+    def real_sections(self) -> list[BoardSection]:
+        """Sections whose people are real."""
+        return [section for section in self.sections if not section.scores.key.synthetic]
+
+    @property
+    def synthetic_sections(self) -> list[BoardSection]:
+        """Sections whose people are synthetic."""
+        return [section for section in self.sections if section.scores.key.synthetic]
 
 
 def read_content(leaderboard: Path, runs: Path | None, say: Callable[[str], None] = lambda _: None) -> Content:
@@ -111,7 +121,8 @@ def build_site(
     }
     for name, text in _pages(content, shown):
         _write(output / name, text.encode())
-    write_bytes(output / PLOT, draw_published(content.published))
+    for name, plot in draw_plots(content.published):
+        write_bytes(output / name, plot)
     for ablation in content.ablations:
         for file, image in ablation.images():
             _write(output / "methods" / ablation.name / file, image)
@@ -121,16 +132,28 @@ def build_site(
 
 
 def _pages(content: Content, shown: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
-    real = [section for section in content.sections if not section.scores.key.synthetic]
+    real, synthetic = content.real_sections, content.synthetic_sections
     models_rules = [MODELS_RULE] if any(section.asides for section in content.sections) else []
     published_rules = [PUBLISHED_RULE.format("published.html")] if real else []
     yield (
         "index.html",
         render(
-            "board.html",
+            "start.html",
             "index.html",
+            real=panels(real),
+            synthetic=panels(synthetic),
+            count=len({row.method for s in content.sections for row in s.scores.rows if row.competes}),
+            methods=content.methods,
+        ),
+    )
+    yield (
+        "leaderboard.html",
+        render(
+            "board.html",
+            "leaderboard.html",
             real=real,
-            synthetic=[section for section in content.sections if section.scores.key.synthetic],
+            synthetic=synthetic,
+            axis=axis_of,
             synthetic_note=SYNTHETIC_NOTE,
             rules="\n".join([RULES, *models_rules, SITE_RULES, DIRTY_RULE, *published_rules]),
             incomplete=[(run, lacks) for run in content.runs if run.committed and (lacks := lacking(run.record))],
@@ -168,6 +191,7 @@ def _pages(content: Content, shown: Mapping[str, Sequence[str]]) -> Iterator[tup
             "published.html",
             "published.html",
             plot=PLOT,
+            sources=[(name, media) for name, (media, *_) in PLOTS.items() if media],
             words=describe_published(content.published),
             tables=published_tables(content.published),
             orders=[section.order for section in content.sections if section.order],
@@ -187,10 +211,13 @@ def _method_context(method: MethodPage, content: Content, shown: Mapping[str, Se
         pairs = zip(section.table.rows, section.scores.rows, strict=True)
         rows = [row for row, scores in pairs if scores.method == method.name]
         if rows:
-            places.append(replace(section.table, rows=rows, footnotes=()))
+            places.append((replace(section.table, rows=rows, footnotes=()), axis_of(section)))
     found = [find_published(content.published, method.name, protocol, 1) for protocol in PROTOCOLS]
+    groups = ((content.real_sections, "real data"), (content.synthetic_sections, "synthetic people"))
+    short = [method_table(method.name, sections, people) for sections, people in groups]
     return {
         "places": places,
+        "short": [table for table in short if table is not None],
         "runs": runs_table("Runs", [run for run in content.runs if run.record.result.method == method.name], shown),
         "ablations": [ablation for ablation in content.ablations if ablation.method == method.name],
         "published": [

@@ -1,13 +1,28 @@
-"""Published figures in the site: a text alternative of the plot, and the figures as JSON."""
+"""Published figures in the site: the plot for several screens, its text alternative, and the figures as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from usvi_bench.leaderboard.published import SETTINGS, Figure, Published, ordered
-from usvi_bench.leaderboard.published_plot import LOOKS
+from usvi_bench.leaderboard.published_page import PLOT
+from usvi_bench.leaderboard.published_plot import DARK, LIGHT, LOOKS, NARROW, WIDE, draw_published
 from usvi_bench.leaderboard.score_table import PROTOCOLS
+
+PLOTS = {
+    "published-narrow-dark.svg": ("(max-width: 44rem) and (prefers-color-scheme: dark)", NARROW, DARK),
+    "published-narrow.svg": ("(max-width: 44rem)", NARROW, LIGHT),
+    "published-dark.svg": ("(prefers-color-scheme: dark)", WIDE, DARK),
+    PLOT: ("", WIDE, LIGHT),
+}
+"""Files of the plot, each with the media query of its screens, layout and colours. The first that fits is shown."""
+
+
+def draw_plots(published: Sequence[Published]) -> Iterator[tuple[str, bytes]]:
+    """Draw the plot over the years for every kind of screen, as (file name, SVG)."""
+    for name, (_, layout, theme) in PLOTS.items():
+        yield name, draw_published(published, layout, theme)
 
 
 def describe_published(published: Sequence[Published]) -> str:

@@ -21,6 +21,9 @@ from markupsafe import Markup, escape
 
 from usvi_bench.core.markdown import visible
 from usvi_bench.reports.site.addresses import site_address
+from usvi_bench.reports.site.equations import read_equations
+from usvi_bench.reports.site.intervals import DRAWN
+from usvi_bench.reports.site.terms import explained, explanation
 
 HERE = Path(__file__).resolve().parent
 _SITE = "'self' file:"  # for pages opened from disk, Firefox needs file:
@@ -41,6 +44,9 @@ POLICY = "; ".join(
 """Content security policy of all pages: only files of the site, no scripts or styles within a page, no connections."""
 LONGEST = 20_000
 """Largest number of characters of a text in Markdown; the rest is cut."""
+_LONG = re.compile(r"\S{20}")
+"""Name that may be wider than a column on a phone."""
+_PARTS = re.compile(r"(?<=[\w)][_/=,+-])(?=\w)")
 _CODE = re.compile(r"`([^`]+)`")
 _ADDRESS = re.compile(r"(https?://[^\s<>()\"'`\\]*[^\s<>()\"'`\\.,:;])")
 _INSIDE = re.compile(r"#[\w-]+|[\w-][\w.-]*(/[\w-][\w.-]*)*(#[\w-]+)?", re.ASCII)
@@ -68,21 +74,29 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(markdown=markdown, sentence=sentence, words=words, full_stop=full_stop)
-    environment.filters.update(address=site_address)
+    environment.filters.update(markdown=markdown, sentence=sentence, words=words, breakable=breakable)
+    environment.filters.update(full_stop=full_stop, address=site_address, explained=explained, explanation=explanation)
+    environment.globals.update(DRAWN=DRAWN)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return environment
 
 
-def markdown(text: str, demote: int = 0) -> Markup:
-    """Convert Markdown to HTML; embedded HTML is escaped. ``demote`` lowers headings by that many levels."""
-    tokens = _markdown().parse(_cut(text))
+def markdown(text: str, demote: int = 0, equations: bool = False) -> Markup:
+    """Convert Markdown to HTML; embedded HTML is escaped.
+
+    Args:
+        text: Markdown; only its first part if it is very long.
+        demote: number of levels by which headings are lowered.
+        equations: show the equations of a text of this project.
+    """
+    parser = _markdown(equations)
+    tokens = parser.parse(_cut(text))
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1]) + demote)}"
         if "right" in str(token.attrs.pop("style", "")):  # the policy forbids styles within a page
             token.attrs["class"] = "figure"
-    html = _markdown().renderer.render(tokens, _markdown().options, {})
+    html = parser.renderer.render(tokens, parser.options, {})
     html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
     return Markup(html.replace("</table>", "</table></div>"))
 
@@ -94,7 +108,13 @@ def sentence(text: str) -> Markup:
 
 def words(text: str) -> Markup:
     """Convert words of a table to HTML; backticks enclose code."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
+    return Markup(_CODE.sub(r"<code>\1</code>", str(breakable(text))))
+
+
+def breakable(text: str) -> Markup:
+    """Escape a text, and allow line breaks in long names where their parts end."""
+    parts = _PARTS.split(text) if _LONG.search(text) else [text]
+    return Markup("<wbr>").join(escape(part) for part in parts)
 
 
 def full_stop(words: str) -> str:
@@ -107,11 +127,11 @@ def _cut(text: str) -> str:
 
 
 @cache
-def _markdown() -> MarkdownIt:
+def _markdown(equations: bool = False) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     setattr(parser, "validateLink", _is_address)  # noqa: B010  # the documented way; mypy refuses an assignment
     parser.core.ruler.after("text_join", "addresses", _link_addresses)
-    return parser
+    return read_equations(parser) if equations else parser
 
 
 def _is_address(address: str) -> bool:

@@ -37,7 +37,7 @@ from usvi_bench.reports.site.render import markdown, sentence
 from usvi_bench.reports.site.runs import command_of
 
 ROOT = Path(__file__).resolve().parents[3]
-VOID = {"meta", "link", "img", "input", "br", "hr"}
+VOID = {"meta", "link", "img", "input", "br", "hr", "wbr", "source"}
 
 
 class Page(HTMLParser):
@@ -123,7 +123,7 @@ def test_the_same_sources_give_the_same_bytes_in_another_process(made: Made, tmp
 
 
 def test_the_board_names_leads_references_and_incomplete_runs(made: Made) -> None:
-    text = (made.site / "index.html").read_text()
+    text = (made.site / "leaderboard.html").read_text()
     assert "<strong>41.1</strong>" in text
     assert re.search(r'<tr class="quiet">\s*<th scope="row"><a href="methods/supervised.html">', text)
     assert "fold 1 lacks 1 of 2 trials" in text
@@ -157,7 +157,7 @@ def test_the_site_and_the_pages_of_the_leaderboard_show_the_same_tables(made: Ma
     assert any("[1]" in cell for row in shown for cell in row)
     records = load_records(made.leaderboard / "records")
     (section,) = board_sections(score_tables(records), published)
-    shown = rows_of(made.site / "index.html")
+    shown = rows_of(made.site / "leaderboard.html")
     page = build_page(records, published)
     for row in section.table.rows:
         cells = [cell.text.replace("(", "").replace(")", "") for cell in row.cells]
@@ -173,17 +173,25 @@ def test_the_page_and_the_report_of_a_run_have_equal_scores(made: Made) -> None:
         assert [cell.text.replace("(", "").replace(")", "") for cell in row.cells] in shown
 
 
-def test_real_and_synthetic_results_have_separate_tables(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "titles"),
+    [
+        ("leaderboard.html", ("Real data", "Synthetic people")),
+        ("index.html", ("Results on real data", "Results on synthetic people")),
+    ],
+)
+def test_real_and_synthetic_results_have_separate_tables(tmp_path: Path, page: str, titles: tuple[str, str]) -> None:
     records = {"a.json": make_record("adca", real=True), "b.json": make_record("adca")}
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
     (tmp_path / "runs").mkdir()
     build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
-    text = (tmp_path / "site/index.html").read_text()
-    real, synthetic = text.index("<h2>Real data</h2>"), text.index("<h2>Synthetic people</h2>")
+    text = (tmp_path / "site" / page).read_text()
+    real, synthetic = (text.index(f"<h2>{title}</h2>") for title in titles)
     tables = [match.start() for match in re.finditer("<table", text)]
     assert len(tables) == 2
     assert real < tables[0] < synthetic < tables[1]
-    assert text.index("published mAP") < synthetic
+    if page == "leaderboard.html":
+        assert text.index("published mAP") < synthetic
     assert "published mAP" not in text[synthetic:]
 
 
@@ -199,7 +207,7 @@ def test_a_knob_has_one_table_on_a_separate_page(tmp_path: Path) -> None:
     leaderboard = make_leaderboard(tmp_path / "leaderboard", records)
     (tmp_path / "runs").mkdir()
     build(Made(leaderboard, tmp_path / "runs", tmp_path), tmp_path / "site")
-    board = (tmp_path / "site/index.html").read_text()
+    board = (tmp_path / "site/leaderboard.html").read_text()
     assert board.count("<table") == 1
     assert board.count('<section id="sysu_all') == 1
     assert 'href="knobs.html"' in board
@@ -222,7 +230,7 @@ def test_the_comparison_of_rankings_is_on_the_page_of_published_figures(tmp_path
     order = text[text.index(f"<h2>{ORDER_TITLE}</h2>") :]
     assert "(3 of 3 pairs agree)" in order
     assert re.findall(r'<th scope="row">(\w+)', order) == ["pclhd", "pgm", "adca"]
-    assert "pairs agree" not in (tmp_path / "site/index.html").read_text()
+    assert "pairs agree" not in (tmp_path / "site/leaderboard.html").read_text()
 
 
 def test_the_published_plot_has_a_text_alternative(made: Made) -> None:

@@ -1,0 +1,55 @@
+"""Equations of the pages of methods: TeX becomes MathML, in texts of this project only."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.reports.site.conftest import Made
+from usvi_bench.core.errors import UsageError
+from usvi_bench.reports.site.equations import mathml
+from usvi_bench.reports.site.render import markdown
+
+TEX = r"L = \frac{a_1}{2}"
+ELEMENTS = "<mi>L</mi><mo>=</mo><mfrac><mrow><msub><mi>a</mi><mn>1</mn></msub></mrow><mrow><mn>2</mn></mrow></mfrac>"
+
+
+def plain(text: str) -> str:
+    return text.replace("&#x0003D;", "=")
+
+
+@pytest.mark.parametrize("written", [f"$`{TEX}`$", f":math:`{TEX}`", f":math:`{TEX.replace('= ', '=' + chr(10))}`"])
+def test_both_notations_become_mathml(written: str) -> None:
+    shown = plain(markdown(f"The loss is {written}, as above.", equations=True))
+    assert re.fullmatch(rf"<p>The loss is <math[^>]*><mrow>{ELEMENTS}</mrow></math>, as above.</p>\n", shown)
+
+
+def test_other_code_and_dollars_stay_as_they_are() -> None:
+    shown = markdown("`a=b`, 5 $ and 6 $, `$x$`, a: `c`", equations=True)
+    assert shown == "<p><code>a=b</code>, 5 $ and 6 $, <code>$x$</code>, a: <code>c</code></p>\n"
+
+
+def test_roles_of_docstrings_become_names() -> None:
+    shown = markdown("see :meth:`contrast` and :func:`usvi_bench.components.ema.ema_step`", equations=True)
+    assert shown == "<p>see <code>contrast</code> and <code>ema_step</code></p>\n"
+
+
+def test_texts_of_others_have_no_equations() -> None:
+    assert markdown("$`x`$ :meth:`a.b`") == "<p>$<code>x</code>$ :meth:<code>a.b</code></p>\n"
+
+
+@pytest.mark.parametrize(
+    ("tex", "message"), [(r"\text{<img>}", r"has one of < > &; write \\lt or \\gt"), ("x_a_b", "Double.*; write TeX")]
+)
+def test_an_equation_that_cannot_be_shown_is_named(tex: str, message: str) -> None:
+    with pytest.raises(UsageError, match=rf"^equation {re.escape(repr(tex))}: {message}"):
+        mathml(tex)
+
+
+def test_no_page_of_a_method_shows_tex_or_roles(made: Made) -> None:
+    found = {path.stem: path.read_text() for path in (made.site / "methods").glob("*.html")}
+    for name, text in found.items():
+        assert not re.search(r"\$<|:\w+:<code>|:math:|\\operatorname|<code>[^<]*(?:softmax|exp)\(", text), name
+    assert "<math" in found["sclhm"]
+    assert sum(text.count("<math") for text in found.values()) > 250
