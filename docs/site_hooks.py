@@ -8,6 +8,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import usvi_bench
+from usvi_bench.reports.site.equations import mathml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("*.md", "docs/**/*.md", "analysis/*.md", "benchmarks/*.md", "leaderboard/**/*.md", "synthetic/*.md")
@@ -23,6 +25,8 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"")
 ENTRY = re.compile(r"^\d+\. (.*(?:\n +.*)*)", re.MULTILINE)
 TITLE = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
 CODE = re.compile(r"`[^`\n]+`")
+EQUATION = re.compile(r"\$<code>([^<]+)</code>\$")
+MATH = re.compile(r":math:(`[^`]+`)")
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([\w.]+)`")
 EXAMPLE = re.compile(r"^( *)>>> .*?(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -93,6 +97,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return CODE.sub(lambda match: match[0].replace("\\|", "|"), markdown)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Make MathML of equations, which are code between dollar signs as on GitHub."""
+    return EQUATION.sub(lambda match: mathml(" ".join(unescape(match[1]).split())), html)
+
+
 def linked(page: Path) -> Iterator[Path]:
     """Yield the files other than pages that a page links or shows."""
     for groups in LINK.findall(page.read_text()):
@@ -116,7 +125,7 @@ class PlainRoles(griffe.Extension):
 
     def on_instance(self, *, obj: griffe.Object | griffe.Alias, **_: Any) -> None:
         if obj.docstring and not obj.is_alias:
-            text = ROLE.sub(lambda match: link(match[1]), obj.docstring.value)
+            text = ROLE.sub(lambda match: link(match[1]), MATH.sub(r"$\1$", obj.docstring.value))
             obj.docstring.value = EXAMPLE.sub(r"\n\1```pycon\n\g<0>\n\1```", text)
 
 

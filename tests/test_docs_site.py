@@ -11,6 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 import usvi_bench
+from usvi_bench.reports.site.equations import read_equations
 
 mkdocs_config = pytest.importorskip("mkdocs.config", reason="the extra 'docs' is not installed")
 pytest.importorskip("material", reason="the extra 'docs' is not installed")
@@ -54,7 +55,7 @@ def built(site: Path, page: Path) -> Path:
 
 def test_every_page_reads_as_on_github(site: Path) -> None:
     """mkdocs reads lists and tables otherwise than CommonMark if they are indented or escaped in other ways."""
-    github = MarkdownIt().enable(["table", "strikethrough"])
+    github = read_equations(MarkdownIt()).enable(["table", "strikethrough"])
     pages = [page for page in ROOT.rglob("*.md") if built(site, page).is_file()]
     assert len(pages) > 30
     for page in pages:
