@@ -103,10 +103,9 @@ REGDB = (_STREET, _STREET_WARM)
 """RegDB: one visible and one thermal camera side by side."""
 
 THERMAL_GAP = 0.6
-"""Gap between grey and thermal levels at ``modality_gap=1``: surfaces, shading and places are halfway between them.
+"""Weight of the thermal level of surfaces, shading and places at ``modality_gap=1``, beside the grey visible level.
 
-At the whole gap, clusters of the two modalities are matched at random (7 % of pairs right), and methods without
-identities stay at half the mAP that they have at 0.5.
+With thermal levels alone, methods match the clusters of the modalities nearly at random (``docs/findings/people.md``).
 """
 
 NIGHT = 10

@@ -39,8 +39,8 @@ class SyntheticSpec:
         height: of the images in pixels, one of ``HEIGHTS``; the width is half of it. 0 selects the default of the size.
         device: device that renders. Devices round differently, so each gives its own data set.
         modality_gap: 0 gives surfaces their grey visible level in infrared, 1 the near-infrared level of their material
-            or, in thermal infrared, the mean of the grey and the thermal level. Creases and ground shadows keep those
-            of the band.
+            or, in thermal infrared, 0.6 of the way to the thermal level. Creases and ground shadows keep those of the
+            band.
         camera_gap: scale of the differences in optics, tone and tilt between cameras; lamps and places stay.
         clothing_similarity: fraction of people who wear one of a few shared outfits.
         recolour: fraction of pairs of person and visible camera with other colours of the same clothes.
