@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -11,12 +11,24 @@ from numpy.typing import NDArray
 
 from usvi_bench.core.formatting import counted
 from usvi_bench.core.markdown import plain
+from usvi_bench.protocols.base import QueryScores
 from usvi_bench.reports.groups import Group, scope
 from usvi_bench.reports.page import Picture
-from usvi_bench.reports.site.query_results import SHOWN, cmc
 from usvi_bench.reports.style import COLUMN, LOOKS, new_figure, shared_legend, show_percent
 
+SHOWN = 20
+"""Number of ranks of the curve."""
 Curve = NDArray[np.float64]
+
+
+def cmc(folds: Mapping[int, QueryScores]) -> Curve:
+    """Return the share of valid queries with a right image within the first 1 to :data:`SHOWN` ranks.
+
+    It is the mean over trials and folds, as in the leaderboard.
+    """
+    trials = [first[first >= 0] for scores in folds.values() for first in scores.first_match_rank]
+    found: Curve = np.mean([(first[:, None] <= np.arange(SHOWN)).mean(axis=0) for first in trials], axis=0)
+    return found
 
 
 def cmc_curves(groups: Sequence[Group]) -> dict[str, Curve]:

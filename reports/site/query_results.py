@@ -12,6 +12,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.table import Table, value_rows
 from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
 from usvi_bench.protocols.base import QueryScores
+from usvi_bench.reports.cmc import SHOWN, cmc
 from usvi_bench.reports.groups import Found, Group, difference_of
 from usvi_bench.reports.paired_table import paired_table
 from usvi_bench.reports.runs import RecordedRun
@@ -20,8 +21,6 @@ from usvi_bench.reports.site.find_runs import RunPage
 
 BASELINES = {"untrained": "the starting weights", "cluster_contrast": "the baseline"}
 """Methods that every row of their table is compared with, and what they are."""
-SHOWN = 20
-"""Number of ranks of the CMC, and of bars of the distribution."""
 RANKS = (1, 2, 3, 5, 10, 20)
 QUANTILES = {"lowest": 0.0, "10 %": 0.1, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "90 %": 0.9, "highest": 1.0}
 ABSENT = (
@@ -89,18 +88,6 @@ def _readable(run: RecordedRun, say: Callable[[str], None]) -> bool:
     except UsageError as error:
         say(f"{run.name}: no results of each query: {error}")
         return False
-
-
-def cmc(folds: Mapping[int, QueryScores]) -> NDArray[np.float64]:
-    """Return the share of valid queries with a right image within the first 1 to :data:`SHOWN` ranks.
-
-    It is the mean over trials and folds, as in the leaderboard.
-    """
-    trials = [first[first >= 0] for scores in folds.values() for first in scores.first_match_rank]
-    found: NDArray[np.float64] = np.mean(
-        [(first[:, None] <= np.arange(SHOWN)).mean(axis=0) for first in trials], axis=0
-    )
-    return found
 
 
 def precisions(folds: Mapping[int, QueryScores]) -> NDArray[np.float64]:

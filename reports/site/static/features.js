@@ -7,8 +7,9 @@
   const choice = document.getElementById("panels");
   const shown = tsne.images.map((i) => images[i]);
   const people = [...new Set(shown.map((image) => image.identity))].sort((a, b) => a - b);
-  // Eight colour-blind-safe colours, repeated for more people; rings distinguish people of equal colour.
-  const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a000"];
+  // The colours of reports/tsne.py, repeated for more people; rings distinguish people of equal colour.
+  const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc0066", "#56b4e9", "#a63c00", "#7b3ff2", "#8fc400", "#808080",
+    "#f58ac0"];
   const MODALITIES = { visible: "circle", infrared: "triangle-up" };
   const order = shown.map((_, i) => i).sort((a, b) =>
     shown[a].identity - shown[b].identity || shown[a].modality.localeCompare(shown[b].modality) || a - b);

@@ -16,8 +16,9 @@ from usvi_bench.core.record import write_record
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.sidecar import sidecar_path
 from usvi_bench.reports.bootstrap import paired_difference
+from usvi_bench.reports.cmc import SHOWN, cmc
 from usvi_bench.reports.site.charts import curve, histogram
-from usvi_bench.reports.site.query_results import ABSENT, SHOWN, cmc, precisions
+from usvi_bench.reports.site.query_results import ABSENT, precisions
 
 METHODS = {"untrained": 4.0, "cluster_contrast": 1.6, "pgm": 1.2}
 SCORED = {method: evaluate(noise, place) for place, (method, noise) in enumerate(METHODS.items())}
