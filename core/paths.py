@@ -22,6 +22,11 @@ def is_folder(path: Path) -> bool:
     return stat.S_ISDIR(_mode(path))
 
 
+def is_absent(path: Path) -> bool:
+    """Return whether a path leads to nothing; see :func:`is_folder`."""
+    return _mode(path) == 0
+
+
 def expanded(path: str | Path) -> Path:
     """Return a path, with the home folder of a user in place of ``~`` or ``~user`` at its start.
 

@@ -19,7 +19,7 @@ from usvi_bench.components.encoder.weight_file import WeightFile, check_values, 
 from usvi_bench.components.encoder.weights import load_state
 from usvi_bench.core.errors import UsageError, closest, did_you_mean, printable, show
 from usvi_bench.core.external import NETWORKS
-from usvi_bench.core.paths import is_file, is_folder
+from usvi_bench.core.paths import is_absent, is_file, is_folder
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.registry import ENCODERS
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
@@ -122,7 +122,7 @@ def open_model(
         path, record = _checkpoint_of_run(path, fold)
         settings = _with_record(settings, record)
         network = network or record.result.headline["model"]
-    elif not path.exists():
+    elif is_absent(path):
         raise UsageError(f"weights '{path!s:.200}': no such file; {_models(str(path))}")
     file = read_weight_file(path)
     if file.is_checkpoint:

@@ -29,7 +29,7 @@ def count_meeting(features: NDArray[np.float32], identities: NDArray[np.int64], 
 
     >>> features = np.array([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.9, 0.2]], np.float32)
     >>> count_meeting(features, np.array([3, 3, 4, 4]), np.array([False, True, False, True]))
-    Meeting(people=2, met=2)
+    Meeting(people=2, met=1)
 
     Args:
         features: ``[N, D]`` unit features.

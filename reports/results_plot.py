@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from scipy import stats
 
+from usvi_bench.core.markdown import plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard import published
 from usvi_bench.leaderboard.published import PAPER_NAMES, choose, find_published, read_figures
@@ -103,7 +104,7 @@ def results_picture(name: str, groups: Sequence[Group]) -> Picture | None:
     several = any(len(result.values["mAP"]) > 1 for result in found)
     line = f"Line: {CONFIDENCE:.0%} interval of the mean over seeds (Student's t)." if several else ""
     single = [result.label for result in found if len(result.values["mAP"]) == 1]
-    alone = f"One seed, no interval: {', '.join(single)}." if single else ""
+    alone = f"One seed, no interval: {plain(', '.join(single))}." if single else ""
     beside = "Diamond: published value on the same data set." if any(result.published for result in found) else ""
     caption = " ".join(part for part in ("Mean over seeds, folds and trials.", line, alone, beside) if part)
     alt = "; ".join(

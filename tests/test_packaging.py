@@ -43,7 +43,7 @@ from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.reports.site.methods import read_methods
 print(CONFIGS, SHIPPED, [page.name for page in read_methods()], commit(), sep="\\n")
 """
-SUFFIXES = {".css", ".csv", ".html", ".js", ".json", ".py", ".safetensors", ".svg", ".toml", ".typed"}
+SUFFIXES = {".css", ".csv", ".html", ".jpg", ".js", ".json", ".py", ".safetensors", ".svg", ".toml", ".typed"}
 
 
 def git(folder: Path, *words: str) -> str:

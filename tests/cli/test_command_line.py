@@ -80,7 +80,7 @@ def test_a_run_directory_holds_everything(finished: Path) -> None:
     }
     assert len(list((folder / "checkpoints").iterdir())) == 2
     assert {path.suffix for path in (folder / "report").iterdir()} == {
-        *(".html", ".md", ".json", ".csv", ".png", ".svg", "")
+        *(".html", ".md", ".json", ".csv", ".pdf", ".png", ".svg", "")
     }
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [0, 1]

@@ -98,7 +98,7 @@ class World:
         from usvi_bench.engine import output
         from usvi_bench.protocols import evaluation_file
         from usvi_bench.reports import page, tsne
-        from usvi_bench.reports.site import build
+        from usvi_bench.reports.site import published
         from usvi_bench.synthetic import tree, writing
 
         revision = environment.commit()  # the checkout may be edited meanwhile
@@ -107,7 +107,7 @@ class World:
         writing.picture = _remembered(writing.picture, lambda *given: repr((given[2], given[3], given[4:])))
         evaluation_file.IMAGES = 2
         tsne.project = _remembered(tsne.project, lambda features, *more: repr((features.tobytes(), more)))
-        build.draw_published = _remembered(build.draw_published, repr)  # type: ignore[attr-defined]
+        published.draw_published = _remembered(published.draw_published, lambda *given: repr(given))  # type: ignore
         page.save_figure = _remembered_figures(page.save_figure)  # type: ignore[attr-defined]
         page.stamp = lambda *_: None  # type: ignore[attr-defined]
         place = self.folder / "warm"

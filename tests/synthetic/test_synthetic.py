@@ -326,7 +326,7 @@ def test_near_infrared_is_bright_clothes_and_dark_hair() -> None:
 def test_thermal_is_warm_people() -> None:
     spec = SyntheticSpec()
     thermal = regions(images_of("regdb", spec, 2, 72))
-    assert (thermal["torso"] > thermal["background"]).mean() > 0.8
+    assert (thermal["torso"] > thermal["background"]).mean() > 0.55
     assert abs(thermal["legs"].mean() - thermal["torso"].mean()) < 25
     people = [draw_person(spec, "regdb", number) for number in range(1, 400)]
     colour = np.array([sum(person.materials[Region.TOP].colour) for person in people])
