@@ -105,7 +105,7 @@ REGDB = (_STREET, _STREET_WARM)
 THERMAL_GAP = 0.6
 """Weight of the thermal level of surfaces, shading and places at ``modality_gap=1``, beside the grey visible level.
 
-With thermal levels alone, methods match the clusters of the modalities nearly at random (``docs/findings/people.md``).
+With thermal levels alone, few of the pairs of clusters that methods match are right (``docs/findings/people.md``).
 """
 
 NIGHT = 10

@@ -107,7 +107,8 @@ class World:
         writing.picture = _remembered(writing.picture, lambda *given: repr((given[2], given[3], given[4:])))
         evaluation_file.IMAGES = 2
         tsne.project = _remembered(tsne.project, lambda features, *more: repr((features.tobytes(), more)))
-        published.draw_published = _remembered(published.draw_published, lambda *given: repr(given))  # type: ignore
+        drawn = _remembered(published.draw_published, lambda *given: repr(given))
+        published.draw_published = drawn  # type: ignore[attr-defined]
         page.save_figure = _remembered_figures(page.save_figure)  # type: ignore[attr-defined]
         page.stamp = lambda *_: None  # type: ignore[attr-defined]
         place = self.folder / "warm"
