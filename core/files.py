@@ -53,12 +53,18 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str 
             temporary.replace(path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
-        intact = "free some space and continue with --resume (what was saved is intact)"
         cause = _cause(error)
         reason = cause.strerror or cause if isinstance(cause, OSError) else str(cause).splitlines()[0]
-        raise StorageError(f"cannot write {path}: {reason}; {remedy or intact}") from error
+        raise StorageError(f"cannot write {path}: {reason}; {remedy or remedy_for(cause)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remedy_for(cause: BaseException) -> str:
+    """Return the end of the message about a failed write below ``--output``."""
+    if isinstance(cause, FileNotFoundError):
+        return "its folder was removed while it was in use: run the command again"
+    return "free some space and continue with --resume (what was saved is intact)"
 
 
 def _sync_folder(folder: Path) -> None:

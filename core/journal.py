@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from usvi_bench.core.errors import DamagedFileError, StorageError
-from usvi_bench.core.files import parse_json, write_text
+from usvi_bench.core.files import parse_json, remedy_for, write_text
 
 _CHAIN = "chain"
 _REMEDY = "train the stage again with --overwrite"
@@ -63,9 +63,7 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             self._mark = None
-            raise StorageError(
-                f"cannot write {self.path}: {error.strerror}; free some space and continue with --resume"
-            ) from error
+            raise StorageError(f"cannot write {self.path}: {error.strerror}; {remedy_for(error)}") from error
         self._mark = Mark(self.mark.length + len(line), chain)
 
     def cut(self, mark: Mark) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_a_full_disk_keeps_the_earlier_checkpoints(tmp_path: Path, small_files: 
         checkpoints.save(tmp_path, saved(2, size=10_000))
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_0001.pt"]
     assert checkpoints.load(tmp_path / "epoch_0001.pt").epochs == 1
+
+
+def test_a_folder_that_was_removed_is_the_named_cause(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    journal = Journal(folder / "journal.jsonl")
+    journal.append({"epoch": 0})
+    shutil.rmtree(folder)
+    with pytest.raises(StorageError, match="its folder was removed while it was in use: run the command again"):
+        journal.append({"epoch": 1})
 
 
 def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
