@@ -25,13 +25,16 @@ DEEPEST = 64
 """Most levels of nested JSON that are read."""
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None) -> None:
-    """Write a temporary file beside ``path``, then rename it to ``path``; file and folder are synced to the disk.
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], None], remedy: str | None = None, *, synced: bool = True
+) -> None:
+    """Write a temporary file beside ``path``, then rename it to ``path``.
 
     Args:
         path: file to write; its folder is created.
         write: writes the content to the open file that it receives, which can be read and sought.
         remedy: end of the error message. The default fits files below ``--output``.
+        synced: sync file and folder to the disk, so that a loss of power does not lose the file.
 
     Raises:
         StorageError: the write failed, for example on a full disk; ``path`` is unchanged.
@@ -49,9 +52,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None], remedy: str 
         with file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
             temporary.replace(path)
-        _sync_folder(path.parent)
+        if synced:
+            _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
         cause = _cause(error)
         reason = cause.strerror or cause if isinstance(cause, OSError) else str(cause).splitlines()[0]
@@ -153,13 +158,13 @@ def _locked_folder(folder: Path, how: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, content: bytes, remedy: str | None = None) -> None:
+def write_bytes(path: Path, content: bytes, remedy: str | None = None, *, synced: bool = True) -> None:
     """Write bytes atomically; see :func:`write_atomically`."""
 
     def write(file: BinaryIO) -> None:
         file.write(content)
 
-    write_atomically(path, write, remedy)
+    write_atomically(path, write, remedy, synced=synced)
 
 
 def write_text(path: Path, text: str, remedy: str | None = None) -> None:

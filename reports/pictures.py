@@ -105,7 +105,7 @@ class Album:
                 lost += 1
                 continue
             target = folder / FOLDER / f"{number:04d}.jpg"
-            write_bytes(target, content)
+            write_bytes(target, content, synced=False)  # a thousand files, which the next report makes again
             self.entries[number]["picture"] = f"{FOLDER}/{target.name}"
             kept.add(target.name)
         remove_old(folder, f"{FOLDER}/*.jpg", kept)
