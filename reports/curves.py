@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -167,7 +168,7 @@ def matches_figure(epochs: Sequence[Line], width: float = COLUMN) -> Figure:
     axes.set_xlim(shown.start + 0.5, shown.stop + 0.5)
     highest = max(float(np.nanmax(series[f"match {label}"])) for label in names)
     axes.set_ylim(0, min(1.03, max(1.25 * highest, 0.1)))
-    name_stages(figure, stage_spans(epochs))
+    name_stages(figure, stage_spans(epochs), shown)
     shared_legend(figure)
     return figure
 
@@ -248,10 +249,12 @@ def mark_stages(axes: Axes, spans: Sequence[Span]) -> None:
         )
 
 
-def name_stages(figure: Figure, spans: Sequence[Span]) -> None:
-    """Name the numbered stages above all panels."""
-    if spans:
-        names = ", ".join(f"{number} {name}" for number, (name, *_) in enumerate(spans, start=1))
+def name_stages(figure: Figure, spans: Sequence[Span], shown: range = range(sys.maxsize)) -> None:
+    """Name the numbered stages above all panels, without those outside the positions ``shown`` of epochs."""
+    numbered = enumerate(spans, start=1)
+    drawn = [(i, name) for i, (name, first, last) in numbered if last > shown.start and first <= shown.stop]
+    if drawn:
+        names = ", ".join(f"{i} {name}" for i, name in drawn)
         figure.suptitle(wrapped(f"stage: {names}", figure.get_figwidth()), fontsize=SMALL, color=NEUTRAL)
 
 

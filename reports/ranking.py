@@ -96,7 +96,7 @@ def ranking_figure(
     Returns:
         Figure, and number of images that could not be opened; their tiles are blank.
     """
-    size, line_height = (SMALL, 3.15) if width == COLUMN else (SMALL + 2, 2.8)
+    size, line_height, space = (SMALL, 3.15, "\n") if width == COLUMN else (SMALL + 2, 2.8, " ")
     height = _HEAD + line_height * len(chosen)
     total = _SOUGHT + _PITCH + 0.2 if sought else _FIRST + DEPTH * _PITCH
     figure = empty_figure(height * width / total, width)
@@ -113,7 +113,8 @@ def ranking_figure(
         y = _HEAD + line * line_height
         person, precision = evaluation.query.identities[row], evaluation.average_precision[row]
         words = name.replace(" quartile", "\nquartile")
-        axes.text(0.05, y + 1, f"{words}\nperson {person}\nAP {100 * precision:.1f}%", va="center", fontsize=size)
+        words += f"\nperson{space}{person}\nAP {100 * precision:.1f}%"
+        axes.text(0.05, y + 1, words, va="center", fontsize=size)
         camera = f"cam {evaluation.query.cameras[row]}"
         missing += _tile(axes, (_QUERY, y), evaluation.query, row, images, (camera, NEUTRAL, size))
         for rank in np.flatnonzero(evaluation.order[row] >= 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from usvi_bench.reports.ranking import (
     ranking_figure,
     worst_queries,
 )
-from usvi_bench.reports.style import COLUMN, PAGE, RIGHT, WRONG
+from usvi_bench.reports.style import COLUMN, PAGE, RIGHT, WRONG, styled
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,23 @@ def test_frames_marks_and_texts_follow_the_ranking(saved: SavedEvaluation) -> No
         for rank, match in enumerate(matches):
             camera = saved.gallery.cameras[saved.order[row, rank]]
             assert f"{'✓' if match else '✗'} c{camera}\n{saved.scores[row, rank]:.2f}" in texts
-        assert any(f"person {saved.query.identities[row]}\n" in text for text in texts)
+        assert any(f"person\n{saved.query.identities[row]}\n" in text for text in texts)
+
+
+@pytest.mark.parametrize("sought", [False, True])
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+def test_labels_do_not_reach_the_query(saved: SavedEvaluation, width: float, sought: bool) -> None:
+    with styled():
+        rows = dict.fromkeys(QUANTILES, 0)
+        people = np.full_like(saved.query.identities, 8888)
+        table = dataclasses.replace(saved.query, identities=people)
+        figure, _ = ranking_figure(dataclasses.replace(saved, query=table), None, rows, sought, width)
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    (labels, query) = [text for text in axes.texts if "8888\nAP" in text.get_text()], axes.images[0]
+    assert len(labels) == len(rows)
+    for label in labels:
+        assert label.get_window_extent().x1 < query.get_window_extent().x0
 
 
 def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
