@@ -42,6 +42,8 @@ KINDS = ("pdf", "svg", "png")
 DPI = 300
 SMALL = 6.0
 """Size of the smallest text in figures, in points."""
+_TOGETHER = re.compile(r"\b(?:n =|\w+: seeds?|seeds?) (?=\d)")
+"""Words of a footer that stay in one line with the number after them."""
 _LETTER = 0.53 * SMALL / 72
 """Mean width of a letter of this size, in inches."""
 
@@ -97,7 +99,7 @@ def stamp(figure: Figure, text: str) -> None:
     The figure grows by the lines of the footer. Everything else keeps its position and size.
     """
     width, height = figure.get_size_inches()
-    text = wrapped(re.sub(r"\b(seeds?|n =) (?=\d)", "\\1\xa0", text), width)
+    text = wrapped(_TOGETHER.sub(lambda words: words[0].replace(" ", "\xa0"), text), width)
     _lay_out(figure)
     grown = height + 1.5 * SMALL / 72 * (1 + text.count("\n"))
     figure.set_size_inches(width, grown)

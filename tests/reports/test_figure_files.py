@@ -66,6 +66,15 @@ def test_a_note_fits_the_figure_and_is_at_least_6_points_high(width: float) -> N
         assert max(map(len, lines)) - min(map(len, lines)) < 20
 
 
+def test_a_note_keeps_numbers_beside_their_words() -> None:
+    for extra in range(40):
+        figure, _ = new_figure()
+        stamp(figure, f"sysu_all{'x' * extra}; cluster_contrast: seed 0; pgm: seed 0; n = 45 queries of 8 people")
+        lines = figure.texts[-1].get_text().replace("\xa0", " ").split("\n")
+        for words in ("pgm: seed 0", "n = 45"):
+            assert any(words in line for line in lines)
+
+
 def test_pictures_keep_their_pixels_in_both_widths(tmp_path: Path) -> None:
     pixels = [[[10 * i, 20 * j, 0] for j in range(8)] for i in range(16)]
     with styled():
