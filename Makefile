@@ -5,11 +5,12 @@ SEED ?= 0
 
 .PHONY: setup try run ending test check check-method lint type leaderboard docs faults clean
 
-setup: .venv/ready
+setup: .venv/ready  ## install the suite and what it needs
 
 .venv/ready: requirements.lock
+	@echo "installing into .venv: some minutes, 2.2 GB"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	touch $@
 
 try: setup  ## train two methods on a few synthetic people for a moment, and compare them

@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        Exit status: 0, 2 for an error in the input, 1 for a failed write, a lost process or an unexpected error, 128
-        plus the number of a signal for an interruption.
+        Exit status: 0, 2 for an error in the input or a missing package, 1 for a failed write, a lost process or an
+        unexpected error, 128 plus the number of a signal for an interruption.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ["MPLBACKEND"] = "agg"  # a notebook exports a backend that exists in its kernel only
@@ -57,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(f"{program()}: interrupted. To start again: {command(*words)}", file=sys.stderr)
         return interruption_status(error)
+    except ModuleNotFoundError as error:
+        print(
+            f"{program()}: no package '{error.name}' in this Python, {sys.executable}; install the suite with "
+            "'make setup' and use .venv/bin/python, or with 'pip install .'",
+            file=sys.stderr,
+        )
+        return 2
     except Exception as error:
         print(
             f"{program()}: unexpected {type(error).__name__}: {printable(' '.join(str(error).split())):.200}\n"

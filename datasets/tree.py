@@ -101,9 +101,10 @@ class TreeDataset(Dataset):
             )
         differences = self.differences(self.tree, self.synthetic)
         if expect_counts and differences:
+            before = "\n  " if len(differences) > 1 else " "
             raise UsageError(
-                f"{root} is not the {'published' if self.synthetic is None else 'generated'} {self.title}: "
-                f"{shortened(differences, 3, between=' | ')}\n"
+                f"{root} is not the {'published' if self.synthetic is None else 'generated'} {self.title}:"
+                f"{before}{shortened(differences, 3, between=before)}\n"
                 f"restore it from its source, or accept your own images with --set data.check_counts=false"
             )
 

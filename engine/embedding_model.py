@@ -76,9 +76,11 @@ class EmbeddingModel:
         blocks = getattr(self.config, "non_local", None)
         extra = "" if blocks is None else f" {'with' if blocks else 'without'} non-local blocks"
         names = " by the names of a release" if self.key_map else ""
-        fold = "" if self.fold is None else f", fold {self.fold}"
+        parts = [self.network] if self.network != "unknown" else []
+        parts += [] if self.fold is None else [f"fold {self.fold}"]
+        origin = f" ({', '.join(parts)})" if parts else ""
         return (
-            f"{self.source}: weights of {self.config.name}{extra}{names} ({self.network}{fold}), "
+            f"{self.source}: weights of {self.config.name}{extra}{names}{origin}, "
             f"for images of {self.height}x{self.width}"
         )
 

@@ -17,6 +17,11 @@ REGISTRIES = {"method": METHODS, "encoder": ENCODERS}
 Groups = Mapping[str, Collection[str]]
 """Names of the settings of each group; the group of settings without a prefix is empty."""
 
+EXPLAINED = {
+    "mode": "all-search and indoor-search of SYSU-MM01 are protocols: --protocol sysu_all, --protocol sysu_indoor",
+    "trial": "all ten trials of SYSU-MM01 are scored; a trial of RegDB is a fold: --set data.folds={value}",
+}
+"""Options in other code bases without one counterpart, with an explanation."""
 _BATCH = ("train.visible_clusters", "train.infrared_clusters", "train.instances")
 FOREIGN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("max_epoch", "max_epochs", "num_epochs", "n_epochs", "epoch"), ("train.epochs",)),
@@ -32,7 +37,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("amp", "fp16", "bf16", "mixed_precision"), ("train.precision",)),
     **dict.fromkeys(("img_h", "img_height"), ("data.height",)),
     **dict.fromkeys(("img_w", "img_width"), ("data.width",)),
-    **dict.fromkeys(("trial", "fold"), ("data.folds",)),
+    "fold": ("data.folds",),
     **dict.fromkeys(("temp", "tau"), ("method.temperature",)),
     **dict.fromkeys(("arch", "backbone", "net"), ("encoder.name",)),
     "sync_bn": ("encoder.bn_groups",),
@@ -46,7 +51,6 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("pretrained", "pretrain", "init", "model_path"), ("--weights",)),
     **dict.fromkeys(("resume_from", "auto_resume"), ("--resume",)),
-    "mode": ("--protocol",),
     "model": ("--method",),
     **dict.fromkeys(("config", "cfg", "config_file"), ("--schedule", "--setting")),
 }
@@ -120,6 +124,8 @@ def explain_words(words: Sequence[str], flags: Collection[str]) -> str:
 
 def _hint(name: str, value: str, flags: Collection[str]) -> str:
     word, groups = _plain(name), all_groups()
+    if word in EXPLAINED:
+        return EXPLAINED[word].format(value=value)
     known = [flag for flag in FOREIGN.get(word, ()) if flag in flags]
     settings = [full for full in similar_settings(name, groups) if not known]
     named = word in FOREIGN or any(full.rpartition(".")[2] == word for full in settings)

@@ -87,7 +87,8 @@ def _write(part: Path, layout: Layout, spec: SyntheticSpec, progress: Progress, 
         (part / name).write_text(text)
     total, reported = len(planned.shots), 0
     work = f"rendering synthetic people ({layout}, {spec.size})"
-    report_progress(work, 0, total)
+    if not report_progress(work, 0, total):
+        progress(f"{work}: 0 of {total} images")
     written: list[Written] = []
     for batch in write_images(part, layout, spec, batches_of(planned.shots, spec), workers):
         written += batch

@@ -132,7 +132,8 @@ def pseudo_labels(
         )
     if len(features) < k1:
         raise UsageError(
-            f"{what}: {len(features)} images are fewer than k1={k1}; lower --set method.k1 or give more images"
+            f"{what}: {len(features)} images are fewer than k1={k1}; lower it to about the images of a person, as "
+            f"--set method.k1={max(1, len(features) // 2)}, or give more images"
         )
     if not all_finite(features):
         raise UsageError(f"{what}: features are not finite, training has diverged; lower --set train.lr")

@@ -47,6 +47,12 @@ def output_of(process: subprocess.Popen[str], status: int) -> str:
     return text
 
 
+def test_a_python_without_the_packages_is_named() -> None:
+    done = subprocess.run([sys.executable, "-S", "run.py", "--list"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"run.py: no package 'torch' in this Python, {sys.executable}; install the suite")
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda x: str(int(x))
 )

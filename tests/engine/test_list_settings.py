@@ -117,6 +117,8 @@ def test_words_of_other_code_bases_name_settings_and_options_that_exist() -> Non
         ("--cross-weight 1", "did you mean --set method.cross_weight=1?"),
         ("--batch-size 64", "P x K images of each modality: --set train.visible_clusters=P"),
         ("--methd pgm", "did you mean --method"),
+        ("--mode indoor", "are protocols: --protocol sysu_all, --protocol sysu_indoor"),
+        ("--trial 3", "all ten trials of SYSU-MM01 are scored; a trial of RegDB is a fold: --set data.folds=3"),
         (
             "--lr 0.1 --iters 3",
             "for --lr, did you mean --set train.lr=0.1?; for --iters, did you mean --set train.iter",

@@ -97,7 +97,10 @@ def test_pseudo_labels_are_the_two_steps(reference_features: Array) -> None:
 def test_wrong_arguments_of_pseudo_labels_are_named(reference_features: Array) -> None:
     f = torch.from_numpy(reference_features)
     blob = torch.ones(60, 8) + 0.1 * torch.from_numpy(np.random.default_rng(0).normal(size=(60, 8)))
-    few = "visible: 20 images are fewer than k1=30; lower --set method.k1 or give more images"
+    few = (
+        "visible: 20 images are fewer than k1=30; lower it to about the images of a person, as --set method.k1=10, or "
+        "give more images"
+    )
     one = (
         "visible: 1 cluster (eps=0.6, 60 images); raise --set method.eps if most images are outliers, "
         "lower it if a cluster holds nearly all"
