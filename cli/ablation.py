@@ -67,6 +67,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("--data", default="auto", metavar="SPEC", help="as in run.py")
     parser.add_argument("--donors", metavar="SPEC", help="as in run.py")
     parser.add_argument("--setting", default=SHARED, metavar="NAME", help="as in run.py")
+    parser.add_argument("--schedule", metavar="NAME|FILE", help="as in run.py")
     add_set_option(parser, "settings of all rows, as in run.py", training=True)
     parser.add_argument("--weights", metavar="FILE", help="as in run.py")
     add_device_option(parser, "as in run.py")

@@ -96,7 +96,8 @@ def conditions(ablation: Ablation) -> str:
     about = ablation.about
     changed = " ".join(f"{name}={value}" for name, value in about["settings"].items()) if about["settings"] else ""
     shared = f" All rows: {code(changed)}." if changed else ""
-    return f"Data: {plain(about['data'])}. Setting: {plain(about['setting'])}.{shared}"
+    schedule = f" Schedule: {plain(about['schedule'])}." if "schedule" in about else ""
+    return f"Data: {plain(about['data'])}. Setting: {plain(about['setting'])}.{schedule}{shared}"
 
 
 def publish_ablation(folder: Path, place: Path) -> Path:
@@ -141,9 +142,10 @@ def check_publishable(about: Mapping[str, Any], target: Path) -> None:
     if target.exists() and not (target / GRID).is_file():
         raise UsageError(f"--publish: {target} exists and is not a published grid; choose another folder")
     there = read_grid(target) if target.exists() else about
-    for name in ("data", "setting", "settings"):
-        if there[name] != about[name]:
-            raise UsageError(f"--publish: {target} has {name} {there[name]}, not {about[name]}; choose another folder")
+    for name in ("data", "setting", "settings", "schedule"):
+        old, new = there.get(name), about.get(name)
+        if old != new:
+            raise UsageError(f"--publish: {target} has {name} {old}, not {new}; choose another folder")
 
 
 def sensitivities(ablation: Ablation) -> list[Sensitivity]:

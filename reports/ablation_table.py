@@ -46,7 +46,11 @@ class _Row(TypedDict):
     runs: dict[str, str]
 
 
-class _Grid(TypedDict):
+class _Plan(TypedDict, total=False):
+    schedule: str
+
+
+class _Grid(_Plan):
     method: str
     protocol: str
     setting: str

@@ -104,6 +104,7 @@ def plan_grid(
         "protocol": base.protocol,
         "setting": base.setting,
         "settings": base.overrides["settings"],
+        **({"schedule": base.schedule} if base.schedule else {}),
         "data": runs[0].data_sentence,
         "seeds": seeds,
         "rows": [
@@ -142,6 +143,7 @@ def _prepared(row: Row, experiment: Experiment, opener: Opener) -> Run:
 def _name(base: Experiment, run: Run, grid: str | None) -> str:
     """Name the grid's folder; independent of seeds and rows, so that further ones are added to the same folder."""
     content = [base.overrides["settings"], base.setting, run.dataset.fingerprint, run.start.identity]
+    content += [base.schedule] if base.schedule else []
     content += [] if run.donors is None else [run.donors.fingerprint]
     parts = [base.method, base.protocol, *([grid] if grid else [])]
     return "-".join([*parts, digest(content)[:8]])

@@ -28,7 +28,7 @@ from usvi_bench.sweep.schedule import run_jobs
 
 SLURM_CPUS, SLURM_JOBS = 4, 100
 """Default CPU threads of a job, and default number of queued jobs, on Slurm."""
-VALUES = ("data", "donors", "setting", "weights", "device", "output", "imports")
+VALUES = ("data", "donors", "setting", "schedule", "weights", "device", "output", "imports")
 """Options that all rows share."""
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ import pytest
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
+from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.read_settings import CONFIGS
-from usvi_bench.sweep.grid import read_rows
+from usvi_bench.sweep.grid import Row, read_rows
+from usvi_bench.sweep.planning import cached_opener, plan_grid
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 METHODS_WITH_ROWS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.toml"))
@@ -96,6 +99,17 @@ def test_a_mistake_in_a_row_names_the_row(
     file.write_text("rows = {")
     with pytest.raises(UsageError, match="SyntaxError"):
         read_rows("sclhm", file)
+
+
+def test_all_rows_have_the_schedule(tiny_people: dict[str, Path], tmp_path: Path) -> None:
+    grid = [Row("base", {}), Row("longer", {"train.epochs": 3})]
+    base = Experiment("pgm", "sysu_all", data=str(tiny_people["sysu"]), output=tmp_path, device="cpu")
+    short = replace(base, schedule="quick")
+    made, other = (plan_grid(each, grid, 1, 1, cached_opener()) for each in (short, base))
+    epochs = [job.experiment.prepare().config.train.epochs for job in made.every_job]
+    assert epochs == [2, 3]
+    assert made.content["schedule"] == "quick"
+    assert made.folder != other.folder
 
 
 def wait_for_a_record(output: Path, process: subprocess.Popen[bytes]) -> None:

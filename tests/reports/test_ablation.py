@@ -210,11 +210,13 @@ def test_publishing_again_updates_to_the_grid(folder: Path) -> None:
 def test_another_grid_is_not_overwritten(folder: Path) -> None:
     page = publish_ablation(folder, folder / "kept")
     about = read_grid(folder)
-    write_sealed_json(folder / "grid.json", {**about, "settings": {"train.epochs": 1}})
     before = page.read_text()
-    with pytest.raises(UsageError, match="choose another folder"):
-        publish_ablation(folder, folder / "kept")
+    for change in ({"settings": {"train.epochs": 1}}, {"schedule": "quick"}):
+        write_sealed_json(folder / "grid.json", {**about, **change})
+        with pytest.raises(UsageError, match="choose another folder"):
+            publish_ablation(folder, folder / "kept")
     assert page.read_text() == before
+    assert "Schedule: quick." in write_ablation(folder).read_text()
     with pytest.raises(UsageError, match="is a file"):
         publish_ablation(folder, page)
     (folder / "other" / "sclhm-sysu_all").mkdir(parents=True)
