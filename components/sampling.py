@@ -29,6 +29,7 @@ class PKSampler:
         clusters: number of clusters in a batch [P].
         instances: number of rows of each cluster [K].
         generator: generator of all draws.
+        what: name of the rows in messages.
 
     Raises:
         TooFewClustersError: fewer than P clusters.
@@ -36,7 +37,13 @@ class PKSampler:
     """
 
     def __init__(
-        self, labels: Tensor, cameras: Tensor, clusters: int, instances: int, generator: np.random.Generator
+        self,
+        labels: Tensor,
+        cameras: Tensor,
+        clusters: int,
+        instances: int,
+        generator: np.random.Generator,
+        what: str = "images",
     ) -> None:
         if clusters < 1 or instances < 1:
             raise UsageError(f"a batch of {clusters} clusters x {instances} images: both must be at least 1")
@@ -44,7 +51,7 @@ class PKSampler:
         self._members = _members(labels.cpu().numpy())
         if len(self._members) < clusters:
             raise TooFewClustersError(
-                f"{len(self._members)} clusters in {len(labels)} images, but a batch draws {clusters}; "
+                f"{len(self._members)} clusters in {len(labels)} {what}, but a batch draws {clusters}; "
                 "lower --set train.visible_clusters / train.infrared_clusters, or change --set method.eps"
             )
         self._clusters, self._instances, self._generator = clusters, instances, generator

@@ -139,6 +139,7 @@ def _time(run: Run, missing: list[StagePlan]) -> Iterator[str]:
     if not missing:
         yield "time: nothing to train; scoring and rendering are not estimated"
         return
+    yield "time: measuring a few steps of each stage; a large network takes minutes on a processor"
     costs: dict[tuple[str, int], StageCost] = {}
     seconds = 0.0
     with allow_tf32(False), torch.random.fork_rng(devices=[]):

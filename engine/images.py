@@ -241,6 +241,7 @@ class BatchSampler:
                 clusters=count,
                 instances=self._train.instances,
                 generator=numpy_generator(self._progress.seed, "sampler", name, part.modality, self._progress.epoch),
+                what=f"{part.modality} images",
             )
             for part, labels, count in zip(self._images, labels_of_each, clusters, strict=True)
         )

@@ -68,5 +68,5 @@ def test_paired_draws_repeat() -> None:
 
 
 def test_too_few_classes_of_both_modalities_are_refused() -> None:
-    with pytest.raises(TooFewClustersError, match="5 clusters in 10 images, but a batch draws 6"):
+    with pytest.raises(TooFewClustersError, match="5 clusters in 10 visible images, but a batch draws 6"):
         sampler(6)("matched", paired=True)
