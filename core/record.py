@@ -341,7 +341,9 @@ def read_record(path: str | Path) -> Record:
         content = read_json(path)
         json.dumps(content, ensure_ascii=False).encode()  # a lone surrogate cannot be written again
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not a readable record ({error}); remove it or write it again") from error
+        again = "remove it or write it again"
+        remedy = again if path.suffix == ".json" else "give a record.json or the folder of a run"
+        raise UsageError(f"{path}: not a readable record ({error}); {remedy}") from error
     found = content.pop(DIGEST, None) if isinstance(content, dict) else None
     record = _parse_record(content, str(path))
     if found != digest(content):

@@ -80,8 +80,8 @@ def comparable_records(folder: Path, like: RecordedRun) -> dict[str, Record]:
         same = any(record.result.dataset["fingerprint"] == key.fingerprint for record in every.values())
         why = f"with its protocol ({key.protocol}, {key.gallery} gallery)" if same else "of its images"
         raise UsageError(
-            f"{like.name}: the leaderboard has no record {why}; its data are {result.dataset['description']:.100}, "
-            f"fingerprint {key.fingerprint:.40} (leaderboard/RECORDS.md lists what there is)"
+            f"{like.name}: the leaderboard has no record {why}, {result.dataset['description']:.300}; "
+            "leaderboard/RECORDS.md lists what there is"
         )
     return found
 

@@ -49,6 +49,10 @@ def paired_note(found: Sequence[Found]) -> str:
         "are averaged: the interval covers the variation over queries, not over seeds."
     )
     runs = [run for group in (found[0][0], found[0][1]) for run in group.runs]
+    if any(worse.seeds != better.seeds for worse, better, *_ in found):
+        groups = {group.label: group.seeds for worse, better, *_ in found for group in (worse, better)}
+        named = "; ".join(f"{label}: {', '.join(map(str, seeds))}" for label, seeds in groups.items())
+        note += f" The seeds differ ({named}), so differences also contain those of the seeds."
     if len(runs[0].queries or {}) > 1:
         note += " Folds share people but are resampled independently, so intervals over several folds are too narrow."
     return note

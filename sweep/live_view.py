@@ -108,7 +108,8 @@ def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
         )
     if todo.unknown:
         console.print(
-            f"training time: no estimate for {len(todo.unknown)} trainings: no training on these images is finished yet"
+            f"training time: no estimate for {len(todo.unknown)} trainings: none on these images is finished yet below "
+            f"{todo.unknown[0].folder.parent}"
         )
 
 

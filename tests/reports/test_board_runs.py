@@ -110,6 +110,7 @@ def test_the_command_prints_the_differences(board: Path, mine: Path, capsys: pyt
     assert lines[0].startswith("mAP of pgm (leaderboard) - sclhm: +")
     assert all("resampled" in line for line in lines[:4])
     assert "Seeds are averaged" in lines[4]
+    assert "The seeds differ (sclhm: 0; pgm (leaderboard): 0, 1)" in lines[4]
     assert not [*mine.glob("report*")]
     file = board / "records" / "sysu_all" / "cluster_contrast-seed0.json"
     assert len(printed(capsys, file, "leaderboard:pgm", mine, "--leaderboard", board)) == 13
