@@ -80,10 +80,21 @@ def comparable_records(folder: Path, like: RecordedRun) -> dict[str, Record]:
         same = any(record.result.dataset["fingerprint"] == key.fingerprint for record in every.values())
         why = f"with its protocol ({key.protocol}, {key.gallery} gallery)" if same else "of its images"
         raise UsageError(
-            f"{like.name}: the leaderboard has no record {why}, {result.dataset['description']:.300}; "
-            "leaderboard/RECORDS.md lists what there is"
+            f"{like.name}: the leaderboard has no record {why}, {result.dataset['description']:.300}"
+            f"{_versions(like, every)}; leaderboard/RECORDS.md lists what there is"
         )
     return found
+
+
+def _versions(like: RecordedRun, every: Mapping[str, Record]) -> str:
+    """Compare the generator versions of synthetic people with those of the records in their layout, in words."""
+    own = like.record.result.dataset["synthetic"]
+    others = [record.result.dataset["synthetic"] for record in every.values()]
+    known = {note["generator_version"] for note in others if note and own and note["layout"] == own["layout"]}
+    if not known or own["generator_version"] in known:
+        return ""
+    versions = ", ".join(map(str, sorted(known)))
+    return f": these people are of generator version {own['generator_version']}, those of the records of {versions}"
 
 
 def _row(name: str, rows: Rows, own: TableKey) -> ScoreRow:

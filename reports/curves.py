@@ -234,7 +234,7 @@ def stage_spans(epochs: Sequence[Line]) -> list[Span]:
 
 def mark_stages(axes: Axes, spans: Sequence[Span]) -> None:
     """Draw a line at the start of each later stage, and the number of each stage above the axes."""
-    for number, (_, first, last) in enumerate(spans, start=1):
+    for number, (_, first, last) in enumerate(spans if len(spans) > 1 else (), start=1):
         if number > 1:
             axes.axvline(first - 0.5, color=NEUTRAL, linewidth=0.7, linestyle=":")
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "center"}
@@ -254,7 +254,7 @@ def name_stages(figure: Figure, spans: Sequence[Span], shown: range = range(sys.
     numbered = enumerate(spans, start=1)
     drawn = [(i, name) for i, (name, first, last) in numbered if last > shown.start and first <= shown.stop]
     if drawn:
-        names = ", ".join(f"{i} {name}" for i, name in drawn)
+        names = ", ".join(f"{i} {name}" for i, name in drawn) if len(spans) > 1 else spans[0][0]
         figure.suptitle(wrapped(f"stage: {names}", figure.get_figwidth()), fontsize=SMALL, color=NEUTRAL)
 
 
