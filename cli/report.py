@@ -45,7 +45,7 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the report and print where it is.
+    """Write the report and print where its HTML page is.
 
     Raises:
         UsageError: an option is wrong, a path is not a run, or runs cannot be compared.
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
             )
         with shown_on_terminal("comparing runs"):
             page = compare(runs, options.output, options.with_pictures)
-        print(page)
+        print(page.with_suffix(".html"))
         return
     (run,) = runs
     folder = options.output or (report_folder(run.folder) if run.folder else None)
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     with shown_on_terminal("drawing the report"):
         page = report_on(run, folder, options.with_pictures)
-    print(page)
+    print(page.with_suffix(".html"))
 
 
 def _runs(words: Sequence[str], leaderboard: Path | None) -> list[RecordedRun]:

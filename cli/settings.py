@@ -74,7 +74,8 @@ def main(arguments: Sequence[str]) -> None:
         print(json.dumps({**about, "schedule": options.schedule, "settings": list(map(asdict, found))}, indent=1))
         return
     schedule = f", schedule '{options.schedule}'" if options.schedule else ""
-    print(printable(f"Values in force for data of the kind '{profile}', setting '{options.setting}'{schedule}:\n"))
+    print(printable(f"Values in force for data of the kind '{profile}', setting '{options.setting}'{schedule}."))
+    print("In brackets: defaults without the files in configs/, if they differ.\n")
     width = min(max(shutil.get_terminal_size().columns, WIDTHS[0]), WIDTHS[1])
     print("\n".join(printable(setting.to_text(width)) for setting in found))
     if options.method is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from usvi_bench.cli.commands import COMMANDS
+from usvi_bench.cli.commands import SUMMARIES
 from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError, printable
 from usvi_bench.core.options import Parser, add_import_option, command, program
@@ -23,9 +23,15 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of ``run.py`` without a command."""
     parser = Parser(
         prog=program(),
-        description="Train and score a method for unsupervised visible-infrared person re-identification.",
-        epilog=f"example: {command('--method', 'sclhm')} --protocol sysu_all --seed 1 --set train.epochs=10; "
-        f"other commands: {', '.join(COMMANDS)} ({command('COMMAND', '--help')})",
+        description="Train and score a method of unsupervised visible-infrared re-identification.",
+        epilog="\n".join(
+            [
+                f"example:\n  {command('--method', 'sclhm')} --protocol sysu_all --seed 1",
+                f"\nother commands ({command('COMMAND', '--help')}):",
+                *(f"  {name:<10} {summary}" for name, summary in SUMMARIES.items()),
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_import_option(parser)
     parser.add_argument("--method", metavar="M", help="method to run; --list shows all")

@@ -104,9 +104,19 @@ class ClusterResult:
 
     @property
     def sentence(self) -> str:
-        """Sentence about the numbers of clusters and outliers."""
+        """Sentence about the numbers of clusters, by the modalities they hold, and of outliers."""
         count, outliers = int(self.labels.max()) + 1, int((self.labels == OUTLIER).sum())
-        return f"{len(self.labels)} pictures: {count} clusters, {outliers} outliers"
+        visible, infrared = (
+            set(self.labels[self.content.modality == number].tolist()) - {OUTLIER} for number in (0, 1)
+        )
+        parts = {
+            "visible": visible - infrared,
+            "infrared": infrared - visible,
+            "with both modalities": visible & infrared,
+        }
+        held = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part)
+        clusters = f"{count} clusters ({held})" if held else f"{count} clusters"
+        return f"{len(self.labels)} pictures: {clusters}, {outliers} outliers"
 
     def table(self, files: list[str] | None = None) -> Table:
         """Make a table of the pictures, clusters first in order; ``files`` are their links or copies."""

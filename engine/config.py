@@ -130,7 +130,7 @@ class EngineConfig:
     """
 
     threads: int = bounded(0, 0, 1024)
-    """CPU threads; 0 for all cores."""
+    """CPU threads; 0 for all cores. It replaces ``OMP_NUM_THREADS``."""
     log_every: int = bounded(10, 1, 1_000_000)
     """Steps between two updates of the progress display."""
     deterministic: bool = False

@@ -19,6 +19,7 @@ Groups = Mapping[str, Collection[str]]
 
 EXPLAINED = {
     "mode": "all-search and indoor-search of SYSU-MM01 are protocols: --protocol sysu_all, --protocol sysu_indoor",
+    "seeds": "a run has one seed, --seed N; repeat the command for each, or run a grid with 'ablation --seeds N'",
     "trial": "all ten trials of SYSU-MM01 are scored; a trial of RegDB is a fold: --set data.folds={value}",
 }
 """Options in other code bases without one counterpart, with an explanation."""

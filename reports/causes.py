@@ -177,10 +177,24 @@ def traits_figure(found: list[Trait], width: float = COLUMN) -> Figure:
         axes.plot([trait.low, trait.high], [place, place], color=WRONG, linewidth=1.2, zorder=1, clip_on=False)
     places = range(len(found))
     axes.scatter(
-        [t.confused for t in found], places, color=[WRONG], marker="X", s=22, label="wrong images at rank 1", zorder=2
+        [t.confused for t in found],
+        places,
+        color=[WRONG],
+        marker="X",
+        s=22,
+        label="wrong images at rank 1",
+        zorder=2,
+        clip_on=False,
     )
     axes.scatter(
-        [t.expected for t in found], places, color=[NEUTRAL], marker="o", s=14, label="random wrong images", zorder=3
+        [t.expected for t in found],
+        places,
+        color=[NEUTRAL],
+        marker="o",
+        s=14,
+        label="random wrong images",
+        zorder=3,
+        clip_on=False,
     )
     axes.set_yticks(places, [trait.name for trait in found])
     axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(0, 1.0), xlabel="same as the query's person (%)")

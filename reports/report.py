@@ -107,11 +107,12 @@ def _summary(record: Record) -> Iterator[str]:
 
 def _conditions(record: Record) -> str:
     result = record.result
-    kind = result.headline
+    kind, short = result.headline, record.provenance["overrides"]["schedule"]
+    schedule = f"Schedule: {plain(short)}. " if short else ""
     return (
         f"Protocol: {plain(gallery_words(kind['shots'], kind['gallery']))}. Feature: {plain(kind['feature'])}. "
-        f"Setting: {plain(result.setting)}. Start weights: {plain(result.start_weights['source'])}. "
-        "Chance: a random ranking under the same protocol."
+        f"Setting: {plain(result.setting)}. {schedule}Start weights: {plain(result.start_weights['source'])}; method "
+        "`untrained` scores them. Chance: a random ranking under the same protocol."
     )
 
 

@@ -205,7 +205,7 @@ def _causes(run: RecordedRun, evaluation: SavedEvaluation, report: Report) -> No
             for x in found
         ]
         columns = ["cause", "level", "queries", "people", "error at R1", "low", "high", "mAP"]
-        notes = ["Percent; 95 % interval over people."]
+        notes = ["Percent; 95 % interval over people. First trial only, so Rank-1 differs from the mean over trials."]
         section.tables.append(Table("Error by cause", columns, value_rows(rows), words=2, notes=notes, name="causes"))
     shared, wrong, people = causes.traits(evaluation, truth)
     if shared:

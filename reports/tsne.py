@@ -97,7 +97,7 @@ def tsne_figure(panels: Sequence[Panel], sample: Sample, width: float = COLUMN) 
 def tsne_rule() -> str:
     """Describe the rule for choosing people and images."""
     return (
-        f"the first {PEOPLE} identities, in ascending order, with both modalities, each with its first "
+        f"at most {PEOPLE} identities, the first in ascending order that have both modalities, each with its first "
         f"{IMAGES} images per modality"
     )
 

@@ -73,7 +73,11 @@ def main(words: Sequence[str] | None = None) -> int:
     file = ROOT / "methods" / f"{name}.py"
     if not file.is_file():
         known = did_you_mean(name, METHODS.own_names())
-        print(f"methods/{name}.py: no such file: {known} 'python run.py new method {name}' writes it", file=sys.stderr)
+        print(
+            f"methods/{name}.py: no such file: {known} 'python run.py new method {name}' writes it; to check a file "
+            "outside the suite, train it with '--import FILE --schedule quick --data synthetic:size=tiny'",
+            file=sys.stderr,
+        )
         return 2
     failed = 0
     for title, fault in faults(name):

@@ -21,7 +21,7 @@ from usvi_bench.reports.pages.score_tables import (
 from usvi_bench.reports.pages.sources import CONTROL
 
 SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
-LEADING = ("dmic", "pclhd", "soft_prototype", "pgm", "hil", "adca", "sclhm")
+LEADING = ("dmic", "pclhd", "soft_prototype", "pgm", "adca", "hil", "sclhm")
 LEADING_IN_REGDB = ("pgm", "pclhd", "sclhm", "adca", "hil", "soft_prototype", "dmic")
 """Methods except the baseline, in the order of their leads."""
 KNOBS = {

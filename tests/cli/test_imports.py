@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import usvi_bench
-from usvi_bench.cli.commands import COMMANDS
+from usvi_bench.cli.commands import COMMANDS, SUMMARIES
 from usvi_bench.core import registry
 from usvi_bench.core.registry import Registry
 
@@ -55,6 +55,15 @@ def test_help_imports_parsers_only(words: str) -> None:
     imported = after_command(words)
     assert "usvi_bench" in imported
     assert imported & (HEAVY | {"numpy", "rich", "torch"}) == set()
+
+
+def test_the_help_names_every_command_in_80_columns() -> None:
+    environment = {**os.environ, "COLUMNS": "80"}
+    words = [sys.executable, "run.py", "--help"]
+    text = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    for name, summary in SUMMARIES.items():
+        assert f"  {name:<10} {summary}\n" in text
+    assert [line for line in text.splitlines() if len(line) > 80 and ".venv" not in line] == []
 
 
 def test_the_package_itself_imports_nothing() -> None:

@@ -117,6 +117,7 @@ def test_words_of_other_code_bases_name_settings_and_options_that_exist() -> Non
         ("--cross-weight 1", "did you mean --set method.cross_weight=1?"),
         ("--batch-size 64", "P x K images of each modality: --set train.visible_clusters=P"),
         ("--methd pgm", "did you mean --method"),
+        ("--seeds 0", "a run has one seed, --seed N; repeat the command for each"),
         ("--mode indoor", "are protocols: --protocol sysu_all, --protocol sysu_indoor"),
         ("--trial 3", "all ten trials of SYSU-MM01 are scored; a trial of RegDB is a fold: --set data.folds=3"),
         (
