@@ -36,9 +36,9 @@ def describe_method(method: str, protocol: str) -> Iterator[str]:
     released = released_form(cls)
     columns = _columns(method, protocol, profile, released is not None)
     if PAPER in columns:
-        yield f"Settings of the profile '{profile}' that are not the same in all columns:"
+        yield f"Settings for data of the kind '{profile}' that are not the same in all columns:"
     else:
-        yield f"There is no setting 'paper' for the profile '{profile}'."
+        yield f"There is no setting 'paper' for data of the kind '{profile}'."
     if len(columns) > 1:
         yield to_markdown(_differences(columns))
     if released is None:

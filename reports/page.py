@@ -55,7 +55,7 @@ class Picture:
     @property
     def full_caption(self) -> str:
         """Caption with the footer and, for a diagnosis, the notice about identities."""
-        foot = plain(f"Of {self.foot}.") if self.foot else ""
+        foot = plain(f"Data: {self.foot}.") if self.foot else ""
         return " ".join(part for part in (self.caption, foot, DIAGNOSIS if self.diagnosis else "") if part)
 
 
