@@ -107,8 +107,8 @@ def _summary(record: Record) -> Iterator[str]:
 
 def _conditions(record: Record) -> str:
     result = record.result
-    kind, short = result.headline, record.provenance["overrides"]["schedule"]
-    schedule = f"Schedule: {plain(short)}. " if short else ""
+    kind, overrides = result.headline, record.provenance.get("overrides")
+    schedule = f"Schedule: {plain(overrides['schedule'])}. " if overrides and overrides["schedule"] else ""
     return (
         f"Protocol: {plain(gallery_words(kind['shots'], kind['gallery']))}. Feature: {plain(kind['feature'])}. "
         f"Setting: {plain(result.setting)}. {schedule}Start weights: {plain(result.start_weights['source'])}; method "

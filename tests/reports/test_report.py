@@ -151,7 +151,7 @@ def test_remaking_gives_the_same_bytes(run: Path, capsys: pytest.CaptureFixture[
     first = {path.name: path.read_bytes() for path in (run / "report").rglob("*.*")}
     inputs = {name: (run / name).read_bytes() for name in ("record.json", "journal.jsonl", "evaluation.npz")}
     main([str(run)])
-    assert capsys.readouterr().out.strip() == str(run / "report" / "report.md")
+    assert capsys.readouterr().out.strip() == str(run / "report" / "report.html")
     assert {path.name: path.read_bytes() for path in (run / "report").rglob("*.*")} == first
     assert {name: (run / name).read_bytes() for name in inputs} == inputs
 
