@@ -82,7 +82,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
     lead = leaders(scores.rows)
     beside = _counterparts(scores, published)
     disputed = {label: text for label, entry in beside.items() if (text := footnote(entry))}
-    columns = ["Method", "seeds n", *METRICS, "minutes", "peak memory (MiB)"]
+    columns = ["Method", "seeds", *METRICS, "minutes", "peak memory (MiB)"]
     if beside:
         columns += [f"{what} {metric}" for metric in BESIDE for what in ("published", "difference")] + ["evidence"]
     reranked = any(row.reranked is not None for row in scores.rows)
@@ -181,7 +181,7 @@ def _models_table(rows: Sequence[ScoreRow]) -> Table | None:
     several = [row for row in rows if len(row.models) > 1]
     models = list(dict.fromkeys(model for row in several for model in row.models))
     shown = [(model, metric) for model in models for metric in BESIDE]
-    columns = ["Method", "seeds n", "headline", *(f"{model} {metric}" for model, metric in shown)]
+    columns = ["Method", "seeds", "headline", *(f"{model} {metric}" for model, metric in shown)]
     lines = []
     for row in several:
         means = [over_seeds(row.models[model][metric] if model in row.models else None) for model, metric in shown]

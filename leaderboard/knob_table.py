@@ -10,7 +10,7 @@ from usvi_bench.leaderboard.knobs import Sweep, SweepRow, sweep_rows
 
 def knob_table(sweep: Sweep) -> Table:
     """Build a table with one row per method and one column per level, with links to the records of varied levels."""
-    columns = ["Method", "seeds n", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "records"]
+    columns = ["Method", "seeds", *(f"{sweep.knob}={level:g}" for level in sweep.levels), "records"]
     rows = []
     for row in sweep_rows(sweep):
         of_levels = row.rows.values()

@@ -13,11 +13,11 @@ from usvi_bench.leaderboard.board import BoardSection
 from usvi_bench.reports.site.board import axis_of
 from usvi_bench.reports.site.intervals import DRAWN
 
-FIRST = ("Method", DRAWN, "mAP", "R1", "mINP", "minutes", "seeds n")
+FIRST = ("Method", DRAWN, "mAP", "R1", "mINP", "minutes", "seeds")
 """Columns of the first table of the first page, if the board has them."""
 FURTHER = ("Method", DRAWN, "mAP")
 """Columns of its other tables."""
-SCORES = ("R1", "mAP", "seeds n")
+SCORES = ("R1", "mAP", "seeds")
 """Columns of the short table of a method."""
 TASKS = {
     "sysu_all": "Find the person of an infrared image among visible images of all cameras",

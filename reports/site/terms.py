@@ -18,7 +18,7 @@ TERMS: Mapping[str, str] = {
     "early.",
     "mAP, 95 % interval": "Dot: mean mAP over trainings. Line: its 95 % confidence interval. Small dots: single "
     "trainings. Dashed line: chance.",
-    "seeds n": "Number of trainings that differ in their random seed only. Scores are means over them, ± their "
+    "seeds": "Number of trainings that differ in their random seed only. Scores are means over them, ± their "
     "standard deviation.",
     "seed": "Number from which all random draws of a training derive.",
     "minutes": "Time of one run in minutes, training and scoring, mean over seeds.",

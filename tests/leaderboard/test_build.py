@@ -94,7 +94,7 @@ def test_columns_and_single_seed_without_spread() -> None:
         means=[0.3, 0.5], provenance={"seconds": {"train": 90.0, "score": 60.0}, "peak_memory_mib": 812.4}
     )
     table = tables(page(record))[0]
-    assert table["Method"] == ["seeds n", *METRICS, "minutes", "peak memory (MiB)", "records"]
+    assert table["Method"] == ["seeds", *METRICS, "minutes", "peak memory (MiB)", "records"]
     link = "[0](records/00.json)"
     assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", "2.5", "812", link]
     assert table["chance"] == ["-", *["5.0"] * 6, "-", "-", "-"]
@@ -226,7 +226,7 @@ def test_student_and_teacher_are_compared() -> None:
     both = [make_score(0.4), make_score(0.6, model="teacher")]
     text = page(make_record(scores=both, trials=1), make_record("adca"))
     table = tables(text)[1]
-    assert table["Method"] == ["seeds n", "headline", "student R1", "student mAP", "teacher R1", "teacher mAP"]
+    assert table["Method"] == ["seeds", "headline", "student R1", "student mAP", "teacher R1", "teacher mAP"]
     assert table["sclhm"] == ["1", "student", "40.0", "40.4", "60.0", "60.4"]
     assert "adca" not in table
     assert "teacher" not in page(make_record("adca"))

@@ -53,7 +53,7 @@ def test_levels_are_columns_over_shared_seeds() -> None:
     made = records(*base_level(), *turned)
     text = knob_page(made)
     found = cells(text, "mismatch")
-    assert found["Method"] == ["seeds n", "mismatch=0", "mismatch=0.5", "mismatch=1", "records"]
+    assert found["Method"] == ["seeds", "mismatch=0", "mismatch=0.5", "mismatch=1", "records"]
     assert found["pgm"][:4] == ["1", "20.4", "10.4", "2.4"], "seed 1 is the only one that all levels have"
     assert found["pgm"][4] == "0.5: [1](records/04.json) [2](records/05.json); 1: [1](records/06.json)"
     assert found["chance"][:2] == ["-", "5.0"]
@@ -156,7 +156,7 @@ def test_a_base_without_a_later_knob_has_it_at_its_default() -> None:
     strange["knobs"] = {"foreign": 0.5}
     made = records(*base_level(), make_record("pgm", 0, [0.05], dataset=strange))
     found = cells(knob_page(made), "foreign")
-    assert found["Method"][:3] == ["seeds n", "foreign=0", "foreign=0.5"]
+    assert found["Method"][:3] == ["seeds", "foreign=0", "foreign=0.5"]
     assert found["pgm"][:3] == ["1", "10.4", "5.4"]
     assert "Default: `foreign=0`." in knob_page(made)
 

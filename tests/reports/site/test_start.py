@@ -93,7 +93,7 @@ def test_the_table_of_a_method_has_a_row_for_each_protocol() -> None:
     assert method_table("pgm", sections, "synthetic people") is None
 
 
-TERMS = ["setting", "headline", "oracle", "form", "start", "chance", "seeds n", *METRICS]
+TERMS = ["setting", "headline", "oracle", "form", "start", "chance", "seeds", *METRICS]
 
 
 @pytest.mark.parametrize("term", TERMS)
