@@ -89,9 +89,9 @@ def comparable_records(folder: Path, like: RecordedRun) -> dict[str, Record]:
 def _versions(like: RecordedRun, every: Mapping[str, Record]) -> str:
     """Compare the generator versions of synthetic people with those of the records in their layout, in words."""
     own = like.record.result.dataset["synthetic"]
-    others = [record.result.dataset["synthetic"] for record in every.values()]
-    known = {note["generator_version"] for note in others if note and own and note["layout"] == own["layout"]}
-    if not known or own["generator_version"] in known:
+    notes = [record.result.dataset["synthetic"] for record in every.values()]
+    known = {note["generator_version"] for note in notes if note and own and note["layout"] == own["layout"]}
+    if own is None or not known or own["generator_version"] in known:
         return ""
     versions = ", ".join(map(str, sorted(known)))
     return f": these people are of generator version {own['generator_version']}, those of the records of {versions}"

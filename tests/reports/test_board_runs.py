@@ -157,8 +157,10 @@ def test_rows_that_cannot_be_compared_are_refused(row: str, fault: str, board: P
 def test_other_images_protocols_and_folders_are_refused(board: Path, mine: Path, tmp_path: Path) -> None:
     (own,) = find_recorded_runs([mine])
     data = {**own.record.result.dataset, "fingerprint": f"synthetic-{'0' * 16}"}
+    later = {**data, "synthetic": {**data["synthetic"], "generator_version": 99}}
     for changes, fault in (
         ({"dataset": data}, "sclhm-seed0: the leaderboard has no record of its images"),
+        ({"dataset": later}, "these people are of generator version 99, those of the records of "),
         ({"protocol": "sysu_indoor"}, r"no record with its protocol \(sysu_indoor, seeded gallery\)"),
     ):
         record = replace(own.record, result=replace(own.record.result, **changes))  # type: ignore[arg-type]
