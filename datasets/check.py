@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.options import similar_paths
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.folder import FolderData
@@ -57,7 +58,7 @@ def check_folder(
         UsageError: the path holds no known data set, or an option does not apply to the one that it holds.
     """
     if not is_folder(path) and not is_table(path):
-        what = "this is a file" if is_file(path) else "no such folder"
+        what = "this is a file" if is_file(path) else f"no such folder{similar_paths(path)}"
         raise UsageError(f"--check-data {path!s:.200}: {what}; give the folder of a data set, or a table of own images")
     found = [reader for reader in readers() if reader.recognises(path)]
     if not found:  # a run finds such a folder too

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.options import similar_paths
+from usvi_bench.core.paths import is_folder, normalised
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.entries import image_names, names_in
 from usvi_bench.datasets.own_images import (
@@ -32,7 +33,7 @@ def holds_own_images(root: Path) -> bool:
 def lacking(path: Path) -> str:
     """Describe why a path holds no own images and what to give instead; empty if it has no part of their layout."""
     if not is_folder(path):
-        return "" if os.path.lexists(path) else "no such folder or table; correct the path"
+        return "" if os.path.lexists(path) else f"no such folder or table{similar_paths(path) or '; correct the path'}"
     found = {modality: folder for _, modality, folder in _modality_folders(path)}
     others: dict[Modality, Modality] = {"visible": "infrared", "infrared": "visible"}
     for modality, other in others.items():
@@ -40,8 +41,8 @@ def lacking(path: Path) -> str:
             split = found[modality].rpartition("/")[0]
             missing = f"{split}/{other}" if split else other
             return f"it has {found[modality]}, but no {other} images; put them into a folder {missing}"
-    if path.absolute().name.lower() in MODALITY_WORDS:
-        return f"it is the folder of one modality; give the folder above it, {path.absolute().parent}"
+    if normalised(path).name.lower() in MODALITY_WORDS:
+        return f"it is the folder of one modality; give the folder above it, {normalised(path).parent}"
     return ""
 
 
