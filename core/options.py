@@ -95,5 +95,5 @@ def similar_paths(path: Path) -> str:
         same = [other.name for other in folder.iterdir() if other.suffix == Path(name).suffix]
     except (OSError, ValueError, StopIteration):  # a folder that cannot be read, or no path
         return ""
-    close = closest(name, (other for other in same if other.startswith(".") == name.startswith(".")))
+    close = closest(name, (other for other in same if other.startswith(".") == name.startswith(".")), 0.6)
     return f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""

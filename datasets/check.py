@@ -20,6 +20,7 @@ from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 LINES = 20
 """Number of missing items that are listed; further ones are only counted."""
+NOT_DECODED = "No image was decoded: a run stops at the first damaged file, and names it."
 
 
 class FolderReport(NamedTuple):
@@ -86,7 +87,7 @@ def describe_folder(path: Path) -> str:
 
 
 def _nothing(path: Path) -> str:
-    other = "docs/add_a_data_set.md describes other layouts"
+    other = "own images: docs/own_data.md; other layouts: docs/add_a_data_set.md"
     known = "; ".join(f"{reader.title}: {', '.join(reader.landmarks)}" for reader in readers())
     near = [why] if (why := lacking(path)) else []
     near += explain_folder(path, readers())
@@ -121,6 +122,8 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
         lines += ["", "complete: nothing is missing, no counts are published"]
     elif not missing and not differences:
         lines += ["", f"complete: all counts are the {'published' if real else 'generated'} ones"]
+    if real and not missing:
+        lines += ["", NOT_DECODED]
     if missing:
         lines += ["", "A run refuses this folder. Restore what is missing from the original data set."]
     elif differences:

@@ -196,7 +196,8 @@ def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
         folder = expanded(chosen)
         if not is_folder(folder):
             raise UsageError(
-                f"USVI_DATA={chosen} is not a folder{similar_paths(folder)}; correct it, or unset it to use synthetic people"
+                f"USVI_DATA={chosen} is not a folder{similar_paths(folder)}; correct it, or unset it to use synthetic "
+                "people"
             )
         root = root_of(reader, folder)
         if root is not None:

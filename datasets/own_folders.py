@@ -15,6 +15,7 @@ from usvi_bench.datasets.own_images import (
     MODALITY_WORDS,
     SPLITS,
     SUFFIXES,
+    SYNONYMS,
     TRAIN,
     WHOLE,
     OwnImage,
@@ -40,10 +41,20 @@ def lacking(path: Path) -> str:
         if list(found) == [modality]:
             split = found[modality].rpartition("/")[0]
             missing = f"{split}/{other}" if split else other
-            return f"it has {found[modality]}, but no {other} images; put them into a folder {missing}"
+            near = _synonyms(path / split, other)
+            named = f"rename {missing.removesuffix(other)}{near[0]} to {missing}" if near else ""
+            remedy = named or f"put them into a folder {missing}"
+            return f"it has {found[modality]}, but no {other} images; {remedy}; see docs/own_data.md"
+    if not found and (pair := [_synonyms(path, modality) for modality in others])[0] and pair[1]:
+        return f"rename {pair[0][0]} to visible and {pair[1][0]} to infrared; see docs/own_data.md"
     if normalised(path).name.lower() in MODALITY_WORDS:
         return f"it is the folder of one modality; give the folder above it, {normalised(path).parent}"
     return ""
+
+
+def _synonyms(folder: Path, modality: Modality) -> list[str]:
+    """Return the folders whose names probably mean a modality."""
+    return [name for name in _folders(folder) if SYNONYMS.get(name.lower()) == modality]
 
 
 def read_folders(root: Path) -> OwnImages:

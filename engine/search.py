@@ -56,7 +56,8 @@ class SearchRequest:
             raise UsageError("there is no query; give pictures, or folders of pictures")
         if self.data is not None and not is_folder(self.data):
             raise UsageError(
-                f"--data {self.data!s:.300}: no such folder{similar_paths(self.data)}; give the folder of the gallery's pictures"
+                f"--data {self.data!s:.300}: no such folder{similar_paths(self.data)}; "
+                "give the folder of the gallery's pictures"
             )
         check_new_folder(self.output)
 
