@@ -111,8 +111,9 @@ def experiment_parser() -> Parser:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="starting weights: a file, or 'random'; on synthetic people, 'small' of width 16 starts by default from "
-        "weights of the suite, pretrained with identity labels on visible images of other synthetic people",
+        help="starting weights: a file, 'imagenet' (the public file of the encoder, in a cache of torch or timm), "
+        "'small16' (weights of the suite for the encoder 'small', pretrained with identity labels on visible images of "
+        "other synthetic people; the default on synthetic people), or 'random'",
     )
     add_device_option(parser)
     add_output_option(parser)
