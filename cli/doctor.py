@@ -13,16 +13,22 @@ from usvi_bench.core.options import program
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the parser of the command ``doctor``: the options of a run, and ``--json``."""
-    from usvi_bench.cli.train import parser as training_parser
+    """Build the parser of the command ``doctor``: the options of an experiment, ``--processes`` and ``--json``."""
+    from usvi_bench.cli.train import experiment_parser
 
-    made = training_parser()
+    made = experiment_parser()
     made.prog = f"{program()} doctor"
     made.description = (
         "Examine this machine: versions, devices, folders, data sets, shipped weights; with --method and --protocol "
         "also what their training would use. Exit status 1 if a run would fail."
     )
     made.epilog = None
+    made.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="state the memory of each of N processes, one for each GPU",
+    )
     made.add_argument("--json", action="store_true", help="print the findings as JSON")
     return made
 
@@ -43,6 +49,8 @@ def main(arguments: Sequence[str]) -> None:
             without them.
     """
     options = parser().parse_args(arguments)
+    if options.processes is not None and options.processes < 1:
+        raise UsageError(f"--processes {options.processes}: give a number of 1 or more")
     if not (options.method or options.protocol):
         _refuse_unused(options)
     from usvi_bench.cli.train import experiment_of
@@ -50,9 +58,9 @@ def main(arguments: Sequence[str]) -> None:
     from usvi_bench.engine.doctor_training import examine_training
 
     experiment = experiment_of(options) if options.method or options.protocol else None
-    findings = list(examine(options.device, options.output))
+    findings = list(examine(options.device, options.output, data=experiment is None or experiment.data == "auto"))
     if experiment is not None:
-        findings += examine_training(experiment)
+        findings += examine_training(experiment, options.processes)
     wrong = [finding for finding in findings if finding.remedy]
     if options.json:
         print(json.dumps({"ready": not wrong, "findings": [asdict(finding) for finding in findings]}, indent=1))

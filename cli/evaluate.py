@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from usvi_bench.cli.model_options import add_device_option, add_output_option, add_set_option
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.options import Parser, add_import_option, program
+from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.paths import expanded
 
 
@@ -55,7 +55,7 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Score the model, print the scores and the path of the record.
+    """Score the model, print the scores, the path of the record, and what goes on from there.
 
     Raises:
         UsageError: an option, a file or the data are wrong; nothing is written.
@@ -86,3 +86,5 @@ def main(arguments: Sequence[str]) -> None:
     record, path = score_external(request, display)
     display.result(record)
     display.print(str(path))
+    display.print("to compare: leaderboard/PUBLISHED.md has published figures, leaderboard/LEADERBOARD.md our scores")
+    display.print(f"next (the consistency of the record):\n  {command('check', str(path))}")

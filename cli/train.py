@@ -21,6 +21,44 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of ``run.py`` without a command."""
+    parser = experiment_parser()
+    parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
+    parser.add_argument("--overwrite", action="store_true", help="train again from the start")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train and write nothing; print the stages, what is reused, and the expected time and memory",
+    )
+    parser.add_argument(
+        "--track",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="trackers that follow the training: tensorboard, wandb (offline), mlflow; see docs/tracking.md",
+    )
+    parser.add_argument(
+        "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
+    )
+    listing = parser.add_mutually_exclusive_group()
+    listing.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
+    listing.add_argument(
+        "--check-data",
+        type=expanded,
+        metavar="PATH",
+        help="count the images of a data folder, or of a table of own images, and list what is missing",
+    )
+    parser.add_argument(
+        "--contact-sheet",
+        type=expanded,
+        metavar="FILE.png",
+        help="with --check-data, for own images: draw some of them; the picture shows real people",
+    )
+    return parser
+
+
+def experiment_parser() -> Parser:
+    """Build a parser with the options that describe an experiment."""
     parser = Parser(
         prog=program(),
         description="Train and score a method of unsupervised visible-infrared re-identification.",
@@ -79,8 +117,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="starting weights: a file, or 'random'; on synthetic people, 'small' of width 16 starts by default from "
-        "weights of the suite, pretrained with identity labels on visible images of other synthetic people",
+        help="starting weights: a file, 'imagenet' (the public file of the encoder, in a cache of torch or timm), "
+        "'small16' (weights of the suite for the encoder 'small', pretrained with identity labels on visible images of "
+        "other synthetic people; the default on synthetic people), or 'random'",
     )
     add_device_option(parser)
     add_output_option(parser)
@@ -88,38 +127,6 @@ def parser() -> argparse.ArgumentParser:
         "--deterministic",
         action="store_true",
         help="use only deterministic GPU kernels, which are slower (engine.deterministic)",
-    )
-    parser.add_argument("--resume", action="store_true", help="continue an unfinished training")
-    parser.add_argument("--overwrite", action="store_true", help="train again from the start")
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="train and write nothing; print the stages, what is reused, and the expected time and memory",
-    )
-    parser.add_argument(
-        "--track",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="trackers that follow the training: tensorboard, wandb (offline), mlflow; see docs/tracking.md",
-    )
-    parser.add_argument(
-        "--no-report", action="store_true", help="draw no figures; the command 'report' draws them later"
-    )
-    listing = parser.add_mutually_exclusive_group()
-    listing.add_argument("--list", action="store_true", help="list methods, encoders, protocols and data sets")
-    listing.add_argument(
-        "--check-data",
-        type=expanded,
-        metavar="PATH",
-        help="count the images of a data folder, or of a table of own images, and list what is missing",
-    )
-    parser.add_argument(
-        "--contact-sheet",
-        type=expanded,
-        metavar="FILE.png",
-        help="with --check-data, for own images: draw some of them; the picture shows real people",
     )
     return parser
 
@@ -173,8 +180,6 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     for name in ("method", "protocol"):
         if getattr(options, name) is None:
             raise UsageError(f"--{name} is missing; see {program()} --list")
-    if options.contact_sheet is not None:
-        raise UsageError("--contact-sheet belongs to --check-data; leave it out")
     values = {f.name: getattr(options, f.name) for f in fields(Experiment)}
     settings = parse_settings(options.settings)
     if options.camera_pattern is not None:
@@ -190,6 +195,8 @@ def _run(options: argparse.Namespace) -> None:
     from usvi_bench.core.process_memory import keep_freed_memory
     from usvi_bench.engine.display import Display
 
+    if options.contact_sheet is not None:
+        raise UsageError("--contact-sheet belongs to --check-data; leave it out")
     keep_freed_memory()
     display = Display(quiet=not process_info().is_main_process)
     experiment = experiment_of(options)

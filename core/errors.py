@@ -37,9 +37,9 @@ def show(value: object) -> str:
     return text if text.isprintable() and len(text) <= 60 else f"{text[:60]!r:.60}"
 
 
-def closest(word: str, known: Iterable[str]) -> list[str]:
-    """Return up to two close matches, best first."""
-    return difflib.get_close_matches(word, sorted(known), n=2, cutoff=0.5)
+def closest(word: str, known: Iterable[str], similarity: float = 0.5) -> list[str]:
+    """Return up to two close matches, best first; ``similarity`` is the least one, from 0 to 1."""
+    return difflib.get_close_matches(word, sorted(known), n=2, cutoff=similarity)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

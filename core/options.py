@@ -84,9 +84,16 @@ def explain_missing_path(path: Path) -> str:
         return "this is a folder, not a file" if path.is_dir() else "this is a file, not a folder"
     if path.is_symlink():
         return "this is a link that leads to no file; restore its target, or name another file"
-    folder = next(parent for parent in path.parents if parent.is_dir())
-    name = path.relative_to(folder).parts[0]
-    same = [other.name for other in folder.iterdir() if other.suffix == Path(name).suffix]
-    close = closest(name, (other for other in same if other.startswith(".") == name.startswith(".")))
-    hint = f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""
-    return f"no such file or folder{hint or '; check the path'}"
+    return f"no such file or folder{similar_paths(path) or '; check the path'}"
+
+
+def similar_paths(path: Path) -> str:
+    """Return a hint with entries of a similar name as a path that does not exist; empty if there are none."""
+    try:
+        folder = next(parent for parent in path.parents if parent.is_dir())
+        name = path.relative_to(folder).parts[0]
+        same = [other.name for other in folder.iterdir() if other.suffix == Path(name).suffix]
+    except (OSError, ValueError, StopIteration):  # a folder that cannot be read, or no path
+        return ""
+    close = closest(name, (other for other in same if other.startswith(".") == name.startswith(".")), 0.6)
+    return f"; did you mean {' or '.join(str(folder / name) for name in close)}?" if close else ""

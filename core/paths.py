@@ -27,6 +27,11 @@ def is_absent(path: Path) -> bool:
     return _mode(path) == 0
 
 
+def normalised(path: Path) -> Path:
+    """Return the absolute path, without ``..``."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def expanded(path: str | Path) -> Path:
     """Return a path, with the home folder of a user in place of ``~`` or ``~user`` at its start.
 

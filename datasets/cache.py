@@ -49,6 +49,7 @@ def decoded(
     cache: Path | None = None,
     progress: Progress | None = None,
     depth_range: str = EACH_IMAGE,
+    part: str = "",
 ) -> NDArray[np.uint8]:
     """Decode and resize the images of a table, or map the array of an earlier call into memory.
 
@@ -66,6 +67,7 @@ def decoded(
         cache: folder of the array; :func:`cache_folder` if None.
         progress: receives a message if an earlier array is damaged.
         depth_range: grey values of more than 8 bits that become 0 and 255: ``LOW:HIGH``, or ``image``.
+        part: which images they are, for the progress: ``test``.
 
     Returns:
         Read-only RGB array ``[N, height, width, 3]``.
@@ -84,7 +86,8 @@ def decoded(
         (progress or (lambda _: None))(str(error))
         pixels = None
     if pixels is None:
-        _decode_all(table, shape, filter, path, parse_depth_range(depth_range))
+        work = f"decoding {table.modality} images{f' ({part})' if part else ''}"
+        _decode_all(table, shape, filter, path, parse_depth_range(depth_range), work)
         pixels = _mapped(path, shape)
     if pixels is None:
         raise UsageError(f"{path} was changed while it was read; delete it and run again")
@@ -125,8 +128,9 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _decode_all(table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path, limits: DepthRange) -> None:
-    work = f"decoding {table.modality} images"
+def _decode_all(
+    table: ImageTable, shape: tuple[int, ...], filter: Filter, path: Path, limits: DepthRange, work: str
+) -> None:
     corruption, size, resampling = table.corruption, (shape[2], shape[1]), FILTERS[filter]
 
     # Plain writes raise on a full disk; a writable memory map would kill the process.

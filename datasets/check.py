@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.options import similar_paths
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.folder import FolderData
@@ -19,6 +20,7 @@ from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
 LINES = 20
 """Number of missing items that are listed; further ones are only counted."""
+NOT_DECODED = "No image was decoded: a run stops at the first damaged file, and names it."
 
 
 class FolderReport(NamedTuple):
@@ -57,7 +59,7 @@ def check_folder(
         UsageError: the path holds no known data set, or an option does not apply to the one that it holds.
     """
     if not is_folder(path) and not is_table(path):
-        what = "this is a file" if is_file(path) else "no such folder"
+        what = "this is a file" if is_file(path) else f"no such folder{similar_paths(path)}"
         raise UsageError(f"--check-data {path!s:.200}: {what}; give the folder of a data set, or a table of own images")
     found = [reader for reader in readers() if reader.recognises(path)]
     if not found:  # a run finds such a folder too
@@ -85,7 +87,7 @@ def describe_folder(path: Path) -> str:
 
 
 def _nothing(path: Path) -> str:
-    other = "docs/add_a_data_set.md describes other layouts"
+    other = "own images: docs/own_data.md; other layouts: docs/add_a_data_set.md"
     known = "; ".join(f"{reader.title}: {', '.join(reader.landmarks)}" for reader in readers())
     near = [why] if (why := lacking(path)) else []
     near += explain_folder(path, readers())
@@ -120,6 +122,8 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
         lines += ["", "complete: nothing is missing, no counts are published"]
     elif not missing and not differences:
         lines += ["", f"complete: all counts are the {'published' if real else 'generated'} ones"]
+    if real and not missing:
+        lines += ["", NOT_DECODED]
     if missing:
         lines += ["", "A run refuses this folder. Restore what is missing from the original data set."]
     elif differences:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
+from usvi_bench.core.options import similar_paths
 from usvi_bench.core.paths import expanded, is_folder
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
@@ -194,7 +195,10 @@ def _find_real_data(reader: type[TreeDataset], report: Progress) -> Path | None:
     if chosen:
         folder = expanded(chosen)
         if not is_folder(folder):
-            raise UsageError(f"USVI_DATA={chosen} is not a folder; correct it, or unset it to use synthetic people")
+            raise UsageError(
+                f"USVI_DATA={chosen} is not a folder{similar_paths(folder)}; correct it, or unset it to use synthetic "
+                "people"
+            )
         root = root_of(reader, folder)
         if root is not None:
             return root
@@ -223,7 +227,9 @@ def _find_given_data(reader: type[TreeDataset], folder: Path, option: str) -> Pa
             f"{option}: neither a folder with {' and '.join(reader.landmarks)} nor a table (.csv, .parquet); {hint}"
         )
     if not is_folder(folder):
-        raise UsageError(f"{option}: no such folder; give the folder of {reader.title}, or 'synthetic'")
+        raise UsageError(
+            f"{option}: no such folder{similar_paths(folder)}; give the folder of {reader.title}, or 'synthetic'"
+        )
     root = root_of(reader, folder)
     if root is not None:
         return root

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.options import similar_paths
+from usvi_bench.core.paths import is_folder, normalised
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.entries import image_names, names_in
 from usvi_bench.datasets.own_images import (
     MODALITY_WORDS,
     SPLITS,
     SUFFIXES,
+    SYNONYMS,
     TRAIN,
     WHOLE,
     OwnImage,
@@ -32,17 +34,27 @@ def holds_own_images(root: Path) -> bool:
 def lacking(path: Path) -> str:
     """Describe why a path holds no own images and what to give instead; empty if it has no part of their layout."""
     if not is_folder(path):
-        return "" if os.path.lexists(path) else "no such folder or table; correct the path"
+        return "" if os.path.lexists(path) else f"no such folder or table{similar_paths(path) or '; correct the path'}"
     found = {modality: folder for _, modality, folder in _modality_folders(path)}
     others: dict[Modality, Modality] = {"visible": "infrared", "infrared": "visible"}
     for modality, other in others.items():
         if list(found) == [modality]:
             split = found[modality].rpartition("/")[0]
             missing = f"{split}/{other}" if split else other
-            return f"it has {found[modality]}, but no {other} images; put them into a folder {missing}"
-    if path.absolute().name.lower() in MODALITY_WORDS:
-        return f"it is the folder of one modality; give the folder above it, {path.absolute().parent}"
+            near = _synonyms(path / split, other)
+            named = f"rename {missing.removesuffix(other)}{near[0]} to {missing}" if near else ""
+            remedy = named or f"put them into a folder {missing}"
+            return f"it has {found[modality]}, but no {other} images; {remedy}; see docs/own_data.md"
+    if not found and (pair := [_synonyms(path, modality) for modality in others])[0] and pair[1]:
+        return f"rename {pair[0][0]} to visible and {pair[1][0]} to infrared; see docs/own_data.md"
+    if normalised(path).name.lower() in MODALITY_WORDS:
+        return f"it is the folder of one modality; give the folder above it, {normalised(path).parent}"
     return ""
+
+
+def _synonyms(folder: Path, modality: Modality) -> list[str]:
+    """Return the folders whose names probably mean a modality."""
+    return [name for name in _folders(folder) if SYNONYMS.get(name.lower()) == modality]
 
 
 def read_folders(root: Path) -> OwnImages:

@@ -23,6 +23,11 @@ MODALITY_WORDS: dict[str, Modality] = {
     "nir": "infrared",
 }
 """Names of the modalities in folders and tables, in lower case."""
+SYNONYMS: dict[str, Modality] = {
+    **dict.fromkeys(("color", "colour", "vis", "visible_light"), "visible"),
+    **dict.fromkeys(("infra", "infra_red", "near_infrared"), "infrared"),
+}
+"""Names of folders that probably mean a modality, in lower case."""
 TRAIN, QUERY, GALLERY, TEST = SPLITS = ("train", "query", "gallery", "test")
 """Names of the splits. ``test`` images are both queries and gallery images."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")

@@ -73,6 +73,7 @@ class UnpairedData(Dataset):
         self.fingerprint = unpaired_fingerprint(base.fingerprint, donors.fingerprint)
         self._base, self._share, self._seed = base, share, seed
         images = donors.train(donors.folds[0]).visible
+        self._donor_images = len(images)
         self._donors = images.take(np.flatnonzero(images.identities >= 0))
         self._donor_fingerprint = donors.fingerprint
         self._tables: dict[int, UnpairedTable] = {}
@@ -102,6 +103,11 @@ class UnpairedData(Dataset):
         given = count_people(self._donors)
         if not slots:
             raise UsageError("data.foreign: no training person is seen in both modalities; give their identities")
+        if not given:
+            raise UsageError(
+                f"--donors: none of {self._donor_images} visible images names a person; give a folder for each person, "
+                "names such as 0002_c1s1_000451_03.jpg, or a table with the column identity"
+            )
         if len(given) < len(slots):
             raise UsageError(
                 f"--donors: {len(given)} people with visible images for {len(slots)} training people of fold {fold}; "

@@ -46,18 +46,20 @@ class Finding:
     remedy: str = ""
 
 
-def examine(device: str, output: Path) -> Iterator[Finding]:
+def examine(device: str, output: Path, data: bool = True) -> Iterator[Finding]:
     """Examine the machine.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``, as for a run.
         output: folder of all runs.
+        data: whether to look for the data sets that ``--data auto`` finds.
     """
     yield from _versions()
     yield from _devices(device)
     yield from _libraries()
     yield from _folders(output)
-    yield from _data()
+    if data:
+        yield from _data()
     yield from _weights()
 
 

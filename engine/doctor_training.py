@@ -11,7 +11,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.plugins import import_plugins
 from usvi_bench.core.registry import PROTOCOLS
-from usvi_bench.datasets.open import find_data
+from usvi_bench.datasets.open import DataSource, find_data
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.doctor import GIB, Finding, memory_available
 from usvi_bench.engine.experiment import Experiment
@@ -21,8 +21,13 @@ from usvi_bench.engine.numerics import check_numerics, numerics
 from usvi_bench.engine.start_weights import locate_weights, shipped_weights
 
 
-def examine_training(experiment: Experiment) -> Iterator[Finding]:
-    """Examine a training without opening its images."""
+def examine_training(experiment: Experiment, processes: int | None = None) -> Iterator[Finding]:
+    """Examine a training without opening its images.
+
+    Args:
+        experiment: the training.
+        processes: number of processes that it would have; None for those of this command.
+    """
     try:
         import_plugins(experiment.imports)
         kind = PROTOCOLS.get(experiment.protocol).dataset
@@ -41,10 +46,16 @@ def examine_training(experiment: Experiment) -> Iterator[Finding]:
     except UsageError as error:
         yield Finding("training", *_split(str(error)))
         return
-    yield Finding("images", str(source.root) if source.root else source.spec)
+    yield Finding("images", f"{source.root or source.spec}{_unchecked(source, config)}")
     yield _start(experiment, config, kind if source.synthetic_spec is not None else None)
     yield _settings(config, device)
-    yield memory_finding(config, device)
+    yield memory_finding(config, device, processes)
+
+
+def _unchecked(source: DataSource, config: RunConfig) -> str:
+    if source.synthetic_spec is not None or config.data.check_counts or source.is_own:
+        return ""
+    return ", not checked against the published counts; its records cannot be added to the leaderboard"
 
 
 def _split(message: str) -> tuple[str, str]:
@@ -79,17 +90,23 @@ def _settings(config: RunConfig, device: torch.device) -> Finding:
     )
 
 
-def memory_finding(config: RunConfig, device: torch.device) -> Finding:
-    """Estimate the memory of a step and compare it with the free memory."""
-    processes = process_info().world_size
+def memory_finding(config: RunConfig, device: torch.device, processes: int | None = None) -> Finding:
+    """Estimate the memory of a step and compare it with the free memory, which processes on a CPU share."""
+    processes = processes or process_info().world_size
     step = step_memory(config, processes)
+    sharing = processes if device.type == "cpu" else 1
+    each = f" in each of {processes} processes" if processes > 1 else ""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else memory_available()
     text = (
-        f"about {step.total / GIB:.2f} GiB a step for {step.images} images "
+        f"about {step.total / GIB:.2f} GiB a step{each} for {step.images} images "
         f"(parameters {step.parameters / GIB:.2f}, activations {step.activations / GIB:.2f}, "
         f"gradients {step.gradients / GIB:.2f}); {free / GIB:.1f} GiB are free"
     )
-    if step.total <= free:
+    if step.total * sharing <= free:
         return Finding("memory", text)
+    per_instance = (step.activations + step.gradients) / config.train.instances
+    fitting = int((free / sharing - step.parameters) / per_instance)
+    now = f"train.instances (now {config.train.instances})"
+    lower = f"lower --set {now} to at most {fitting}" if fitting > 0 else f"no value of {now} fits: use a larger GPU"
     other = "" if config.train.precision in ("bf16", "fp16") else ", or set train.precision=bf16"
-    return Finding("memory", text, f"lower --set train.instances (now {config.train.instances}){other}")
+    return Finding("memory", text, f"{lower}{other}; this leaves the setting '{config.setting}'")

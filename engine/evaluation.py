@@ -31,8 +31,9 @@ FEATURE = "bn+flip"
 class Embedder:
     """Embedder of image tables, with one encoder of fixed weights; each table is embedded once."""
 
-    def __init__(self, run: Run, model: TwoStreamEncoder) -> None:
+    def __init__(self, run: Run, model: TwoStreamEncoder, name: str = "") -> None:
         self._run, self._model = run, model
+        self._part = f"test, {name}" if name else "test"
         self._features: dict[tuple[tuple[str, ...], Corruption | None], NDArray[np.float32]] = {}
 
     def __call__(self, table: ImageTable) -> NDArray[np.float32]:
@@ -46,12 +47,12 @@ class Embedder:
 
     def _embed(self, table: ImageTable) -> NDArray[np.float32]:
         """Embed a table in random order, because its rows are sorted by person."""
-        run, modality = self._run, table.modality
+        run, model, part, modality = self._run, self._model, self._part, table.modality
         pixels, batch = run.images.pixels(table, test=True), run.config.train.embed_batch
         generator = numpy_generator(0, "test rows", modality, run.dataset.fingerprint)
 
         def features_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            return test_features(self._model, pixels, modality, batch, run.device, mirror=True, order=rows)
+            return test_features(model, pixels, modality, batch, run.device, mirror=True, order=rows, part=part)
 
         order = generator.permutation(len(table))
         features = features_of(order)[np.argsort(order)]

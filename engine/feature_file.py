@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from usvi_bench.core.errors import UsageError, did_you_mean, printable, show
 from usvi_bench.core.files import parse_json, write_atomically
 from usvi_bench.core.npz import read_npz
+from usvi_bench.core.paths import is_file
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
 
@@ -55,6 +56,8 @@ _NEEDED = {
     "about": "str",
 }
 _OPTIONAL = {"boxes": "int32"}
+FOREIGN = (".npy", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth", ".csv")
+"""Endings of files that other code saves features in."""
 ImageKey = tuple[str, str, tuple[int, ...]]
 """Modality, path and box of an image; the box of a whole image is empty."""
 UNIT = 1e-3
@@ -130,7 +133,10 @@ def read_features(path: Path) -> FeatureFile:
     Raises:
         UsageError: names the file, and the first array and row that is wrong.
     """
-    arrays, raw = read_npz(path, _NEEDED, _OPTIONAL)
+    try:
+        arrays, raw = read_npz(path, _NEEDED, _OPTIONAL)
+    except UsageError as error:
+        raise UsageError(_with_form(path, str(error))) from error
     if arrays["about"].shape != () or arrays["paths"].ndim != 1:
         raise UsageError(f"{path}: about must be one text and paths a list of texts; write it as described")
     try:
@@ -150,6 +156,16 @@ def read_features(path: Path) -> FeatureFile:
     )
     _check(content, path)
     return content
+
+
+def _with_form(path: Path, message: str) -> str:
+    """Return the message about a file that is no features file, with the arrays that one must have."""
+    if not is_file(path):
+        return message
+    names, page = ", ".join(_NEEDED), "docs/external_models.md"
+    if (kind := path.suffix.lower()) in FOREIGN:
+        return f"{path}: a {kind} file is no features file, an .npz file with the arrays {names}; {page} converts it"
+    return f"{message}; a features file has the arrays {names}; {page} describes them and converts other files"
 
 
 def check_covers(

@@ -23,6 +23,8 @@ EXPLAINED = {
     "trial": "all ten trials of SYSU-MM01 are scored; a trial of RegDB is a fold: --set data.folds={value}",
 }
 """Options in other code bases without one counterpart, with an explanation."""
+COUNTS = ("gpus", "num_gpus", "n_gpus", "n_gpu", "ngpu", "world_size", "nproc", "nproc_per_node", "num_processes")
+"""Options in other code bases for the number of processes, one for each GPU."""
 _BATCH = ("train.visible_clusters", "train.infrared_clusters", "train.instances")
 FOREIGN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("max_epoch", "max_epochs", "num_epochs", "n_epochs", "epoch"), ("train.epochs",)),
@@ -44,7 +46,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "sync_bn": ("encoder.bn_groups",),
     **dict.fromkeys(("eval_step", "eval_freq", "eval_interval", "eval_period", "test_freq"), ("evaluate_every",)),
     **dict.fromkeys(("workers", "num_workers", "num_threads"), ("engine.threads",)),
-    **dict.fromkeys(("gpu", "gpus", "gpu_id", "gpu_ids", "cuda", "devices"), ("--device",)),
+    **dict.fromkeys(("gpu", "gpu_id", "gpu_ids", "cuda", "devices"), ("--device",)),
     "dataset": ("--protocol", "--data"),
     **dict.fromkeys(("data_dir", "data_path", "data_root", "dataset_dir", "root"), ("--data",)),
     **dict.fromkeys(
@@ -127,6 +129,10 @@ def _hint(name: str, value: str, flags: Collection[str]) -> str:
     word, groups = _plain(name), all_groups()
     if word in EXPLAINED:
         return EXPLAINED[word].format(value=value)
+    if word in COUNTS:
+        if "--processes" in flags:
+            return f"did you mean --processes {value}?"
+        return f"start one process for each GPU: torchrun --nproc-per-node {value} run.py ...; see docs/training.md"
     known = [flag for flag in FOREIGN.get(word, ()) if flag in flags]
     settings = [full for full in similar_settings(name, groups) if not known]
     named = word in FOREIGN or any(full.rpartition(".")[2] == word for full in settings)

@@ -58,6 +58,7 @@ class ImageStore:
                 mark,
                 progress=self.progress,
                 depth_range=self.config.depth_range,
+                part="test" if test else "training",
             )
         return self._pixels[key]
 

@@ -12,6 +12,8 @@ from usvi_bench.core.paths import is_file
 
 IMAGENET = "imagenet"
 """Word for the public file of an encoder, which was trained on ImageNet."""
+TRY = "for a try without a GPU: --set encoder.name=small --weights small16 --schedule quick"
+"""Options that train on any data within minutes on a CPU."""
 
 
 def find_imagenet(encoder: str) -> Path:
@@ -35,7 +37,8 @@ def find_imagenet(encoder: str) -> Path:
     timm = timm_folder() / f"models--timm--{public.timm}"
     raise UsageError(
         f"{option}: no {public.name} in the cache of torch, {hub_folder()}, and no {timm}; fetch {public.url} and "
-        f"put it into the first folder, or give its path: --weights {public.name}"
+        f"put it into the first folder, or give its path: --weights {public.name}; or start from --weights random; "
+        f"{TRY}"
     )
 
 

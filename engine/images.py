@@ -60,6 +60,7 @@ def embed(
     device: torch.device,
     mirror: bool = True,
     order: NDArray[np.int64] | None = None,
+    part: str = "",
 ) -> Tensor:
     """Embed images: the mean of the unit features of each image and its mirror image, not normalised.
 
@@ -73,6 +74,7 @@ def embed(
         device: device of the encoder.
         mirror: also embed the mirror images; otherwise the features are those of the images alone.
         order: ``[M]`` rows of ``pixels`` in the order of the passes; None for all.
+        part: which images and network they are, for the progress: ``training, teacher``.
 
     Returns:
         ``[N, D]`` or ``[M, D]`` float32 on ``device``.
@@ -81,14 +83,15 @@ def embed(
     encoder.eval()
     rows = [torch.empty(0, encoder.feature_dim, device=device)]
     total = len(pixels) if order is None else len(order)
+    work = f"embedding {modality} images{f' ({part})' if part else ''}"
     for start in range(0, total, batch):
-        report_progress(f"embedding {modality} images", start, total)
-        part = slice(start, start + batch)
-        chunk = pixels[part if order is None else order[part]]
+        report_progress(work, start, total)
+        rows_of = slice(start, start + batch)
+        chunk = pixels[rows_of if order is None else order[rows_of]]
         # an array is copied: the image cache is a read-only file
         images = normalise(to_device(chunk if isinstance(chunk, Tensor) else torch.tensor(chunk), device))
         rows.append(_both_sides(encoder, images, modality) if mirror else encoder.embed(images, modality).float())
-    report_progress(f"embedding {modality} images", total, total)
+    report_progress(work, total, total)
     encoder.train(training)
     return torch.cat(rows)
 
@@ -109,6 +112,7 @@ def embed_all(
     batch: int,
     device: torch.device,
     others: Mapping[str, TwoStreamEncoder] = MappingProxyType({}),
+    words: str = "training",
 ) -> Features:
     """Embed the whole training set; an epoch's labels and memories are made from these features.
 
@@ -121,14 +125,19 @@ def embed_all(
         batch: number of images in a forward pass.
         device: device that the run computes on.
         others: further encoders by name; their features are in ``by_model``.
+        words: which images and network they are, for the progress.
     """
 
     def whole(part: TrainingImages) -> Tensor:
         own = local_chunks(len(part), batch)
-        return all_gather_rows(embed(encoder, part.pixels[own], part.modality, batch, device), own, len(part))
+        rows = embed(encoder, part.pixels[own], part.modality, batch, device, part=words)
+        return all_gather_rows(rows, own, len(part))
 
     return Features(
-        by_model={name: embed_all(other, visible, infrared, batch, device) for name, other in others.items()},
+        by_model={
+            name: embed_all(other, visible, infrared, batch, device, words=f"{words}, {name}")
+            for name, other in others.items()
+        },
         visible=whole(visible),
         infrared=whole(infrared),
         visible_cameras=visible.cameras.to(device, copy=True),  # a method may write into it
@@ -145,9 +154,10 @@ def test_features(
     *,
     mirror: bool,
     order: NDArray[np.int64] | None,
+    part: str = "",  # noqa: PT028 - no test
 ) -> NDArray[np.float32]:
     """Compute unit features for retrieval: those of :func:`embed`, normalised again."""
-    features = normalize(embed(encoder, pixels, modality, batch, device, mirror, order), dim=1)
+    features = normalize(embed(encoder, pixels, modality, batch, device, mirror, order, part), dim=1)
     found: NDArray[np.float32] = features.cpu().numpy()
     return found
 

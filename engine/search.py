@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from usvi_bench.core.bounds import COUNT, bounded, check_bounds
 from usvi_bench.core.errors import UsageError, show
+from usvi_bench.core.options import similar_paths
 from usvi_bench.core.paths import expanded, is_file, is_folder
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.core.types import MODALITIES
@@ -54,7 +55,10 @@ class SearchRequest:
         if not self.queries:
             raise UsageError("there is no query; give pictures, or folders of pictures")
         if self.data is not None and not is_folder(self.data):
-            raise UsageError(f"--data {self.data!s:.300}: no such folder; give the folder of the gallery's pictures")
+            raise UsageError(
+                f"--data {self.data!s:.300}: no such folder{similar_paths(self.data)}; "
+                "give the folder of the gallery's pictures"
+            )
         check_new_folder(self.output)
 
 

@@ -19,7 +19,7 @@ from usvi_bench.core.seeding import derive
 from usvi_bench.core.typed import convert
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.config import RunConfig
-from usvi_bench.engine.imagenet import IMAGENET, find_imagenet
+from usvi_bench.engine.imagenet import IMAGENET, TRY, find_imagenet
 
 SHIPPED = Path(__file__).resolve().parent.parent / "components" / "encoder" / "pretrained"
 """Folder of the shipped starting weights, made by :mod:`usvi_bench.engine.pretrain`; each has a note beside it."""
@@ -64,7 +64,7 @@ def open_start(weights: str | None, dataset: Dataset, config: RunConfig) -> Star
     """
     if weights is None:
         if dataset.synthetic is None:
-            raise UsageError(f"real data needs --weights: {known_weights(config.encoder.name)}")
+            raise UsageError(f"real data needs --weights: {known_weights(config.encoder.name)}; {TRY}")
         shipped = shipped_weights(config.encoder, str(dataset.synthetic.get("layout", "")))
         weights = str(shipped) if shipped.exists() else "random"
     if weights == "random":

@@ -20,6 +20,9 @@ from usvi_bench.leaderboard.record_pages import build_knobs, build_records
 from usvi_bench.leaderboard.repeats import read_repeats, repeated, waiting
 from usvi_bench.leaderboard.score_table import score_tables
 
+NEXT = "next: make leaderboard, which also rebuilds the tables of README and docs/findings; then commit all changes"
+WAITS = "a record from outside waits for a repeat by a maintainer before it is ranked, see CONTRIBUTING.md"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the pages.
@@ -55,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         for name in stale:
             write_bytes(options.output / name, draw_published(figures) if name == PLOT else pages[name].encode())
+            if options.add:
+                print(options.output / name)
+        if options.add:
+            print(NEXT, *([WAITS] if options.outside else []), sep="\n")
     except (UsageError, StorageError) as error:
         print(f"error: {printable(error)}", file=sys.stderr)
         return 2

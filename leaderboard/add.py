@@ -10,6 +10,7 @@ from usvi_bench.core.files import write_bytes
 from usvi_bench.core.formatting import counted, file_name
 from usvi_bench.core.paths import is_file
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.leaderboard.build import off_the_board
 from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.leaderboard.repeats import OUTSIDE
 from usvi_bench.leaderboard.sidecar_faults import sidecar_faults
@@ -25,10 +26,11 @@ def add_runs(runs: Sequence[Path], records: Path, outside: bool = False) -> list
         outside: copy to the folder of records from outside.
 
     Returns:
-        Paths of the copied records.
+        Paths of the copied records, each followed by that of its queries.
 
     Raises:
-        UsageError: there is no record, it is not consistent, or there is another record of this name.
+        UsageError: there is no record, it is not consistent or not of published images, or there is another one of
+            this name.
     """
     targets: dict[Path, Path] = {}
     for run in runs:
@@ -38,6 +40,8 @@ def add_runs(runs: Sequence[Path], records: Path, outside: bool = False) -> list
         record = read_record(file)
         if found := [*faults(record), *sidecar_faults(file, record)]:
             raise UsageError("\n".join([f"{file}: {counted(len(found), 'fault')}, so it is not added:", *found]))
+        if reason := off_the_board(record):
+            raise UsageError(f"{file}: not added: {reason}")
         target = records / (OUTSIDE if outside else "") / record_name(record)
         if target in targets or (target.exists() and target.read_bytes() != file.read_bytes()):
             raise UsageError(
@@ -45,11 +49,13 @@ def add_runs(runs: Sequence[Path], records: Path, outside: bool = False) -> list
                 "files of the run under another name"
             )
         targets[target] = file
+    written = []
     for target, file in targets.items():
         if (queries := sidecar_path(file)).exists():
             write_bytes(sidecar_path(target), queries.read_bytes())
         write_bytes(target, file.read_bytes())
-    return list(targets)
+        written += [target, *([sidecar_path(target)] if queries.exists() else [])]
+    return written
 
 
 def record_name(record: Record) -> str:

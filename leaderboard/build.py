@@ -14,6 +14,7 @@ from usvi_bench.core.table import Address, Link, to_markdown
 from usvi_bench.datasets.folder import FolderData
 from usvi_bench.leaderboard.board import BoardSection, board_sections, lacking
 from usvi_bench.leaderboard.consistency import contradictions, faults, not_ranked
+from usvi_bench.leaderboard.derived import unchecked_data
 from usvi_bench.leaderboard.external_table import NOTE as EXTERNAL_NOTE
 from usvi_bench.leaderboard.external_table import external_tables, trained
 from usvi_bench.leaderboard.published import Published
@@ -96,13 +97,21 @@ def load_every_record(folder: Path) -> dict[str, Record]:
     """
     records = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob("*.json"))}
     for name, record in records.items():
-        if fault := _off_the_board(record) or next(not_ranked(record), None):
+        if fault := off_the_board(record) or next(not_ranked(record), None):
             raise UsageError(f"{name}: {fault}")
     return records
 
 
-def _off_the_board(record: Record) -> str:
-    """Return why a consistent record is kept off every board: it is of own images; empty for the others."""
+def off_the_board(record: Record) -> str:
+    """Return why a consistent record is kept off every board, and the remedy; empty for the others.
+
+    The images are own ones, or real ones whose published counts the run did not check.
+    """
+    if title := unchecked_data(record.result):
+        return (
+            f"result.config.data.check_counts: false, so the images may be others than the published {title}: compare "
+            "the folder with 'run.py --check-data FOLDER', restore it, and run again without data.check_counts=false"
+        )
     if record.result.dataset["name"] != FolderData.name:
         return ""
     return (

@@ -178,6 +178,16 @@ def _claims_published(result: Result) -> bool:
     return real and _counts_checked(result)
 
 
+def unchecked_data(result: Result) -> str:
+    """Return the title of a real data set whose published counts the run did not check; empty if there is none."""
+    for data in (result.dataset, result.trained_on) if not _counts_checked(result) else ():
+        if data is not None and data["synthetic"] is None and data["name"] in DATASETS.own_names():
+            reader = DATASETS.get(data["name"])
+            if any(reader.published(part) for part in TEST_PARTS):
+                return str(reader.title)
+    return ""
+
+
 def _counts_checked(result: Result) -> bool:
     return bool(result.config.get("data", {}).get("check_counts", True))
 

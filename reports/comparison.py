@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from usvi_bench.core.files import write_text
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.table import Table, Value, percent_cell, value_rows
+from usvi_bench.core.table import Table, Value, percent_cell, to_csv, to_latex, value_rows
 from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports import tsne
 from usvi_bench.reports.cmc import cmc_picture
@@ -56,7 +57,14 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
         )
         album.write(folder)
         report.images = album.entries
-        return write(report, folder)
+        for kind in ("csv", "tex"):
+            remove_old(folder, f"scores-*.{kind}", ())
+        path = write(report, folder)
+    for name, groups in sets.items():
+        write_text(folder / f"scores-{name}.csv", to_csv(_numbers(groups)))
+        comment = f"{name}; percent; mean and sample sd over n seeds"
+        write_text(folder / f"scores-{name}.tex", to_latex(_scores(name, groups), comment))
+    return path
 
 
 def _forget(folder: Path, names: set[str]) -> None:
@@ -109,8 +117,20 @@ def _scores(name: str, groups: list[Group]) -> Table:
             sd = stdev(values) if len(values) > 1 else None
             cells.append(percent_cell(fmean(values), sd).text if values else None)
         rows.append([group.label, len(group.runs), *cells])
-    note = "Percent; mean ± standard deviation over n seeds (ddof 1)."
+    note = f"Percent; mean ± standard deviation over n seeds (ddof 1). Files: scores-{name}.csv, scores-{name}.tex."
     return Table("Scores", ["method", "n", *METRICS], value_rows(rows), notes=[note], name=f"scores-{name}")
+
+
+def _numbers(groups: list[Group]) -> Table:
+    """Return means and sample standard deviations over seeds, as fractions in full precision."""
+    columns = ["method", "n", *(f"{metric} {what}" for metric in METRICS for what in ("mean", "sd"))]
+    rows: list[list[Value]] = []
+    for group in groups:
+        row: list[Value] = [group.label, len(group.runs)]
+        for values in map(group.values, METRICS):
+            row += [fmean(values) if values else None, stdev(values) if len(values) > 1 else None]
+        rows.append(row)
+    return Table("Scores", columns, value_rows(rows))
 
 
 def _differences(name: str, groups: list[Group], section: Section, report: Report) -> None:
@@ -122,7 +142,8 @@ def _differences(name: str, groups: list[Group], section: Section, report: Repor
         report.notes.append(
             f"{plain(name)}: differences with intervals need the scores of all queries, which "
             f"{plain(', '.join(lacking))} did not "
-            "store (no queries.npz, or an older record); run them again: finished trainings are only scored again."
+            "store (no queries.npz, or an older record). The same command of a run stores them; it trains again unless "
+            "the finished training is in the output folder."
         )
     found = list(paired(groups))
     if not found:

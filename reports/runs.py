@@ -137,7 +137,8 @@ def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
     record = read_regular_record(file)
     if record.result.external is not None:
         raise UsageError(
-            f"{file}: the record of an external model, which has no report and is not compared; leave it out"
+            f"{file}: the record of an external model, which has no report and is not compared; leave it out. "
+            "leaderboard/LEADERBOARD.md has a table of external models, leaderboard/PUBLISHED.md the published figures"
         )
     folder = file.parent.resolve() if file.name == RECORD else None  # not that of a linked record
     stem = folder.name if folder is not None else file.stem

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +100,9 @@ def test_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert findings["GPU 0"]["text"] == text
     assert findings["device"]["text"] == "cuda; TF32: off; train.precision=tf32 allows it"
     assert not ready
-    assert findings["memory"]["remedy"] == "lower --set train.instances (now 16)"
+    assert findings["memory"]["remedy"] == (
+        "lower --set train.instances (now 16) to at most 9; this leaves the setting 'shared'"
+    )
     capability = (7, 5)
     findings, _ = examined(capsys, *words)
     assert findings["training"]["remedy"] == "use train.precision=fp16 or fp32"
@@ -113,7 +117,10 @@ def test_a_training(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     monkeypatch.setattr(doctor_training, "memory_available", lambda: 2**20)
     findings, ready = examined(capsys, *TRAINING)
     assert not ready
-    assert findings["memory"]["remedy"] == "lower --set train.instances (now 4), or set train.precision=bf16"
+    assert findings["memory"]["remedy"] == (
+        "no value of train.instances (now 4) fits: use a larger GPU, or set train.precision=bf16; "
+        "this leaves the setting 'shared'"
+    )
     for words, text, remedy in (
         (["--set", "train.precision=tf32"], "tf32 needs a GPU", "use train.precision=fp32"),
         (["--method", "pgn"], "unknown method 'pgn': did you mean pgm or", "correct it"),
@@ -122,6 +129,48 @@ def test_a_training(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         assert not ready
         assert text in findings["training"]["text"]
         assert findings["training"]["remedy"] == remedy
+
+
+def test_the_largest_value_that_fits_does_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config("pgm", "sysu_all", profile="synthetic_sysu")
+    free = (step_memory(config).total * 2) // 3
+    monkeypatch.setattr(doctor_training, "memory_available", lambda: free)
+    findings, _ = examined(capsys, *TRAINING)
+    found = re.match(r"lower --set train.instances \(now 4\) to at most (\d)", findings["memory"]["remedy"])
+    assert found is not None
+    totals = [
+        step_memory(replace(config, train=replace(config.train, instances=int(found[1]) + more))).total
+        for more in (0, 1)
+    ]
+    assert totals[0] <= free < totals[1]
+
+
+def test_the_memory_of_each_of_several_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    findings, _ = examined(capsys, *TRAINING, "--processes", "2")
+    config = load_config("pgm", "sysu_all", profile="synthetic_sysu")
+    assert f"in each of 2 processes for {step_memory(config, 2).images} images" in findings["memory"]["text"]
+    for words, message in (
+        (["--gpus", "2"], "did you mean --processes 2?"),
+        (["--processes", "0"], "--processes 0: give a number of 1 or more"),
+        (["--processes", "2"], "--processes is of a training"),
+        (["--resume"], "unrecognized arguments: --resume"),
+        (["--contact-sheet", "x.png"], "unrecognized arguments"),
+    ):
+        assert main(["doctor", *words]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_named_folder_is_the_only_data_set(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_people: dict[str, Path]
+) -> None:
+    real = tmp_path / "SYSU-MM01"
+    shutil.copytree(tiny_people["sysu"], real, ignore=shutil.ignore_patterns("synthetic.json"))
+    words = ["--data", str(real), "--weights", "random", "--set", "data.check_counts=false", "train.instances=1"]
+    findings, _ = examined(capsys, *TRAINING, *words)
+    assert "SYSU-MM01" not in findings
+    assert findings["images"]["text"].startswith(f"{real}, not checked against the published counts")
 
 
 def test_one_of_two_options_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from trees import write_note, write_regdb, write_sysu
 
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
-from usvi_bench.datasets.check import describe_folder
+from usvi_bench.datasets.check import NOT_DECODED, describe_folder
 from usvi_bench.datasets.fingerprint import content_hash
 from usvi_bench.datasets.sysu import Sysu
 
@@ -40,7 +40,7 @@ def test_sysu_counts_listed_people_only(tmp_path):
 def test_the_published_data_set_is_complete(published):
     text = describe_folder(published)
     assert row(text, "train") == [296, 20284, 9929, 4721, 5753, 5929, 4821, 4989, 4000]
-    assert text.endswith("complete: all counts are the published ones")
+    assert text.endswith(f"complete: all counts are the published ones\n\n{NOT_DECODED}")
 
 
 def test_an_incomplete_tree_is_described_and_not_refused(tmp_path):

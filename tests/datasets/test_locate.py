@@ -8,7 +8,9 @@ import pytest
 from trees import write_regdb, write_sysu
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.datasets.check import check_folder
+from usvi_bench.datasets import locate
+from usvi_bench.datasets.check import check_folder, readers
+from usvi_bench.datasets.locate import explain_folder
 from usvi_bench.datasets.open import find_any_data, find_data
 
 
@@ -44,6 +46,37 @@ def test_a_folder_inside_a_tree_names_the_tree(tmp_path: Path, inner: str, kind:
     assert (root / inner).is_dir()
     title = {"sysu": "SYSU-MM01", "regdb": "RegDB"}[kind]
     assert refusal(root / inner, kind) == f"it is inside {title}: give {root}"
+
+
+@pytest.mark.parametrize("place", ["a/SYSU-MM01", "a/b/mine"])
+def test_a_tree_two_or_three_folders_below_is_named(tmp_path: Path, place: str) -> None:
+    root = write_sysu(tmp_path / place)
+    assert refusal(tmp_path) == f"{root} holds SYSU-MM01: give that folder"
+
+
+def test_trees_behind_links_or_deeper_are_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sysu(tmp_path / "a/b/c/d")
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "a/b/c/d")
+    assert not explain_folder(tmp_path, readers())
+    write_sysu(tmp_path / "x/y")
+    assert explain_folder(tmp_path, readers())
+    monkeypatch.setattr(locate, "SCANNED", 1)
+    assert not explain_folder(tmp_path, readers())
+
+
+def test_a_mistyped_folder_suggests_a_near_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_sysu(tmp_path / "pictures" / "SYSU-MM01")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for given, near in (("../picture", "../pictures"), (f"{root.parent}/SYSU-MM1", str(root))):
+        with pytest.raises(UsageError, match=f"no such folder; did you mean {near}\\?; give"):
+            find_data("sysu", given)
+        with pytest.raises(UsageError, match=f"no such folder; did you mean {near}\\?; give"):
+            check_folder(Path(given))
+        with pytest.raises(UsageError, match=f"no such folder or table; did you mean {near}\\?"):
+            find_data("folder", given)
+    with pytest.raises(UsageError, match=f"it is inside SYSU-MM01: give {root}"):
+        find_data("sysu", "../pictures/SYSU-MM01/cam1")
 
 
 def test_own_images_one_folder_below_are_named(tmp_path: Path) -> None:

@@ -308,11 +308,16 @@ def test_faults_of_the_option(spec: str, message: str) -> None:
         ("RGB", ".", "it has RGB, but no infrared images; put them into a folder infrared"),
         ("ir", ".", "it has ir, but no visible images; put them into a folder visible"),
         ("test/ir", ".", "it has test/ir, but no visible images; put them into a folder test/visible"),
+        ("color+IR", ".", "it has IR, but no visible images; rename color to visible; see docs/own_data.md"),
+        ("test/ir+test/Colour", ".", "it has test/ir, but no visible images; rename test/Colour to test/visible; see"),
+        ("rgb+infra", ".", "it has rgb, but no infrared images; rename infra to infrared; see docs/own_data.md"),
+        ("vis+infra", ".", "rename vis to visible and infra to infrared; see docs/own_data.md"),
         ("RGB", "RGB", "it is the folder of one modality; give the folder above it, "),
     ],
 )
 def test_what_a_folder_lacks_is_named(tmp_path: Path, kept: str, given: str, message: str) -> None:
-    write_picture(tmp_path / kept / "1.png", 1, 1)
+    for each in kept.split("+"):
+        write_picture(tmp_path / each / "1.png", 1, 1)
     folder = str(tmp_path / given)
     for find in (lambda: find_data("folder", folder), lambda: find_any_data(folder, "--train-data")):
         with pytest.raises(UsageError, match=f": {message}"):

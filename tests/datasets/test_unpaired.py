@@ -12,6 +12,7 @@ from PIL import Image
 from tests.datasets.trees import write_noise, write_regdb, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.seeding import numpy_generator
+from usvi_bench.datasets.folder import FolderData
 from usvi_bench.datasets.people_folder import PeopleFolder
 from usvi_bench.datasets.regdb import RegDB
 from usvi_bench.datasets.sysu import Sysu
@@ -112,6 +113,15 @@ def test_too_few_donors_are_refused(tmp_path: Path) -> None:
     data = UnpairedData(base, PeopleFolder(write_people(tmp_path / "few", people=2)), 0.5, 0)
     with pytest.raises(UsageError, match=r"2 people with visible images for 3 training people of fold 1; give"):
         data.train()
+
+
+def test_donors_that_name_no_person_are_refused_with_the_cause(tmp_path: Path) -> None:
+    base = Sysu(write_sysu(tmp_path / "sysu"), expect_counts=False)
+    for modality in ("visible", "infrared"):
+        for number in range(3):
+            write_noise(tmp_path / f"own/{modality}/{number}.png", number)
+    with pytest.raises(UsageError, match=r"none of 3 visible images names a person; give a folder for each person"):
+        UnpairedData(base, FolderData(tmp_path / "own"), 0.5, 0).train()
 
 
 def test_the_names_of_market_1501(tmp_path: Path) -> None:

@@ -203,8 +203,11 @@ def test_the_command_line_scores_and_prints(people: dict[str, Dataset], capsys: 
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "[/]small on sysu_all (percent, external)" in out
-    assert out.splitlines()[-1].endswith("record.json")
-    assert main(["check", out.splitlines()[-1]]) == 0
+    path, published, following, check = out.splitlines()[-4:]
+    assert "leaderboard/PUBLISHED.md" in published
+    assert following == "next (the consistency of the record):"
+    assert check.endswith(f"check {path}")
+    assert main(["check", path]) == 0
     assert main(["evaluate", "--weights", "small.pth"]) == 2
     assert "--protocol is missing" in capsys.readouterr().err
     torch.save({"a": 3}, "w.pth")

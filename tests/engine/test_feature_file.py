@@ -162,6 +162,18 @@ def test_damaged_and_lying_archives_are_refused(tmp_path: Path, content: bytes, 
         read_features(tmp_path / "f.npz")
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("f.npy", "a .npy file is no"), ("f.MAT", "a .mat file is no"), ("f.npz", "")]
+)
+def test_files_of_other_code_are_explained(tmp_path: Path, name: str, start: str) -> None:
+    with (tmp_path / name).open("wb") as file:
+        np.savez(file, query_feat=np.zeros(3))
+    with pytest.raises(UsageError, match=f"{start}.*features, paths, modality, cameras, .*docs/external_models.md"):
+        read_features(tmp_path / name)
+    with pytest.raises(UsageError, match=r"no such file; give a .npz file$"):
+        read_features(tmp_path / "none.npy")
+
+
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", **arrays())
     raw = bytearray((tmp_path / "f.npz").read_bytes())

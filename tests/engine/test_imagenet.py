@@ -13,7 +13,7 @@ from usvi_bench.components.encoder.public_file import PublicFile
 from usvi_bench.components.encoder.resnet_networks import ResNet50, Small
 from usvi_bench.components.encoder.vit import ViTBase, ViTSmall
 from usvi_bench.core.errors import UsageError
-from usvi_bench.engine.imagenet import find_imagenet
+from usvi_bench.engine.imagenet import TRY, find_imagenet
 from usvi_bench.engine.start_weights import SHIPPED, locate_weights
 
 WEIGHTS = SHIPPED / "small16.safetensors"
@@ -44,6 +44,7 @@ def test_without_the_file_the_message_states_what_to_fetch_and_where_to_put_it(
     with pytest.raises(UsageError) as found:
         find_imagenet({ResNet50: "resnet50", ViTSmall: "vit_s16", ViTBase: "vit_b16"}[network])  # type: ignore[index]
     assert network.public_file.url in str(found.value)
+    assert f"or start from --weights random; {TRY}" in str(found.value)
     assert str(home / ".cache/torch/hub/checkpoints") in str(found.value)
     assert str(found.value).startswith("--weights imagenet: ")
 
@@ -89,3 +90,16 @@ def test_an_encoder_without_a_public_file_and_mistyped_words(monkeypatch: pytest
     monkeypatch.setattr(Small, "public_file", None)
     with pytest.raises(UsageError, match="no public ImageNet weights of the encoder 'small' are known"):
         locate_weights("imagenet", "small")
+
+
+def test_the_options_for_a_try_are_those_of_a_run_on_real_images(
+    tmp_path: Path, tiny_people: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = tmp_path / "SYSU-MM01"
+    shutil.copytree(tiny_people["sysu"], real, ignore=shutil.ignore_patterns("synthetic.json"))
+    words = ["--method", "cluster_contrast", "--protocol", "sysu_all", "--data", str(real), "--dry-run"]
+    words += ["--output", str(tmp_path / "runs"), "--set", "data.check_counts=false"]
+    assert main(words) == 2
+    assert TRY in capsys.readouterr().err
+    assert main([*words, *TRY.partition(": ")[2].split()]) == 0
+    assert "starting weights: small16.safetensors" in capsys.readouterr().out

@@ -112,6 +112,8 @@ def test_words_of_other_code_bases_name_settings_and_options_that_exist() -> Non
         ("--epochs 3", "did you mean --set train.epochs=3?"),
         ("--epoch=3", "did you mean --set train.epochs=3?"),
         ("--gpu 1", "did you mean --device? To select a GPU, set CUDA_VISIBLE_DEVICES=1"),
+        ("--gpus 2", "start one process for each GPU: torchrun --nproc-per-node 2 run.py"),
+        ("--num-gpus=4", "torchrun --nproc-per-node 4"),
         ("--lr 0.1", "did you mean --set train.lr=0.1?"),
         ("--train.lr 0.1", "did you mean --set train.lr=0.1?"),
         ("--cross-weight 1", "did you mean --set method.cross_weight=1?"),

@@ -50,12 +50,13 @@ def decode(folder: Path, patch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         Image.new("RGB", (8, 8)).save(folder / f"{number}.png")
     table = table_of([(f"{number}.png", number, 1) for number in range(5)], "visible", folder)
-    cache.decoded(table, 4, 4, "bicubic", "mark", folder)
+    cache.decoded(table, 4, 4, "bicubic", "mark", folder, part="test")
 
 
 def embed_five(folder: Path, patch: pytest.MonkeyPatch) -> None:
     config = load_config("pgm", "sysu_all", profile="synthetic_sysu", settings={"encoder.width": 8}, schedule="quick")
-    embed(config.new_encoder(0), torch.zeros(5, 32, 16, 3, dtype=torch.uint8), "infrared", 2, torch.device("cpu"))
+    images = torch.zeros(5, 32, 16, 3, dtype=torch.uint8)
+    embed(config.new_encoder(0), images, "infrared", 2, torch.device("cpu"), part="training, teacher")
 
 
 def search_blocks(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -81,8 +82,8 @@ def score(folder: Path, patch: pytest.MonkeyPatch) -> None:
     [
         (read, fingerprint.WORK, 5),
         (render, RENDERING, 5),
-        (decode, "decoding visible images", 5),
-        (embed_five, "embedding infrared images", 5),
+        (decode, "decoding visible images (test)", 5),
+        (embed_five, "embedding infrared images (training, teacher)", 5),
         (search_blocks, SEARCH, 5),
         (search_pairs, SEARCH, 40 * 40 // 2),
         (score, "scoring queries", 5),

@@ -196,7 +196,7 @@ def test_one_fold_of_several_is_shown_with_its_number() -> None:
 
 def test_it_is_neither_reported_nor_compared_nor_repeated(tmp_path: Path) -> None:
     write_record(tmp_path / "runs/x/record.json", make_external())
-    with pytest.raises(UsageError, match="the record of an external model, which has no report and is not compared"):
+    with pytest.raises(UsageError, match=r"external model, which has no report and is not compared.*PUBLISHED\.md"):
         find_recorded_runs([tmp_path / "runs"])
     assert find_runs({}, tmp_path / "runs", tmp_path) == []
     with pytest.raises(UsageError, match="score its file again with 'evaluate'"):

@@ -184,11 +184,12 @@ def test_equal_galleries_have_one_digest(made: Path) -> None:
 
 def test_a_run_is_added_with_both_files_or_not_at_all(made: Path, tmp_path: Path) -> None:
     records = tmp_path / "records"
-    (target,) = add_runs([made.parent], records)
+    target, queries = add_runs([made.parent], records)
+    assert queries == sidecar_path(target)
     assert target == records / "sysu_all" / "sclhm-seed0.json"
     assert target.read_bytes() == made.read_bytes()
     assert sidecar_path(target).read_bytes() == sidecar_path(made).read_bytes()
-    assert add_runs([made], records, outside=True) == [records / "outside" / "sysu_all" / "sclhm-seed0.json"]
+    assert add_runs([made], records, outside=True)[0] == records / "outside" / "sysu_all" / "sclhm-seed0.json"
     shutil.rmtree(records / "outside")
     refuse_inconsistent(load_every_record(records), records)
     (tmp_path / "second").mkdir()
@@ -206,7 +207,7 @@ def test_the_pages_are_refused_with_a_stray_missing_or_changed_file(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [f"--records={tmp_path}", f"--published={FOLDER / 'published.csv'}", f"--output={tmp_path / 'out'}"]
-    (target,) = add_runs([made], tmp_path)
+    target, _ = add_runs([made], tmp_path)
     beside = sidecar_path(target)
     content = beside.read_bytes()
     for change, fault in (

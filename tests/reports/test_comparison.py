@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,7 @@ def test_old_runs_without_query_scores_are_named(runs: Path, tmp_path: Path) -> 
     main([str(runs / "sclhm-seed0"), str(old), "--output", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
     assert "need the scores of all queries, which old-seed0 did not store" in text
+    assert "it trains again unless the finished training is in the output folder" in text
     assert "Paired differences" not in text
 
 
@@ -134,3 +136,20 @@ def test_curves_are_means_over_seeds(runs: Path) -> None:
 def test_several_runs_need_an_output_folder(runs: Path) -> None:
     with pytest.raises(UsageError, match="3 runs: give the folder of their comparison with --output"):
         main([str(runs)])
+
+
+@pytest.mark.usefixtures("reported")
+def test_the_scores_are_written_as_csv_and_latex(runs: Path, tmp_path: Path) -> None:
+    main([str(runs), "--output", str(tmp_path)])
+    header, first, second = csv.reader((tmp_path / "scores-sysu_all.csv").read_text().splitlines())
+    assert header[:4] == ["method", "n", "R1 mean", "R1 sd"]
+    assert (first[0], first[3]) == ("sclhm", "")
+    assert float(second[header.index("R1 mean")]) == pytest.approx(0.15)
+    assert float(second[header.index("R1 sd")]) == pytest.approx(0.0707, abs=1e-4)
+    latex = (tmp_path / "scores-sysu_all.tex").read_text()
+    assert latex.startswith("% sysu_all; percent; mean and sample sd")
+    assert r"adca & 2 & 15.0 $\pm$ 7.1 &" in latex
+    text = (tmp_path / "report.md").read_text().replace("\\", "")
+    assert "Files: scores-sysu_all.csv, scores-sysu_all.tex." in text
+    main([str(runs / "sclhm-seed0"), str(runs / "adca-seed0"), "--output", str(tmp_path)])
+    assert len((tmp_path / "scores-sysu_all.csv").read_text().splitlines()) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def test_pictures_of_real_people_are_shown_only_if_they_are_asked_for(tmp_path: 
     result = result_of(root, query, ("a.png", "lost.png"), 0.5)
     page = write_search(result, tmp_path / "without", False)
     assert REAL in page.read_text()
+    named = re.findall(r'<figcaption><span class="file">(.*?)</span>', page.read_text())
+    assert named == ["q.png", "a.png", "lost.png"]
     assert not list(page.parent.rglob("*.jpg"))
     page = write_search(result, tmp_path / "with", True)
     text = page.read_text()

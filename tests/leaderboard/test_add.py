@@ -1,0 +1,53 @@
+"""Addition of runs: what is refused, and what is printed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from records import consistent, make_record
+
+from usvi_bench.core.record import Record, write_record
+from usvi_bench.leaderboard.__main__ import main
+from usvi_bench.leaderboard.build import FOLDER
+from usvi_bench.leaderboard.derived import data_sentence
+
+
+def test_a_real_data_set_with_unchecked_counts_is_not_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checked = consistent(make_record("hil", real=True))
+    write_record(tmp_path / "run" / "record.json", unchecked(checked))
+    assert main([*words(tmp_path), "--add", str(tmp_path / "run"), "--outside"]) == 2
+    error = capsys.readouterr().err
+    assert "not added: result.config.data.check_counts: false, so the images may be others" in error
+    assert "run again without data.check_counts=false" in error
+    assert not list((tmp_path / "records").rglob("*.json"))
+    generated = unchecked(consistent(make_record("hil")))
+    write_record(tmp_path / "run" / "record.json", generated)
+    assert main([*words(tmp_path), "--add", str(tmp_path / "run")]) == 0
+
+
+def test_every_written_file_and_the_next_step_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_record(tmp_path / "run" / "record.json", consistent(make_record("hil")))
+    assert main([*words(tmp_path), "--add", str(tmp_path / "run"), "--outside"]) == 0
+    *printed, following, waits = capsys.readouterr().out.splitlines()
+    written = [path for folder in ("records", "out") for path in (tmp_path / folder).rglob("*") if path.is_file()]
+    assert sorted(printed) == sorted(map(str, written))
+    assert len(written) == 6
+    assert following.startswith("next: make leaderboard")
+    assert "waits for a repeat" in waits
+
+
+def words(folder: Path) -> list[str]:
+    (folder / "records").mkdir(exist_ok=True)
+    published = FOLDER / "published.csv"
+    return [f"--records={folder / 'records'}", f"--published={published}", f"--output={folder / 'out'}"]
+
+
+def unchecked(record: Record) -> Record:
+    """Copy a record as a run with data.check_counts=false would have written it."""
+    result = record.result
+    result = replace(result, config={**result.config, "data": {**result.config["data"], "check_counts": False}})
+    result = replace(result, dataset={**result.dataset, "description": data_sentence(result)})
+    made = replace(record, result=result)
+    return replace(made, result=replace(result, config_hash=made.expected_hash()))
