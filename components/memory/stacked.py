@@ -31,6 +31,7 @@ class StackedMemory:
         counts = list(self._sizes.values())
         self._starts = {name: sum(counts[:i]) for i, name in enumerate(memories)}
         self.rows, self.spare = pad(normalize(torch.cat(list(memories.values()))), (0, 0, 0, 1)), sum(counts)
+        self.rows[self.spare, 0] = 1  # update rules take rows of unit length
         self.temperature = temperature
 
     def parts(self) -> dict[str, Tensor]:

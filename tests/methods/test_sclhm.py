@@ -14,6 +14,7 @@ from usvi_bench.components.ema import alpha_for
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.memory.hybrid import blend
+from usvi_bench.components.memory.rules import UPDATE_RULES, Update
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.sclhm import SCLHM, SCLHMConfig
@@ -255,6 +256,16 @@ def test_samples_without_a_hybrid_row_change_no_memory_but_their_own() -> None:
     for rows in method.memories.values():
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
     assert 1 <= float(method.diagnostics()["effective_samples"]) < 24
+
+
+@pytest.mark.parametrize("update", UPDATE_RULES)
+def test_samples_without_a_hybrid_row_leave_finite_losses_without_amu(update: Update) -> None:
+    method = started(alone=True, association="mutual", amu=False, update=update)
+    for _ in range(2):
+        losses = method.loss(a_batch(method), world.progress())
+        assert all(bool(value.isfinite()) for value in losses.values())
+        method.end_step(world.progress())
+    assert bool(method.stack.rows.isfinite().all())
 
 
 def test_one_modality_never_moves_the_memory_of_the_other() -> None:

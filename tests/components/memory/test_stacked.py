@@ -36,5 +36,6 @@ def test_a_cluster_without_a_row_has_the_spare_one_which_no_memory_holds() -> No
     stacked = StackedMemory(memories(), 0.1)
     rows = stacked.rows_of({"a": torch.tensor([2, 0, 1]), "c": torch.tensor([4, -1, 0])})
     assert rows.tolist() == [[2, 0, 1], [9, stacked.spare, 5]]
+    assert stacked.rows[stacked.spare].norm() == 1
     assert stacked.spare == len(stacked.rows) - 1 == sum(len(part) for part in stacked.parts().values())
     assert bool((stacked.masks(("a", "b", "c"))[:, stacked.spare] < 0).all())
