@@ -12,7 +12,6 @@ to the records, and ``run.py ablation --publish`` the grids.
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
@@ -121,7 +120,7 @@ def make(jobs: Sequence[Job], output: Path, slots: int, seconds: float, commit: 
             time.sleep(PAUSE)
     finally:
         for each in running:
-            each.process.send_signal(signal.SIGINT)
+            each.process.terminate()  # a process in the background may ignore SIGINT
         for each in running:
             each.process.wait()
     return sum(_note(output, job).exists() for job in jobs), failed

@@ -56,9 +56,10 @@ def reading(settings: Mapping[str, Any]) -> str:
 
 
 def reading_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Make the row of a run; none if it is of another method or not complete."""
+    """Make the row of a run over its scored folds; none if it is of another method or a fold lacks trials."""
     record = read_record(folder / "record.json")
-    if record.result.method != "sclhm_readings" or not record.complete:
+    in_part = [count for count in record.missing_trials.values() if count < record.result.trials]
+    if record.result.method != "sclhm_readings" or in_part or not record.scores():
         return
     settings, key = record.result.config["method"], run_key(record, 0)
     del key["fold"]

@@ -60,7 +60,7 @@ _QUALIFIED = re.compile(r"(student|teacher|re-ranked) (R1|mAP)")
 def explanation(text: str) -> str:
     """Return the explanation of a term; empty for other words.
 
-    >>> explanation("Seeds n")[:25]
+    >>> explanation("Seeds")[:25]
     'Number of trainings that '
     """
     if found := _QUALIFIED.fullmatch(text):

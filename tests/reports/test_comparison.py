@@ -58,7 +58,7 @@ def test_page_json_and_a_report_of_each_run(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], reported: list[Path]
 ) -> None:
     main([str(runs), "--output", str(tmp_path)])
-    assert capsys.readouterr().out.strip() == str(tmp_path / "report.md")
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
     content = json.loads((tmp_path / "report.json").read_text())
     assert [run["folder"] for run in content["runs"]] == ["adca-seed0", "adca-seed1", "sclhm-seed0"]
     assert reported == [tmp_path / run["folder"] for run in content["runs"]]
