@@ -105,7 +105,8 @@ class TreeDataset(Dataset):
             raise UsageError(
                 f"{root} is not the {'published' if self.synthetic is None else 'generated'} {self.title}:"
                 f"{before}{shortened(differences, 3, between=before)}\n"
-                f"restore it from its source, or accept your own images with --set data.check_counts=false"
+                f"restore it from its source, or accept your own images with --set data.check_counts=false "
+                "(in Python: check_counts=False)"
             )
 
     @classmethod

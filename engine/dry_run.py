@@ -79,7 +79,10 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
     memory = memory_finding(run.config, run.device)
     yield f"memory: {memory.text}" + (f"; too much: {memory.remedy}" if memory.remedy else "")
     yield f"training images in memory: {_pixels(run) / GIB:.2f} GiB"
-    yield from _time(run, [replace(plan, epochs=plan.epochs - done[plan.key]) for plan in missing])
+    if memory.remedy and missing:
+        yield "time: not measured, because a step does not fit into the memory"
+    else:
+        yield from _time(run, [replace(plan, epochs=plan.epochs - done[plan.key]) for plan in missing])
     yield "nothing was written"
 
 

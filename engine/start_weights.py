@@ -84,8 +84,9 @@ def _note(path: Path) -> str:
 def known_weights(encoder: str) -> str:
     """Return the values of ``--weights`` for an encoder, as the end of a message."""
     network = network_class(encoder)
-    cached = f"'{IMAGENET}' for {network.public_file.name} in a cache, " if network.public_file else ""
-    return f"give the path of {network.public_weights}, {cached}or 'random'"
+    public = network.public_file
+    cached = f" (fetch {public.url}), '{IMAGENET}' for this file in a cache" if public else ""
+    return f"give the path of {network.public_weights}{cached}, or 'random'"
 
 
 def locate_weights(weights: str, encoder: str) -> Path:
@@ -104,7 +105,7 @@ def locate_weights(weights: str, encoder: str) -> Path:
     shipped = [known.stem for known in SHIPPED.glob("*.safetensors")]
     close = closest(weights, [IMAGENET, "random", *shipped]) if "." not in weights else []
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise UsageError(f"--weights {weights:.200}: no such file; {hint}{known_weights(encoder)}")
+    raise UsageError(f"--weights {weights:.200}: no such file; {hint}{known_weights(encoder)}; {TRY}")
 
 
 def shipped_or_own(path: Path) -> Path:

@@ -53,7 +53,7 @@ def read_rows(method: str, file: Path | None = None) -> list[Row]:
     except UsageError as error:
         raise UsageError(f"--grid {error}") from error
     if not isinstance(rows, dict) or not rows:
-        raise UsageError(f"--grid {file}: no rows; {_FORMS[file.suffix == '.py']}")
+        raise UsageError(f"--grid {file}: no rows in the form of docs/ablations.md; {_FORMS[file.suffix == '.py']}")
     for name, row in rows.items():
         if not isinstance(name, str) or not name.isprintable() or not name.strip():
             raise UsageError(f"--grid {file}: row {name!r:.60}: give it a name in quotes, in one line")

@@ -69,7 +69,7 @@ def test_a_lone_rank_is_a_single_process(monkeypatch: pytest.MonkeyPatch) -> Non
         ("a.py", "rows = {1: {}, 'b': {}}", "row 1: give it a name in quotes, in one line"),
         ("a.py", "rows = {'a\\nb': {}}", "row 'a\\nb': give it a name"),
         ("a.py", "rows = {'a': 3}", "row 'a' holds no settings; write rows = {"),
-        ("a.toml", "rows = 3", 'no rows; write rows = { "name of the row" = {'),
+        ("a.toml", "rows = 3", 'no rows in the form of docs/ablations.md; write rows = { "name of the row" = {'),
         ("a.toml", "[rows]\na = { method.eps = inf }", "method.eps=inf: expected a finite number"),
         ("a.toml", "[rows]\na = { method.eps = 1979-05-27 }", "method.eps=1979-05-27: expected a number"),
         ("a.toml", "[rows]\na = { method.eps = [[1]] }", "method.eps=[1]: expected a number"),

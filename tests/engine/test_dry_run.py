@@ -12,7 +12,9 @@ from usvi_bench import api
 from usvi_bench.cli.main import main
 from usvi_bench.core.registry import METHODS
 from usvi_bench.datasets.planned import PlannedDataset
+from usvi_bench.engine import dry_run
 from usvi_bench.engine.calibration import StageCost, measure_stage
+from usvi_bench.engine.doctor import Finding
 from usvi_bench.engine.dry_run import describe_run
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import load_config
@@ -130,3 +132,13 @@ def test_the_time_of_a_stage_is_the_sum_over_its_epochs(tmp_path: Path) -> None:
             expected += 2 * 0.01
         expected += 4.0
     assert cost.seconds(plan, steps=20, images=100) == pytest.approx(expected)
+
+
+def test_a_step_that_does_not_fit_is_not_measured(
+    tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_run, "memory_finding", lambda *_: Finding("memory", "about 31 GiB a step", "lower it"))
+    monkeypatch.setattr(dry_run, "measure_stage", lambda *_: pytest.fail("it was measured"))
+    lines = list(describe_run(experiment(str(tiny_people["sysu"]), tmp_path)))
+    assert "memory: about 31 GiB a step; too much: lower it" in lines
+    assert "time: not measured, because a step does not fit into the memory" in lines
