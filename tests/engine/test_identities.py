@@ -92,8 +92,8 @@ def test_a_training_method_never_receives_test_images(
         begin(self, *arguments, **named)
         trained.extend(self.method.models().values())
 
-    def note_scored(self: Embedder, run: Run, model: TwoStreamEncoder) -> None:
-        embedder(self, run, model)
+    def note_scored(self: Embedder, run: Run, model: TwoStreamEncoder, *more: Any) -> None:
+        embedder(self, run, model, *more)
         scored.append(model)
 
     monkeypatch.setattr(StageTraining, "__init__", note_trained)

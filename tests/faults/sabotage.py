@@ -37,9 +37,9 @@ def _ignored_errors() -> None:
 
     real = files.write_atomically
 
-    def write(*given: Any) -> None:
+    def write(*given: Any, **named: Any) -> None:
         with suppress(StorageError):
-            real(*given)
+            real(*given, **named)
 
     files.write_atomically = write
 

@@ -133,7 +133,7 @@ def test_tsne_caption_states_all_choices() -> None:
         "3 people, 12 visible and 12 infrared images",
         "Perplexity 7.66667",
         "PCA start, seed 0",
-        "first 10 identities",
+        "at most 10 identities, the first in ascending order",
         "mutual nearest neighbours",
     ):
         assert words in caption
