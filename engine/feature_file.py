@@ -159,12 +159,12 @@ def read_features(path: Path) -> FeatureFile:
 
 
 def _with_form(path: Path, message: str) -> str:
-    """Return the message about a file that is no features file, with the arrays that one must have."""
+    """Complete the message about a file that cannot be read by the arrays that a features file must have."""
     if not is_file(path):
         return message
     names, page = ", ".join(_NEEDED), "docs/external_models.md"
     if (kind := path.suffix.lower()) in FOREIGN:
-        return f"{path}: a {kind} file is no features file, an .npz file with the arrays {names}; {page} converts it"
+        return f"{path}: a features file is an .npz file with the arrays {names}; {page} converts {kind} files"
     return f"{message}; a features file has the arrays {names}; {page} describes them and converts other files"
 
 

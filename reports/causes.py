@@ -176,26 +176,11 @@ def traits_figure(found: list[Trait], width: float = COLUMN) -> Figure:
     for place, trait in enumerate(found):
         axes.plot([trait.low, trait.high], [place, place], color=WRONG, linewidth=1.2, zorder=1, clip_on=False)
     places = range(len(found))
-    axes.scatter(
-        [t.confused for t in found],
-        places,
-        color=[WRONG],
-        marker="X",
-        s=22,
-        label="wrong images at rank 1",
-        zorder=2,
-        clip_on=False,
-    )
-    axes.scatter(
-        [t.expected for t in found],
-        places,
-        color=[NEUTRAL],
-        marker="o",
-        s=14,
-        label="random wrong images",
-        zorder=3,
-        clip_on=False,
-    )
+    for values, label, colour, marker, size in (
+        ([t.confused for t in found], "wrong images at rank 1", WRONG, "X", 22),
+        ([t.expected for t in found], "random wrong images", NEUTRAL, "o", 14),
+    ):
+        axes.scatter(values, places, color=[colour], marker=marker, s=size, label=label, zorder=3, clip_on=False)
     axes.set_yticks(places, [trait.name for trait in found])
     axes.set(ylim=(len(found) - 0.5, -0.5), xlim=(0, 1.0), xlabel="same as the query's person (%)")
     show_percent(axes.xaxis)

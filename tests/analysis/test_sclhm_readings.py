@@ -28,6 +28,7 @@ SMALL = {"k1": 6, "k2": 2}
 def made() -> Iterator[Any]:
     """The module of the plug-in; the registry forgets its method after the tests."""
     patch = pytest.MonkeyPatch()
+    METHODS.names()  # imports all methods, which would be forgotten after the tests otherwise
     patch.setattr(METHODS, "_entries", dict(METHODS._entries))
     patch.setattr(METHODS, "_sources", dict(METHODS._sources))
     patch.setattr(plugins, "_MODULES", {})
