@@ -163,7 +163,7 @@ def test_damaged_and_lying_archives_are_refused(tmp_path: Path, content: bytes, 
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("f.npy", "a .npy file is no"), ("f.MAT", "a .mat file is no"), ("f.npz", "")]
+    ("name", "start"), [("f.npy", "docs/external_models.md converts .npy files"), ("f.MAT", "docs/external_models.md converts .mat files"), ("f.npz", "")]
 )
 def test_files_of_other_code_are_explained(tmp_path: Path, name: str, start: str) -> None:
     with (tmp_path / name).open("wb") as file:
