@@ -163,12 +163,12 @@ def test_damaged_and_lying_archives_are_refused(tmp_path: Path, content: bytes, 
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("f.npy", "docs/external_models.md converts .npy files"), ("f.MAT", "docs/external_models.md converts .mat files"), ("f.npz", "")]
+    ("name", "end"), [("f.npy", " converts .npy files"), ("f.MAT", " converts .mat files"), ("f.npz", "")]
 )
-def test_files_of_other_code_are_explained(tmp_path: Path, name: str, start: str) -> None:
+def test_files_of_other_code_are_explained(tmp_path: Path, name: str, end: str) -> None:
     with (tmp_path / name).open("wb") as file:
         np.savez(file, query_feat=np.zeros(3))
-    with pytest.raises(UsageError, match=f"{start}.*features, paths, modality, cameras, .*docs/external_models.md"):
+    with pytest.raises(UsageError, match=f"features, paths, modality, cameras, .*docs/external_models.md{end}"):
         read_features(tmp_path / name)
     with pytest.raises(UsageError, match=r"no such file; give a .npz file$"):
         read_features(tmp_path / "none.npy")
