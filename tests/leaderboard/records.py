@@ -70,7 +70,7 @@ def make_record(
         scores=[make_score(mean, trial=trial) for trial, mean in enumerate(means)],
     )
     place = {
-        "commit": "0123456789abcdef",
+        "commit": COMMIT,
         "dirty": False,
         "environment": {"python": "3.11"},
         "cpu": "a processor",

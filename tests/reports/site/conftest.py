@@ -1,15 +1,21 @@
-"""Fake site for all tests of the folder."""
+"""Fake site and a browser for all tests of the folder."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.leaderboard.records import make_record
 from tests.reports.site.fake_site import make_ablation, make_leaderboard, make_run, three_seeds
 from usvi_bench.cli.site import write_site
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 
 @dataclass(frozen=True)
@@ -33,3 +39,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     make_ablation(runs / "ablation-sclhm")
     write_site(leaderboard, runs, folder / "site")
     return Made(leaderboard, runs, folder / "site")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    from tests.reports.site.chromium import chromium  # selenium may be missing
+
+    profile = tmp_path_factory.mktemp("profile")
+    with chromium(profile) as driver:
+        yield driver
+    shutil.rmtree(profile, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,20 +17,12 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-from tests.reports.site.chromium import BROWSER, DRIVER, chromium, problems, requested  # noqa: E402
+from tests.reports.site.chromium import BROWSER, DRIVER, problems, requested  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (BROWSER and DRIVER), reason="Chromium is not installed (apt-get install chromium chromium-driver)"
 )
 RUN = "runs/sysu_all/sclhm-seed0/index.html"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    profile = tmp_path_factory.mktemp("profile")
-    with chromium(profile) as driver:
-        yield driver
-    shutil.rmtree(profile, ignore_errors=True)
 
 
 @pytest.fixture

@@ -25,6 +25,15 @@ def test_both_notations_become_mathml(written: str) -> None:
     assert re.fullmatch(rf"<p>The loss is <math[^>]*><mrow>{ELEMENTS}</mrow></math>, as above.</p>\n", shown)
 
 
+def test_a_long_equation_breaks_before_its_signs_and_sums() -> None:
+    tex = r"L = -\frac{1}{B} \sum_i w_i \log p(q_i - M_k) + \max(1 - s_{ij}, 0)^2"
+    parts = mathml(tex).split("<wbr>")
+    texts = [re.sub("<[^>]*>", "", part).replace("\N{MINUS SIGN}", "-") for part in parts]
+    assert texts == ["L", "=-1B", "∑iwilogp(qi-Mk)", "+max(1-sij,0)2"]
+    assert all(re.fullmatch(r"<math xmlns=[^>]*><mrow>.*</mrow></math>", part) for part in parts)
+    assert parts[1].startswith(parts[1].partition("<mrow>")[0] + '<mrow><mo form="infix">=</mo><mo>\N{MINUS SIGN}</mo>')
+
+
 def test_other_code_and_dollars_stay_as_they_are() -> None:
     shown = markdown("`a=b`, 5 $ and 6 $, `$x$`, a: `c`", equations=True)
     assert shown == "<p><code>a=b</code>, 5 $ and 6 $, <code>$x$</code>, a: <code>c</code></p>\n"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.reports.fake_run import make_run
 from tests.reports.site.conftest import Made
+from usvi_bench.reports.report import write_report
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed: the site is not tried in a browser")
 from selenium import webdriver  # noqa: E402
@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-from tests.reports.site.chromium import BROWSER, DRIVER, chromium  # noqa: E402
+from tests.reports.site.chromium import BROWSER, DRIVER  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (BROWSER and DRIVER), reason="Chromium is not installed (apt-get install chromium chromium-driver)"
@@ -41,23 +41,15 @@ KINDS = (
 """A page of each kind: of a method with and without results, and of a run with and without a report."""
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    profile = tmp_path_factory.mktemp("profile")
-    with chromium(profile) as driver:
-        yield driver
-    shutil.rmtree(profile, ignore_errors=True)
-
-
-def show(browser: webdriver.Chrome, made: Made, page: str, width: int, scheme: str) -> None:
+def show(browser: webdriver.Chrome, page: Path, width: int, scheme: str) -> None:
     """Open a page in a window of this inner width, which may be smaller than Chromium's smallest window."""
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     browser.get("about:blank")
-    browser.get((made.site / page).as_uri())
-    ready = "return document.readyState === 'complete' && document.getElementById('tip') !== null"
+    browser.get(page.as_uri())
+    ready = "return document.readyState === 'complete'"  # scripts with "defer" have run by then
     WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(ready))
 
 
@@ -92,14 +84,31 @@ return found;
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pages_fit_the_window_and_no_text_covers_another(browser: webdriver.Chrome, made: Made, width: int) -> None:
     for page in KINDS:
-        show(browser, made, page, width, "light")
+        show(browser, made.site / page, width, "light")
         assert browser.execute_script("return innerWidth") == width
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width, page
         assert browser.execute_script(OVERLAPS) == [], page
 
 
+def test_every_page_of_a_method_fits_a_phone(browser: webdriver.Chrome, made: Made) -> None:
+    pages = [f"methods/{path.name}" for path in sorted((made.site / "methods").glob("*.html"))]
+    assert len(pages) > 10
+    for page in pages:
+        show(browser, made.site / page, 390, "light")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_a_report_fits_the_window(browser: webdriver.Chrome, tmp_path: Path, width: int) -> None:
+    run = make_run(tmp_path, lean=True)
+    write_report(run)
+    show(browser, run / "report" / "report.html", width, "light")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script(OVERLAPS) == []
+
+
 def test_covering_texts_are_found(browser: webdriver.Chrome, made: Made) -> None:
-    show(browser, made, "index.html", 1280, "light")
+    show(browser, made.site / "index.html", 1280, "light")
     browser.execute_script("document.querySelector('.lead').style.marginTop = '-3rem'")
     assert browser.execute_script(OVERLAPS)
 
@@ -107,12 +116,12 @@ def test_covering_texts_are_found(browser: webdriver.Chrome, made: Made) -> None
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")])
 def test_axe_finds_no_serious_violation(browser: webdriver.Chrome, made: Made, width: int, scheme: str) -> None:
     for page in KINDS:
-        show(browser, made, page, width, scheme)
+        show(browser, made.site / page, width, scheme)
         assert serious(browser) == [], page
 
 
 def test_axe_finds_a_violation_that_is_there(browser: webdriver.Chrome, made: Made) -> None:
-    show(browser, made, "index.html", 1280, "light")
+    show(browser, made.site / "index.html", 1280, "light")
     browser.execute_script("document.querySelector('main img').removeAttribute('alt')")
     assert [found.split(":")[0] for found in serious(browser)] == ["image-alt"]
 
@@ -135,7 +144,7 @@ COLOURS = ("backgroundColor", "color")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_and_its_charts_follow_the_scheme(browser: webdriver.Chrome, made: Made, scheme: str) -> None:
     for page in KINDS:
-        show(browser, made, page, 1280, scheme)
+        show(browser, made.site / page, 1280, scheme)
         paper, ink = (browser.execute_script(f"return getComputedStyle(document.body).{name}") for name in COLOURS)
         light = sum(map(int, paper[4:-1].split(","))) > 3 * 128
         assert light == (scheme == "light"), page
@@ -145,7 +154,7 @@ def test_the_page_and_its_charts_follow_the_scheme(browser: webdriver.Chrome, ma
 
 
 def test_a_phone_gets_the_narrow_plot(browser: webdriver.Chrome, made: Made) -> None:
-    show(browser, made, "published.html", 390, "dark")
+    show(browser, made.site / "published.html", 390, "dark")
     picture = browser.find_element(By.CSS_SELECTOR, ".over-years img").get_property("currentSrc")
     assert picture.endswith("published-narrow-dark.svg")
 
@@ -156,7 +165,7 @@ def tip(browser: webdriver.Chrome) -> str:
 
 
 def test_terms_are_explained_on_hover_focus_and_touch(browser: webdriver.Chrome, made: Made) -> None:
-    show(browser, made, "index.html", 390, "light")
+    show(browser, made.site / "index.html", 390, "light")
     (heading,) = browser.find_elements(By.XPATH, "//th/button[.='mAP']")
     word = browser.find_element(By.XPATH, "//abbr[.='chance']")
     assert tip(browser) == ""
@@ -187,6 +196,6 @@ TERMS = {
 
 @pytest.mark.parametrize("page", TERMS)
 def test_the_terms_of_a_page_can_be_reached(browser: webdriver.Chrome, made: Made, page: str) -> None:
-    show(browser, made, page, 1280, "light")
+    show(browser, made.site / page, 1280, "light")
     found = browser.find_elements(By.CSS_SELECTOR, "abbr[tabindex='0'], th button")
     assert TERMS[page] <= {element.text for element in found}
