@@ -5,6 +5,7 @@ from __future__ import annotations
 from usvi_bench.reports.pages.diagnosis_tables import joint_table, label_table, part_table
 from usvi_bench.reports.pages.difficulty_table import difficulty_tables
 from usvi_bench.reports.pages.method_cost import method_cost_table
+from usvi_bench.reports.pages.order_tables import agreement_table, separation_table
 from usvi_bench.reports.pages.page_table import PageTable
 from usvi_bench.reports.pages.readings_table import readings_table
 from usvi_bench.reports.pages.score_tables import (
@@ -83,6 +84,8 @@ TABLES = [
     ),
     difference_table("leads-over-longer-training", [(method, CONTROL) for method in LEADING], SYSU[:1]),
     difference_table("leads-in-regdb", [(method, BASELINE) for method in LEADING_IN_REGDB], REGDB),
+    separation_table("distinguished-pairs", [*LEADING, BASELINE], (*SYSU, *REGDB)),
+    agreement_table("order-agreement", [*LEADING, BASELINE], [SYSU, REGDB, (SYSU[0], REGDB[0])], (*SYSU, *REGDB)),
     *map(grid_table, [BASELINE, *LEADING]),
     *map(effect_table, ["dmic", "pclhd", "sclhm", "soft_prototype", "hil", "pgm"]),
     first_seed_table("first-seed", PICKED),

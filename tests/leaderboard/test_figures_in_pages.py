@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.leaderboard.build import load_records
@@ -130,6 +132,47 @@ def test_the_differences_in_the_layout_of_regdb_agree_with_the_records(scores: S
     for pair, *figures in rows(section("docs/findings/methods.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
         values = regdb_differences(scores, names(pair)[0])
         assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
+
+
+def ranked(scores: Scores) -> list[str]:
+    return sorted({method for _, method in scores} - {"supervised", "untrained"})
+
+
+def test_distinguished_pairs_agree_with_the_records(scores: Scores) -> None:
+    title = "How far the order can be trusted"
+    for cell, seeds, pairs, found in rows(section("docs/findings/methods.md", title), r"\| `\w+` \| \d"):
+        by_method = [scores[names(cell)[0], method] for method in ranked(scores)]
+        differences = [paired(one, other) for one, other in combinations(by_method, 2)]
+        values = sorted(float(stats.ttest_1samp(each, 0).pvalue) for each in differences)
+        rejected = [p * (len(values) - place) < 0.05 for place, p in enumerate(values)]
+        count = next((place for place, each in enumerate(rejected) if not each), len(values))
+        share = f"{count} ({100 * count / len(values):.0f} %)"
+        assert [seeds, pairs, found] == [str(len(by_method[0])), str(len(values)), share], cell
+
+
+def test_the_agreement_of_orders_agrees_with_the_records(scores: Scores) -> None:
+    def tau(first: list[float], second: list[float]) -> float:
+        pairs = combinations(range(len(first)), 2)
+        return fmean((first[a] > first[b]) == (second[a] > second[b]) for a, b in pairs) * 2 - 1
+
+    def means(protocol: str, seeds: tuple[int, ...] = ()) -> list[float]:
+        by_method = (scores[protocol, method] for method in ranked(scores))
+        return [fmean(found[seed] for seed in seeds or found) for found in by_method]
+
+    shown = rows(section("docs/findings/methods.md", "How far the order can be trusted"), r"\| `\w+`( and|,)")
+    boards = [names(line[0]) for line in shown if len(names(line[0])) == 2]
+    for first, second in boards:
+        (line,) = [line for line in shown if names(line[0]) == [first, second]]
+        assert line[2] == f"{tau(means(first), means(second)):.2f}"
+    halved = [line for line in shown if line[0].endswith("halves of the seeds")]
+    assert len(boards) == 3
+    assert len(halved) == 4
+    for line in halved:
+        (protocol,) = names(line[0])
+        every = sorted(scores[protocol, "pgm"])
+        halves = [(half, tuple(set(every) - set(half))) for half in combinations(every, len(every) // 2)]
+        values = [tau(means(protocol, one), means(protocol, other)) for one, other in halves]
+        assert line[2:] == [f"{figure:.2f}" for figure in (fmean(values), min(values), max(values))], line[0]
 
 
 def test_the_cost_of_released_defects_agrees_with_the_records(

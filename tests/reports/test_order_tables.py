@@ -1,0 +1,65 @@
+"""Order of methods: Holm's correction and Kendall's tau against loops over their definitions."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from usvi_bench.leaderboard.significance import holm
+from usvi_bench.reports.pages.order_tables import distinguished, halves_tau, order_tau, resampled_tau
+
+
+def scores(seeds: int, methods: int, spread: float, start: int = 0) -> pd.DataFrame:
+    """Make scores whose means are 10 apart."""
+    noise = np.random.default_rng(start).normal(scale=spread, size=(seeds, methods))
+    return pd.DataFrame(10.0 * np.arange(methods) + noise, columns=[f"m{at}" for at in range(methods)])
+
+
+def test_holm_rejects_one_hypothesis_after_another() -> None:
+    values = [0.001, 0.2, 0.012, 0.03, 0.012, 0.9]
+    for level in (0.01, 0.05, 0.06, 0.5):
+        rejected = []
+        for place, index in enumerate(sorted(range(6), key=lambda at: values[at])):
+            if values[index] > level / (6 - place):
+                break
+            rejected.append(index)
+        assert [at for at, p in enumerate(holm(values)) if p <= level] == sorted(rejected)
+    assert holm([]) == []
+
+
+def test_distinguished_pairs_are_counted() -> None:
+    apart = scores(5, 4, 0.5)
+    assert distinguished(apart) == 6
+    apart["m1"] = apart["m0"] + [0.1, -0.1, 0.2, -0.2, 0.05]
+    assert distinguished(apart) == 5
+    assert distinguished(scores(2, 4, 0.5)) == 0, "two seeds are too few for a test"
+
+
+def test_tau_counts_pairs_in_equal_order() -> None:
+    first, second = scores(3, 6, 8), scores(4, 6, 8, start=1)
+    one, other = first.mean().to_numpy(), second.mean().to_numpy()
+    alike = [np.sign((one[a] - one[b]) * (other[a] - other[b])) for a, b in combinations(range(6), 2)]
+    assert order_tau(first, second) == pytest.approx(np.mean(alike))
+    assert order_tau(first, first[first.columns[::-1]]) == pytest.approx(1), "columns are matched by name"
+    assert order_tau(first, -first) == pytest.approx(-1)
+
+
+def test_the_interval_is_that_of_resampled_seeds() -> None:
+    clear, noisy = scores(5, 6, 0.1), scores(5, 6, 20)
+    assert resampled_tau(clear, clear) == pytest.approx((1, 1, 1))
+    tau, low, high = resampled_tau(clear, noisy)
+    assert low < high
+    assert low <= tau <= high
+    assert resampled_tau(clear, noisy) == (tau, low, high), "equal draws in every call"
+    published = clear.mean().to_frame().T
+    assert resampled_tau(clear, published) == pytest.approx((1, 1, 1))
+
+
+def test_seeds_are_halved_in_every_way() -> None:
+    found = scores(4, 5, 15)
+    every = [order_tau(found.iloc[[0, at]], found.iloc[[left for left in (1, 2, 3) if left != at]]) for at in (1, 2, 3)]
+    assert sorted(halves_tau(found)) == pytest.approx(sorted(2 * every))
+    assert len(halves_tau(scores(5, 5, 15))) == 10
