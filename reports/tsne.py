@@ -84,8 +84,9 @@ def tsne_figure(panels: Sequence[Panel], sample: Sample, width: float = COLUMN) 
     height = rows * ((width / columns - 0.06) * tall + 0.06) + 0.34
     figure, axes = new_figure(columns, height=height, rows=rows, width=width)
     for place, panel in zip(axes, panels, strict=False):
-        _draw(place, panel, sample, scale=1.4 if wide and columns < 4 else 1.0)
         _frame(place, panel.positions, tall)
+        unit = 72 * (width / columns - 0.06) / np.ptp(place.get_xlim())
+        _draw(place, panel, sample, unit, scale=1.4 if wide and columns < 4 else 1.0)
     for place in axes[len(panels) :]:
         place.remove()
     keys: list[dict[str, Any]] = [{"marker": marker, "ls": "", "label": name} for name, marker in MARKERS.items()]
@@ -151,17 +152,17 @@ def meeting_words(meeting: Meeting) -> str:
     return f"meet: {meeting.met} of {meeting.people} people{share}"
 
 
-def _draw(axes: Axes, panel: Panel, sample: Sample, scale: float) -> None:
+def _draw(axes: Axes, panel: Panel, sample: Sample, unit: float, scale: float) -> None:
+    """Draw the map of a panel, of which a unit has ``unit`` typographic points."""
     points = panel.positions
     sides: Mapping[str, NDArray[np.bool_]] = {"visible": ~sample.infrared, "infrared": sample.infrared}
-    label: dict[str, Any] = {"fontsize": SMALL * min(scale, 1.2), "ha": "center", "va": "center", "weight": "bold"}
+    size = SMALL * min(scale, 1.2)
+    labels: list[tuple[str, str, Positions, Positions]] = []
     for person, colour in zip(np.unique(sample.identities), COLOURS, strict=False):
         own = sample.identities == person
         centres = [points[own & side].mean(axis=0) for side in sides.values()]
         axes.plot(*np.transpose(centres), color=colour, linewidth=1.0 * scale, zorder=1)
-        apart = centres[0] - centres[1]
-        offset = 6.5 * scale * apart / (np.linalg.norm(apart) or 1)  # in points, away from the other centre
-        for (name, side), centre in zip(sides.items(), centres, strict=True):
+        for (name, side), centre, other in zip(sides.items(), centres, centres[::-1], strict=True):
             x, y = points[own & side].T
             look: dict[str, Any] = {
                 "marker": MARKERS[name],
@@ -170,15 +171,39 @@ def _draw(axes: Axes, panel: Panel, sample: Sample, scale: float) -> None:
                 "linewidths": 0.2,
             }
             axes.scatter(x, y, s=7 * scale**2, alpha=0.9, zorder=2, **look)
-            place = tuple(offset if name == "visible" else -offset)
-            text = axes.annotate(
-                str(person), centre, place, textcoords="offset points", color=colour, zorder=3, **label
-            )
-            text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
+            labels.append((str(person), colour, centre, centre - other))
+    ends = unit * np.array([centre for *_, centre, _ in labels])
+    boxes = size * np.array([(0.7 * len(text), 0.9) for text, *_ in labels])
+    places = label_places(ends, np.array([away for *_, away in labels]), boxes, 6.5 * scale)
+    for (text, colour, centre, _), place in zip(labels, places - ends, strict=True):
+        look = {"fontsize": size, "ha": "center", "va": "center", "weight": "bold", "color": colour, "zorder": 3}
+        shown = axes.annotate(text, centre, tuple(place), textcoords="offset points", **look)
+        shown.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
     words: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7 * min(scale, 1.15)}
     axes.text(0.03, 0.985, panel.title, va="top", weight="bold", **words)
     if panel.meeting is not None:
         axes.text(0.03, 0.015, meeting_words(panel.meeting), va="bottom", **words)
+
+
+def label_places(ends: Positions, away: Positions, boxes: Positions, distance: float) -> Positions:
+    """Place a label beside each end of a line, one after another, where it covers least of the labels before it.
+
+    Args:
+        ends: ``[N, 2]`` ends.
+        away: ``[N, 2]`` directions away from the other end; a label turns from its direction as little as possible.
+        boxes: ``[N, 2]`` width and height of the labels.
+        distance: from an end to the centre of its label.
+
+    Returns:
+        ``[N, 2]`` centres of the labels, in the unit of the ends.
+    """
+    places = np.zeros_like(ends)
+    for at, (end, box) in enumerate(zip(ends, boxes, strict=True)):
+        angles = np.arctan2(*away[at][::-1]) + np.pi / 4 * np.array([0, 1, -1, 2, -2, 3, -3, 4])
+        tried = end + distance * np.transpose([np.cos(angles), np.sin(angles)])
+        shared = (box + boxes[:at]) / 2 - abs(tried[:, None] - places[:at])
+        places[at] = tried[shared.clip(0).prod(axis=2).sum(axis=1).argmin()]  # the first of equal ones
+    return places
 
 
 def _height(maps: Sequence[Positions]) -> float:

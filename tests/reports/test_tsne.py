@@ -16,6 +16,7 @@ from usvi_bench.reports.tsne import (
     PEOPLE,
     Panel,
     before_and_after,
+    label_places,
     meeting_words,
     perplexity,
     project,
@@ -65,6 +66,18 @@ def test_colour_is_the_person_and_marker_the_modality() -> None:
     assert shapes[0::2] == [shapes[0]] * 3
     assert shapes[1::2] == [shapes[1]] * 3
     assert shapes[0] != shapes[1]
+
+
+def test_labels_avoid_each_other() -> None:
+    ends = np.array([[0, 0], [1, 0], [0, 1], [40, 40]], np.float32)
+    away, boxes = np.tile([[1.0, 0.0]], (4, 1)), np.tile([[8.0, 6.0]], (4, 1))
+    places = label_places(ends, away, boxes, 7)
+    np.testing.assert_allclose(np.linalg.norm(places - ends, axis=1), 7, rtol=1e-5)
+    np.testing.assert_allclose(places[[0, 3]] - ends[[0, 3]], [[7, 0], [7, 0]], atol=1e-5)
+    for one in range(4):
+        for other in range(one):
+            assert (abs(places[one] - places[other]) >= (8, 6)).any()
+    assert (np.linalg.norm(places[:3] - places[0], axis=1) < 20).all()
 
 
 def test_a_line_joins_the_centres_and_both_ends_have_the_number() -> None:
