@@ -172,12 +172,12 @@ def _draw(axes: Axes, panel: Panel, sample: Sample, unit: float, scale: float) -
             }
             axes.scatter(x, y, s=7 * scale**2, alpha=0.9, zorder=2, **look)
             labels.append((str(person), colour, centre, centre - other))
-    ends = unit * np.array([centre for *_, centre, _ in labels])
-    boxes = size * np.array([(0.7 * len(text), 0.9) for text, *_ in labels])
-    places = label_places(ends, np.array([away for *_, away in labels]), boxes, 6.5 * scale)
+    ends = unit * np.array([centre for *_, centre, _ in labels], np.float32)
+    boxes = size * np.array([(0.7 * len(text), 0.9) for text, *_ in labels], np.float32)
+    places = label_places(ends, np.array([away for *_, away in labels], np.float32), boxes, 6.5 * scale)
     for (text, colour, centre, _), place in zip(labels, places - ends, strict=True):
         look = {"fontsize": size, "ha": "center", "va": "center", "weight": "bold", "color": colour, "zorder": 3}
-        shown = axes.annotate(text, centre, tuple(place), textcoords="offset points", **look)
+        shown = axes.annotate(text, tuple(centre), tuple(place), textcoords="offset points", **look)
         shown.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
     words: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7 * min(scale, 1.15)}
     axes.text(0.03, 0.985, panel.title, va="top", weight="bold", **words)

@@ -70,7 +70,7 @@ def test_colour_is_the_person_and_marker_the_modality() -> None:
 
 def test_labels_avoid_each_other() -> None:
     ends = np.array([[0, 0], [1, 0], [0, 1], [40, 40]], np.float32)
-    away, boxes = np.tile([[1.0, 0.0]], (4, 1)), np.tile([[8.0, 6.0]], (4, 1))
+    away, boxes = (np.tile(np.float32([row]), (4, 1)) for row in ((1, 0), (8, 6)))
     places = label_places(ends, away, boxes, 7)
     np.testing.assert_allclose(np.linalg.norm(places - ends, axis=1), 7, rtol=1e-5)
     np.testing.assert_allclose(places[[0, 3]] - ends[[0, 3]], [[7, 0], [7, 0]], atol=1e-5)
