@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from usvi_bench.core.errors import did_you_mean, show
@@ -85,8 +86,8 @@ def _choice(choices: tuple[Any, ...], value: Any, name: str) -> Any:
 
 
 def _fields(kind: Any, values: Mapping[str, Any], name: str, text: bool) -> Any:
-    hints, prefix, closed = get_type_hints(kind), f"{name}." if name else "", is_dataclass(kind)
-    optional = _with_default(kind) if closed else kind.__optional_keys__
+    hints, optional = _described(kind)
+    prefix, closed = f"{name}." if name else "", is_dataclass(kind)
     for field in values:
         if closed and field not in hints:
             raise ValueError(f"{prefix}{field}: unknown field, {did_you_mean(field, hints)}")
@@ -97,8 +98,13 @@ def _fields(kind: Any, values: Mapping[str, Any], name: str, text: bool) -> Any:
     return kind(**known) if closed else {**values, **known}
 
 
-def _with_default(kind: Any) -> set[str]:
-    return {f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING}
+@cache
+def _described(kind: Any) -> tuple[Mapping[str, Any], frozenset[str]]:
+    """Return the types of the fields of a dataclass or typed dictionary, and the names of its optional fields."""
+    if not is_dataclass(kind):
+        return get_type_hints(kind), frozenset(kind.__optional_keys__)
+    optional = (f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING)
+    return get_type_hints(kind), frozenset(optional)
 
 
 def _scalar(kind: type, value: Any, name: str, text: bool) -> Any:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Cell, Table, TableRow, value_cell
+from usvi_bench.leaderboard.score_table import made_on
 
 NOTE = (
     "Seconds are means over runs and include all folds and stages. A training that several runs share is counted in "
@@ -38,7 +39,7 @@ def _group(record: Record) -> tuple[str, str, str, str]:
     return (
         f"{data['name']}, {size.strip()}, {record.result.setting}",
         record.result.method,
-        made["gpu"] or made["cpu"],
+        made_on(record),
         str(made["threads"]),
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.formatting import counted
 from usvi_bench.core.markdown import code, plain
 from usvi_bench.core.metrics import METRICS, RERANKED
 from usvi_bench.core.record import REPAIRED, Record
@@ -108,7 +110,7 @@ class ScoreTable:
     """Score table of comparable complete runs and chance, highest mAP first; ``knobs`` as in the records.
 
     ``trained_on`` describes the training data, if they are other ones than the scored data, and ``donors`` the data set
-    of the people that replace training people.
+    of the people that replace training people. ``machines`` has the number of runs by the processor that made them.
     """
 
     key: TableKey
@@ -117,6 +119,7 @@ class ScoreTable:
     knobs: Mapping[str, float]
     trained_on: str = ""
     donors: str = ""
+    machines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -136,10 +139,11 @@ class ScoreTable:
             kind, _, mark = self.key.donors.partition(" ")
             where = f"{plain(self.donors)} ({code(kind)}, fingerprint {code(mark[:22])})"
             text += f" In visible images, people of {where} replace the share data.foreign of the training people."
-        if not self.key.trained_on:
-            return text
-        kind, _, mark = self.key.trained_on.partition(" ")
-        return f"{text} Trained on {plain(self.trained_on)} ({code(kind)}, fingerprint {code(mark[:22])}), fold 1."
+        if self.key.trained_on:
+            kind, _, mark = self.key.trained_on.partition(" ")
+            text += f" Trained on {plain(self.trained_on)} ({code(kind)}, fingerprint {code(mark[:22])}), fold 1."
+        made_by = ", ".join(f"{plain(name)} ({counted(runs, 'run')})" for name, runs in sorted(self.machines.items()))
+        return f"{text} Made on {made_by}." if made_by else text
 
 
 def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreTable]:
@@ -170,7 +174,8 @@ def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -
         data, trained = first.dataset, "" if first.trained_on is None else first.trained_on["description"]
         donors = "" if first.donors is None else first.donors["description"]
         rows = score_rows(groups[key], repeats)
-        found.append(ScoreTable(key, data["description"], rows, data["knobs"], trained, donors))
+        machines = Counter(made_on(record) for record in groups[key].values())
+        found.append(ScoreTable(key, data["description"], rows, data["knobs"], trained, donors, machines))
     return found
 
 
@@ -191,6 +196,11 @@ def table_key(record: Record) -> TableKey:
         "" if result.donors is None else f"{result.donors['name']} {result.donors['fingerprint']}",
         result.form,
     )
+
+
+def made_on(record: Record) -> str:
+    """Return the name of the processor that made a record: the GPU if one was used, else the CPU."""
+    return record.provenance["gpu"] or record.provenance["cpu"]
 
 
 def gallery_words(shots: int | None, gallery: str) -> str:

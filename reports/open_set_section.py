@@ -72,19 +72,29 @@ def add_pairs(
         scope: words for these queries and this gallery.
         foot: footer of the figure.
     """
-    size = len(identities[0]), len(identities[1])
-    if size[0] * size[1] > LARGEST:
-        report.notes.append(f"{NOT_SHOWN}: more than {LARGEST:,} pairs of a query and a gallery image.")
-        return
-    queries, gallery = (part.astype(np.float64) for part in features)  # as they are scored
-    positives, ignored = masks.arrays(size)
     try:
-        found = open_set(Pairs(queries @ gallery.T, positives, ~ignored), *identities)
+        found = feature_open_set(features, masks, identities)
     except ValueError as error:
         report.notes.append(f"{NOT_SHOWN}: {error}.")
         return
     report.sections.append(open_set_section(found, scope, foot))
     report.data["open_set"] = asdict(found)
+
+
+def feature_open_set(
+    features: tuple[Features, Features], masks: RetrievalMasks, identities: tuple[Identities, Identities]
+) -> OpenSet:
+    """Compute the open-set figures of features; arguments are those of :func:`add_pairs`.
+
+    Raises:
+        ValueError: there are too many pairs, no genuine one or no impostor.
+    """
+    size = len(identities[0]), len(identities[1])
+    if size[0] * size[1] > LARGEST:
+        raise ValueError(f"more than {LARGEST:,} pairs of a query and a gallery image")
+    queries, gallery = (part.astype(np.float64) for part in features)  # as they are scored
+    positives, ignored = masks.arrays(size)
+    return open_set(Pairs(queries @ gallery.T, positives, ~ignored), *identities)
 
 
 def open_set_section(found: OpenSet, scope: str, foot: str) -> Section:

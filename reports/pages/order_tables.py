@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from numpy.typing import NDArray
 
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.leaderboard.published import choose, find_published, read_figures
@@ -24,6 +24,7 @@ RESAMPLES = 1000
 LEVEL = 0.95
 
 Scores = pd.DataFrame  # mAP in percent: a row for each seed, a column for each method
+Means = NDArray[np.float64]
 
 
 def separation_table(name: str, methods: Sequence[str], protocols: Sequence[str]) -> PageTable:
@@ -72,9 +73,12 @@ def distinguished(scores: Scores) -> int:
     return sum(p < P_VALUE for p in holm(tests))
 
 
-def order_tau(first: Scores, second: Scores) -> float:
-    """Return Kendall's tau-b between the mean scores of the same methods."""
-    return float(stats.kendalltau(first.mean(), second[first.columns].mean()).statistic)
+def order_tau(first: Means, second: Means) -> Means:
+    """Return Kendall's tau-b between mean scores ``[..., M]`` of the same methods; NaN if one has equal scores only."""
+    one, other = (np.sign(means[..., :, None] - means[..., None, :]) for means in (first, second))
+    with np.errstate(invalid="ignore"):
+        agreement = (one * other).sum((-2, -1)) / np.sqrt((one**2).sum((-2, -1)) * (other**2).sum((-2, -1)))
+    return np.asarray(agreement)
 
 
 def resampled_tau(first: Scores, second: Scores) -> tuple[float, float, float]:
@@ -83,22 +87,18 @@ def resampled_tau(first: Scores, second: Scores) -> tuple[float, float, float]:
     Seeds are drawn for each list of scores on its own. A seed is drawn with the scores of all methods.
     """
     generator = numpy_generator(0, "orders")
-
-    def drawn(scores: Scores) -> Scores:
-        return scores.iloc[generator.integers(len(scores), size=len(scores))]
-
-    values = [order_tau(drawn(first), drawn(second)) for _ in range(RESAMPLES)]
-    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return order_tau(first, second), float(low), float(high)
+    both = [first.to_numpy(), second[first.columns].to_numpy()]
+    drawn = [scores[generator.integers(len(scores), size=(RESAMPLES, len(scores)))].mean(axis=1) for scores in both]
+    low, high = np.nanquantile(order_tau(*drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(order_tau(*(scores.mean(axis=0) for scores in both))), float(low), float(high)
 
 
-def halves_tau(scores: Scores) -> np.ndarray:
+def halves_tau(scores: Scores) -> Means:
     """Return tau between two halves of the seeds, for every way to halve them; one half is larger for an odd number."""
-    rows = range(len(scores))
-    halves = ([*chosen] for chosen in combinations(rows, len(scores) // 2))
-    return np.array(
-        [order_tau(scores.iloc[one], scores.iloc[[row for row in rows if row not in one]]) for one in halves]
-    )
+    values, rows = scores.to_numpy(), range(len(scores))
+    halves = [[row in chosen for row in rows] for chosen in combinations(rows, len(rows) // 2)]
+    means = [[values[np.equal(half, side)].mean(axis=0) for half in halves] for side in (True, False)]
+    return order_tau(*np.array(means))
 
 
 def _row(label: str, methods: Sequence[str], *values: float) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,7 @@ class Sources:
     """Sources in a folder like ``leaderboard/``; results are on the default people: size ``small``, default knobs."""
 
     folder: Path
+    _grids: dict[str, Ablation] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def tables(self) -> tuple[list[ScoreTable], list[Sweep]]:
@@ -50,7 +51,9 @@ class Sources:
         folder = self.folder / "ablations" / f"{method}-{PROTOCOL}"
         if not folder.is_dir():
             raise UsageError(f"grid of {method}: no folder {folder}; publish one with run.py ablation --publish")
-        return read_ablation(folder)
+        if method not in self._grids:
+            self._grids[method] = read_ablation(folder)
+        return self._grids[method]
 
     def scores(self, protocol: str, method: str, released: bool = False) -> Seeds:
         """Return mAP by seed of a method, without or with the defects of the released code.

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from usvi_bench.leaderboard.significance import holm
 from usvi_bench.reports.pages.order_tables import distinguished, halves_tau, order_tau, resampled_tau
@@ -38,13 +39,20 @@ def test_distinguished_pairs_are_counted() -> None:
     assert distinguished(scores(2, 4, 0.5)) == 0, "two seeds are too few for a test"
 
 
+def test_tau_is_that_of_scipy_with_and_without_ties() -> None:
+    generator = np.random.default_rng(3)
+    for values in (generator.normal(size=(2, 20, 7)), generator.integers(3, size=(2, 20, 7)).astype(float)):
+        expected = [stats.kendalltau(one, other).statistic for one, other in zip(*values, strict=True)]
+        np.testing.assert_allclose(order_tau(*values), expected, atol=1e-12)
+
+
 def test_tau_counts_pairs_in_equal_order() -> None:
     first, second = scores(3, 6, 8), scores(4, 6, 8, start=1)
     one, other = first.mean().to_numpy(), second.mean().to_numpy()
     alike = [np.sign((one[a] - one[b]) * (other[a] - other[b])) for a, b in combinations(range(6), 2)]
-    assert order_tau(first, second) == pytest.approx(np.mean(alike))
-    assert order_tau(first, first[first.columns[::-1]]) == pytest.approx(1), "columns are matched by name"
-    assert order_tau(first, -first) == pytest.approx(-1)
+    assert resampled_tau(first, second)[0] == pytest.approx(np.mean(alike))
+    assert resampled_tau(first, first[first.columns[::-1]])[0] == pytest.approx(1), "columns are matched by name"
+    assert resampled_tau(first, -first)[0] == pytest.approx(-1)
 
 
 def test_the_interval_is_that_of_resampled_seeds() -> None:
@@ -60,6 +68,9 @@ def test_the_interval_is_that_of_resampled_seeds() -> None:
 
 def test_seeds_are_halved_in_every_way() -> None:
     found = scores(4, 5, 15)
-    every = [order_tau(found.iloc[[0, at]], found.iloc[[left for left in (1, 2, 3) if left != at]]) for at in (1, 2, 3)]
+    values, others = found.to_numpy(), {1: (2, 3), 2: (1, 3), 3: (1, 2)}
+    every = [
+        float(order_tau(values[[0, at]].mean(axis=0), values[[*rest]].mean(axis=0))) for at, rest in others.items()
+    ]
     assert sorted(halves_tau(found)) == pytest.approx(sorted(2 * every))
     assert len(halves_tau(scores(5, 5, 15))) == 10
