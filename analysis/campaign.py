@@ -78,7 +78,8 @@ def _jobs(entry: Mapping[str, Any]) -> Iterator[Job]:
         for method in methods:
             base = ("--method", method, "--data", data)
             if seed is None:
-                base = ("ablation", *base, "--seeds", str(len(seeds)), "--reuse")
+                rows = () if entry["grid"] is True else ("--grid", str(ROOT / entry["grid"]))
+                base = ("ablation", *base, "--seeds", str(len(seeds)), "--reuse", *rows)
             else:
                 base = (*base, "--seed", str(seed), "--resume", "--no-report")
             words = ["grid" if seed is None else f"seed{seed}", method, layout, data, *entry.get("settings", ())]

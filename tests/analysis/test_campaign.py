@@ -51,6 +51,8 @@ def test_the_plan_has_every_method_on_every_board_with_commands_that_exist() -> 
     for command in words:
         if command[0] != "ablation":
             run_parser().parse_args(command)
+        elif "--grid" in command:
+            assert command[command.index("--method") + 1] == Path(command[command.index("--grid") + 1]).stem
 
 
 def test_names_are_unique(tmp_path: Path) -> None:
