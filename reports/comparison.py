@@ -38,7 +38,12 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
 
     Returns:
         Path of the comparison's ``report.md``.
+
+    Raises:
+        UsageError: a file of a run is damaged; nothing is written.
     """
+    for run in runs:  # before anything is drawn or removed
+        run.read()
     shown, why = may_be_shown(runs, with_pictures)
     sets = comparable(runs)
     report = Report("comparison", f"Comparison of {len(runs)} runs", [], shown, why)

@@ -91,6 +91,14 @@ class RecordedRun:
             raise UsageError(f"{path}: {found[0].removeprefix(f'result.queries: {path.name}: ')}")
         return read_sidecar(path, note, self.record.result.trials)
 
+    def read(self) -> None:
+        """Read all files of the run.
+
+        Raises:
+            UsageError: a file is damaged or of another run.
+        """
+        _ = self.epochs, self.evaluation, self.queries
+
     @property
     def draws(self) -> str | None:
         """Digest of the queries and galleries; None in older records."""

@@ -114,6 +114,7 @@ def test_a_damaged_file_is_named(
         other = shutil.copytree(run, run.parent / "other", ignore=shutil.ignore_patterns("*.npz"), symlinks=True)
         write_record(other / "record.json", make_record("adca"))
         assert str(run / name) in refusal(capsys, "report", run, other, "--output", run.parent / "compared")
+        assert not (run.parent / "compared").exists(), "nothing is drawn first"
     else:
         message = refusal(capsys, "report", run)
         assert str(run / name) in message
