@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.leaderboard.published import choose, find_published, read_figures
 from usvi_bench.leaderboard.significance import P_VALUE, holm, paired_p
 from usvi_bench.reports.pages.page_table import PageTable, quoted
-from usvi_bench.reports.pages.sources import Sources
+from usvi_bench.reports.pages.sources import PEOPLE, Sources
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -40,7 +41,11 @@ def separation_table(name: str, methods: Sequence[str], protocols: Sequence[str]
 
 
 def agreement_table(
-    name: str, methods: Sequence[str], boards: Sequence[tuple[str, str]], protocols: Sequence[str]
+    name: str,
+    methods: Sequence[str],
+    boards: Sequence[tuple[str, str]],
+    protocols: Sequence[str],
+    others: Mapping[str, int] = MappingProxyType({}),
 ) -> PageTable:
     """Specify a table of the agreement between orders of methods.
 
@@ -49,12 +54,16 @@ def agreement_table(
         methods: methods to order.
         boards: pairs of protocols to compare.
         protocols: protocols to compare with the published figures, and whose seeds are halved.
+        others: other people, by the protocol that compares them with those of the leaderboard.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for pair in boards:
             first, second = (_scores(sources, protocol, methods) for protocol in pair)
             yield _row(" and ".join(map(quoted, pair)), methods, *resampled_tau(first, second))
+        for protocol, people in others.items():
+            first, second = (_scores(sources, protocol, methods, seed) for seed in (PEOPLE, people))
+            yield _row(f"{quoted(protocol)}, people {PEOPLE} and {people}", methods, *resampled_tau(first, second))
         for protocol in protocols:
             values = halves_tau(_scores(sources, protocol, methods))
             yield _row(f"{quoted(protocol)}, halves of the seeds", methods, values.mean(), values.min(), values.max())
@@ -105,8 +114,8 @@ def _row(label: str, methods: Sequence[str], *values: float) -> list[str]:
     return [label, str(len(methods)), *(f"{value:.2f}" for value in values)]
 
 
-def _scores(sources: Sources, protocol: str, methods: Sequence[str]) -> Scores:
-    return pd.DataFrame({method: sources.scores(protocol, method) for method in methods}).dropna()
+def _scores(sources: Sources, protocol: str, methods: Sequence[str], people: int = PEOPLE) -> Scores:
+    return pd.DataFrame({method: sources.scores(protocol, method, people=people) for method in methods}).dropna()
 
 
 def _published(sources: Sources, protocol: str, methods: Sequence[str]) -> Mapping[str, float]:

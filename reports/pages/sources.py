@@ -24,7 +24,8 @@ PROTOCOL = "sysu_all"
 """Protocol of grids, knobs and diagnoses."""
 CONTROL = "continued"
 """Name of a control: the first stage with doubled training and no ties, a row of SCLHM's grid."""
-USUAL = SyntheticSpec(size="small").note()
+PEOPLE = 0
+"""Data seed of the people of the leaderboard."""
 
 Seeds = pd.Series  # mAP in percent by seed
 Found = TypeVar("Found")
@@ -32,7 +33,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources in a folder like ``leaderboard/``; results are on the default people: size ``small``, default knobs."""
+    """Sources in a folder like ``leaderboard/``; results are on people of size ``small`` with default knobs."""
 
     folder: Path
     _grids: dict[str, Ablation] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -55,8 +56,8 @@ class Sources:
             self._grids[method] = read_ablation(folder)
         return self._grids[method]
 
-    def scores(self, protocol: str, method: str, released: bool = False) -> Seeds:
-        """Return mAP by seed of a method, without or with the defects of the released code.
+    def scores(self, protocol: str, method: str, released: bool = False, people: int = PEOPLE) -> Seeds:
+        """Return mAP by seed of a method on people, without or with the defects of the released code.
 
         Raises:
             UsageError: the row does not exist or is not unique.
@@ -66,7 +67,7 @@ class Sources:
                 raise UsageError(f"{CONTROL}: available for {PROTOCOL} only, not for {protocol}")
             lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
             return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
-        rows = (row for row in self._usual(protocol, released).rows if method in (row.method, row.label))
+        rows = (row for row in self._usual(protocol, released, people).rows if method in (row.method, row.label))
         return 100 * single(rows, f"{method}, {protocol}").values["mAP"]
 
     def levels(self, knob: str, method: str) -> dict[float, Seeds]:
@@ -99,13 +100,14 @@ class Sources:
         single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own
 
-    def _usual(self, protocol: str, released: bool = False) -> ScoreTable:
+    def _usual(self, protocol: str, released: bool = False, people: int = PEOPLE) -> ScoreTable:
         key = (protocol, SHARED, "released" if released else REPAIRED, True)
         keys = ((t, t.key) for t in self.tables[0])
         alike = (t for t, own in keys if (own.protocol, own.setting, own.form, bool(own.synthetic)) == key)
         drawn = (t for t in alike if t.key.usual_training and t.key.shots in (0, 1) and t.key.gallery != "official")
-        fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == USUAL)
-        return single(fits, f"table of {protocol}")
+        spec = SyntheticSpec(size="small", seed=people).note()
+        fits = (t for t in drawn if json.loads(t.key.synthetic).get("spec") == spec)
+        return single(fits, f"table of {protocol} on people {people}")
 
 
 def single(found: Iterable[Found], what: str) -> Found:

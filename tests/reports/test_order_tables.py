@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from tests.leaderboard.records import make_record
+from usvi_bench.core.record import write_record
 from usvi_bench.leaderboard.significance import holm
-from usvi_bench.reports.pages.order_tables import distinguished, halves_tau, order_tau, resampled_tau
+from usvi_bench.reports.pages.order_tables import agreement_table, distinguished, halves_tau, order_tau, resampled_tau
+from usvi_bench.reports.pages.sources import PEOPLE, Sources
+from usvi_bench.synthetic.spec import SyntheticSpec
 
 
 def scores(seeds: int, methods: int, spread: float, start: int = 0) -> pd.DataFrame:
@@ -74,3 +79,18 @@ def test_seeds_are_halved_in_every_way() -> None:
     ]
     assert sorted(halves_tau(found)) == pytest.approx(sorted(2 * every))
     assert len(halves_tau(scores(5, 5, 15))) == 10
+
+
+def test_other_people_have_their_own_scores(tmp_path: Path) -> None:
+    for people, means in ((PEOPLE, (0.2, 0.3, 0.4)), (7, (0.4, 0.3, 0.2))):
+        spec = {"synthetic": {"generator_version": 1, "spec": SyntheticSpec(size="small", seed=people).note()}}
+        for method, mean in zip(("adca", "pgm", "hil"), means, strict=True):
+            for seed in (0, 1):
+                data = {"name": "sysu", "fingerprint": str(people), **spec, "knobs": {}, "description": "people"}
+                file = tmp_path / "records" / f"{method}-{people}-{seed}.json"
+                write_record(file, make_record(method, seed, [mean + 0.01 * seed], dataset=data))
+    sources = Sources(tmp_path)
+    assert sources.scores("sysu_all", "pgm").tolist() == pytest.approx([30.4, 31.4])
+    assert sources.scores("sysu_all", "adca", people=7).tolist() == pytest.approx([40.4, 41.4])
+    table = agreement_table("orders", ("adca", "pgm", "hil"), [], [], {"sysu_all": 7})
+    assert [*table.rows(sources)] == [[f"`sysu_all`, people {PEOPLE} and 7", "3", "-1.00", "-1.00", "-1.00"]]
