@@ -82,7 +82,10 @@ def _jobs(entry: Mapping[str, Any]) -> Iterator[Job]:
                 base = ("ablation", *base, "--seeds", str(len(seeds)), "--reuse", *rows)
             else:
                 base = (*base, "--seed", str(seed), "--resume", "--no-report")
-            words = ["grid" if seed is None else f"seed{seed}", method, layout, data, *entry.get("settings", ())]
+            kind = f"seed{seed}"
+            if seed is None:
+                kind = "grid" if entry["grid"] is True else f"grid-{Path(entry['grid']).parent.name}"
+            words = [kind, method, layout, data, *entry.get("settings", ())]
             yield Job(
                 file_name("-".join(words)),
                 frozenset(shares.values() if seed is None else [shares[seed]]),

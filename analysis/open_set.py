@@ -1,10 +1,9 @@
 """Open-set rates of finished runs, as a table.
 
-``python -m analysis.open_set RUN... --csv leaderboard/open_set.csv`` reads folders of runs, or folders that contain
-such folders, and writes a row for each run: the rates in percent of the first trial of its first fold, at thresholds
-that aim at one false acceptance in a hundred. ``reports/open_set.py`` defines them. The features that they need are in
-``evaluation.npz``, which is not committed, so this table is kept beside the records. ``--add`` keeps the rows that are
-already in the file.
+``python -m analysis.open_set RUN... --csv FILE`` reads folders of runs, or folders that contain such folders, and
+writes a row for each run: the rates in percent of the first trial of its first fold, at thresholds that aim at one
+false acceptance in a hundred. ``reports/open_set.py`` defines them. ``--add`` keeps the rows that are already in the
+file.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from usvi_bench.analysis.run_tables import RUN_KEY, run_key, write_table
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols.evaluation_file import load_evaluation
@@ -22,21 +22,28 @@ from usvi_bench.reports.open_set import Rates
 from usvi_bench.reports.open_set_section import feature_open_set
 
 AIM = 100
-"""One false acceptance in so many is aimed at."""
+"""Target: one false acceptance in this many impostor comparisons."""
 DIGITS = 2
 
 
 def rate_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Make the row of a run; none if it has no features of all images, or scores images that it does not store.
+    """Make the row of a run; none if it has no features of all images.
 
     Fields are empty if a threshold cannot be chosen, because there are too few people.
+
+    Raises:
+        UsageError: the run has too many pairs of images, no genuine one or no impostor.
     """
     record, file = read_record(folder / "record.json"), folder / "evaluation.npz"
     evaluation = load_evaluation(file) if file.exists() else None
     if evaluation is None or evaluation.features is None:
         return
     masks = PROTOCOLS.get(record.result.protocol)().masks(evaluation.query, evaluation.gallery)
-    found = feature_open_set(evaluation.features, masks, (evaluation.query.identities, evaluation.gallery.identities))
+    identities = (evaluation.query.identities, evaluation.gallery.identities)
+    try:
+        found = feature_open_set(evaluation.features, masks, identities)
+    except ValueError as error:
+        raise UsageError(f"{folder}: {error}; leave this run out") from error
     fold = min(record.result.folds)
     yield {
         **run_key(record, fold),

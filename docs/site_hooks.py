@@ -28,7 +28,7 @@ CODE = re.compile(r"`[^`\n]+`")
 EQUATION = re.compile(r"\$<code>([^<]+)</code>\$")
 MATH = re.compile(r":math:(`[^`]+`)")
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([\w.]+)`")
-EXAMPLE = re.compile(r"(?<!Examples:\n)^( *)>>> .*?(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"^( *)>>> .*?(?=\n\s*\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def modules(package: str) -> list[str]:
@@ -126,8 +126,9 @@ class PlainRoles(griffe.Extension):
     def on_instance(self, *, obj: griffe.Object | griffe.Alias, **_: Any) -> None:
         if obj.docstring and not obj.is_alias:
             text = ROLE.sub(lambda match: link(match[1]), MATH.sub(r"$\1$", obj.docstring.value))
-            text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)  # the section that griffe reads
-            obj.docstring.value = EXAMPLE.sub(r"\n\1```pycon\n\g<0>\n\1```", text)
+            text, section, examples = text.partition("\nExample:\n")
+            text = EXAMPLE.sub(r"\n\1```pycon\n\g<0>\n\1```", text)
+            obj.docstring.value = f"{text}\nExamples:\n{examples}" if section else text  # a section that griffe reads
 
 
 def link(name: str) -> str:

@@ -143,7 +143,7 @@ class ScoreTable:
             kind, _, mark = self.key.trained_on.partition(" ")
             text += f" Trained on {plain(self.trained_on)} ({code(kind)}, fingerprint {code(mark[:22])}), fold 1."
         made_by = ", ".join(f"{plain(name)} ({counted(runs, 'run')})" for name, runs in sorted(self.machines.items()))
-        return f"{text} Made on {made_by}." if made_by else text
+        return f"{text} Processors of the runs: {made_by}." if made_by else text
 
 
 def score_tables(records: Mapping[str, Record], repeats: Collection[str] = ()) -> list[ScoreTable]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ _STRIP = 0.13
 """Height of the strips for the texts of a panel, above and below the map, as shares of the map."""
 
 Positions = NDArray[np.float32]
+Places = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,15 +84,18 @@ def tsne_figure(panels: Sequence[Panel], sample: Sample, width: float = COLUMN) 
     tall = _height([panel.positions for panel in panels])
     height = rows * ((width / columns - 0.06) * tall + 0.06) + 0.34
     figure, axes = new_figure(columns, height=height, rows=rows, width=width)
+    scale = 1.4 if wide and columns < 4 else 1.0
     for place, panel in zip(axes, panels, strict=False):
+        _draw(place, panel, sample, scale)
         _frame(place, panel.positions, tall)
-        unit = 72 * (width / columns - 0.06) / np.ptp(place.get_xlim())
-        _draw(place, panel, sample, unit, scale=1.4 if wide and columns < 4 else 1.0)
     for place in axes[len(panels) :]:
         place.remove()
     keys: list[dict[str, Any]] = [{"marker": marker, "ls": "", "label": name} for name, marker in MARKERS.items()]
     keys.append({"linewidth": 1.0, "label": "centre to centre of a person"})
     figure.legend(handles=[Line2D([], [], color=NEUTRAL, **key) for key in keys], loc="outside lower center", ncols=3)
+    figure.draw_without_rendering()  # the labels need the sizes of the panels
+    for place, panel in zip(axes, panels, strict=False):
+        _label(place, panel, sample, scale)
     return figure
 
 
@@ -152,45 +156,52 @@ def meeting_words(meeting: Meeting) -> str:
     return f"meet: {meeting.met} of {meeting.people} people{share}"
 
 
-def _draw(axes: Axes, panel: Panel, sample: Sample, unit: float, scale: float) -> None:
-    """Draw the map of a panel, of which a unit has ``unit`` typographic points."""
-    points = panel.positions
+def _people(panel: Panel, sample: Sample) -> Iterator[tuple[str, str, dict[str, Positions]]]:
+    """Yield the number and the colour of each person, with the positions of the images of each modality."""
     sides: Mapping[str, NDArray[np.bool_]] = {"visible": ~sample.infrared, "infrared": sample.infrared}
-    size = SMALL * min(scale, 1.2)
-    labels: list[tuple[str, str, Positions, Positions]] = []
     for person, colour in zip(np.unique(sample.identities), COLOURS, strict=False):
         own = sample.identities == person
-        centres = [points[own & side].mean(axis=0) for side in sides.values()]
+        yield str(person), colour, {name: panel.positions[own & side] for name, side in sides.items()}
+
+
+def _draw(axes: Axes, panel: Panel, sample: Sample, scale: float) -> None:
+    for _, colour, images in _people(panel, sample):
+        centres = [points.mean(axis=0) for points in images.values()]
         axes.plot(*np.transpose(centres), color=colour, linewidth=1.0 * scale, zorder=1)
-        for (name, side), centre, other in zip(sides.items(), centres, centres[::-1], strict=True):
-            x, y = points[own & side].T
-            look: dict[str, Any] = {
-                "marker": MARKERS[name],
-                "color": [colour],
-                "edgecolors": "white",
-                "linewidths": 0.2,
-            }
-            axes.scatter(x, y, s=7 * scale**2, alpha=0.9, zorder=2, **look)
-            labels.append((str(person), colour, centre, centre - other))
-    ends = unit * np.array([centre for *_, centre, _ in labels], np.float32)
-    boxes = size * np.array([(0.7 * len(text), 0.9) for text, *_ in labels], np.float32)
-    places = label_places(ends, np.array([away for *_, away in labels], np.float32), boxes, 6.5 * scale)
-    for (text, colour, centre, _), place in zip(labels, places - ends, strict=True):
-        look = {"fontsize": size, "ha": "center", "va": "center", "weight": "bold", "color": colour, "zorder": 3}
-        shown = axes.annotate(text, tuple(centre), tuple(place), textcoords="offset points", **look)
-        shown.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
+        for name, points in images.items():
+            look: dict[str, Any] = {"color": [colour], "edgecolors": "white", "linewidths": 0.2, "alpha": 0.9}
+            x, y = points.T
+            axes.scatter(x, y, s=7 * scale**2, marker=MARKERS[name], zorder=2, **look)
     words: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7 * min(scale, 1.15)}
     axes.text(0.03, 0.985, panel.title, va="top", weight="bold", **words)
     if panel.meeting is not None:
         axes.text(0.03, 0.015, meeting_words(panel.meeting), va="bottom", **words)
 
 
-def label_places(ends: Positions, away: Positions, boxes: Positions, distance: float) -> Positions:
+def _label(axes: Axes, panel: Panel, sample: Sample, scale: float) -> None:
+    """Write the number of each person at both ends of its line."""
+    people = [
+        (number, colour, np.array([points.mean(axis=0) for points in images.values()]))
+        for number, colour, images in _people(panel, sample)
+    ]
+    labels = [(number, colour, centre) for number, colour, centres in people for centre in centres]
+    away = np.concatenate([centres - centres[::-1] for *_, centres in people])
+    size = SMALL * min(scale, 1.2)
+    boxes = size * np.array([(0.7 * len(number), 0.9) for number, *_ in labels])
+    ends = axes.transData.transform([centre for *_, centre in labels]) * 72 / axes.figure.dpi
+    places = label_places(ends, away, boxes, 6.5 * scale)
+    for (number, colour, centre), offset in zip(labels, places - ends, strict=True):
+        look: dict[str, Any] = {"fontsize": size, "ha": "center", "va": "center", "weight": "bold", "zorder": 3}
+        text = axes.annotate(number, centre, tuple(offset), textcoords="offset points", color=colour, **look)
+        text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
+
+
+def label_places(ends: Places, away: NDArray[np.floating], boxes: Places, distance: float) -> Places:
     """Place a label beside each end of a line, one after another, where it covers least of the labels before it.
 
     Args:
-        ends: ``[N, 2]`` ends.
-        away: ``[N, 2]`` directions away from the other end; a label turns from its direction as little as possible.
+        ends: ``[N, 2]`` ends of lines.
+        away: ``[N, 2]`` preferred direction of each label; it turns from this direction as little as possible.
         boxes: ``[N, 2]`` width and height of the labels.
         distance: from an end to the centre of its label.
 

@@ -77,6 +77,15 @@ def test_the_navigation_has_the_order_of_the_index(site: Path) -> None:
     assert places == sorted(places)
 
 
+def test_examples_of_the_reference_are_code(site: Path) -> None:
+    text = (site / "api/functions_and_classes.html").read_text()
+    assert "```" not in text
+    assert "doctest:" not in text
+    blocks = [re.sub("<[^>]*>", "", block) for block in re.findall(r"<pre>.*?</pre>", text, re.DOTALL)]
+    (run,) = [block for block in blocks if "&gt;&gt;&gt; record = run(" in block]
+    assert run.count("&gt;&gt;&gt;") == 2, "an example of two lines is one block"
+
+
 def test_the_reference_has_every_public_name(site: Path) -> None:
     text = "".join(path.read_text() for path in (site / "api").glob("*.html"))
     for home, names in usvi_bench._HOMES.items():

@@ -54,7 +54,7 @@ def agreement_table(
         methods: methods to order.
         boards: pairs of protocols to compare.
         protocols: protocols to compare with the published figures, and whose seeds are halved.
-        others: other people, by the protocol that compares them with those of the leaderboard.
+        others: data seed of other people by protocol; the order on them is compared with that of the leaderboard.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:

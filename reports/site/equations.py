@@ -17,6 +17,7 @@ from usvi_bench.core.errors import UsageError
 
 _SPACE = "http://www.w3.org/1998/Math/MathML"
 _SIGNS = ("=", "+", "\N{MINUS SIGN}")
+_SCRIPTS = ("msub", "msup", "msubsup", "munder", "munderover")
 _LONG = 24  # characters that the narrowest page shows in a line
 _MARKED = re.compile(r"\$`(?P<tex>[^`]+)`\$|:(?P<role>[a-z]+):`~?(?P<name>[^`]+)`")
 
@@ -28,7 +29,7 @@ def read_equations(parser: MarkdownIt) -> MarkdownIt:
 
 
 def mathml(tex: str) -> str:
-    """Convert TeX to MathML: one element, or several of a long equation, between which a narrow page breaks it.
+    """Convert TeX to MathML. A long equation becomes several elements, with a possible line break between them.
 
     >>> mathml("x^2")[-47:]
     '<msup><mi>x</mi><mn>2</mn></msup></mrow></math>'
@@ -46,25 +47,32 @@ def mathml(tex: str) -> str:
 
 
 def _breakable(equation: str) -> str:
-    """Split a long equation before its signs and sums outside of parentheses."""
+    """Split a long equation before its sums and binary signs, outside of parentheses, braces and bars."""
     math = ElementTree.fromstring(equation)
     if len("".join(math.itertext())) <= _LONG:
         return equation
     parts: list[ElementTree.Element] = []
-    depth, last = 0, ""
+    depth, bars, last = 0, 0, "="
     for element in math[0]:
-        sign = element.text or element.findtext(f"{{{_SPACE}}}mo") or ""
-        infix = sign in _SIGNS and last not in _SIGNS
-        if not parts or (depth == 0 and (infix or sign == "∑")):
+        symbol = _symbol(element)
+        binary = element.text in _SIGNS and last not in _SIGNS
+        if not parts or (depth == 0 and bars % 2 == 0 and (binary or symbol == "∑")):
             parts.append(ElementTree.Element(math.tag, math.attrib))
             ElementTree.SubElement(parts[-1], math[0].tag)
-            if infix:
+            if binary:
                 element.set("form", "infix")
         parts[-1][0].append(element)
-        depth += (sign == "(") - (sign == ")")
-        last = sign
+        depth = max(0, depth + (symbol in ("(", "{")) - (symbol in (")", "}")))
+        bars += symbol in ("|", "‖", "∥")
+        last = symbol
     ElementTree.register_namespace("", _SPACE)
     return "<wbr>".join(ElementTree.tostring(part, encoding="unicode") for part in parts)
+
+
+def _symbol(element: ElementTree.Element) -> str:
+    """Return the text of an operator or of one with scripts, and an empty string for other parts of an equation."""
+    base = element[0] if element.tag.removeprefix(f"{{{_SPACE}}}") in _SCRIPTS else element
+    return base.text or "" if base.tag.endswith("}mo") else ""
 
 
 def _read(state: StateInline, silent: bool) -> bool:

@@ -563,5 +563,5 @@ def test_the_processors_of_a_board_are_stated() -> None:
     made = [make_record("adca", seed, provenance={"cpu": cpu}) for seed, cpu in enumerate(("AMD", "Intel `i`", "AMD"))]
     made.append(make_record("pgm", provenance={"cpu": "AMD", "gpu": "H200"}))
     (table,) = score_tables({f"{i}.json": record for i, record in enumerate(made)})
-    assert table.data.endswith(" Made on AMD (2 runs), H200 (1 run), Intel \\`i\\` (1 run).")
+    assert table.data.endswith(" Processors of the runs: AMD (2 runs), H200 (1 run), Intel \\`i\\` (1 run).")
     assert table.data in build({f"{i}.json": record for i, record in enumerate(made)})

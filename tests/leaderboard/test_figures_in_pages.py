@@ -160,6 +160,13 @@ def test_the_agreement_of_orders_agrees_with_the_records(scores: Scores) -> None
         return [fmean(found[seed] for seed in seeds or found) for found in by_method]
 
     shown = rows(section("docs/findings/methods.md", "How far the order can be trusted"), r"\| `\w+`( and|,)")
+    pages = (ROOT / "leaderboard/PUBLISHED.md").read_text().split("Our and the published ranking on ")
+    both = {names(page)[0]: rows(page, r"\| \w+ \| \d") for page in pages[1:]}
+    for protocol, ranks in both.items():
+        (line,) = [line for line in shown if line[0] == f"`{protocol}` and the published order"]
+        here, elsewhere = ([float(rank[column]) for rank in ranks] for column in (2, 4))
+        assert line[1:3] == [str(len(ranks)), f"{tau(here, elsewhere):.2f}"]
+    assert len(both) == 4
     boards = [names(line[0]) for line in shown if len(names(line[0])) == 2]
     for first, second in boards:
         (line,) = [line for line in shown if names(line[0]) == [first, second]]

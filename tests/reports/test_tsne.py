@@ -69,8 +69,8 @@ def test_colour_is_the_person_and_marker_the_modality() -> None:
 
 
 def test_labels_avoid_each_other() -> None:
-    ends = np.array([[0, 0], [1, 0], [0, 1], [40, 40]], np.float32)
-    away, boxes = (np.tile(np.float32([row]), (4, 1)) for row in ((1, 0), (8, 6)))
+    ends = np.array([[0, 0], [1, 0], [0, 1], [40, 40]], float)
+    away, boxes = (np.tile(np.array([row], float), (4, 1)) for row in ((1, 0), (8, 6)))
     places = label_places(ends, away, boxes, 7)
     np.testing.assert_allclose(np.linalg.norm(places - ends, axis=1), 7, rtol=1e-5)
     np.testing.assert_allclose(places[[0, 3]] - ends[[0, 3]], [[7, 0], [7, 0]], atol=1e-5)
@@ -106,8 +106,8 @@ def test_panels_before_and_after_state_who_meets_among_all_people(saved: SavedEv
     assert saved.meetings["after"] == Meeting(22, 22)
     for axes, panel in zip(tsne_figure(panels, sample).axes, panels, strict=True):
         texts = [text.get_text() for text in axes.texts]
-        assert texts[-2] == panel.title
-        assert texts[-1] == meeting_words(panel.meeting)
+        assert texts[0] == panel.title
+        assert texts[1] == meeting_words(panel.meeting)
     data = tsne_data(panels, range(len(sample.identities)))
     assert [(panel["people"], panel["met"]) for panel in data["panels"]][1] == (22, 22)
 
@@ -122,7 +122,7 @@ def test_titles_lie_inside_the_frames(width: float, count: int) -> None:
         frames = [axes.get_window_extent() for axes in figure.axes]
         assert len(frames) == count
         for axes, frame in zip(figure.axes, frames, strict=True):
-            for text in axes.texts[-2:]:
+            for text in axes.texts[:2]:
                 box = text.get_window_extent()
                 assert frame.x0 <= box.x0 < box.x1 <= frame.x1
                 assert frame.y0 <= box.y0 < box.y1 <= frame.y1
@@ -130,7 +130,7 @@ def test_titles_lie_inside_the_frames(width: float, count: int) -> None:
             assert 0 <= frame.y0 < frame.y1 <= figure.bbox.height
         points = [axes.transData.transform(small_panels()[0].positions) for axes in figure.axes]
         for place, axes in zip(points, figure.axes, strict=True):  # no point lies under a text
-            above, below = (text.get_window_extent() for text in axes.texts[-2:])
+            above, below = (text.get_window_extent() for text in axes.texts[:2])
             assert below.y1 < place[:, 1].min()
             assert place[:, 1].max() < above.y0
 

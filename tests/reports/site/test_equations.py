@@ -34,6 +34,23 @@ def test_a_long_equation_breaks_before_its_signs_and_sums() -> None:
     assert parts[1].startswith(parts[1].partition("<mrow>")[0] + '<mrow><mo form="infix">=</mo><mo>\N{MINUS SIGN}</mo>')
 
 
+@pytest.mark.parametrize(
+    ("tex", "expected"),
+    [
+        (r"-\frac{1}{B} + aaaaaaaaaaaaaaaaaaaaaaaaaa", ["-1B", "+aaaaaaaaaaaaaaaaaaaaaaaaaa"]),
+        (r"\left(x + y + z + w + aaaaaaaaaaaaaaaa\right) + b", ["(x+y+z+w+aaaaaaaaaaaaaaaa)", "+b"]),
+        (r"[0, 1) + aaaaaaaaaaaaaaaaaaaa + b = c", ["[0,1)", "+aaaaaaaaaaaaaaaaaaaa", "+b", "=c"]),
+        (r"d = \|x_i - y_i\| + aaaaaaaaaaaaaaaaaaaa", ["d", "=‖xi-yi‖", "+aaaaaaaaaaaaaaaaaaaa"]),
+        (r"y \in \{-1, +1\} = aaaaaaaaaaaaaaaaaaaa", ["y∈{-1,+1}", "=aaaaaaaaaaaaaaaaaaaa"]),
+        (r"aaaaaaaaaaaaaaaaaaaaaaaa x^+ y^- z_+", ["aaaaaaaaaaaaaaaaaaaaaaaax+y-z+"]),
+        (r"f(a + b)^2 = -aaaaaaaaaaaaaaaaaaaaaaaa", ["f(a+b)2", "=-aaaaaaaaaaaaaaaaaaaaaaaa"]),
+    ],
+)
+def test_an_equation_breaks_only_where_a_reader_would(tex: str, expected: list[str]) -> None:
+    parts = [re.sub("<[^>]*>", "", part).replace("\N{MINUS SIGN}", "-") for part in mathml(tex).split("<wbr>")]
+    assert [part.replace("&#x0221E;", "∞").replace("∥", "‖") for part in parts] == expected
+
+
 def test_other_code_and_dollars_stay_as_they_are() -> None:
     shown = markdown("`a=b`, 5 $ and 6 $, `$x$`, a: `c`", equations=True)
     assert shown == "<p><code>a=b</code>, 5 $ and 6 $, <code>$x$</code>, a: <code>c</code></p>\n"
