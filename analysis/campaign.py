@@ -1,8 +1,8 @@
 """Campaign: makes the runs of ``leaderboard/campaign.toml``, on which the leaderboard and the findings rest.
 
 ``python -m analysis.campaign [--output DIR] [--jobs 2] [--minutes 120]`` makes the jobs that are not finished, in the
-order of the list, each with one CPU thread. After ``--minutes``, running jobs are interrupted. The same command
-continues them: finished epochs are kept. ``--list`` prints the jobs and makes nothing.
+order of the list, each with one CPU thread. Running jobs are interrupted after ``--minutes``, and by Ctrl-C or SIGTERM.
+The same command continues them: finished epochs are kept. ``--list`` prints the jobs and makes nothing.
 
 Jobs that may train the same stage never run at once; the second one reuses the stage of the first. The code must have
 no uncommitted changes, and one folder holds the runs of one commit. ``python -m leaderboard --add`` adds finished runs
@@ -12,6 +12,7 @@ to the records, and ``run.py ablation --publish`` the grids.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -172,10 +173,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commit, dirty = find_revision()
     if commit is None or dirty:
         raise SystemExit("the code has uncommitted changes, so that records would not name it; commit them first")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         finished, failed = make(jobs, options.output.absolute(), options.jobs, 60 * options.minutes, commit)
     except UsageError as error:
         raise SystemExit(str(error)) from error
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues the jobs", file=sys.stderr)
+        return 128 + signal.SIGINT
     print(f"{finished} of {counted(len(jobs), 'job')} finished" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return int(bool(failed))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -83,3 +85,23 @@ def test_jobs_are_interrupted_when_the_time_is_over(log: Path, tmp_path: Path) -
     assert make([job("slow", "x"), job("b", "x")], tmp_path / "out", 2, 1, "commit") == (0, [])
     assert time.monotonic() - begun < 50, "it did not wait for the end of the work"
     assert not log.exists() or "ends" not in log.read_text()
+
+
+def test_a_signal_interrupts_the_jobs(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    start = campaign._start
+
+    def follow(job: Job, position: int, output: Path) -> subprocess.Popen[bytes]:
+        started.append(start(job, position, output))
+        return started[-1]
+
+    monkeypatch.setattr(campaign, "_start", follow)
+    monkeypatch.setattr(campaign, "read_plan", lambda _: [job("slow", "x")])
+    monkeypatch.setattr(campaign, "find_revision", lambda: ("commit", False))
+    monkeypatch.setattr(campaign.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert campaign.main(["--output", str(tmp_path / "out")]) == 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [process.returncode for process in started] == [-signal.SIGTERM]
