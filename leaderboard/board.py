@@ -82,7 +82,7 @@ def board_table(scores: ScoreTable, published: Sequence[Published]) -> Table:
     lead = leaders(scores.rows)
     beside = _counterparts(scores, published)
     disputed = {label: text for label, entry in beside.items() if (text := footnote(entry))}
-    columns = ["Method", "seeds", *METRICS, "minutes", "peak memory (MiB)"]
+    columns = ["Method", "seeds", *METRICS]
     if beside:
         columns += [f"{what} {metric}" for metric in BESIDE for what in ("published", "difference")] + ["evidence"]
     reranked = any(row.reranked is not None for row in scores.rows)
@@ -145,8 +145,6 @@ def _score_cells(row: ScoreRow, lead: Mapping[str, str]) -> list[Cell]:
         Cell([Link(name, "method", row.method)] if row.method and not row.plugins else name, tag=" ".join(tags)),
         value_cell(row.seeds or None),
         *(percent_cell(*over_seeds(row.values[metric]), bold=lead.get(metric) == row.label) for metric in METRICS),
-        value_cell(row.minutes),
-        value_cell(row.memory, digits=0),
     ]
 
 

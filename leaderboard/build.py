@@ -49,8 +49,6 @@ RULES = f"""\
 * **Bold**: {BOLD_RULE}
 * {IDENTITY_MARK}: trained with true identities; an upper bound that is not ranked.
 * chance: score of random similarities, averaged over folds and trials.
-* minutes: total time of a run, mean over seeds. peak memory: highest peak of a run, on the GPU if one was used, else of
-  the process.
 * Headings: *single-shot*: a gallery has one image of each person from each camera. *seeded gallery*: it is drawn with a
   fixed seed for each trial. *all gallery*: it has all images of its modality. *shared setting*: one schedule, network
   and clustering for all methods of a data set, apart from the clustering settings that a method requires.

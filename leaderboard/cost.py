@@ -12,7 +12,8 @@ from usvi_bench.leaderboard.score_table import made_on
 NOTE = (
     "Seconds are means over runs and include all folds and stages. A training that several runs share is counted in "
     "each of them. Memory: highest peak of any run, on the GPU if one was used, else of the process. Rows include runs "
-    "of a method with other settings, and runs on people with a varied knob."
+    "of a method with other settings, and runs on people with a varied knob. Runs that share a machine slow each other "
+    "down: [cost of a step](../docs/methods.md#cost-of-a-step) compares the methods one at a time."
 )
 
 

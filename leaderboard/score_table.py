@@ -77,8 +77,6 @@ class ScoreRow:
         records: file name of the record of each seed, in the order of ``values``.
         values: one row per seed (the index), one column per metric: fractions, mean over folds and trials.
         models: the same table for each scored model; the headline model comes first.
-        minutes: total time of a run, mean over seeds.
-        memory: highest peak over seeds, MiB.
         competes: whether the row is ranked and can be set in bold.
         repeats: number of its runs that were repeated elsewhere.
         reranked: ``values`` after re-ranking; None unless every seed has these scores in every trial.
@@ -91,8 +89,6 @@ class ScoreRow:
     records: tuple[str, ...]
     values: pd.DataFrame
     models: Mapping[str, pd.DataFrame]
-    minutes: float | None
-    memory: float | None
     dirty: bool
     competes: bool
     plugins: tuple[str, ...] = ()
@@ -241,7 +237,6 @@ def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) ->
         if other != name:
             raise UsageError(f"{other} and {name}: both are {label}, seed {record.result.seed}; keep one")
     ordered = [records[by_seed[seed]] for seed in sorted(by_seed)]
-    memory = [r.provenance["peak_memory_mib"] for r in ordered if r.provenance["peak_memory_mib"] is not None]
     return ScoreRow(
         label=label,
         method=first.method,
@@ -249,8 +244,6 @@ def _row(records: Mapping[str, Record], label: str, repeats: Collection[str]) ->
         records=tuple(by_seed[seed] for seed in sorted(by_seed)),
         values=_per_seed(ordered),
         models=_models(ordered),
-        minutes=sum(sum(record.provenance["seconds"].values()) for record in ordered) / 60 / len(ordered),
-        memory=max(memory, default=None),
         dirty=any(record.provenance["dirty"] for record in ordered),
         competes=not first.uses_identities and first.method != "untrained",
         plugins=tuple(plugin_words(ordered[0])),
@@ -289,7 +282,7 @@ def _models(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
 
 def _chance(chances: Sequence[Mapping[str, float]]) -> ScoreRow:
     mean = pd.DataFrame(list(chances), columns=list(METRICS), dtype=float).mean()
-    return ScoreRow("chance", "", "", (), mean.to_frame().T, {}, None, None, dirty=False, competes=False)
+    return ScoreRow("chance", "", "", (), mean.to_frame().T, {}, dirty=False, competes=False)
 
 
 def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record]]) -> str:

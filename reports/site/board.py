@@ -71,8 +71,6 @@ def _row_json(row: ScoreRow) -> dict[str, Any]:
         "records": list(row.records),
         "seeds": list(map(int, row.values.index)) if row.records else [],
         "values": values,
-        "minutes": None if row.minutes is None else round(row.minutes, 4),
-        "memory_mib": row.memory,
         "competes": row.competes,
         "dirty": row.dirty,
     }

@@ -13,7 +13,7 @@ from usvi_bench.leaderboard.board import BoardSection
 from usvi_bench.reports.site.board import axis_of
 from usvi_bench.reports.site.intervals import DRAWN
 
-FIRST = ("Method", DRAWN, "mAP", "R1", "mINP", "minutes", "seeds")
+FIRST = ("Method", DRAWN, "mAP", "R1", "mINP", "seeds")
 """Columns of the first table of the first page, if the board has them."""
 FURTHER = ("Method", DRAWN, "mAP")
 """Columns of its other tables."""

@@ -21,8 +21,7 @@ TERMS: Mapping[str, str] = {
     "seeds": "Number of trainings that differ in their random seed only. Scores are means over them, ± their "
     "standard deviation.",
     "seed": "Number from which all random draws of a training derive.",
-    "minutes": "Time of one run in minutes, training and scoring, mean over seeds.",
-    "peak memory (MiB)": "Highest memory use of a run: of the GPU if one was used, else of the process.",
+    "minutes": "Time of one run in minutes, training and scoring.",
     "records": "One number for each seed: a link to the page of that run.",
     "protocol": "Rule of a data set for queries, galleries and metrics, such as sysu_all: SYSU-MM01, all cameras.",
     "setting": "Base configuration of a run. shared: one schedule, network and clustering for all methods of a data "

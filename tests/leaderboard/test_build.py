@@ -90,30 +90,17 @@ def test_mean_over_trials_and_folds_first_then_spread_over_seeds() -> None:
 
 
 def test_columns_and_single_seed_without_spread() -> None:
-    record = make_record(
-        means=[0.3, 0.5], provenance={"seconds": {"train": 90.0, "score": 60.0}, "peak_memory_mib": 812.4}
-    )
+    record = make_record(means=[0.3, 0.5])
     table = tables(page(record))[0]
-    assert table["Method"] == ["seeds", *METRICS, "minutes", "peak memory (MiB)", "records"]
+    assert table["Method"] == ["seeds", *METRICS, "records"]
     link = "[0](records/00.json)"
-    assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", "2.5", "812", link]
-    assert table["chance"] == ["-", *["5.0"] * 6, "-", "-", "-"]
+    assert table["sclhm"] == ["1", "40.0", "40.1", "40.2", "40.3", "40.4", "40.5", link]
+    assert table["chance"] == ["-", *["5.0"] * 6, "-"]
 
 
-def test_minutes_are_averaged_and_memory_is_the_highest() -> None:
-    place = [
-        {"seconds": {"train": 60.0}, "peak_memory_mib": 10.0},
-        {"seconds": {"train": 180.0}, "peak_memory_mib": 30.0},
-    ]
-    records = [make_record(seed=seed, provenance=part) for seed, part in enumerate(place)]
-    assert tables(page(*records))[0]["sclhm"][-3:-1] == ["2.0", "30"]
-
-
-def test_unknown_memory_and_chance_are_dashes() -> None:
-    record = make_record(provenance={"peak_memory_mib": None}, chance={"mAP": 0.05})
-    table = tables(page(record))[0]
-    assert table["sclhm"][-2] == "-"
-    assert table["chance"] == ["-", "-", "-", "-", "-", "5.0", "-", "-", "-", "-"]
+def test_unknown_chance_is_a_dash() -> None:
+    record = make_record(chance={"mAP": 0.05})
+    assert tables(page(record))[0]["chance"] == ["-", "-", "-", "-", "-", "5.0", "-", "-"]
 
 
 def test_runs_link_to_their_report_if_it_exists() -> None:

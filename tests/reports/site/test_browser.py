@@ -92,10 +92,10 @@ def test_headings_sort_by_mouse_and_by_keyboard(page: webdriver.Chrome, made: Ma
 
 def test_unknown_figures_sort_last_in_both_directions(page: webdriver.Chrome, made: Made) -> None:
     open_page(page, made, "leaderboard.html")
-    minutes = [cell.text for cell in page.find_elements(By.CSS_SELECTOR, "thead th")].index("minutes")
+    seeds = [cell.text for cell in page.find_elements(By.CSS_SELECTOR, "thead th")].index("seeds")
     for _ in range(2):
-        heading(page, minutes).find_element(By.TAG_NAME, "button").click()
-        assert column(page, minutes)[-1] == "-"
+        heading(page, seeds).find_element(By.TAG_NAME, "button").click()
+        assert column(page, seeds)[-1] == "-"
 
 
 def test_hover_shows_the_picture_and_the_same_person(page: webdriver.Chrome, made: Made) -> None:
