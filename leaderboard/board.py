@@ -14,7 +14,8 @@ from usvi_bench.leaderboard.knob_table import knob_table
 from usvi_bench.leaderboard.knobs import separate_sweeps
 from usvi_bench.leaderboard.order import order_table
 from usvi_bench.leaderboard.published import Published, find_published, footnote
-from usvi_bench.leaderboard.score_table import IDENTITY_MARK, PROTOCOLS, ScoreRow, ScoreTable, TableKey
+from usvi_bench.leaderboard.score_rows import IDENTITY_MARK, ScoreRow
+from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable, TableKey
 from usvi_bench.leaderboard.significance import leaders
 
 BESIDE = ("R1", "mAP")

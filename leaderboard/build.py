@@ -19,7 +19,8 @@ from usvi_bench.leaderboard.external_table import NOTE as EXTERNAL_NOTE
 from usvi_bench.leaderboard.external_table import external_tables, trained
 from usvi_bench.leaderboard.published import Published
 from usvi_bench.leaderboard.repeats import read_repeats, repeated, waiting
-from usvi_bench.leaderboard.score_table import IDENTITY_MARK, score_tables
+from usvi_bench.leaderboard.score_rows import IDENTITY_MARK
+from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.leaderboard.sidecar_faults import sidecar_faults, stray_sidecars
 from usvi_bench.leaderboard.significance import BOLD_RULE
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
+from usvi_bench.leaderboard.score_rows import ScoreRow
+from usvi_bench.leaderboard.score_table import ScoreTable
 from usvi_bench.synthetic.spec import level_of
 
 

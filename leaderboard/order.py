@@ -8,7 +8,8 @@ from itertools import combinations
 from usvi_bench.core.markdown import code
 from usvi_bench.core.table import Cell, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.published import Published, find_published
-from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreRow, ScoreTable
+from usvi_bench.leaderboard.score_rows import ScoreRow
+from usvi_bench.leaderboard.score_table import PROTOCOLS, ScoreTable
 
 NOTE = (
     "People, network, schedule and code differ from those of the papers, so agreement of the rankings does not "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Table, Value, value_rows
-from usvi_bench.leaderboard.score_table import CORRUPTED
+from usvi_bench.leaderboard.score_rows import CORRUPTED
 
 FILE = Path(__file__).with_name("published_corrupted.csv")
 """Figures of the README of MinghuiChen43/CIL-ReID @ac44dfa, in percent."""

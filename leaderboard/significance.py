@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.leaderboard.score_table import ScoreRow
+from usvi_bench.leaderboard.score_rows import ScoreRow
 
 SEEDS_FOR_TEST = 3
 """Minimum number of shared seeds for a test."""

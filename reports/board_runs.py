@@ -9,7 +9,8 @@ from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.options import explain_missing_path
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.build import load_records
-from usvi_bench.leaderboard.score_table import ScoreRow, TableKey, score_rows, table_key
+from usvi_bench.leaderboard.score_rows import ScoreRow, score_rows
+from usvi_bench.leaderboard.score_table import TableKey, table_key
 from usvi_bench.reports.groups import set_key
 from usvi_bench.reports.output import unused
 from usvi_bench.reports.runs import RecordedRun

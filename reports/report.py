@@ -11,7 +11,8 @@ from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
 from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.published_corrupted import beside
-from usvi_bench.leaderboard.score_table import CORRUPTED, gallery_words
+from usvi_bench.leaderboard.score_rows import CORRUPTED
+from usvi_bench.leaderboard.score_table import gallery_words
 from usvi_bench.reports.open_set_section import add_open_set
 from usvi_bench.reports.output import report_folder
 from usvi_bench.reports.page import Report, Section, write

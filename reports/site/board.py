@@ -12,7 +12,8 @@ from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import Record
 from usvi_bench.core.table import Table
 from usvi_bench.leaderboard.board import BoardSection, lacking
-from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
+from usvi_bench.leaderboard.score_rows import ScoreRow
+from usvi_bench.leaderboard.score_table import ScoreTable
 from usvi_bench.leaderboard.significance import leaders
 from usvi_bench.reports.site.intervals import DRAWN, draw_axis, draw_rows
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.table import Table, value_rows
-from usvi_bench.leaderboard.score_table import ScoreRow, ScoreTable
+from usvi_bench.leaderboard.score_rows import ScoreRow
+from usvi_bench.leaderboard.score_table import ScoreTable
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.reports.cmc import SHOWN, cmc
 from usvi_bench.reports.groups import Found, Group, difference_of

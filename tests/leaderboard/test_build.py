@@ -27,7 +27,8 @@ from usvi_bench.leaderboard.build import EMPTY, FOLDER, NO_REAL, REAL, SYNTHETIC
 from usvi_bench.leaderboard.published import Published, choose
 from usvi_bench.leaderboard.published_page import ORDER_TITLE, build_published
 from usvi_bench.leaderboard.record_pages import build_knobs, build_records
-from usvi_bench.leaderboard.score_table import score_rows, score_tables
+from usvi_bench.leaderboard.score_rows import score_rows
+from usvi_bench.leaderboard.score_table import score_tables
 from usvi_bench.leaderboard.significance import leaders
 
 
