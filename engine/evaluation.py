@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
-from usvi_bench.core.record import Score, mean_metrics
+from usvi_bench.core.result import Score, mean_metrics
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.corruption import Corruption

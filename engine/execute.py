@@ -7,7 +7,8 @@ import time
 from usvi_bench.core.distributed.group import main_process_first
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.precision import allow_tf32
-from usvi_bench.core.record import Record, Score, mean_metrics
+from usvi_bench.core.record import Record
+from usvi_bench.core.result import Score, mean_metrics
 from usvi_bench.engine.device import explain_out_of_memory
 from usvi_bench.engine.evaluation import (
     Embedder,

@@ -21,8 +21,10 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.paths import expanded
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
-from usvi_bench.core.record import DatasetIdentity, Overrides, Record, Result
+from usvi_bench.core.provenance import Overrides
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import METHODS, PROTOCOLS, VALID
+from usvi_bench.core.result import DatasetIdentity, Result
 from usvi_bench.core.settings import SHARED, committed_defaults, default_values, flatten
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource, find_data

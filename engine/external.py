@@ -19,7 +19,9 @@ from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
 from usvi_bench.core.progress import show_progress
-from usvi_bench.core.record import Kind, Provenance, Record, Result, Score, write_record
+from usvi_bench.core.provenance import Provenance
+from usvi_bench.core.record import Record, write_record
+from usvi_bench.core.result import Kind, Result, Score
 from usvi_bench.core.settings import FORMAT, config_hash, digest
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.corruption import Corruption

@@ -15,18 +15,10 @@ from usvi_bench.core.journal import Journal, Mark
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
 from usvi_bench.core.process_memory import peak_memory_mib
-from usvi_bench.core.record import (
-    DatasetIdentity,
-    Donors,
-    Kind,
-    Provenance,
-    QueriesNote,
-    Record,
-    Result,
-    Score,
-    write_record,
-)
+from usvi_bench.core.provenance import Provenance
+from usvi_bench.core.record import Record, write_record
 from usvi_bench.core.registry import METHODS
+from usvi_bench.core.result import DatasetIdentity, Donors, Kind, QueriesNote, Result, Score
 from usvi_bench.core.settings import FORMAT
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.engine.evaluation import FEATURE, Embedder

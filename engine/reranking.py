@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import RERANKED
-from usvi_bench.core.record import Score
+from usvi_bench.core.result import Score
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.protocols.base import Protocol
 from usvi_bench.protocols.metrics import score_blocks

@@ -12,7 +12,7 @@ import torch
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import is_locked
 from usvi_bench.core.plugins import Part
-from usvi_bench.core.record import Overrides
+from usvi_bench.core.provenance import Overrides
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.unpaired import UnpairedData

@@ -14,7 +14,7 @@ from usvi_bench.components.encoder.weights import load_weights
 from usvi_bench.core.errors import UsageError, closest
 from usvi_bench.core.files import read_json
 from usvi_bench.core.paths import expanded, is_file, is_folder
-from usvi_bench.core.record import StartWeights
+from usvi_bench.core.result import StartWeights
 from usvi_bench.core.seeding import derive
 from usvi_bench.core.typed import convert
 from usvi_bench.datasets.base import Dataset

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from usvi_bench.core.formatting import MISSING, file_name, over_seeds
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import REPAIRED, Record
+from usvi_bench.core.record import Record
+from usvi_bench.core.result import REPAIRED
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell
 from usvi_bench.leaderboard.knob_table import knob_table
 from usvi_bench.leaderboard.knobs import separate_sweeps

@@ -13,8 +13,8 @@ import numpy as np
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import Result
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+from usvi_bench.core.result import Result
 from usvi_bench.core.settings import current_names
 from usvi_bench.datasets.open import describe
 from usvi_bench.datasets.planned import PlannedDataset

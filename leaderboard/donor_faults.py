@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
-from usvi_bench.core.record import DatasetIdentity, Donors, Result
 from usvi_bench.core.registry import DATASETS
+from usvi_bench.core.result import DatasetIdentity, Donors, Result
 from usvi_bench.datasets.people_folder import PeopleFolder
 from usvi_bench.engine.transfer import same_people
 

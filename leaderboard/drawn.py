@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.core.record import Result
 from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.core.result import Result
 from usvi_bench.leaderboard.derived import PlannedFold, planned_people
 from usvi_bench.protocols.base import Protocol, ProtocolConfig
 from usvi_bench.protocols.draw_digest import fold_digest

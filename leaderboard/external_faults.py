@@ -22,8 +22,9 @@ from usvi_bench.core.external import (
     hash_of_files,
     name_of_files,
 )  # fmt: skip
-from usvi_bench.core.record import Record, Result
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, ENCODERS, PROTOCOLS
+from usvi_bench.core.result import Result
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.embedding_model import TRAINING
 from usvi_bench.engine.external import GIVEN

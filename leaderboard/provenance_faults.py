@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.journal import START
-from usvi_bench.core.record import Record, Result
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
+from usvi_bench.core.result import Result
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.plan import CACHE_VERSION
 from usvi_bench.leaderboard.derived import StageKey, stage_keys

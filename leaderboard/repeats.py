@@ -26,7 +26,8 @@ from typing import TypedDict, cast
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import KIND, Record, Score, mean_metrics, record_digest
+from usvi_bench.core.record import Record, record_digest
+from usvi_bench.core.result import KIND, Score, mean_metrics
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.core.typed import convert
 from usvi_bench.leaderboard.plugin_words import plugin_words

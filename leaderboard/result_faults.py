@@ -10,8 +10,9 @@ from typing import cast
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
-from usvi_bench.core.record import DatasetIdentity, Kind, Record, Result, StartWeights
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, Registry
+from usvi_bench.core.result import DatasetIdentity, Kind, Result, StartWeights
 from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import profile_of

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.metrics import RANKS, RERANKED
-from usvi_bench.core.record import Kind, Record, Result, Score
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS, SCORE_METRICS
+from usvi_bench.core.result import Kind, Result, Score
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.evaluation import FEATURE
 from usvi_bench.leaderboard.bounds import TOLERANCE, Limits, impossible, possible_counts

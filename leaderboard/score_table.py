@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from usvi_bench.core.formatting import counted
 from usvi_bench.core.markdown import code, plain
-from usvi_bench.core.record import REPAIRED, Record
+from usvi_bench.core.record import Record
+from usvi_bench.core.result import REPAIRED
 from usvi_bench.leaderboard.score_rows import CORRUPTED, ScoreRow, score_rows
 
 PROTOCOLS = {

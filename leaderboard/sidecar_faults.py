@@ -15,8 +15,9 @@ import numpy as np
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import RANKS
-from usvi_bench.core.record import QueriesNote, Record, Result
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.core.result import QueriesNote, Result
 from usvi_bench.leaderboard.bounds import TOLERANCE, Limits, precision_limits
 from usvi_bench.leaderboard.derived import run_config, scored_folds
 from usvi_bench.leaderboard.drawn import Drawn, drawn

@@ -30,7 +30,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.npz import parse_npz
 from usvi_bench.core.paths import is_file
-from usvi_bench.core.record import QueriesNote
+from usvi_bench.core.result import QueriesNote
 from usvi_bench.protocols.base import QueryScores
 
 LARGEST = 64 << 20

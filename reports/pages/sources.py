@@ -12,7 +12,7 @@ from typing import TypeVar
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import REPAIRED
+from usvi_bench.core.result import REPAIRED
 from usvi_bench.core.settings import SHARED
 from usvi_bench.leaderboard.build import load_records
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from usvi_bench.core.record import REPAIRED
+from usvi_bench.core.result import REPAIRED
 from usvi_bench.core.table import Cell, Table, TableRow
 from usvi_bench.leaderboard.board import BoardSection
 from usvi_bench.reports.site.board import axis_of

@@ -15,12 +15,8 @@ from hypothesis import strategies as st
 from tests.leaderboard.records import make_record, make_score
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
-from usvi_bench.core.record import (
-    SCHEMA,
-    Score,
-    read_record,
-    write_record,
-)
+from usvi_bench.core.record import SCHEMA, read_record, write_record
+from usvi_bench.core.result import Score
 from usvi_bench.core.sealed import write_sealed_json
 
 FRACTIONS = st.floats(0, 1, allow_nan=False)

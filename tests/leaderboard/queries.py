@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.leaderboard.records import consistent, make_record
-from usvi_bench.core.record import Record, Score, write_record
+from usvi_bench.core.record import Record, write_record
 from usvi_bench.core.registry import PROTOCOLS
+from usvi_bench.core.result import Score
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.protocols.base import Evaluation

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from usvi_bench.core.metrics import METRICS, RANKS
-from usvi_bench.core.record import Record, Result, Score
+from usvi_bench.core.record import Record
 from usvi_bench.core.registry import METHODS, PROTOCOLS
+from usvi_bench.core.result import Result, Score
 from usvi_bench.core.settings import flatten
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.engine.load_config import load_config

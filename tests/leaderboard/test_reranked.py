@@ -9,7 +9,8 @@ import pytest
 
 from tests.leaderboard.records import consistent, make_record
 from usvi_bench.core.metrics import METRICS, RERANKED
-from usvi_bench.core.record import Record, Score
+from usvi_bench.core.record import Record
+from usvi_bench.core.result import Score
 from usvi_bench.core.table import to_markdown
 from usvi_bench.leaderboard.board import RERANKED_COLUMNS, board_table
 from usvi_bench.leaderboard.consistency import faults

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.record import QueriesNote
+from usvi_bench.core.result import QueriesNote
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.sidecar import LARGEST, ROUNDING, read_sidecar, sidecar_path, write_sidecar
 
