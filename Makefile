@@ -23,7 +23,7 @@ ending: setup  ## repeat the scoring of `make run`, and show its last lines in R
 	$(MAKE) --no-print-directory --silent run SEED=0 | $(BIN)/python -m reports.pages.ending
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

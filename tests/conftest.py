@@ -16,6 +16,13 @@ from usvi_bench.core.registry import REGISTRIES
 from usvi_bench.synthetic import ensure, parse
 
 TINY = "synthetic:size=tiny"
+LONGEST = ("test_faults.py", "test_newcomer.py", "test_examples.py", "test_identities.py", "test_ablation_command.py")
+"""Files of about a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)
