@@ -34,9 +34,9 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
 from usvi_bench.core.types import MODALITIES, Batch, Modality, NextBatch, StageProgress
 from usvi_bench.engine.diagnosis import majority_identity
-from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.images import BatchSampler, embed_all
 from usvi_bench.engine.plan import StagePlan
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.stages import last_checkpoint, stage_training
 from usvi_bench.methods.base import Method
@@ -227,7 +227,7 @@ def reload_run(folder: Path) -> Run:
     output = next((parent for parent in folder.parents if (parent / "stages").is_dir()), None)
     if output is None:
         raise UsageError(f"{folder}: no parent folder contains stages/ with its trainings; run it again")
-    run = replace(Experiment.from_record(record), output=output, device="cpu", imports=()).prepare()
+    run = replace(recorded_experiment(record), output=output, device="cpu", imports=()).prepare()
     if run.folder.name != folder.name:
         raise UsageError(f"{folder}: with the current code and settings this is {run.folder.name}; run it again")
     if unfinished := [plan.folder for plan in run.every_plan if not plan.finished]:

@@ -26,7 +26,7 @@ from usvi_bench.core.errors import did_you_mean
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import current_names, flatten
-from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.build import FOLDER, load_every_record
 from usvi_bench.leaderboard.consistency import faults
@@ -44,6 +44,7 @@ from usvi_bench.core.process_memory import keep_freed_memory
 from usvi_bench.api import run_experiment
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 keep_freed_memory()
 experiment = Experiment.from_json(json.load(sys.stdin))
 run_experiment(experiment, resume=False, overwrite=False, report=False, display=Display(quiet=True))
@@ -56,7 +57,7 @@ def repeat(record: Record, folder: Path) -> Record:
     Raises:
         RuntimeError: the run failed, used a plug-in, or started from weights that are not shipped with the suite.
     """
-    experiment = replace(Experiment.from_record(record), output=folder)
+    experiment = replace(recorded_experiment(record), output=folder)
     if record.plugins:
         raise RuntimeError(f"the run used plug-ins, whose code is not run here: {record.plugins[0]['name']!r:.60}")
     if experiment.weights != "random" and not Path(experiment.weights or "").is_relative_to(SHIPPED):

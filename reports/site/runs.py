@@ -15,7 +15,7 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import flatten
 from usvi_bench.core.table import Cell, Link, Table, TableRow, percent_cell, value_cell, value_rows
-from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.leaderboard.board import lacking, protocol_name
 from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.score_table import gallery_words
@@ -59,7 +59,7 @@ def _gallery(record: Record) -> tuple[int | None, str]:
 def command_of(record: Record) -> str:
     """Return the command that repeats a run with the code of its commit."""
     try:
-        experiment = Experiment.from_record(record)
+        experiment = recorded_experiment(record)
     except UsageError as error:  # a record of unknown origin
         return f"# no command: {error}"
     weights = Path(experiment.weights or "")

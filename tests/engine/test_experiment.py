@@ -19,6 +19,7 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import load_config
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.synthetic.spec import SyntheticSpec, parse
 
@@ -99,13 +100,13 @@ def test_json_gives_the_experiment_again() -> None:
 def test_a_record_is_repeated_with_its_settings_threads_and_device(
     provenance: dict[str, Any], settings: dict[str, Any]
 ) -> None:
-    found = Experiment.from_record(record(**provenance))
+    found = recorded_experiment(record(**provenance))
     assert found.settings == settings
     assert (found.method, found.seed, found.device) == ("pgm", 3, "cpu")
     assert found.deterministic == provenance.get("deterministic", False)
     assert parse(found.data) == SPEC
-    assert Experiment.from_record(record(gpu="a GPU")).device == "cuda"
-    assert Experiment.from_record(make_record(real=True)).data == "DIR"
+    assert recorded_experiment(record(gpu="a GPU")).device == "cuda"
+    assert recorded_experiment(make_record(real=True)).data == "DIR"
 
 
 def test_a_mistake_is_found_before_any_image_is_read() -> None:
@@ -147,12 +148,12 @@ def test_a_data_set_that_trains_on_test_images_is_refused(
 
 def test_a_record_with_a_former_default_is_repeated_with_it() -> None:
     former = make_record("hil", 0, config={"method": {"instance_momentum": 0.25, "tau": 0.5}})
-    assert Experiment.from_record(former).settings["method.instance_momentum"] == 0.25
+    assert recorded_experiment(former).settings["method.instance_momentum"] == 0.25
     for value in (None, 0.9):  # the present default, and a value that the overrides of a real record have
         other = make_record("hil", 0, config={"method": {"instance_momentum": value, "tau": 0.5}})
-        assert "method.instance_momentum" not in Experiment.from_record(other).settings
+        assert "method.instance_momentum" not in recorded_experiment(other).settings
     record = read_record(FOLDER / "records" / "sysu_all" / "hil-seed0.json")
-    experiment = Experiment.from_record(record)
+    experiment = recorded_experiment(record)
     config = load_config(experiment.method, experiment.protocol, profile="synthetic_sysu", settings=experiment.settings)
     config = config.resolve(0, torch.device("cpu"))
     assert config.hash(record.result.start_weights["sha256"] or "random") == record.result.config_hash

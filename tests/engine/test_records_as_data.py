@@ -15,9 +15,9 @@ from usvi_bench.analysis.part_quality import reload_run
 from usvi_bench.analysis.repeat_records import repeat
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import Record, write_record
-from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.read_settings import read_file
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.reports.site.runs import command_of
 
 HOSTILE = ["../x", "/etc/passwd", "a/b", "..", "C:\\x", "a\0b", "--import=evil.py", "x.py/", "a\nb", "", "-x", "~/x"]
@@ -49,7 +49,7 @@ def changed(kind: str, word: str) -> Record:
 )
 def test_a_name_in_a_record_is_neither_a_path_nor_an_option(kind: str, word: str) -> None:
     with pytest.raises(UsageError, match=r"the record's .* is not"):
-        Experiment.from_record(changed(kind, word))
+        recorded_experiment(changed(kind, word))
     assert command_of(changed(kind, word)).startswith("# no command: ")
 
 
@@ -57,7 +57,7 @@ def test_a_name_in_a_record_is_neither_a_path_nor_an_option(kind: str, word: str
 def test_a_value_in_a_record_is_plain(value: Any) -> None:
     record = make_record("pgm", 3, provenance={"overrides": {"settings": {"method.k1": value}, "schedule": None}})
     with pytest.raises(UsageError, match=r"method\.k1 is not a number, a word or a list of them"):
-        Experiment.from_record(record)
+        recorded_experiment(record)
 
 
 def test_a_record_runs_neither_a_schedule_nor_a_plugin(tmp_path: Path) -> None:

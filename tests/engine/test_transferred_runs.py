@@ -21,6 +21,7 @@ from usvi_bench.engine.display import Display
 from usvi_bench.engine.dry_run import describe_run
 from usvi_bench.engine.evaluation import Embedder, trained_models
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.transfer import check_transfer
 from usvi_bench.leaderboard.__main__ import main as leaderboard
@@ -141,7 +142,7 @@ def test_changed_training_data_are_a_fault(record: Record, change: dict[str, obj
 
 
 def test_an_experiment_is_rebuilt_from_its_record(place: Path, record: Record) -> None:
-    again = Experiment.from_record(record)
+    again = recorded_experiment(record)
     assert (again.data, again.train_data) == ("DIR", "TRAIN_DIR")
     assert "--train-data" in again.words()
     assert Experiment.from_json(experiment(place).to_json()) == experiment(place)

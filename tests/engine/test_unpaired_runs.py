@@ -19,6 +19,7 @@ from usvi_bench.datasets.people_folder import PeopleFolder
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.dry_run import describe_run
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.leaderboard.board import board_table
 from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.leaderboard.score_table import score_tables
@@ -150,7 +151,7 @@ def test_records_with_donors_have_a_table_of_their_own(record: Record) -> None:
 
 
 def test_an_experiment_is_rebuilt_from_its_record(place: Path, record: Record) -> None:
-    again = Experiment.from_record(record)
+    again = recorded_experiment(record)
     assert (again.data, again.donors, again.settings["data.foreign"]) == ("DIR", "DONORS_DIR", 0.5)
     assert "--donors" in again.words()
     assert Experiment.from_json(experiment(place).to_json()) == experiment(place)

@@ -19,7 +19,7 @@ from usvi_bench.core.record import Record, read_record, write_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import digest
 from usvi_bench.core.typed import convert
-from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.leaderboard.__main__ import make_pages
 from usvi_bench.leaderboard.board import RERANKED_COLUMNS, RERANKED_NOTE
 from usvi_bench.leaderboard.build import build
@@ -200,7 +200,7 @@ def test_it_is_neither_reported_nor_compared_nor_repeated(tmp_path: Path) -> Non
         find_recorded_runs([tmp_path / "runs"])
     assert find_runs({}, tmp_path / "runs", tmp_path) == []
     with pytest.raises(UsageError, match="score its file again with 'evaluate'"):
-        Experiment.from_record(make_external())
+        recorded_experiment(make_external())
 
 
 def test_a_changed_claim_is_noticed_by_the_digest(tmp_path: Path) -> None:
