@@ -64,7 +64,7 @@ class Case:
     candidate_cams: Integers
 
     def masks(self, rows: slice, gallery: int) -> RetrievalMasks:
-        """Masks of some queries and a gallery."""
+        """Return the masks of some queries and a gallery."""
         columns = self.galleries[gallery]
         ids, cams = self.candidate_ids[columns], self.candidate_cams[columns]
         return RULES[self.rule](self.query_ids[rows], ids, self.query_cams[rows], cams)

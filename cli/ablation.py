@@ -112,7 +112,7 @@ def _check(options: Namespace) -> None:
     if options.launcher == "local":
         for name in ("partition", "gpus", "time", "sbatch"):
             if getattr(options, name) not in (None, []):
-                raise UsageError(f"--{name} is for --launcher slurm")
+                raise UsageError(f"--{name} is for --launcher slurm; add that option, or leave out --{name}")
     for item in options.sbatch:
         name, equals, value = item.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):

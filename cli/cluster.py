@@ -12,7 +12,7 @@ from usvi_bench.core.paths import expanded
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``cluster``."""
-    parser = Parser(prog=f"{program()} cluster", description="Cluster pictures by their features; see search.md.")
+    parser = Parser(prog=f"{program()} cluster", description="Cluster pictures by their features; see docs/search.md.")
     parser.add_argument("features", type=expanded, metavar="FEATURES.npz", help="features from 'embed'")
     parser.add_argument(
         "--output", type=expanded, required=True, metavar="DIR|FILE.csv", help="new folder of clusters, or a table"

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         for finding in findings:
             print(printable(f"{finding.topic}: {finding.text}"))
             if finding.remedy:
-                print(printable(f"  a run would fail: {finding.remedy}"))
+                print(printable(f"  a run would fail; remedy: {finding.remedy}"))
         print("a run would fail" if wrong else "ready")
     if wrong:
         sys.exit(1)

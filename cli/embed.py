@@ -12,7 +12,7 @@ from usvi_bench.core.paths import expanded
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``embed``."""
-    parser = Parser(prog=f"{program()} embed", description="Write the features of pictures; see search.md.")
+    parser = Parser(prog=f"{program()} embed", description="Write the features of pictures; see docs/search.md.")
     parser.add_argument(
         "data", metavar="DATA|FOLDER", help="a data set, 'synthetic[:size=...]', or a plain folder of pictures"
     )

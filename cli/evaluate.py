@@ -14,7 +14,7 @@ from usvi_bench.core.paths import expanded
 def parser() -> ArgumentParser:
     """Build the parser of the command ``evaluate``."""
     parser = Parser(
-        prog=f"{program()} evaluate", description="Score a model that others trained; see external_models.md."
+        prog=f"{program()} evaluate", description="Score a model that others trained; see docs/external_models.md."
     )
     add_import_option(parser)
     parser.add_argument(

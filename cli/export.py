@@ -12,7 +12,7 @@ from usvi_bench.core.paths import expanded
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``export``."""
-    parser = Parser(prog=f"{program()} export", description="Export a model to ONNX; see search.md.")
+    parser = Parser(prog=f"{program()} export", description="Export a model to ONNX; see docs/search.md.")
     parser.add_argument(
         "model", type=expanded, metavar="RUN|FILE", help="weights of an encoder, a checkpoint, or the folder of a run"
     )

@@ -13,7 +13,7 @@ def parser() -> ArgumentParser:
     """Build the parser of the command ``openset``."""
     parser = Parser(
         prog=f"{program()} openset",
-        description="Write the open-set report of a features file with identities; see reports.md.",
+        description="Write the open-set report of a features file with identities; see docs/reports.md.",
     )
     parser.add_argument("features", type=expanded, metavar="FILE", help="features file, .npz")
     parser.add_argument("--query", default="infrared", metavar="MODALITY", help="modality of the queries")

@@ -15,7 +15,7 @@ PRINTED = 10
 
 def parser() -> ArgumentParser:
     """Build the parser of the command ``search``."""
-    parser = Parser(prog=f"{program()} search", description="Search a gallery by pictures; see search.md.")
+    parser = Parser(prog=f"{program()} search", description="Search a gallery by pictures; see docs/search.md.")
     parser.add_argument("queries", nargs="+", type=expanded, metavar="QUERY", help="pictures, or folders of pictures")
     parser.add_argument(
         "--gallery", required=True, metavar="FEATURES.npz|FOLDER", help="features from 'embed', or pictures"

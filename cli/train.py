@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="train and write nothing; print the stages, what is reused, and the expected time and memory",
+        help="train nothing and write nothing; print the stages, what is reused, and the expected time and memory",
     )
     parser.add_argument(
         "--track",

@@ -45,7 +45,7 @@ def ema_step(teacher: nn.Module, student: nn.Module, window: float, progress: St
 
 @torch.no_grad()
 def copy_batch_norm_statistics(teacher: nn.Module, student: nn.Module) -> None:
-    """Give a teacher that sees no batches the student's batch-normalisation statistics, by copying all buffers."""
+    """Give a teacher that embeds no batches the student's batch-normalisation statistics, by copying all buffers."""
     torch._foreach_copy_(list(teacher.buffers()), list(student.buffers()))
 
 

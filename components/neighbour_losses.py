@@ -1,4 +1,4 @@
-"""Neighbour learning: features are drawn to all images that are about as similar as the nearest image.
+"""Neighbour learning: features are pulled to all images that are about as similar as the nearest image.
 
 SDCL (Yang et al., CVPR 2024) in the form of HIL (haonanshi0125/HIL @09c857a). Neighbours are found among the rows of an
 instance memory; the loss uses current features. In all functions ``keys`` is the instance memory, ``[N, D]`` with a

@@ -1,4 +1,4 @@
-"""Relation loss of one batch: near features are drawn together, other features are pushed apart.
+"""Relation loss of one batch: near features are pulled together, other features are pushed apart.
 
 Relaxed contrastive loss (Kim et al., CVPR 2021) in the form of RPNR (XiangboYin/RPNR @6647f21), with the batch as its
 own teacher.

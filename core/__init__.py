@@ -1,1 +1,1 @@
-"""Ground floor: types, names, settings, records, files and processes. It imports nothing of the other folders."""
+"""Base layer: types, names, settings, records, files and processes. It imports no other folder."""

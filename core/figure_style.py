@@ -53,7 +53,7 @@ _PIXELATED = b"image-rendering:crisp-edges;image-rendering:pixelated"
 
 @contextmanager
 def styled(changes: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Draw and save figures inside; the settings of the caller come back afterwards.
+    """Apply the style to figures in the block; restore the caller's settings after it.
 
     Args:
         changes: settings of matplotlib that differ from the shared look.

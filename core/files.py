@@ -1,4 +1,4 @@
-"""Atomic writes and lock files: a reader sees the old content of a file or the new, never a part."""
+"""Atomic writes and lock files: a reader gets the old content of a file or the new, never a part."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _arrays(
 
 
 def _array(content: bytes, name: str, kind: str) -> NDArray[Any]:
-    """Parse an array; its size must be that of its header, so that no header can ask for more memory."""
+    """Parse an array; its size must be that of its header, so that no header can cause a larger allocation."""
     file = io.BytesIO(content)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(file)

@@ -93,7 +93,7 @@ def _ask_git(root: Path) -> Revision:
 def _differs(root: Path, commit: str) -> bool:
     """Return whether code or data of the package differ from a commit, by content.
 
-    Neither git's index, in which a file can be marked as unchanged, nor its lists of ignored files are asked. Caches of
+    Neither git's index, in which a file can be marked as unchanged, nor its lists of ignored files are used. Caches of
     bytecode in ``__pycache__`` are not checked.
     """
     listed = (_git(root, "ls-tree", "-r", "-z", commit) or "").split("\0")

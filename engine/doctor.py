@@ -64,7 +64,7 @@ def examine(device: str, output: Path, data: bool = True) -> Iterator[Finding]:
 
 
 def memory_available() -> int:
-    """Return the bytes of memory that new processes can get; of all memory if the system does not tell them apart."""
+    """Return the bytes of memory that new processes can get; of all memory if the system has no such figure."""
     meminfo = Path("/proc/meminfo")
     for line in meminfo.read_text().splitlines() if meminfo.exists() else ():
         if line.startswith("MemAvailable:"):

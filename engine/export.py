@@ -92,7 +92,7 @@ def export_model(request: ExportRequest, display: Display) -> Path:
         if not largest <= TOLERANCE:
             raise UsageError(
                 f"{modality}.onnx gives other features than {model.source}: they differ by {largest:.1e}, at most "
-                f"{TOLERANCE:g} is right; nothing was written: report it, or choose another encoder"
+                f"{TOLERANCE:g} is allowed; nothing was written: report it, or choose another encoder"
             )
         display.print(f"{modality}.onnx: {len(content) / 2**20:.1f} MiB, largest difference {largest:.1e}")
         files[f"{modality}.onnx"] = content

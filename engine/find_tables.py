@@ -98,8 +98,8 @@ def _holds(reader: type[TreeDataset], root: Path) -> bool:
 def _plain(path: Path, modality: Modality | None, split: str) -> PictureSource:
     if modality is None:
         raise UsageError(
-            f"{path!s:.200} is no data set that is known, but a plain folder: give --modality visible or infrared, "
-            "because the first layers differ (see --check-data for data sets)"
+            f"{path!s:.200} is a plain folder, not a known data set: give --modality visible or infrared, "
+            "because each modality has its own first layers (see --check-data for data sets)"
         )
     if split != "all":
         raise UsageError(f"--split {show(split)}: a plain folder has no splits; leave it out")

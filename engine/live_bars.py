@@ -60,7 +60,7 @@ class Words:
 class LiveBars:
     """Live bars of a terminal, drawn while there are any.
 
-    A bar moves to and fro until its work has begun. Without a terminal nothing is drawn.
+    A bar moves back and forth until its work has begun. Without a terminal nothing is drawn.
 
     Args:
         console: console to draw on.

@@ -45,8 +45,8 @@ def step_memory(config: RunConfig, processes: int = 1) -> StepMemory:
     largest tensor has L bytes, a step needs ``4 P (4 + T) + b B S / 4 + 2 b B L / 4`` bytes, where b is 2 in 16-bit
     precision and 4 otherwise. The probe that counts S and L runs without memory, on torch's ``meta`` device.
 
-    Memories, decoded images, kernels' workspaces and the allocator's loss come on top. Images are kept on the device
-    only if they take less than a quarter of its free memory.
+    Memories, decoded images, kernels' workspaces and the allocator's overhead are not included. Images are kept on the
+    device only if they take less than a quarter of its free memory.
 
     Args:
         config: settings of the run.

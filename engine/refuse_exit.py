@@ -1,4 +1,4 @@
-"""Translation of an exit that code of a run asks for."""
+"""Translation of SystemExit, raised by code of a run, into an error."""
 
 from __future__ import annotations
 

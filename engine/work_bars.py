@@ -17,7 +17,7 @@ LONG = 5.0
 class WorkBars:
     """Work bars: on a terminal, a bar with the time left while some work runs; elsewhere, a line when long work ends.
 
-    Work whose amount is not known is called *idle* work: its bar moves to and fro while no other work is shown.
+    Work whose amount is not known is called *idle* work: its bar moves back and forth while no other work is shown.
 
     Args:
         console: console to print lines on.

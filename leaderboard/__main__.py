@@ -78,7 +78,7 @@ def make_pages(records: Path, figures: Sequence[Published], reports: Path) -> di
         UsageError: a path or a record is invalid.
     """
     if not records.is_dir():
-        raise UsageError(f"--records {records}: no such folder")
+        raise UsageError(f"--records {records}: no such folder; give the folder of the records, leaderboard/records")
     every = load_every_record(records)
     refuse_inconsistent(every, records)
     notes = read_repeats(records, every)

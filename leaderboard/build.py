@@ -48,7 +48,7 @@ RULES = f"""\
   folds and trials. There is no ± for a single seed. The weights at the end of training are scored; no epoch is chosen
   by test score.
 * **Bold**: {BOLD_RULE}
-* {IDENTITY_MARK}: trained with true identities; an upper bound that is not ranked.
+* {IDENTITY_MARK}: trained with true identities; a reference that is not ranked.
 * chance: score of random similarities, averaged over folds and trials.
 * Headings: *single-shot*: a gallery has one image of each person from each camera. *seeded gallery*: it is drawn with a
   fixed seed for each trial. *all gallery*: it has all images of its modality. *shared setting*: one schedule, network

@@ -19,7 +19,7 @@ from usvi_bench.leaderboard.derived import StageKey, stage_keys
 from usvi_bench.leaderboard.option_faults import option_faults, plugin_faults
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-"""No record is older."""
+"""Earliest possible time of a record."""
 TRAINED = ("embed", "cluster", "train")
 """Phases of an epoch."""
 SLACK = timedelta(seconds=5)

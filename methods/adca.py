@@ -44,7 +44,7 @@ class ADCA(ClusterContrast):
     """ADCA: pairs of visible and infrared clusters are found by votes of similar images, and their memories aggregated.
 
     At the start of an epoch each paired row of the visible memory is mixed with its infrared row (CMA), so that
-    visible images are drawn towards the infrared images of the pair. The losses are those of the first stage.
+    visible images are pulled towards the infrared images of the pair. The losses are those of the first stage.
 
     **Differs from** the paper in nothing known to us, and from the released code (yangbincv/ADCA @8d0a8cb) as follows.
     Aggregated rows are normalised (``normalise_rows=false`` restores the original). Similarities are thresholded block

@@ -104,7 +104,7 @@ class BMILConfig(ClusterContrastConfig):
 
 @METHODS.register("bmil")
 class BMIL(ClusterContrast, JointStep):
-    """BMIL: joint clusters link the modalities; a sample is drawn to the prototypes of its cluster in both.
+    """BMIL: joint clusters link the modalities; a sample is pulled to the prototypes of its cluster in both.
 
     Both modalities are clustered together with neighbour lists that have as many visible as infrared images. Step 1 of
     an iteration has the loss :math:`C_v + C_r` of the visible and the infrared clusters, and step 2, on another batch,

@@ -1,4 +1,4 @@
-"""PGM with hard prototypes beside the centroids, and its two first stages: common ground of PCLHD and RPNR."""
+"""PGM with hard prototypes beside the centroids, and its two first stages: the base of PCLHD and RPNR."""
 
 from __future__ import annotations
 

@@ -110,8 +110,8 @@ class HIL(ClusterContrast):
     """HIL: clusters of one modality label the images of the other, and one memory serves both.
 
     :math:`L = C_v + C_r + L_m + L_n`. C is the contrast of visible and infrared images with the shared memory of the
-    clusters that BRST transfers (:func:`usvi_bench.components.transfer.transfer_labels`). :math:`L_m` draws features to
-    all sub-centres of their nearest cluster (:meth:`multi_centre`). :math:`L_n` draws them to their neighbours in a
+    clusters that BRST transfers (:func:`usvi_bench.components.transfer.transfer_labels`). :math:`L_m` pulls features to
+    all sub-centres of their nearest cluster (:meth:`multi_centre`). :math:`L_n` pulls them to their neighbours in a
     memory of all training images (:meth:`neighbour_losses`).
 
     **Differs from** the released code (haonanshi0125/HIL @09c857a): that code trains a ViT-B/16 with a deep and a

@@ -74,7 +74,7 @@ class RPNR(HardPrototypes):
 
     **Differs from** the paper in nothing that we could check, and from the released code (XiangboYin/RPNR @6647f21) as
     follows. Weights of relations are computed from unit features; there they are from features of any length, so that
-    all are 0 and nothing is drawn together. Gradients use the memories as they were before the step. Every row of the
+    all are 0 and nothing is pulled together. Gradients use the memories as they were before the step. Every row of the
     hybrid memory is a blend; there, rows of infrared clusters that the calibration has emptied are 0. Of equally dense
     images, those that are more similar to their cluster make the prototype; there, the first ones do, in the order of
     file names, which begin with the identity. ``form=released`` has these four defects. Its ties go by the order of

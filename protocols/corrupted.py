@@ -25,7 +25,7 @@ from usvi_bench.protocols.metrics import GalleryScores, score_galleries
 class CorruptedProtocol(Protocol):
     """Corrupted protocol: the first gallery of each fold, with other corruptions in each evaluation.
 
-    Evaluations are numbered through folds and trials: trials of one fold, or folds with one trial.
+    Evaluations are numbered consecutively over folds and trials: trials of one fold, or folds with one trial.
     """
 
     corrupted: ClassVar[bool] = True

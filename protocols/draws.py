@@ -57,7 +57,10 @@ def official_gallery(
         try:
             order = np.asarray(permutations[camera - 1].ravel()[identity - 1])[trial].astype(np.int64)
         except (AttributeError, IndexError, ValueError) as error:
-            raise UsageError(f"rand_perm_cam.mat has no trial {trial} for id {identity}, cam{camera}") from error
+            raise UsageError(
+                f"rand_perm_cam.mat has no trial {trial} for id {identity}, cam{camera}; restore the file, or use "
+                "--set protocol.gallery=seeded"
+            ) from error
         if sorted(order.tolist()) != list(range(1, len(group) + 1)):
             raise UsageError(
                 f"rand_perm_cam.mat orders {len(order)} images of id {identity}, cam{camera}, where the data set has "

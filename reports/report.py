@@ -98,7 +98,7 @@ def _summary(record: Record) -> Iterator[str]:
             f"{donors['repeated']:.0%} of them are repeated."
         )
     if result.uses_identities:
-        yield "**Trained with true identities**: an upper bound; not ranked."
+        yield "**Trained with true identities**: a reference; not ranked."
     lacking = record.missing_trials
     if not result.scores:
         yield "**Trained without scores**: the data set has no test images with identities."

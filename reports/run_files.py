@@ -49,7 +49,7 @@ def require_regular(path: Path, remedy: str = "remove it, and repeat the command
     """Refuse a path that is not a regular file or a link to one, and a very large file.
 
     Raises:
-        UsageError: says what the path is.
+        UsageError: names the kind of the path.
     """
     try:
         status = path.stat()

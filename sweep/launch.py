@@ -119,7 +119,7 @@ class SlurmLauncher(Launcher):
     ) -> None:
         for program in ("sbatch", "srun", "squeue"):
             if shutil.which(program) is None:
-                raise UsageError(f"--launcher slurm: no {program} on PATH; run it where Slurm is, or use local")
+                raise UsageError(f"--launcher slurm: no {program} on PATH; run it on a Slurm node, or use local")
         self.parameters: dict[str, Any] = {
             "cpus_per_task": cpus,
             "time": options["time"],

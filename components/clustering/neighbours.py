@@ -100,7 +100,7 @@ def _symmetric(vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def all_finite(features: Tensor) -> bool:
-    """Return True if no entry is NaN or infinite; a finite sum proves it without a look at the entries."""
+    """Return True if no entry is NaN or infinite; a finite sum proves it without a check of each entry."""
     return bool(features.sum().isfinite()) or bool(features.isfinite().all())
 
 

@@ -21,7 +21,7 @@ RESTARTS = 10
 ITERATIONS = 300
 """Largest number of iterations of a start."""
 CHECK_EVERY = 4
-"""Number of iterations between looks at which sets have converged; each look waits for a GPU."""
+"""Number of iterations between checks of which sets have converged; each check waits for a GPU."""
 
 _SETS, _ENTRIES = 32, 1 << 26
 """Largest number of sets in a batch, and of coordinates or weights in it."""

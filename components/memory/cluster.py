@@ -135,7 +135,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, unmatched: bool = False) -> Te
     Args:
         logits: ``[B, C]``.
         labels: ``[B]``.
-        unmatched: some labels may be -1. Without them, counting the others would be in vain.
+        unmatched: some labels may be -1. If False, all samples count.
     """
     if not unmatched:
         return F.cross_entropy(logits, labels)

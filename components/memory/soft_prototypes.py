@@ -23,7 +23,7 @@ Scope = Literal["cluster", "modality"]
 
 @dataclass(frozen=True)
 class PrototypeIndex:
-    """Which images are prototypes of which cluster.
+    """Prototype index: the images that are the prototypes of each cluster.
 
     Attributes:
         index: ``[C, K]`` int64 images, nearest first.

@@ -57,5 +57,5 @@ class ReleasedRPNR(RPNR):
         return losses
 
     def relation(self, features: tuple[Tensor, Tensor], space: Space) -> Losses:
-        """Defect: weights are computed from features that are not normalised; no pair is drawn together."""
+        """Defect: weights are computed from features that are not normalised; no pair is pulled together."""
         return super().relation(features, "raw")

@@ -1,4 +1,4 @@
-"""Files of run folders that the site copies: regular files without links, of the kind that their name says."""
+"""Files of run folders that the site copies: regular files without links, of the kind that their name indicates."""
 
 from __future__ import annotations
 

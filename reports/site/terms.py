@@ -47,7 +47,7 @@ TERMS: Mapping[str, str] = {
     "chance": "Score of a random ranking. Any useful method is above it.",
     "untrained": "The encoder before any training of the method: a reference, not ranked.",
     "reference": "A row for comparison. It is not ranked.",
-    "uses identities": "Trained with the true identities, which no other method receives: an upper bound, not ranked.",
+    "uses identities": "Trained with the true identities, which no other method receives: a reference, not ranked.",
     "evidence": "How well a published figure is supported, from the method's own paper to a table of another paper.",
     "cameras": "Whether a method uses the camera of an image in training.",
     "labels": "True identities used in training: none (unsupervised), some (semi-supervised) or all (supervised).",
