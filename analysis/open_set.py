@@ -38,7 +38,9 @@ def rate_rows(folder: Path) -> Iterator[dict[str, Any]]:
     evaluation = load_evaluation(file) if file.exists() else None
     if evaluation is None or evaluation.features is None:
         return
-    masks = PROTOCOLS.get(record.result.protocol)().masks(evaluation.query, evaluation.gallery)
+    protocol = PROTOCOLS.get(record.result.protocol)()
+    protocol.restore(record.result.headline)
+    masks = protocol.masks(evaluation.query, evaluation.gallery)
     identities = (evaluation.query.identities, evaluation.gallery.identities)
     try:
         found = feature_open_set(evaluation.features, masks, identities)

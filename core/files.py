@@ -58,9 +58,9 @@ def write_atomically(
         if synced:
             _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a failed write as RuntimeError
-        cause = _cause(error)
-        reason = cause.strerror or cause if isinstance(cause, OSError) else str(cause).splitlines()[0]
-        raise StorageError(f"cannot write {path}: {reason}; {remedy or remedy_for(cause)}") from error
+        if (cause := _cause(error)) is None:
+            raise
+        raise StorageError(f"cannot write {path}: {cause.strerror or cause}; {remedy or remedy_for(cause)}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -81,12 +81,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Return the error of the file system that led to another, as it does in torch.save; else the error itself."""
+def _cause(error: BaseException) -> OSError | None:
+    """Return the error of the file system that led to another, as it does in torch.save; None if there is none."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, OSError):
         found = found.__cause__ or found.__context__
-    return error if found is None else found
+    return found
 
 
 def _new_temporary(path: Path) -> BinaryIO:

@@ -17,6 +17,11 @@ def cpu_count() -> int:
     return os.cpu_count() or 1  # macOS
 
 
+def io_threads() -> int:
+    """Return the number of threads that read files at once."""
+    return min(8, cpu_count())
+
+
 def home_folder() -> Path | None:
     """Return the home folder; None for a user without one, as in some containers."""
     try:

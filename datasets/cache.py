@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
-from usvi_bench.core.host import cache_folder
+from usvi_bench.core.host import cache_folder, io_threads
 from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import check_seal, write_sealed
 from usvi_bench.datasets.base import ImageTable
@@ -146,7 +145,7 @@ def _decode_all(
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         # corruptions seed NumPy's global generator, which threads share
-        with ThreadPoolExecutor(1 if corruption else min(8, os.cpu_count() or 1)) as threads:
+        with ThreadPoolExecutor(1 if corruption else io_threads()) as threads:
             for start in range(0, len(table), BLOCK):
                 report_progress(work, start, len(table))
                 file.writelines(threads.map(decode, range(start, min(start + BLOCK, len(table)))))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
-from usvi_bench.core.host import cache_folder
+from usvi_bench.core.host import cache_folder, io_threads
 from usvi_bench.core.progress import report_progress
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.datasets.cache import CACHE_REMEDY
@@ -69,7 +69,7 @@ def content_hash(root: Path, lists: Sequence[str], images: Sequence[str], keep: 
         return len(content), hashlib.sha256(content).hexdigest()
 
     try:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        with ThreadPoolExecutor(io_threads()) as threads:
             found: dict[str, tuple[int, str]] = {}
             for name, hashed in zip(names, threads.map(hash_file, names), strict=True):
                 if len(found) % REPORTED == 0:

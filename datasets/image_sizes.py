@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from usvi_bench.core.host import io_threads
 from usvi_bench.datasets.cache import FORMATS
 
 COMMON = 3
@@ -24,7 +24,7 @@ def describe_sizes(name: str, root: Path, paths: Sequence[str]) -> str:
         root: folder of the paths.
         paths: images, relative to ``root``.
     """
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(io_threads()) as threads:
         found = list(threads.map(size_of, [root / path for path in paths]))
     sizes = Counter(size for size in found if size is not None)
     unreadable = [path for path, size in zip(paths, found, strict=True) if size is None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.host import io_threads
 from usvi_bench.datasets.cache import FORMATS, open_upright
 from usvi_bench.datasets.folder import read_own
 from usvi_bench.datasets.grey_depth import EACH_IMAGE, is_deep, parse_depth_range
@@ -89,7 +89,7 @@ def _facts(found: OwnImages) -> tuple[dict[str, FileFacts], list[str]]:
         boxes[image.path].append(image.box)
     paths = sorted(boxes.keys() - set(found.unusable))
     read = partial(_fact, found.base)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(io_threads()) as threads:
         answers = list(threads.map(read, paths, [boxes[path] for path in paths]))
     facts = {path: answer for path, answer in zip(paths, answers, strict=True) if isinstance(answer, FileFacts)}
     return facts, [answer for answer in answers if isinstance(answer, str)]
@@ -103,9 +103,10 @@ def _fact(base: Path, path: str, boxes: Sequence[tuple[int, ...]]) -> FileFacts 
             kind, size = f"{image.format} {image.mode}", image.size
             rotated = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
             deep = np.asarray(image) if is_deep(image) else None
+        coloured = False
         for box in dict.fromkeys(boxes):
             pixels = np.asarray(open_upright(base / path, None, box))
-        coloured = bool((pixels != pixels[..., :1]).any())
+            coloured |= bool((pixels != pixels[..., :1]).any())
     except Exception as error:  # Pillow's decoders raise many types
         return f"{path:.200}: {' '.join(str(error).split()):.200}; replace the image, or remove it"
     limits = None if deep is None else (float(deep.min()), float(deep.max()))

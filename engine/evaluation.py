@@ -41,8 +41,10 @@ class Embedder:
         key = (table.names, table.corruption)
         if key not in self._features:
             precision, self._model.precision = self._model.precision, "fp32"  # scores are always in float32
-            self._features[key] = self._embed(table)
-            self._model.precision = precision
+            try:
+                self._features[key] = self._embed(table)
+            finally:
+                self._model.precision = precision
         return self._features[key]
 
     def _embed(self, table: ImageTable) -> NDArray[np.float32]:

@@ -252,7 +252,9 @@ def _number_parts(encoder: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
     for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+        if isinstance(value, Mapping):
+            if not isinstance(tree.get(key), dict):
+                tree[key] = {}  # not the mapping itself, which belongs to the caller
             _merge(tree[key], value)
         else:
             tree[key] = value

@@ -153,6 +153,7 @@ def _planned(name: str, config: ProtocolConfig, tested: PlannedFold) -> Scoring:
     protocol: Protocol = PROTOCOLS.get(name)(config)
     people, fold = tested.people, tested.fold
     query, pool = protocol.tables(people, fold)
+    query = query.take(protocol.queries(people, fold))
     most = unit = queries = 0
     different: set[bytes] = set()
     for rows in protocol.galleries(people, fold):

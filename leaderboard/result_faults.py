@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from typing import cast
 
+from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
 from usvi_bench.core.record import Record
@@ -25,8 +26,8 @@ from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
 from usvi_bench.synthetic.digests import other_bytes
 from usvi_bench.synthetic.spec import SyntheticSpec
 
-PUBLIC_WEIGHTS = ("19c8e357", "0676ba61", "11ad3fa6")
-"""First digits of the SHA-256 of torchvision's files ``resnet50-<digits>.pth``."""
+OTHER_PUBLIC = {"11ad3fa6": "resnet50"}
+"""First digits of the SHA-256 of public files that are no encoder's ``public_file``, and their encoder."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -229,10 +230,17 @@ def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
         if config is not None and re.split(r"[-.]", _shipped()[sha256])[0] != config.encoder.variant:
             yield f"result.start_weights: {_shipped()[sha256]} does not fit the encoder {config.encoder.variant}"
         yield from people_faults(record.result, [sha256])
-    elif not sha256.startswith(PUBLIC_WEIGHTS):
+    elif (encoder := _public().get(sha256[:8])) is None:
         yield f"result.start_weights: {sha256[:16]} is neither a file of this suite nor a public file that is known"
-    elif config is not None and not config.encoder.name.startswith("resnet50"):
-        yield f"result.start_weights: {sha256[:16]} is a file of ResNet-50, but the encoder is {config.encoder.name}"
+    elif config is not None and not config.encoder.name.startswith(encoder):
+        yield f"result.start_weights: {sha256[:16]} is a file of {encoder}, but the encoder is {config.encoder.name}"
+
+
+@cache
+def _public() -> dict[str, str]:
+    """Map the first digits of the SHA-256 of public files to their encoder."""
+    files = {name: network_class(name).public_file for name in ENCODERS.own_names()}
+    return OTHER_PUBLIC | {digits: name for name, file in files.items() if file for digits in file.digits}
 
 
 def people_faults(result: Result, hashes: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from usvi_bench.core.bounds import one_of
@@ -19,7 +20,7 @@ from usvi_bench.datasets.cache import Filter
 from usvi_bench.datasets.corruption import check_package
 from usvi_bench.protocols.check_trials import check_folds, check_galleries, check_masks, check_tables
 from usvi_bench.protocols.masks import RetrievalMasks
-from usvi_bench.protocols.metrics import GalleryScores, retrieval_metrics, score_galleries
+from usvi_bench.protocols.metrics import GalleryScores, query_blocks, score_blocks, score_galleries
 from usvi_bench.protocols.score_metrics import score_metrics
 
 SHOTS = (1, 10)
@@ -195,9 +196,12 @@ class Protocol(ABC):
             query = query.take(self.queries(dataset, fold))
             drawn = self.galleries(dataset, fold), self.galleries(dataset, fold)
             for trial, rows in enumerate(check_galleries(self.name, *drawn, self.trials_per_fold, len(pool))):
-                size = len(query), len(rows)
-                positives, ignored = check_masks(self.name, self.masks(query, pool.take(rows)), size)
-                if not (positives > ignored).any():
+                gallery, valid = pool.take(rows), False
+                for part in query_blocks(len(query), len(rows)):
+                    asked = query.take(part)
+                    masks = check_masks(self.name, self.masks(asked, gallery), (len(asked), len(rows)))
+                    valid |= bool(np.greater(*masks).any())
+                if not valid:
                     raise UsageError(
                         f"{self.name}: fold {fold}, trial {trial}: none of the {len(query)} {self.query} queries has "
                         f"a matching {self.gallery} gallery image that is not ignored; test on more people or cameras"
@@ -223,6 +227,13 @@ class Protocol(ABC):
         """Return the value of :meth:`kinds` that a headline has; the first one if it has none of them."""
         kinds = self.kinds()
         return next((kind for kind in kinds if kind.items() <= headline.items()), kinds[0])
+
+    def restore(self, headline: Mapping[str, object]) -> None:  # noqa: B027 - most protocols need none
+        """Set the rule of :meth:`masks` that :meth:`check` derives from the data; by default, there is one rule.
+
+        Args:
+            headline: headline of a record of this protocol.
+        """
 
     def tables(self, dataset: Dataset, fold: int) -> tuple[ImageTable, ImageTable]:
         """Return all test images of a fold in the query modality, and in the gallery modality."""
@@ -282,10 +293,13 @@ class Protocol(ABC):
         results = []
         for trial, rows in enumerate(self.galleries(dataset, fold)):
             generator = numpy_generator(seed, "chance", self.name, fold, trial)
-            similarity = generator.random((len(query), len(rows)))
-            masks = self.masks(query, pool.take(rows))
-            metrics = retrieval_metrics(similarity, masks.positives, masks.ignored, masks.cmc_units)
-            results.append(score_metrics(metrics))
+            gallery, width = pool.take(rows), len(rows)
+            blocks = (
+                (part, torch.from_numpy(generator.random((part.stop - part.start, width))))
+                for part in query_blocks(len(query), width)
+            )
+            masks = lambda part, gallery=gallery: self.masks(query.take(part), gallery)  # noqa: E731
+            results.append(score_metrics(score_blocks(blocks, width, masks)))
         return {key: float(np.mean([result[key] for result in results])) for key in results[0]}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from usvi_bench.core.settings import digest
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.protocols.base import Protocol
+from usvi_bench.protocols.metrics import query_blocks
 
 
 def draw_digest(
@@ -46,9 +47,11 @@ def fold_digest(protocol: Protocol, dataset: Dataset, fold: int) -> str:
     found = hashlib.sha256(_table(query))
     for rows in protocol.galleries(dataset, fold):
         gallery = pool.take(rows)
-        masks = protocol.masks(query, gallery)
-        for mask in masks.arrays((len(query), len(gallery))):
-            found.update(np.packbits(mask).tobytes())
+        for kind in (0, 1):  # positives, ignored
+            for part in query_blocks(len(query), len(gallery), multiple=8):  # whole bytes
+                asked = query.take(part)
+                masks = protocol.masks(asked, gallery)
+                found.update(np.packbits(masks.arrays((len(asked), len(gallery)))[kind]).tobytes())
         found.update(masks.units(len(gallery)).astype("<i8").tobytes())
         found.update(_table(gallery))
     return found.hexdigest()

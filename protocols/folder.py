@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -81,6 +82,10 @@ class FolderProtocol(Protocol):
     def kinds(self) -> list[dict[str, int | str | None]]:
         """List the galleries with and without cameras."""
         return [{"shots": None, "gallery": gallery} for gallery in (EVERY_CAMERA, OTHER_CAMERAS)]
+
+    def restore(self, headline: Mapping[str, object]) -> None:
+        """Ignore images of the query's person and camera if the gallery of a record has other cameras only."""
+        self._by_camera = headline["gallery"] == OTHER_CAMERAS
 
     def _sides(self, dataset: Dataset) -> tuple[ImageTable, ImageTable]:
         query, pool = self.tables(dataset, 1)

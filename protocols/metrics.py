@@ -159,6 +159,20 @@ Blocks = Iterator[tuple[slice, Tensor]]
 """Blocks of queries, each with the contiguous similarity to all candidates."""
 
 
+def query_blocks(count: int, width: int, multiple: int = 1) -> Iterator[slice]:
+    """Yield the rows of blocks of queries that are compared at once.
+
+    Args:
+        count: number of queries.
+        width: number of images that each is compared with.
+        multiple: number of which the size of each block, except the last, is a multiple; a divisor of :data:`ROWS`.
+    """
+    step = max(ROWS, BLOCK // width)
+    step -= step % multiple
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
 def score_blocks(blocks: Blocks, gallery: int, masks: Callable[[slice], RetrievalMasks]) -> RankMetrics:
     """Score one gallery from blocks of similarities, such as re-ranked ones.
 
@@ -202,16 +216,14 @@ def _summary(parts: Sequence[QueryScores], length: int) -> RankMetrics:
 
 
 def _blocks(size: tuple[int, int], similarity: Callable[[slice], Tensor]) -> Blocks:
-    count, width = size
-    step = max(ROWS, BLOCK // width)
-    report_progress("scoring queries", 0, count)
-    for start in range(0, count, step):
-        rows = slice(start, min(start + step, count))
+    report_progress("scoring queries", 0, size[0])
+    for rows in query_blocks(*size):
         block = similarity(rows)
         if block.amin().isnan():
-            raise ValueError(f"similarity holds NaN in rows {start} to {rows.stop - 1}; give features that are finite")
+            where = f"rows {rows.start} to {rows.stop - 1}"
+            raise ValueError(f"similarity holds NaN in {where}; give features that are finite")
         yield rows, block
-        report_progress("scoring queries", rows.stop, count)
+        report_progress("scoring queries", rows.stop, size[0])
 
 
 def _check_rows(name: str, rows: NDArray[Any], count: int) -> None:

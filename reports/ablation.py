@@ -112,7 +112,7 @@ def publish_ablation(folder: Path, place: Path) -> Path:
         UsageError: the target has another grid.
     """
     about = read_grid(folder)
-    target = place / file_name(f"{about['method']}-{about['protocol']}")
+    target = published_folder(about, place)
     check_publishable(about, target)
     for row in about["rows"]:
         for seed, run in row["runs"].items():
@@ -129,6 +129,11 @@ def publish_ablation(folder: Path, place: Path) -> Path:
             shutil.rmtree(job)
     write_sealed_json(target / GRID, about)
     return write_ablation(target)
+
+
+def published_folder(about: Mapping[str, Any], place: Path) -> Path:
+    """Return the folder in ``place`` of the ablation of a method and a protocol."""
+    return place / file_name(f"{about['method']}-{about['protocol']}")
 
 
 def check_publishable(about: Mapping[str, Any], target: Path) -> None:

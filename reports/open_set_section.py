@@ -49,6 +49,7 @@ def add_open_set(run: RecordedRun, report: Report) -> None:
     except UsageError:
         report.notes.append(f"{NOT_SHOWN}: the protocol is that of a plug-in; write the report with --import.")
         return
+    protocol.restore(run.record.result.headline)
     masks = protocol.masks(evaluation.query, evaluation.gallery)
     images = (evaluation.query.identities, evaluation.gallery.identities)
     add_pairs(report, evaluation.features, masks, images, "First trial of the first fold", _foot(run, evaluation))

@@ -71,7 +71,10 @@ def _seconds_per_step(stages: Path, data: str) -> dict[str, float]:
     seconds: dict[str, float] = {}
     steps: dict[str, int] = {}
     for path in sorted(stages.glob("*/finished.json")):
-        description = read_json(path.with_name("config.json"))
+        try:
+            description = read_json(path.with_name("config.json"))
+        except (OSError, ValueError):  # a damaged file gives no estimate
+            continue
         if description["data"] == data:
             for line in Journal(path.with_name("journal.jsonl")).read():
                 if line["kind"] == "epoch":

@@ -18,7 +18,7 @@ from usvi_bench.engine.dry_run import open_unchanged
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.engine.trackers import check_trackers
-from usvi_bench.reports.ablation import check_publishable, publish_ablation, write_ablation
+from usvi_bench.reports.ablation import check_publishable, publish_ablation, published_folder, write_ablation
 from usvi_bench.sweep.grid import read_rows
 from usvi_bench.sweep.jobs import State
 from usvi_bench.sweep.launch import Launcher, LocalLauncher, SlurmLauncher
@@ -50,7 +50,7 @@ def run_grids(options: Namespace) -> None:
         listing(grids, slots, console)
         return
     for grid in grids if options.publish is not None else ():
-        check_publishable(grid.content, options.publish / f"{grid.method}-{grid.protocol}")
+        check_publishable(grid.content, published_folder(grid.content, options.publish))
     launcher = _launcher(options, slots, threads, console)
     for grid in grids:
         grid.write()
@@ -60,8 +60,8 @@ def run_grids(options: Namespace) -> None:
     finally:
         for grid in grids:
             write_ablation(grid.folder)
-            if options.publish is not None:
-                publish_ablation(grid.folder, options.publish)
+    for grid in grids if options.publish is not None else ():
+        publish_ablation(grid.folder, options.publish)
     _report(grids, console)
 
 

@@ -86,14 +86,16 @@ def write_images(
         with ProcessPoolExecutor(min(workers, len(batches)), mp_context=context, initializer=_start_worker) as pool:
             with _without_main_module():
                 jobs = [pool.submit(_write_batch, folder, layout, spec, batch) for batch in batches]
-            for job in as_completed(jobs):
-                try:
+            try:
+                for job in as_completed(jobs):
                     yield job.result()
-                except BrokenProcessPool as error:
-                    raise WorkerError(
-                        "a process that renders people ended without a result (killed, or out of memory); "
-                        "what it wrote is discarded: free some memory and repeat the command"
-                    ) from error
+            except BrokenProcessPool as error:
+                raise WorkerError(
+                    "a process that renders people ended without a result (killed, or out of memory); "
+                    "what it wrote is discarded: free some memory and repeat the command"
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

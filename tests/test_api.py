@@ -52,6 +52,15 @@ def test_a_mistake_is_a_usage_error(tiny_people: dict[str, Path], tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+def test_one_of_several_processes_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", **meeting}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(usvi_bench.UsageError, match="trains in one process, not in 2"):
+        usvi_bench.run("untrained", "sysu_all", output=tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_runs_at_once_in_a_process_are_refused(tiny_people: dict[str, Path], tmp_path: Path) -> None:
     """They would share one random state, and scores would depend on the order of threads."""
     with _RUNNING, pytest.raises(usvi_bench.UsageError, match="another run is under way in this process"):

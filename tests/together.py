@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -20,22 +21,29 @@ _CONTEXT.set_forkserver_preload(["usvi_bench.cli.train", "usvi_bench.methods.bas
 """Modules are imported once; a fork of a test process itself would inherit the threads of its libraries."""
 
 
-def launch(world: int, call: Callable[..., Any], *arguments: Any) -> list[BaseProcess]:
-    """Start ``call(rank, *arguments)`` on every rank; returns the processes."""
+@contextmanager
+def launch(world: int, call: Callable[..., Any], *arguments: Any) -> Iterator[list[BaseProcess]]:
+    """Start ``call(rank, *arguments)`` on every rank, and give the processes; kill those that are left at the end."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     processes = [_CONTEXT.Process(target=_begin, args=(rank, world, port, call, *arguments)) for rank in range(world)]
     for process in processes:
         process.start()
-    return list(processes)
+    try:
+        yield list(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
 
 
 def together(world: int, call: Callable[..., Any], *arguments: Any) -> None:
     """Run ``call(rank, *arguments)`` on every rank and wait; all must succeed."""
-    for process in launch(world, call, *arguments):
-        process.join(600)
-        assert process.exitcode == 0
+    with launch(world, call, *arguments) as processes:
+        for process in processes:
+            process.join(600)
+            assert process.exitcode == 0
 
 
 def _begin(rank: int, world: int, port: int, call: Callable[..., Any], *arguments: Any) -> None:

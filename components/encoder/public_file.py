@@ -30,6 +30,11 @@ class PublicFile:
         """Name of the file."""
         return self.url.rpartition("/")[2]
 
+    @property
+    def digits(self) -> tuple[str, ...]:
+        """First digits of the SHA-256 of the file and of equal ones."""
+        return tuple(map(digits_of, (self.name, *self.equal)))
+
     def places(self) -> Iterator[Path]:
         """Yield the paths that the file may have in the caches of torch hub and timm, best first."""
         yield from (hub_folder() / name for name in (self.name, *self.equal))

@@ -19,6 +19,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.read_settings import CONFIGS
+from usvi_bench.sweep import run_grids
 from usvi_bench.sweep.grid import Row, read_rows
 from usvi_bench.sweep.planning import cached_opener, plan_grid
 
@@ -110,6 +111,22 @@ def test_all_rows_have_the_schedule(tiny_people: dict[str, Path], tmp_path: Path
     assert epochs == [2, 3]
     assert made.content["schedule"] == "quick"
     assert made.folder != other.folder
+
+
+def test_an_interrupted_grid_is_not_published(
+    tmp_path: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing replaces the records of a former grid, which an unfinished one does not have."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_grids, "run_jobs", interrupt)
+    words = ["--method", "sclhm", "--protocol", "sysu_all", "--seeds", "1", "--data", str(tiny_people["sysu"])]
+    with pytest.raises(SystemExit, match="130"):
+        main(["ablation", *words, "--output", str(tmp_path / "o"), "--publish", str(tmp_path / "kept")])
+    assert list(tmp_path.glob("o/ablations/*/table.md"))
+    assert not (tmp_path / "kept").exists()
 
 
 def wait_for_a_record(output: Path, process: subprocess.Popen[bytes]) -> None:

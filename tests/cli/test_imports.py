@@ -50,7 +50,7 @@ def test_a_list_imports_no_module_that_only_work_needs() -> None:
     assert imported & HEAVY == set()
 
 
-@pytest.mark.parametrize("words", ["--help", *(f"{name} --help" for name in COMMANDS if name != "check")])
+@pytest.mark.parametrize("words", ["--help", *(f"{name} --help" for name in COMMANDS)])
 def test_help_imports_parsers_only(words: str) -> None:
     imported = after_command(words)
     assert "usvi_bench" in imported

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from usvi_bench.core.errors import DamagedFileError, StorageError, UsageError
-from usvi_bench.core.files import is_locked, locked, read_json, write_json
+from usvi_bench.core.files import is_locked, locked, read_json, write_atomically, write_json
 from usvi_bench.core.journal import START, Journal, Mark
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.sealed import check_seal, write_sealed
@@ -66,6 +66,15 @@ def test_a_folder_that_was_removed_is_the_named_cause(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(StorageError, match="its folder was removed while it was in use: run the command again"):
         journal.append({"epoch": 1})
+
+
+def test_an_error_of_another_cause_is_no_failed_write(tmp_path: Path) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError, match=r"^$"):
+        write_atomically(tmp_path / "file", fail)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.settings import digest
 from usvi_bench.engine.config import RunConfig, TrainConfig, changed_settings
-from usvi_bench.engine.load_config import build, load_config, parse_settings
+from usvi_bench.engine.load_config import build, load_config, nested, parse_settings
 from usvi_bench.engine.read_settings import CONFIGS
 
 PROFILES = ["sysu", "regdb", "llcm", "synthetic_sysu", "synthetic_regdb", "synthetic_llcm"]
@@ -83,6 +83,12 @@ def test_papers_have_their_own_batches_and_schedules() -> None:
     )
     first = METHODS.get("pgm").stages(pgm["sysu"].method_config)[0]
     assert (first.config.momentum, first.config.update) == (0.2, "sequential")
+
+
+def test_the_mapping_of_a_caller_does_not_change() -> None:
+    mine = {"lr": 0.1}
+    assert nested({"train": mine, "train.epochs": 3}) == {"train": {"lr": 0.1, "epochs": 3}}
+    assert mine == {"lr": 0.1}
 
 
 def test_a_method_without_a_paper_setting_names_those_with_one() -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.leaderboard.records import consistent, make_record, with_metric
 from tests.reports.fake_run import epoch_line
 from usvi_bench.cli.main import main
+from usvi_bench.components.encoder.registered import network_class
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.metrics import METRICS
@@ -383,10 +384,25 @@ def test_a_record_of_one_fold_is_consistent_and_incomplete() -> None:
     assert not regdb.complete
 
 
-def test_a_public_file_of_weights_is_known() -> None:
-    weights = {"source": "resnet50-19c8e357.pth", "sha256": "19c8e357" + "0" * 56}
-    record = settings("encoder", name="resnet50")(result(start_weights=weights)(consistent(make_record())))
+def public_digits(encoder: str) -> tuple[str, ...]:
+    file = network_class(encoder).public_file
+    assert file is not None
+    return file.digits
+
+
+@pytest.mark.parametrize(
+    ("encoder", "digits"),
+    [
+        *((encoder, digits) for encoder in ("resnet50", "vit_s16", "vit_b16") for digits in public_digits(encoder)),
+        ("resnet50", "11ad3fa6"),
+    ],
+)
+def test_a_public_file_of_weights_is_known_for_its_encoder(encoder: str, digits: str) -> None:
+    weights = {"source": f"{encoder}-{digits}.pth", "sha256": digits + "0" * 56}
+    record = settings("encoder", name=encoder)(result(start_weights=weights)(consistent(make_record())))
     assert not [line for line in faults(record) if "start_weights" in line]
+    other = settings("encoder", name="small")(record)
+    assert [line for line in faults(other) if f"is a file of {encoder}, but the encoder is small" in line]
 
 
 def test_shipped_weights_fit_their_encoder_and_other_people() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
 from usvi_bench.datasets.planned import PlannedDataset
+from usvi_bench.protocols import metrics
 from usvi_bench.protocols.base import ProtocolConfig
 from usvi_bench.protocols.draw_digest import draw_digest, fold_digest
 from usvi_bench.protocols.masks import RetrievalMasks
@@ -46,6 +47,17 @@ def test_equal_draws_have_equal_digests() -> None:
     first = fold_digest(SysuAll(), PEOPLE, 1)
     assert first == fold_digest(SysuAll(), PlannedDataset("sysu", SyntheticSpec(size="tiny")), 1)
     assert len(first) == 64
+
+
+def test_blocks_of_queries_change_neither_digests_nor_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for block, rows in ((metrics.BLOCK, metrics.ROWS), (1, 8)):
+        monkeypatch.setattr(metrics, "BLOCK", block)
+        monkeypatch.setattr(metrics, "ROWS", rows)
+        found.append((fold_digest(SysuAll(), PEOPLE, 1), SysuAll().chance(PEOPLE, 1)))
+    assert len([*metrics.query_blocks(len(PEOPLE.test().infrared), 1)]) > 1
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ def test_scores_are_those_of_loops(tmp_path: Path, protocol: str, cameras: str) 
     assert {name: score.metrics[name] for name in expected} == pytest.approx(expected, abs=1e-9)
     assert made.kind() == {"shots": None, "gallery": "all, other cameras" if cameras == "known" else "all"}
     assert made.kind() in made.kinds()
+    restored = PROTOCOLS.get(protocol)()
+    restored.restore(made.kind())
+    tables = made.tables(dataset, 1)
+    size = (len(tables[0]), len(tables[1]))
+    for found, usual in zip(restored.masks(*tables).arrays(size), made.masks(*tables).arrays(size), strict=True):
+        np.testing.assert_array_equal(found, usual)
     test = getattr(dataset.test(), made.query)
     assert [test.paths[row] for row in evaluation.ranking.query] == list(evaluation.queries.paths)
 

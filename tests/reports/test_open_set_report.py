@@ -14,6 +14,7 @@ from tests.reports.fake_run import make_features, make_run, make_split
 from usvi_bench.cli.openset import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.feature_file import FeatureFile, write_features
+from usvi_bench.protocols.folder import EVERY_CAMERA, OTHER_CAMERAS
 from usvi_bench.protocols.open_set import Pairs
 from usvi_bench.protocols.rules import sysu_masks
 from usvi_bench.reports import open_set_section
@@ -50,6 +51,24 @@ def test_a_run_is_reported_from_its_features_under_its_rule(run: RecordedRun) ->
     queries = section.tables[1]
     assert queries.rows[0].cells[3].value == 100 * expected.identification[0].values["DIR"][0]
     assert queries.rows[2].cells[3].text == "-"
+
+
+def test_the_rule_of_own_images_is_that_of_the_record(run: RecordedRun) -> None:
+    """Gallery images of the query's person and camera are left out only if the gallery of the record does so."""
+    saved, result, genuine = run.evaluation, run.record.result, []
+    assert saved is not None
+    gallery = replace(saved.gallery, cameras=np.full(len(saved.gallery), saved.query.cameras[0]))
+    for kind in (EVERY_CAMERA, OTHER_CAMERAS):
+        own = replace(result, protocol="folder_i2v", headline={**result.headline, "gallery": kind})
+        other = RecordedRun("run", replace(run.record, result=own), run.folder)
+        other.__dict__["evaluation"] = replace(saved, gallery=gallery)
+        report = empty_report()
+        open_set_section.add_open_set(other, report)
+        genuine.append(report.data["open_set"]["genuine"])
+    same = saved.query.identities[:, None] == saved.gallery.identities
+    ignored = same & (saved.query.cameras[:, None] == gallery.cameras)
+    assert genuine == [same.sum(), (same & ~ignored).sum()]
+    assert ignored.any()
 
 
 def test_a_run_without_features_and_an_unknown_protocol_have_a_note(run: RecordedRun) -> None:

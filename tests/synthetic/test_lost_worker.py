@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -25,6 +26,19 @@ def test_a_lost_worker_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.glob("sysu*"))
     monkeypatch.undo()
     assert ensure("sysu", parse("synthetic:size=tiny"), tmp_path, workers=2).is_dir()
+
+
+def fail(folder: Path, *_: Any) -> None:
+    (folder / f"begun-{uuid4()}").touch()
+    raise ValueError("no light")
+
+
+def test_batches_that_wait_are_left_out_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_write_batch", fail)
+    batches: list[list[Any]] = [[] for _ in range(200)]
+    with pytest.raises(ValueError, match="no light"):
+        list(writing.write_images(tmp_path, "sysu", parse("synthetic:size=tiny"), batches, workers=2))
+    assert 1 <= len(list(tmp_path.glob("begun-*"))) < 100
 
 
 def test_the_command_ends_with_a_line(

@@ -57,6 +57,7 @@ def evaluate(
         >>> record.result.external.files[0].source  # doctest: +SKIP
         'model_best.pth.tar'
     """
+    from usvi_bench.core.plugins import list_of_imports
     from usvi_bench.engine.external import score_external
     from usvi_bench.engine.external_scoring import ExternalRequest
 
@@ -75,6 +76,6 @@ def evaluate(
         settings=settings or {},
         device=device,
         output=expanded(output),
-        imports=tuple(map(str, imports)),
+        imports=list_of_imports(imports),
     )
     return score_external(request, Display(quiet=not verbose))[0]

@@ -99,11 +99,13 @@ def run(
         deterministic=deterministic,
         imports=imports,  # type: ignore[arg-type]
     )
+    if (count := process_info().world_size) > 1:
+        raise UsageError(f"run() trains in one process, not in {count}: start several processes with run.py")
     display = Display(quiet=not verbose)
     record, _ = run_experiment(
         experiment, resume=resume, overwrite=overwrite, report=report, display=display, track=track
     )
-    assert record is not None, "use run.py to train with several processes"
+    assert record is not None  # only other processes have none
     return record
 
 
