@@ -28,7 +28,7 @@ from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import decoded
 from usvi_bench.datasets.open import open_dataset
-from usvi_bench.engine.images import test_features
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.engine.start_weights import shipped_weights
 from usvi_bench.protocols.base import Protocol
 
@@ -79,7 +79,7 @@ def encoder_matcher(weights: Path) -> Matcher:
     encoder = build_encoder(SmallConfig(), 0)
     load_weights(encoder, weights)
     device = torch.device("cpu")
-    return lambda pixels, modality: test_features(encoder, pixels, modality, 256, device, mirror=True, order=None)
+    return lambda pixels, modality: retrieval_features(encoder, pixels, modality, 256, device, mirror=True, order=None)
 
 
 @dataclass(frozen=True)

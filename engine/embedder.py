@@ -22,7 +22,7 @@ from usvi_bench.datasets.cache import BLOCK, Filter, decoded
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.engine.embedding_model import EmbeddingModel
 from usvi_bench.engine.evaluation import FEATURE
-from usvi_bench.engine.images import test_features
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.protocols.base import Protocol
 
 BATCH = 64
@@ -82,7 +82,7 @@ class WeightsEmbedder(Embedder):
         self._encoder, self._device = model.encoder.to(device), device
 
     def embed(self, pixels: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
-        return test_features(self._encoder, pixels, modality, BATCH, self._device, mirror=True, order=None)
+        return retrieval_features(self._encoder, pixels, modality, BATCH, self._device, mirror=True, order=None)
 
 
 def describe(model: EmbeddingModel) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.check_features import SAMPLE, check_features
-from usvi_bench.engine.images import test_features
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.stages import last_checkpoint, starting_encoder
@@ -28,8 +28,8 @@ FEATURE = "bn+flip"
 """Name of the test feature: the output of the batch-norm neck, averaged over an image and its mirror image."""
 
 
-class Embedder:
-    """Embedder of image tables, with one encoder of fixed weights; each table is embedded once."""
+class TableEmbedder:
+    """Table embedder with one encoder of fixed weights; each table is embedded once."""
 
     def __init__(self, run: Run, model: TwoStreamEncoder, name: str = "") -> None:
         self._run, self._model = run, model
@@ -54,7 +54,7 @@ class Embedder:
         generator = numpy_generator(0, "test rows", modality, run.dataset.fingerprint)
 
         def features_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            return test_features(model, pixels, modality, batch, run.device, mirror=True, order=rows, part=part)
+            return retrieval_features(model, pixels, modality, batch, run.device, mirror=True, order=rows, part=part)
 
         order = generator.permutation(len(table))
         features = features_of(order)[np.argsort(order)]
@@ -109,7 +109,7 @@ def evaluate_epochs(run: Run, plan: StagePlan) -> Evaluate:
         entries = []
         for name, model in method.models().items():
             copy = _rebuild(run, model.state_dict())
-            evaluation = run.protocol.evaluate(Embedder(run, copy), run.dataset, plan.fold, plan.fold)
+            evaluation = run.protocol.evaluate(TableEmbedder(run, copy), run.dataset, plan.fold, plan.fold)
             scores = score_entries(run, name, evaluation, "oracle")
             where = {"kind": "scores", "fold": plan.fold, "epoch": epoch - 1, "model": name}
             entries.append({**where, "trials": [asdict(score) for score in scores], "metrics": mean_metrics(scores)})

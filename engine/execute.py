@@ -11,7 +11,7 @@ from usvi_bench.core.record import Record
 from usvi_bench.core.result import Score, mean_metrics
 from usvi_bench.engine.device import explain_out_of_memory
 from usvi_bench.engine.evaluation import (
-    Embedder,
+    TableEmbedder,
     evaluate_epochs,
     kind_of,
     oracle_scores,
@@ -66,7 +66,7 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
         started = time.perf_counter()
         with run.display.work.idle("scoring"):
             for name, model in trained_models(run, plans).items():
-                embed = Embedder(run, model, name)
+                embed = TableEmbedder(run, model, name)
                 for scored in run.scored_by(fold):
                     evaluation = run.protocol.evaluate(embed, run.dataset, scored, trained_on=scored)
                     scores += score_entries(run, name, evaluation, "last")
@@ -74,7 +74,7 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
                         scores += reranked_scores(embed, run.protocol, run.dataset, scored, kind_of(run, name, "last"))
                     queries.setdefault(scored, evaluation.queries)  # the headline model comes first
                     if first is None:
-                        before = Embedder(run, starting_encoder(run, None), "start")
+                        before = TableEmbedder(run, starting_encoder(run, None), "start")
                         first = FirstFold(evaluation.ranking, scored, embed, before)
         scores += oracle_scores(run, plans)
         seconds += time.perf_counter() - started

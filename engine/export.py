@@ -26,7 +26,7 @@ from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedder import BATCH, describe
 from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
-from usvi_bench.engine.images import test_features
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.engine.onnx_model import ABOUT, INPUT, OUTPUT, load_package, new_session
 from usvi_bench.engine.open_embedder import ModelRequest, prepare_device
 from usvi_bench.engine.search import check_new_folder
@@ -147,7 +147,7 @@ def largest_difference(model: EmbeddingModel, modality: Modality, content: bytes
     for batch in CHECKED:
         generator = numpy_generator(0, "export", batch)
         pixels: NDArray[np.uint8] = generator.integers(0, 256, (batch, model.height, model.width, 3), dtype=np.uint8)
-        expected = test_features(encoder, pixels, modality, BATCH, torch.device("cpu"), mirror=True, order=None)
+        expected = retrieval_features(encoder, pixels, modality, BATCH, torch.device("cpu"), mirror=True, order=None)
         try:
             found = session.run([OUTPUT], {INPUT: pixels})[0]
         except Exception:  # onnxruntime raises types of its own, for example if the size of a batch is fixed

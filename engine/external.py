@@ -31,7 +31,7 @@ from usvi_bench.engine.embedding_model import EmbeddingModel
 from usvi_bench.engine.external_scoring import RARE, ExternalRequest, ExternalScoring, Opened, parts_of, prepare
 from usvi_bench.engine.feature_file import FeatureFile
 from usvi_bench.engine.image_store import ImageStore
-from usvi_bench.engine.images import test_features
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.engine.reranking import reranked_scores
 
 GIVEN = "given"
@@ -93,7 +93,7 @@ def _embedder(scoring: ExternalScoring, model: EmbeddingModel, display: Display)
         if key in known:
             return known[key]
         pixels = images.pixels(table, test=True)
-        features = test_features(
+        features = retrieval_features(
             encoder, pixels, table.modality, BATCH, scoring.device, mirror=scoring.mirror, order=None
         )
         if not np.isfinite(features).all():

@@ -145,7 +145,7 @@ def embed_all(
     )
 
 
-def test_features(
+def retrieval_features(
     encoder: TwoStreamEncoder,
     pixels: NDArray[np.uint8],
     modality: Modality,
@@ -154,7 +154,7 @@ def test_features(
     *,
     mirror: bool,
     order: NDArray[np.int64] | None,
-    part: str = "",  # noqa: PT028 - no test
+    part: str = "",
 ) -> NDArray[np.float32]:
     """Compute unit features for retrieval: those of :func:`embed`, normalised again."""
     features = normalize(embed(encoder, pixels, modality, batch, device, mirror, order, part), dim=1)

@@ -21,7 +21,7 @@ from usvi_bench.core.registry import METHODS
 from usvi_bench.core.result import DatasetIdentity, Donors, Kind, QueriesNote, Result, Score
 from usvi_bench.core.settings import FORMAT
 from usvi_bench.datasets.base import Dataset
-from usvi_bench.engine.evaluation import FEATURE, Embedder
+from usvi_bench.engine.evaluation import FEATURE, TableEmbedder
 from usvi_bench.engine.numerics import numerics
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
@@ -39,8 +39,8 @@ class FirstFold:
 
     ranking: Ranking
     fold: int
-    after: Embedder
-    before: Embedder
+    after: TableEmbedder
+    before: TableEmbedder
 
 
 @dataclass(frozen=True)

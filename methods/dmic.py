@@ -18,7 +18,7 @@ from usvi_bench.components.clustering.labelling import cameras_of_each, cluster_
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hybrid import joint_centroids
-from usvi_bench.components.memory.instance_contrast import InstanceMemory, overwrite
+from usvi_bench.components.memory.instance_contrast import ClusteredInstanceMemory, overwrite
 from usvi_bench.components.modalities import clustered
 from usvi_bench.core.bounds import COUNT, EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
@@ -132,7 +132,7 @@ class DMIC(Method):
 
     clusters: dict[str, ClusterMemory]
     """Cluster memories: ``visible``, ``infrared`` and, in the inter-modality phase, ``joint``."""
-    images: dict[str, InstanceMemory]
+    images: dict[str, ClusteredInstanceMemory]
     """Instance memories by the same names, where the instance-level contrast is on."""
 
     @classmethod
@@ -187,7 +187,9 @@ class DMIC(Method):
         self.clusters = {name: ClusterMemory(rows, *rule) for name, rows in starts.items()}
         wanted = {"visible": c.intra_instance, "infrared": c.intra_instance, "joint": c.inter_instance}
         self.images = {
-            name: InstanceMemory(*part, c.temperature, c.instance_loss) for name, part in parts.items() if wanted[name]
+            name: ClusteredInstanceMemory(*part, c.temperature, c.instance_loss)
+            for name, part in parts.items()
+            if wanted[name]
         }
 
     def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:

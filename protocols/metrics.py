@@ -20,7 +20,7 @@ from torch import Tensor
 
 from usvi_bench.core.progress import report_progress
 from usvi_bench.protocols.masks import RetrievalMasks, as_array
-from usvi_bench.protocols.ranks import QueryScores, best_images, score_queries
+from usvi_bench.protocols.ranks import RankColumns, best_images, score_queries
 
 BLOCK = 1 << 24
 """Number of query-gallery pairs that are compared at once."""
@@ -167,7 +167,7 @@ def query_blocks(count: int, width: int, multiple: int = 1) -> Iterator[slice]:
         width: number of images that each is compared with.
         multiple: number of which the size of each block, except the last, is a multiple; a divisor of :data:`ROWS`.
     """
-    step = max(ROWS, BLOCK // width)
+    step = max(ROWS, BLOCK // max(width, 1))
     step -= step % multiple
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
@@ -186,7 +186,7 @@ def score_blocks(blocks: Blocks, gallery: int, masks: Callable[[slice], Retrieva
 
 def _scored(blocks: Blocks, galleries: Sequence[NDArray[np.int64]], masks: MasksOf, depth: int) -> GalleryScores:
     """Score galleries, each given as columns of the similarity."""
-    lists, parts = [], [list[QueryScores]() for _ in galleries]
+    lists, parts = [], [list[RankColumns]() for _ in galleries]
     units: list[NDArray[np.int64]] = []
     for rows, block in blocks:
         for number, columns in enumerate(galleries):
@@ -201,7 +201,7 @@ def _scored(blocks: Blocks, galleries: Sequence[NDArray[np.int64]], masks: Masks
     return GalleryScores(tuple(metrics), *map(np.concatenate, zip(*lists, strict=True)))
 
 
-def _summary(parts: Sequence[QueryScores], length: int) -> RankMetrics:
+def _summary(parts: Sequence[RankColumns], length: int) -> RankMetrics:
     precision, penalty, first_match_rank = map(np.concatenate, zip(*parts, strict=True))
     valid = first_match_rank >= 0
     if not valid.any():

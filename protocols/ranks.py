@@ -19,13 +19,13 @@ from torch import Tensor
 
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-QueryScores = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
+RankColumns = tuple[NDArray[np.float64], NDArray[np.float64], Integers]
 """AP, INP and zero-based rank of the first match in the CMC ``[Q]``; NaN, NaN and -1 where a query is invalid."""
 
 
 def score_queries(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
-) -> QueryScores:
+) -> RankColumns:
     """Score each query in one gallery, on the device of the similarity.
 
     Args:
@@ -41,7 +41,7 @@ def score_queries(
 
 def compiled_scores(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
-) -> QueryScores:
+) -> RankColumns:
     """Score each query on the CPU: one compiled pass over each row, in as many threads as torch uses."""
     from usvi_bench.protocols.compiled.ranks import score_rows  # slow to import
 
@@ -53,7 +53,7 @@ def compiled_scores(
 
 def torch_scores(
     similarity: Tensor, columns: Integers, positives: Mask, ignored: Mask, cmc_units: Integers
-) -> QueryScores:
+) -> RankColumns:
     """Score each query on an accelerator, with torch operations that follow the definition."""
     own, right, hidden, units = (
         torch.from_numpy(array).to(similarity.device) for array in (columns, positives, ignored, cmc_units)

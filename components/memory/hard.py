@@ -5,8 +5,6 @@ https://arxiv.org/abs/2402.19026; shijiangming1/PCLHD @c1f7b24, whose memory com
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -115,25 +113,3 @@ def farthest_means(features: Tensor, labels: Tensor, rows: Tensor, count: int) -
     place = torch.arange(len(clusters), device=labels.device) - torch.searchsorted(clusters, clusters)
     chosen = ordered[place < count]
     return F.normalize(torch.zeros_like(rows).index_add(0, labels[chosen], features[chosen]))
-
-
-def loss_by_moved_rows(
-    memory: ClusterMemory, features: Tensor, labels: Tensor, moved_by: tuple[Tensor, Tensor, bool]
-) -> Tensor:
-    """Compute the value of ``memory.loss(features, labels)``, with the gradient for rows that others have updated.
-
-    Args:
-        memory: memory of the value; it is not changed.
-        features: ``[B, D]``, of any length.
-        labels: ``[B]`` clusters.
-        moved_by: features, clusters, and whether some clusters are -1, of the update of a copy of the memory, which
-            gives the gradient.
-    """
-    assert isinstance(memory, HardMemory)
-    later = deepcopy(memory)
-    later.update(*moved_by)
-    with torch.autocast(features.device.type, enabled=False):
-        rows = F.normalize(features.float(), dim=1)
-        before, after = memory.prototypes.flatten(0, 1), later.prototypes.flatten(0, 1)
-        similarity = rows @ after.t() + (rows @ (before - after).t()).detach()  # value before, gradient after
-        return memory.hinged_loss(similarity, labels)

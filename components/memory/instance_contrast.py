@@ -19,8 +19,8 @@ from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.types import OUTLIER
 
 
-class InstanceMemory(nn.Module):
-    """Instance memory: a unit row for every clustered image; outliers have no row.
+class ClusteredInstanceMemory(nn.Module):
+    """Clustered instance memory: a unit row for every clustered image; outliers have no row.
 
     Gradients reach the features only. Rows change in :meth:`update`, which is called after the step of the optimiser.
 

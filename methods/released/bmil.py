@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from usvi_bench.components.memory.hard import loss_by_moved_rows
+from usvi_bench.components.memory.moved_rows import loss_by_moved_rows
 from usvi_bench.core.types import Batch, Losses
 from usvi_bench.methods.bmil import BMIL
 

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.memory.cluster import update_together
 from usvi_bench.components.memory.instance import NOMINAL, InstanceMemory
+from usvi_bench.components.memory.moved_rows import similarity_by_moved_rows
 from usvi_bench.components.memory.rules import UPDATE_RULES
 from usvi_bench.components.unit import detached
 from usvi_bench.core.types import Batch, Losses, Modality
@@ -63,16 +64,3 @@ class ReleasedHIL(HIL):
     def similarity(self, features: Tensor, key: Modality) -> Tensor:
         """Defect: the memory of instances is updated outside autograd, between the forward and the backward pass."""
         return similarity_by_moved_rows(features, self.instances[key].rows, self.later[key].rows)
-
-
-def similarity_by_moved_rows(features: Tensor, rows: Tensor, later: Tensor) -> Tensor:
-    """Compute the cosine of features with rows, ``[B, N]``, with the gradient of the cosine with the updated rows.
-
-    Args:
-        features: ``[B, D]``, of any length.
-        rows: ``[N, D]`` unit rows at the forward pass, which give the value.
-        later: ``[N, D]`` unit rows at the backward pass, which give the gradient.
-    """
-    unit = normalize(features, dim=1)
-    moved = unit @ later.detach().t()
-    return moved + (unit @ rows.detach().t() - moved).detach()

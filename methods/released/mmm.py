@@ -8,10 +8,10 @@ from torch.nn.functional import cross_entropy, normalize, pad
 
 from usvi_bench.components.alignment import class_prototypes
 from usvi_bench.components.association import UNMATCHED
+from usvi_bench.components.memory.moved_rows import similarity_by_moved_rows
 from usvi_bench.components.memory.rules import UPDATE_RULES
 from usvi_bench.core.types import Batch, Losses, StageProgress
 from usvi_bench.methods.mmm import MMM
-from usvi_bench.methods.released.hil import similarity_by_moved_rows
 
 
 class ReleasedMMM(MMM):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from usvi_bench.components.memory.hard import loss_by_moved_rows
+from usvi_bench.components.memory.moved_rows import loss_by_moved_rows
 from usvi_bench.core.types import Batch, Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.pclhd import PCLHD
 

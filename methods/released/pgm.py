@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from usvi_bench.components.memory.moved_rows import similarity_by_moved_rows
 from usvi_bench.core.types import Losses, Modality, StageProgress
 from usvi_bench.methods.pgm import PGM
-from usvi_bench.methods.released.hil import similarity_by_moved_rows
 
 
 class ReleasedPGM(PGM):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from usvi_bench.components.association import sinkhorn_match
 from usvi_bench.components.clustering.label_calibration import calibrate_labels
-from usvi_bench.components.memory.hard import loss_by_moved_rows
+from usvi_bench.components.memory.moved_rows import loss_by_moved_rows
 from usvi_bench.components.relation_loss import Space
 from usvi_bench.core.types import Features, Losses, Modality, PseudoLabels, StageProgress
 from usvi_bench.methods.rpnr import RPNR

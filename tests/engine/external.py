@@ -17,7 +17,7 @@ from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.cache import decoded
 from usvi_bench.engine.external import BATCH
 from usvi_bench.engine.feature_file import FeatureFile, write_features
-from usvi_bench.engine.images import test_features as embed_for_a_test
+from usvi_bench.engine.images import retrieval_features
 
 SIZE = {"data.height": 32, "data.width": 16, "engine.threads": 1}
 ABOUT = {"schema": 1, "feature": "bn+flip", "similarity": "dot"}
@@ -37,7 +37,7 @@ def features_of(dataset: Dataset, fold: int = 1, seed: int = 0) -> FeatureFile:
     for table in tables:
         pixels = decoded(table, 32, 16, "lanczos", dataset.fingerprint)
         rows.append(
-            embed_for_a_test(encoder, pixels, table.modality, BATCH, torch.device("cpu"), mirror=True, order=None)
+            retrieval_features(encoder, pixels, table.modality, BATCH, torch.device("cpu"), mirror=True, order=None)
         )
     return FeatureFile(
         features=np.concatenate(rows),

@@ -26,7 +26,7 @@ from usvi_bench.engine import export as exporting
 from usvi_bench.engine import onnx_model
 from usvi_bench.engine.embedder import describe
 from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
-from usvi_bench.engine.images import test_features as embed_for_a_test
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.engine.onnx_model import OnnxEmbedder
 from usvi_bench.engine.open_embedder import ModelRequest
 
@@ -57,7 +57,7 @@ def test_exported_files_give_the_features_of_the_model(made: tuple[Path, Path]) 
         for batch in (1, 2, 5, 67):
             pixels = rng.integers(0, 256, (batch, 32, 16, 3), dtype=np.uint8)
             pixels[0] = 0  # pooled values of 0 show whether the exporter kept the 1e-12 of the generalised mean
-            expected = embed_for_a_test(
+            expected = retrieval_features(
                 model.encoder, pixels, modality, 64, torch.device("cpu"), mirror=True, order=None
             )
             found[modality] = embedder.embed(pixels, modality)

@@ -16,7 +16,7 @@ from usvi_bench.cli.main import main
 from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.core.types import PseudoLabels
 from usvi_bench.datasets.base import Split
-from usvi_bench.engine.evaluation import Embedder
+from usvi_bench.engine.evaluation import TableEmbedder
 from usvi_bench.engine.run import Run
 from usvi_bench.engine.stages import true_identities
 from usvi_bench.engine.training import StageTraining
@@ -86,18 +86,18 @@ def test_a_training_method_never_receives_test_images(
     tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained, scored = list[TwoStreamEncoder](), list[TwoStreamEncoder]()
-    begin, embedder = StageTraining.__init__, Embedder.__init__
+    begin, embedder = StageTraining.__init__, TableEmbedder.__init__
 
     def note_trained(self: StageTraining, *arguments: Any, **named: Any) -> None:
         begin(self, *arguments, **named)
         trained.extend(self.method.models().values())
 
-    def note_scored(self: Embedder, run: Run, model: TwoStreamEncoder, *more: Any) -> None:
+    def note_scored(self: TableEmbedder, run: Run, model: TwoStreamEncoder, *more: Any) -> None:
         embedder(self, run, model, *more)
         scored.append(model)
 
     monkeypatch.setattr(StageTraining, "__init__", note_trained)
-    monkeypatch.setattr(Embedder, "__init__", note_scored)
+    monkeypatch.setattr(TableEmbedder, "__init__", note_scored)
     settings = {"train.epochs": 2, "train.iterations": 1, "engine.threads": 1, "evaluate_every": 1}
     data = tiny_people["sysu"]
     usvi_bench.run("cluster_contrast", "sysu_all", data, settings=settings, schedule="quick", output=tmp_path)

@@ -13,9 +13,9 @@ from PIL import Image
 
 from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.datasets.base import ImageTable
-from usvi_bench.engine.evaluation import Embedder
+from usvi_bench.engine.evaluation import TableEmbedder
 from usvi_bench.engine.image_store import ImageStore
-from usvi_bench.engine.images import test_features as features_to_test
+from usvi_bench.engine.images import retrieval_features
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.run import Run
 from usvi_bench.protocols.sysu import SysuAll
@@ -52,9 +52,9 @@ def test_features_are_those_of_test_images_and_trainings_get_training_images(
     config = load_config("untrained", "sysu_all", profile="sysu", settings=SMALL)
     images = ImageStore(DATASET, config.data, SysuAll().resize, CPU)
     encoder = build_encoder(config.encoder, 0)
-    expected = features_to_test(encoder, images.pixels(table, test=True), "visible", 1, CPU, mirror=True, order=None)
+    expected = retrieval_features(encoder, images.pixels(table, test=True), "visible", 1, CPU, mirror=True, order=None)
     run = cast(Run, SimpleNamespace(images=images, config=config, device=CPU, dataset=DATASET))
-    np.testing.assert_array_equal(Embedder(run, encoder)(table), expected)
+    np.testing.assert_array_equal(TableEmbedder(run, encoder)(table), expected)
     order = np.arange(len(table))[::-1]
     given = images.training_images(table, order)
     np.testing.assert_array_equal(given.pixels.numpy(), images.pixels(table, test=False)[order])

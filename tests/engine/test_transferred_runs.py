@@ -19,7 +19,7 @@ from usvi_bench.datasets.folder import FolderData
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.dry_run import describe_run
-from usvi_bench.engine.evaluation import Embedder, trained_models
+from usvi_bench.engine.evaluation import TableEmbedder, trained_models
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.engine.run import Run
@@ -108,7 +108,7 @@ def test_the_scores_are_those_of_its_network_on_the_second(place: Path, record: 
     own: Run = experiment(place, data=str(place / "a/list.csv"), train_data=None).prepare()
     b = FolderData(place / "b/list.csv")
     other = experiment(place).prepare()
-    embed = Embedder(other, trained_models(own, own.plans[1])["student"])
+    embed = TableEmbedder(other, trained_models(own, own.plans[1])["student"])
     other.protocol.check(b)
     (score,) = other.protocol.evaluate(embed, b, 1, 1).scores
     assert record.means() == {name: score.metrics[name] for name in record.means()}

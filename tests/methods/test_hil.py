@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.memory.instance import InstanceMemory
+from usvi_bench.components.memory.moved_rows import similarity_by_moved_rows
 from usvi_bench.components.memory.rules import sequential_update
 from usvi_bench.components.memory.sub_centres import gated_sum, multi_centre_loss
 from usvi_bench.components.neighbour_losses import loss_of_neighbours, neighbour_loss, neighbour_mask
@@ -20,7 +21,6 @@ from usvi_bench.engine.load_config import build, load_config
 from usvi_bench.engine.read_settings import CONFIGS, read_file
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 from usvi_bench.methods.hil import HIL, HILConfig
-from usvi_bench.methods.released.hil import similarity_by_moved_rows
 
 SMALL = {"k1": 6, "k2": 2, "sub_centres": 3}
 PARENT = {"transfer": "none", "mccl": False, "neighbours": False}

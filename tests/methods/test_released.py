@@ -16,14 +16,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.cli.main import main
-from usvi_bench.components.memory.hard import HardMemory, loss_by_moved_rows
+from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.components.memory.moved_rows import loss_by_moved_rows, similarity_by_moved_rows
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.record import read_record
 from usvi_bench.core.registry import METHODS
 from usvi_bench.engine.load_config import load_config
 from usvi_bench.methods import released
 from usvi_bench.methods.released.bmil import ReleasedBMIL
-from usvi_bench.methods.released.hil import ReleasedHIL, similarity_by_moved_rows
+from usvi_bench.methods.released.hil import ReleasedHIL
 from usvi_bench.methods.released.mmm import ReleasedMMM
 from usvi_bench.methods.released.nulc import ReleasedNULC
 from usvi_bench.methods.released.pclhd import ReleasedPCLHD

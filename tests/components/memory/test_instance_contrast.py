@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from usvi_bench.components.memory.instance_contrast import (
     INSTANCE_LOSSES,
-    InstanceMemory,
+    ClusteredInstanceMemory,
     mean_loss,
     nca_loss,
     overwrite,
@@ -64,7 +64,7 @@ def naive(form: str, stored: Tensor, labels: Tensor, features: Tensor, index: Te
 def test_losses_and_gradients_are_those_of_the_loops(form: str, seed: int) -> None:
     stored, labels, features, index = case(seed)
     features.requires_grad_()
-    found = InstanceMemory(stored, labels, 0.2, form).loss(features, index, seeded(seed))
+    found = ClusteredInstanceMemory(stored, labels, 0.2, form).loss(features, index, seeded(seed))
     (gradient,) = torch.autograd.grad(found, features)
     expected = naive(form, stored, labels, features, index, 0.2, seed)
     (naive_gradient,) = torch.autograd.grad(expected, features)
@@ -76,7 +76,7 @@ def test_losses_and_gradients_are_those_of_the_loops(form: str, seed: int) -> No
 def test_losses_stay_finite_where_exponentials_do_not(form: str) -> None:
     stored, labels, features, index = case(1)
     features.requires_grad_()
-    loss = InstanceMemory(stored, labels, 1e-3, form).loss(features, index, seeded())
+    loss = ClusteredInstanceMemory(stored, labels, 1e-3, form).loss(features, index, seeded())
     loss.backward()
     assert math.isfinite(loss.item())
     assert features.grad is not None
@@ -87,7 +87,7 @@ def test_losses_stay_finite_where_exponentials_do_not(form: str) -> None:
 def test_outliers_take_part_in_nothing(form: str) -> None:
     stored, labels, features, index = case(2)
     moved = torch.where(labels[:, None] < 0, 100 * torch.ones_like(stored), stored)
-    first, second = (InstanceMemory(x, labels, 0.1, form) for x in (stored, moved))
+    first, second = (ClusteredInstanceMemory(x, labels, 0.1, form) for x in (stored, moved))
     assert len(first.rows) == int((labels >= 0).sum())
     assert torch.equal(first.rows, second.rows)
     assert torch.equal(first.loss(features, index, seeded()), second.loss(features, index, seeded()))
@@ -97,7 +97,8 @@ def test_clusters_of_one_image_make_all_forms_the_softmax_over_images() -> None:
     stored, _, features, _ = case(3)
     index = torch.arange(9)
     losses = [
-        InstanceMemory(stored, torch.arange(14), 0.1, form).loss(features, index, seeded()) for form in INSTANCE_LOSSES
+        ClusteredInstanceMemory(stored, torch.arange(14), 0.1, form).loss(features, index, seeded())
+        for form in INSTANCE_LOSSES
     ]
     expected = F.cross_entropy(F.normalize(features) @ F.normalize(stored).T / 0.1, index)
     for loss in losses:
@@ -150,7 +151,7 @@ def test_every_feature_of_a_row_is_drawn_alike() -> None:
 
 def test_a_memory_takes_a_view_of_each_image_in_a_batch() -> None:
     stored, labels, _, _ = case(4)
-    memory = InstanceMemory(stored, labels)
+    memory = ClusteredInstanceMemory(stored, labels)
     before = memory.rows.clone()
     index = torch.tensor([1, 6, 1, 6])  # two images, two views
     views = torch.randn(4, 5, generator=seeded(5))
@@ -165,7 +166,7 @@ def test_a_memory_takes_a_view_of_each_image_in_a_batch() -> None:
 
 def test_memories_take_no_gradient_and_are_no_part_of_the_checkpoint() -> None:
     stored, labels, features, index = case(0)
-    memory = InstanceMemory(stored.requires_grad_(), labels)
+    memory = ClusteredInstanceMemory(stored.requires_grad_(), labels)
     assert not memory.state_dict()
     memory.loss(features.requires_grad_(), index, seeded()).backward()
     assert stored.grad is None
@@ -175,4 +176,4 @@ def test_memories_take_no_gradient_and_are_no_part_of_the_checkpoint() -> None:
 
 def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean nca"):
-        InstanceMemory(torch.eye(2), torch.arange(2), loss="nc")
+        ClusteredInstanceMemory(torch.eye(2), torch.arange(2), loss="nc")

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from usvi_bench.components.memory.hard import HardMemory, loss_by_moved_rows
+from usvi_bench.components.memory.hard import HardMemory
+from usvi_bench.components.memory.moved_rows import loss_by_moved_rows
 from usvi_bench.components.memory.split import Prototypes, SplitMemory, shared_prototypes, split_prototypes
 
 
