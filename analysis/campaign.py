@@ -77,7 +77,7 @@ def _jobs(entry: Mapping[str, Any]) -> Iterator[Job]:
     shares = {seed: f"{layout} {data} {seed}" for seed in seeds}
     for seed in [None] if entry.get("grid") else seeds:
         for method in methods:
-            base = ("--method", method, "--data", data)
+            base: tuple[str, ...] = ("--method", method, "--data", data)
             if seed is None:
                 rows = () if entry["grid"] is True else ("--grid", str(ROOT / entry["grid"]))
                 base = ("ablation", *base, "--seeds", str(len(seeds)), "--reuse", *rows)

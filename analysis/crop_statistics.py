@@ -88,7 +88,7 @@ def outline(grey: Grey, coverage: Grey) -> dict[str, float]:
         grey: ``[H, W]`` levels.
         coverage: ``[H, W]`` share of each pixel that the person fills.
     """
-    border = (coverage > 0.5) & (ndimage.grey_erosion(coverage, 3) <= 0.5)
+    border = (coverage > 0.5) & (ndimage.grey_erosion(coverage, (3, 3)) <= 0.5)
     border[[0, -1], :] = border[:, [0, -1]] = False
     rows, columns = np.nonzero(border)
     soft = ndimage.gaussian_filter(coverage, 1.5, mode="nearest")
@@ -114,7 +114,7 @@ def correlation_inside(visible: Grey, infrared: Grey, coverage: Grey) -> float:
     Returns nan for fewer than 20 pixels.
     """
     masks = regions(*visible.shape)
-    cloth = (masks["torso"] | masks["legs"]) & (ndimage.grey_erosion(coverage, 7) > 0.99)
+    cloth = (masks["torso"] | masks["legs"]) & (ndimage.grey_erosion(coverage, (7, 7)) > 0.99)
     if cloth.sum() < 20:
         return float("nan")
     return float(np.corrcoef(visible[cloth], infrared[cloth])[0, 1])

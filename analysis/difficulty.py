@@ -9,7 +9,6 @@ fold is trained. ``--table FILE`` prints the table of earlier figures.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,9 +16,10 @@ from pathlib import Path
 import pandas as pd
 
 from usvi_bench.analysis import training_free
+from usvi_bench.analysis.child_run import train_in_child
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_text
 from usvi_bench.core.record import read_record
-from usvi_bench.core.revision import ROOT
 from usvi_bench.core.table import markdown_table
 from usvi_bench.datasets.open import open_dataset
 from usvi_bench.reports.pages.difficulty_table import (
@@ -49,13 +49,9 @@ def train(protocol: str, method: str, people: int, folder: Path) -> None:
     Raises:
         UsageError: the run failed; the message ends with its last line.
     """
-    command = [sys.executable, str(ROOT / "run.py"), "--method", method, "--protocol", protocol, "--resume"]
-    command += ["--data", f"synthetic:seed={people}", "--output", str(folder), "--no-report"]
+    options = ["--method", method, "--protocol", protocol, "--data", f"synthetic:seed={people}"]
     settings = ["engine.threads=1", *SETTINGS[protocol.partition("_")[0]]]
-    done = subprocess.run([*command, "--set", *settings], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UsageError(f"{method} by {protocol} on people {people}: {reason[0]}")
+    train_in_child(f"{method} by {protocol} on people {people}", [*options, "--output", str(folder)], settings)
 
 
 def records(folder: Path, protocol: str, method: str) -> list[Path]:
@@ -114,7 +110,7 @@ def main(arguments: Sequence[str] | None = None, runner: Runner = train) -> int:
             methods = list(dict.fromkeys([START, *options.methods, BOUND]))
             rows = pd.DataFrame(measure(methods, options.people, options.output, runner), columns=COLUMNS)
             if options.csv:
-                rows.to_csv(options.csv, index=False, float_format="%.2f", lineterminator="\n")
+                write_text(options.csv, rows.to_csv(index=False, float_format="%.2f", lineterminator="\n"))
     except UsageError as error:
         raise SystemExit(str(error)) from error
     print(report(rows))

@@ -38,19 +38,6 @@ Repeat = Callable[[Record, Path], Record]
 """Function that repeats the run of a record in an empty folder and returns the new record."""
 
 
-_CHILD = """
-import json, sys
-from usvi_bench.core.process_memory import keep_freed_memory
-from usvi_bench.api import run_experiment
-from usvi_bench.engine.display import Display
-from usvi_bench.engine.experiment import Experiment
-from usvi_bench.engine.recorded_experiment import recorded_experiment
-keep_freed_memory()
-experiment = Experiment.from_json(json.load(sys.stdin))
-run_experiment(experiment, resume=False, overwrite=False, report=False, display=Display(quiet=True))
-"""
-
-
 def repeat(record: Record, folder: Path) -> Record:
     """Repeat a run with the current code, in a separate process, which receives values and no command line.
 
@@ -63,7 +50,7 @@ def repeat(record: Record, folder: Path) -> Record:
     if experiment.weights != "random" and not Path(experiment.weights or "").is_relative_to(SHIPPED):
         raise RuntimeError(f"the run started from weights that are not shipped: {experiment.weights!r:.60}")
     finished = subprocess.run(
-        [sys.executable, "-c", _CHILD],
+        [sys.executable, "-m", "analysis.repeat_run"],
         cwd=ROOT,
         input=json.dumps(experiment.to_json()),
         capture_output=True,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from usvi_bench.analysis.child_run import train_in_child
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.record import Record, read_record
-from usvi_bench.core.revision import ROOT
 from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.load_config import parse_settings
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
@@ -122,12 +121,8 @@ def make_runner(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
     """Make a runner that trains a point with ``run.py`` in a separate process."""
 
     def runner(point: Point) -> None:
-        command = [sys.executable, str(ROOT / "run.py"), "--method", point.method, "--protocol", protocol]
-        command += ["--data", point.data, "--seed", str(point.seed), "--output", str(output), "--resume", "--no-report"]
-        extra = ["--set", *settings] if settings else []
-        finished = subprocess.run([*command, *extra], cwd=ROOT, capture_output=True, text=True)
-        if finished.returncode:
-            raise RuntimeError(f"{point.method} on {point.data} failed:\n{finished.stderr}")
+        options = ["--method", point.method, "--protocol", protocol, "--data", point.data, "--seed", str(point.seed)]
+        train_in_child(f"{point.method} on {point.data}", [*options, "--output", str(output)], settings)
 
     return runner
 
@@ -161,7 +156,7 @@ def draw_sweeps(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> 
                 axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
         axes.axvline(sweep.base_level, color="0.85", linewidth=3, zorder=0)
         axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), xticks=[0, 0.5, 1])
-    highest = max(line.get_ydata().max() for axes in panels[: len(sweeps)] for line in axes.get_lines()[:-1])
+    highest = max(np.max(line.get_ydata()) for axes in panels[: len(sweeps)] for line in axes.get_lines()[:-1])
     for axes in panels[: len(sweeps)]:
         axes.set_ylim(0, 10 * np.ceil(highest / 10 + 0.2))
     for axes in panels[: len(sweeps) : columns]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from usvi_bench.analysis.crop_statistics import correlation_inside, grey_of, measure, outline, reference, regions
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.files import write_text
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.table import markdown_table
 from usvi_bench.synthetic.cameras import Camera, Layout
@@ -186,9 +187,7 @@ def write_card(card: Path, text: str) -> None:
     if any(whole.count(mark) != 1 for mark in MARKS):
         raise UsageError(f"{card} needs the lines {MARKS[0]} and {MARKS[1]}, once each, for --write")
     before, rest = whole.split(MARKS[0])
-    part = card.with_suffix(".part")
-    part.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
-    part.replace(card)
+    write_text(card, f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
 
 
 def main(arguments: list[str]) -> int:

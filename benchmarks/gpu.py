@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Session:
     @property
     def left(self) -> float:
         """Seconds until the end, without the reserve."""
-        return 60 * self.options.minutes - RESERVE - (time.monotonic() - self.started)
+        return 60 * float(self.options.minutes) - RESERVE - (time.monotonic() - self.started)
 
     def measure(self, section: str, name: str, call: Callable[[], Any]) -> None:
         """Run a piece if the time suffices for one as long as the longest of its kind, and write the files."""
@@ -122,21 +123,21 @@ def _run(session: Session, device: torch.device) -> None:
     for section in options.sections:
         if section == "ceilings":
             for kind in kinds:
-                session.measure(section, kind, lambda kind=kind: pieces.ceiling(load, kind))
+                session.measure(section, kind, partial(pieces.ceiling, load, kind))
         elif section == "parent":
             session.measure(section, PARENT, lambda: one(PARENT, kinds[0]))
         elif section == "precisions":
             for kind in kinds[1:]:
-                session.measure(section, kind, lambda kind=kind: one(PARENT, kind))
+                session.measure(section, kind, partial(one, PARENT, kind))
         elif section == "methods":
             for name in trained_methods()[1:]:
-                session.measure(section, name, lambda name=name: one(name, kinds[0]))
+                session.measure(section, name, partial(one, name, kinds[0]))
         elif section == "embedding":
             session.measure(section, kinds[0], lambda: pieces.embedding(load, kinds[0], 64 if options.tiny else 4096))
         elif section == "scoring":
             session.measure(section, "sysu_all", lambda: pieces.scores(load, 4 if options.tiny else None))
         else:
-            session.measure(section, PARENT, lambda section=section: _child(session, section))
+            session.measure(section, PARENT, partial(_child, session, section))
 
 
 def _child(session: Session, section: str) -> Any:

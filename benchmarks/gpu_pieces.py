@@ -117,11 +117,12 @@ def embedding(load: Workload, precision: Precision, images: int) -> dict[str, fl
     encoder = config.new_encoder(0).to(load.device)
     encoder.precision = precision
     parts = [part.__class__(part.modality, part.pixels[:images], part.cameras[:images]) for part in load.images]
-    small = [part.__class__(part.modality, part.pixels[:8], part.cameras[:8]) for part in load.images]
-    embed_all(encoder, *small, config.train.embed_batch, load.device)
-    embed_all(encoder, *parts, config.train.embed_batch, load.device)
+    visible, infrared = parts
+    few = [part.__class__(part.modality, part.pixels[:8], part.cameras[:8]) for part in load.images]
+    embed_all(encoder, few[0], few[1], config.train.embed_batch, load.device)
+    embed_all(encoder, visible, infrared, config.train.embed_batch, load.device)
     started = synchronized_time(load.device)
-    embed_all(encoder, *parts, config.train.embed_batch, load.device)
+    embed_all(encoder, visible, infrared, config.train.embed_batch, load.device)
     seconds = synchronized_time(load.device) - started
     per_second = sum(map(len, parts)) / seconds
     return {"images_per_s": per_second, "all_images_s": (load.size.visible + load.size.infrared) / per_second}

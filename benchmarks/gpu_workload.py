@@ -110,8 +110,8 @@ class Workload:
             sides.append((images, to_device(rows, device), to_device(identities, device)))
         (visible, first, mine), (infrared, second, theirs) = sides
         self.images = visible, infrared
-        cameras = [to_device(part.cameras, device) for part in self.images]
-        self.features = Features(first, second, *cameras)
+        of_visible, of_infrared = (to_device(part.cameras, device) for part in self.images)
+        self.features = Features(first, second, of_visible, of_infrared)
         self.identities = PseudoLabels(visible=mine, infrared=theirs)
 
     def config(self, method: str, precision: Precision) -> RunConfig:

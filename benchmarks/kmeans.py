@@ -39,7 +39,8 @@ def ours(features: Floats, count: int, seed: int) -> Floats:
     points = torch.from_numpy(features.reshape(-1, dimension))
     generator = torch_generator(seed, "sub_centres", 0)
     offsets = part_means(points, torch.arange(len(points)), [size] * clusters, count, generator)
-    return features.mean(axis=1, keepdims=True) + offsets.numpy()
+    centres: Floats = features.mean(axis=1, keepdims=True) + offsets.numpy()
+    return centres
 
 
 def one_by_one(features: Floats, count: int, seed: int) -> Floats:

@@ -74,16 +74,19 @@ def labelling_task(size: int, dimension: int, released: Path | None, *, faiss: b
     sides = [
         Side("usvi-bench", lambda case: ours(case, "cpu", "exact")[0]),
         Side("literal Jaccard + DBSCAN", lambda case: naive(case)[0], "" if faiss else FAISS),
-        Side("cluster-contrast, released", partial(_cluster_contrast, released), "" if released else CLUSTER_CONTRAST),
+        Side(
+            "cluster-contrast, released",
+            partial(_cluster_contrast, released or Path()),
+            "" if released else CLUSTER_CONTRAST,
+        ),
     ]
     return Task(f"labels {size:,} x {dimension}", case, case.first(200), sides, _same_clusters)
 
 
 def ranking_task(gallery: int, queries: int, released: Path | None) -> Task:
     """Make the ranking of queries in a gallery, without gallery images of the query's person and camera."""
-    sides = [Side("usvi-bench", _rank), Side("fast-reid, Cython", partial(_fast_reid, released))]
-    if released is None:
-        sides[1] = Side(sides[1].name, sides[1].run, FAST_REID)
+    theirs = Side("fast-reid, Cython", partial(_fast_reid, released or Path()), "" if released else FAST_REID)
+    sides = [Side("usvi-bench", _rank), theirs]
     small = growth(100, queries=5)
     return Task(f"ranking {queries:,} x {gallery:,}", growth(gallery, queries), small, sides, _same_scores)
 
@@ -127,7 +130,7 @@ def _cluster_contrast(folder: Path, case: Case) -> Any:
     return DBSCAN(eps=EPS, min_samples=4, metric="precomputed", n_jobs=-1).fit_predict(distance)
 
 
-def _sides(case: RankingCase) -> tuple[Any, ...]:
+def _sides(case: RankingCase) -> tuple[Any, Any, Any, Any]:
     return case.query_ids, case.candidate_ids, case.query_cams, case.candidate_cams
 
 
@@ -153,4 +156,4 @@ def _same_clusters(mine: Any, other: Any) -> float:
 
 
 def _same_scores(mine: Any, other: Any) -> float:
-    return 1 - max(abs(a - b) for a, b in zip(mine, other, strict=True))
+    return 1 - max(abs(float(a) - float(b)) for a, b in zip(mine, other, strict=True))

@@ -66,7 +66,7 @@ class Watch(Display):
             self.passed[kind] += sum(len(part) for part in (visible, infrared) if part is not None)
             return forward(encoder, visible, infrared)
 
-        TwoStreamEncoder.forward = counted  # type: ignore[method-assign]
+        TwoStreamEncoder.forward = counted  # type: ignore[assignment, method-assign]
         try:
             yield
         finally:

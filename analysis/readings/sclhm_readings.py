@@ -82,7 +82,7 @@ class SCLHMReadings(SCLHM):
             self.embeds = ("teacher",)
 
     @classmethod
-    def stages(cls, config: SCLHMReadingsConfig) -> tuple[Stage, ...]:
+    def stages(cls, config: SCLHMConfig) -> tuple[Stage, ...]:
         return warmup(config, config.warmup_epochs), Stage("sclhm_readings", config)
 
     def label(self, features: Features, progress: StageProgress) -> PseudoLabels:
@@ -96,19 +96,19 @@ class SCLHMReadings(SCLHM):
     def hybrid_memory(
         self, features: Features, labels: PseudoLabels, visible: Tensor, infrared: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows, *maps = super().hybrid_memory(features, labels, visible, infrared)
+        rows, first, second = super().hybrid_memory(features, labels, visible, infrared)
         if self.config.hybrid != "examples":
-            return rows, *maps
+            return rows, first, second
         seen = features.normalised()
         self.bank = by_modality((seen.visible, seen.infrared))
-        clusters = zip((labels.visible, labels.infrared), maps, strict=True)
+        clusters = (labels.visible, first), (labels.infrared, second)
         self.row_of = by_modality(torch.where(own != OUTLIER, rows_of[own], OUTLIER) for own, rows_of in clusters)
-        return self.mixed_examples(rows), *maps
+        return self.mixed_examples(rows), first, second
 
     def mixed_examples(self, rows: Tensor) -> Tensor:
         """Return the hybrid rows of :func:`example_rows` from the latest features of all images."""
-        sides = [(self.bank[modality], self.row_of[modality]) for modality in self.bank]
-        return example_rows(rows, *sides, self.config.beta, self.config.examples)
+        first, second = ((self.bank[modality], self.row_of[modality]) for modality in self.bank)
+        return example_rows(rows, first, second, self.config.beta, self.config.examples)
 
     def loss(self, batch: Batch, progress: StageProgress) -> Losses:
         self.share = progress.iteration / progress.iterations if self.config.ramp else 1.0
