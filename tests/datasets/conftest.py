@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from trees import write_published_sysu
+
+from tests.datasets.trees import write_published_sysu
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from trees import write_note, write_regdb, write_sysu
 
+from tests.datasets.trees import write_note, write_regdb, write_sysu
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.check import NOT_DECODED, describe_folder

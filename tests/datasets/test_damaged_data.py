@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import write_note, write_regdb, write_sysu
 
+from tests.datasets.trees import write_note, write_regdb, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.base import ImageTable

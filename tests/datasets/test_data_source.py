@@ -5,8 +5,8 @@ import sys
 import types
 
 import pytest
-from trees import write_note, write_regdb, write_sysu
 
+from tests.datasets.trees import write_note, write_regdb, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.open import open_dataset

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import write_noise
 
+from tests.datasets.trees import write_noise
 from usvi_bench.core.errors import StorageError, UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.cache import BLOCK, decoded

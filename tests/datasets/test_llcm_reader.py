@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from trees import write_llcm, write_regdb
 
+from tests.datasets.trees import write_llcm, write_regdb
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.check import check_folder, describe_folder, readers

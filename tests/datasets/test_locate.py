@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from trees import write_regdb, write_sysu
 
+from tests.datasets.trees import write_regdb, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets import locate
 from usvi_bench.datasets.check import check_folder, readers

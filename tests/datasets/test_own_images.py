@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_trees import SIZE, pixels_of, rows_of, write_folders, write_picture, write_rows
 from PIL import Image
 
+from tests.datasets.own_trees import SIZE, pixels_of, rows_of, write_folders, write_picture, write_rows
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.cache import decoded

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from trees import REGDB_LISTS, write_regdb
 
+from tests.datasets.trees import REGDB_LISTS, write_regdb
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.regdb import RegDB

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from trees import write_id_lists, write_note, write_sysu
 
+from tests.datasets.trees import write_id_lists, write_note, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.datasets.lists import read_ids

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from records import consistent, make_record
 
+from tests.leaderboard.records import consistent, make_record
 from usvi_bench.core.record import Record, write_record
 from usvi_bench.leaderboard.__main__ import main
 from usvi_bench.leaderboard.build import FOLDER

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
 import usvi_bench.methods.adca
+from tests.methods import world
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Features, PseudoLabels
 from usvi_bench.methods.adca import ADCA, ADCAConfig, aggregate, count_votes, pair_by_votes

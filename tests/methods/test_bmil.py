@@ -7,10 +7,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-import world
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.components.clustering.labelling import cluster_jointly
 from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory

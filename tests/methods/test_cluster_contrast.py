@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import torch
-import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.methods.cluster_contrast import ClusterContrast, ClusterContrastConfig
 
 CONFIG = ClusterContrastConfig(k1=6, k2=2)

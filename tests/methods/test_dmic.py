@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from scipy.sparse import csr_array, eye_array
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.components.clustering.jaccard import _encode, _expand, jaccard_distance, nested_groups
 from usvi_bench.components.clustering.labelling import cameras_of_each
 from usvi_bench.components.clustering.neighbours import nearest

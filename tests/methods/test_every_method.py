@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import world
 
 import usvi_bench
+from tests.methods import world
 from usvi_bench.core.registry import METHODS
 from usvi_bench.methods.base import Method
 

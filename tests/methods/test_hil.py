@@ -6,10 +6,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-import world
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from tests.methods import world
 from usvi_bench.components.memory.instance import InstanceMemory
 from usvi_bench.components.memory.moved_rows import similarity_by_moved_rows
 from usvi_bench.components.memory.rules import sequential_update

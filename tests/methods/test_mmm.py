@@ -8,12 +8,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-import world
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 import usvi_bench
+from tests.methods import world
 from usvi_bench.components.alignment import class_prototypes, inter_loss, intra_costs
 from usvi_bench.components.association import match_costs
 from usvi_bench.components.joint_batches import JointBatches

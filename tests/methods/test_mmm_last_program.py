@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_mmm import costs, labelled, listed, people, tensor, triplet
 from torch import Tensor
 from torch.optim.lr_scheduler import MultiStepLR
 
+from tests.methods.test_mmm import costs, labelled, listed, people, tensor, triplet
 from usvi_bench.components.alignment import class_prototypes, discrepancy
 from usvi_bench.components.association import match_costs
 from usvi_bench.components.augment import AugmentConfig

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.components.association import match, paired
 from usvi_bench.components.clustering.most_similar import most_similar
 from usvi_bench.components.memory.cluster import ClusterMemory

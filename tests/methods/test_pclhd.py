@@ -8,10 +8,10 @@ from typing import Any, cast, get_args
 import numpy as np
 import pytest
 import torch
-import world
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.components.clustering import labelling
 from usvi_bench.components.clustering.dbscan import centroids
 from usvi_bench.components.clustering.labelling import in_both

@@ -5,10 +5,10 @@ from typing import Any, cast, get_args
 
 import pytest
 import torch
-import world
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from tests.methods import world
 from usvi_bench.components.association import match
 from usvi_bench.components.crossing import matched
 from usvi_bench.components.memory.rules import UPDATE_RULES

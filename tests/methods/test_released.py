@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_parents import QUICK
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from tests.methods.test_parents import QUICK
 from usvi_bench.cli.main import main
 from usvi_bench.components.memory.hard import HardMemory
 from usvi_bench.components.memory.moved_rows import loss_by_moved_rows, similarity_by_moved_rows

@@ -6,10 +6,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-import world
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.components.clustering.dbscan import cluster_means
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hard import HardMemory

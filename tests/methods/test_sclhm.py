@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-import world
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from tests.methods import world
 from usvi_bench.components.ema import alpha_for
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder

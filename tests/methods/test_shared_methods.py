@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import world
-from test_every_method import TRAINED, build
 
+from tests.methods import world
+from tests.methods.test_every_method import TRAINED, build
 from tests.together import together
 from usvi_bench.core.distributed.group import destroy_process_group, init_process_group
 

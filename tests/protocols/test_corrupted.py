@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import Scene, small_llcm_scene, small_scene
 
+from tests.protocols.scenes import Scene, small_llcm_scene, small_scene
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.datasets.base import Dataset, ImageTable

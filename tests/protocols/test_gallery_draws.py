@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 import scipy.io
-from scenes import Scene, llcm_parity_scene, published_counts, small_scene, write_permutations
 
+from tests.protocols.scenes import Scene, llcm_parity_scene, published_counts, small_scene, write_permutations
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols.draws import official_gallery, read_permutations, seeded_gallery

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import Embedder, Scene, small_scene
 
 import usvi_bench
+from tests.protocols.scenes import Embedder, Scene, small_scene
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols import metrics

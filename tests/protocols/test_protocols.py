@@ -5,8 +5,16 @@ import random
 import numpy as np
 import pytest
 import torch
-from scenes import Embedder, LLCMScene, Scene, published_counts, small_llcm_scene, small_scene, write_permutations
 
+from tests.protocols.scenes import (
+    Embedder,
+    LLCMScene,
+    Scene,
+    published_counts,
+    small_llcm_scene,
+    small_scene,
+    write_permutations,
+)
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.protocols.base import ProtocolConfig

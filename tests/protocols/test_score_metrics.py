@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import Embedder, small_scene
 
 from tests.leaderboard.records import make_record
+from tests.protocols.scenes import Embedder, small_scene
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.record import read_record, write_record

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_run import make_run
 
 from tests.leaderboard.records import make_record
+from tests.reports.fake_run import make_run
 from usvi_bench.core.errors import DamagedFileError
 from usvi_bench.core.journal import Journal
 from usvi_bench.core.record import read_record, write_record

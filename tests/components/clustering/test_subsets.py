@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import torch
-from test_balanced_lists import people
 
+from tests.components.clustering.test_balanced_lists import people
 from usvi_bench.components.clustering.dbscan import pseudo_labels
 from usvi_bench.components.clustering.subsets import random_parts, scattered, visible_part
 from usvi_bench.core.types import Features
