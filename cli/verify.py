@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
+from usvi_bench.cli.model_options import add_device_option, add_set_option
 from usvi_bench.core.options import Parser, add_import_option, program
 
 
@@ -21,16 +22,8 @@ def parser() -> ArgumentParser:
     made.add_argument("--data", required=True, metavar="DIR", help="folder of the data set, with real images")
     made.add_argument("--protocol", default="sysu_all", metavar="P", help="protocol (default: sysu_all)")
     made.add_argument("--weights", metavar="FILE", help="starting weights of the log, ImageNet's")
-    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="as for a run")
-    made.add_argument(
-        "--set",
-        dest="settings",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="engine.* and train.embed_batch only",
-    )
+    add_device_option(made, "as for a run")
+    add_set_option(made, "engine.* and train.embed_batch only")
     return made
 
 

@@ -27,7 +27,9 @@ from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.corruption import Corruption
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.display import Display
+from usvi_bench.engine.embedder import BATCH
 from usvi_bench.engine.embedding_model import EmbeddingModel
+from usvi_bench.engine.evaluation import FEATURE
 from usvi_bench.engine.external_scoring import RARE, ExternalRequest, ExternalScoring, Opened, parts_of, prepare
 from usvi_bench.engine.feature_file import FeatureFile
 from usvi_bench.engine.image_store import ImageStore
@@ -36,8 +38,6 @@ from usvi_bench.engine.reranking import reranked_scores
 
 GIVEN = "given"
 """Name of the feature of a features file."""
-BATCH = 64
-"""Number of images in a forward pass."""
 Embed = Callable[[ImageTable], NDArray[np.float32]]
 
 
@@ -108,7 +108,7 @@ def _headline(scoring: ExternalScoring) -> Kind:
     model = scoring.first
     network, feature = "unknown", GIVEN
     if isinstance(model, EmbeddingModel):
-        network, feature = model.network, scoring.request.feature or "bn+flip"
+        network, feature = model.network, scoring.request.feature or FEATURE
     kind = {"model": network, "selection": RELEASED, "feature": feature, **scoring.protocol.kind()}
     return cast(Kind, kind)
 

@@ -22,6 +22,7 @@ from usvi_bench.engine.config import DataConfig, EngineConfig
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
+from usvi_bench.engine.evaluation import FEATURE
 from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, check_covers, read_features
 from usvi_bench.engine.load_config import build, nested
@@ -29,7 +30,7 @@ from usvi_bench.engine.reranking import check_reranking
 from usvi_bench.engine.start_weights import check_disjoint
 from usvi_bench.protocols.base import Protocol, ProtocolConfig
 
-KINDS = {"bn+flip": True, "bn": False}
+KINDS = {FEATURE: True, "bn": False}
 """Features of a checkpoint that can be scored: after the neck, with and without the mirror image."""
 RARE = ("camera", "depth_range")
 """Settings of data that a record has only if they differ from the defaults."""
@@ -106,7 +107,7 @@ class ExternalScoring:
     @property
     def mirror(self) -> bool:
         """Whether the mirror images are embedded too."""
-        return KINDS[self.request.feature or "bn+flip"]
+        return KINDS[self.request.feature or FEATURE]
 
     @property
     def files(self) -> list[ExternalFile]:
