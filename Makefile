@@ -50,4 +50,4 @@ faults: setup  ## damage, stop and fill a run at every point, in up to an hour; 
 	$(BIN)/python -m tests.faults --jobs 2 --minutes 60 --output build/faults --json benchmarks/results/faults.json
 
 clean:
-	rm -rf .venv runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -46,7 +46,7 @@ def rate_rows(folder: Path) -> Iterator[dict[str, Any]]:
         found = feature_open_set(evaluation.features, masks, identities)
     except ValueError as error:
         raise UsageError(f"{folder}: {error}; leave this run out") from error
-    fold = min(record.result.folds)
+    fold = min(score.fold for score in record.scores())
     yield {
         **run_key(record, fold),
         **_percent(found.verification, ("FAR", "TAR")),

@@ -24,7 +24,7 @@ from typing import Any
 
 from usvi_bench.core.errors import did_you_mean
 from usvi_bench.core.record import Record, read_record
-from usvi_bench.core.revision import ROOT
+from usvi_bench.core.revision import ROOT, find_revision
 from usvi_bench.core.settings import current_names, flatten
 from usvi_bench.engine.recorded_experiment import recorded_experiment
 from usvi_bench.engine.start_weights import SHIPPED
@@ -104,11 +104,13 @@ def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
     options = parser.parse_args(arguments)
     if options.output.exists():
         raise SystemExit(f"--output {options.output} exists: its trainings would be reused; choose a new folder")
+    if options.note and find_revision()[1]:
+        raise SystemExit("--note: the code has uncommitted changes, which a note does not accept; commit them first")
     every = load_every_record(options.records)
     status = 0
     for i, name in enumerate(_selected(every, options)):
         old = every[name]
-        if found := faults(old):  # the options of a record are run as commands
+        if found := faults(old):
             raise SystemExit(f"{name} is not consistent: {'; '.join(found)}")
         new = again(old, options.output.resolve() / str(i))
         changes = list(differences(old, new))

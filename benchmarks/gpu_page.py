@@ -29,6 +29,7 @@ _METHODS: Sequence[Column] = (
     ("peak, MiB", "peak_mib", lambda found: f"{found[0]:.0f}" if found else "-"),
     ("epoch, s", "epoch_s", "{:.1f}".format),
 )
+_PRECISIONS = [column for column in _METHODS[1:-1] if column[1] != "label_s"]  # labels of the first one are reused
 _OTHER: Mapping[str, Sequence[Column]] = {
     "embedding": (
         ("images/s", "images_per_s", "{:.0f}".format),
@@ -60,7 +61,7 @@ def page(figures: Mapping[str, Any]) -> str:
     measured = {**figures.get("parent", {}), **figures.get("methods", {})}
     methods = {f"`{name}`": _with_epoch(found, figures) for name, found in measured.items()}
     parts += _section("Methods", "method", methods, _METHODS)
-    parts += _section("Parent method by precision", "precision", figures.get("precisions", {}), _METHODS[1:-1])
+    parts += _section("Parent method by precision", "precision", figures.get("precisions", {}), _PRECISIONS)
     for name, columns in _OTHER.items():
         parts += _section(name.capitalize(), "of", figures.get(name, {}), columns)
     return "\n\n".join(parts) + "\n"

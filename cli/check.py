@@ -59,11 +59,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def _journal_faults(path: Path, record: Record) -> list[str]:
     """Compare the journal beside a record with its mark, and its times with those of the record."""
+    from usvi_bench.reports.check_lines import check_lines
+
     end = record.journal_end
     if end is None or not path.exists():
         return []
     try:
-        epochs = [line for line in Journal(path).read_all(end) if line["kind"] == "epoch"]
+        epochs = [line for line in check_lines(Journal(path).read_all(end), path) if line["kind"] == "epoch"]
     except DamagedFileError as error:
         return [f"provenance.journal: {error}"]
     found = []

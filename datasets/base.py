@@ -68,12 +68,14 @@ class Dataset(ABC):
     Attributes:
         name: registered name (``sysu``, ``regdb``, ``llcm``, ``folder``).
         root: folder of the tree.
-        folds: numbers of the training/test splits; ``(1,)`` for a single split.
+        published_folds: numbers of the folds of the published data set.
+        folds: numbers of the training/test splits of this tree; ``(1,)`` for a single split.
         fingerprint: hash of the content; part of the key of every training and of every record.
         synthetic: content of ``synthetic.json`` (generator version, specification) for a generated tree, else None.
     """
 
     name: ClassVar[str]
+    published_folds: ClassVar[tuple[int, ...]] = (1,)
     root: Path
     folds: tuple[int, ...]
     fingerprint: str

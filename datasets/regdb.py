@@ -39,6 +39,7 @@ class RegDB(TreeDataset):
     """
 
     name = "regdb"
+    published_folds = FOLDS
     title: ClassVar[str] = "RegDB"
     summary: ClassVar[str] = (
         "RegDB: paired visible and thermal cameras; 10 folds of 206 people to train on, 206 to test on"

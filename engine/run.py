@@ -89,7 +89,7 @@ class Run:
             if fold not in expected:
                 raise UsageError(f"data.folds={fold}: {self.dataset.name} has folds {', '.join(map(str, expected))}")
         data, start, trained = self.dataset.fingerprint, self.start.identity, self.trained_on
-        self.folds = tuple(self.config.data.folds or expected)
+        self.folds = tuple(sorted(self.config.data.folds or expected))
         for fold in self.folds if self.training is None else ():
             _check_apart(self.dataset, fold)
         self.plans = {

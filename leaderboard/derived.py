@@ -61,7 +61,7 @@ def run_config(result: Result) -> RunConfig:
 
 def scored_folds(result: Result) -> list[int]:
     """Return the folds that a run with these settings trains and scores."""
-    return list(result.config.get("data", {}).get("folds") or result.folds)
+    return sorted(result.config.get("data", {}).get("folds") or result.folds)
 
 
 def stage_keys(result: Result, config: RunConfig, version: int = CACHE_VERSION) -> list[StageKey]:
@@ -85,7 +85,7 @@ def data_sentence(result: Result) -> str:
         order = [field.name for field in fields(SyntheticSpec)]
         note = {**note, "spec": dict(sorted(spec.items(), key=lambda item: (*order, item[0]).index(item[0])))}
     published = any(reader.published(part) for part in TEST_PARTS)
-    return describe(reader.title, note, published=published, check_counts=_counts_checked(result))
+    return describe(reader.title, note, published=published, check_counts=counts_checked(result))
 
 
 def planned_people(result: Result) -> PlannedDataset | None:
@@ -176,12 +176,12 @@ def expected_chance(scorings: Mapping[int, Scoring]) -> dict[str, float]:
 
 def _claims_published(result: Result) -> bool:
     real = result.dataset["synthetic"] is None and result.dataset["name"] in DATASETS.own_names()
-    return real and _counts_checked(result)
+    return real and counts_checked(result)
 
 
 def unchecked_data(result: Result) -> str:
     """Return the title of a real data set whose published counts the run did not check; empty if there is none."""
-    for data in (result.dataset, result.trained_on) if not _counts_checked(result) else ():
+    for data in (result.dataset, result.trained_on) if not counts_checked(result) else ():
         if data is not None and data["synthetic"] is None and data["name"] in DATASETS.own_names():
             reader = DATASETS.get(data["name"])
             if any(reader.published(part) for part in TEST_PARTS):
@@ -189,7 +189,8 @@ def unchecked_data(result: Result) -> str:
     return ""
 
 
-def _counts_checked(result: Result) -> bool:
+def counts_checked(result: Result) -> bool:
+    """Return whether the run compared the numbers of images with the published ones."""
     return bool(result.config.get("data", {}).get("check_counts", True))
 
 

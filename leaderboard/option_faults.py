@@ -12,7 +12,7 @@ from usvi_bench.core.settings import flatten
 from usvi_bench.engine.read_settings import CONFIGS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PLUGIN = re.compile(r"[^/\\\s]{1,100}")
+_PLUGIN = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
 
 
 def option_faults(record: Record) -> Iterator[str]:

@@ -38,7 +38,9 @@ def beside(record: Record) -> Table | None:
     """
     result = record.result
     figures = {key[1:]: values for key, values in read_figures().items() if key[0] == result.protocol}
-    if not figures or result.dataset["synthetic"] is not None or not result.headline["gallery"].endswith(CORRUPTED):
+    other = result.trained_on is not None or result.donors is not None or (result.headline["shots"] or 0) > 1
+    clean = not result.headline["gallery"].endswith(CORRUPTED)
+    if not figures or other or clean or result.dataset["synthetic"] is not None:
         return None
     rows: list[list[Value]] = [[method, *words, *values.values()] for (method, *words), values in figures.items()]
     means = record.means()

@@ -154,13 +154,16 @@ def outcome(record: Record, scores: Sequence[Score], spread: Mapping[str, float]
         return DIFFERS
     if all(abs(mine[key][name] - theirs[key].get(name, -1.0)) <= TOLERANCE for key in mine for name in mine[key]):
         return EQUAL
-    kind = [score.model == record.result.headline["model"] and score.selection == "last" for score in scores]
-    means = mean_metrics([score for score, headline in zip(scores, kind, strict=True) if headline])
+    means = mean_metrics([score for score in scores if record.result.headline.items() >= _kind(score).items()])
     usual = record.means()
     if not means or any(name not in spread for name in COMPARED):
         return DIFFERS
     close = all(abs(means[name] - usual[name]) <= DEVIATIONS * spread[name] for name in COMPARED)
     return WITHIN if close else DIFFERS
+
+
+def _kind(score: Score) -> dict[str, object]:
+    return {name: getattr(score, name) for name in KIND}
 
 
 def _by_place(scores: Iterable[Score]) -> dict[tuple[object, ...], dict[str, float]]:

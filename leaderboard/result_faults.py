@@ -20,10 +20,12 @@ from usvi_bench.engine.load_config import profile_of
 from usvi_bench.engine.read_settings import CONFIGS
 from usvi_bench.engine.start_weights import SHIPPED, check_disjoint
 from usvi_bench.engine.transfer import same_people
-from usvi_bench.leaderboard.derived import data_sentence, planned_people
+from usvi_bench.leaderboard.derived import counts_checked, data_sentence, planned_people
 from usvi_bench.leaderboard.donor_faults import donor_faults
 from usvi_bench.synthetic import GENERATOR_VERSIONS, changed_knobs
+from usvi_bench.synthetic.cameras import Layout
 from usvi_bench.synthetic.digests import other_bytes
+from usvi_bench.synthetic.layout import fold_numbers
 from usvi_bench.synthetic.spec import SyntheticSpec
 
 OTHER_PUBLIC = {"11ad3fa6": "resnet50"}
@@ -174,8 +176,22 @@ def _identity(result: Result) -> Iterator[str]:
     if data["name"] in DATASETS.own_names():
         if synthetic is not None:
             yield from _people(result)
+        if (folds := _known_folds(result)) is not None and sorted(result.folds) != list(folds):
+            yield f"result.folds: {result.folds}, but these images have {list(folds)}"
         if data["description"] != (sentence := data_sentence(result)):
             yield f"result.dataset.description: '{data['description']:.80}', but the data are '{sentence}'"
+
+
+def _known_folds(result: Result) -> tuple[int, ...] | None:
+    """Return the folds of the images of a data set of the suite, in ascending order; None if they are not known."""
+    name, synthetic = result.dataset["name"], result.dataset["synthetic"]
+    if synthetic is None:
+        published: tuple[int, ...] = DATASETS.get(name).published_folds
+        return published if counts_checked(result) else None
+    try:
+        return fold_numbers(cast(Layout, name), synthetic["spec"]["size"])
+    except (KeyError, TypeError):  # no specification, which is a fault of its own
+        return None
 
 
 def _people(result: Result) -> Iterator[str]:
@@ -210,8 +226,6 @@ def _people(result: Result) -> Iterator[str]:
         yield f"{where}.spec: {note['spec']}, which the generator writes as {people.entries}"
     if note["images"] != people.images:
         yield f"{where}.images: {note['images']}, but these people have {people.images}"
-    if sorted(result.folds) != sorted(people.folds):
-        yield f"result.folds: {result.folds}, but these people have {list(people.folds)}"
 
 
 def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ IDENTITY_MARK = "(uses identities)"
 CORRUPTED = "+corrupted"
 """Part of the name of a gallery that is scored on corrupted images."""
 _NOT_A_SETTING = ("method", "protocol", "seed", "setting")
+
+
+SHARED_SECTIONS = ("train", "data", "augment", "evaluate_every")
+"""Sections of the settings that the methods of a table share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +137,23 @@ def _chance(chances: Sequence[Mapping[str, float]]) -> ScoreRow:
 
 
 def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record]]) -> str:
-    """Return the name of the method, with the settings that distinguish the row from other rows of the method."""
+    """Return the name of the method, with its settings that other rows of the method, or of the table, do not have.
+
+    Of the whole table, those settings are compared that all methods share; the usual value is that of most rows.
+    """
     record = next(iter(group.values()))
     firsts = [next(iter(other.values())) for other in groups.values()]
     plugins = plugin_words(record)
     same = [f for f in firsts if f.result.method == record.result.method and plugin_words(f) == plugins]
     variants = [_settings(first) for first in same]
     keys = sorted({key for variant in variants for key in variant})
-    keys = [key for key in keys if len({variant.get(key) for variant in variants}) > 1]
+    shared = _shared_values(firsts)
+    keys = [
+        key
+        for key in keys
+        if len({variant.get(key) for variant in variants}) > 1
+        or (key in shared and _settings(record).get(key) != shared[key])
+    ]
     last = [key.rpartition(".")[2] for key in keys]
     mine = [_settings(record).get(key, "unset") for key in keys]
     named = [
@@ -152,6 +166,20 @@ def _label(group: Mapping[str, Record], groups: Mapping[str, Mapping[str, Record
     notes = [f"({', '.join(named)})"] if named else []
     notes += [f"(plug-in {words})" for words in plugins]
     return " ".join([record.result.method, *notes, *([IDENTITY_MARK] if record.result.uses_identities else [])])
+
+
+def _shared_values(records: Sequence[Record]) -> dict[str, str]:
+    """Return the value that more than half of the rows have, for each setting of the engine that all rows have.
+
+    Methods and encoders have settings of their own, which are left out. The value is empty if no value has a majority.
+    """
+    every = [_settings(record) for record in records]
+    found = {}
+    for key in set.intersection(*map(set, every)):
+        if key.partition(".")[0] in SHARED_SECTIONS:
+            value, count = Counter(settings[key] for settings in every).most_common(1)[0]
+            found[key] = value if 2 * count > len(every) else ""
+    return found
 
 
 def _configuration(record: Record) -> str:

@@ -28,9 +28,15 @@ def leaders(rows: Sequence[ScoreRow]) -> dict[str, str]:
     competing = [row for row in rows if row.competes]
     for metric in METRICS if len(competing) > 1 else ():
         best, *others = sorted(competing, key=lambda row: -row.values[metric].mean())
-        if all(paired_p(best.values[metric], other.values[metric]) < P_VALUE for other in others):
+        mine = best.values[metric]
+        if all(_leads(mine, other.values[metric]) for other in others):
             found[metric] = best.label
     return found
+
+
+def _leads(first: pd.Series[float], second: pd.Series[float]) -> bool:
+    """Return whether the first row is significantly higher over the shared seeds."""
+    return bool((first - second).mean() > 0) and paired_p(first, second) < P_VALUE
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from usvi_bench.core.markdown import plain
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.reports.groups import Group, scope
 from usvi_bench.reports.page import Picture
-from usvi_bench.reports.style import COLUMN, LOOKS, new_figure, shared_legend, show_percent
+from usvi_bench.reports.style import COLUMN, looks, new_figure, shared_legend, show_percent
 
 SHOWN = 20
 """Number of ranks of the curve."""
@@ -44,7 +43,7 @@ def cmc_figure(curves: dict[str, Curve], width: float = COLUMN) -> Figure:
     """Draw the mean curve of each method and, for several seeds, the range of its seeds as a band."""
     figure, (axes,) = new_figure(height=2.3 if width == COLUMN else 2.9, width=width)
     ranks = np.arange(1, SHOWN + 1)
-    for (label, shares), look in zip(curves.items(), cycle(LOOKS), strict=False):
+    for (label, shares), look in zip(curves.items(), looks(len(curves)), strict=True):
         axes.plot(ranks, shares.mean(axis=0), label=label, markevery=[0, 4, 9, 19], clip_on=False, **look)
         if len(shares) > 1:
             axes.fill_between(ranks, shares.min(axis=0), shares.max(axis=0), color=look["color"], alpha=0.2, lw=0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import write_text
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.metrics import METRICS
@@ -26,7 +27,7 @@ from usvi_bench.reports.paired_table import counts, paired_note, paired_table
 from usvi_bench.reports.pictures import Album, may_be_shown
 from usvi_bench.reports.report import report_on
 from usvi_bench.reports.results_plot import results_picture
-from usvi_bench.reports.runs import RecordedRun
+from usvi_bench.reports.runs import RECORD, RecordedRun
 from usvi_bench.reports.side_by_side import differences_figure, overlay_figure
 from usvi_bench.reports.style import LITERAL, styled
 
@@ -40,8 +41,13 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
         Path of the comparison's ``report.md``.
 
     Raises:
-        UsageError: a file of a run is damaged; nothing is written.
+        UsageError: a file of a run is damaged, or the folder is or has a run itself; nothing is written.
     """
+    for run in runs:
+        if run.folder is not None and run.folder.resolve() in (folder.resolve(), (folder / run.name).resolve()):
+            raise UsageError(
+                f"--output {folder}: the report would be written into the run {run.folder}; choose another"
+            )
     for run in runs:  # before anything is drawn or removed
         run.read()
     shown, why = may_be_shown(runs, with_pictures)
@@ -75,7 +81,7 @@ def compare(runs: Sequence[RecordedRun], folder: Path, with_pictures: bool) -> P
 def _forget(folder: Path, names: set[str]) -> None:
     """Remove reports of an earlier comparison, because they may have pictures that must not be shown now."""
     for old in [*folder.glob(f"*/{REPORT}")]:
-        if not old.parent.is_symlink():
+        if not old.parent.is_symlink() and not (old.parent / RECORD).exists():  # a run is not a report
             remove_old(folder, escape(old.parent.name), names)
 
 

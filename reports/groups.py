@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import file_name
 from usvi_bench.core.record import Record
+from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.reports.bootstrap import Difference, Folds, Unit, paired_difference
 from usvi_bench.reports.output import unused
 from usvi_bench.reports.runs import RecordedRun
@@ -61,26 +62,28 @@ def set_key(record: Record) -> SetKey:
     """Return what runs must share to be compared: protocol, images, gallery, folds and training images."""
     result, kind = record.result, record.result.headline
     trained = (result.trained_on or result.donors or result.dataset)["fingerprint"]
-    folds = tuple(result.folds)
+    folds = tuple(sorted({score.fold for score in record.scores()} or result.folds))
     return SetKey(result.protocol, result.dataset["fingerprint"], kind["shots"], kind["gallery"], folds, trained)
 
 
 def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
     """Collect sets of comparable runs by name; each set has its methods sorted by mean mAP, highest first."""
-    found: dict[SetKey, dict[tuple[str, str, str], list[RecordedRun]]] = {}
+    found: dict[SetKey, dict[tuple[str, str, str, str], list[RecordedRun]]] = {}
     for run in recorded:
         result = run.record.result
-        row = (result.method, result.config_hash, run.origin)
+        row = (result.method, result.config_hash, ", ".join(plugin_words(run.record)), run.origin)
         found.setdefault(set_key(run.record), {}).setdefault(row, []).append(run)
     sets: dict[str, list[Group]] = {}
     for key, methods in found.items():
-        names = [(method, origin) for method, _, origin in methods]
+        codes = {method: {code for other, _, code, _ in methods if other == method} for method, *_ in methods}
         groups = []
-        for (method, config, origin), runs in methods.items():
+        for (method, config, code, origin), runs in methods.items():
             seeds = [run.record.result.seed for run in runs]
             if len(set(seeds)) < len(seeds):
                 raise UsageError(f"{method}, {key.protocol}: seeds {seeds}: give each seed of a configuration once")
-            marks = [config[:6]] if names.count((method, origin)) > 1 else []
+            several = len({config for other, config, _, place in methods if (other, place) == (method, origin)}) > 1
+            marks = [config[:6]] if several else []
+            marks += [code] if len(codes[method]) > 1 and code else []
             marks += [origin] if origin else []
             groups.append(Group(f"{method} ({', '.join(marks)})" if marks else method, runs))
         base = file_name(key.protocol)

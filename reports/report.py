@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from usvi_bench.core.formatting import MISSING, counted
 from usvi_bench.core.markdown import bullets, code, plain
 from usvi_bench.core.record import Record
+from usvi_bench.core.settings import digest
 from usvi_bench.leaderboard.plugin_words import plugin_words
 from usvi_bench.leaderboard.published_corrupted import beside
 from usvi_bench.leaderboard.score_rows import CORRUPTED
@@ -128,6 +130,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "seed": result.seed,
         "setting": result.setting,
         "config_hash": result.config_hash,
+        "result": digest(asdict(result)),
         "uses_identities": result.uses_identities,
         "plugins": [dict(plugin) for plugin in record.plugins],
         "commit": made["commit"],

@@ -56,7 +56,8 @@ def results(groups: Sequence[Group]) -> list[Result]:
 def published_values(record: Record) -> dict[str, float]:
     """Return the published value of each metric, for a run on real images that has one."""
     result = record.result
-    if result.dataset["synthetic"] is not None or result.method not in PAPER_NAMES:
+    other = result.trained_on is not None or result.donors is not None
+    if other or result.dataset["synthetic"] is not None or result.method not in PAPER_NAMES:
         return {}
     entry = find_published(
         choose(read_figures(PUBLISHED)), result.method, result.protocol, result.headline["shots"] or 0

@@ -128,7 +128,10 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
         for file in files:
             place = Path(os.path.realpath(file))  # unlike resolve, without an error for a loop of links
             if place not in found:
-                found[place] = _recorded_run(file, {other.name for other in found.values()})
+                record = read_regular_record(file)
+                if record.result.external is not None and file != path and file.parent != path:
+                    continue  # found in a folder of runs
+                found[place] = _recorded_run(file, record, {other.name for other in found.values()})
     return list(found.values())
 
 
@@ -141,8 +144,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(path.rglob(RECORD)) or sorted(path.rglob("*.json"))
 
 
-def _recorded_run(file: Path, taken: set[str]) -> RecordedRun:
-    record = read_regular_record(file)
+def _recorded_run(file: Path, record: Record, taken: set[str]) -> RecordedRun:
     if record.result.external is not None:
         raise UsageError(
             f"{file}: the record of an external model, which has no report and is not compared; leave it out. "

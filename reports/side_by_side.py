@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from usvi_bench.reports.bootstrap import Difference, Unit
 from usvi_bench.reports.curves import Span, from_zero, mark_stages, name_stages, series_of, stage_spans
 from usvi_bench.reports.groups import Group
-from usvi_bench.reports.style import COLUMN, LOOKS, NEUTRAL, SMALL, new_figure, shared_legend, show_percent
+from usvi_bench.reports.style import COLUMN, LOOKS, NEUTRAL, SMALL, looks, new_figure, shared_legend, show_percent
 
 CURVES = {
     "clusters visible": "visible clusters",
@@ -37,7 +36,7 @@ def overlay_figure(groups: Sequence[Group], width: float = COLUMN) -> Figure:
     for axes in panels[len(names) :]:
         axes.remove()
     for axes, name in zip(panels, names, strict=False):
-        for (label, runs), look in zip(drawn.items(), _looks(len(drawn)), strict=True):
+        for (label, runs), look in zip(drawn.items(), looks(len(drawn)), strict=True):
             longest = max(len(series["learning rate"]) for series in runs) if runs else 0
             values = [series.get(name, np.full(longest, np.nan)) for series in runs]
             values = [np.pad(part, (0, longest - len(part)), constant_values=np.nan) for part in values]
@@ -50,7 +49,8 @@ def overlay_figure(groups: Sequence[Group], width: float = COLUMN) -> Figure:
             )
         if name.startswith("clusters"):
             people = next(iter(drawn.values()))[0][name.replace("clusters", "people")][0]
-            axes.axhline(people, color=NEUTRAL, linestyle=(0, (1, 1)), linewidth=0.8)
+            if people:  # unknown for images without identities
+                axes.axhline(people, color=NEUTRAL, linestyle=(0, (1, 1)), linewidth=0.8)
         axes.set_ylabel(CURVES[name])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         from_zero(axes)
@@ -94,7 +94,3 @@ def differences_figure(found: Sequence[tuple[Group, Group, str, Unit, Difference
         axes.set_yticks(range(len(pairs)), pairs if metric == "mAP" else [""] * len(pairs), fontsize=SMALL)
         show_percent(axes.xaxis)
     return figure
-
-
-def _looks(count: int) -> list[dict[str, Any]]:
-    return [LOOKS[i % len(LOOKS)] for i in range(count)]

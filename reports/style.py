@@ -33,6 +33,14 @@ LOOKS: list[dict[str, Any]] = [
     )
 ]
 """Line styles that differ in colour, dashes and marker."""
+
+
+def looks(count: int) -> list[dict[str, Any]]:
+    """Return line styles for ``count`` lines; from the ninth on, colours and markers recur with other dashes."""
+    styles = len(LOOKS)
+    return [{**LOOKS[i % styles], "linestyle": LOOKS[(i + i // styles) % styles]["linestyle"]} for i in range(count)]
+
+
 COLUMN, PAGE = 85 / 25.4, 170 / 25.4
 """Widths of one column and of two columns of a paper, in inches."""
 WIDTHS = {"": COLUMN, "-wide": PAGE}

@@ -151,6 +151,15 @@ _REGDB_WORDS: dict[Modality, str] = {"visible": "visible", "infrared": "thermal"
 """Names of the modalities in RegDB's lists."""
 
 
+def fold_numbers(layout: Layout, size: str) -> tuple[int, ...]:
+    """Return the numbers of the folds of a tree.
+
+    Raises:
+        KeyError: unknown size.
+    """
+    return tuple(range(1, _REGDB[size].folds + 1)) if layout == "regdb" else (1,)
+
+
 def plan(layout: Layout, spec: SyntheticSpec) -> Plan:
     """Plan the images and lists of a tree."""
     return {"sysu": _plan_sysu, "regdb": _plan_regdb, "llcm": _plan_llcm}[layout](spec)

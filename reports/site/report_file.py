@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 from usvi_bench.core.files import parse_json
 from usvi_bench.core.record import Record
 from usvi_bench.core.sealed import check_digest
+from usvi_bench.core.settings import digest
 from usvi_bench.core.typed import convert
 from usvi_bench.reports.checksums import check_content
 from usvi_bench.reports.site.plain_files import read_image, read_plain_file
@@ -165,7 +166,8 @@ def read_report(folder: Path, record: Record) -> StoredReport:
 def _check_run(facts: Mapping[str, Any], record: Record) -> None:
     result = record.result
     own = {**{name: getattr(result, name, None) for name in OWN}, "fingerprint": result.dataset["fingerprint"]}
-    for name in OWN:
+    own["result"] = digest(asdict(result)) if "result" in facts else None  # older reports lack it
+    for name in own:
         if facts.get(name) != own[name]:
             raise ValueError(f"report of another run: {name} {facts.get(name)!r:.40}, in the record {own[name]!r:.40}")
 

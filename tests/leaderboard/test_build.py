@@ -165,6 +165,13 @@ def test_configurations_of_one_method_are_rows_with_their_settings_named() -> No
     assert list(tables(page(*records))[0])[2:] == ["sclhm (eps=0.4)", "sclhm (eps=0.6)", "adca", "chance"]
 
 
+def test_a_method_that_trains_longer_than_the_others_is_marked() -> None:
+    usual, longer = ({"train": {"epochs": epochs}, "method": {"eps": 0.6}} for epochs in (6, 60))
+    records = [make_record("pgm", config=longer)]
+    records += [make_record(method, means=[0.2], config=usual) for method in ("adca", "hil", "sclhm")]
+    assert list(tables(page(*records))[0])[2:] == ["pgm (epochs=60)", "adca", "hil", "sclhm", "chance"]
+
+
 def test_settings_with_the_same_last_name_are_named_in_full() -> None:
     first = {"a": {"rate": 1}, "b": {"rate": 1}}
     second = {"a": {"rate": 2}, "b": {"rate": 2}}
@@ -247,6 +254,11 @@ def test_bold_needs_a_lead_over_every_competitor() -> None:
     wild = [0.1, 0.8, 0.2]
     assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND), *seeds("pgm", wild)) == set()
     assert bold(*seeds("sclhm", CLEAR), *seeds("adca", BEHIND), *seeds("pgm", BEHIND[:1])) == set()
+
+
+def test_bold_needs_a_lead_over_the_shared_seeds() -> None:
+    """The other seeds of the first row raise its mean."""
+    assert bold(*seeds("sclhm", [0.30, 0.31, 0.32, 0.6, 0.6]), *seeds("adca", [0.40, 0.411, 0.419])) == set()
 
 
 def test_bold_needs_three_shared_seeds() -> None:

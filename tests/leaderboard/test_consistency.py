@@ -183,7 +183,7 @@ SPEC = make_people()["spec"]
         (every_score(selection="oracle"), "selection 'oracle', but evaluate_every is 0"),
         (every_score(shots=10), "result.scores[0].shots: 10, but the headline has 1"),
         (every_score(fold=7), "result.scores: fold 7 of teacher (last) was not to be scored"),
-        (result(folds=[7]), "result.folds: [7], but these people have [1]"),
+        (result(folds=[7]), "result.folds: [7], but these images have [1]"),
         (one_score(trial=99), "fold 1 of teacher (last) has the trials 1, 2, 3, 4, 5, 6, 7, 8, 9, 99, not 10"),
         (one_score(trial=1), "fold 1 of teacher (last) has the trials 1, 1, 2, 3"),
         (result(trials=10**12), "has the trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not 1000000000000"),
@@ -234,7 +234,7 @@ SPEC = make_people()["spec"]
         (result(start_weights={"source": "x", "sha256": "19c8e357"}), "'19c8e357' is not a SHA-256"),
         (
             result(start_weights={"source": "resnet50.pth", "sha256": "19c8e357" + "0" * 56}),
-            "is a file of ResNet-50, but the encoder is small",
+            "is a file of resnet50, but the encoder is small",
         ),
         # provenance
         (place(finished="2026-01-01T00:00:00+00:00", stages=stages(started="2026-01-01T02:00:00+00:00")), "is before"),
@@ -374,6 +374,20 @@ def test_contradictions_between_records_are_found() -> None:
     )
     bounds = [consistent(make_record("untrained", seed)) for seed in (0, 1)]
     assert list(contradictions(dict(zip("ab", bounds, strict=True)))) == []
+
+
+def test_a_real_record_has_the_published_folds() -> None:
+    record = result(folds=[1, 2])(consistent(make_record("hil", real=True)))
+    assert "result.folds: [1, 2], but these images have [1]" in faults(record)
+    unchecked = settings("data", check_counts=False)(record)
+    assert not [line for line in faults(unchecked) if line.startswith("result.folds")]
+
+
+def test_a_record_of_an_earlier_version_of_the_generator_has_its_folds() -> None:
+    record = consistent(make_record("hil"))
+    note = {**record.result.dataset["synthetic"], "generator_version": 1}  # type: ignore[dict-item]
+    older = result(dataset={**record.result.dataset, "synthetic": note}, folds=[1, 2])(record)
+    assert "result.folds: [1, 2], but these images have [1]" in faults(older)
 
 
 def test_a_record_of_one_fold_is_consistent_and_incomplete() -> None:

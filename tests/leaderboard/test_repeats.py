@@ -11,6 +11,7 @@ import pytest
 
 from tests.leaderboard.records import consistent, make_record
 from usvi_bench.core.errors import UsageError
+from usvi_bench.core.metrics import RERANKED
 from usvi_bench.core.record import Record, write_record
 from usvi_bench.core.sealed import read_sealed_json, write_sealed_json
 from usvi_bench.leaderboard.__main__ import main
@@ -61,6 +62,18 @@ def test_one_differing_metric_is_not_made_good_by_another() -> None:
     (score,) = record.result.scores
     moved = replace(score, metrics={**score.metrics, "mAP": score.metrics["mAP"] + 0.05})
     assert outcome(record, [moved], spread_of(record, records)) == DIFFERS
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0.01, WITHIN), (-0.2, DIFFERS)])
+def test_reranked_scores_do_not_make_good_for_the_headline(step: float, expected: str) -> None:
+    records = seeds("hil", [0.40, 0.41, 0.42])
+    record = records["hil-0.json"]
+    (score,) = record.result.scores
+    other = replace(score, feature=f"{score.feature}{RERANKED}", metrics={n: v + 0.2 for n, v in score.metrics.items()})
+    record = replace(record, result=replace(record.result, scores=[score, other]))
+    (moved,) = again(replace(record, result=replace(record.result, scores=[score])), step).result.scores
+    opposite = replace(other, metrics={name: value - step for name, value in other.metrics.items()})
+    assert outcome(record, [moved, opposite], {"R1": 0.01, "mAP": 0.01}) == expected
 
 
 def test_other_trials_are_another_run() -> None:

@@ -113,6 +113,36 @@ def test_two_settings_of_a_method_are_two_rows_and_duplicate_seeds_are_refused(r
         comparable([first, RecordedRun("again", first.record, None)])
 
 
+def test_code_of_a_plugin_and_scored_folds_make_rows_and_sets(runs: Path) -> None:
+    source = find_recorded_runs([runs / "sclhm-seed0"])[0].record
+    plugin = {"name": "m.py", "origin": "import", "sha256": "a" * 64, "parts": ["method sclhm"]}
+    changed = []
+    for number, digest in enumerate("ab"):
+        made = {**source.provenance, "plugins": [{**plugin, "sha256": digest * 64}]}
+        result = replace(source.result, seed=number)
+        changed.append(RecordedRun(digest, replace(source, result=result, provenance=made), None))
+    (groups,) = comparable(changed).values()
+    assert {group.label for group in groups} == {"sclhm (m.py@aaaaaaaa)", "sclhm (m.py@bbbbbbbb)"}
+    folds = replace(source.result, folds=[1, 2])
+    both = [*source.result.scores, *(replace(score, fold=2) for score in source.result.scores)]
+    complete = replace(source, result=replace(folds, scores=both))
+    every, first = RecordedRun("a", complete, None), RecordedRun("b", replace(source, result=folds), None)
+    assert len(comparable([every, first])) == 2
+
+
+def test_a_comparison_neither_overwrites_nor_removes_a_run(tmp_path: Path, reported: list[Path]) -> None:
+    found = [add(tmp_path / "runs", f"{method}-seed0", 0.1, method=method) for method in ("adca", "pgm", "hil")]
+    for output in (tmp_path / "runs", found[0]):
+        with pytest.raises(UsageError, match="would be written into the run"):
+            main([*map(str, found), "--output", str(output)])
+    for run in found:  # as an earlier version wrote them
+        (run / "report.json").write_text("{}")
+    (tmp_path / "runs" / "report.json").write_text("{}")
+    away = [run.rename(tmp_path / run.name) for run in found[:2]]
+    main([*map(str, away), "--output", str(tmp_path / "runs")])
+    assert (found[2] / "record.json").exists()
+
+
 def test_many_methods_are_compared_with_the_best_only(runs: Path) -> None:
     source = find_recorded_runs([runs / "sclhm-seed0"])[0]
     several = []
