@@ -68,6 +68,7 @@ class Dataset(ABC):
     Attributes:
         name: registered name (``sysu``, ``regdb``, ``llcm``, ``folder``).
         root: folder of the tree.
+        labels_restart: whether equal identities of different lists are different people.
         published_folds: numbers of the folds of the published data set.
         folds: numbers of the training/test splits of this tree; ``(1,)`` for a single split.
         fingerprint: hash of the content; part of the key of every training and of every record.
@@ -75,6 +76,7 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
+    labels_restart: ClassVar[bool] = False
     published_folds: ClassVar[tuple[int, ...]] = (1,)
     root: Path
     folds: tuple[int, ...]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.host import cache_folder, io_threads
@@ -32,7 +33,7 @@ LEAST = 4
 """Least width and height of an image in pixels; a smaller one shows no person."""
 BLOCK = 512
 """Number of images decoded between two writes; bounds the memory in use."""
-DECODER_VERSION = "3"
+DECODER_VERSION = "4"
 """Raise it when equal files are decoded to other pixels."""
 CACHE_REMEDY = "free some space or set USVI_CACHE to a folder that has it"
 """End of the messages of failed writes to the cache."""
@@ -162,6 +163,25 @@ def _decode(path: Path, limits: DepthRange, box: tuple[int, ...] | None) -> Imag
         raise UsageError(f"cannot decode {path}: {reason}; restore this file, or leave it out") from error
 
 
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file, without decoding it.
+
+    Pillow maps some files that it opens by their path, and confuses the rows of those that are turned. It reads open
+    files instead.
+
+    Raises:
+        UnidentifiedImageError: the file is no image of a known format.
+    """
+    with path.open("rb") as file:
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError as error:
+            raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}") from error
+        with image:
+            yield image
+
+
 def open_upright(path: Path, limits: DepthRange = None, box: tuple[int, ...] | None = None) -> Image.Image:
     """Open an image as it is used: rotated by its EXIF tag, cut to its box, as RGB with 8 bits a channel.
 
@@ -174,7 +194,7 @@ def open_upright(path: Path, limits: DepthRange = None, box: tuple[int, ...] | N
         ValueError: the image is too small, or the box is not inside.
         Exception: Pillow cannot decode the file; its decoders raise many types.
     """
-    with Image.open(path, formats=FORMATS) as image:
+    with open_image(path) as image:
         if min(image.size) < LEAST:
             raise ValueError(f"it has {image.width}x{image.height} pixels, at least {LEAST}x{LEAST} are needed")
         upright = ImageOps.exif_transpose(image)

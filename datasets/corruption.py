@@ -121,11 +121,17 @@ def check_package(what: str) -> None:
         what: name of what needs them, for the message.
 
     Raises:
-        UsageError: names the extra.
+        UsageError: names the extra, or the reason why a package cannot be imported.
     """
+    for name in _VERSIONS:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError as error:
+            raise UsageError(
+                f"{what} needs the package {name}, which is not installed: pip install 'usvi-bench[corruptions]'"
+            ) from error
     try:
-        metadata.version(PACKAGE)
-    except metadata.PackageNotFoundError as error:
-        raise UsageError(
-            f"{what} needs the package {PACKAGE}, which is not installed: pip install 'usvi-bench[corruptions]'"
-        ) from error
+        import cv2  # noqa: F401 - a library of the system that it needs may be missing
+        import imagecorruptions  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"{what} needs a package that cannot be imported: {error}; install what it needs") from error

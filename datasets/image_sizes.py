@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
-
 from usvi_bench.core.host import io_threads
-from usvi_bench.datasets.cache import FORMATS
+from usvi_bench.datasets.cache import open_image
 
 COMMON = 3
 """Number of sizes that are named."""
@@ -42,7 +40,7 @@ def describe_sizes(name: str, root: Path, paths: Sequence[str]) -> str:
 def size_of(path: Path) -> tuple[int, int] | None:
     """Read width and height of an image from its header; None if that fails."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path) as image:
             return image.size
     except Exception:  # Pillow's readers raise many types
         return None

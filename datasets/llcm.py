@@ -45,6 +45,7 @@ class LLCM(TreeDataset):
     """
 
     name = "llcm"
+    labels_restart = True
     title: ClassVar[str] = "LLCM"
     summary: ClassVar[str] = "LLCM: 9 visible and 8 near-infrared cameras; 713 people to train on, 351 to test on"
     landmarks: ClassVar[tuple[str, ...]] = ("test_vis", "test_nir", "idx/train_vis.txt")

@@ -30,14 +30,14 @@ def root_of(reader: type[TreeDataset], folder: Path) -> Path | None:
     for root in (folder, folder / reader.title):
         if reader.recognises(root):
             return root
-    inner = _inside(reader, folder)
+    inner = trees_inside(reader, folder)
     return inner[0] if len(inner) == 1 and not issubclass(reader, FolderData) else None
 
 
 def explain_folder(path: Path, readers: Iterable[type[TreeDataset]]) -> list[str]:
     """Return hints about a folder that is no data tree: trees one level off, and arrays of other code bases."""
     known = list(readers)
-    found = [(root, r) for r in known for root in _inside(r, path)[:3]] or _deeper(known, path)
+    found = [(root, r) for r in known for root in trees_inside(r, path)[:3]] or _deeper(known, path)
     hints = [f"{root} holds {r.title}: give that folder" for root, r in found]
     for parent in normalised(path).parents[:2] if not hints else ():
         above = [r for r in known if is_folder(parent) and r.recognises(parent)]
@@ -83,7 +83,7 @@ def _recognises(reader: type[TreeDataset], folder: Path) -> bool:
         return False
 
 
-def _inside(reader: type[TreeDataset], folder: Path) -> list[Path]:
+def trees_inside(reader: type[TreeDataset], folder: Path) -> list[Path]:
     """Return the folders in a folder that hold a layout, sorted."""
     try:
         names = sorted(name for name in names_in(folder) if not name.startswith("."))

@@ -28,14 +28,14 @@ from usvi_bench.datasets.tree import shortened
 
 def holds_own_images(root: Path) -> bool:
     """Return whether a folder has folders of both modalities, directly or below the folder of a split."""
-    return is_folder(root) and {modality for _, modality, _ in _modality_folders(root)} == set(MODALITY_WORDS.values())
+    return is_folder(root) and {modality for _, modality, _ in modality_folders(root)} == set(MODALITY_WORDS.values())
 
 
 def lacking(path: Path) -> str:
     """Describe why a path holds no own images and what to give instead; empty if it has no part of their layout."""
     if not is_folder(path):
         return "" if os.path.lexists(path) else f"no such folder or table{similar_paths(path) or '; correct the path'}"
-    found = {modality: folder for _, modality, folder in _modality_folders(path)}
+    found = {modality: folder for _, modality, folder in modality_folders(path)}
     others: dict[Modality, Modality] = {"visible": "infrared", "infrared": "visible"}
     for modality, other in others.items():
         if list(found) == [modality]:
@@ -63,7 +63,7 @@ def read_folders(root: Path) -> OwnImages:
     faults: list[str] = []
     others: list[str] = []
     seen: dict[tuple[str, Modality], str] = {}
-    for split, modality, folder in _modality_folders(root):
+    for split, modality, folder in modality_folders(root):
         other = seen.setdefault((split, modality), folder)
         if other != folder:
             faults.append(f"{other} and {folder} are both {modality}: merge them, or rename one")
@@ -80,7 +80,7 @@ def read_folders(root: Path) -> OwnImages:
     return OwnImages(root, "", images, notes, tuple(faults), frozenset(lost))
 
 
-def _modality_folders(root: Path) -> Iterator[tuple[str, Modality, str]]:
+def modality_folders(root: Path) -> Iterator[tuple[str, Modality, str]]:
     """Yield split (empty if there is none), modality and path of each folder of a modality."""
     for name in _folders(root):
         if name.lower() in MODALITY_WORDS:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import io_threads
-from usvi_bench.datasets.cache import FORMATS, open_upright
+from usvi_bench.datasets.cache import open_image, open_upright
 from usvi_bench.datasets.folder import read_own
 from usvi_bench.datasets.grey_depth import EACH_IMAGE, is_deep, parse_depth_range
 from usvi_bench.datasets.own_images import GALLERY, MODALITY_WORDS, QUERY, SPLITS, TEST, OwnImage, OwnImages
@@ -99,7 +99,7 @@ def _fact(base: Path, path: str, boxes: Sequence[tuple[int, ...]]) -> FileFacts 
     try:
         with (base / path).open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        with Image.open(base / path, formats=FORMATS) as image:
+        with open_image(base / path) as image:
             kind, size = f"{image.format} {image.mode}", image.size
             rotated = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
             deep = np.asarray(image) if is_deep(image) else None

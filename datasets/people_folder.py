@@ -12,6 +12,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_folder
 from usvi_bench.datasets.base import Split
 from usvi_bench.datasets.entries import Row, image_names, names_in
+from usvi_bench.datasets.own_images import SUFFIXES
 from usvi_bench.datasets.tree import Part, Tree, TreeDataset, shortened, table_of
 
 MARKET_FOLDER = "bounding_box_train"
@@ -70,7 +71,7 @@ class PeopleFolder(TreeDataset):
 def _rows(root: Path) -> tuple[list[Row], list[str]]:
     """Return the rows of all images, and what is wrong with names."""
     place = f"{MARKET_FOLDER}/" if is_folder(root / MARKET_FOLDER) else ""
-    names = sorted(image_names(root / place))
+    names = sorted(image_names(root / place, SUFFIXES))
     if not names:
         people = sorted(name for name in names_in(root) if not name.startswith(".") and is_folder(root / name))
         odd = [os.fsencode(name) for name in people if not name.isprintable()]
@@ -78,7 +79,7 @@ def _rows(root: Path) -> tuple[list[Row], list[str]]:
             (f"{name}/{image}", number, CAMERA)
             for number, name in enumerate(people)
             if name.isprintable()
-            for image in image_names(root / name)
+            for image in image_names(root / name, SUFFIXES)
         ], [f"the name of the folder {name!r:.200} is not printable UTF-8: rename it" for name in odd]
     rows, faults = [], []
     for name in names:

@@ -12,7 +12,8 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import ImageTable
-from usvi_bench.datasets.entries import IMAGE_SUFFIXES, image_names, names_in
+from usvi_bench.datasets.entries import image_names, names_in
+from usvi_bench.datasets.own_images import SUFFIXES
 
 UNKNOWN = -1
 """Identity and camera of a picture outside of a data set."""
@@ -28,7 +29,7 @@ def read_folder(folder: Path, modality: Modality) -> ImageTable:
     waiting = [""]
     while waiting:
         place = waiting.pop()
-        names += [f"{place}{name}" for name in image_names(folder / place)]
+        names += [f"{place}{name}" for name in image_names(folder / place, SUFFIXES)]
         for name in names_in(folder / place):
             inner = folder / place / name
             if not name.startswith(".") and is_folder(inner) and not inner.is_symlink():
@@ -36,7 +37,7 @@ def read_folder(folder: Path, modality: Modality) -> ImageTable:
                     raise UsageError(f"the name of {os.fsencode(inner)!r} is not printable UTF-8; rename the folder")
                 waiting.append(f"{place}{name}/")
     if not names:
-        raise UsageError(f"{folder}: no picture there ({', '.join(IMAGE_SUFFIXES)}); give a folder of pictures")
+        raise UsageError(f"{folder}: no picture there ({', '.join(SUFFIXES)}); give a folder of pictures")
     return table_of_names(folder, sorted(names), modality)
 
 
@@ -48,9 +49,12 @@ def read_paths(paths: Sequence[Path], modality: Modality) -> list[ImageTable]:
     """
     tables = []
     for path in paths:
+        there = is_folder(path) or is_file(path)
+        if there and not str(path).isprintable():
+            raise UsageError(f"{os.fsencode(path)!r:.300}: the path is not printable UTF-8; rename it")
         if is_folder(path):
             tables.append(read_folder(path, modality))
-        elif is_file(path) and path.name.isprintable():
+        elif is_file(path):
             tables.append(table_of_names(path.parent, [path.name], modality))
         else:
             raise UsageError(f"{str(path)!r:.300}: no such file or folder; give pictures, or folders of pictures")

@@ -39,6 +39,7 @@ class RegDB(TreeDataset):
     """
 
     name = "regdb"
+    labels_restart = True
     published_folds = FOLDS
     title: ClassVar[str] = "RegDB"
     summary: ClassVar[str] = (

@@ -20,6 +20,7 @@ from usvi_bench.core.files import temporary_folder, write_text
 from usvi_bench.core.paths import is_file, is_folder
 from usvi_bench.core.table import Table, Value, to_csv, value_rows
 from usvi_bench.core.types import MODALITIES, OUTLIER
+from usvi_bench.datasets.own_table import BOX
 from usvi_bench.engine.embed import check_modality
 from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, read_features
@@ -129,8 +130,13 @@ class ClusterResult:
             words = [content.paths[row], MODALITIES[content.modality[row]], *([files[row]] if files else [])]
             camera, identity = int(content.cameras[row]), int(content.identities[row])
             numbers = [int(self.labels[row]), None if camera < 0 else camera]
-            rows.append([*words, *numbers, *([None if identity < 0 else identity] if known else [])])
-        return Table("Clusters", [*columns, *(["identity"] if known else [])], value_rows(rows), 3 if files else 2)
+            numbers += [None if identity < 0 else identity] if known else []
+            numbers += (
+                [] if content.boxes is None else [None if edge < 0 else edge for edge in content.boxes[row].tolist()]
+            )
+            rows.append([*words, *numbers])
+        columns += [*(["identity"] if known else []), *([] if content.boxes is None else BOX)]
+        return Table("Clusters", columns, value_rows(rows), 3 if files else 2)
 
 
 def cluster_features(request: ClusterRequest) -> ClusterResult:

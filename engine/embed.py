@@ -16,7 +16,7 @@ from usvi_bench.datasets.base import ImageTable
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedder import Embedder
 from usvi_bench.engine.experiment import check_output
-from usvi_bench.engine.feature_file import FeatureFile, write_features
+from usvi_bench.engine.feature_file import FeatureFile, is_plain_path, write_features
 from usvi_bench.engine.find_tables import SPLITS, find_tables
 from usvi_bench.engine.open_embedder import ModelRequest, open_embedder
 
@@ -77,9 +77,14 @@ def features_of(embedder: Embedder, tables: Sequence[ImageTable], **about: Any) 
         embedder: the model.
         tables: the pictures, each once.
         about: further entries of the description.
+
+    Raises:
+        UsageError: a picture cannot be decoded, or its name cannot be in a features file.
     """
     modality = np.repeat([MODALITIES.index(table.modality) for table in tables], list(map(len, tables)))
     paths = [path for table in tables for path in table.paths]
+    if odd := [path for path in paths if not is_plain_path(path)]:
+        raise UsageError(f"{show(odd[0])}: a features file cannot have this name; rename the picture")
     order = sorted(range(len(paths)), key=lambda row: (modality[row], paths[row], row))
     boxes = [table.boxes for table in tables]  # of tables whose pictures are parts of files
     whole = [np.full((len(table), 4), -1, np.int32) for table in tables]

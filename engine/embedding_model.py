@@ -260,7 +260,7 @@ def _checkpoint_of_run(folder: Path, fold: int | None) -> tuple[Path, Record]:
         raise UsageError(f"{folder}: '{record.result.method}' trained nothing; give a weight file")
     if fold is None and len(folds) > 1:
         raise UsageError(f"{folder}: trained on {len(folds)} folds; give one of them with --fold")
-    chosen = folds[0] if fold is None else fold
+    chosen = fold if fold is not None and len(folds) > 1 else folds[0]
     paths = sorted((folder / "checkpoints").glob(f"fold{chosen}-*.pt"), key=_position)
     if not paths:
         raise UsageError(f"{folder}: no checkpoint of fold {chosen} in 'checkpoints'; restore it, or give another fold")

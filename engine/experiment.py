@@ -8,7 +8,6 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
 
-import numpy as np
 import torch
 
 from usvi_bench.components.clustering.neighbours import check_search
@@ -19,6 +18,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.paths import expanded
+from usvi_bench.core.plain import plain_value
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
 from usvi_bench.core.provenance import Overrides
 from usvi_bench.core.registry import METHODS, PROTOCOLS
@@ -82,7 +82,7 @@ class Experiment:
     donors: str | None = None
 
     def __post_init__(self) -> None:
-        seed = _plain(self.seed)
+        seed = plain_value(self.seed)
         if type(seed) is not int or seed < 0:
             raise UsageError(f"seed={self.seed!r}: expected a whole number of 0 or more")
         object.__setattr__(self, "seed", seed)
@@ -98,7 +98,7 @@ class Experiment:
             raise UsageError(f"settings={self.settings!r:.60}: give a mapping of names to values")
         object.__setattr__(self, "output", expanded(self.output))
         object.__setattr__(self, "imports", list_of_imports(self.imports))
-        object.__setattr__(self, "settings", {str(name): _plain(value) for name, value in self.settings.items()})
+        object.__setattr__(self, "settings", {str(name): plain_value(value) for name, value in self.settings.items()})
 
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
         """Check everything and build the run, before any work is done.
@@ -250,15 +250,6 @@ def _training_images(dataset: Dataset, training: Dataset | None, config: RunConf
 
 def _as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Convert sequences to lists, and numbers of numpy or torch to Python's, for JSON."""
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.generic, np.ndarray, torch.Tensor)):
-        return value.tolist()
-    return str(value) if isinstance(value, Path) else value
 
 
 def _check_threads(threads: int) -> None:

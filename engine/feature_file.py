@@ -244,11 +244,16 @@ def _check_rows(content: FeatureFile, path: Path) -> None:
             raise UsageError(f"{path}: {name} has {least}; write -1 if it is unknown")
 
 
+def is_plain_path(name: str) -> bool:
+    """Return whether a text is a relative path with slashes that a features file may have."""
+    place = PurePosixPath(name)
+    odd = not name or place.is_absolute() or ".." in place.parts or not name.isprintable() or "\\" in name
+    return not odd and place.as_posix() == name
+
+
 def _check_paths(content: FeatureFile, path: Path) -> None:
     for name in content.paths:
-        place = PurePosixPath(name)
-        odd = not name or place.is_absolute() or ".." in place.parts or not name.isprintable() or "\\" in name
-        if odd or place.as_posix() != name:
+        if not is_plain_path(name):
             raise UsageError(
                 f"{path}: '{show(name)}' is not a path below the data set; write it as in 'cam1/0001/0001.jpg'"
             )

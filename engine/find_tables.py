@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from usvi_bench.core.errors import UsageError, show
-from usvi_bench.core.paths import expanded, is_file, is_folder
+from usvi_bench.core.paths import expanded, is_file, is_folder, normalised
 from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.check import readers
 from usvi_bench.datasets.fingerprint import content_hash
 from usvi_bench.datasets.folder import UNKNOWN_CAMERA, FolderData
+from usvi_bench.datasets.locate import trees_inside
 from usvi_bench.datasets.open import find_data
+from usvi_bench.datasets.own_folders import modality_folders
+from usvi_bench.datasets.own_images import MODALITY_WORDS
 from usvi_bench.datasets.pictures import UNKNOWN, read_folder
 from usvi_bench.datasets.tree import TreeDataset
 
@@ -101,6 +104,7 @@ def _plain(path: Path, modality: Modality | None, split: str) -> PictureSource:
             f"{path!s:.200} is a plain folder, not a known data set: give --modality visible or infrared, "
             "because each modality has its own first layers (see --check-data for data sets)"
         )
+    _check_modality(path, modality)
     if split != "all":
         raise UsageError(f"--split {show(split)}: a plain folder has no splits; leave it out")
     table = read_folder(path, modality)
@@ -108,8 +112,26 @@ def _plain(path: Path, modality: Modality | None, split: str) -> PictureSource:
     return PictureSource([table], content_hash(path, (), table.paths).content[:16], False, sentence)
 
 
+def _check_modality(path: Path, modality: Modality) -> None:
+    """Refuse a folder that has a data set in it, and one with the name of the other modality, itself or in it."""
+    for reader in readers():
+        for root in trees_inside(reader, path)[:1]:
+            raise UsageError(f"{path!s:.200} is no folder of pictures: {root} holds {reader.title}; give that folder")
+    found = {folder: own for _, own, folder in modality_folders(path)}
+    found["."] = MODALITY_WORDS.get(normalised(path).name.lower(), modality)
+    for folder, own in found.items():
+        if own != modality:
+            raise UsageError(
+                f"{normalised(path / folder)}: the name is that of {own} pictures, but --modality is {modality}; give "
+                "the modality of the folder, or rename it"
+            )
+
+
 def _tables(dataset: Dataset, split: str) -> list[ImageTable]:
-    """Return the tables of all folds, each image once, visible tables first."""
+    """Return the tables of all folds, each image once, visible tables first.
+
+    Identities are unknown if the tables are from several lists with labels of their own.
+    """
     seen: set[tuple[str, str]] = set()
     found = []
     for modality in MODALITIES:
@@ -122,6 +144,8 @@ def _tables(dataset: Dataset, split: str) -> list[ImageTable]:
                 rows = [row for row, name in enumerate(names) if (modality, name) not in seen]
                 seen.update((modality, name) for name in names)
                 found.append(table.take(np.array(rows, np.int64)))
+    if dataset.labels_restart and len(dataset.folds) * (2 if split == "all" else 1) > 1:
+        found = [replace(t, identities=np.full(len(t), UNKNOWN, np.int64)) for t in found]
     if isinstance(dataset, FolderData):  # its trainings count unknown cameras as one
         found = [replace(t, cameras=np.where(t.cameras == UNKNOWN_CAMERA, UNKNOWN, t.cameras)) for t in found]
     return [table for table in found if len(table)]

@@ -17,6 +17,7 @@ from usvi_bench.core.paths import expanded, is_file, is_folder
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
+from usvi_bench.datasets.own_table import BOX
 from usvi_bench.datasets.pictures import read_paths
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embed import check_modality, features_of
@@ -49,6 +50,8 @@ class SearchRequest:
     with_pictures: bool = False
 
     def __post_init__(self) -> None:
+        if type(self.top) is not int:
+            raise UsageError(f"top={self.top!r:.60}: expected a whole number")
         check_bounds(self, "")
         check_modality(self.modality, "--modality")
         check_modality(self.gallery_modality, "--gallery-modality")
@@ -94,8 +97,9 @@ class SearchResult:
     def table(self, most: int | None = None) -> Table:
         """Make a table of the ranked lists of the first ``most`` queries; ranks begin at 1."""
         gallery, known = self.gallery, bool((self.gallery.identities >= 0).any())
-        columns = ["query", "path", "modality", "note", "rank", "camera", "similarity", "identity"]
+        columns = ["query", "path", "modality", "note", "rank", "camera", "similarity", "identity", *BOX]
         left_out = ([] if known else ["identity"]) + (["note"] if self.threshold is None else [])
+        left_out += BOX if gallery.boxes is None else ()
         kept = [place for place, name in enumerate(columns) if name not in left_out]
         rows: list[list[Value]] = []
         for query, path in enumerate(self.queries[:most]):
@@ -109,6 +113,7 @@ class SearchResult:
                     _known(gallery.cameras[row]),
                     round(float(self.similarity[query, rank]), 6),
                     _known(gallery.identities[row]),
+                    *map(_known, np.full(4, -1) if gallery.boxes is None else gallery.boxes[row]),
                 ]
                 rows.append([cells[place] for place in kept])
         words = sum(columns[place] in ("query", "path", "modality", "note") for place in kept)

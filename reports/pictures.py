@@ -14,7 +14,7 @@ from usvi_bench.core.files import write_bytes
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
-from usvi_bench.datasets.cache import FORMATS
+from usvi_bench.datasets.cache import open_upright
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
 from usvi_bench.reports.output import remove_link, remove_old
@@ -123,8 +123,8 @@ class Album:
         return number
 
 
-def read_picture(file: Path) -> Image.Image:
-    """Read an image file as RGB.
+def read_picture(file: Path, box: tuple[int, ...] | None = None) -> Image.Image:
+    """Read an image file, or a part of it, upright and as RGB with 8 bits.
 
     Raises:
         OSError: the path is not a regular file, or the image is damaged or very large.
@@ -132,19 +132,18 @@ def read_picture(file: Path) -> Image.Image:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such image")
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            return image.convert("RGB")
+        return open_upright(file, box=box)
     except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise OSError(f"{file}: {error}") from error
 
 
-def small_copy(file: Path) -> bytes:
-    """Return a small copy of an image file, as a JPEG file.
+def small_copy(file: Path, box: tuple[int, ...] | None = None) -> bytes:
+    """Return a small copy of an image file, or of a part of it, as a JPEG file.
 
     Raises:
         OSError: as for :func:`read_picture`.
     """
-    small = read_picture(file)
+    small = read_picture(file, box)
     small.thumbnail(SIZE)
     buffer = BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)

@@ -63,32 +63,37 @@ def _gallery_counts(result: SearchResult) -> Iterator[str]:
             yield counted(count, f"{name} picture")
 
 
+Box = tuple[int, ...]
+"""Left, top, right and bottom of the part of an image that is a picture."""
+
+
 class _Album:
     """Album of the small copies that a page shows, each written once."""
 
     def __init__(self, output: Path, shown: bool) -> None:
         self.lost = 0
         self._output, self._shown = output, shown
-        self._names: dict[Path, str | None] = {}
+        self._names: dict[tuple[Path, Box | None], str | None] = {}
 
-    def add(self, file: Path | None) -> str | None:
+    def add(self, file: Path | None, box: Box | None = None) -> str | None:
         """Write a copy and return its address in the page; None if it may not be shown or cannot be opened."""
         if not self._shown:
             return None
         if file is None:
             self.lost += 1
             return None
-        if file not in self._names:
+        key = file, box
+        if key not in self._names:
             name = f"{FOLDER}/{len(self._names):05d}.jpg"
             try:
-                content = small_copy(file)
+                content = small_copy(file, box)
             except OSError:
                 self.lost += 1
-                self._names[file] = None
+                self._names[key] = None
             else:
                 write_bytes(self._output / name, content)
-                self._names[file] = name
-        return self._names[file]
+                self._names[key] = name
+        return self._names[key]
 
 
 def _query(result: SearchResult, number: int, album: _Album) -> dict[str, Any]:
@@ -97,6 +102,7 @@ def _query(result: SearchResult, number: int, album: _Album) -> dict[str, Any]:
     for rank, row in enumerate(result.rows[number].tolist()):
         gallery = result.gallery
         identity, camera = int(gallery.identities[row]), int(gallery.cameras[row])
+        box = None if gallery.boxes is None else tuple(gallery.boxes[row].tolist())
         words = [f"{rank + 1}.", f"{result.similarity[number, rank]:.3f}"]
         words += [f"camera {camera}"] if camera >= 0 else []
         words += [f"person {identity}"] if identity >= 0 else []
@@ -104,7 +110,7 @@ def _query(result: SearchResult, number: int, album: _Album) -> dict[str, Any]:
             {
                 "name": gallery.paths[row],
                 "modality": MODALITIES[gallery.modality[row]],
-                "picture": result.root and album.add(inside(result.root, gallery.paths[row])),
+                "picture": result.root and album.add(inside(result.root, gallery.paths[row]), box),
                 "words": words,
                 "note": result.note(number, rank),
             }

@@ -56,6 +56,8 @@ def ensure(
     with _locked(cache / f".{tree.name}.lock"):
         if (tree / MANIFEST).is_file():
             return tree
+        if tree.exists():
+            raise UsageError(f"{tree}: incomplete, without its {MANIFEST}; delete it, so that it is generated again")
         for stale in cache.glob(f".{tree.name}.part-*"):
             shutil.rmtree(stale)
         part = Path(tempfile.mkdtemp(prefix=f".{tree.name}.part-", dir=cache))

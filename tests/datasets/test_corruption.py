@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,8 +170,16 @@ def test_an_image_has_the_same_corruption_among_other_images(table: ImageTable, 
 
 
 def test_the_package_is_named_if_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corruption, "PACKAGE", "no-such-package")
-    with pytest.raises(UsageError, match=r"sysu_all_c needs .*pip install 'usvi-bench\[corruptions\]'"):
+    monkeypatch.setattr(corruption, "_VERSIONS", ("numpy", "no-such-package"))
+    with pytest.raises(UsageError, match=r"no-such-package.* pip install 'usvi-bench\[corruptions\]'"):
+        check_package("sysu_all_c")
+
+
+@needs_package
+def test_a_package_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV needs libraries of the system, which may be missing in a container."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UsageError, match=r"sysu_all_c needs a package that cannot be imported: .*cv2"):
         check_package("sysu_all_c")
 
 

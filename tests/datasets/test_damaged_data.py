@@ -17,7 +17,7 @@ from tests.datasets.trees import write_note, write_regdb, write_sysu
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.base import ImageTable
-from usvi_bench.datasets.cache import decoded
+from usvi_bench.datasets.cache import decoded, open_upright
 from usvi_bench.datasets.check import describe_folder
 from usvi_bench.datasets.grey_depth import parse_depth_range
 from usvi_bench.datasets.regdb import RegDB
@@ -111,6 +111,22 @@ def test_only_formats_of_pictures_are_opened(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 24\n%%EndComments\nshowpage\n")
     with pytest.raises(UsageError, match="cannot identify image file"):
         decoded(table(tmp_path, "a.jpg"), 4, 4, "bicubic", "x")
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+@pytest.mark.parametrize("mode", ["L", "I;16", "P", "RGB"])
+def test_a_turned_tiff_has_the_pixels_of_its_png(tmp_path: Path, mode: str, orientation: int) -> None:
+    """Pillow maps uncompressed TIFF files that it opens by their path, and confuses the rows of turned ones."""
+    grey = np.arange(12 * 20, dtype=np.uint16 if mode == "I;16" else np.uint8).reshape(20, 12)
+    image = Image.fromarray(grey) if mode != "P" else Image.fromarray(grey).convert("P")
+    image = image.convert("RGB") if mode == "RGB" else image
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for suffix in ("tiff", "png"):
+        image.save(tmp_path / f"turned.{suffix}", exif=exif)
+    tiff, png = (np.asarray(open_upright(tmp_path / f"turned.{suffix}")) for suffix in ("tiff", "png"))
+    np.testing.assert_array_equal(tiff, png)
+    assert tiff.shape == ((20, 12, 3) if orientation == 1 else (12, 20, 3))
 
 
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ def touch(*paths: Path) -> None:
 
 def test_a_folder_is_read_with_the_folders_below_it_in_the_order_of_paths(tmp_path: Path) -> None:
     folder = tmp_path / "own"
-    touch(folder / "b.jpg", folder / "a" / "c" / "x.PNG", folder / "a.bmp", folder / "notes.txt")
+    touch(folder / "b.jpg", folder / "a" / "c" / "x.PNG", folder / "a.bmp", folder / "c.tiff", folder / "notes.txt")
     touch(folder / ".hidden" / "y.jpg", tmp_path / "outside" / "z.jpg")
     (folder / "link").symlink_to(tmp_path / "outside")
     table = read_folder(folder, "infrared")
-    assert (table.paths, table.root, table.modality) == (("a.bmp", "a/c/x.PNG", "b.jpg"), folder, "infrared")
+    assert (table.paths, table.root, table.modality) == (("a.bmp", "a/c/x.PNG", "b.jpg", "c.tiff"), folder, "infrared")
     assert {*table.identities.tolist(), *table.cameras.tolist()} == {-1}
 
 

@@ -87,6 +87,64 @@ def test_images_of_several_folds_are_embedded_once(tiny_people: dict[str, Path],
     assert len(tests.paths) < 2 * len(content.paths)
 
 
+@pytest.mark.parametrize(("name", "split", "known"), [("regdb", "all", False), ("sysu", "all", True)])
+def test_people_of_lists_with_labels_of_their_own_get_no_common_numbers(
+    tiny_people: dict[str, Path], tmp_path: Path, name: str, split: str, known: bool
+) -> None:
+    content = embed(tiny_people[name], small_weights(tmp_path), tmp_path / "f.npz", split=split)
+    assert (content.identities >= 0).all() == known
+    assert (content.identities == -1).all() != known
+
+
+def test_folders_that_hold_a_data_set_or_the_other_modality_are_refused(tmp_path: Path) -> None:
+    people, weights = write_folders(tmp_path / "up" / "people", range(2), 2), small_weights(tmp_path)
+    with pytest.raises(UsageError, match=r"up/people holds .*; give that folder"):
+        embed(tmp_path / "up", weights, tmp_path / "f.npz", modality="visible")
+    with pytest.raises(UsageError, match="the name is that of infrared pictures, but --modality is visible"):
+        embed(people / "Thermal", weights, tmp_path / "f.npz", modality="visible")
+    assert len(embed(people / "Thermal", weights, tmp_path / "f.npz", modality="infrared").paths) == 4
+
+
+def test_a_name_that_a_features_file_cannot_have_is_refused_before_pictures_are_decoded(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "visible\\2.png").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match="a features file cannot have this name; rename"):
+        embed(tmp_path / "own", small_weights(tmp_path), tmp_path / "f.npz", modality="visible")
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path: Path) -> None:
+    people, weights = write_folders(tmp_path / "people", range(2), 2), small_weights(tmp_path)
+    settings = {name: np.int64(value) for name, value in SIZE.items()}
+    content = embed(people, weights, tmp_path / "f.npz", settings=settings)
+    queries = sorted((people / "Thermal").iterdir())[:1]
+    options = {"modality": "infrared", "settings": settings, "device": "cpu"}
+    found = usvi_bench.search(
+        queries, tmp_path / "f.npz", weights, top=np.int64(2), threshold=np.float32(0.5), **options
+    )
+    assert found.rows.shape == (1, 2)
+    assert len(content.paths) == 8
+    for top in (np.int64(0), np.int64(-2), 2.0):
+        with pytest.raises(UsageError, match="top"):
+            usvi_bench.search(queries, tmp_path / "f.npz", weights, top=top, **options)  # type: ignore[arg-type]
+
+
+def test_parts_of_one_image_have_their_boxes_in_every_table(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path / "listed", range(2), "train", 2)
+    names = ("x_1", "y_1", "x_2", "y_2")
+    for row, box in zip(rows, [(0, 0, 4, 4), (1, 0, 6, 6)], strict=False):
+        row |= dict(zip(names, box, strict=True))
+    table = write_rows(tmp_path / "listed/list.csv", [{**dict.fromkeys(names, ""), **row} for row in rows])
+    weights = small_weights(tmp_path)
+    content = embed(table, weights, tmp_path / "f.npz")
+    assert content.boxes is not None
+    query = tmp_path / "listed" / content.paths[0]
+    options = {"settings": SIZE, "device": "cpu", "modality": "infrared"}
+    found = usvi_bench.search([query], tmp_path / "f.npz", weights, top=8, **options).table()
+    assert tuple(found.columns[-4:]) == names
+    edges = {tuple(cell.value for cell in row.cells[-4:]) for row in found.rows}
+    assert {(0, 0, 4, 4), (1, 0, 6, 6), (None,) * 4} == edges
+
+
 def test_a_plain_folder_needs_a_modality(tiny_people: dict[str, Path], tmp_path: Path) -> None:
     folder, weights = tmp_path / "own", small_weights(tmp_path)
     shutil.copytree(next((tiny_people["sysu"] / "cam1").iterdir()), folder / "a")

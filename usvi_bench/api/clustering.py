@@ -39,6 +39,7 @@ def cluster(
     Raises:
         UsageError: an argument or the features are wrong, or a picture is missing; nothing is written.
     """
+    from usvi_bench.core.plain import plain_settings
     from usvi_bench.engine.cluster import ClusterRequest, cluster_features
 
     request = ClusterRequest(
@@ -46,7 +47,7 @@ def cluster(
         output=expanded(output),
         modality=modality,
         joint=joint,
-        settings=settings or {},
+        settings=plain_settings(settings),
         data=None if data is None else expanded(data),
         with_pictures=with_pictures,
     )

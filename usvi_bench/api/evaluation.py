@@ -57,23 +57,26 @@ def evaluate(
         >>> record.result.external.files[0].source  # doctest: +SKIP
         'model_best.pth.tar'
     """
+    import numpy as np
+
+    from usvi_bench.core.plain import plain_settings, plain_value
     from usvi_bench.core.plugins import list_of_imports
     from usvi_bench.engine.external import score_external
     from usvi_bench.engine.external_scoring import ExternalRequest
 
     def several(given: Any) -> list[Any]:
-        return [given] if isinstance(given, (str, Path, int)) else list(given)
+        return [given] if isinstance(given, (str, Path, int, np.integer)) else list(given)
 
     request = ExternalRequest(
         protocol=protocol,
         data=str(data),
         weights=[expanded(path) for path in several(weights)],
         features=[expanded(path) for path in several(features)],
-        folds=several(fold),
+        folds=plain_value(several(fold)),
         network=model,
         feature=feature,
         claims=claims,
-        settings=settings or {},
+        settings=plain_settings(settings),
         device=device,
         output=expanded(output),
         imports=list_of_imports(imports),

@@ -21,7 +21,10 @@ def model_request(
     imports: Sequence[str | Path],
 ) -> ModelRequest:
     """Return the model that arguments ask for; see :func:`usvi_bench.api.embed` for them."""
+    from usvi_bench.core.plain import plain_settings, plain_value
     from usvi_bench.core.plugins import list_of_imports
     from usvi_bench.engine.open_embedder import ModelRequest
 
-    return ModelRequest(expanded(path), network, fold, settings or {}, device, list_of_imports(imports))
+    return ModelRequest(
+        expanded(path), network, plain_value(fold), plain_settings(settings), device, list_of_imports(imports)
+    )

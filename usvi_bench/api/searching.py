@@ -64,6 +64,7 @@ def search(
         >>> found.gallery.paths[found.rows[0, 0]]  # doctest: +SKIP
         'cam1/0007/0003.jpg'
     """
+    from usvi_bench.core.plain import plain_value
     from usvi_bench.engine.search import SearchRequest, search_pictures
 
     request = SearchRequest(
@@ -72,8 +73,8 @@ def search(
         model=model_request(model, network, fold, settings, device, imports),
         modality=modality,
         gallery_modality=gallery_modality,
-        top=top,
-        threshold=threshold,
+        top=plain_value(top),
+        threshold=plain_value(threshold),
         data=None if data is None else expanded(data),
         output=None if output is None else expanded(output),
         with_pictures=with_pictures,
