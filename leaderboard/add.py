@@ -10,11 +10,13 @@ from usvi_bench.core.files import write_bytes
 from usvi_bench.core.formatting import counted, file_name
 from usvi_bench.core.paths import is_file
 from usvi_bench.core.record import Record, read_record
+from usvi_bench.core.result import REPAIRED
 from usvi_bench.leaderboard.build import off_the_board
 from usvi_bench.leaderboard.consistency import faults
 from usvi_bench.leaderboard.repeats import OUTSIDE
 from usvi_bench.leaderboard.sidecar_faults import sidecar_faults
 from usvi_bench.protocols.sidecar import sidecar_path
+from usvi_bench.synthetic.spec import BOARD_SEED
 
 
 def add_runs(runs: Sequence[Path], records: Path, outside: bool = False) -> list[Path]:
@@ -59,7 +61,14 @@ def add_runs(runs: Sequence[Path], records: Path, outside: bool = False) -> list
 
 
 def record_name(record: Record) -> str:
-    """Return the usual path of a record, such as ``sysu_all/pose-0.5/pgm-seed0.json``."""
-    result = record.result
-    knobs = [file_name(f"{name}-{level:g}") for name, level in sorted(result.dataset["knobs"].items())]
-    return "/".join([file_name(result.protocol), *knobs, f"{file_name(result.method)}-seed{result.seed}.json"])
+    """Return the usual path of a record, such as ``sysu_all/people-1001/pose-0.5/released/pgm-seed0.json``.
+
+    Folders are named after what is unusual: other people than those of the leaderboard, knobs, and the method's form.
+    """
+    result, spec = record.result, (record.result.dataset["synthetic"] or {}).get("spec", {})
+    form = str(result.config.get("method", {}).get("form", REPAIRED))
+    unusual = [f"people-{seed}"] if (seed := spec.get("seed", BOARD_SEED)) != BOARD_SEED else []
+    unusual += [f"{name}-{level:g}" for name, level in sorted(result.dataset["knobs"].items())]
+    unusual += [form] if form != REPAIRED else []
+    name = f"{file_name(result.method)}-seed{result.seed}.json"
+    return "/".join([file_name(result.protocol), *map(file_name, unusual), name])

@@ -10,6 +10,7 @@ import pytest
 from tests.leaderboard.records import consistent, make_record
 from usvi_bench.core.record import Record, write_record
 from usvi_bench.leaderboard.__main__ import main
+from usvi_bench.leaderboard.add import record_name
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.leaderboard.derived import data_sentence
 
@@ -36,6 +37,20 @@ def test_every_written_file_and_the_next_step_are_printed(tmp_path: Path, capsys
     assert len(written) == 6
     assert following.startswith("next: make leaderboard")
     assert "waits for a repeat" in waits
+
+
+@pytest.mark.parametrize(
+    ("seed", "knobs", "form", "expected"),
+    [
+        (1000, {}, "repaired", "sysu_all/hil-seed1.json"),
+        (7, {}, "repaired", "sysu_all/people-7/hil-seed1.json"),
+        (7, {"pose": 0.5, "boxes": 1.0}, "released", "sysu_all/people-7/boxes-1/pose-0.5/released/hil-seed1.json"),
+    ],
+)
+def test_what_is_unusual_names_the_folders(seed: int, knobs: dict[str, float], form: str, expected: str) -> None:
+    record = make_record("hil", 1, config={"method": {"form": form}})
+    data = {**record.result.dataset, "synthetic": {"spec": {"seed": seed}}, "knobs": knobs}
+    assert record_name(replace(record, result=replace(record.result, dataset=data))) == expected  # type: ignore[arg-type]
 
 
 def words(folder: Path) -> list[str]:
