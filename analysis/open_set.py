@@ -1,9 +1,9 @@
 """Open-set rates of finished runs, as a table.
 
 ``python -m analysis.open_set RUN... --csv FILE`` reads folders of runs, or folders that contain such folders, and
-writes a row for each run: the rates in percent of the first trial of its first fold, at thresholds that aim at one
-false acceptance in a hundred. ``reports/open_set.py`` defines them. ``--add`` keeps the rows that are already in the
-file.
+writes a row for each run: the rates in percent of the first trial of its first fold. The threshold for pairs aims at
+one false acceptance in a hundred, that for identification at one in ten. ``reports/open_set.py`` defines the rates.
+``--add`` keeps the rows that are already in the file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from usvi_bench.protocols.evaluation_file import load_evaluation
 from usvi_bench.reports.open_set import Rates
 from usvi_bench.reports.open_set_section import feature_open_set
 
-AIM = 100
-"""Target: one false acceptance in this many impostor comparisons."""
+ONE_IN = {"verification": 100, "identification": 10}
+"""Target of the thresholds: one false acceptance in this many pairs, and in this many queries."""
 DIGITS = 2
 
 
@@ -49,13 +49,13 @@ def rate_rows(folder: Path) -> Iterator[dict[str, Any]]:
     fold = min(score.fold for score in record.scores())
     yield {
         **run_key(record, fold),
-        **_percent(found.verification, ("FAR", "TAR")),
-        **_percent(found.identification, ("FPIR", "DIR", "found")),
+        **_percent(found.verification, ONE_IN["verification"], ("FAR", "TAR")),
+        **_percent(found.identification, ONE_IN["identification"], ("FPIR", "DIR", "found")),
     }
 
 
-def _percent(every: Sequence[Rates], names: Sequence[str]) -> dict[str, float | None]:
-    (rates,) = (each for each in every if each.one_in == AIM)
+def _percent(every: Sequence[Rates], one_in: int, names: Sequence[str]) -> dict[str, float | None]:
+    (rates,) = (each for each in every if each.one_in == one_in)
     return {name: round(100 * rates.values[name][0], DIGITS) if rates.values else None for name in names}
 
 

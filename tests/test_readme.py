@@ -13,18 +13,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_readme_is_short_and_begins_with_a_picture_and_the_scores() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    assert len(lines) - len(METHODS.own_names()) <= 136, "README.md: 136 lines besides the rows of the methods"
+    rows = 2 * len(METHODS.own_names())  # of the scores, and of the methods
+    assert len(lines) - rows <= 126, "README.md: 126 lines besides the rows of the methods"
     first_screen = "\n".join(lines[:40])
     assert "docs/scores.svg" in first_screen
     assert "<!-- table: scores -->" in first_screen
     assert "All results are on synthetic people" in first_screen
 
 
-def test_the_findings_are_ten_on_a_short_page() -> None:
+def test_the_findings_are_on_one_page_with_limits_and_figures() -> None:
     text = (ROOT / "docs/findings.md").read_text()
-    assert len(text.splitlines()) <= 200
+    assert len(text.splitlines()) <= 260
     parts = re.split(r"^## (\d+)\. ", text, flags=re.MULTILINE)[1:]
-    assert parts[::2] == [str(i) for i in range(1, 11)]
+    assert parts[::2] == [str(i + 1) for i in range(len(parts) // 2)]
+    assert len(parts) >= 2 * 8
     for number, part in zip(parts[::2], parts[1::2], strict=True):
         assert "*Limits.*" in part, number
         assert re.search(r"^\| |!\[|<img|first figure", part, re.MULTILINE), f"{number}: neither a table nor a figure"

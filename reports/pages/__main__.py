@@ -13,9 +13,8 @@ from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.leaderboard.published_plot import digest_in
 from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.score_plot import THEMES, draw_scores, plotted_scores, scores_digest
-from usvi_bench.reports.pages.score_tables import BASELINE
 from usvi_bench.reports.pages.sources import Sources
-from usvi_bench.reports.pages.specs import BY_NAME, LEADING
+from usvi_bench.reports.pages.specs import BY_NAME
 
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "docs/findings.md"),
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _stale_figures(sources: Sources) -> dict[str, bytes]:
     """Draw the figures whose data have changed. Digests are compared because bytes vary with matplotlib."""
-    scores = plotted_scores(sources, [*LEADING, BASELINE])
+    scores = plotted_scores(sources)
     digest = scores_digest(scores)
     files = {f"{FIGURES}/{name}": theme for name, theme in THEMES.items()}
     kept = {name: (ROOT / name).read_bytes() if (ROOT / name).exists() else b"" for name in files}

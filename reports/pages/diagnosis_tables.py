@@ -1,4 +1,4 @@
-"""Documentation tables that use true identities: quality of pseudo-labels, joint clusters and parts of methods."""
+"""Documentation tables of quality of pseudo-labels, joint clusters and parts of methods, and of open-set rates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import MISSING
-from usvi_bench.reports.pages.page_table import PageTable, quoted
-from usvi_bench.reports.pages.sources import Sources
+from usvi_bench.reports.pages.page_table import PageTable, format_mean_sd, quoted
+from usvi_bench.reports.pages.score_tables import UPPER
+from usvi_bench.reports.pages.sources import PROTOCOL, Sources
 
 QUALITY = {
     "visible ARI": "visible_ari",
@@ -18,13 +19,18 @@ QUALITY = {
 JOINT = {"precision": "joint_precision", "recall": "joint_recall"}
 """Columns of ``label_quality.csv`` by table heading; ``JOINT`` is for joint clusters."""
 MODALITIES = ("visible", "infrared")
+RATES = ("TAR", "FAR", "DIR", "FPIR")
+"""Columns of ``open_set.csv``."""
 
 
-def label_table(name: str, *methods: str) -> PageTable:
-    """Specify a table of the first and last epoch of each method's last stage: percent, means over seeds."""
+def label_table(name: str) -> PageTable:
+    """Specify a table of the first and last epoch of each ranked method's last stage, and its mAP.
+
+    Values are means over seeds in percent.
+    """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        for method in methods:
+        for method in sources.ranked():
             own = sources.labels(method)
             ends = [own[own["epoch"] == epoch] for epoch in (own["epoch"].min(), own["epoch"].max())]
             cells = []
@@ -33,9 +39,10 @@ def label_table(name: str, *methods: str) -> PageTable:
                 known = all((value != "").all() for value in values)
                 means = (f"{100 * value.astype(float).mean():.0f}" for value in values if known)
                 cells.append(" to ".join(means) or MISSING)
-            yield [quoted(method), str(own["seed"].nunique()), *cells]
+            score = f"{sources.scores(PROTOCOL, method).mean():.1f}"
+            yield [quoted(method), str(own["seed"].nunique()), *cells, score]
 
-    return PageTable(name, ["", "n", *QUALITY], rows)
+    return PageTable(name, ["", "n", *QUALITY, "mAP"], rows)
 
 
 def joint_table(name: str, *lines: tuple[str, str]) -> PageTable:
@@ -70,3 +77,14 @@ def part_table(method: str, figures: Sequence[str]) -> PageTable:
             yield [figure, str(own["seed"].nunique()), *(f"{means[modality]:.2f}" for modality in MODALITIES)]
 
     return PageTable(f"parts-{method}", ["", "n", *MODALITIES], rows)
+
+
+def open_set_table(name: str) -> PageTable:
+    """Specify a table of the open-set rates of all ranked methods and of the upper reference, means over seeds."""
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for label, method in (UPPER | {quoted(method): method for method in sources.ranked()}).items():
+            found = sources.open_set(method).set_index("seed")
+            yield [label, str(len(found)), *(format_mean_sd(found[rate].astype(float)) for rate in RATES)]
+
+    return PageTable(name, ["", "n", *RATES], rows)

@@ -7,6 +7,7 @@ unrelated ones. "Is Synthetic Dataset Reliable for Benchmarking Generalizable Pe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.leaderboard.published import choose, find_published, read_figures
@@ -28,30 +30,29 @@ Scores = pd.DataFrame  # mAP in percent: a row for each seed, a column for each 
 Means = NDArray[np.float64]
 
 
-def separation_table(name: str, methods: Sequence[str], protocols: Sequence[str]) -> PageTable:
-    """Specify a table of the pairs of methods whose scores differ significantly, for each protocol."""
+def separation_table(name: str, protocols: Sequence[str]) -> PageTable:
+    """Specify a table of the pairs of ranked methods whose scores differ significantly, for each protocol."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for protocol in protocols:
-            scores = _scores(sources, protocol, methods)
-            found, pairs = distinguished(scores), len(methods) * (len(methods) - 1) // 2
-            yield [quoted(protocol), str(len(scores)), str(pairs), f"{found} ({100 * found / pairs:.0f} %)"]
+            scores = _scores(sources, protocol)
+            pairs = math.comb(scores.shape[1], 2)
+            counts = (sum(p < P_VALUE for p in holm(test(scores))) for test in (paired_tests, pooled_tests))
+            yield [quoted(protocol), str(len(scores)), str(pairs), *(f"{n} ({100 * n / pairs:.0f} %)" for n in counts)]
 
-    return PageTable(name, ["", "n", "pairs", "distinguished"], rows)
+    return PageTable(name, ["", "n", "pairs", "paired t-test", "pooled variance"], rows)
 
 
 def agreement_table(
     name: str,
-    methods: Sequence[str],
     boards: Sequence[tuple[str, str]],
     protocols: Sequence[str],
     others: Mapping[str, int] = MappingProxyType({}),
 ) -> PageTable:
-    """Specify a table of the agreement between orders of methods.
+    """Specify a table of the agreement between orders of the ranked methods.
 
     Args:
         name: name of the table.
-        methods: methods to order.
         boards: pairs of protocols to compare.
         protocols: protocols to compare with the published figures, and whose seeds are halved.
         others: data seed of other people by protocol; the order on them is compared with that of the leaderboard.
@@ -59,27 +60,42 @@ def agreement_table(
 
     def rows(sources: Sources) -> Iterator[list[str]]:
         for pair in boards:
-            first, second = (_scores(sources, protocol, methods) for protocol in pair)
-            yield _row(" and ".join(map(quoted, pair)), methods, *resampled_tau(first, second))
+            first, second = (_scores(sources, protocol) for protocol in pair)
+            yield _row(" and ".join(map(quoted, pair)), first, *resampled_tau(first, second))
         for protocol, people in others.items():
-            first, second = (_scores(sources, protocol, methods, seed) for seed in (PEOPLE, people))
-            yield _row(f"{quoted(protocol)}, people {PEOPLE} and {people}", methods, *resampled_tau(first, second))
+            first, second = (_scores(sources, protocol, people=seed) for seed in (PEOPLE, people))
+            yield _row(f"{quoted(protocol)}, people {PEOPLE} and {people}", first, *resampled_tau(first, second))
         for protocol in protocols:
-            values = halves_tau(_scores(sources, protocol, methods))
-            yield _row(f"{quoted(protocol)}, halves of the seeds", methods, values.mean(), values.min(), values.max())
+            scores = _scores(sources, protocol)
+            values = halves_tau(scores)
+            yield _row(f"{quoted(protocol)}, halves of the seeds", scores, values.mean(), values.min(), values.max())
         for protocol in protocols:
-            elsewhere = _published(sources, protocol, methods)
-            ours = _scores(sources, protocol, [*elsewhere])
-            theirs = pd.DataFrame([elsewhere])
-            yield _row(f"{quoted(protocol)} and the published order", [*elsewhere], *resampled_tau(ours, theirs))
+            theirs = _published(sources, protocol)
+            ours = _scores(sources, protocol, [*theirs])
+            yield _row(f"{quoted(protocol)} and the published order", theirs, *resampled_tau(ours, theirs))
 
     return PageTable(name, ["orders", "methods", "tau", "low", "high"], rows)
 
 
-def distinguished(scores: Scores) -> int:
-    """Count the pairs of methods with a paired t-test of p < 0.05 after Holm's correction for all pairs."""
-    tests = [paired_p(scores[first].dropna(), scores[second].dropna()) for first, second in combinations(scores, 2)]
-    return sum(p < P_VALUE for p in holm(tests))
+def paired_tests(scores: Scores) -> list[float]:
+    """Return the p value of a paired t-test over seeds for each pair of methods; a pair has its own variance."""
+    return [paired_p(scores[first], scores[second]) for first, second in combinations(scores, 2)]
+
+
+def pooled_tests(scores: Scores) -> list[float]:
+    """Return the p value of each pair of methods by a variance that all methods share.
+
+    The scores are a randomised block design: seeds are blocks, methods are treatments. The variance is that of the
+    residuals of a two-way analysis of variance without interaction, with ``(seeds - 1) * (methods - 1)`` degrees of
+    freedom. See D. C. Montgomery, Design and Analysis of Experiments, chapter 4.
+    """
+    values = scores.to_numpy()
+    means = values.mean(axis=0)
+    residuals = values - means - values.mean(axis=1, keepdims=True) + values.mean()
+    freedom = (len(values) - 1) * (values.shape[1] - 1)
+    error = np.sqrt(2 * (residuals**2).sum() / freedom / len(values))
+    pairs = combinations(means, 2)
+    return [float(2 * stats.t.sf(abs(first - second) / error, freedom)) for first, second in pairs]
 
 
 def order_tau(first: Means, second: Means) -> Means:
@@ -110,17 +126,19 @@ def halves_tau(scores: Scores) -> Means:
     return order_tau(*np.array(means))
 
 
-def _row(label: str, methods: Sequence[str], *values: float) -> list[str]:
-    return [label, str(len(methods)), *(f"{value:.2f}" for value in values)]
+def _row(label: str, scores: Scores, *values: float) -> list[str]:
+    return [label, str(scores.shape[1]), *(f"{value:.2f}" for value in values)]
 
 
-def _scores(sources: Sources, protocol: str, methods: Sequence[str], people: int = PEOPLE) -> Scores:
-    return pd.DataFrame({method: sources.scores(protocol, method, people=people) for method in methods}).dropna()
+def _scores(sources: Sources, protocol: str, methods: Sequence[str] = (), people: int = PEOPLE) -> Scores:
+    """Return the scores of methods (default: all ranked methods) with the seeds that all of them have."""
+    shown = methods or sources.ranked()
+    return pd.DataFrame({method: sources.scores(protocol, method, people=people) for method in shown}).dropna()
 
 
-def _published(sources: Sources, protocol: str, methods: Sequence[str]) -> Mapping[str, float]:
-    """Return the published mAP of the methods that have one."""
+def _published(sources: Sources, protocol: str) -> Scores:
+    """Return the published mAP of the ranked methods that have one, as a single row."""
     figures = choose(read_figures(sources.folder / "published.csv"))
-    found = {method: find_published(figures, method, protocol, 1) for method in methods}
+    found = {method: find_published(figures, method, protocol, 1) for method in sources.ranked()}
     values = {method: entry.shown.value("mAP") for method, entry in found.items() if entry is not None}
-    return {method: value for method, value in values.items() if value is not None}
+    return pd.DataFrame([values], dtype=float).dropna(axis=1)

@@ -45,6 +45,11 @@ def format_each(values: Seeds) -> str:
     return ", ".join(_number(value) for value in values.sort_index()) or MISSING
 
 
+def format_p(value: float) -> str:
+    """Format a p value with three decimals; smaller ones as ``< 0.001``."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def quoted(name: str) -> str:
     """Format a registered name as code."""
     return f"`{name}`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +46,9 @@ THEMES = {
 """Files of the figure; the background is transparent in both."""
 
 
-def plotted_scores(sources: Sources, methods: Sequence[str]) -> dict[str, dict[str, Seeds]]:
+def plotted_scores(sources: Sources) -> dict[str, dict[str, Seeds]]:
     """Collect mAP in percent by protocol, method and seed; chance is one of the methods."""
-    names = [*methods, *REFERENCES, CHANCE]
+    names = [*sources.ranked(), *REFERENCES, CHANCE]
     return {protocol: {name: sources.scores(protocol, name) for name in names} for protocol in PROTOCOLS}
 
 

@@ -1,32 +1,37 @@
-"""Documentation tables of mAP: methods, paired differences, knobs of the people, and ablation grids."""
+"""Documentation tables of mAP: methods, leads, corrupted images, other people, and ablation grids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import pandas as pd
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import MISSING
+from usvi_bench.leaderboard.significance import holm, paired_p
 from usvi_bench.reports.ablation_effects import effects
-from usvi_bench.reports.pages.page_table import BY_SEED, PageTable, format_each, format_mean_sd, quoted
-from usvi_bench.reports.pages.sources import CONTROL, PROTOCOL, Seeds, Sources, single
+from usvi_bench.reports.pages.page_table import BY_SEED, PageTable, format_each, format_mean_sd, format_p, quoted
+from usvi_bench.reports.pages.sources import PEOPLE, PROTOCOL, Seeds, Sources
 
 BASELINE = "cluster_contrast"
 """Method that leads are measured against."""
+UPPER = {"`supervised` (true identities)": "supervised"}
+LOWER = {"`untrained`": "untrained", "chance": "chance"}
+"""Unranked rows by label: methods that are shown above and below the ranked ones."""
 
 
-def score_table(name: str, methods: Mapping[str, str], *groups: Sequence[str]) -> PageTable:
-    """Specify a table of mAP over all seeds.
+def score_table(name: str, *groups: Sequence[str]) -> PageTable:
+    """Specify a table of mAP of all methods over all seeds, highest first; unranked rows are first and last.
 
     Args:
         name: name of the table.
-        methods: methods by the label of their row.
         groups: groups of protocols that share trainings and therefore seeds.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        for label, method in methods.items():
+        ranked = {quoted(method): method for method in sources.ranked(groups[0][0])}
+        for label, method in (UPPER | ranked | LOWER).items():
             cells = []
             for group in groups:
                 found = [sources.scores(protocol, method) for protocol in group]
@@ -36,25 +41,67 @@ def score_table(name: str, methods: Mapping[str, str], *groups: Sequence[str]) -
     return PageTable(name, ["", *(title for group in groups for title in ("n", *map(quoted, group)))], rows)
 
 
-def difference_table(name: str, pairs: Sequence[tuple[str, str]], *groups: Sequence[str]) -> PageTable:
-    """Specify a table of differences in mAP, paired by seed.
+def lead_table(name: str, *groups: Sequence[str], over: str = BASELINE) -> PageTable:
+    """Specify a table of the leads of all ranked methods over another one, paired by seed, highest lead first.
+
+    The p values are those of paired t-tests, after Holm's correction for all tests of the table.
 
     Args:
         name: name of the table.
-        pairs: pairs of methods (or the control); the second is subtracted from the first.
-        groups: groups of protocols; each has a column for the mean over its protocols and one for the seeds.
+        groups: groups of protocols; each has columns for the mean over its protocols, the p value and the seeds.
+        over: method (or the control) that is subtracted.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        for first, second in pairs:
-            cells = []
-            for group in groups:
-                gains = [sources.scores(protocol, first) - sources.scores(protocol, second) for protocol in group]
-                mean = pd.concat(gains, axis=1).dropna().mean(axis=1)
-                cells += [format_mean_sd(mean, sign=True), format_each(mean)]
-            yield [f"{quoted(first)} - {second if second == CONTROL else quoted(second)}", *cells]
+        methods = [method for method in sources.ranked(groups[0][0]) if method != BASELINE]
+        leads = {method: [_mean_lead(sources, group, method, over) for group in groups] for method in methods}
+        p_values = iter(holm([paired_p(lead, 0 * lead) for found in leads.values() for lead in found]))
+        tested = {method: [(lead, next(p_values)) for lead in found] for method, found in leads.items()}
+        for method, found in sorted(tested.items(), key=lambda item: -item[1][0][0].mean()):
+            cells = ((format_mean_sd(lead, sign=True), format_p(p), format_each(lead)) for lead, p in found)
+            yield [quoted(method), *chain.from_iterable(cells)]
 
-    titles = (title for group in groups for title in (" and ".join(map(quoted, group)), BY_SEED))
+    titles = (title for group in groups for title in (" and ".join(map(quoted, group)), "p", BY_SEED))
+    return PageTable(name, ["", *titles], rows)
+
+
+def corruption_table(name: str, *pairs: tuple[str, str]) -> PageTable:
+    """Specify a table of mAP on clean and on corrupted images, and of the share of mAP that is kept.
+
+    Args:
+        name: name of the table.
+        pairs: pairs of protocols that score the same trainings; the second one has corrupted images.
+    """
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        for label, method in (UPPER | {quoted(method): method for method in sources.ranked(pairs[0][0])}).items():
+            cells = []
+            for pair in pairs:
+                clean, corrupted = (sources.scores(protocol, method) for protocol in pair)
+                kept = 100 * corrupted / clean
+                cells += [str(len(kept)), *map(format_mean_sd, (clean, corrupted, kept))]
+            yield [label, *cells]
+
+    titles = (title for pair in pairs for title in ("n", *map(quoted, pair), "kept, %"))
+    return PageTable(name, ["", *titles], rows)
+
+
+def people_table(name: str, others: Mapping[str, int]) -> PageTable:
+    """Specify a table of mAP on the people of the leaderboard and on other people.
+
+    Args:
+        name: name of the table.
+        others: data seed of the other people by protocol.
+    """
+
+    def rows(sources: Sources) -> Iterator[list[str]]:
+        ranked = {quoted(method): method for method in sources.ranked(next(iter(others)))}
+        for label, method in (UPPER | ranked | LOWER).items():
+            pairs = [(protocol, seed) for protocol, other in others.items() for seed in (PEOPLE, other)]
+            found = [sources.scores(protocol, method, people=seed) for protocol, seed in pairs]
+            yield [label, *(format_mean_sd(values) for values in found)]
+
+    titles = (f"{quoted(protocol)}, {seed}" for protocol, other in others.items() for seed in (PEOPLE, other))
     return PageTable(name, ["", *titles], rows)
 
 
@@ -73,97 +120,61 @@ def form_table(name: str, *methods: str) -> PageTable:
 
 
 def level_table(name: str, knob: str, levels: Sequence[float], *methods: str) -> PageTable:
-    """Specify a table of mAP and lead over the baseline by level of a knob, over the seeds of all levels."""
+    """Specify a table of mAP by level of a knob, and of the lead over the baseline at the first and the last level.
+
+    Only seeds of all levels are used.
+    """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        alone = sources.levels(knob, BASELINE)
+        alone, ends = sources.levels(knob, BASELINE), (levels[0], levels[-1])
         for method in methods:
             mine = sources.levels(knob, method)
             if absent := [level for level in levels for by in (mine, alone) if level not in by]:
                 raise UsageError(f"{knob}={absent[0]:g}: no run of {method} or {BASELINE}")
             shared = _shared_seeds(by[level] for by in (mine, alone) for level in levels)
             means = [format_mean_sd(mine[level][shared]) for level in levels]
-            leads = [format_mean_sd((mine[level] - alone[level])[shared], sign=True) for level in levels]
+            leads = [format_mean_sd((mine[level] - alone[level])[shared], sign=True) for level in ends]
             yield [quoted(method), str(len(shared)), *means, *([MISSING] * len(leads) if method == BASELINE else leads)]
 
-    return PageTable(name, ["", "n", *(f"{x:g}" for x in levels), *(f"lead at {x:g}" for x in levels)], rows)
+    titles = [f"{level:g}" for level in levels] + [f"lead at {level:g}" for level in (levels[0], levels[-1])]
+    return PageTable(name, ["", "n", *titles], rows)
 
 
-def knob_table(name: str, levels: Mapping[str, Sequence[float]], *methods: str) -> PageTable:
-    """Specify a table of mAP at levels of several knobs, over the seeds of all levels of a knob."""
-
-    def rows(sources: Sources) -> Iterator[list[str]]:
-        for knob, shown in levels.items():
-            found = [sources.levels(knob, method) for method in methods]
-            shared = [_shared_seeds(by.values()) for by in found]
-            for level in shown:
-                if not any(level in by for by in found):
-                    raise UsageError(f"{knob}={level:g}: no run of {' or '.join(methods)}")
-                values = [by[level][s] if level in by else Seeds() for by, s in zip(found, shared, strict=True)]
-                yield [quoted(f"{knob}={level:g}"), *map(format_mean_sd, values)]
-
-    return PageTable(name, ["knob", *map(quoted, methods)], rows)
-
-
-def grid_table(method: str) -> PageTable:
+def grid_table(method: str, protocol: str = PROTOCOL) -> PageTable:
     """Specify a table of all rows of a method's grid: number of seeds, mAP, gain over the first row."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        first, *others = sources.grid(method).rows
+        first, *others = sources.grid(method, protocol).rows
         for row in (first, *others):
             scores = row.scores["mAP"]
             gain = format_mean_sd(100 * (scores - first.scores["mAP"]).dropna(), sign=True)
             yield [row.name, str(len(scores)), format_mean_sd(100 * scores), MISSING if row is first else gain]
 
-    return PageTable(f"grid-{method}", ["row", "n", "mAP", "gain"], rows)
+    return PageTable(_grid_name("grid", method, protocol), ["row", "n", "mAP", "gain"], rows)
 
 
-def effect_table(method: str) -> PageTable:
+def effect_table(method: str, protocol: str = PROTOCOL) -> PageTable:
     """Specify a table of the effect of each setting, over the pairs of rows of a grid that differ only in it."""
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        for effect in effects(sources.grid(method)):
+        for effect in effects(sources.grid(method, protocol)):
             gains = 100 * effect.gains["mAP"]
             counts = [str(effect.pairs), str(len(gains))]
             yield [effect.label, *counts, format_mean_sd(gains, sign=True), format_each(gains)]
 
-    return PageTable(f"effects-{method}", ["setting", "pairs", "n", "difference", BY_SEED], rows)
+    columns = ["setting", "pairs", "n", "difference", BY_SEED]
+    return PageTable(_grid_name("effects", method, protocol), columns, rows)
 
 
-def first_seed_table(name: str, gains: Mapping[str, tuple[str, str, str]]) -> PageTable:
-    """Specify a table of gains in mAP: with the first seed, and mean over the other seeds.
-
-    Args:
-        name: name of the table.
-        gains: gains by the label of their row: a grid and two of its rows (gain of the first over the second), or a
-            grid, a setting and an empty string (effect of the setting).
-    """
-
-    def rows(sources: Sources) -> Iterator[list[str]]:
-        for label, (grid, *compared) in gains.items():
-            seeds = _gain(sources, grid, *compared)
-            first, others = seeds[:1], seeds[1:]
-            yield [label, format_mean_sd(first, sign=True), format_mean_sd(pd.Series([others.mean()]), sign=True)]
-
-    return PageTable(name, ["", "seed 0", "mean of seeds 1 and 2"], rows)
+def _grid_name(kind: str, method: str, protocol: str) -> str:
+    return f"{kind}-{method}" if protocol == PROTOCOL else f"{kind}-{method}-{protocol}"
 
 
-def _gain(sources: Sources, grid: str, first: str, second: str) -> Seeds:
-    """Return a gain in mAP by seed (see :func:`first_seed_table`).
-
-    Raises:
-        UsageError: the row or setting does not exist or is not unique.
-    """
-    found = sources.grid(grid)
-    if not second:
-        gains = (100 * effect.gains["mAP"] for effect in effects(found) if effect.setting == first)
-        return single(gains, f"effect of {first} in the grid of {grid}").sort_index()
-    one, other = (
-        single((row.scores["mAP"] for row in found.rows if row.name == name), f"row '{name}' in the grid of {grid}")
-        for name in (first, second)
-    )
-    gain: Seeds = 100 * (one - other).dropna()
-    return gain.sort_index()
+def _mean_lead(sources: Sources, group: Sequence[str], method: str, over: str) -> Seeds:
+    """Return the lead of a method by seed, mean over protocols."""
+    leads = [sources.scores(protocol, method) - sources.scores(protocol, over) for protocol in group]
+    mean: Seeds = pd.concat(leads, axis=1).dropna().mean(axis=1)
+    return mean
 
 
 def _shared_seeds(found: Iterable[Seeds]) -> list[int]:

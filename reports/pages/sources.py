@@ -24,7 +24,7 @@ PROTOCOL = "sysu_all"
 """Protocol of grids, knobs and diagnoses."""
 CONTROL = "continued"
 """Name of a control: the first stage with doubled training and no ties, a row of SCLHM's grid."""
-PEOPLE = 0
+PEOPLE = 1000
 """Data seed of the people of the leaderboard."""
 
 Seeds = pd.Series  # mAP in percent by seed
@@ -43,18 +43,23 @@ class Sources:
         """Base tables and sweeps of the leaderboard."""
         return separate_sweeps(score_tables(load_records(self.folder / "records")))
 
-    def grid(self, method: str) -> Ablation:
+    def grid(self, method: str, protocol: str = PROTOCOL) -> Ablation:
         """Read the committed ablation of a method.
 
         Raises:
             UsageError: it does not exist.
         """
-        folder = self.folder / "ablations" / f"{method}-{PROTOCOL}"
+        name = f"{method}-{protocol}"
+        folder = self.folder / "ablations" / name
         if not folder.is_dir():
             raise UsageError(f"grid of {method}: no folder {folder}; publish one with run.py ablation --publish")
-        if method not in self._grids:
-            self._grids[method] = read_ablation(folder)
-        return self._grids[method]
+        if name not in self._grids:
+            self._grids[name] = read_ablation(folder)
+        return self._grids[name]
+
+    def ranked(self, protocol: str = PROTOCOL) -> list[str]:
+        """List the ranked methods of the leaderboard, highest mean mAP first."""
+        return [row.label for row in self._usual(protocol).rows if row.competes and row.records]
 
     def scores(self, protocol: str, method: str, released: bool = False, people: int = PEOPLE) -> Seeds:
         """Return mAP by seed of a method on people, without or with the defects of the released code.
@@ -93,9 +98,14 @@ class Sources:
         """Return the quality of a method's parts; errors as in :meth:`labels`."""
         return self._diagnosis("part_quality.csv", method, "")
 
+    def open_set(self, method: str) -> pd.DataFrame:
+        """Return the open-set rates of a method; errors as in :meth:`labels`."""
+        return self._diagnosis("open_set.csv", method, "")
+
     def _diagnosis(self, file: str, method: str, row: str) -> pd.DataFrame:
         found: pd.DataFrame = pd.read_csv(self.folder / file, keep_default_na=False)
-        usual = (found["people"] == "") & (found["form"] != "released") & (found["protocol"] == PROTOCOL)
+        people = f"seed={PEOPLE}" if PEOPLE else ""
+        usual = (found["people"] == people) & (found["form"] != "released") & (found["protocol"] == PROTOCOL)
         own: pd.DataFrame = found[usual & (found["method"] == method) & (found["row"] == row)]
         single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own

@@ -17,7 +17,7 @@ from usvi_bench.reports.report import write_report
 
 
 def test_rates_are_those_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_set, "AIM", 10)  # for so few people
+    monkeypatch.setitem(open_set.ONE_IN, "verification", 10)
     run = make_run(tmp_path / "runs" / "whole", pictures=False)
     (make_run(tmp_path / "runs" / "scored", pictures=False, lean=True) / "evaluation.npz").unlink()
     file = tmp_path / "open_set.csv"
@@ -32,7 +32,10 @@ def test_rates_are_those_of_the_report(tmp_path: Path, monkeypatch: pytest.Monke
             assert row[name] == pytest.approx(100 * rates[name][0], abs=0.006)
 
 
-def test_too_few_people_have_no_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_people_have_no_rates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(open_set.ONE_IN, "identification", 1000)
     make_run(tmp_path / "run", pictures=False)
     assert main([str(tmp_path)]) == 0
     (row,) = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False).to_dict("records")

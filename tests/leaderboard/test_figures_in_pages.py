@@ -1,10 +1,10 @@
-"""Figures in README and the findings agree with the records."""
+"""Tables in README and the findings agree with the records; every figure is computed again, without the pages' code."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
@@ -13,323 +13,310 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from usvi_bench.core.record import Record, read_record
-from usvi_bench.leaderboard.build import load_records
-from usvi_bench.reports.ablation_effects import effects
-from usvi_bench.reports.ablation_table import read_ablation
-from usvi_bench.synthetic.spec import SyntheticSpec
+from usvi_bench.core.record import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
 LEADERBOARD = ROOT / "leaderboard"
-USUAL = SyntheticSpec(size="small").knobs()
+PEOPLE, OTHERS = 1000, 1001
+SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("findings*.md"), *(ROOT / "docs/findings").glob("*.md")])
 
 Seeds = dict[int, float]
-Scores = dict[tuple[str, str], Seeds]
+Key = tuple[str, str, str, int, float]
+Cells = list[list[str]]
 
 
-def score(record: Record) -> float:
-    """Compute mAP in percent, mean over folds and trials."""
-    return 100 * record.means()["mAP"]
+def tables(name: str) -> Cells:
+    """Return the cells of all copies of a table, with their header rows."""
+    marks = rf"<!-- table: {re.escape(name)} -->(.*?)<!-- end of table -->"
+    found = [block for page in PAGES for block in re.findall(marks, page.read_text(), re.DOTALL)]
+    assert found, name
+    assert len(set(found)) == 1, f"copies of {name} differ"
+    lines = [line.strip("| ").split(" | ") for line in found[0].strip().splitlines()]
+    return [lines[0], *lines[2:]]
 
 
-@pytest.fixture(scope="module")
-def everything() -> dict[tuple[str, str, str, str, float], Seeds]:
-    """Return mAP by (protocol, method, form, varied knob or empty, its level), then by seed."""
-    found: dict[tuple[str, str, str, str, float], Seeds] = defaultdict(dict)
-    configurations: dict[tuple[str, str, str, str, float], str] = {}
-    for name, record in load_records(LEADERBOARD / "records").items():
-        result = record.result
-        spec = (result.dataset["synthetic"] or {}).get("spec", {})
-        if (spec.get("size"), spec.get("seed"), result.setting) != ("small", 0, "shared"):
-            continue
-        ((knob, level),) = [(k, v) for k, v in spec.items() if v != USUAL.get(k, v)] or [("", 0.0)]
-        key = (result.protocol, result.method, result.config["method"].get("form", "repaired"), knob, level)
-        assert configurations.setdefault(key, result.config_hash) == result.config_hash, f"{name}: other settings"
-        seeds = found[key]
-        assert result.seed not in seeds, f"{name}: a second record of its kind; tell them apart here"
-        seeds[result.seed] = score(record)
-    return found
+def body(name: str) -> Cells:
+    return tables(name)[1:]
 
 
-@pytest.fixture(scope="module")
-def scores(everything: dict[tuple[str, str, str, str, float], Seeds]) -> Scores:
-    """Return the scores of methods in their default form on the default people."""
-    return {key[:2]: seeds for key, seeds in everything.items() if key[2:4] == ("repaired", "")}
+def words(cell: str) -> list[str]:
+    """Return the names in a cell that are set as code."""
+    return re.findall(r"`([^`]+)`", cell)
 
 
-def format_mean_sd(values: list[float], sign: bool = False) -> str:
+def mean_sd(values: list[float], sign: bool = False) -> str:
     mean = re.sub(r"^[+-]0\.0$", "0.0", f"{fmean(values):{'+' if sign else ''}.1f}")
     return f"{mean} ± {stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def each(values: list[float]) -> str:
+    return re.sub(r"-(0\.0)\b", r"\1", ", ".join(f"{value:.1f}" for value in values))
 
 
 def paired(ours: Seeds, theirs: Seeds) -> list[float]:
     return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def format_each(values: list[float]) -> str:
-    return re.sub(r"-(0\.0)\b", r"\1", ", ".join(f"{value:.1f}" for value in values))
+def score(path: Path) -> float:
+    """Compute mAP in percent of a record: mean over trials, then over folds."""
+    result = json.loads(path.read_text())["result"]
+    folds = defaultdict(list)
+    for trial in result["scores"]:
+        if result["headline"].items() <= trial.items():
+            folds[trial["fold"]].append(trial["metrics"]["mAP"])
+    return 100 * fmean(fmean(values) for values in folds.values())
 
 
-def section(page: str, title: str) -> str:
-    text = (ROOT / page).read_text()
-    (found,) = re.findall(rf"^## {re.escape(title)}.*?$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return str(found)
+@pytest.fixture(scope="module")
+def every() -> dict[Key, Seeds]:
+    """Return mAP by (protocol, method, form, data seed, share of strangers), then by seed."""
+    found: dict[Key, Seeds] = defaultdict(dict)
+    for path in sorted((LEADERBOARD / "records").rglob("*.json")):
+        result = json.loads(path.read_text())["result"]
+        spec = result["dataset"]["synthetic"]["spec"]
+        form = result["config"]["method"].get("form", "repaired")
+        key = (result["protocol"], result["method"], form, spec["seed"], float(spec.get("foreign", 0)))
+        assert result["seed"] not in found[key], f"{path}: a second record of {key}"
+        found[key][result["seed"]] = score(path)
+    return dict(found)
 
 
-def rows(text: str, pattern: str) -> list[list[str]]:
-    found = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(pattern, line)]
-    assert found
-    return found
+@pytest.fixture(scope="module")
+def scores(every: dict[Key, Seeds]) -> dict[tuple[str, str], Seeds]:
+    """Return the scores of methods in their default form on the people of the leaderboard."""
+    return {key[:2]: seeds for key, seeds in every.items() if key[2:] == ("repaired", PEOPLE, 0)}
 
 
-def names(cell: str) -> list[str]:
-    return re.findall(r"`([\w=.]+)`", cell)
-
-
-def test_the_results_in_the_readme_agree_with_the_records(scores: Scores) -> None:
-    text = (ROOT / "README.md").read_text()
-    protocols = names(next(line for line in text.splitlines() if line.startswith("|  | n | `sysu_all`")))
-    methods = set()
-    for name, *figures in rows(text, r"\| `\w+`( \(true identities\))? \| \d"):
-        (method,) = names(name)
-        methods.add(method)
-        counts = [str(len(scores[protocol, method])) for protocol in protocols]
-        assert counts[0] == counts[1]
-        assert counts[2] == counts[3]
-        cells = [format_mean_sd(list(scores[protocol, method].values())) for protocol in protocols]
-        assert figures == [counts[0], *cells[:2], counts[2], *cells[2:]], method
-    assert methods == {method for _, method in scores}
-
-
-def test_the_differences_in_the_findings_agree_with_the_records(scores: Scores) -> None:
-    for pair, *figures in rows(section("docs/findings/methods.md", "SYSU-MM01's layout"), r"\| `\w+` - `\w+` \|"):
-        first, second = names(pair)
-        differences = [paired(scores[p, first], scores[p, second]) for p in ("sysu_all", "sysu_indoor")]
-        assert figures == [
-            cell for values in differences for cell in (format_mean_sd(values, sign=True), format_each(values))
-        ], pair
-
-
-def control() -> Seeds:
-    """Return the scores of the first stage with doubled training and no ties: the first row of SCLHM's grid."""
-    line = read_ablation(LEADERBOARD / "ablations" / "sclhm-sysu_all").rows[0]
-    return {int(seed): 100 * value for seed, value in line.scores["mAP"].items()}
-
-
-def test_the_differences_to_the_longer_training_agree_with_the_records(scores: Scores) -> None:
-    for pair, *figures in rows(section("docs/findings/methods.md", "SYSU-MM01's layout"), r"\| `\w+` - continued \|"):
-        values = paired(scores["sysu_all", names(pair)[0]], control())
-        assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
-
-
-def regdb_differences(scores: Scores, method: str) -> list[float]:
-    """Return differences to clustering alone by seed, mean of both directions."""
-    both = [paired(scores[p, method], scores[p, "cluster_contrast"]) for p in ("regdb_v2i", "regdb_i2v")]
-    return [fmean(pair) for pair in zip(*both, strict=True)]
-
-
-def test_the_differences_in_the_layout_of_regdb_agree_with_the_records(scores: Scores) -> None:
-    for pair, *figures in rows(section("docs/findings/methods.md", "RegDB's layout"), r"\| `\w+` - `\w+` \|"):
-        values = regdb_differences(scores, names(pair)[0])
-        assert figures == [format_mean_sd(values, sign=True), format_each(values)], pair
+Scores = dict[tuple[str, str], Seeds]
 
 
 def ranked(scores: Scores) -> list[str]:
     return sorted({method for _, method in scores} - {"supervised", "untrained"})
 
 
-def test_distinguished_pairs_agree_with_the_records(scores: Scores) -> None:
-    title = "How far the order can be trusted"
-    for cell, seeds, pairs, found in rows(section("docs/findings/methods.md", title), r"\| `\w+` \| \d"):
-        by_method = [scores[names(cell)[0], method] for method in ranked(scores)]
-        differences = [paired(one, other) for one, other in combinations(by_method, 2)]
-        values = sorted(float(stats.ttest_1samp(each, 0).pvalue) for each in differences)
-        rejected = [p * (len(values) - place) < 0.05 for place, p in enumerate(values)]
+def test_scores(scores: Scores) -> None:
+    methods = []
+    for name, *figures in body("scores")[:-1]:
+        methods += words(name)
+        expected = []
+        for group in (SYSU, REGDB):
+            found = [list(scores[protocol, methods[-1]].values()) for protocol in group]
+            expected += [str(len(found[0])), *map(mean_sd, found)]
+        assert figures == expected, name
+    order = sorted(ranked(scores), key=lambda method: -fmean(scores["sysu_all", method].values()))
+    assert methods == ["supervised", *order, "untrained"]
+
+
+def leads(scores: Scores, group: tuple[str, ...], method: str, over: str = "cluster_contrast") -> list[float]:
+    """Return leads by seed, mean over protocols."""
+    found = [paired(scores[protocol, method], scores[protocol, over]) for protocol in group]
+    return [fmean(values) for values in zip(*found, strict=True)]
+
+
+def p_values(found: list[list[float]]) -> list[str]:
+    """Return the p values of t-tests of means against 0, with Holm's correction."""
+    values = [float(stats.ttest_1samp(each, 0).pvalue) for each in found]
+    order = sorted(values)
+    steps = [min(1, max((len(values) - at) * order[at] for at in range(order.index(p) + 1))) for p in values]
+    return ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in steps]
+
+
+@pytest.mark.parametrize(("name", "groups"), [("leads", (SYSU[:1], SYSU[1:])), ("leads-in-regdb", (REGDB,))])
+def test_leads(scores: Scores, name: str, groups: tuple[tuple[str, ...], ...]) -> None:
+    shown = body(name)
+    found = {cell: [leads(scores, group, *words(cell)) for group in groups] for cell, *_ in shown}
+    corrected = p_values([values for by_group in found.values() for values in by_group])
+    for cell, *figures in shown:
+        expected = [[mean_sd(values, sign=True), corrected.pop(0), each(values)] for values in found[cell]]
+        assert figures == [text for texts in expected for text in texts], cell
+    assert sorted(words(cell)[0] for cell, *_ in shown) == sorted({*ranked(scores)} - {"cluster_contrast"})
+
+
+def grid_scores(folder: Path) -> dict[str, Seeds]:
+    """Return mAP by row and seed from the records of a grid."""
+    grid = json.loads((folder / "grid.json").read_text())
+    return {
+        row["name"]: {int(seed): score(folder / place / "record.json") for seed, place in row["runs"].items()}
+        for row in grid["rows"]
+    }
+
+
+def test_leads_over_longer_training(scores: Scores) -> None:
+    control = grid_scores(LEADERBOARD / "ablations" / "sclhm-sysu_all")["cluster contrast, continued"]
+    shown = body("leads-over-longer-training")
+    found = [paired(scores["sysu_all", words(cell)[0]], control) for cell, *_ in shown]
+    for (cell, *figures), values, p in zip(shown, found, p_values(found), strict=True):
+        assert figures == [mean_sd(values, sign=True), p, each(values)], cell
+
+
+def test_distinguished_pairs(scores: Scores) -> None:
+    def share(values: list[float]) -> str:
+        """Count the values that Holm's correction leaves below 0.05."""
+        rejected = [p * (len(values) - place) < 0.05 for place, p in enumerate(sorted(values))]
         count = next((place for place, each in enumerate(rejected) if not each), len(values))
-        share = f"{count} ({100 * count / len(values):.0f} %)"
-        assert [seeds, pairs, found] == [str(len(by_method[0])), str(len(values)), share], cell
+        return f"{count} ({100 * count / len(values):.0f} %)"
+
+    for cell, *figures in body("distinguished-pairs"):
+        found = pd.DataFrame({method: scores[words(cell)[0], method] for method in ranked(scores)})
+        seeds, methods = found.shape
+        pairs = [(found[one], found[other]) for one, other in combinations(found, 2)]
+        alone = [float(stats.ttest_rel(one, other).pvalue) for one, other in pairs]
+        left = found.sub(found.mean(axis=1), axis=0)
+        freedom = (seeds - 1) * (methods - 1)
+        variance = float(((left - left.mean()) ** 2).to_numpy().sum()) / freedom
+        shared = [
+            2 * float(stats.t.sf(abs(one.mean() - other.mean()) / (2 * variance / seeds) ** 0.5, freedom))
+            for one, other in pairs
+        ]
+        assert figures == [str(seeds), str(len(pairs)), share(alone), share(shared)], cell
 
 
-def test_the_agreement_of_orders_agrees_with_the_records(scores: Scores) -> None:
-    def tau(first: list[float], second: list[float]) -> float:
-        pairs = combinations(range(len(first)), 2)
-        return fmean((first[a] > first[b]) == (second[a] > second[b]) for a, b in pairs) * 2 - 1
+def tau(first: list[float], second: list[float]) -> float:
+    return float(stats.kendalltau(first, second).statistic)
 
-    def means(protocol: str, seeds: tuple[int, ...] = ()) -> list[float]:
-        by_method = (scores[protocol, method] for method in ranked(scores))
+
+def test_agreement_of_orders(scores: Scores, every: dict[Key, Seeds]) -> None:
+    def means(protocol: str, seeds: tuple[int, ...] = (), people: int = PEOPLE) -> list[float]:
+        by_method = (every[protocol, method, "repaired", people, 0] for method in ranked(scores))
         return [fmean(found[seed] for seed in seeds or found) for found in by_method]
 
-    shown = rows(section("docs/findings/methods.md", "How far the order can be trusted"), r"\| `\w+`( and|,)")
-    pages = (ROOT / "leaderboard/PUBLISHED.md").read_text().split("Our and the published ranking on ")
-    both = {names(page)[0]: rows(page, r"\| \w+ \| \d") for page in pages[1:]}
-    for protocol, ranks in both.items():
-        (line,) = [line for line in shown if line[0] == f"`{protocol}` and the published order"]
-        here, elsewhere = ([float(rank[column]) for rank in ranks] for column in (2, 4))
-        assert line[1:3] == [str(len(ranks)), f"{tau(here, elsewhere):.2f}"]
-    assert len(both) == 4
-    boards = [names(line[0]) for line in shown if len(names(line[0])) == 2]
-    for first, second in boards:
-        (line,) = [line for line in shown if names(line[0]) == [first, second]]
-        assert line[2] == f"{tau(means(first), means(second)):.2f}"
-    halved = [line for line in shown if line[0].endswith("halves of the seeds")]
-    assert len(boards) == 3
-    assert len(halved) == 4
-    for line in halved:
-        (protocol,) = names(line[0])
-        every = sorted(scores[protocol, "pgm"])
-        halves = [(half, tuple(set(every) - set(half))) for half in combinations(every, len(every) // 2)]
-        values = [tau(means(protocol, one), means(protocol, other)) for one, other in halves]
-        assert line[2:] == [f"{figure:.2f}" for figure in (fmean(values), min(values), max(values))], line[0]
+    published = (LEADERBOARD / "PUBLISHED.md").read_text().split("Our and the published ranking on ")
+    ranks = {words(page)[0]: re.findall(r"^\| \w+ \| [\d.]+ \| .*$", page, re.MULTILINE) for page in published[1:]}
+    for cell, methods, value, low, high in body("order-agreement"):
+        protocols = words(cell)
+        if "people" in cell:
+            values = [tau(means(protocols[0]), means(protocols[0], people=OTHERS))]
+        elif len(protocols) == 2:
+            values = [tau(means(protocols[0]), means(protocols[1]))]
+        elif "halves" in cell:
+            seeds = sorted(scores[protocols[0], "pgm"])
+            halves = [(half, tuple(set(seeds) - set(half))) for half in combinations(seeds, len(seeds) // 2)]
+            values = [tau(means(protocols[0], one), means(protocols[0], other)) for one, other in halves]
+            assert [low, high] == [f"{end:.2f}" for end in (min(values), max(values))], cell
+        else:
+            lines = [line.strip("| ").split(" | ") for line in ranks[protocols[0]]]
+            ours, theirs = ([float(line[column]) for line in lines] for column in (2, 4))
+            values = [tau(ours, theirs)]
+            assert methods == str(len(lines))
+        assert value == f"{fmean(values):.2f}", cell
+        assert float(low) <= float(value) <= float(high)
 
 
-def test_the_cost_of_released_defects_agrees_with_the_records(
-    everything: dict[tuple[str, str, str, str, float], Seeds],
-) -> None:
-    for name, *figures in rows(section("docs/findings/methods.md", "Released and repaired code"), r"\| `\w+` \|"):
-        (method,) = names(name)
-        ours, theirs = (everything["sysu_all", method, form, "", 0.0] for form in ("repaired", "released"))
+def test_scores_on_corrupted_images(scores: Scores) -> None:
+    for cell, *figures in body("corrupted"):
+        (method,) = words(cell)
+        expected = []
+        for protocol in ("sysu_all", "regdb_v2i"):
+            clean, corrupted = scores[protocol, method], scores[f"{protocol}_c", method]
+            kept = [100 * corrupted[seed] / clean[seed] for seed in clean]
+            found = (list(clean.values()), list(corrupted.values()), kept)
+            expected += [str(len(kept)), *map(mean_sd, found)]
+        assert figures == expected, cell
+
+
+def test_scores_of_released_forms(every: dict[Key, Seeds]) -> None:
+    for cell, *figures in body("released-code"):
+        (method,) = words(cell)
+        ours, theirs = (every["sysu_all", method, form, PEOPLE, 0] for form in ("repaired", "released"))
         shared = sorted(ours.keys() & theirs.keys())
-        means = [format_mean_sd([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
+        means = [mean_sd([seeds[seed] for seed in shared]) for seeds in (ours, theirs)]
         differences = paired(ours, theirs)
-        assert figures == [
-            str(len(shared)),
-            *means,
-            format_mean_sd(differences, sign=True),
-            format_each(differences),
-        ], method
+        assert figures == [str(len(shared)), *means, mean_sd(differences, sign=True), each(differences)], cell
 
 
-def mismatch_rows(
-    everything: dict[tuple[str, str, str, str, float], Seeds], levels: list[float]
-) -> Iterator[tuple[str, list[str]]]:
-    """Return mAP of a method at each level over shared seeds, then its lead over clustering alone."""
-    for method in ("cluster_contrast", "pgm", "pclhd", "sclhm", "dmic"):
-        found = {}
-        for name in (method, "cluster_contrast"):
-            usual = everything["sysu_all", name, "repaired", "", 0.0]
-            turned = {x: everything["sysu_all", name, "repaired", "mismatch", x] for x in levels if x}
-            found[name] = [turned[x] if x else usual for x in levels]
-        shared = set.intersection(*(set(seeds) for seeds in [*found[method], *found["cluster_contrast"]]))
-        cells = [format_mean_sd([seeds[s] for s in sorted(shared)]) for seeds in found[method]]
-        leads = [
-            format_mean_sd([a[s] - b[s] for s in sorted(shared)], sign=True)
-            for a, b in zip(found[method], found["cluster_contrast"], strict=True)
+GRIDS = ["sclhm-sysu_all"]
+
+
+def table_name(kind: str, grid: str) -> str:
+    return f"{kind}-{grid.removesuffix('-sysu_all')}"
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_rows_of_grids(grid: str) -> None:
+    found = grid_scores(LEADERBOARD / "ablations" / grid)
+    first = next(iter(found.values()))
+    shown = body(table_name("grid", grid))
+    assert [name for name, *_ in shown] == [*found]
+    for name, seeds, mean, gained in shown:
+        gain = "-" if found[name] is first else mean_sd(paired(found[name], first), sign=True)
+        assert [seeds, mean, gained] == [str(len(found[name])), mean_sd(list(found[name].values())), gain], name
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_effects_of_settings(grid: str) -> None:
+    folder = LEADERBOARD / "ablations" / grid
+    found = grid_scores(folder)
+    rows = json.loads((folder / "grid.json").read_text())["rows"]
+    for cell, pairs, seeds, mean, by_seed in body(table_name("effects", grid)):
+        setting, value, other = re.fullmatch(r"`([\w.]+)` (.+), not (.+)", cell).groups()  # type: ignore[union-attr]
+        gains = [
+            {seed: found[one["name"]][seed] - found[two["name"]][seed] for seed in found[one["name"]]}
+            for one in rows
+            for two in rows
+            if (str(one["values"][setting]), str(two["values"][setting])) == (value, other)
+            and {**one["values"], setting: 0} == {**two["values"], setting: 0}
         ]
-        yield method, [str(len(shared)), *cells, *(leads if method != "cluster_contrast" else ["-"] * len(levels))]
+        values = [fmean(gain[seed] for gain in gains) for seed in sorted(gains[0])]
+        shown = [str(len(gains)), str(len(values)), mean_sd(values, sign=True), each(values)]
+        assert [pairs, seeds, mean, by_seed] == shown, cell
 
 
-def test_the_effect_of_mismatch_agrees_with_the_records(
-    everything: dict[tuple[str, str, str, str, float], Seeds],
-) -> None:
-    text = section("docs/findings/people.md", "People seen in one modality only")
-    header = next(line for line in text.splitlines() if line.startswith("|  | n | 0 |"))
-    levels = [float(cell) for cell in header.strip("| ").split(" | ") if re.fullmatch(r"[\d.]+", cell)]
-    expected = dict(mismatch_rows(everything, levels))
-    for name, *figures in rows(text, r"\| `\w+` \|"):
-        assert figures == expected[names(name)[0]], name
+def diagnosis(file: str, method: str, row: str = "") -> pd.DataFrame:
+    found = pd.read_csv(LEADERBOARD / file, keep_default_na=False)
+    usual = (found["people"] == f"seed={PEOPLE}") & (found["form"] != "released") & (found["protocol"] == "sysu_all")
+    return found[usual & (found["method"] == method) & (found["row"] == row)]
 
 
-def test_the_effect_of_other_knobs_agrees_with_the_records(
-    everything: dict[tuple[str, str, str, str, float], Seeds],
-) -> None:
-    text = section("docs/findings/people.md", "Other knobs")
-    methods = names(next(line for line in text.splitlines() if line.startswith("| knob |")))
-    for name, *figures in rows(text, r"\| `\w+=[\d.]+` \|"):
-        knob, level = names(name)[0].split("=")
-        place = ("", 0.0) if USUAL[knob] == float(level) else (knob, float(level))
-        turned = {key[1] for key in everything if key[0] == "sysu_all" and key[3] == knob}
-        found = [everything["sysu_all", m, "repaired", *place] if m in turned else {} for m in methods]
-        assert any(found)
-        assert figures == [f"{seeds[0]:.1f}" if seeds else "-" for seeds in found], name
-
-
-def test_label_quality_agrees_with_the_table() -> None:
-    found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
-    found = found[(found["protocol"] == "sysu_all") & (found["people"] == "") & (found["form"] != "released")]
-    found = found[found["row"] == ""]
+def test_label_quality(scores: Scores) -> None:
     columns = ("visible_ari", "infrared_ari", "match_precision", "match_recall")
-    for name, *figures in rows(
-        section("docs/findings/labels.md", "Pseudo-labels and matched clusters"), r"\| `\w+` \|"
-    ):
-        own = found[found["method"] == names(name)[0]]
+    for name, *figures in body("label-quality"):
+        own = diagnosis("label_quality.csv", *words(name))
         own = own[own["stage"] == own["stage"].max()]
         expected = [str(len(set(own["seed"])))]
         for column in columns:
             ends = [own[own["epoch"] == epoch][column] for epoch in (own["epoch"].min(), own["epoch"].max())]
             means = [f"{100 * fmean(map(float, end)):.0f}" if "" not in list(end) else "-" for end in ends]
             expected.append(" to ".join(means) if "-" not in means else "-")
+        expected.append(f"{fmean(scores['sysu_all', words(name)[0]].values()):.1f}")
         assert figures == expected, name
 
 
-JOINT = ("joint_precision", "joint_recall")
-
-
-def test_precision_of_joint_clusters_agrees_with_the_table() -> None:
-    found = pd.read_csv(LEADERBOARD / "label_quality.csv", keep_default_na=False)
-    found = found[(found["people"] == "") & (found["form"] != "released") & (found["protocol"] == "sysu_all")]
-    text = section("docs/findings/labels.md", "Joint clusters")
-    for name, *figures in rows(text, r"\| `\w+`, "):
-        method, row = names(name)[0], name.partition(", ")[2].replace("whole method", "")
-        own = found[(found["method"] == method) & (found["row"] == row) & (found["stage"] == 2)]
-        own = own[own["joint_precision"] != ""]
+def test_precision_of_joint_clusters() -> None:
+    for name, *figures in body("joint-clusters"):
+        own = diagnosis("label_quality.csv", words(name)[0], name.partition(", ")[2].replace("whole method", ""))
+        own = own[(own["stage"] == own["stage"].max()) & (own["joint_precision"] != "")]
         expected = [str(len(set(own["seed"])))]
-        for column in JOINT:
+        for column in ("joint_precision", "joint_recall"):
             epochs = [[float(value) for value in own[own["epoch"] == epoch][column]] for epoch in range(1, 7)]
             expected.append(", ".join(f"{fmean(values):.2f}" for values in epochs))
         assert figures == expected, name
 
 
-def test_quality_of_parts_agrees_with_the_table() -> None:
-    found = pd.read_csv(LEADERBOARD / "part_quality.csv", keep_default_na=False)
-    text = section("docs/findings/labels.md", "Do soft weights, a teacher and a gate separate right from wrong labels?")
-    blocks = re.findall(r"<!-- table: parts-(\w+) -->(.*?)<!-- end", text, re.DOTALL)
-    assert {method for method, _ in blocks} == set(found["method"])
-    for method, block in blocks:
-        own = found[(found["method"] == method) & (found["row"] == "")]
-        shown = rows(block, r"\| [^:|]+ \| \d")
-        assert {name for name, *_ in shown} == set(own["figure"])
-        for name, *figures in shown:
-            lines = own[own["figure"] == name]
-            values = [
-                [float(line["value"]) for _, line in lines.iterrows() if line["modality"] == modality]
-                for modality in ("visible", "infrared")
-            ]
-            assert figures == [str(len(values[0])), *(f"{fmean(value):.2f}" for value in values)], name
+@pytest.mark.parametrize("method", ["soft_prototype", "sclhm", "hil"])
+def test_quality_of_parts(method: str) -> None:
+    own = diagnosis("part_quality.csv", method)
+    shown = body(f"parts-{method}")
+    assert {name for name, *_ in shown} == set(own["figure"])
+    for name, *figures in shown:
+        lines = own[own["figure"] == name]
+        values = [
+            [float(line["value"]) for _, line in lines.iterrows() if line["modality"] == modality]
+            for modality in ("visible", "infrared")
+        ]
+        assert figures == [str(len(values[0])), *(f"{fmean(value):.2f}" for value in values)], name
 
 
-def test_gains_of_parts_agree_with_the_grids() -> None:
-    text = section("docs/findings/parts.md", "Ablation of each method")
-    parts = re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
-    assert parts
-    for title, part in parts:
-        folder = LEADERBOARD / "ablations" / f"{title}-sysu_all"
-        committed = (folder / "table.md").read_text().partition("\n## ")[0]
-        shown = {row[0]: row for row in rows(committed, r"\| [^:]")}
-        place = {name: i for i, name in enumerate(shown["Row"])}
-        for name, *figures in rows(part, r"\| [^:|`]+ \| \d+ \| [\d.]+ "):
-            row = [re.sub(r"^[+-]0\.0", "0.0", cell).partition(" of ")[0] for cell in shown[name]]
-            assert figures == [row[place["n"]], row[place["mAP"]], row[place["ΔmAP first"]]], name
-
-
-def test_the_effect_of_a_setting_is_its_main_effect() -> None:
-    text = section("docs/findings/parts.md", "Ablation of each method")
-    for title, part in re.findall(r"^### `(\w+)`.*?$(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL):
-        found = {e.label: e for e in effects(read_ablation(LEADERBOARD / "ablations" / f"{title}-sysu_all"))}
-        shown = [row for row in rows(part, r"\| ") if row[0].startswith("`method.")]
-        assert {name for name, *_ in shown} == set(found), title
-        for name, *figures in shown:
-            effect = found[name]
-            gains = [100 * gain for gain in effect.gains["mAP"]]
-            assert figures == [
-                str(effect.pairs),
-                str(len(gains)),
-                format_mean_sd(gains, sign=True),
-                format_each(gains),
-            ], name
+def test_open_set_rates() -> None:
+    header, *lines = tables("open-set")
+    for name, seeds, *figures in lines:
+        own = diagnosis("open_set.csv", *words(name))
+        assert int(seeds) == len(own)
+        assert figures == [mean_sd(list(map(float, own[rate]))) for rate in header[1:]], name
 
 
 def test_every_record_named_in_the_findings_exists() -> None:
-    text = "".join(page.read_text() for page in [ROOT / "docs/findings.md", *(ROOT / "docs/findings").glob("*.md")])
+    text = "".join(page.read_text() for page in PAGES)
     for name in re.findall(r"`(leaderboard/[\w/.*-]+)`", text):
         found = list(ROOT.glob(name))
         assert found, name
@@ -338,38 +325,13 @@ def test_every_record_named_in_the_findings_exists() -> None:
                 read_record(path)
 
 
-FIRST_SEED = {
-    "`dmic`: second phase": ("dmic-sysu_all", "CC-1, IC-1, CC-2", "CC-1, IC-1"),
-    "`hil`: labels transferred both ways": ("more_seeds/hil-sysu_all", "transfer both ways", "HIL"),
-    "`dmic`: plain joint clusters, over the first phase": ("dmic-sysu_all", "VC", "CC-1, IC-1"),
-    "`pgm`: memories moved by each sample": ("more_seeds/pgm-sysu_all", "memories moved by each sample", "PGM"),
-    "`pgm`: memories moved by means": ("more_seeds/pgm-sysu_all", "memories moved by means", "PGM"),
-    "`pclhd`: cross contrast": ("pclhd-sysu_all", "PCLHD", "without cross contrast"),
-}
-EFFECTS = {
-    "`sclhm`: hybrid memory": ("sclhm-sysu_all", "method.hml"),
-    "`dmic`: balanced expansion": ("dmic-sysu_all", "method.mie"),
-    "`dmic`: changing neighbourhood": ("dmic-sysu_all", "method.dnc"),
-    "`pclhd`: hard prototypes": ("pclhd-sysu_all", "method.hard"),
-    "`pclhd`: dynamic prototypes": ("pclhd-sysu_all", "method.dynamic"),
-    "`pclhd`: joint clusters": ("pclhd-sysu_all", "method.joint"),
-}
-
-
-def test_gains_of_the_first_seed_and_of_the_others_agree_with_the_grids() -> None:
-    gains = {}
-    for name, (folder, ours, theirs) in FIRST_SEED.items():
-        found = {row.name: row.scores["mAP"] for row in read_ablation(LEADERBOARD / "ablations" / folder).rows}
-        gains[name] = {seed: 100 * (found[ours][seed] - found[theirs][seed]) for seed in range(3)}
-    for name, (folder, setting) in EFFECTS.items():
-        (effect,) = (
-            e for e in effects(read_ablation(LEADERBOARD / "ablations" / folder)) if e.label.startswith(f"`{setting}`")
-        )
-        gains[name] = {seed: 100 * effect.gains["mAP"][seed] for seed in range(3)}
-    shown = rows(section("docs/findings/parts.md", "How far one seed can be trusted"), r"\| `\w+`: ")
-    assert {name for name, *_ in shown} == set(gains)
-    for name, *figures in shown:
-        first, *others = (gains[name][seed] for seed in range(3))
-        assert figures == [format_mean_sd([first], sign=True), format_mean_sd([fmean(others)], sign=True)], name
-    halved = [name for name, gain in gains.items() if fmean([gain[1], gain[2]]) < gain[0] / 2]
-    assert len(halved) == 5, "the text below the table counts them"
+def test_records_are_clean_and_of_equal_data() -> None:
+    """Records of the leaderboard and its grids: no uncommitted changes, and one digest for each set of people."""
+    files = [*(LEADERBOARD / "records").rglob("*.json"), *(LEADERBOARD / "ablations").rglob("record.json")]
+    digests = defaultdict(set)
+    for path in files:
+        record = read_record(path)
+        data = record.result.dataset
+        assert not record.provenance["dirty"], path
+        digests[data["name"], json.dumps(data["synthetic"]["spec"], sort_keys=True)].add(data["fingerprint"])
+    assert all(len(found) == 1 for found in digests.values()), digests

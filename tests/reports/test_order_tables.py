@@ -13,7 +13,14 @@ from scipy import stats
 from tests.leaderboard.records import make_record
 from usvi_bench.core.record import write_record
 from usvi_bench.leaderboard.significance import holm
-from usvi_bench.reports.pages.order_tables import agreement_table, distinguished, halves_tau, order_tau, resampled_tau
+from usvi_bench.reports.pages.order_tables import (
+    agreement_table,
+    halves_tau,
+    order_tau,
+    paired_tests,
+    pooled_tests,
+    resampled_tau,
+)
 from usvi_bench.reports.pages.sources import PEOPLE, Sources
 from usvi_bench.synthetic.spec import SyntheticSpec
 
@@ -38,10 +45,36 @@ def test_holm_rejects_one_hypothesis_after_another() -> None:
 
 def test_distinguished_pairs_are_counted() -> None:
     apart = scores(5, 4, 0.5)
-    assert distinguished(apart) == 6
+    for test in (paired_tests, pooled_tests):
+        assert count(test(apart)) == 6
     apart["m1"] = apart["m0"] + [0.1, -0.1, 0.2, -0.2, 0.05]
-    assert distinguished(apart) == 5
-    assert distinguished(scores(2, 4, 0.5)) == 0, "two seeds are too few for a test"
+    for test in (paired_tests, pooled_tests):
+        assert count(test(apart)) == 5
+    assert count(paired_tests(scores(2, 4, 0.5))) == 0, "two seeds are too few for a variance of each pair"
+
+
+def count(values: list[float]) -> int:
+    return sum(p < 0.05 for p in holm(values))
+
+
+def test_two_methods_have_the_same_p_value_with_a_shared_variance() -> None:
+    found = scores(5, 2, 8)
+    expected = stats.ttest_rel(found["m0"], found["m1"]).pvalue
+    assert pooled_tests(found) == pytest.approx([expected])
+    assert paired_tests(found) == pytest.approx([expected])
+
+
+def test_the_shared_variance_is_that_of_the_residuals() -> None:
+    found = scores(4, 3, 8)
+    seeds, methods = range(4), found.columns
+    whole = np.mean([found[m][s] for m in methods for s in seeds])
+    squares = 0.0
+    for m in methods:
+        for s in seeds:
+            squares += (found[m][s] - found[m].mean() - np.mean([found[k][s] for k in methods]) + whole) ** 2
+    error = np.sqrt(squares / (3 * 2) * (1 / 4 + 1 / 4))
+    t = (found["m2"].mean() - found["m0"].mean()) / error
+    assert pooled_tests(found)[1] == pytest.approx(2 * stats.t.sf(t, 3 * 2))
 
 
 def test_tau_is_that_of_scipy_with_and_without_ties() -> None:
@@ -92,5 +125,5 @@ def test_other_people_have_their_own_scores(tmp_path: Path) -> None:
     sources = Sources(tmp_path)
     assert sources.scores("sysu_all", "pgm").tolist() == pytest.approx([30.4, 31.4])
     assert sources.scores("sysu_all", "adca", people=7).tolist() == pytest.approx([40.4, 41.4])
-    table = agreement_table("orders", ("adca", "pgm", "hil"), [], [], {"sysu_all": 7})
+    table = agreement_table("orders", [], [], {"sysu_all": 7})
     assert [*table.rows(sources)] == [[f"`sysu_all`, people {PEOPLE} and 7", "3", "-1.00", "-1.00", "-1.00"]]

@@ -13,17 +13,16 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.revision import ROOT
 from usvi_bench.leaderboard.build import FOLDER
 from usvi_bench.reports.pages.__main__ import PAGES, main
-from usvi_bench.reports.pages.diagnosis_tables import joint_table, label_table, part_table
+from usvi_bench.reports.pages.diagnosis_tables import joint_table, part_table
 from usvi_bench.reports.pages.fill import fill_page
 from usvi_bench.reports.pages.page_table import PageTable, format_each, format_mean_sd
 from usvi_bench.reports.pages.score_tables import (
-    difference_table,
-    first_seed_table,
+    corruption_table,
     form_table,
     grid_table,
-    knob_table,
+    lead_table,
     level_table,
-    score_table,
+    people_table,
 )
 from usvi_bench.reports.pages.sources import CONTROL, Sources
 from usvi_bench.reports.pages.specs import BY_NAME, TABLES
@@ -40,8 +39,8 @@ PAGE = """Text before.
 |:--|--:|
 | stays | 1 |
 """
-SCORES = score_table("scores", {"`untrained`": "untrained", "chance": "chance"}, ["sysu_all"])
-MADE = "|  | n | `sysu_all` |\n| :-- | --: | --: |\n| `untrained` | 1 | 27.3 |\n| chance | - | 4.4 |"
+SCORES = PageTable("scores", ["", "mAP"], lambda _: [["`untrained`", "27.3"], ["chance", "4.4"]])
+MADE = "|  | mAP |\n| :-- | --: |\n| `untrained` | 27.3 |\n| chance | 4.4 |"
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +95,15 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (
-            lambda: score_table("t", {"nobody": "nobody"}, ["sysu_all"]),
-            "nobody, sysu_all: 0 found; expected exactly one",
-        ),
-        (lambda: difference_table("t", [("nobody", "pgm")], ["sysu_all"]), "nobody, sysu_all: 0 found"),
-        (lambda: difference_table("t", [("pgm", CONTROL)], ["sysu_indoor"]), "continued: available for sysu_all only"),
+        (lambda: lead_table("t", ["sysu_all"], over="nobody"), "nobody, sysu_all: 0 found; expected exactly one"),
+        (lambda: lead_table("t", ["sysu_indoor"], over=CONTROL), "continued: available for sysu_all only"),
+        (lambda: corruption_table("t", ("sysu_all", "nothing")), "table of nothing on people 1000: 0 found"),
+        (lambda: people_table("t", {"sysu_all": 7}), "table of sysu_all on people 7: 0 found"),
         (lambda: form_table("t", "adca"), "adca, sysu_all: 0 found"),
-        (lambda: level_table("t", "mismatch", [0, 0.123], "pgm"), r"mismatch=0\.123: no run of pgm"),
-        (lambda: knob_table("t", {"pose": [0.123]}, "pgm", "dmic"), r"pose=0\.123: no run of pgm or dmic"),
-        (lambda: label_table("t", "nobody"), r"settings of nobody in label_quality\.csv: 0 found"),
+        (lambda: level_table("t", "foreign", [0, 0.123], "pgm"), "foreign=0: no run of pgm"),
         (lambda: joint_table("t", ("dmic", "no row")), r"settings of dmic, no row in label_quality\.csv: 0 found"),
         (lambda: part_table("hil", ["no such figure"]), "'no such figure' of hil: missing for some runs"),
         (lambda: grid_table("nobody"), "grid of nobody: no folder"),
-        (lambda: first_seed_table("t", {"a": ("dmic", "no row", "VC")}), "row 'no row' in the grid of dmic: 0 found"),
-        (lambda: first_seed_table("t", {"a": ("dmic", "method.no", "")}), "effect of method.no in the grid of dmic"),
     ],
 )
 def test_a_missing_figure_is_named(sources: Sources, make: Callable[[], PageTable], message: str) -> None:

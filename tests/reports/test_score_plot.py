@@ -22,9 +22,7 @@ from usvi_bench.reports.pages.score_plot import (
     scores_digest,
     scores_figure,
 )
-from usvi_bench.reports.pages.score_tables import BASELINE
 from usvi_bench.reports.pages.sources import Seeds, Sources
-from usvi_bench.reports.pages.specs import LEADING
 
 THEME = THEMES["scores.svg"]
 Scores = dict[str, dict[str, Seeds]]
@@ -32,7 +30,7 @@ Scores = dict[str, dict[str, Seeds]]
 
 @pytest.fixture(scope="module")
 def scores() -> Scores:
-    return plotted_scores(Sources(FOLDER), [*LEADING, BASELINE])
+    return plotted_scores(Sources(FOLDER))
 
 
 def drawn(scores: Scores) -> Figure:
@@ -44,7 +42,7 @@ def test_every_method_has_a_row_with_its_mean_and_seeds(scores: Scores) -> None:
     figure = drawn(scores)
     first = figure.axes[0]
     labels = [label.get_text() for label in first.get_yticklabels()]
-    means = {name: scores["sysu_all"][name].mean() for name in (*LEADING, BASELINE)}
+    means = {name: scores["sysu_all"][name].mean() for name in Sources(FOLDER).ranked()}
     assert labels[1:-1] == sorted(means, key=lambda name: -means[name])
     assert [labels[0], labels[-1]] == list(REFERENCES.values())
     for axes, found in zip(figure.axes, scores.values(), strict=True):
