@@ -45,6 +45,12 @@ def peak_memory_mib(device: torch.device) -> float:
     return max(_mark(device), _highest.get(device.type, 0.0))
 
 
+def forget_peak(device: torch.device) -> None:
+    """Begin a new peak, if the system can reset it: that of a run does not include an earlier run of the process."""
+    _highest.pop(device.type, None)
+    _reset(device)
+
+
 @contextmanager
 def extra_memory(device: torch.device) -> Iterator[None]:
     """Record as ``memory_mib`` the peak memory of the block minus the memory in use at its start.

@@ -82,18 +82,17 @@ class Display:
         """Print a line; control characters in it, such as those of a path, are escaped."""
         self.console.print(printable(text), markup=False)
 
-    def begin_run(self, method: str, plans: Sequence[StagePlan], steps: int, overwrite: bool = False) -> None:
+    def begin_run(self, method: str, plans: Sequence[StagePlan], steps: int) -> None:
         """Set the stages that a run trains, for the position of each stage and the time that is left.
 
         Args:
             method: name of the method of the run.
             plans: stages of all folds.
             steps: number of steps in an epoch.
-            overwrite: finished stages are trained again.
         """
         self._method, self._stages = method, 1 + max((plan.position for plan in plans), default=0)
         self._folds = len({plan.fold for plan in plans})
-        epochs = sum(plan.epochs for plan in plans if overwrite or not plan.finished)
+        epochs = sum(plan.epochs for plan in plans if not plan.finished)
         self._steps, self._done = steps * epochs, 0
         self._left = TimeLeft(self._steps, epochs)
 

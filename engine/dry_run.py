@@ -82,7 +82,8 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
     if memory.remedy and missing:
         yield "time: not measured, because a step does not fit into the memory"
     else:
-        yield from _time(run, [replace(plan, epochs=plan.epochs - done[plan.key]) for plan in missing])
+        left = [replace(plan, epochs=plan.epochs - done[plan.key]) for plan in missing]
+        yield from _time(run, [plan for plan in left if plan.epochs])
     yield "nothing was written"
 
 

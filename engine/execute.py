@@ -7,6 +7,7 @@ import time
 from usvi_bench.core.distributed.group import main_process_first
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.precision import allow_tf32
+from usvi_bench.core.process_memory import forget_peak
 from usvi_bench.core.record import Record
 from usvi_bench.core.result import Score, mean_metrics
 from usvi_bench.engine.device import explain_out_of_memory
@@ -21,7 +22,7 @@ from usvi_bench.engine.evaluation import (
 from usvi_bench.engine.output import FirstFold, RunResult, write_run
 from usvi_bench.engine.reranking import reranked_scores
 from usvi_bench.engine.run import Run
-from usvi_bench.engine.stages import starting_encoder, train_stages
+from usvi_bench.engine.stages import clear_stages, starting_encoder, train_stages
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.protocols.corrupted import CorruptedProtocol
 
@@ -39,6 +40,7 @@ def execute(run: Run, overwrite: bool = False) -> Record | None:
     Raises:
         UsageError: a batch does not fit into the device's memory; the message names the settings to lower.
     """
+    forget_peak(run.device)
     with explain_out_of_memory(run.config.train), allow_tf32(False):
         with main_process_first(), run.display.work.idle("reading the images"):
             for fold, plans in run.plans.items():
@@ -58,9 +60,11 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
     queries: dict[int, QueryScores] = {}
     first: FirstFold | None = None
     seconds = 0.0
-    run.display.begin_run(run.config.method, run.every_plan, run.config.train.iterations, overwrite)
+    if overwrite:
+        clear_stages(run)
+    run.display.begin_run(run.config.method, run.every_plan, run.config.train.iterations)
     for fold, plans in run.plans.items():
-        train_stages(run, fold, lambda plan: evaluate_epochs(run, plan), overwrite)
+        train_stages(run, fold, lambda plan: evaluate_epochs(run, plan))
         if not process_info().is_main_process or run.unscored:
             continue
         started = time.perf_counter()

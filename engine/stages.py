@@ -29,28 +29,33 @@ from usvi_bench.engine.run import Run
 from usvi_bench.engine.training import Evaluate, StageTraining
 
 
-def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate], overwrite: bool = False) -> None:
+def clear_stages(run: Run) -> None:
+    """Remove the trainings of all stages of a run, so that an interruption leaves none of an earlier run to reuse."""
+    if process_info().is_main_process:  # the others wait for the first stage
+        for plan in run.every_plan:
+            with hold_stage(plan, run.wait_for_lock):
+                clear_stage(plan)
+
+
+def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate]) -> None:
     """Train the stages of a fold that are not finished.
 
     Args:
         run: the run.
         fold: fold to train on.
         evaluate: function that makes the scoring function of the last stage.
-        overwrite: train finished stages again.
     """
     parent: StagePlan | None = None
     for plan in run.plans[fold]:
         last = plan is run.plans[fold][-1]
-        _train_stage(run, plan, parent, evaluate(plan) if last else lambda method, epoch: [], overwrite)
+        _train_stage(run, plan, parent, evaluate(plan) if last else lambda method, epoch: [])
         parent = plan
 
 
-def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate, overwrite: bool) -> None:
-    """Train a stage unless it is finished. Its lock is held from the clean-up to its completion."""
+def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate) -> None:
+    """Train a stage unless it is finished. Its lock is held until its completion."""
     is_main = process_info().is_main_process
     with hold_stage(plan, run.wait_for_lock) if is_main else nullcontext():
-        if overwrite and is_main:
-            clear_stage(plan)
         if broadcast_plain(lambda: plan.finished, run.device):
             if is_main:
                 run.track(plan, plan.entries())

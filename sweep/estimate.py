@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
 from usvi_bench.core.journal import Journal
 from usvi_bench.engine.plan import StagePlan
@@ -73,14 +74,14 @@ def _seconds_per_step(stages: Path, data: str) -> dict[str, float]:
     for path in sorted(stages.glob("*/finished.json")):
         try:
             description = read_json(path.with_name("config.json"))
-        except (OSError, ValueError):  # a damaged file gives no estimate
-            continue
-        if description["data"] == data:
-            for line in Journal(path.with_name("journal.jsonl")).read():
-                if line["kind"] == "epoch":
-                    method = description["method"]
-                    seconds[method] = seconds.get(method, 0.0) + sum(line["seconds"].values())
-                    steps[method] = steps.get(method, 0) + line["steps"]
+            method, same = description["method"], description["data"] == data
+            lines = Journal(path.with_name("journal.jsonl")).read() if same else []
+            epochs = [(sum(line["seconds"].values()), line["steps"]) for line in lines if line["kind"] == "epoch"]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, UsageError):
+            continue  # a damaged training gives no estimate
+        for spent, done in epochs:
+            seconds[method] = seconds.get(method, 0.0) + spent
+            steps[method] = steps.get(method, 0) + done
     return {method: seconds[method] / steps[method] for method in seconds}
 
 

@@ -90,7 +90,7 @@ class LocalLauncher(Launcher):
 
     def alive(self, job: Job) -> bool:
         handle = self.started.get(job)
-        return is_locked(job.lock) if handle is None else not handle.done()
+        return is_locked(job.lock) or (handle is not None and not handle.done())
 
     def stop(self, job: Job) -> None:
         if job in self.started:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from usvi_bench.core.formatting import MISSING, percent
 from usvi_bench.core.record import read_record
 from usvi_bench.sweep.estimate import work
 from usvi_bench.sweep.jobs import Job, State
@@ -30,7 +31,7 @@ class LiveView:
     def __init__(self, grids: Sequence[Grid], console: Console) -> None:
         self.grids, self.console = grids, console
         self.states = {job: job.state for grid in grids for job in grid.every_job}
-        self.scores: dict[Job, float] = {}
+        self.scores: dict[Job, float | None] = {}
         self.live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> LiveView:
@@ -78,8 +79,9 @@ class LiveView:
 
     def _score(self, job: Job) -> str:
         if job not in self.scores:
-            self.scores[job] = 100 * read_record(job.folder / "record.json").means()["mAP"]
-        return f"{self.scores[job]:.1f}"
+            self.scores[job] = read_record(job.folder / "record.json").means().get("mAP")
+        score = self.scores[job]
+        return MISSING if score is None else percent(score)
 
 
 def failure(job: Job) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.plugins import absolute
 from usvi_bench.core.sealed import write_sealed_json
-from usvi_bench.core.settings import digest, flatten
+from usvi_bench.core.settings import RENAMED, digest, flatten
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource
 from usvi_bench.engine.config import RunConfig
@@ -153,5 +153,7 @@ def _value(config: RunConfig, key: str) -> Scalar:
     """Return the value of a setting in a run, by its name on the command line."""
     if key.partition(".")[0] == "engine":
         raise UsageError(f"{key} does not change results: set it for the whole grid with --set, not in a row")
-    value = flatten(config.settings())["encoder.bn_groups" if key == "encoder.bn" else key]
+    present = {f"{group}.{old}": f"{group}.{new}" for (group, old), (new, _) in RENAMED.items()}
+    name = {**present, "encoder.bn": "encoder.bn_groups"}.get(key, key)
+    value = flatten(config.settings()).get(name)  # another encoder may lack the setting
     return ",".join(map(str, value)) if isinstance(value, list) else value

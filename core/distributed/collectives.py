@@ -125,6 +125,8 @@ def all_reduce_gradients(gradients: Sequence[Tensor | None]) -> None:
     if world_size() == 1:
         return
     present = [gradient for gradient in gradients if gradient is not None]
+    if not present:
+        return
     flat = torch.cat([gradient.flatten() for gradient in present])
     dist.all_reduce(flat)
     for gradient, total in zip(present, flat.split([gradient.numel() for gradient in present]), strict=True):

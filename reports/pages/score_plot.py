@@ -80,7 +80,7 @@ def scores_figure(scores: Mapping[str, Mapping[str, Seeds]], theme: Theme) -> Fi
     for axes, (protocol, found) in zip(panels, scores.items(), strict=True):
         for row, name in enumerate(names):
             _draw_row(axes, row, found[name], theme.quiet if name in REFERENCES else theme.accent, theme)
-        _draw_chance(axes, float(found[CHANCE].mean()), len(names), theme)
+        _draw_chance(axes, float(found[CHANCE].mean()), theme)
         seeds = max(len(found[name]) for name in methods)
         axes.set_title(f"{PROTOCOLS[protocol]}, {seeds} seeds", loc="left", color=theme.text)
         points = 72 * WIDTH * axes.get_position().width
@@ -109,10 +109,10 @@ def _end(values: Seeds) -> float:
     return max(float(values.mean()) + half_interval(values.tolist()), float(values.max()))
 
 
-def _draw_chance(axes: Axes, level: float, rows: int, theme: Theme) -> None:
+def _draw_chance(axes: Axes, level: float, theme: Theme) -> None:
     axes.axvline(level, color=theme.quiet, linewidth=1, linestyle=(0, (2, 2)))
     place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 8.5}
-    axes.annotate(f"chance {level:.1f}", (level, rows - 1), (4, 0), color=theme.quiet, **place)
+    axes.annotate(f"chance {level:.1f}", (level, 0), (4, 0), color=theme.quiet, **place)
 
 
 def _draw_legend(figure: Figure, theme: Theme) -> None:

@@ -65,8 +65,8 @@ def test_the_bar_counts_the_steps_of_all_stages_that_are_left(tmp_path: Path, mo
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may have imported it
     display = Display()
-    for overwrite, total in ((False, 40), (True, 60)):
-        display.begin_run("pgm", [finished, first, second], 10, overwrite)
+    for total in (40, 60):
+        display.begin_run("pgm", [finished, first, second], 10)
         display.begin_stage(first, 10, done=1)
         bar, _ = display._bars.tasks  # type: ignore[union-attr]
         assert (bar.completed, bar.total) == (10, total)
@@ -78,6 +78,7 @@ def test_the_bar_counts_the_steps_of_all_stages_that_are_left(tmp_path: Path, mo
         assert display._bars.tasks[0].completed == 20  # type: ignore[union-attr]
         display.end_stage()
         assert not display._bars.tasks  # type: ignore[union-attr]
+        (finished.folder / "finished.json").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("losses", [1, 4, 12])

@@ -10,6 +10,7 @@ import pytest
 from usvi_bench import run
 from usvi_bench.core.errors import DamagedFileError, UsageError
 from usvi_bench.core.files import locked
+from usvi_bench.engine.training import StageTraining
 
 SMALL = {
     **{"data.height": 64, "data.width": 32, "encoder.width": 8, "engine.threads": 1, "method.k1": 6},
@@ -104,3 +105,20 @@ def test_a_method_that_exits_ends_with_its_place(
             output=outside / "runs",
             verbose=False,
         )
+
+
+def test_an_interrupted_overwrite_leaves_no_stage_of_the_former_run(
+    tmp_path: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second stage that was trained from the former first one must not be reused."""
+    options = {"settings": SMALL, "schedule": "quick", "device": "cpu", "output": tmp_path / "runs", "verbose": False}
+    run("pgm", "sysu_all", tiny_people["sysu"], **options)
+    assert len(list(tmp_path.glob("runs/stages/*/finished.json"))) == 2
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StageTraining, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("pgm", "sysu_all", tiny_people["sysu"], overwrite=True, **options)
+    assert not list(tmp_path.glob("runs/stages/*/finished.json"))
