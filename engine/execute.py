@@ -64,7 +64,7 @@ def _train_and_score(run: Run, overwrite: bool) -> RunResult | None:
         clear_stages(run)
     run.display.begin_run(run.config.method, run.every_plan, run.config.train.iterations)
     for fold, plans in run.plans.items():
-        train_stages(run, fold, lambda plan: evaluate_epochs(run, plan))
+        train_stages(run, fold, lambda plan: evaluate_epochs(run, plan), overwrite)
         if not process_info().is_main_process or run.unscored:
             continue
         started = time.perf_counter()

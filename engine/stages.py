@@ -37,25 +37,28 @@ def clear_stages(run: Run) -> None:
                 clear_stage(plan)
 
 
-def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate]) -> None:
+def train_stages(run: Run, fold: int, evaluate: Callable[[StagePlan], Evaluate], overwrite: bool = False) -> None:
     """Train the stages of a fold that are not finished.
 
     Args:
         run: the run.
         fold: fold to train on.
         evaluate: function that makes the scoring function of the last stage.
+        overwrite: train finished stages again, also those that another process has trained meanwhile.
     """
     parent: StagePlan | None = None
     for plan in run.plans[fold]:
         last = plan is run.plans[fold][-1]
-        _train_stage(run, plan, parent, evaluate(plan) if last else lambda method, epoch: [])
+        _train_stage(run, plan, parent, evaluate(plan) if last else lambda method, epoch: [], overwrite)
         parent = plan
 
 
-def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate) -> None:
-    """Train a stage unless it is finished. Its lock is held until its completion."""
+def _train_stage(run: Run, plan: StagePlan, parent: StagePlan | None, evaluate: Evaluate, overwrite: bool) -> None:
+    """Train a stage unless it is finished. Its lock is held from the clean-up to its completion."""
     is_main = process_info().is_main_process
     with hold_stage(plan, run.wait_for_lock) if is_main else nullcontext():
+        if overwrite and is_main:
+            clear_stage(plan)
         if broadcast_plain(lambda: plan.finished, run.device):
             if is_main:
                 run.track(plan, plan.entries())

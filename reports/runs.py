@@ -125,12 +125,11 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
             raise UsageError(
                 f"{path}: no {RECORD} and no record below it; give the folder of a finished run or a record"
             )
-        for file in files:
+        records = {file: read_regular_record(file) for file in files}
+        own = {file: record for file, record in records.items() if record.result.external is None}
+        for file, record in (own or records).items():  # external models among the runs of a folder are left out
             place = Path(os.path.realpath(file))  # unlike resolve, without an error for a loop of links
             if place not in found:
-                record = read_regular_record(file)
-                if record.result.external is not None and file != path and file.parent != path:
-                    continue  # found in a folder of runs
                 found[place] = _recorded_run(file, record, {other.name for other in found.values()})
     return list(found.values())
 

@@ -468,7 +468,7 @@ def test_a_training_that_begins_anew_is_held_from_the_cleaning_on(
     monkeypatch.setattr("usvi_bench.engine.stages.hold_stage", held)
     monkeypatch.setattr("usvi_bench.engine.stages.clear_stage", cleaned)
     assert main([*command(output, str(tiny_people["sysu"])), "--overwrite"]) == 0
-    assert events == ["hold", "clean", "train", "let go"]
+    assert events[-4:] == ["hold", "clean", "train", "let go"]
 
 
 def test_scoring_leaves_global_random_state_alone(finished: Path, tiny_people: dict[str, Path]) -> None:

@@ -69,7 +69,7 @@ def test_a_finished_training_is_scored_on_corrupted_images(tiny_people: dict[str
 def test_without_the_package_nothing_is_written(
     tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corruption, "PACKAGE", "no-such-package")
+    monkeypatch.setattr(corruption, "_VERSIONS", ("no-such-package",))
     with pytest.raises(UsageError, match=r"regdb_i2v_c needs .*usvi-bench\[corruptions\]"):
         run("regdb_i2v_c", tiny_people["regdb"], tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -199,6 +199,8 @@ def test_it_is_neither_reported_nor_compared_nor_repeated(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match=r"external model, which has no report and is not compared.*PUBLISHED\.md"):
         find_recorded_runs([tmp_path / "runs"])
     assert find_runs({}, tmp_path / "runs", tmp_path) == []
+    write_record(tmp_path / "runs/y/record.json", make_record("hil"))
+    assert [run.name for run in find_recorded_runs([tmp_path / "runs"])] == ["y"]
     with pytest.raises(UsageError, match="score its file again with 'evaluate'"):
         recorded_experiment(make_external())
 

@@ -186,10 +186,10 @@ def test_a_run_is_added_with_both_files_or_not_at_all(made: Path, tmp_path: Path
     records = tmp_path / "records"
     target, queries = add_runs([made.parent], records)
     assert queries == sidecar_path(target)
-    assert target == records / "sysu_all" / "sclhm-seed0.json"
+    assert target == records / "sysu_all/people-0/sclhm-seed0.json"
     assert target.read_bytes() == made.read_bytes()
     assert sidecar_path(target).read_bytes() == sidecar_path(made).read_bytes()
-    assert add_runs([made], records, outside=True)[0] == records / "outside" / "sysu_all" / "sclhm-seed0.json"
+    assert add_runs([made], records, outside=True)[0] == records / "outside/sysu_all/people-0/sclhm-seed0.json"
     shutil.rmtree(records / "outside")
     refuse_inconsistent(load_every_record(records), records)
     (tmp_path / "second").mkdir()
@@ -197,7 +197,7 @@ def test_a_run_is_added_with_both_files_or_not_at_all(made: Path, tmp_path: Path
     write_scored(tmp_path / "third" / "record.json", "pgm")
     with pytest.raises(UsageError, match="there is another record"):
         add_runs([tmp_path / "third", tmp_path / "second"], records)
-    assert not (records / "sysu_all" / "pgm-seed0.json").exists()
+    assert not (records / "sysu_all/people-0/pgm-seed0.json").exists()
     sidecar_path(tmp_path / "third" / "record.json").unlink()
     with pytest.raises(UsageError, match="1 fault, so it is not added"):
         add_runs([tmp_path / "third"], records)
@@ -211,7 +211,10 @@ def test_the_pages_are_refused_with_a_stray_missing_or_changed_file(
     beside = sidecar_path(target)
     content = beside.read_bytes()
     for change, fault in (
-        (lambda: beside.with_name("x.npz").write_bytes(content), "sysu_all/x.npz: belongs to no record; remove it"),
+        (
+            lambda: beside.with_name("x.npz").write_bytes(content),
+            "sysu_all/people-0/x.npz: belongs to no record; remove it",
+        ),
         (lambda: beside.write_bytes(content[::-1]), "its hash is not that of the record"),
         (beside.unlink, "no such file, but the record has results of each query"),
     ):

@@ -13,6 +13,8 @@ FOLDERS = ("analysis", "benchmarks", "cli", "components", "configs", "core", "da
            "methods", "protocols", "sweep", "synthetic", "tests")  # fmt: skip
 """Folders with code, settings, examples and texts by which a choice could be made."""
 NAMING = {
+    "docs/findings/parts.md": "names the command of an ablation",
+    "docs/findings/people.md": "names the command of a report",
     "docs/protocols.md": "describes the people of the boards",
     "synthetic/README.md": "describes the people of the boards",
     "synthetic/digests.py": "commits their digest",
