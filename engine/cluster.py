@@ -131,9 +131,8 @@ class ClusterResult:
             camera, identity = int(content.cameras[row]), int(content.identities[row])
             numbers = [int(self.labels[row]), None if camera < 0 else camera]
             numbers += [None if identity < 0 else identity] if known else []
-            numbers += (
-                [] if content.boxes is None else [None if edge < 0 else edge for edge in content.boxes[row].tolist()]
-            )
+            box = [] if content.boxes is None else content.boxes[row].tolist()
+            numbers += [None if edge < 0 else edge for edge in box]
             rows.append([*words, *numbers])
         columns += [*(["identity"] if known else []), *([] if content.boxes is None else BOX)]
         return Table("Clusters", columns, value_rows(rows), 3 if files else 2)

@@ -251,26 +251,34 @@ def _found_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _checkpoint_of_run(folder: Path, fold: int | None) -> tuple[Path, Record]:
     """Return the last checkpoint of a fold of a finished run, and the record of the run."""
-    _check_is_run(folder)
-    record = read_record(folder / "record.json")
+    record = _read_run(folder)
     if record.result.external is not None:
         raise UsageError(f"{folder}: the record of an external model; give its weight file")
-    folds = sorted({stage["fold"] for stage in record.provenance.get("stages", [])})
+    folds = _trained_folds(record)
     if not folds:
         raise UsageError(f"{folder}: '{record.result.method}' trained nothing; give a weight file")
     if fold is None and len(folds) > 1:
         raise UsageError(f"{folder}: trained on {len(folds)} folds; give one of them with --fold")
-    chosen = fold if fold is not None and len(folds) > 1 else folds[0]
+    chosen = folds[0] if fold is None else fold
     paths = sorted((folder / "checkpoints").glob(f"fold{chosen}-*.pt"), key=_position)
     if not paths:
         raise UsageError(f"{folder}: no checkpoint of fold {chosen} in 'checkpoints'; restore it, or give another fold")
     return paths[-1], record
 
 
-def _check_is_run(folder: Path) -> None:
-    """Refuse a folder without a record, and name the runs in it or the kind of folder that it is."""
+def trained_folds(folder: Path) -> list[int]:
+    """Return the folds that a finished run trained; empty if it trained nothing."""
+    return _trained_folds(_read_run(folder))
+
+
+def _trained_folds(record: Record) -> list[int]:
+    return sorted({stage["fold"] for stage in record.provenance.get("stages", [])})
+
+
+def _read_run(folder: Path) -> Record:
+    """Read the record of a run; refuse another folder, and name the runs in it or the kind of folder that it is."""
     if is_file(folder / "record.json"):
-        return
+        return read_record(folder / "record.json")
     runs = sorted(path.parent.name for path in folder.glob("*/record.json"))
     if is_file(folder / "about.json"):
         remedy = "it is an exported model, for 'embed' and 'search' only; give the run or the weights instead"

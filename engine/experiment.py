@@ -18,7 +18,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
 from usvi_bench.core.paths import expanded
-from usvi_bench.core.plain import plain_value
+from usvi_bench.core.plain import plain_settings, plain_value
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
 from usvi_bench.core.provenance import Overrides
 from usvi_bench.core.registry import METHODS, PROTOCOLS
@@ -98,7 +98,7 @@ class Experiment:
             raise UsageError(f"settings={self.settings!r:.60}: give a mapping of names to values")
         object.__setattr__(self, "output", expanded(self.output))
         object.__setattr__(self, "imports", list_of_imports(self.imports))
-        object.__setattr__(self, "settings", {str(name): plain_value(value) for name, value in self.settings.items()})
+        object.__setattr__(self, "settings", plain_settings(self.settings))
 
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
         """Check everything and build the run, before any work is done.

@@ -21,7 +21,7 @@ from usvi_bench.datasets.open import find_data
 from usvi_bench.engine.config import DataConfig, EngineConfig
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
-from usvi_bench.engine.embedding_model import EmbeddingModel, open_model
+from usvi_bench.engine.embedding_model import EmbeddingModel, open_model, trained_folds
 from usvi_bench.engine.evaluation import FEATURE
 from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, check_covers, read_features
@@ -189,7 +189,8 @@ def _open_models(request: ExternalRequest, tree: Mapping[str, Any], display: Dis
     opened: list[EmbeddingModel] = []
     given: Sequence[int | None] = request.folds or [None] * len(request.weights)
     for path, fold in zip(request.weights, given, strict=True):
-        own = fold if is_folder(path) else None
+        several = is_folder(path) and len(trained_folds(path)) > 1  # one model may score any fold of other images
+        own = fold if several else None
         model = open_model(path, settings=tree, network=request.network, fold=own, claims=request.claims)
         display.print(model.description)
         for name in ("config", "height", "width", "container", "key_map", "network", "depth_range"):

@@ -19,11 +19,9 @@ from usvi_bench.leaderboard.plugin_words import plugin_words
 IDENTITY_MARK = "(uses identities)"
 CORRUPTED = "+corrupted"
 """Part of the name of a gallery that is scored on corrupted images."""
-_NOT_A_SETTING = ("method", "protocol", "seed", "setting")
-
-
 SHARED_SECTIONS = ("train", "data", "augment", "evaluate_every")
 """Sections of the settings that the methods of a table share."""
+_NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from usvi_bench.leaderboard.build import load_records
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
 from usvi_bench.leaderboard.score_table import ScoreTable, score_tables
 from usvi_bench.reports.ablation_table import Ablation, read_ablation
-from usvi_bench.synthetic.spec import SyntheticSpec
+from usvi_bench.synthetic.spec import BOARD_SEED, SyntheticSpec
 
 PROTOCOL = "sysu_all"
 """Protocol of grids, knobs and diagnoses."""
 CONTROL = "continued"
 """Name of a control: the first stage with doubled training and no ties, a row of SCLHM's grid."""
-PEOPLE = 1000
+PEOPLE = BOARD_SEED
 """Data seed of the people of the leaderboard."""
 
 Seeds = pd.Series  # mAP in percent by seed

@@ -15,6 +15,7 @@ import torch
 from tests.together import launch, normalise_exactly, together
 from usvi_bench.cli.main import main
 from usvi_bench.components.encoder.batch_norm import GroupedBatchNorm
+from usvi_bench.core.distributed import collectives
 from usvi_bench.core.distributed.process_info import ProcessInfo, process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.checkpoint import load
@@ -135,6 +136,11 @@ def test_a_batch_norm_policy_is_a_number_of_parts(policy: str, groups: int, monk
     assert config.encoder.bn_groups == groups
     with pytest.raises(UsageError, match=r"encoder\.bn=shared"):
         load_config("pgm", "sysu_all", profile="sysu", settings=parse_settings(["encoder.bn=shared"]))
+
+
+def test_a_step_without_gradients_exchanges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collectives, "world_size", lambda: 2)
+    collectives.all_reduce_gradients([None, None])
 
 
 def test_the_short_schedule_has_full_batches() -> None:

@@ -129,6 +129,8 @@ def test_a_checkpoint_and_the_folder_of_a_run_are_scored(people: dict[str, Datas
     again = evaluate("sysu_all", root, weights=file)
     assert again.result == record.result
     assert faults(record) == []
+    other = evaluate("regdb_v2i", people["regdb"].root, weights=folder, fold=2)  # one model scores any fold
+    assert {score.fold for score in other.result.scores} == {2}
     with pytest.raises(UsageError, match=r"data\.height=64: the run has 32"):
         usvi_bench.evaluate("sysu_all", root, weights=folder, settings={"data.height": 64}, verbose=False)
 

@@ -479,6 +479,20 @@ def test_the_command_compares_the_journal_with_the_record(tmp_path: Path, capsys
         _ = run.journal
 
 
+def test_a_journal_without_times_is_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.replace([{"kind": "epoch"}])
+    write_record(tmp_path / "record.json", place(journal=journal.mark._asdict())(consistent(make_record())))
+    with pytest.raises(SystemExit):
+        main(["check", str(tmp_path)])
+    assert "provenance.journal: " in capsys.readouterr().out
+
+
+def test_the_file_of_a_plugin_may_have_a_space_in_its_name() -> None:
+    record = plugin(name="my method.py", parts=["method x"])(consistent(make_record("sclhm")))
+    assert not [line for line in faults(record) if "plugins[0].name" in line]
+
+
 @pytest.mark.parametrize("field", ["folds", "config.data.folds"])
 def test_many_folds_are_refused_at_once(field: str) -> None:
     change = result(folds=[*range(1, 102)]) if field == "folds" else settings("data", folds=[*range(1, 102)])

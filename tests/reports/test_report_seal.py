@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,12 @@ def test_a_journal_that_lost_its_last_lines_is_refused(tmp_path: Path) -> None:
         (recorded,) = find_recorded_runs([run])
         with pytest.raises(DamagedFileError, match=r"journal\.jsonl (lacks|is damaged)"):
             _ = recorded.journal
+
+
+def test_a_report_of_other_scores_is_not_that_of_the_run(report: Path) -> None:
+    """A run may be repeated by other code, with equal settings, and leave the former report beside its record."""
+    record = read_record(report.parent / "record.json")
+    assert read_report(report, record).content["facts"]["result"]
+    other = replace(record, result=replace(record.result, scores=record.result.scores[:1]))
+    with pytest.raises(ValueError, match="report of another run: result"):
+        read_report(report, other)

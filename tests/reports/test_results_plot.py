@@ -18,6 +18,7 @@ from usvi_bench.reports.cmc import cmc_curves, cmc_figure, cmc_picture
 from usvi_bench.reports.groups import Group
 from usvi_bench.reports.results_plot import half_interval, published_values, results, results_figure, results_picture
 from usvi_bench.reports.runs import RecordedRun
+from usvi_bench.reports.style import looks
 
 TRIALS, QUERIES = 3, 40
 
@@ -67,6 +68,11 @@ def test_the_note_of_the_curve_counts_queries_and_seeds(groups: list[Group]) -> 
     assert cmc_picture("sysu_all", [lacking]) is None
 
 
+def test_many_lines_have_different_styles() -> None:
+    styles = [(look["color"], look["linestyle"]) for look in looks(16)]
+    assert len(set(styles)) == 16
+
+
 def test_the_interval_is_that_of_students_t() -> None:
     values = [1.0, 2.0, 4.0]
     low, high = stats.t.interval(0.95, 2, fmean(values), stdev(values) / math.sqrt(3))
@@ -104,6 +110,9 @@ def test_published_values_are_beside_results_on_real_images_only() -> None:
     many = real()
     multi = replace(many.result, headline={**many.result.headline, "shots": 10})
     assert published_values(replace(many, result=multi)) == {}
+    for data in ("trained_on", "donors"):  # not the training that papers describe
+        other = replace(many.result, **{data: many.result.dataset})  # type: ignore[arg-type]
+        assert published_values(replace(many, result=other)) == {}
     axes = results_figure(results([Group("adca", [RecordedRun("a", real(), None)])])).axes[0]
     (diamond,) = [line for line in axes.get_lines() if line.get_marker() == "D"]
     assert list(diamond.get_xdata()) == [values["mAP"]]

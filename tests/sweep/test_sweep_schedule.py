@@ -6,22 +6,26 @@ from collections import Counter
 from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from tests.leaderboard.records import make_record
 from usvi_bench.core.errors import StorageError
 from usvi_bench.core.files import locked, write_json
 from usvi_bench.core.journal import Journal
+from usvi_bench.core.record import write_record
 from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.load_config import load_config
 from usvi_bench.engine.plan import StagePlan, clear_stage
 from usvi_bench.methods.base import MethodConfig
-from usvi_bench.sweep.estimate import work
+from usvi_bench.sweep.estimate import _seconds_per_step, work
 from usvi_bench.sweep.grid import Row
 from usvi_bench.sweep.jobs import Job, State
 from usvi_bench.sweep.launch import Launcher, LocalLauncher
-from usvi_bench.sweep.live_view import listing
-from usvi_bench.sweep.planning import Grid
+from usvi_bench.sweep.live_view import LiveView, listing
+from usvi_bench.sweep.planning import Grid, _value
 from usvi_bench.sweep.schedule import run_jobs
 
 
@@ -212,6 +216,36 @@ def test_damaged_files_of_a_job_are_no_crash(tmp_path: Path, content: str) -> No
     assert job.error
     assert job.log is None
     assert not LocalLauncher(1, use_gpu=False).alive(job)
+
+
+def test_a_job_runs_while_its_lock_is_held_although_its_controller_ended(tmp_path: Path) -> None:
+    job, launcher = make_job(tmp_path, "a", "s"), LocalLauncher(1, use_gpu=False)
+    launcher.started[job] = SimpleNamespace(done=lambda: True)  # type: ignore[assignment]
+    with locked(job.lock, wait=False):
+        assert launcher.alive(job)
+    assert not launcher.alive(job)
+
+
+def test_a_run_without_scores_is_shown_with_a_dash(tmp_path: Path) -> None:
+    job = make_job(tmp_path, "a", "s")
+    write_record(job.folder / "record.json", make_record(scores=[]))
+    assert LiveView([], Console())._score(job) == "-"
+
+
+def test_rows_may_have_former_names_and_settings_of_other_encoders() -> None:
+    config = load_config("pgm", "sysu_all", profile="sysu", settings={"encoder.name": "vit_s16"})
+    assert _value(config, "encoder.width") is None
+    assert _value(config, "train.amp") == config.train.precision
+
+
+def test_a_damaged_training_gives_no_estimate(tmp_path: Path) -> None:
+    line = {"kind": "epoch", "seconds": {"train": 3.0, "cluster": 1.0}, "steps": 2}
+    for name, config, kept in (("a", {"data": "d", "method": "m"}, line), ("b", {}, line), ("c", {"data": "d"}, {})):
+        folder = tmp_path / name
+        write_json(folder / "config.json", config)
+        write_json(folder / "finished.json", {})
+        Journal(folder / "journal.jsonl").append(kept)
+    assert _seconds_per_step(tmp_path, "d") == {"m": 2.0}
 
 
 def test_a_stage_that_cannot_be_removed_is_not_reused(tmp_path: Path) -> None:
