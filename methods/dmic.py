@@ -19,6 +19,7 @@ from usvi_bench.components.joint_batches import JointBatches
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.hybrid import joint_centroids
 from usvi_bench.components.memory.instance_contrast import ClusteredInstanceMemory, overwrite
+from usvi_bench.components.memory.module_dict import module_dict
 from usvi_bench.components.modalities import clustered
 from usvi_bench.core.bounds import COUNT, EPOCHS, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
@@ -184,13 +185,15 @@ class DMIC(Method):
             self.figures["joint_clusters"] = len(starts["joint"])
             self.figures["mixed_clusters"] = len(mixed[mixed != OUTLIER].unique())
         rule = (c.temperature, c.momentum, c.update)
-        self.clusters = {name: ClusterMemory(rows, *rule) for name, rows in starts.items()}
+        self.clusters = module_dict({name: ClusterMemory(rows, *rule) for name, rows in starts.items()})
         wanted = {"visible": c.intra_instance, "infrared": c.intra_instance, "joint": c.inter_instance}
-        self.images = {
-            name: ClusteredInstanceMemory(*part, c.temperature, c.instance_loss)
-            for name, part in parts.items()
-            if wanted[name]
-        }
+        self.images = module_dict(
+            {
+                name: ClusteredInstanceMemory(*part, c.temperature, c.instance_loss)
+                for name, part in parts.items()
+                if wanted[name]
+            }
+        )
 
     def step(self, next_batch: NextBatch, progress: StageProgress, optimise: Optimise) -> None:
         losses = self.loss(next_batch(), progress)

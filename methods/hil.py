@@ -16,6 +16,7 @@ from torch import Tensor
 from usvi_bench.components.crossing import cross_direction
 from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.instance import InstanceMemory
+from usvi_bench.components.memory.module_dict import module_dict
 from usvi_bench.components.memory.sub_centres import SubCentres, gated_sum, multi_centre_loss
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.components.neighbour_losses import neighbour_costs, neighbour_mask
@@ -179,7 +180,7 @@ class HIL(ClusterContrast):
         self.agreement: list[Tensor] = []
         self.centres, self.owners = (), []
         images = features.visible, features.infrared
-        self.instances = by_modality(self.instance_memory(rows, c.instance_momentum) for rows in images)
+        self.instances = module_dict(by_modality(self.instance_memory(rows, c.instance_momentum) for rows in images))
         self.instance_updates: list[tuple[ClusterMemory, Tensor, Tensor]] = []
         self.shared = self.shares(progress)
         both = torch.cat(images), torch.cat(labels["clusters"])

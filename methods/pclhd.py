@@ -24,6 +24,7 @@ from usvi_bench.components.memory.cluster import ClusterMemory
 from usvi_bench.components.memory.dynamic import DynamicMemory, draw_mates
 from usvi_bench.components.memory.hard import farthest_means
 from usvi_bench.components.memory.hybrid import joint_centroids
+from usvi_bench.components.memory.module_dict import module_dict
 from usvi_bench.components.modalities import by_modality, clustered, view_labels
 from usvi_bench.core.bounds import COUNT, TINY, WEIGHT, bounded
 from usvi_bench.core.registry import METHODS
@@ -132,12 +133,13 @@ class PCLHD(HardPrototypes, JointStep):
         self.alpha = alpha_for(c.ema_window, progress.iterations)
         self.figures = super().diagnostics()
         if c.dynamic:
-            self.dynamic_memory = {
+            memories = {
                 m: DynamicMemory.of(
                     *part, c.dynamic_slots, c.temperature, torch_generator(progress.seed_for("slots", m))
                 )
                 for m, part in clustered(features.by_model["teacher"], labels).items()
             }
+            self.dynamic_memory = module_dict(memories)
         if c.joint:
             clusters = labels["joint_clusters"]
             both = features.visible, features.infrared

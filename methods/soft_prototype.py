@@ -21,6 +21,7 @@ from usvi_bench.components.encoder.two_stream import TwoStreamEncoder
 from usvi_bench.components.memory.cluster import update_together
 from usvi_bench.components.memory.instance_batch import InstanceBatch
 from usvi_bench.components.memory.instance_discrimination import ImageBank, InstanceSettings, update_banks
+from usvi_bench.components.memory.module_dict import module_dict
 from usvi_bench.components.memory.rules import Update
 from usvi_bench.components.memory.soft_prototypes import (
     LOSSES,
@@ -194,7 +195,8 @@ class SoftPrototype(ClusterContrast):
         self.shares = Shares.at(self.config, progress)
         if self.crosses:
             self.partners = by_modality(labels["partners"])
-        self.banks = {m: ImageBank(*images, self.config) for m, images in clustered(features, labels).items()}
+        images = clustered(features, labels).items()
+        self.banks = module_dict({m: ImageBank(*part, self.config) for m, part in images})
         chosen_in = MODALITIES if self.shares.prototypes else ()
         self.chosen = {modality: self.select_prototypes(modality, progress) for modality in chosen_in}
         self.figures = [self.prototypes(modality).figures(self.memories[modality].rows) for modality in chosen_in]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from usvi_bench.components.memory.instance_batch import InstanceBatch
@@ -72,7 +72,7 @@ class InstanceSettings:
         return falling, self.centroid_start + (1 - self.centroid_start) * passed
 
 
-class ImageBank:
+class ImageBank(nn.Module):
     """Memory bank with one feature per training image of a modality.
 
     Args:
@@ -81,8 +81,14 @@ class ImageBank:
         settings: hyper-parameters of instance discrimination.
     """
 
+    rows: Tensor
+    labels: Tensor
+
     def __init__(self, features: Tensor, labels: Tensor, settings: InstanceSettings) -> None:
-        self.rows, self.labels, self.settings = normalize(features), labels, settings
+        super().__init__()
+        self.register_buffer("rows", normalize(features), persistent=False)
+        self.register_buffer("labels", labels, persistent=False)
+        self.settings = settings
 
     def loss(self, drawn: InstanceBatch) -> Tensor:
         """Compute the instance discrimination loss of all images of a batch; see :func:`instance_loss`."""

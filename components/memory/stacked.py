@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from usvi_bench.core.types import OUTLIER
@@ -14,7 +14,7 @@ OUTSIDE = -1e30
 """Logit of a row of another memory: its share in a softmax is 0, and 0 times its logarithm is 0."""
 
 
-class StackedMemory:
+class StackedMemory(nn.Module):
     """Stacked memory: the rows of several memories one after another, then a spare row for samples without a row.
 
     Args:
@@ -26,12 +26,16 @@ class StackedMemory:
         spare: number of the spare row.
     """
 
+    rows: Tensor
+
     def __init__(self, memories: Mapping[str, Tensor], temperature: float) -> None:
+        super().__init__()
         self._sizes = {name: len(rows) for name, rows in memories.items()}
         counts = list(self._sizes.values())
         self._starts = {name: sum(counts[:i]) for i, name in enumerate(memories)}
-        self.rows, self.spare = pad(normalize(torch.cat(list(memories.values()))), (0, 0, 0, 1)), sum(counts)
-        self.rows[self.spare, 0] = 1  # update rules take rows of unit length
+        rows, self.spare = pad(normalize(torch.cat(list(memories.values()))), (0, 0, 0, 1)), sum(counts)
+        rows[self.spare, 0] = 1  # update rules take rows of unit length
+        self.register_buffer("rows", rows, persistent=False)
         self.temperature = temperature
 
     def parts(self) -> dict[str, Tensor]:
