@@ -1,4 +1,4 @@
-"""Properties of the host: processors, and writable folders for files that can be made again."""
+"""Properties of the host: processors, memory, and writable folders for files that can be made again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import expanded
+
+GIB = 2**30
 
 
 def cpu_count() -> int:
@@ -20,6 +22,15 @@ def cpu_count() -> int:
 def io_threads() -> int:
     """Return the number of threads that read files at once."""
     return min(8, cpu_count())
+
+
+def memory_available() -> int:
+    """Return the bytes of memory that new processes can get; of all memory if the system has no such figure."""
+    meminfo = Path("/proc/meminfo")
+    for line in meminfo.read_text().splitlines() if meminfo.exists() else ():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def home_folder() -> Path | None:

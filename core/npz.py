@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usvi_bench.core.errors import UsageError, did_you_mean, printable, show
+from usvi_bench.core.host import GIB, memory_available
 from usvi_bench.core.paths import is_file
 
-LARGEST = 4 << 30
-"""Largest size of a file in bytes; it is read into memory."""
+COPIES = 3
+"""Copies of the largest array in memory while a file is read: in the file, in its entry, and without its header."""
 _END = ".npy"
 
 
@@ -59,8 +60,12 @@ def _content(path: Path) -> bytes:
     if not is_file(path):  # reading a device might never end
         raise UsageError(f"{path!s:.300}: no such file; give a .npz file")
     try:
-        if (size := path.stat().st_size) > LARGEST:
-            raise UsageError(f"{path}: {size} bytes are more than {LARGEST >> 30} GiB; split it by modality or fold")
+        needed, free = COPIES * path.stat().st_size, memory_available()
+        if needed > free:
+            raise UsageError(
+                f"{path}: reading it needs {needed / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are available; "
+                "split it by modality or fold"
+            )
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; make it readable") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,13 +18,12 @@ from usvi_bench.core.environment import commit, environment_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import read_json
 from usvi_bench.core.formatting import counted
-from usvi_bench.core.host import cache_folder, cpu_count
+from usvi_bench.core.host import GIB, cache_folder, cpu_count, memory_available
 from usvi_bench.datasets.check import readers
 from usvi_bench.datasets.open import find_data
 from usvi_bench.engine.numerics import AMPERE, missing_compiler
 from usvi_bench.engine.start_weights import SHIPPED
 
-GIB = 2**30
 _RESTORE = "restore the file: git checkout, or install the package again"
 LEAST_DISK = GIB // 2
 """Free bytes below which a folder cannot keep a run."""
@@ -61,15 +59,6 @@ def examine(device: str, output: Path, data: bool = True) -> Iterator[Finding]:
     if data:
         yield from _data()
     yield from _weights()
-
-
-def memory_available() -> int:
-    """Return the bytes of memory that new processes can get; of all memory if the system has no such figure."""
-    meminfo = Path("/proc/meminfo")
-    for line in meminfo.read_text().splitlines() if meminfo.exists() else ():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _versions() -> Iterator[Finding]:

@@ -9,13 +9,11 @@ import torch
 from usvi_bench.core.distributed.group import select_device
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
-from usvi_bench.core.plugins import import_plugins
-from usvi_bench.core.registry import PROTOCOLS
-from usvi_bench.datasets.open import DataSource, find_data
+from usvi_bench.core.host import GIB, memory_available
+from usvi_bench.datasets.open import DataSource
 from usvi_bench.engine.config import RunConfig
-from usvi_bench.engine.doctor import GIB, Finding, memory_available
+from usvi_bench.engine.doctor import Finding
 from usvi_bench.engine.experiment import Experiment
-from usvi_bench.engine.load_config import load_config, profile_of
 from usvi_bench.engine.memory_estimate import step_memory
 from usvi_bench.engine.numerics import check_numerics, numerics
 from usvi_bench.engine.start_weights import locate_weights, shipped_weights
@@ -29,25 +27,17 @@ def examine_training(experiment: Experiment, processes: int | None = None) -> It
         processes: number of processes that it would have; None for those of this command.
     """
     try:
-        import_plugins(experiment.imports)
-        kind = PROTOCOLS.get(experiment.protocol).dataset
-        source = find_data(kind, experiment.data)
-        config = load_config(
-            experiment.method,
-            experiment.protocol,
-            profile=profile_of(source.reader.profile or kind, source.synthetic_spec),
-            seed=experiment.seed,
-            settings=experiment.settings,
-            setting=experiment.setting,
-            schedule=experiment.schedule,
-        )
+        found = experiment.find(lambda _: None)
+        config, first = found.config, found.training
         device = select_device(experiment.device)
         check_numerics(config, device)
     except UsageError as error:
         yield Finding("training", *_split(str(error)))
         return
-    yield Finding("images", f"{source.root or source.spec}{_unchecked(source, config)}")
-    yield _start(experiment, config, kind if source.synthetic_spec is not None else None)
+    for topic, source in (("images", found.scored), ("trained on", found.trained), ("donors", found.donors)):
+        if source is not None:
+            yield Finding(topic, f"{source.root or source.spec}{_unchecked(source, config)}")
+    yield _start(experiment, config, first.reader.name if first.synthetic_spec is not None else None)
     yield _settings(config, device)
     yield memory_finding(config, device, processes)
 

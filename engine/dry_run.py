@@ -11,7 +11,7 @@ from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.files import is_locked
 from usvi_bench.core.formatting import counted
-from usvi_bench.core.host import cache_folder
+from usvi_bench.core.host import GIB, cache_folder
 from usvi_bench.core.precision import allow_tf32
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource, Progress, describe
@@ -19,7 +19,6 @@ from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
 from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.calibration import StageCost, measure_stage
-from usvi_bench.engine.doctor import GIB
 from usvi_bench.engine.doctor_training import memory_finding
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.plan import StagePlan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -100,6 +101,34 @@ class Experiment:
         object.__setattr__(self, "imports", list_of_imports(self.imports))
         object.__setattr__(self, "settings", plain_settings(self.settings))
 
+    def find(self, progress: Callable[[str], None]) -> Found:
+        """Find the data sets, without reading their images, and load the settings.
+
+        Args:
+            progress: receives messages.
+
+        Raises:
+            UsageError: the method, the protocol, a setting or a data set is unknown, or they do not fit together.
+        """
+        import_plugins(self.imports)
+        METHODS.get(self.method)
+        kind = PROTOCOLS.get(self.protocol).dataset
+        scored = find_data(kind, self.data, progress=progress)
+        trained = None if self.train_data is None else find_training_data(self.train_data, kind, progress)
+        first = trained or scored
+        config = load_config(
+            self.method,
+            self.protocol,
+            profile=profile_of(first.reader.profile or first.reader.name, first.synthetic_spec),
+            seed=self.seed,
+            settings=self.settings,
+            setting=self.setting,
+            schedule=self.schedule,
+        )
+        check_asked(self.donors, self.train_data, config.data)
+        donors = None if self.donors is None else find_donors(self.donors, kind, progress)
+        return Found(config, scored, trained, donors)
+
     def prepare(self, display: Display | None = None, opener: Opener = DataSource.open) -> Run:
         """Check everything and build the run, before any work is done.
 
@@ -111,21 +140,12 @@ class Experiment:
             UsageError: the method, the protocol, a setting, the data or the weights are wrong.
         """
         display = display or Display(quiet=True)
-        import_plugins(self.imports)
-        METHODS.get(self.method)
+        found = self.find(display.print)
+        config, trained, donated = found.config, found.trained, found.donors
         PROTOCOLS.get(self.protocol).check_packages()
-        kind = PROTOCOLS.get(self.protocol).dataset
         for name in (".", "stages", self.protocol):
             check_output(self.output / name)
-        source = find_data(kind, self.data, progress=display.print)
-        trained = None
-        if self.train_data is not None:
-            trained = find_training_data(self.train_data, kind, display.print)
-        first = trained or source
-        config = self._config(profile_of(first.reader.profile or first.reader.name, first.synthetic_spec))
-        check_asked(self.donors, self.train_data, config.data)
-        donated = None if self.donors is None else find_donors(self.donors, kind, display.print)
-        source, trained = _with_camera(config.data.camera, source, trained)
+        source, trained = _with_camera(config.data.camera, found.scored, trained)
         _check_threads(config.engine.threads)
         check_search(config.search)
         check_reranking(PROTOCOLS.get(self.protocol), config.engine.rerank)
@@ -218,16 +238,27 @@ class Experiment:
         own = {name: value for name, value in self.overrides["settings"].items() if name.startswith("engine.")}
         return {"settings": {**flatten(config.settings()), **own}, "schedule": None}
 
-    def _config(self, profile: str) -> RunConfig:
-        return load_config(
-            self.method,
-            self.protocol,
-            profile=profile,
-            seed=self.seed,
-            settings=self.settings,
-            setting=self.setting,
-            schedule=self.schedule,
-        )
+
+@dataclass(frozen=True)
+class Found:
+    """Found settings and data sets of an experiment.
+
+    Attributes:
+        config: settings.
+        scored: data set that is scored, and trained on if there is no other.
+        trained: data set of ``train_data``.
+        donors: data set of ``donors``.
+    """
+
+    config: RunConfig
+    scored: DataSource
+    trained: DataSource | None
+    donors: DataSource | None
+
+    @property
+    def training(self) -> DataSource:
+        """Data set that is trained on."""
+        return self.trained or self.scored
 
 
 def _with_camera(camera: str, source: DataSource, trained: DataSource | None) -> tuple[DataSource, DataSource | None]:
@@ -261,7 +292,7 @@ def _check_threads(threads: int) -> None:
 
 
 def check_output(output: Path) -> None:
-    """Refuse an output folder that cannot be created, because a part of its path is a file.
+    """Refuse an output folder that cannot be created or written: a part of its path is a file or is read-only.
 
     Raises:
         UsageError: names the part.
@@ -276,3 +307,6 @@ def check_output(output: Path) -> None:
             raise UsageError(f"--output {str(output)!r:.200}: {reason}; choose another --output") from error
         if not S_ISDIR(kind):
             raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise UsageError(f"--output {output}: no permission to write in {path}; choose another --output")
+        return

@@ -57,7 +57,9 @@ def step_memory(config: RunConfig, processes: int = 1) -> StepMemory:
     clusters = train.visible_clusters * len(method.visible_views) + train.infrared_clusters * len(method.infrared_views)
     images = -(-clusters * train.instances // processes)
     with torch.device("meta"):
-        network = config.new_encoder(0).train().network
+        encoder = config.new_encoder(0).train()
+        teachers = len(method(config.method_config, encoder).models()) - 1
+    network = encoder.network
     parameters = sum(parameter.numel() for parameter in network.parameters())
     saved: dict[int, Tensor] = {}
     own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
@@ -74,7 +76,7 @@ def step_memory(config: RunConfig, processes: int = 1) -> StepMemory:
     share = images / _PROBE / (2 if train.precision in ("bf16", "fp16") else 1)
     return StepMemory(
         images=images,
-        parameters=FLOAT * parameters * (4 + len(method.embeds)),
+        parameters=FLOAT * parameters * (4 + teachers),
         activations=round(share * sum(sizes)),
         gradients=round(2 * share * max(sizes)),
     )

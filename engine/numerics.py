@@ -21,8 +21,8 @@ AMPERE = (8, 0)
 def numerics(config: RunConfig, device: torch.device) -> dict[str, Any]:
     """Return how a run computes, for its record.
 
-    ``tf32`` is true if the encoder's passes may use TF32; clustering, losses, memories and scores never do. ``fused``
-    is the kernel of Adam.
+    ``tf32`` is true if the encoder's passes, and with its backward pass that of the losses, may use TF32; clustering,
+    memories, scores and the values of losses never do. ``fused`` is the kernel of Adam.
     """
     layout = network_class(config.encoder.name).memory_format
     return {

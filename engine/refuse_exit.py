@@ -16,7 +16,7 @@ from usvi_bench.core.sources import explain_failure
 def refuse_exit() -> Iterator[None]:
     """Turn an exit within the block, and any error of a plug-in's code, into an error that names the place.
 
-    Interruptions pass, and so do unexpected errors of the suite itself.
+    Interruptions pass, and so do unexpected errors of the suite itself and the exit by which submitit requeues a job.
 
     Raises:
         UsageError: the code raised SystemExit or another exception that is no error, or a plug-in raised any; the
@@ -34,6 +34,8 @@ def refuse_exit() -> Iterator[None]:
         raise
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
+        if "submitit" in Path(place.filename).parts:
+            raise
         text = " ".join(str(error).split())
         raise UsageError(
             f"{place.filename}, line {place.lineno}: {type(error).__name__}{f' ({text:.60})' if text else ''}: "

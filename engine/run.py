@@ -158,6 +158,12 @@ class Run:
                             f"{table.modality}: {len(table)} images are fewer than {name}={wanted}; "
                             f"lower --set method.{name} or give more images"
                         )
+            both, wanted = len(split.visible) + len(split.infrared), getattr(plan.method_config, "joint_k1", 0)
+            if both < wanted and getattr(plan.method_config, "joint", True):
+                raise UsageError(
+                    f"{both} images of both modalities are fewer than joint_k1={wanted}; lower --set method.joint_k1 "
+                    "or give more images"
+                )
 
     def _check_known(self) -> None:
         """Refuse a supervised training without identities; print a note if a method lacks the cameras that it uses."""

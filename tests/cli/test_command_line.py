@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -366,8 +367,12 @@ def test_clusters_that_cannot_be_trained_on(
 def test_more_neighbours_than_images_are_refused_before_any_work(
     tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = command(tmp_path / "out", str(tiny_people["sysu"]), "method.neighbours=70", method="nulc")
-    assert "infrared: 66 images are fewer than neighbours=70; lower --set method.neighbours" in mistake(words, capsys)
+    for method, setting, message in (
+        ("nulc", "neighbours=70", "infrared: 66 images are fewer than neighbours=70; lower --set method.neighbours"),
+        ("mmm", "joint_k1=999", "images of both modalities are fewer than joint_k1=999; lower --set method.joint_k1"),
+    ):
+        words = command(tmp_path / "out", str(tiny_people["sysu"]), f"method.{setting}", method=method)
+        assert message in mistake(words, capsys)
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
@@ -511,6 +516,14 @@ def test_a_file_in_place_of_a_folder_is_found_before_the_training(
     out, error = capsys.readouterr()
     assert f"{tmp_path / name} is a file, not a folder; choose another --output" in error
     assert "training" not in out
+
+
+def test_an_output_folder_without_permission_is_found_before_the_training(
+    tiny_people: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # root may write everywhere
+    assert main(command(tmp_path / "out", str(tiny_people["sysu"]))) == 2
+    assert f"no permission to write in {tmp_path}; choose another --output" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "hint"), [("grid.toml", "did you mean {}/grids.toml?"), ("runs", "check the path")])

@@ -162,6 +162,29 @@ def test_the_memory_of_each_of_several_processes(capsys: pytest.CaptureFixture[s
         assert message in capsys.readouterr().err
 
 
+def test_the_weights_of_teachers_are_part_of_the_memory() -> None:
+    weights = [
+        step_memory(load_config(name, "sysu_all", profile="synthetic_sysu")).parameters for name in ("pgm", "sclhm")
+    ]
+    assert weights[1] * 4 == weights[0] * 5
+
+
+def test_the_images_of_a_training_on_other_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    findings, ready = examined(capsys, *TRAINING, "--train-data", "synthetic:seed=3")
+    assert ready
+    assert findings["trained on"]["text"] == "synthetic:seed=3"
+    findings, ready = examined(capsys, *TRAINING, "--donors", "synthetic:seed=3", "--set", "data.foreign=0.5")
+    assert ready
+    assert findings["donors"]["text"] == "synthetic:seed=3"
+    for words, message in (
+        (["--train-data", str(tmp_path / "absent")], "absent"),
+        (["--donors", "synthetic"], "--donors: state the share of people to replace"),
+    ):
+        findings, ready = examined(capsys, *TRAINING, *words)
+        assert not ready
+        assert message in findings["training"]["text"]
+
+
 def test_a_named_folder_is_the_only_data_set(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_people: dict[str, Path]
 ) -> None:

@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from submitit.core.job_environment import SignalHandler
 
 from usvi_bench.cli.main import main
 from usvi_bench.core import options
@@ -132,6 +134,11 @@ def test_an_exit_in_the_code_of_a_run_is_an_error_with_its_place() -> None:
         raise KeyboardInterrupt
     with pytest.raises(ZeroDivisionError), refuse_exit():
         raise ZeroDivisionError
+
+
+def test_the_exit_by_which_submitit_requeues_a_job_passes() -> None:
+    with pytest.raises(SystemExit), refuse_exit():
+        SignalHandler(Mock(), Mock(), Mock())._exit()
 
 
 @pytest.mark.parametrize(

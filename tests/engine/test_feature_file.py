@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from usvi_bench.core import npz
 from usvi_bench.core.errors import UsageError
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.engine.feature_file import FeatureFile, check_covers, read_features, write_features
@@ -172,6 +173,14 @@ def test_files_of_other_code_are_explained(tmp_path: Path, name: str, end: str) 
         read_features(tmp_path / name)
     with pytest.raises(UsageError, match=r"no such file; give a .npz file$"):
         read_features(tmp_path / "none.npy")
+
+
+def test_a_file_larger_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f.npz"
+    write_features(path, make())
+    monkeypatch.setattr(npz, "memory_available", lambda: path.stat().st_size * npz.COPIES - 1)
+    with pytest.raises(UsageError, match=r"reading it needs 0\.0 GiB of memory, .*; split it by modality or fold"):
+        read_features(path)
 
 
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
