@@ -47,6 +47,10 @@ class ImageTable:
             return self.paths
         return tuple(f"{path}\t{box}" for path, box in zip(self.paths, self.boxes.tolist(), strict=True))
 
+    def box(self, row: int) -> tuple[int, ...] | None:
+        """Return the box of an image; None if no image of the table has one."""
+        return None if self.boxes is None else tuple(self.boxes[row].tolist())
+
     def take(self, rows: slice | NDArray[np.int64]) -> ImageTable:
         """Return the table of some rows, in their order."""
         paths = tuple(self.paths[row] for row in np.arange(len(self))[rows].tolist())

@@ -136,7 +136,7 @@ def _decode_all(
     # Plain writes raise on a full disk; a writable memory map would kill the process.
     def decode(row: int) -> bytes:
         name = table.paths[row]
-        image = _decode(table.root / name, limits, None if table.boxes is None else tuple(table.boxes[row].tolist()))
+        image = _decode(table.root / name, limits, table.box(row))
         if corruption is None:
             return image.resize(size, resampling).tobytes()
         if corruption.native:

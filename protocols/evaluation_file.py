@@ -36,6 +36,7 @@ class Sample:
         infrared: ``[S]`` bool: True for infrared, False for visible images.
         cameras: ``[S]`` camera numbers; empty in runs that did not keep them.
         paths: ``S`` paths below the root of the test images; empty in runs that did not keep them.
+        boxes: ``[S, 4]`` boxes as in :class:`~usvi_bench.datasets.base.ImageTable`; None if all images are whole.
     """
 
     features: NDArray[np.float32]
@@ -44,6 +45,7 @@ class Sample:
     infrared: NDArray[np.bool_]
     cameras: NDArray[np.int64]
     paths: tuple[str, ...]
+    boxes: NDArray[np.int32] | None = None
 
     def people(self, count: int) -> Sample:
         """Select the images of the first ``count`` identities, in ascending order."""
@@ -55,6 +57,7 @@ class Sample:
             infrared=self.infrared[rows],
             cameras=self.cameras[rows] if len(self.cameras) else self.cameras,
             paths=tuple(self.paths[row] for row in rows) if self.paths else (),
+            boxes=None if self.boxes is None else self.boxes[rows],
         )
 
 
@@ -132,6 +135,7 @@ def save_evaluation(
         ),
         **{name: np.concatenate([v[visible], i[infrared]]).astype(np.float16) for name, (v, i) in pick.items()},
         **{f"meeting_{name}": _meeting(split, features) for name, features in pick.items()},
+        **_boxes("sample", split.visible.take(visible), split.infrared.take(infrared)),
     }
     write_sealed(path, lambda file: np.savez_compressed(file, **arrays))
 
@@ -210,6 +214,7 @@ def _sample(arrays: Any) -> Sample:
         infrared=checked(arrays, "infrared", "b", size),
         cameras=cameras,
         paths=tuple(checked(arrays, "sample_paths", "U", size).tolist()) if "sample_paths" in arrays else (),
+        boxes=checked(arrays, "sample_boxes", "i", size, 4) if "sample_boxes" in arrays else None,
     )
 
 
@@ -238,7 +243,16 @@ def _table_arrays(name: str, table: ImageTable, rows: NDArray[np.int64]) -> dict
         f"{name}_paths": np.array(table.paths)[rows],
         f"{name}_identities": table.identities[rows],
         f"{name}_cameras": table.cameras[rows],
+        **_boxes(name, table.take(rows)),
     }
+
+
+def _boxes(name: str, *tables: ImageTable) -> dict[str, NDArray[Any]]:
+    """Return the boxes of tables in one array; no array if all images are whole."""
+    if all(table.boxes is None for table in tables):
+        return {}
+    whole = (np.full((len(table), 4), -1, np.int32) if table.boxes is None else table.boxes for table in tables)
+    return {f"{name}_boxes": np.concatenate([*whole])}
 
 
 def _table(arrays: Any, name: str) -> ImageTable:
@@ -252,4 +266,5 @@ def _table(arrays: Any, name: str) -> ImageTable:
         paths=tuple(paths.tolist()),
         identities=checked(arrays, f"{name}_identities", "iu", len(paths)),
         cameras=checked(arrays, f"{name}_cameras", "iu", len(paths)),
+        boxes=checked(arrays, f"{name}_boxes", "i", len(paths), 4) if f"{name}_boxes" in arrays else None,
     )

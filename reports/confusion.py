@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -116,7 +115,7 @@ def _side(axes: Axes, x: float, table: ImageTable, row: int, images: Images | No
     picture: NDArray[np.uint8] | None = None
     if images is not None:
         try:
-            picture = images(Path(table.root) / table.paths[row])
+            picture = images(table, row)
         except OSError:
             picture = None
     blank = np.full((2, 1, 3), 235, dtype=np.uint8)

@@ -24,6 +24,8 @@ FOLDER = "pictures"
 SIZE = (64, 128)
 """Maximum width and height of a copy in pixels; the aspect ratio is kept."""
 QUALITY = 85
+_Image = tuple[Path, tuple[int, ...] | None]
+"""File and box of an image; see :func:`read_picture`."""
 
 
 def may_be_shown(runs: Sequence[RecordedRun], asked: bool) -> tuple[bool, str]:
@@ -64,14 +66,13 @@ class Album:
     def __init__(self, shown: bool) -> None:
         self.shown = shown
         self.entries: list[dict[str, Any]] = []
-        self._files: dict[int, Path] = {}
-        self._known: dict[Path | None, int] = {}
+        self._images: dict[int, _Image] = {}
+        self._known: dict[_Image, int] = {}
 
     def add(self, table: ImageTable, row: int) -> int:
         """Add an image of a table and return its number."""
-        return self._add(
-            table.root, table.paths[row], int(table.identities[row]), int(table.cameras[row]), table.modality
-        )
+        image = table.root / table.paths[row], table.box(row)
+        return self._add(image, table.paths[row], int(table.identities[row]), int(table.cameras[row]), table.modality)
 
     def add_sample(self, evaluation: SavedEvaluation) -> list[int]:
         """Add the images of the feature sample and return their numbers.
@@ -87,7 +88,9 @@ class Album:
         ):
             modality = MODALITIES[infrared]
             path, camera = (sample.paths[row], int(sample.cameras[row])) if sample.paths else (None, None)
-            numbers.append(self._add(roots[modality], path, person, camera, modality))
+            box = None if sample.boxes is None else tuple(sample.boxes[row].tolist())
+            image = None if path is None else (roots[modality] / path, box)
+            numbers.append(self._add(image, path, person, camera, modality))
         return numbers
 
     def write(self, folder: Path) -> int:
@@ -98,9 +101,9 @@ class Album:
         """
         lost, kept = 0, set()
         remove_link(folder / FOLDER)
-        for number, file in self._files.items() if self.shown else ():
+        for number, image in self._images.items() if self.shown else ():
             try:
-                content = small_copy(file)
+                content = small_copy(*image)
             except OSError:
                 lost += 1
                 continue
@@ -111,15 +114,14 @@ class Album:
         remove_old(folder, f"{FOLDER}/*.jpg", kept)
         return lost
 
-    def _add(self, root: Path, path: str | None, identity: int, camera: int | None, modality: str) -> int:
-        file = None if path is None else root / path
-        if file in self._known:
-            return self._known[file]
+    def _add(self, image: _Image | None, path: str | None, identity: int, camera: int | None, modality: str) -> int:
+        if image in self._known:
+            return self._known[image]
         number = len(self.entries)
         entry = {"path": path, "identity": identity, "camera": camera, "modality": modality, "picture": None}
         self.entries.append(entry)
-        if file is not None:
-            self._known[file], self._files[number] = number, file
+        if image is not None:
+            self._known[image], self._images[number] = number, image
         return number
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,8 +15,8 @@ from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports.pictures import read_picture
 from usvi_bench.reports.style import COLUMN, NEUTRAL, RIGHT, SMALL, WRONG, empty_figure
 
-Images = Callable[[Path], NDArray[np.uint8]]
-"""Function that opens an image file, ``[H, W, 3]``; it raises OSError if this fails."""
+Images = Callable[[ImageTable, int], NDArray[np.uint8]]
+"""Function that opens an image of a table, ``[H, W, 3]``; it raises OSError if this fails."""
 Colour = tuple[float, float, float]
 
 QUANTILES = {"best": 0.0, "upper quartile": 0.25, "median": 0.5, "lower quartile": 0.75, "worst": 1.0}
@@ -31,13 +30,13 @@ _QUERY, _FIRST, _PITCH, _HEAD = 2.2, 3.45, 1.12, 0.5
 _SOUGHT = _FIRST + DEPTH * _PITCH + 0.25
 
 
-def open_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as RGB, ``[H, W, 3]``, at most as large as a figure in two columns prints it at 300 dpi.
+def open_image(table: ImageTable, row: int) -> NDArray[np.uint8]:
+    """Read an image of a table as RGB, ``[H, W, 3]``, at most as large as two columns print it at 300 dpi.
 
     Raises:
         OSError: the path is not a regular file, or the image is damaged or very large.
     """
-    picture = read_picture(path)
+    picture = read_picture(table.root / table.paths[row], table.box(row))
     picture.thumbnail(PRINTED)
     return np.asarray(picture)
 
@@ -176,7 +175,7 @@ def _tile(
     """Draw a framed image; return 1 if it could not be opened, else 0. ``look``: note below, its colour and size."""
     (x, y), (note, colour, size) = corner, look
     try:
-        picture = images(table.root / table.paths[row]) if images else None
+        picture = images(table, row) if images else None
     except OSError:
         picture = None
     axes.imshow(_BLANK if picture is None else picture, extent=(x, x + 1, y + 2, y), aspect="auto")

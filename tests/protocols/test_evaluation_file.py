@@ -60,6 +60,24 @@ def test_ranked_lists_point_at_the_same_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(saved.average_precision, ranking.average_precision)
 
 
+def test_boxes_follow_their_images(tmp_path: Path) -> None:
+    split, gallery = make_split(tmp_path), np.array([80, 3, 41])
+    boxes = np.arange(4 * len(split.visible), dtype=np.int32).reshape(-1, 4)
+    split = replace(split, visible=replace(split.visible, boxes=boxes))
+    features = [make_features(table, 0.3, 1) for table in (split.visible, split.infrared)]
+    save_evaluation(tmp_path / "e.npz", make_ranking(split, gallery), split, "infrared", after=features)
+    saved = load_evaluation(tmp_path / "e.npz")
+    assert saved.query.boxes is None
+    assert saved.gallery.boxes is not None
+    assert saved.gallery.boxes.tolist() == boxes[gallery].tolist()
+    rows, _ = sample_rows(split.visible.identities, split.infrared.identities)
+    sample = saved.sample.people(2)
+    assert sample.boxes is not None
+    count = int((~sample.infrared).sum())
+    assert sample.boxes[~sample.infrared].tolist() == boxes[rows[:count]].tolist()
+    assert (sample.boxes[sample.infrared] == -1).all()
+
+
 def test_short_lists_stay_short(tmp_path: Path) -> None:
     saved = save(tmp_path, np.array([4, 0, 8]))
     assert (saved.order[:, 3:] == -1).all()

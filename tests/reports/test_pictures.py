@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.reports.fake_run import EACH, PEOPLE, make_run
+from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import SavedEvaluation, load_evaluation
 from usvi_bench.reports.confusion import confused_pairs, confusion_figure
+from usvi_bench.reports.pictures import Album
 from usvi_bench.reports.ranking import (
     QUANTILES,
     choose_queries,
@@ -78,8 +81,8 @@ def test_labels_do_not_reach_the_query(saved: SavedEvaluation, width: float, sou
     with styled():
         rows = dict.fromkeys(QUANTILES, 0)
         people = np.full_like(saved.query.identities, 8888)
-        table = dataclasses.replace(saved.query, identities=people)
-        figure, _ = ranking_figure(dataclasses.replace(saved, query=table), None, rows, sought, width)
+        table = replace(saved.query, identities=people)
+        figure, _ = ranking_figure(replace(saved, query=table), None, rows, sought, width)
         figure.draw_without_rendering()
     (axes,) = figure.axes
     (labels, query) = [text for text in axes.texts if "8888\nAP" in text.get_text()], axes.images[0]
@@ -91,9 +94,9 @@ def test_labels_do_not_reach_the_query(saved: SavedEvaluation, width: float, sou
 def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
     opened: list[Path] = []
 
-    def remember(path: Path) -> np.ndarray:
-        opened.append(path)
-        return open_image(path)
+    def remember(table: ImageTable, row: int) -> np.ndarray:
+        opened.append(table.root / table.paths[row])
+        return open_image(table, row)
 
     ranking_figure(saved, remember, choose_queries(saved.average_precision, saved.query.identities))
     expected = []
@@ -103,12 +106,36 @@ def test_tiles_show_the_ranked_files(saved: SavedEvaluation) -> None:
     assert opened == expected
 
 
+def test_people_of_one_picture_are_cut_out(saved: SavedEvaluation, tmp_path: Path) -> None:
+    Image.fromarray(np.repeat(np.uint8([0, 255]), 40).repeat(50).reshape(80, 50)).save(tmp_path / "frame.png")
+    boxes = np.array([[0, 0, 50, 40], [0, 40, 50, 80], [-1] * 4], np.int32)
+    kept = saved.query.take(np.arange(3))
+    table = replace(kept, root=tmp_path, paths=("frame.png",) * 3, boxes=boxes)
+    assert [int(open_image(table, row).mean().round()) for row in range(3)] == [0, 255, 128]
+    sample = replace(
+        saved.sample,
+        identities=kept.identities,
+        infrared=np.full(3, True),
+        cameras=kept.cameras,
+        paths=table.paths,
+        boxes=boxes,
+    )
+    album = Album(shown=True)
+    numbers = [album.add(table, row) for row in range(3)]
+    assert numbers == [0, 1, 2]
+    shown = replace(saved, query=table, gallery=replace(table, modality="visible"), sample=sample)
+    assert album.add_sample(shown) == numbers
+    assert album.write(tmp_path / "report") == 0
+    copies = [np.asarray(Image.open(tmp_path / "report" / entry["picture"])).mean() for entry in album.entries]
+    assert [round(mean / 255, 1) for mean in copies] == [0.0, 1.0, 0.5]
+
+
 def test_the_query_person_is_shown_last(saved: SavedEvaluation) -> None:
     opened: list[Path] = []
 
-    def remember(path: Path) -> np.ndarray:
-        opened.append(path)
-        return open_image(path)
+    def remember(table: ImageTable, row: int) -> np.ndarray:
+        opened.append(table.root / table.paths[row])
+        return open_image(table, row)
 
     rows = worst_queries(saved)
     figure, _ = ranking_figure(saved, remember, rows, sought=True)
