@@ -326,17 +326,17 @@ class SCLHM(Method):
         return {"teacher": self.teacher, "student": self.encoder}
 
     def diagnostics(self) -> Mapping[str, Tensor]:
-        means = [part.mean(dim=(0, 2)) for part in numbered_steps(self.seen).split(self.sizes, dim=2)]
+        means = [part.mean(dim=(0, 2)) for part in finite_steps(self.seen).split(self.sizes, dim=2)]
         consistency, assigned = torch.stack(means).mean(dim=0)
         figures = {"consistency": consistency, "moved_mass": 1 - assigned}
         if self.moved:
-            parts = numbered_steps(self.moved).split(self.sizes, dim=3)
+            parts = finite_steps(self.moved).split(self.sizes, dim=3)
             effective = torch.cat([effective_samples(part[:, 0], part[:, 1]).flatten() for part in parts])
             figures["effective_samples"] = effective.nanmean()
         return figures
 
 
-def numbered_steps(figures: Sequence[Tensor]) -> Tensor:
+def finite_steps(figures: Sequence[Tensor]) -> Tensor:
     """Stack the figures of all steps, without steps with NaN, which fp16 skips."""
     stacked = torch.stack(list(figures))
     return stacked[~stacked.flatten(1).isnan().any(dim=1)]
