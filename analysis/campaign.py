@@ -164,7 +164,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=120, metavar="M", help="time after which it stops")
     parser.add_argument("--list", action="store_true", help="print the jobs and make nothing")
     options = parser.parse_args(arguments)
-    jobs = read_plan(options.plan)
+    try:
+        jobs = read_plan(options.plan)
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
     if options.list:
         print(
             "\n".join(f"{'finished' if _note(options.output, job).exists() else 'missing'}: {job.name}" for job in jobs)

@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from usvi_bench.core.errors import did_you_mean
+from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.revision import ROOT, find_revision
 from usvi_bench.core.settings import current_names, flatten
@@ -106,7 +106,10 @@ def main(arguments: Sequence[str] | None = None, again: Repeat = repeat) -> int:
         raise SystemExit(f"--output {options.output} exists: its trainings would be reused; choose a new folder")
     if options.note and find_revision()[1]:
         raise SystemExit("--note: the code has uncommitted changes, which a note does not accept; commit them first")
-    every = load_every_record(options.records)
+    try:
+        every = load_every_record(options.records)
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
     status = 0
     for i, name in enumerate(_selected(every, options)):
         old = every[name]

@@ -1,9 +1,9 @@
 """Scores of methods against each difficulty knob of the synthetic people, one knob at a time.
 
 ``python -m analysis.synthetic_knobs --method cluster_contrast [--protocol sysu_all] [--seeds 0 1] [--output DIR]``
-trains an ordinary run at each level of each knob, with the other knobs at their defaults, and draws ``knobs.svg`` and
-``knobs.png``. Runs with a record below ``DIR`` are not repeated. ``--plot`` trains nothing and draws the records of
-runs, or of a folder that holds only records, such as ``leaderboard/records``.
+trains an ordinary run at each level of each knob, with the other knobs at their defaults, and draws ``knobs.png``,
+``knobs.svg`` and ``knobs.pdf``. Runs with a record below ``DIR`` are not repeated. ``--plot`` trains nothing and draws
+the records of runs, or of a folder that holds only records, such as ``leaderboard/records``.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from usvi_bench.analysis.crop_statistics import correlation_inside, grey_of, measure, outline, reference, regions
-from usvi_bench.core.errors import UsageError
+from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.files import write_text
 from usvi_bench.core.revision import ROOT
 from usvi_bench.core.table import markdown_table
@@ -202,9 +202,11 @@ def main(arguments: list[str]) -> int:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        spec = parse(given.data)
+        spec, columns = parse(given.data), given.columns.split(",")
+        known = reference()["columns"]
+        if unknown := [column for column in columns if column not in known]:
+            raise UsageError(f"--columns: unknown column '{show(unknown[0])}': {did_you_mean(unknown[0], known)}")
         crops = collect("sysu", spec, given.people) | collect("regdb", spec, given.people)
-        columns = given.columns.split(",")
         rows = [row for row in crop_figures(crops) + correlations(crops) if row.column in columns]
         print(figures_table(rows))
         if given.json:

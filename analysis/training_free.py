@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.components.encoder.two_stream import build_encoder
 from usvi_bench.components.encoder.weights import load_weights
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.core.table import markdown_table
 from usvi_bench.core.types import Modality
@@ -198,8 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     weights = shipped_weights(SmallConfig())
     parser.add_argument("--weights", type=Path, default=weights, help="weights of the small encoder")
     options = parser.parse_args(arguments)
-    dataset, sentence = open_dataset(options.layout, options.data, progress=print)
-    scores = measure(options.layout, dataset, options.weights)
+    try:
+        dataset, sentence = open_dataset(options.layout, options.data, progress=print)
+        scores = measure(options.layout, dataset, options.weights)
+    except UsageError as error:
+        raise SystemExit(str(error)) from error
     print(markdown_table(HEADER, [[name, *(f"{value:.1f}" for value in pair)] for name, pair in scores.items()]))
     print(f"\nmAP in percent; {sentence}.")
     return 0

@@ -249,7 +249,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device of our implementation")
     parser.add_argument("--repeats", type=int, default=1, help="runs per implementation; the fastest is reported")
     parser.add_argument("--json", type=Path, help="file to write or to extend")
-    parser.add_argument("--plot", type=Path, help="figure of all rows; writes .svg and .png")
+    parser.add_argument("--plot", type=Path, help="figure of all rows; writes .png, .svg and .pdf")
     options = parser.parse_args()
     if all(getattr(options, mode) is None for mode in ("sizes", "joint", "growth", "agreement")):
         options.sizes = SIZES

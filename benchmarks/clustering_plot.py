@@ -26,7 +26,7 @@ PANELS = {"wall": "seconds", "extra_mib": "extra memory, MiB"}
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Plot a table of :mod:`usvi_bench.benchmarks.clustering` to ``path`` + ``.svg`` and ``.png``."""
+    """Plot a table of :mod:`usvi_bench.benchmarks.clustering` to ``path`` + ``.png``, ``.svg`` and ``.pdf``."""
     with styled():
         figure, panels = new_figure(len(PANELS), height=3.4)
         for axes, (figure_of, title) in zip(panels, PANELS.items(), strict=True):

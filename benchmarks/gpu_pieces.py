@@ -116,9 +116,9 @@ def embedding(load: Workload, precision: Precision, images: int) -> dict[str, fl
     config = load.config(PARENT, precision)
     encoder = config.new_encoder(0).to(load.device)
     encoder.precision = precision
-    parts = [part.__class__(part.modality, part.pixels[:images], part.cameras[:images]) for part in load.images]
+    parts = [type(part)(part.modality, part.pixels[:images], part.cameras[:images]) for part in load.images]
     visible, infrared = parts
-    few = [part.__class__(part.modality, part.pixels[:8], part.cameras[:8]) for part in load.images]
+    few = [type(part)(part.modality, part.pixels[:8], part.cameras[:8]) for part in load.images]
     embed_all(encoder, few[0], few[1], config.train.embed_batch, load.device)
     embed_all(encoder, visible, infrared, config.train.embed_batch, load.device)
     started = synchronized_time(load.device)

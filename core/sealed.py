@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,8 @@ from usvi_bench.core.settings import digest
 
 DIGEST = "digest"
 """Key of a JSON object that holds the digest of all other keys."""
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""A sha256 as text."""
 _MARK = b"\nsha256:"
 _LENGTH = len(_MARK) + 64 + 1
 

@@ -48,14 +48,19 @@ class ImageTable:
         return tuple(f"{path}\t{box}" for path, box in zip(self.paths, self.boxes.tolist(), strict=True))
 
     def box(self, row: int) -> tuple[int, ...] | None:
-        """Return the box of an image; None if no image of the table has one."""
-        return None if self.boxes is None else tuple(self.boxes[row].tolist())
+        """Return the box of an image; None for a whole image."""
+        return box_of(self.boxes, row)
 
     def take(self, rows: slice | NDArray[np.int64]) -> ImageTable:
         """Return the table of some rows, in their order."""
         paths = tuple(self.paths[row] for row in np.arange(len(self))[rows].tolist())
         boxes = None if self.boxes is None else self.boxes[rows]
         return replace(self, paths=paths, identities=self.identities[rows], cameras=self.cameras[rows], boxes=boxes)
+
+
+def box_of(boxes: NDArray[np.int32] | None, row: int) -> tuple[int, ...] | None:
+    """Return a row of :attr:`ImageTable.boxes`; None for a whole image."""
+    return None if boxes is None or boxes[row, 0] < 0 else tuple(boxes[row].tolist())
 
 
 @dataclass(frozen=True, slots=True)

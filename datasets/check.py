@@ -14,12 +14,10 @@ from usvi_bench.datasets.folder import FolderData
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
 from usvi_bench.datasets.locate import explain_folder, root_of
 from usvi_bench.datasets.own_folders import lacking
-from usvi_bench.datasets.own_report import own_report
+from usvi_bench.datasets.own_report import listed, own_report
 from usvi_bench.datasets.own_table import is_table
 from usvi_bench.datasets.tree import TreeDataset, synthetic_note
 
-LINES = 20
-"""Number of missing items that are listed; further ones are only counted."""
 NOT_DECODED = "No image was decoded: a run stops at the first damaged file, and names it."
 
 
@@ -67,23 +65,16 @@ def check_folder(
         if inner:
             each = [check_folder(root, camera, sheet, depth_range) for root in sorted(inner)]
             return FolderReport("\n\n".join(part.text for part in each), all(part.complete for part in each))
-    published = [reader for reader in found if not issubclass(reader, FolderData)]
-    if len(found) > len(published) and not (published and is_folder(path / "idx")):  # RegDB's folders have lists
+    if any(issubclass(reader, FolderData) for reader in found):
         return FolderReport(*own_report(path, camera, sheet, depth_range))
     if camera or sheet is not None or depth_range != EACH_IMAGE:
         raise UsageError(
             f"{path} holds no own images; leave out --camera-pattern, --contact-sheet and --set data.depth_range"
         )
-    found = published
     if not found:
         raise UsageError(_nothing(path))
     parts = [_report(reader, path) for reader in found]
     return FolderReport("\n\n".join(part.text for part in parts), all(part.complete for part in parts))
-
-
-def describe_folder(path: Path) -> str:
-    """Return the text of :func:`check_folder`."""
-    return check_folder(path).text
 
 
 def _nothing(path: Path) -> str:
@@ -115,9 +106,9 @@ def _report(reader: type[TreeDataset], path: Path) -> FolderReport:
     if details := reader.details(tree, path):
         lines += ["", *details]
     if missing:
-        lines += ["", "cannot be read:", *_list(missing)]
+        lines += ["", "cannot be read:", *listed(missing)]
     if differences:
-        lines += ["", f"differs from the {'published' if real else 'generated'} counts:", *_list(differences)]
+        lines += ["", f"differs from the {'published' if real else 'generated'} counts:", *listed(differences)]
     if not missing and not any(reader.published(part) for part in tree.parts):
         lines += ["", "complete: nothing is missing, no counts are published"]
     elif not missing and not differences:
@@ -139,8 +130,3 @@ def _table(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     header = "split".ljust(width) + "".join(f"{column:>10}" for column in columns)
     rows = [name.ljust(width) + "".join(f"{row[column]:>10}" for column in columns) for name, row in counts.items()]
     return [header, *rows]
-
-
-def _list(items: list[str]) -> list[str]:
-    rest = [f"  and {len(items) - LINES} more"] if len(items) > LINES else []
-    return [f"  {item}" for item in items[:LINES]] + rest

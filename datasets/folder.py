@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.paths import is_folder
 from usvi_bench.core.registry import DATASETS
-from usvi_bench.core.types import Modality
+from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import ImageTable, Split
 from usvi_bench.datasets.own_folders import holds_own_images, read_folders
 from usvi_bench.datasets.own_images import (
@@ -70,7 +70,7 @@ class FolderData(TreeDataset):
         self.synthetic = None
         self.notes = found.notes
         self.tree = tree_of(found)
-        self._test = {modality: ordered(found.images, modality, TEST, QUERY, GALLERY) for modality in _MODALITIES}
+        self._test = {modality: ordered(found.images, modality, TEST, QUERY, GALLERY) for modality in MODALITIES}
         named = [image for image in found.images if image.identity]
         self.train_people = frozenset(image.identity for image in named if image.split == TRAIN)
         self.test_people = frozenset(image.identity for image in named if image.split != TRAIN)
@@ -108,9 +108,6 @@ class FolderData(TreeDataset):
     def recognises(cls, root: Path) -> bool:
         """Return True for a table, and for a folder with folders of both modalities but no lists, as RegDB has them."""
         return is_table(root) or (holds_own_images(root) and not is_folder(root / "idx"))
-
-
-_MODALITIES: tuple[Modality, Modality] = ("visible", "infrared")
 
 
 def read_own(root: Path, camera: str = "") -> OwnImages:
@@ -156,7 +153,7 @@ def tree_of(found: OwnImages) -> Tree:
         )
 
     def part(*splits: str) -> Part:
-        visible, infrared = (table(modality, *splits) for modality in _MODALITIES)
+        visible, infrared = (table(modality, *splits) for modality in MODALITIES)
         listed = {people[image.identity] for image in found.images if image.split in splits and image.identity}
         return Part(Split(visible, infrared), tuple(sorted(listed)))
 

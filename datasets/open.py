@@ -143,7 +143,7 @@ def find_any_data(spec: str, option: str) -> DataSource:
     published = [reader for reader in readers() if not issubclass(reader, FolderData)]
     for reader in published if is_folder(folder) else ():
         root = root_of(reader, folder)
-        if root is not None and not (FolderData.recognises(root) and not is_folder(root / "idx")):
+        if root is not None and not FolderData.recognises(root):
             return DataSource(reader, root, spec)
     if FolderData.recognises(folder):
         return DataSource(FolderData, folder, spec)

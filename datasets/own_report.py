@@ -15,16 +15,16 @@ from PIL import ExifTags
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import io_threads
+from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.cache import open_image, open_upright
 from usvi_bench.datasets.folder import read_own
 from usvi_bench.datasets.grey_depth import EACH_IMAGE, is_deep, parse_depth_range
-from usvi_bench.datasets.own_images import GALLERY, MODALITY_WORDS, QUERY, SPLITS, TEST, OwnImage, OwnImages
+from usvi_bench.datasets.own_images import GALLERY, QUERY, SPLITS, TEST, OwnImage, OwnImages
 
 LINES = 20
-"""Number of faults that are listed; further ones are only counted."""
+"""Number of items that are listed; further ones are only counted."""
 COMMON = 4
 """Number of sizes and kinds of files that are named."""
-MODALITIES = tuple(dict.fromkeys(MODALITY_WORDS.values()))
 
 
 class FileFacts(NamedTuple):
@@ -45,6 +45,12 @@ class FileFacts(NamedTuple):
     coloured: bool
     range: tuple[float, float] | None
     sha256: str
+
+
+def listed(items: Sequence[str]) -> list[str]:
+    """Return a line for each of the first items, and one that counts the others."""
+    rest = [f"  and {len(items) - LINES} more"] if len(items) > LINES else []
+    return [*(f"  {item}" for item in items[:LINES]), *rest]
 
 
 def own_report(
@@ -70,8 +76,7 @@ def own_report(
     lines += ["", *_people(found), *_files(found, facts, depth_range), *found.notes]
     faults = [*found.faults, *unreadable]
     if faults:
-        rest = [f"  and {len(faults) - LINES} more"] if len(faults) > LINES else []
-        lines += ["", "cannot be read:", *(f"  {fault}" for fault in faults[:LINES]), *rest]
+        lines += ["", "cannot be read:", *listed(faults)]
         lines += ["", "A run refuses these images."]
     else:
         lines += ["", "complete: every image can be read", *_possible(found)]

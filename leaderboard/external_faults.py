@@ -25,6 +25,7 @@ from usvi_bench.core.external import (
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, ENCODERS, PROTOCOLS
 from usvi_bench.core.result import Result
+from usvi_bench.core.sealed import SHA256
 from usvi_bench.engine.config import DataConfig
 from usvi_bench.engine.embedding_model import TRAINING
 from usvi_bench.engine.external import GIVEN
@@ -39,7 +40,6 @@ from usvi_bench.protocols.base import ProtocolConfig
 
 NEWER = ("corrupt", "corrupt_at")
 """Settings of protocols that older records lack."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE = re.compile(r"[^/\\\n]{1,200}")
 _CONTAINER = re.compile(rf"({'|'.join(WRAPPERS)})(\.({'|'.join(WRAPPERS)})){{0,9}}")
 
@@ -84,7 +84,7 @@ def _file_faults(result: Result, external: External) -> Iterator[str]:
     for i, file in enumerate(files):
         if not _FILE.fullmatch(file.source):
             yield f"result.external.files[{i}].source: '{file.source:.40}' is not the name of a file"
-        if not _SHA256.fullmatch(file.sha256):
+        if not SHA256.fullmatch(file.sha256):
             yield f"result.external.files[{i}].sha256: '{file.sha256:.70}' is not a SHA-256"
     folds = [file.fold for file in files]
     if sorted(folds) != sorted(scored_folds(result)):

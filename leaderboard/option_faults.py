@@ -8,10 +8,10 @@ from typing import Any
 
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import REGISTRIES
+from usvi_bench.core.sealed import SHA256
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.read_settings import CONFIGS
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLUGIN = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
 
 
@@ -63,7 +63,7 @@ def plugin_faults(record: Record) -> Iterator[str]:
             yield f"{where}.name: '{plugin['name']:.40}' is neither a module nor the name of a file"
         if plugin["sha256"] is None and plugin["origin"] != "notebook":
             yield f"{where}.sha256: missing"
-        elif plugin["sha256"] is not None and not _SHA256.fullmatch(plugin["sha256"]):
+        elif plugin["sha256"] is not None and not SHA256.fullmatch(plugin["sha256"]):
             yield f"{where}.sha256: '{plugin['sha256']:.70}' is not a SHA-256"
         if (plugin["name"], plugin["sha256"]) in seen:
             yield f"{where}: a second entry of '{plugin['name']:.40}'"

@@ -13,6 +13,7 @@ from usvi_bench.core.journal import START
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
 from usvi_bench.core.result import Result
+from usvi_bench.core.sealed import SHA256
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.plan import CACHE_VERSION
 from usvi_bench.leaderboard.derived import StageKey, stage_keys
@@ -24,7 +25,6 @@ TRAINED = ("embed", "cluster", "train")
 """Phases of an epoch."""
 SLACK = timedelta(seconds=5)
 """Largest error of a time stamp."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VERSION = re.compile(r"[\w.+-]+( [\w.+-]+)*")
 
@@ -58,7 +58,7 @@ def _machine(record: Record, config: RunConfig | None) -> Iterator[str]:
     if not made["dirty"] and any(start["dirty"] for stage in made.get("stages", []) for start in stage["starts"]):
         yield "provenance.dirty: false, but a stage started from a tree with uncommitted changes"
     end = record.journal_end
-    if end is not None and end != START and not (end.length > 0 and _SHA256.fullmatch(end.chain)):
+    if end is not None and end != START and not (end.length > 0 and SHA256.fullmatch(end.chain)):
         yield f"provenance.journal: {end.length} bytes and '{end.chain:.20}' are not the end of a journal"
     if config is None:
         return

@@ -163,7 +163,10 @@ def _figure(row: dict[str, str], where: str) -> Figure:
     metrics = {name: row[column] for name, column in METRIC_COLUMNS.items() if row[column]}
     for name, text in metrics.items():
         if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text) or float(text) > 100:
-            raise UsageError(f"{where}: {name} '{text:.40}' is not a percentage from 0 to 100")
+            raise UsageError(
+                f"{where}: {name} '{text:.40}' is not a percentage from 0 to 100; write it as in the source, such as "
+                "57.3, or leave it empty"
+            )
     if row["year"] and not re.fullmatch(r"[0-9]{4}", row["year"]):
         raise UsageError(f"{where}: year '{row['year']:.40}' is not a year; leave it empty if unknown")
     return Figure(

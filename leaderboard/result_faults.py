@@ -14,6 +14,7 @@ from usvi_bench.core.files import read_json
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import DATASETS, ENCODERS, LR_SCHEDULES, METHODS, PROTOCOLS, Registry
 from usvi_bench.core.result import DatasetIdentity, Kind, Result, StartWeights
+from usvi_bench.core.sealed import SHA256
 from usvi_bench.core.settings import SHARED, flatten
 from usvi_bench.engine.config import RunConfig
 from usvi_bench.engine.load_config import profile_of
@@ -31,7 +32,6 @@ from usvi_bench.synthetic.spec import SyntheticSpec
 OTHER_PUBLIC = {"11ad3fa6": "resnet50"}
 """First digits of the SHA-256 of public files that are no encoder's ``public_file``, and their encoder."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def own_or_named(registry: Registry, name: str, record: Record) -> str:
@@ -207,7 +207,7 @@ def _people(result: Result) -> Iterator[str]:
         return
     if note["layout"] != name:
         yield f"{where}.layout: {note['layout']!r:.40}, but the data set is {name}"
-    if not _SHA256.fullmatch(str(note["bytes"])):
+    if not SHA256.fullmatch(str(note["bytes"])):
         yield f"{where}.bytes: '{note['bytes']!s:.40}' is not a SHA-256"
     elif warning := other_bytes(note):
         yield f"{where}.bytes: {warning}"
@@ -238,7 +238,7 @@ def weight_faults(record: Record, config: RunConfig | None) -> Iterator[str]:
         yield f"result.start_weights: {source:.40} with the hash {sha256}"
     if sha256 is None:
         return
-    if not _SHA256.fullmatch(sha256):
+    if not SHA256.fullmatch(sha256):
         yield f"result.start_weights: '{sha256:.70}' is not a SHA-256"
     elif sha256 in _shipped():
         if config is not None and re.split(r"[-.]", _shipped()[sha256])[0] != config.encoder.variant:

@@ -21,7 +21,6 @@ CORRUPTED = "+corrupted"
 """Part of the name of a gallery that is scored on corrupted images."""
 SHARED_SECTIONS = ("train", "data", "augment", "evaluate_every")
 """Sections of the settings that the methods of a table share."""
-_NOT_A_SETTING = ("method", "protocol", "seed", "setting")
 
 
 @dataclass(frozen=True, slots=True)

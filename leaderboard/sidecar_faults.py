@@ -7,7 +7,6 @@ the digest of the galleries are computed again. A record without results of its 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from usvi_bench.core.metrics import RANKS
 from usvi_bench.core.record import Record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.result import QueriesNote, Result
+from usvi_bench.core.sealed import SHA256
 from usvi_bench.leaderboard.bounds import TOLERANCE, Limits, precision_limits
 from usvi_bench.leaderboard.derived import run_config, scored_folds
 from usvi_bench.leaderboard.drawn import Drawn, drawn
@@ -25,8 +25,6 @@ from usvi_bench.leaderboard.score_faults import scorings
 from usvi_bench.protocols.base import ProtocolConfig, QueryScores
 from usvi_bench.protocols.draw_digest import draw_digest
 from usvi_bench.protocols.sidecar import ROUNDING, read_sidecar, sidecar_path
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def sidecar_faults(file: Path, record: Record) -> list[str]:
@@ -65,7 +63,7 @@ def _note_faults(note: QueriesNote, record: Record) -> Iterator[str]:
     if unknown := sorted(set(note) - set(QueriesNote.__annotations__)):
         yield f"result.queries.{unknown[0]:.40}: unknown field"
     for name, value in (("sha256", note["sha256"]), ("draws", note["draws"])):
-        if not _SHA256.fullmatch(value):
+        if not SHA256.fullmatch(value):
             yield f"result.queries.{name}: '{value:.70}' is not a SHA-256"
 
 

@@ -7,7 +7,7 @@ Wang M., Gong X., Li J., Ji G., AAAI 2026, pages 9975-9983, https://arxiv.org/ab
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -141,7 +141,7 @@ class BMIL(ClusterContrast, JointStep):
         subset = config.subset if config.stage1_subset else 1.0
         if config.stage1_memory == "centroid" and subset == 1:
             return warmup(config), Stage("bmil", config)
-        shared = {f.name: getattr(config, f.name) for f in fields(ClusterContrastConfig) if f.name != "update"}
+        shared = vars(warmup(config).config)
         halves: Any = "fixed" if subset < 1 and config.halves == "fixed" else "apart"
         hybrid = config.stage1_memory == "hybrid"
         first = BMILConfig(**shared, hard=hybrid, subset=subset, halves=halves, joint=False)

@@ -207,13 +207,20 @@ class Protocol(ABC):
                         f"a matching {self.gallery} gallery image that is not ignored; test on more people or cameras"
                     )
 
+    def refuse_drawn_galleries(self) -> None:
+        """Refuse the settings of drawn galleries, for a protocol whose gallery has all images.
+
+        Raises:
+            UsageError: names the setting.
+        """
+        if self.config.shots != 1:
+            raise UsageError(f"{self.name} compares with all images: protocol.shots={self.config.shots} must be 1")
+        if self.config.gallery != "seeded":
+            raise UsageError(f"{self.name} draws no gallery: leave out protocol.gallery={self.config.gallery}")
+
     def folds(self, dataset: Dataset) -> tuple[int, ...]:
         """Return the folds to train and score; a complete result has all of them."""
         return dataset.folds
-
-    def trials(self, dataset: Dataset) -> int:
-        """Return the number of scores in a complete result: the trials of all folds."""
-        return self.trials_per_fold * len(self.folds(dataset))
 
     def kind(self) -> dict[str, int | str | None]:
         """Return how the galleries are drawn, for the record."""

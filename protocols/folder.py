@@ -38,10 +38,7 @@ class FolderProtocol(Protocol):
 
     def check(self, dataset: Dataset) -> None:
         """Check as the base class does, unless nothing can be scored; refuse settings of drawn galleries."""
-        if self.config.shots != 1:
-            raise UsageError(f"{self.name} compares with all images: protocol.shots={self.config.shots} must be 1")
-        if self.config.gallery != "seeded":
-            raise UsageError(f"{self.name} draws no gallery: leave out protocol.gallery={self.config.gallery}")
+        self.refuse_drawn_galleries()
         if dataset.name == self.dataset and not self.unscorable(dataset):
             query, gallery = self._sides(dataset)
             cameras = np.concatenate([query.cameras, gallery.cameras])

@@ -10,7 +10,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.core.types import Modality
 from usvi_bench.datasets.base import Dataset
@@ -25,10 +24,7 @@ class RegDBProtocol(Protocol):
 
     def check(self, dataset: Dataset) -> None:
         """Check as the base class does, and refuse settings of drawn galleries."""
-        if self.config.shots != 1:
-            raise UsageError(f"{self.name} compares with all images: protocol.shots={self.config.shots} must be 1")
-        if self.config.gallery != "seeded":
-            raise UsageError(f"{self.name} draws no gallery: leave out protocol.gallery={self.config.gallery}")
+        self.refuse_drawn_galleries()
         super().check(dataset)
 
     def kind(self) -> dict[str, int | str | None]:

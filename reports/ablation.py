@@ -84,17 +84,17 @@ def write_ablation(folder: Path) -> Path:
     text = page(*blocks, *pictures)
     for name, content in (("csv", csv_table(ablation)), ("tex", latex_table(ablation)), ("md", text)):
         write_text(folder / f"table.{name}", content)
-    vectors = [*folder.glob("*.svg")]
-    for old in [*folder.glob("*.png"), *(path.with_suffix(".pdf") for path in vectors), *vectors]:
-        if old.stem not in drawn:
-            old.unlink(missing_ok=True)
+    for kind in ("png", "svg", "pdf"):
+        for old in (folder / f"rows.{kind}", *folder.glob(f"sensitivity-*.{kind}")):
+            if old.stem not in drawn:
+                old.unlink(missing_ok=True)
     return folder / "table.md"
 
 
 def conditions(ablation: Ablation) -> str:
     """Describe in Markdown the data and settings that all rows share."""
     about = ablation.about
-    changed = " ".join(f"{name}={value}" for name, value in about["settings"].items()) if about["settings"] else ""
+    changed = " ".join(f"{name}={value}" for name, value in about["settings"].items())
     shared = f" All rows: {code(changed)}." if changed else ""
     schedule = f" Schedule: {plain(about['schedule'])}." if "schedule" in about else ""
     return f"Data: {plain(about['data'])}. Setting: {plain(about['setting'])}.{schedule}{shared}"

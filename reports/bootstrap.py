@@ -57,7 +57,6 @@ def paired_difference(
     unit: Unit = "query",
     *,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Difference:
     """Compute the difference of means over seeds, folds and trials, as in the leaderboard, with its interval.
 
@@ -69,7 +68,6 @@ def paired_difference(
         metric: ``mAP`` or ``R1``.
         unit: resampled unit.
         resamples: number of draws.
-        seed: seed of the private generator.
 
     Raises:
         ValueError: queries or galleries of the two models differ.
@@ -84,28 +82,18 @@ def paired_difference(
         count = int(units.max()) + 1
         sums, counts = (_per_unit(part, units, count) for part in (gain, valid.astype(np.float64)))
         found += float(np.mean(sums.sum(axis=0) / counts.sum(axis=0)))
-        generator = numpy_generator(seed, "bootstrap", unit, fold)
+        generator = numpy_generator(0, "bootstrap", unit, fold)
         draws += _resampled(sums, counts, resamples, generator)
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(draws / len(folds), [tail, 1 - tail])
-    return Difference(found / len(folds), float(low), float(high))
+    return Difference(found / len(folds), *_ends(draws / len(folds)))
 
 
-def mean_interval(
-    values: Values, people: NDArray[np.int64], *, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
+def mean_interval(values: Values, people: NDArray[np.int64]) -> tuple[float, float, float]:
     """Compute the mean of ``[Q]`` values and its percentile interval over resampled people."""
-    units = np.unique(people, return_inverse=True)[1]
-    count = int(units.max()) + 1
-    sums, counts = (_per_unit(part[None], units, count) for part in (values, np.ones(len(values))))
-    draws = _resampled(sums, counts, resamples, numpy_generator(seed, "interval"))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(values.mean()), float(low), float(high)
+    return ratio_interval(values[None], np.ones((1, len(values))), people, resamples=2000)
 
 
 def ratio_interval(
-    sums: Values, counts: Values, people: NDArray[np.int64], *, resamples: int = 1000, seed: int = 0
+    sums: Values, counts: Values, people: NDArray[np.int64], *, resamples: int = 1000
 ) -> tuple[float, float, float]:
     """Compute the mean of several ratios of sums over queries, and its percentile interval over resampled people.
 
@@ -114,7 +102,6 @@ def ratio_interval(
         counts: ``[T, Q]`` share in the denominator.
         people: ``[Q]`` person of each query; a resample draws people with all their queries.
         resamples: number of draws; a draw with an empty denominator is left out.
-        seed: seed of the private generator.
 
     Returns:
         Value, lower and upper end; NaN if a denominator is empty.
@@ -123,10 +110,15 @@ def ratio_interval(
         return (float("nan"),) * 3
     units = np.unique(people, return_inverse=True)[1]
     drawn, base = (_per_unit(part, units, int(units.max()) + 1) for part in (sums, counts))
-    draws = _resampled(drawn, base, resamples, numpy_generator(seed, "interval"))
+    draws = _resampled(drawn, base, resamples, numpy_generator(0, "interval"))
+    return float(np.mean(sums.sum(axis=1) / counts.sum(axis=1))), *_ends(draws)
+
+
+def _ends(draws: Values) -> tuple[float, float]:
+    """Return the ends of the percentile interval at :data:`LEVEL`."""
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail])
-    return float(np.mean(sums.sum(axis=1) / counts.sum(axis=1))), float(low), float(high)
+    return float(low), float(high)
 
 
 def _resampled(sums: Values, counts: Values, resamples: int, generator: np.random.Generator) -> Values:

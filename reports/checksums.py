@@ -13,7 +13,7 @@ FILES = "files"
 
 def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the sha256 of files in a folder, by name."""
-    return {name: _checksum(folder / name) for name in sorted(names)}
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sorted(names)}
 
 
 def check_content(name: str, content: bytes, report: Mapping[str, Any]) -> None:
@@ -25,7 +25,3 @@ def check_content(name: str, content: bytes, report: Mapping[str, Any]) -> None:
     expected = report.get(FILES, {}).get(name)
     if expected is not None and hashlib.sha256(content).hexdigest() != expected:
         raise ValueError(f"{name} is damaged: its content does not match the checksum in report.json")
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -197,7 +197,12 @@ def _features(name: str, groups: list[Group], section: Section, report: Report, 
     samples = {label: evaluation.sample.people(tsne.PEOPLE) for label, evaluation in found.items()}
     reference = next(iter(samples.values()), None)
     if reference is None or len(reference.identities) < tsne.SMALLEST:
-        report.notes.append(f"{plain(name)}: no features to draw, because no run has an evaluation.npz.")
+        why = (
+            "because the first seed of no method has an evaluation.npz"
+            if reference is None
+            else f"only {len(reference.identities)} images of people with both modalities"
+        )
+        report.notes.append(f"{plain(name)}: no features to draw, {why}.")
         return
     same = {
         label: sample

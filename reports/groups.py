@@ -92,13 +92,13 @@ def comparable(recorded: Sequence[RecordedRun]) -> dict[str, list[Group]]:
     return sets
 
 
-def paired(groups: Sequence[Group], units: Sequence[Unit] = UNITS) -> Iterator[Found]:
+def paired(groups: Sequence[Group]) -> Iterator[Found]:
     """Yield differences of groups with stored query scores as (baseline, other, metric, unit, difference)."""
     able = able_groups(groups)
     pairs = list(combinations(able, 2)) if len(able) <= ALL_PAIRS_UP_TO else [(able[0], other) for other in able[1:]]
     for better, worse in pairs:
         for metric in ("mAP", "R1"):
-            for unit in units:
+            for unit in UNITS:
                 yield worse, better, metric, unit, difference_of(worse, better, metric, unit)
 
 

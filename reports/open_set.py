@@ -68,7 +68,7 @@ class OpenSet:
     curves: Mapping[str, NDArray[np.float64]]
 
 
-def open_set(pairs: Pairs, queries: Identities, gallery: Identities, *, fold: int = 1, trial: int = 0) -> OpenSet:
+def open_set(pairs: Pairs, queries: Identities, gallery: Identities) -> OpenSet:
     """Compute the open-set figures of a trial.
 
     If fewer than 10 % of the queries show a person outside the gallery, the images of a random half of the people leave
@@ -78,8 +78,6 @@ def open_set(pairs: Pairs, queries: Identities, gallery: Identities, *, fold: in
         pairs: all pairs of the trial.
         queries: ``[Q]`` identities of the queries.
         gallery: ``[G]`` identities of the gallery.
-        fold: fold, from which the people of the halves are drawn.
-        trial: trial, likewise.
 
     Raises:
         ValueError: there is no genuine pair, or no impostor.
@@ -88,11 +86,11 @@ def open_set(pairs: Pairs, queries: Identities, gallery: Identities, *, fold: in
     if not len(genuine) or not len(impostors):
         raise ValueError(f"{len(genuine)} pairs of one person and {len(impostors)} of two people: both are needed")
     people = np.unique(queries)
-    halves = np.isin(queries, _half(people, "threshold", fold, trial))
+    halves = np.isin(queries, _half(people, "threshold"))
     ways = np.stack([halves, ~halves])
     left = np.empty(0, np.int64)
     if np.mean(~pairs.genuine.any(axis=1)) < OPEN:
-        left = _half(people, "enrol", fold, trial)
+        left = _half(people, "enrol")
     found = identify(pairs.without(np.isin(gallery, left)))
     far = np.geomspace(1 / len(impostors), 0.999, POINTS)
     return OpenSet(
@@ -108,9 +106,9 @@ def open_set(pairs: Pairs, queries: Identities, gallery: Identities, *, fold: in
     )
 
 
-def _half(people: Identities, purpose: str, fold: int, trial: int) -> Identities:
+def _half(people: Identities, purpose: str) -> Identities:
     """Draw half of the people; the seed is fixed, so that all methods have the same halves."""
-    return numpy_generator(0, purpose, fold, trial).permutation(people)[: len(people) // 2]
+    return numpy_generator(0, purpose, 1, 0).permutation(people)[: len(people) // 2]
 
 
 def _verification(pairs: Pairs, ways: NDArray[np.bool_], queries: Identities, one_in: int) -> Rates:

@@ -13,7 +13,7 @@ from PIL import Image
 from usvi_bench.core.files import write_bytes
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.types import MODALITIES
-from usvi_bench.datasets.base import ImageTable
+from usvi_bench.datasets.base import ImageTable, box_of
 from usvi_bench.datasets.cache import open_upright
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
 from usvi_bench.protocols.evaluation_file import SavedEvaluation
@@ -88,8 +88,7 @@ class Album:
         ):
             modality = MODALITIES[infrared]
             path, camera = (sample.paths[row], int(sample.cameras[row])) if sample.paths else (None, None)
-            box = None if sample.boxes is None else tuple(sample.boxes[row].tolist())
-            image = None if path is None else (roots[modality] / path, box)
+            image = None if path is None else (roots[modality] / path, box_of(sample.boxes, row))
             numbers.append(self._add(image, path, person, camera, modality))
         return numbers
 

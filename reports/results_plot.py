@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
-from scipy import stats
 
 from usvi_bench.core.markdown import plain
 from usvi_bench.core.record import Record
@@ -18,10 +16,10 @@ from usvi_bench.leaderboard import published
 from usvi_bench.leaderboard.published import PAPER_NAMES, choose, find_published, read_figures
 from usvi_bench.reports.groups import Group, scope
 from usvi_bench.reports.page import Picture
+from usvi_bench.reports.site.intervals import CONFIDENCE, half_interval
 from usvi_bench.reports.style import COLUMN, LOOKS, SMALL, WRONG, new_figure, shared_legend
 
 METRICS = ("mAP", "R1")
-CONFIDENCE = 0.95
 PUBLISHED = Path(published.__file__).with_name("published.csv")
 
 
@@ -32,12 +30,6 @@ class Result:
     label: str
     values: dict[str, list[float]]
     published: dict[str, float]
-
-
-def half_interval(values: Sequence[float]) -> float:
-    """Return half the width of Student's confidence interval of a mean over seeds; 0 for one seed."""
-    n = len(values)
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(values) / math.sqrt(n) if n > 1 else 0.0
 
 
 def results(groups: Sequence[Group]) -> list[Result]:

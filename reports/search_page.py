@@ -11,6 +11,7 @@ from usvi_bench.core.files import write_bytes, write_text
 from usvi_bench.core.formatting import counted
 from usvi_bench.core.table import to_csv
 from usvi_bench.core.types import MODALITIES
+from usvi_bench.datasets.base import box_of
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
 from usvi_bench.engine.search import SearchResult
 from usvi_bench.reports.pictures import FOLDER, small_copy
@@ -102,7 +103,6 @@ def _query(result: SearchResult, number: int, album: _Album) -> dict[str, Any]:
     for rank, row in enumerate(result.rows[number].tolist()):
         gallery = result.gallery
         identity, camera = int(gallery.identities[row]), int(gallery.cameras[row])
-        box = None if gallery.boxes is None else tuple(gallery.boxes[row].tolist())
         words = [f"{rank + 1}.", f"{result.similarity[number, rank]:.3f}"]
         words += [f"camera {camera}"] if camera >= 0 else []
         words += [f"person {identity}"] if identity >= 0 else []
@@ -110,7 +110,8 @@ def _query(result: SearchResult, number: int, album: _Album) -> dict[str, Any]:
             {
                 "name": gallery.paths[row],
                 "modality": MODALITIES[gallery.modality[row]],
-                "picture": result.root and album.add(inside(result.root, gallery.paths[row]), box),
+                "picture": result.root
+                and album.add(inside(result.root, gallery.paths[row]), box_of(gallery.boxes, row)),
                 "words": words,
                 "note": result.note(number, rank),
             }

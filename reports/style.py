@@ -22,9 +22,8 @@ from usvi_bench.core.files import write_bytes
 PALETTE, NEUTRAL, styled = figure_style.PALETTE, figure_style.NEUTRAL, figure_style.styled
 LITERAL = {"text.parse_math": False}
 """Argument of ``styled``: names with ``$``, which may come from a record, are shown as they are."""
-VISIBLE, INFRARED = PALETTE[0], PALETTE[3]
 RIGHT, WRONG = PALETTE[2], PALETTE[3]
-MODALITY_COLOURS = {"visible": VISIBLE, "infrared": INFRARED}
+MODALITY_COLOURS = {"visible": PALETTE[0], "infrared": PALETTE[3]}
 MARKERS = {"visible": "o", "infrared": "^"}
 LOOKS: list[dict[str, Any]] = [
     {"color": colour, "linestyle": dashes, "marker": marker}

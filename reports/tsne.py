@@ -52,11 +52,11 @@ class Panel:
     meeting: Meeting | None
 
 
-def project(features: NDArray[np.float32], seed: int = SEED) -> Positions:
+def project(features: NDArray[np.float32]) -> Positions:
     """Project at least 3 features ``[S, D]`` to positions ``[S, 2]``; deterministic on one machine."""
     if not np.ptp(features, axis=0).any():  # a collapsed encoder; scikit-learn would crash
         return np.zeros((len(features), 2), np.float32)
-    model = TSNE(init="pca", perplexity=perplexity(len(features)), random_state=seed, n_jobs=1)
+    model = TSNE(init="pca", perplexity=perplexity(len(features)), random_state=SEED, n_jobs=1)
     positions: Positions = model.fit_transform(features)
     return positions
 

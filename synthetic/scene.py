@@ -25,9 +25,7 @@ def plate(seed: int, place: str) -> Tensor:
     return torch.from_numpy(paint.plate)
 
 
-def background(
-    seed: int, camera: Camera, views: Sequence[View], height: int, gap: float, device: torch.device | str = "cpu"
-) -> Tensor:
+def background(seed: int, camera: Camera, views: Sequence[View], height: int, gap: float) -> Tensor:
     """Compute the background levels ``[B, C, height, height // 2]``.
 
     Args:
@@ -36,9 +34,8 @@ def background(
         views: view of each image.
         height: of the images in pixels.
         gap: 0 gives infrared the grey visible level, 1 the infrared level of the place.
-        device: device of the result.
     """
-    picture = plate(seed, camera.place).to(device)
+    picture = plate(seed, camera.place)
     if camera.band == "visible":
         return windows(picture[:3], views, height) * camera.place_level
     seen = windows(picture, views, height)
@@ -46,10 +43,10 @@ def background(
     if camera.band == "near":
         # A person near the lamp is bright and the exposure adapts to it, so the place behind varies less.
         lamp = [camera.place_level * power(view.exposure, -0.7 * camera.swing) for view in views]
-        own = seen[:, 3] * torch.tensor(lamp, dtype=torch.float32, device=device)[:, None, None]
+        own = seen[:, 3] * torch.tensor(lamp, dtype=torch.float32)[:, None, None]
     else:
         levels = [[view.warmth, CLIMATES[view.climate].clutter] for view in views]
-        around, clutter = torch.tensor(levels, dtype=torch.float32, device=device).T[:, :, None, None]
+        around, clutter = torch.tensor(levels, dtype=torch.float32).T[:, :, None, None]
         own = around + clutter * (seen[:, 4] - 0.5)
     return blend(torch.as_tensor(grey), own, gap).unsqueeze(1)
 

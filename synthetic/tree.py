@@ -43,7 +43,7 @@ def ensure(
         workers: number of processes; None for one per processor. The bytes do not depend on it.
 
     Raises:
-        UsageError: an unknown layout, or ``device=cuda`` without a GPU.
+        UsageError: an unknown layout, ``device=cuda`` without a GPU, or a folder of that name without its manifest.
     """
     if layout not in GENERATOR_VERSIONS:
         raise UsageError(f"unknown synthetic layout '{layout}': {did_you_mean(layout, GENERATOR_VERSIONS)}")

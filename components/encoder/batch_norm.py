@@ -22,8 +22,8 @@ class GroupedBatchNorm(_BatchNorm):
     With several processes, each holds a contiguous share of the parts, or several of them share a part. The statistics
     and results are those of one process, except for floating-point order.
 
-    The forward pass leaves ``num_batches_tracked`` alone. :func:`count_batch` advances the counters of all layers of a
-    network at once, because an operation for each takes longer to start than to run on a GPU.
+    The forward pass does not change ``num_batches_tracked``. :func:`count_batch` advances the counters of all layers of
+    a network at once, because an operation for each takes longer to start than to run on a GPU.
 
     Args:
         features: number of channels.
@@ -33,9 +33,6 @@ class GroupedBatchNorm(_BatchNorm):
     def __init__(self, features: int, groups: int = 1) -> None:
         super().__init__(features)
         self.groups = groups
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Accept maps ``[B, C, H, W]`` and vectors ``[B, C]``."""
 
     def forward(self, x: Tensor) -> Tensor:
         processes = world_size()

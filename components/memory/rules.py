@@ -177,7 +177,7 @@ def adaptive_shares(
         features: ``[B, D]`` unit features [f].
         mates: ``[B, B]`` samples of the same cluster.
         trust: ``[B]`` probability in ``[0, 1]`` that the sample belongs to its row, clamped to at least 1e-6 [r].
-        temperature: temperature of the preference for unusual samples [tau_w]; infinity leaves the trust alone.
+        temperature: temperature of the preference for unusual samples [tau_w]; with infinity, only the trust counts.
         exponent: exponent of the trust [gamma].
 
     Returns:

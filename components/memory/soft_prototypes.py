@@ -158,7 +158,8 @@ def joint_loss(features: Tensor, prototypes: SoftPrototypes, labels: Tensor, tem
     """Contrast with all prototypes of all clusters in one softmax; those of the own cluster are weighted positives.
 
     ``-(1/B) sum_b sum_k W[y_b, k] (l[y_b, k] - log sum_{c, k'} exp l[c, k'])`` with ``l = q_b . P / tau``, as in
-    SNCLR (ChongjianGE/SNCLR @b95c7e5). Positives compete: its minimum is the entropy of the weights.
+    SNCLR (ChongjianGE/SNCLR @b95c7e5). The probabilities of all prototypes sum to 1, so the loss is at least the
+    entropy of the weights.
     """
     logits = _logits(features, prototypes, temperature)
     total = logits.masked_fill(~prototypes.valid, -torch.inf).flatten(1).logsumexp(dim=1)

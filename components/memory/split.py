@@ -54,7 +54,7 @@ def shared_prototypes(visible: Tensor, infrared: Tensor, labels: tuple[Tensor, T
 
 
 class SplitMemory(HardMemory):
-    """SplitMemory of joint clusters: a centroid and a hard prototype for each modality in each cluster.
+    """Split memory of joint clusters: a centroid and a hard prototype for each modality in each cluster.
 
     A sample is pulled to all prototypes of its cluster, of either modality. It updates only its own modality's.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.formatting import MISSING
+from usvi_bench.core.types import MODALITIES
 from usvi_bench.reports.pages.page_table import PageTable, format_mean_sd, quoted
 from usvi_bench.reports.pages.score_tables import UPPER
 from usvi_bench.reports.pages.sources import PROTOCOL, Sources
@@ -18,7 +19,6 @@ QUALITY = {
 }
 JOINT = {"precision": "joint_precision", "recall": "joint_recall"}
 """Columns of ``label_quality.csv`` by table heading; ``JOINT`` is for joint clusters."""
-MODALITIES = ("visible", "infrared")
 RATES = ("TAR", "FAR", "DIR", "FPIR")
 """Columns of ``open_set.csv``."""
 

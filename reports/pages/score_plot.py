@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from usvi_bench.core.figure_style import encode_svg, styled
 from usvi_bench.reports.pages.sources import Seeds, Sources
-from usvi_bench.reports.results_plot import CONFIDENCE, half_interval
+from usvi_bench.reports.site.intervals import CONFIDENCE, half_interval
 
 PROTOCOLS = {"sysu_all": "SYSU-MM01 layout (sysu_all)", "regdb_v2i": "RegDB layout (regdb_v2i)"}
 """Protocols of the panels, from left to right, and their titles."""

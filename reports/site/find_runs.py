@@ -67,7 +67,7 @@ def find_runs(
     for file, record in sorted(records.items()):
         name = file.removesuffix(".json")
         folder = folders.pop(_identity(record), (None, record))[0]
-        report = next((at for at in (_made(folder), reports / name) if at and _exists(at)), None)
+        report = _report(folder and folder / "report", reports / name)
         found.append(RunPage(name, record, file, folder, report, reports.parent / RECORDS / file))
     taken = {run.address for run in found}
     for path, record in sorted(folders.values(), key=lambda pair: pair[0].as_posix()):
@@ -76,9 +76,7 @@ def find_runs(
         if run_address(name) in taken:
             name += f"-{short_hash(place)}"
         taken.add(run_address(name))
-        made = _made(path)
-        report = made if made and _exists(made) else None
-        found.append(RunPage(name, record, None, path, report, path / RECORD))
+        found.append(RunPage(name, record, None, path, _report(path / "report"), path / RECORD))
     return found
 
 
@@ -96,12 +94,9 @@ def _finished(runs: Path, say: Callable[[str], None]) -> list[tuple[Path, Record
     return found
 
 
-def _made(folder: Path | None) -> Path | None:
-    return None if folder is None else folder / "report"
-
-
-def _exists(report: Path) -> bool:
-    return (report / REPORT).exists() and not report.is_symlink()
+def _report(*places: Path | None) -> Path | None:
+    """Return the first folder that holds a report; None if there is none."""
+    return next((at for at in places if at and (at / REPORT).exists() and not at.is_symlink()), None)
 
 
 def _identity(record: Record) -> str:

@@ -21,7 +21,7 @@ TICKS = 5
 
 
 def half_interval(values: Sequence[float]) -> float:
-    """Return half the width of the confidence interval of a mean over seeds; 0 for a single seed.
+    """Return half the width of Student's confidence interval of a mean over seeds; 0 for a single seed.
 
     >>> round(half_interval([0.1, 0.2, 0.3]), 4)
     0.2484

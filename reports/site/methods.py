@@ -47,6 +47,7 @@ class MethodPage:
 
     @property
     def paper_name(self) -> str:
+        """Name before the colon of the title if it is one word, else the registered name."""
         first = self.title.partition(":")[0]
         return first if first != self.title and " " not in first else self.name
 

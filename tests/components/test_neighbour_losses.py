@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from usvi_bench.components.neighbour_losses import neighbour_loss, neighbour_mask
+from usvi_bench.components.neighbour_losses import neighbour_costs, neighbour_mask
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
@@ -29,7 +29,11 @@ def test_a_query_that_is_like_nothing_has_no_neighbours_and_costs_nothing() -> N
     keys = torch.eye(3)
     mask = neighbour_mask(-torch.ones(1, 3) / 3**0.5, keys, 0.9)
     assert not mask.any()
-    assert float(neighbour_loss(torch.ones(1, 3), keys, mask, 0.05)) == 0
+    assert float(loss_of(torch.ones(1, 3), keys, mask, 0.05)) == 0
+
+
+def loss_of(features: Tensor, keys: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    return neighbour_costs(normalize(features) @ keys.T / temperature, mask).mean()
 
 
 def naive(features: Tensor, keys: Tensor, mask: Tensor, temperature: float) -> Tensor:
@@ -47,7 +51,7 @@ def test_the_loss_and_its_gradient_are_the_definition() -> None:
     mask[1] = False
     for temperature in (0.3, 0.03):  # the second has probabilities below the floor
         ours, theirs = FEATURES.clone().requires_grad_(), FEATURES.clone().requires_grad_()
-        loss, expected = neighbour_loss(ours, KEYS, mask, temperature), naive(theirs, KEYS, mask, temperature)
+        loss, expected = loss_of(ours, KEYS, mask, temperature), naive(theirs, KEYS, mask, temperature)
         torch.testing.assert_close(loss, expected)
         loss.backward()
         expected.backward()
@@ -58,5 +62,5 @@ def test_the_order_of_keys_does_not_matter() -> None:
     order = torch.randperm(9, generator=torch.Generator().manual_seed(2))
     mask = neighbour_mask(QUERIES, KEYS, 0.6)
     assert torch.equal(neighbour_mask(QUERIES, KEYS[order], 0.6), mask[:, order])
-    loss = neighbour_loss(FEATURES, KEYS, mask, 0.05)
-    torch.testing.assert_close(neighbour_loss(FEATURES, KEYS[order], mask[:, order], 0.05), loss)
+    loss = loss_of(FEATURES, KEYS, mask, 0.05)
+    torch.testing.assert_close(loss_of(FEATURES, KEYS[order], mask[:, order], 0.05), loss)

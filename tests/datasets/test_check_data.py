@@ -7,7 +7,7 @@ import pytest
 from tests.datasets.trees import write_note, write_regdb, write_sysu
 from usvi_bench.cli.main import main
 from usvi_bench.core.errors import UsageError
-from usvi_bench.datasets.check import NOT_DECODED, describe_folder
+from usvi_bench.datasets.check import NOT_DECODED, check_folder
 from usvi_bench.datasets.fingerprint import content_hash
 from usvi_bench.datasets.sysu import Sysu
 
@@ -25,7 +25,7 @@ def row(text, name):
 
 
 def test_sysu_counts_listed_people_only(tmp_path):
-    text = describe_folder(write_sysu(tmp_path / "SYSU-MM01"))
+    text = check_folder(write_sysu(tmp_path / "SYSU-MM01")).text
     assert "SYSU-MM01 layout, real images" in text
     header = next(line for line in text.splitlines() if line.startswith("split"))
     assert header.split() == ["split", "people", "visible", "infrared", *(f"cam{c}" for c in range(1, 7))]
@@ -38,7 +38,7 @@ def test_sysu_counts_listed_people_only(tmp_path):
 
 
 def test_the_published_data_set_is_complete(published):
-    text = describe_folder(published)
+    text = check_folder(published).text
     assert row(text, "train") == [296, 20284, 9929, 4721, 5753, 5929, 4821, 4989, 4000]
     assert text.endswith(f"complete: all counts are the published ones\n\n{NOT_DECODED}")
 
@@ -48,7 +48,7 @@ def test_an_incomplete_tree_is_described_and_not_refused(tmp_path):
     shutil.rmtree(root / "cam6")
     (root / "exp" / "val_id.txt").write_text("x")
     (root / "synthetic.json").write_text("{")
-    text = describe_folder(root)
+    text = check_folder(root).text
     assert "no folder cam6" in text
     assert "val_id.txt" in text
     assert "not valid JSON" in text
@@ -57,15 +57,15 @@ def test_an_incomplete_tree_is_described_and_not_refused(tmp_path):
 
 def test_an_almost_empty_tree_is_described(tmp_path):
     (tmp_path / "cam1").mkdir()
-    assert "no folder cam2" in describe_folder(tmp_path)
+    assert "no folder cam2" in check_folder(tmp_path).text
     (tmp_path / "regdb" / "Visible").mkdir(parents=True)
-    text = describe_folder(tmp_path / "regdb")
+    text = check_folder(tmp_path / "regdb").text
     assert "no split" in text
     assert "no folder Thermal" in text
 
 
 def test_regdb_has_a_row_for_every_fold_and_split(tmp_path):
-    text = describe_folder(write_regdb(tmp_path / "RegDB"))
+    text = check_folder(write_regdb(tmp_path / "RegDB")).text
     assert "RegDB layout" in text
     assert row(text, "fold 1 train") == row(text, "fold 2 test") == [2, 4, 4]
     assert "people 2 of 206" in text
@@ -74,7 +74,7 @@ def test_regdb_has_a_row_for_every_fold_and_split(tmp_path):
 def test_images_on_lists_that_do_not_exist_are_not_counted(tmp_path):
     root = write_regdb(tmp_path / "RegDB")
     (root / "Thermal" / "1" / "male_front_t_0.bmp").unlink()
-    text = describe_folder(root)
+    text = check_folder(root).text
     assert row(text, "fold 1 train") == row(text, "fold 2 test") == [2, 4, 3]
     assert row(text, "fold 1 test") == row(text, "fold 2 train") == [2, 4, 4]
     assert "no image Thermal/1/male_front_t_0.bmp, which a list names: restore it" in text
@@ -84,36 +84,36 @@ def test_images_on_lists_that_do_not_exist_are_not_counted(tmp_path):
 def test_missing_folders_and_images_name_the_remedy(tmp_path):
     root = write_sysu(tmp_path / "SYSU-MM01")
     shutil.rmtree(root / "cam4")
-    assert "  no folder cam4: restore it" in describe_folder(root).splitlines()
+    assert "  no folder cam4: restore it" in check_folder(root).text.splitlines()
     (root / "cam4").mkdir()
     for camera in (3, 6):
         shutil.rmtree(root / f"cam{camera}" / "0003")
         shutil.rmtree(root / f"cam{camera}" / "0025")
     remedy = "  no infrared image of the test people: restore their folders below cam1 to cam6"
-    assert remedy in describe_folder(root).splitlines()
+    assert remedy in check_folder(root).text.splitlines()
 
 
 def test_long_lists_are_cut(tmp_path):
     root = write_regdb(tmp_path / "RegDB", people=24)
     shutil.rmtree(root / "Thermal")
-    text = describe_folder(root)
+    text = check_folder(root).text
     assert "and 29 more" in text  # 48 images and the folder itself, of which 20 are shown
 
 
 def test_a_generated_tree_is_called_synthetic(tmp_path):
     root = write_sysu(tmp_path / "any")
     describe_images(root)
-    assert "synthetic people" in describe_folder(root)
-    assert describe_folder(root).endswith("complete: all counts are the generated ones")
+    assert "synthetic people" in check_folder(root).text
+    assert check_folder(root).text.endswith("complete: all counts are the generated ones")
     (root / "cam6" / "0003" / "0001.jpg").unlink()
-    assert "images 57 of 58 (1 fewer)" in describe_folder(root)
+    assert "images 57 of 58 (1 fewer)" in check_folder(root).text
 
 
 def test_a_folder_without_data_lists_the_landmarks(tmp_path):
     write_regdb(tmp_path / "first")
     write_regdb(tmp_path / "second")
     with pytest.raises(UsageError, match="holds no known data set") as found:
-        describe_folder(tmp_path)
+        check_folder(tmp_path)
     text = str(found.value)
     assert "SYSU-MM01: cam1" in text
     assert f"{tmp_path / 'second'} holds RegDB: give that folder" in text
@@ -122,7 +122,7 @@ def test_a_folder_without_data_lists_the_landmarks(tmp_path):
 def test_trees_one_folder_below_are_described(tmp_path):
     write_regdb(tmp_path / "RegDB")
     write_sysu(tmp_path / "pictures")
-    text = describe_folder(tmp_path)
+    text = check_folder(tmp_path).text
     assert f"{tmp_path / 'RegDB'}: RegDB layout" in text
     assert f"{tmp_path / 'pictures'}: SYSU-MM01 layout" in text
 
@@ -130,9 +130,9 @@ def test_trees_one_folder_below_are_described(tmp_path):
 def test_a_wrong_path_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="this is a file; give the folder"):
-        describe_folder(tmp_path / "file")
+        check_folder(tmp_path / "file")
     with pytest.raises(UsageError, match="no such folder"):
-        describe_folder(tmp_path / "none")
+        check_folder(tmp_path / "none")
 
 
 def test_the_exit_status_is_0_only_if_a_run_accepts_the_folder(tmp_path, published, capsys):

@@ -18,7 +18,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cache_folder
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.datasets.cache import decoded, open_upright
-from usvi_bench.datasets.check import describe_folder
+from usvi_bench.datasets.check import check_folder
 from usvi_bench.datasets.grey_depth import parse_depth_range
 from usvi_bench.datasets.regdb import RegDB
 from usvi_bench.datasets.sysu import Sysu
@@ -231,7 +231,7 @@ def test_entries_named_like_images_must_be_files(sysu: Path) -> None:
         path = folder / "zz.jpg"
         make(path)
         assert f"{path} is named like an image but is not a file; remove it" in refusal(Sysu, sysu)
-        assert "is not a file; remove it" in describe_folder(sysu)
+        assert "is not a file; remove it" in check_folder(sysu).text
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     _ = Sysu(sysu, expect_counts=False).fingerprint
 
@@ -240,7 +240,7 @@ def test_a_folder_that_links_to_itself_is_named(sysu: Path) -> None:
     shutil.rmtree(sysu / "cam1")
     (sysu / "cam1").symlink_to(sysu / "cam1")
     assert "no folder cam1" in refusal(Sysu, sysu)
-    assert "no folder cam1" in describe_folder(sysu)
+    assert "no folder cam1" in check_folder(sysu).text
 
 
 def test_a_name_that_is_not_utf8_is_refused(sysu: Path) -> None:
@@ -281,7 +281,7 @@ def exchange(root: Path, one: str, other: str) -> None:
 def test_lists_of_exchanged_modalities_are_refused(regdb: Path) -> None:
     exchange(regdb, "test_visible_1", "test_thermal_1")
     assert "is not below Visible; restore the list" in refusal(RegDB, regdb)
-    assert "is not below Visible" in describe_folder(regdb)
+    assert "is not below Visible" in check_folder(regdb).text
 
 
 def test_a_thermal_list_that_copies_the_visible_one_is_refused(regdb: Path) -> None:
@@ -326,7 +326,7 @@ def test_published_lists_have_ten_folds(tmp_path: Path) -> None:
     root = write_regdb(tmp_path / "RegDB", folds=1)
     with pytest.raises(UsageError, match=r"1 of 10 folds \(no lists of fold 2, 3, 4, 5, 6, 7, 8, 9, 10\)"):
         RegDB(root)
-    assert "1 of 10 folds" in describe_folder(root)
+    assert "1 of 10 folds" in check_folder(root).text
     assert RegDB(root, expect_counts=False).folds == (1,)
 
 
@@ -348,8 +348,8 @@ def test_what_cannot_be_read_is_named(sysu: Path, name: str) -> None:
     (sysu / name).chmod(0o700)
     code = (
         "import sys; from pathlib import Path; from usvi_bench.core.errors import UsageError\n"
-        "from usvi_bench.datasets.check import describe_folder; from usvi_bench.datasets.sysu import Sysu\n"
-        "root = Path(sys.argv[1]); print(describe_folder(root))\n"
+        "from usvi_bench.datasets.check import check_folder; from usvi_bench.datasets.sysu import Sysu\n"
+        "root = Path(sys.argv[1]); print(check_folder(root).text)\n"
         "try: Sysu(root, expect_counts=False).fingerprint\n"
         "except UsageError as error: print('refused:', error)"
     )

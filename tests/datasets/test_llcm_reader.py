@@ -9,7 +9,7 @@ import pytest
 from tests.datasets.trees import write_llcm, write_regdb
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import DATASETS
-from usvi_bench.datasets.check import check_folder, describe_folder, readers
+from usvi_bench.datasets.check import check_folder, readers
 from usvi_bench.datasets.image_sizes import describe_sizes
 from usvi_bench.datasets.llcm import CAMERAS, COUNTS, LLCM, camera_of, pairs_of
 from usvi_bench.datasets.open import find_data
@@ -180,7 +180,7 @@ def row(text, name):
 
 
 def test_check_data_counts_by_camera_and_pair_and_describes_sizes(root):
-    text = describe_folder(root)
+    text = check_folder(root).text
     assert "LLCM layout, real images" in text
     assert row(text, "train") == [4, 16, 16]
     assert row(text, "test") == [2, 34, 32]
@@ -194,7 +194,7 @@ def test_check_data_counts_by_camera_and_pair_and_describes_sizes(root):
 
 def test_images_that_do_not_exist_are_not_counted(root):
     (root / "vis/0001/0001_c01_s1.jpg").unlink()
-    text = describe_folder(root)
+    text = check_folder(root).text
     assert row(text, "train") == [4, 15, 16]
     assert "no image vis/0001/0001_c01_s1.jpg, which idx/train_vis.txt names: restore it" in text
 

@@ -14,7 +14,7 @@ from usvi_bench.components.memory.instance import InstanceMemory
 from usvi_bench.components.memory.moved_rows import similarity_by_moved_rows
 from usvi_bench.components.memory.rules import sequential_update
 from usvi_bench.components.memory.sub_centres import gated_sum, multi_centre_loss
-from usvi_bench.components.neighbour_losses import loss_of_neighbours, neighbour_loss, neighbour_mask
+from usvi_bench.components.neighbour_losses import neighbour_costs, neighbour_mask
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.types import Batch, PseudoLabels
 from usvi_bench.engine.load_config import build, load_config
@@ -99,10 +99,10 @@ class TwoBranches:
             self.masks[q + k] = masks[0] & masks[1]
             for b in "ds":
                 f, keys, mask = self.features[b + q], self.instances[b + k], self.masks[q + k]
-                loss = neighbour_loss(f, keys, mask, 0.05)
+                cosine = unit(f) @ keys.t()
                 if released:
                     cosine = similarity_by_moved_rows(f, keys, self.moved[b + k])
-                    loss = loss_of_neighbours(cosine, mask, 0.05)
+                loss = neighbour_costs(cosine / 0.05, mask.repeat(len(f) // len(mask), 1)).mean()
                 self.nl[b + q + k] = loss * (0.5 if b == "s" else 1) * (0.1 if q + k == "vr" else 1)
 
     def total(self, epoch: int) -> Tensor:
@@ -280,7 +280,7 @@ def test_losses_are_the_definition() -> None:
         def naive(q: str, k: str) -> float:
             query, keys = method.instances[q].rows[queries[q]], method.instances[k].rows  # noqa: B023
             mask = neighbour_mask(query, keys, c.neighbour_threshold)
-            return float(neighbour_loss(features[q], keys, mask, 0.05))  # noqa: B023
+            return float(neighbour_costs(unit(features[q]) @ keys.t() / 0.05, mask).mean())  # noqa: B023
 
         within = naive("visible", "visible") + naive("infrared", "infrared")
         across = naive("infrared", "visible") if epoch == 3 else 0.1 * naive("visible", "infrared")

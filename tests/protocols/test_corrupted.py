@@ -54,7 +54,8 @@ def scene_of(name: str) -> Dataset:
 def test_queries_rule_and_first_gallery_are_those_of_the_clean_protocol(clean: str) -> None:
     data, plain, corrupted = scene_of(clean), make(clean), make(f"{clean}_c")
     assert (corrupted.query, corrupted.gallery, corrupted.dataset) == (plain.query, plain.gallery, plain.dataset)
-    assert corrupted.trials(data) == plain.trials(data)
+    assert corrupted.trials_per_fold == plain.trials_per_fold
+    assert corrupted.folds(data) == plain.folds(data)
     for fold in data.folds:
         galleries = corrupted.galleries(data, fold)
         assert len(galleries) == plain.trials_per_fold

@@ -198,7 +198,7 @@ def test_no_global_random_state_is_touched(name):
 )
 def test_a_complete_result_has_the_trials_of_all_folds(name, number):
     data, protocol = scene_of(name), make(name)
-    assert protocol.trials(data) == number
+    assert protocol.trials_per_fold * len(protocol.folds(data)) == number
     scores = [s for fold in protocol.folds(data) for s in protocol.evaluate(Embedder(), data, fold, fold).scores]
     assert len(scores) == number
 

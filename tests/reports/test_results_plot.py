@@ -16,8 +16,9 @@ from usvi_bench.core.record import Record
 from usvi_bench.protocols.base import QueryScores
 from usvi_bench.reports.cmc import cmc_curves, cmc_figure, cmc_picture
 from usvi_bench.reports.groups import Group
-from usvi_bench.reports.results_plot import half_interval, published_values, results, results_figure, results_picture
+from usvi_bench.reports.results_plot import published_values, results, results_figure, results_picture
 from usvi_bench.reports.runs import RecordedRun
+from usvi_bench.reports.site.intervals import half_interval
 from usvi_bench.reports.style import looks
 
 TRIALS, QUERIES = 3, 40
