@@ -70,28 +70,19 @@ def draw_params(
         top=top,
         left=left,
         flip=uniform[:, 2] < flip,
-        box=_boxes(tries, height, width) * (uniform[:, 3:4] < erase),
+        box=boxes_of(tries, height, width) * (uniform[:, 3:4] < erase),
         channel=(uniform[:, 4:] >= thresholds).sum(dim=1),
     )
-
-
-def draw_box(batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Draw boxes to erase: ``[batch, 4]`` int64 top, left, height, width.
-
-    The area is uniform in 0.02 to 0.4 of the image, and the ratio of height to width uniform in 0.3 to 1/0.3. The first
-    of 100 boxes that is smaller than the image in both directions is taken. If there is none, nothing is erased.
-    """
-    return _boxes(_draw_tries(batch, generator), height, width)
 
 
 def _draw(view: ViewDraw) -> tuple[Tensor, Tensor]:
     """Draw the uniform numbers of a view ``[B, 5]``, and those of its boxes."""
     batch, generator = view.batch, view.generator
     uniform = torch.rand(batch, 5, generator=generator, device=generator.device, dtype=torch.float64)
-    return uniform, _draw_tries(batch, generator)
+    return uniform, draw_tries(batch, generator)
 
 
-def _draw_tries(batch: int, generator: torch.Generator) -> Tensor:
+def draw_tries(batch: int, generator: torch.Generator) -> Tensor:
     """Draw the uniform numbers of boxes ``[B, 202]``: 100 areas, 100 ratios, top and left."""
     return torch.rand(batch, 2 * _TRIES + 2, generator=generator, device=generator.device, dtype=torch.float64)
 
@@ -103,7 +94,17 @@ def _thresholds(views: tuple[tuple[str, int], ...], device: torch.device) -> Ten
     return torch.tensor(rows, device=device, dtype=torch.float64)
 
 
-def _boxes(uniform: Tensor, height: int, width: int) -> Tensor:
+def boxes_of(uniform: Tensor, height: int, width: int) -> Tensor:
+    """Return the boxes to erase: ``[B, 4]`` int64 top, left, height, width.
+
+    The area is uniform in 0.02 to 0.4 of the image, and the ratio of height to width uniform in 0.3 to 1/0.3. The first
+    of 100 boxes that is smaller than the image in both directions is taken. If there is none, nothing is erased.
+
+    Args:
+        uniform: ``[B, 202]`` uniform numbers: 100 areas, 100 ratios, top and left.
+        height: height of the images.
+        width: width of the images.
+    """
     size = constant((height, width), uniform.device, torch.int64)
     area = (0.02 + 0.38 * uniform[:, :_TRIES]) * height * width
     aspect = 0.3 + (1 / 0.3 - 0.3) * uniform[:, _TRIES:-2]

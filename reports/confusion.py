@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
-from usvi_bench.reports.ranking import Images
+from usvi_bench.reports.ranking import BLANK, Images, opened
 from usvi_bench.reports.style import COLUMN, NEUTRAL, RIGHT, SMALL, WRONG, new_figure
 
 SHOWN = 6
@@ -73,29 +72,27 @@ def _right(evaluation: SavedEvaluation, row: int) -> int:
 
 def confusion_figure(
     evaluation: SavedEvaluation, pairs: list[Pair], images: Images | None, width: float = COLUMN
-) -> tuple[Figure, int]:
+) -> Figure:
     """Draw the most confused pairs: query, wrong image at rank 1, right image, and the number of such queries.
 
-    Returns:
-        Figure, and number of images that could not be opened; their tiles are blank.
+    Images that cannot be opened are blank.
     """
     columns = 3 if width == COLUMN else SHOWN
     rows = -(-min(len(pairs), SHOWN) // columns)
     figure, panels = new_figure(columns, rows=rows, height=(0.98 if width == COLUMN else 1.05) * rows, width=width)
-    missing = 0
     for axes, pair in zip(panels, pairs[:SHOWN], strict=False):
-        missing += _side(axes, 0.0, evaluation.query, pair.query, images)
-        missing += _side(axes, 1.1, evaluation.gallery, pair.gallery, images)
+        _side(axes, 0.0, evaluation.query, pair.query, images)
+        _side(axes, 1.1, evaluation.gallery, pair.gallery, images)
         axes.text(0.5, -0.05, str(pair.person), ha="center", fontsize=SMALL)
         axes.text(1.6, -0.05, f"✗ {pair.other}", ha="center", fontsize=SMALL, color=WRONG)
         if pair.right >= 0:
-            missing += _side(axes, 2.2, evaluation.gallery, pair.right, images)
+            _side(axes, 2.2, evaluation.gallery, pair.right, images)
             axes.text(2.7, -0.05, f"✓ {pair.person}", ha="center", fontsize=SMALL, color=RIGHT)
         axes.set(xlim=(-0.05, 3.25), ylim=(2.5, -0.35))
         axes.text(1.6, 2.1, f"{pair.count} of {pair.queries} queries", ha="center", va="top", fontsize=SMALL)
     for axes in panels:
         axes.axis("off")
-    return figure, missing
+    return figure
 
 
 def confusion_caption(evaluation: SavedEvaluation, pairs: list[Pair]) -> str:
@@ -111,15 +108,8 @@ def confusion_caption(evaluation: SavedEvaluation, pairs: list[Pair]) -> str:
     )
 
 
-def _side(axes: Axes, x: float, table: ImageTable, row: int, images: Images | None) -> int:
-    picture: NDArray[np.uint8] | None = None
-    if images is not None:
-        try:
-            picture = images(table, row)
-        except OSError:
-            picture = None
-    blank = np.full((2, 1, 3), 235, dtype=np.uint8)
-    axes.imshow(blank if picture is None else picture, extent=(x, x + 1, 2, 0), aspect="equal")
+def _side(axes: Axes, x: float, table: ImageTable, row: int, images: Images | None) -> None:
+    picture = opened(images, table, row)
+    axes.imshow(BLANK if picture is None else picture, extent=(x, x + 1, 2, 0), aspect="equal")
     if picture is None:
         axes.text(x + 0.5, 1, str(table.identities[row]), ha="center", va="center", fontsize=SMALL, color=NEUTRAL)
-    return int(picture is None)

@@ -24,7 +24,7 @@ WORST = 5
 """Number of queries in the figure of the worst queries."""
 PRINTED = (140, 280)
 """Largest width and height of an image in pixels."""
-_BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
+BLANK = np.full((2, 1, 3), 235, dtype=np.uint8)
 # In tile widths; a tile is 1 wide and 2 high, the shape of the network's input.
 _QUERY, _FIRST, _PITCH, _HEAD = 2.2, 3.45, 1.12, 0.5
 _SOUGHT = _FIRST + DEPTH * _PITCH + 0.25
@@ -39,6 +39,14 @@ def open_image(table: ImageTable, row: int) -> NDArray[np.uint8]:
     picture = read_picture(table.root / table.paths[row], table.box(row))
     picture.thumbnail(PRINTED)
     return np.asarray(picture)
+
+
+def opened(images: Images | None, table: ImageTable, row: int) -> NDArray[np.uint8] | None:
+    """Open an image of a table; None without a function to open it, or if that fails."""
+    try:
+        return images(table, row) if images else None
+    except OSError:
+        return None
 
 
 def by_precision(average_precision: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -82,18 +90,15 @@ def ranking_figure(
     chosen: Mapping[str, int],
     sought: bool = False,
     width: float = COLUMN,
-) -> tuple[Figure, int]:
+) -> Figure:
     """Draw queries with their ten best gallery images; frames and symbols mark right and wrong images.
 
     Args:
         evaluation: ranked lists.
-        images: function that opens a test image; None for blank tiles.
+        images: function that opens a test image; None for blank tiles, as of images that cannot be opened.
         chosen: rows of the queries, by label.
         sought: whether to add the first gallery image of the query's person, at any rank.
         width: width of the figure in inches; in two columns of a paper, the letters are larger.
-
-    Returns:
-        Figure, and number of images that could not be opened; their tiles are blank.
     """
     size, line_height, space = (SMALL, 3.15, "\n") if width == COLUMN else (SMALL + 2, 2.8, " ")
     height = _HEAD + line_height * len(chosen)
@@ -107,7 +112,6 @@ def ranking_figure(
         axes.text(x + 0.5, _HEAD - 0.12, title, ha="center", fontsize=size)
     if sought:
         axes.text(_SOUGHT + 0.5, _HEAD - 0.12, "sought", ha="center", fontsize=size)
-    missing = 0
     for line, (name, row) in enumerate(chosen.items()):
         y = _HEAD + line * line_height
         person, precision = evaluation.query.identities[row], evaluation.average_precision[row]
@@ -115,17 +119,17 @@ def ranking_figure(
         words += f"\nperson{space}{person}\nAP {100 * precision:.1f}%"
         axes.text(0.05, y + 1, words, va="center", fontsize=size)
         camera = f"cam {evaluation.query.cameras[row]}"
-        missing += _tile(axes, (_QUERY, y), evaluation.query, row, images, (camera, NEUTRAL, size))
+        _tile(axes, (_QUERY, y), evaluation.query, row, images, (camera, NEUTRAL, size))
         for rank in np.flatnonzero(evaluation.order[row] >= 0):
             column, right = evaluation.order[row, rank], evaluation.matches[row, rank]
             note = f"{_mark(right)} c{evaluation.gallery.cameras[column]}\n{evaluation.scores[row, rank]:.2f}"
             corner = _FIRST + rank * _PITCH, y
             look = (note, RIGHT if right else WRONG, size)
-            missing += _tile(axes, corner, evaluation.gallery, column, images, look, not right)
+            _tile(axes, corner, evaluation.gallery, column, images, look, not right)
         for column in np.flatnonzero(evaluation.gallery.identities == person)[: int(sought)]:
             note = f"c{evaluation.gallery.cameras[column]}"
-            missing += _tile(axes, (_SOUGHT, y), evaluation.gallery, column, images, (note, NEUTRAL, size))
-    return figure, missing
+            _tile(axes, (_SOUGHT, y), evaluation.gallery, column, images, (note, NEUTRAL, size))
+    return figure
 
 
 def ranking_caption(evaluation: SavedEvaluation) -> str:
@@ -171,17 +175,13 @@ def _tile(
     images: Images | None,
     look: tuple[str, Colour, float],
     dashed: bool = False,
-) -> int:
-    """Draw a framed image; return 1 if it could not be opened, else 0. ``look``: note below, its colour and size."""
+) -> None:
+    """Draw a framed image. ``look``: note below, its colour and size."""
     (x, y), (note, colour, size) = corner, look
-    try:
-        picture = images(table, row) if images else None
-    except OSError:
-        picture = None
-    axes.imshow(_BLANK if picture is None else picture, extent=(x, x + 1, y + 2, y), aspect="auto")
+    picture = opened(images, table, row)
+    axes.imshow(BLANK if picture is None else picture, extent=(x, x + 1, y + 2, y), aspect="auto")
     style = (0, (2, 1)) if dashed else "-"
     axes.add_patch(Rectangle(corner, 1, 2, fill=False, edgecolor=colour, linewidth=1.1, linestyle=style))
     axes.text(x + 0.5, y + 2.1, note, ha="center", va="top", fontsize=size, color=colour, linespacing=0.95)
     if picture is None:
         axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=size, color=NEUTRAL)
-    return int(picture is None)

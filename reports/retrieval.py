@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
@@ -108,7 +106,7 @@ def _lists(
             ("ranking", "Ranked lists", ranking.ranking_caption(evaluation), chosen),
             ("worst", "Worst queries", ranking.worst_caption(evaluation), ranking.worst_queries(evaluation)),
         ):
-            draw = partial(_ranked_figure, evaluation, images, rows, name == "worst")
+            draw = partial(ranking.ranking_figure, evaluation, images, rows, name == "worst")
             foot = _foot(run, f"{len(rows)} of {_queries(evaluation)}, {_gallery(evaluation)}")
             rights = [int(evaluation.matches[row].sum()) for row in rows.values()]
             alt = f"{len(rows)} queries with their {DEPTH} best images; right ones: {', '.join(map(str, rights))}."
@@ -126,12 +124,6 @@ def _lists(
         "queries": [_ranked(evaluation, row, album) for row in order.tolist()],
     }
     return section
-
-
-def _ranked_figure(
-    evaluation: SavedEvaluation, images: Images, rows: Mapping[str, int], sought: bool, width: float
-) -> Figure:
-    return ranking.ranking_figure(evaluation, images, rows, sought, width)[0]
 
 
 def _ranked(evaluation: SavedEvaluation, row: int, album: Album) -> dict[str, Any]:
@@ -174,13 +166,9 @@ def _failures(run: RecordedRun, evaluation: SavedEvaluation, images: Images | No
         foot = _foot(
             run, f"{len(shown)} of {len(pairs)} confused pairs, {_queries(evaluation)}, {_gallery(evaluation)}"
         )
-        draw = partial(_confused_figure, evaluation, shown, images)
+        draw = partial(confusion.confusion_figure, evaluation, shown, images)
         section.pictures.append(Picture("confusion", "Most confused pairs", caption, alt, draw, foot, True))
     return section
-
-
-def _confused_figure(evaluation: SavedEvaluation, pairs: list[confusion.Pair], images: Images, width: float) -> Figure:
-    return confusion.confusion_figure(evaluation, pairs, images, width)[0]
 
 
 def _causes(run: RecordedRun, evaluation: SavedEvaluation, report: Report) -> None:

@@ -98,10 +98,6 @@ class ImageBank(nn.Module):
         """Compute the share of the hardest negatives of a batch; see :func:`hardest_share`."""
         return hardest_share(*self._task(drawn))
 
-    def update(self, drawn: InstanceBatch) -> None:
-        """Update the rows of the images in a batch; see :func:`update_bank`."""
-        update_banks([(self, drawn)])
-
     def _task(self, drawn: InstanceBatch) -> tuple[Tensor, Tensor, Tensor, float, Tensor | None]:
         labels = self.labels if self.settings.instance_negatives == "masked" else None
         return drawn.all_features, drawn.index, self.rows, self.settings.instance_temperature, labels
@@ -148,24 +144,17 @@ def hardest_share(
     return negatives.topk(min(count, negatives.shape[1]), dim=1).values.sum(dim=1).mean()
 
 
-def update_bank(bank: Tensor, features: Tensor, index: Tensor, momentum: float) -> Tensor:
-    """Update the rows of the images in a batch: I_i = unit(mu_I I_i + (1 - mu_I) mean of the features of i).
-
-    An image that occurs several times is updated once, so the order of the batch does not matter.
-
-    Returns:
-        A new bank ``[N, D]``.
-    """
-    return mean_update(bank, features, index, momentum)
-
-
 @torch.no_grad()
 def update_banks(updates: Sequence[tuple[ImageBank, InstanceBatch]]) -> None:
-    """Update the banks of different modalities, which have the same settings, in one pass; see :func:`update_bank`."""
+    """Update the banks of different modalities, which have the same settings, in one pass.
+
+    The rows of the images in a batch become I_i = unit(mu_I I_i + (1 - mu_I) mean of the features of i). An image that
+    occurs several times is updated once, so the order of the batch does not matter.
+    """
     banks, drawn = zip(*updates, strict=True)
     sizes = [len(bank.rows) for bank in banks]
     index = torch.cat([batch.index + sum(sizes[:i]) for i, batch in enumerate(drawn)])
     rows, features = torch.cat([bank.rows for bank in banks]), torch.cat([batch.all_features for batch in drawn])
-    moved = update_bank(rows, features, index, banks[0].settings.instance_momentum)
+    moved = mean_update(rows, features, index, banks[0].settings.instance_momentum)
     for bank, part in zip(banks, moved.split(sizes), strict=True):
         bank.rows = part

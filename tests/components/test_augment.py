@@ -19,7 +19,7 @@ from usvi_bench.components.augment import (
     normalise,
     recolour,
 )
-from usvi_bench.components.augment_draws import UNCHANGED, AugmentParams, ViewDraw, draw_box, draw_params
+from usvi_bench.components.augment_draws import UNCHANGED, AugmentParams, ViewDraw, boxes_of, draw_params, draw_tries
 from usvi_bench.core.errors import UsageError
 
 H, W = 12, 6
@@ -62,7 +62,7 @@ def test_crop_is_the_loop():
 
 def test_erase_is_the_loop():
     images = normalise(photographs(30))
-    box = draw_box(30, H, W, generator())
+    box = boxes_of(draw_tries(30, generator()), H, W)
     box[::3, 2] = 0
     found = erase(images, box)
     for b, (top, left, tall, wide) in enumerate(box.tolist()):
@@ -136,7 +136,7 @@ def released_box(random: np.random.Generator, height: int, width: int) -> tuple[
 
 @pytest.mark.parametrize(("height", "width"), [(288, 144), (20, 40)])
 def test_boxes_follow_the_released_rule(height, width):
-    found = draw_box(6000, height, width, generator()).numpy()
+    found = boxes_of(draw_tries(6000, generator()), height, width).numpy()
     random = np.random.default_rng(0)
     expected = np.array([released_box(random, height, width) for _ in range(6000)])
     assert (found[:, 2] < height).all()
@@ -151,7 +151,7 @@ def test_boxes_follow_the_released_rule(height, width):
 
 def test_no_box_fits_a_single_row():
     """A box must be smaller than the image in both directions; after 100 misses nothing is erased."""
-    assert (draw_box(50, 1, 8, generator())[:, 2:].prod(1) == 0).all()
+    assert (boxes_of(draw_tries(50, generator()), 1, 8)[:, 2:].prod(1) == 0).all()
 
 
 def test_equal_generator_state_gives_equal_views_and_each_image_its_own():

@@ -16,8 +16,9 @@ from usvi_bench.components.memory.instance_discrimination import (
     hardest_share,
     instance_logits,
     instance_loss,
-    update_bank,
+    update_banks,
 )
+from usvi_bench.components.memory.rules import mean_update
 
 
 def at(*degrees: float) -> Tensor:
@@ -44,7 +45,7 @@ def test_loss(labels: Tensor | None, each: tuple[float, float], mean: float) -> 
 
 
 def test_update() -> None:
-    bank = update_bank(BANK, QUERIES[:1], OF[:1], 0.2)
+    bank = mean_update(BANK, QUERIES[:1], OF[:1], 0.2)
     torch.testing.assert_close(bank[2], torch.tensor([0.927216, 0.374528]).double(), atol=1e-6, rtol=0)
     assert torch.equal(bank[[0, 1, 3, 4, 5, 6]], BANK[[0, 1, 3, 4, 5, 6]])
 
@@ -86,18 +87,18 @@ def test_an_outlier_has_all_others_as_negatives() -> None:
 
 def test_update_equals_the_definition_whatever_the_order() -> None:
     features, index, bank, _ = random_case()
-    ours = update_bank(bank, features, index, 0.2)
+    ours = mean_update(bank, features, index, 0.2)
     for i in range(20):
         mine = [features[b] for b in range(12) if index[b] == i]
         expected = normalize(0.2 * bank[i] + 0.8 * torch.stack(mine).mean(0), dim=0) if mine else bank[i]
         torch.testing.assert_close(ours[i], expected)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(update_bank(bank, features[order], index[order], 0.2), ours)
+    torch.testing.assert_close(mean_update(bank, features[order], index[order], 0.2), ours)
 
 
 def test_two_equal_looks_move_an_image_once() -> None:
-    once = update_bank(BANK, QUERIES[:1], OF[:1], 0.2)
-    torch.testing.assert_close(update_bank(BANK, QUERIES[[0, 0]], OF[[0, 0]], 0.2), once)
+    once = mean_update(BANK, QUERIES[:1], OF[:1], 0.2)
+    torch.testing.assert_close(mean_update(BANK, QUERIES[[0, 0]], OF[[0, 0]], 0.2), once)
 
 
 def test_renumbering_clusters_changes_nothing() -> None:
@@ -129,8 +130,8 @@ def test_a_bank_is_made_read_and_moved_as_its_settings_say(negatives: str) -> No
     spared = labels if negatives == "masked" else None
     torch.testing.assert_close(ours.loss(drawn), instance_loss(features, index, bank, 0.3, spared))
     torch.testing.assert_close(ours.hardest_share(drawn), hardest_share(features, index, bank, 0.3, spared))
-    ours.update(drawn)
-    torch.testing.assert_close(ours.rows, update_bank(bank, features.detach(), index, 0.6))
+    update_banks([(ours, drawn)])
+    torch.testing.assert_close(ours.rows, mean_update(bank, features.detach(), index, 0.6))
     assert not ours.rows.requires_grad
 
 
