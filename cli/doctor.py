@@ -37,7 +37,7 @@ def _refuse_unused(options: argparse.Namespace) -> None:
     for action in parser()._actions:
         used = action.dest in ("device", "help", "json", "output")
         if not used and getattr(options, action.dest) != action.default:
-            raise UsageError(f"{action.option_strings[0]} is of a training: give --method and --protocol too")
+            raise UsageError(f"{action.option_strings[0]} belongs to a training; give --method and --protocol too")
 
 
 def main(arguments: Sequence[str]) -> None:

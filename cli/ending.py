@@ -8,6 +8,7 @@ from pathlib import Path
 
 from usvi_bench.core.options import command
 from usvi_bench.core.record import Record
+from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.experiment import Experiment
 
 OTHERS = ("cluster_contrast", "pgm")
@@ -40,7 +41,7 @@ def _next(experiment: Experiment, record: Record, files: Sequence[Path]) -> Iter
     if len(files) == 1:
         yield "the report of this run", ["report", str(run)]
     if record.result.scores:
-        if len(list(run.parent.glob("*/record.json"))) == 1:
+        if experiment.setting == SHARED and len(list(run.parent.glob("*/record.json"))) == 1:
             yield "another method", _other(experiment).words()
         yield "a comparison of all runs", ["report", str(run.parent), "--output", "comparison"]
     runs = [] if experiment.output == Path("runs") else ["--runs", str(experiment.output)]

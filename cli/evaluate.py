@@ -47,7 +47,9 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("--claims", metavar="TEXT", help="whose model it is, for example 'PGM @ed4a7df'")
     add_set_option(
-        parser, "encoder.*, protocol.*, data.height, data.width, data.check_counts, data.depth_range, engine.threads"
+        parser,
+        "encoder.*, protocol.*, data.height, data.width, data.check_counts, data.depth_range, data.camera, "
+        "engine.threads, engine.deterministic, engine.rerank",
     )
     add_device_option(parser)
     add_output_option(parser)

@@ -60,7 +60,7 @@ def add_model_options(parser: ArgumentParser) -> None:
     add_import_option(parser)
     parser.add_argument("--network", choices=("student", "teacher"), help="network in the file (default: the headline)")
     parser.add_argument("--fold", type=int, metavar="N", help="fold of a run that has several")
-    add_set_option(parser, "encoder.*, data.height, data.width, data.depth_range, engine.threads")
+    add_set_option(parser, "encoder.*, data.height, data.width, data.depth_range, engine.threads, engine.deterministic")
     add_device_option(parser)
 
 

@@ -11,7 +11,10 @@ from types import FrameType
 
 @contextmanager
 def deferred_interruption() -> Iterator[None]:
-    """Let Ctrl-C take effect at the end of the block; outside the main thread, the block is not interrupted anyway."""
+    """Defer Ctrl-C to the end of the block.
+
+    Outside the main thread nothing is deferred, because Python interrupts the main thread only.
+    """
     former = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(former):
         yield

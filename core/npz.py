@@ -1,4 +1,4 @@
-"""Reading of ``.npz`` files of strangers: uncompressed arrays of numbers and text, each checked before it is read."""
+"""Reading of ``.npz`` files of unknown origin: arrays of numbers and text, each checked before it is read."""
 
 from __future__ import annotations
 

@@ -57,6 +57,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments:"):
             words = message.split()[2:]
+            if not words:
+                raise UsageError("an argument is empty; leave it out, or set the variable of the shell that it names")
             flags = [flag for action in self._actions for flag in action.option_strings]
             hint = "" if self.explain is None else self.explain(words, flags)
             message += f"; {hint or did_you_mean(words[0], flags)}"

@@ -162,8 +162,8 @@ def plugin_roots() -> set[Path]:
 
 def _add(plugins: dict[tuple[str, str], Plugin], source: Source, origin: Origin, name: str | None) -> Plugin:
     if name is None:
-        by_path = source.path is not None and (source.module == "__main__" or source.module.startswith(_PREFIX))
-        name = source.path.name if by_path and source.path else source.module
+        path = source.path if source.module == "__main__" or source.module.startswith(_PREFIX) else None
+        name = source.module if path is None else path.name
     found = Plugin(name=name, sha256=source.sha256, origin=origin, parts=[])
     return plugins.setdefault((source.place, source.key), found)
 

@@ -46,7 +46,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Begin a new peak, if the system can reset it: that of a run does not include an earlier run of the process."""
+    """Reset the peak, if the system can, so that the peak of a run does not include earlier runs of the process."""
     _highest.pop(device.type, None)
     _reset(device)
 
@@ -84,8 +84,8 @@ def peak_rise(device: torch.device) -> Iterator[list[float]]:
 def _mark(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    if _STATUS.exists():  # getrusage never reports less than the parent process had
-        return float(re.findall(r"VmHWM:\s+(\d+)", _STATUS.read_text())[0]) / 2**10
+    if _STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+)", _STATUS.read_text())):
+        return float(found[1]) / 2**10  # getrusage never reports less than the parent process had
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

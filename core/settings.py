@@ -22,7 +22,7 @@ FORMAT = 1
 """Format number of new hashes. Raise it, and add its file, when the default of a setting changes."""
 FOLDER = Path(__file__).resolve().parent / "formats"
 RENAMED = {("train", "amp"): ("precision", {"off": "fp32"})}
-"""Group and name of settings of earlier versions, with their present name and the values that have another word now."""
+"""Earlier group and name of each renamed setting, with its present name and its renamed values."""
 
 
 def current_names(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def committed_defaults(number: int) -> dict[str, Any]:
 def default_values(number: int, method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the committed defaults of a method and of the encoder that some settings name, by dotted name.
 
-    Of a method or an encoder that is not in the file, only the settings that all have are there.
+    For a method or an encoder that the file lacks, only the shared defaults are returned.
     """
     committed = committed_defaults(number)
     defaults = {**committed["settings"], "method": committed["methods"].get(method, {})}

@@ -150,11 +150,9 @@ def to_markdown(table: Table, address: Address = no_address) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def markdown_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Value]], words: int = 1, left: Collection[str] = ()
-) -> str:
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Value]], words: int = 1) -> str:
     """Render plain values as a pipe table, see :func:`to_markdown`."""
-    return to_markdown(Table("", columns, value_rows(rows), words, left))
+    return to_markdown(Table("", columns, value_rows(rows), words))
 
 
 def to_text(table: Table) -> str:

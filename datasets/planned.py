@@ -36,13 +36,13 @@ class PlannedDataset(Dataset):
 
     def __init__(self, layout: str, spec: SyntheticSpec) -> None:
         self.name = layout  # type: ignore[misc]  # of the instance, because this class has all layouts
-        self.root = Path()
+        self.root = Path(spec.folder(cast(Layout, layout)))
         self.entries = spec.note()
         self._plan = _plan(layout, spec)
         self.images = len(self._plan.shots)
         version = GENERATOR_VERSIONS[layout]
         self.synthetic = {"generator_version": version, "layout": layout, "spec": self.entries, "images": self.images}
-        self.fingerprint = "planned"
+        self.fingerprint = f"planned-{self.root}"
         lists = [name for name in self._plan.lists if name.startswith("idx/test_visible_")]
         folds = tuple(sorted(int(name.removesuffix(".txt").rpartition("_")[2]) for name in lists))
         self.folds = folds or (1,)

@@ -71,8 +71,8 @@ def load(path: Path) -> Checkpoint:
     try:
         check_seal(path, remedy)
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if content.pop("format") != FORMAT:
-            raise KeyError("format")
+        if content.pop("format", None) != FORMAT:
+            raise ValueError("it has another format")
         return Checkpoint(**{**content, "journal": Mark(*content["journal"])})
     except UsageError:
         raise
@@ -87,10 +87,18 @@ def latest(folder: Path) -> Path | None:
     return next(iter(reversed(_all(folder))), None)
 
 
+def epochs_done(folder: Path) -> int:
+    """Return the number of epochs of the newest checkpoint of a stage, by its name; 0 without one."""
+    return max(_by_epochs(folder), default=0)
+
+
 def _all(folder: Path) -> list[Path]:
     """Return the checkpoints of a stage, oldest first."""
-    found = {int(match[1]): path for path in folder.glob("epoch_*.pt") if (match := _NAME.fullmatch(path.name))}
-    return [found[epochs] for epochs in sorted(found)]
+    return [path for _, path in sorted(_by_epochs(folder).items())]
+
+
+def _by_epochs(folder: Path) -> dict[int, Path]:
+    return {int(match[1]): path for path in folder.glob("epoch_*.pt") if (match := _NAME.fullmatch(path.name))}
 
 
 def check_belongs(checkpoint: Checkpoint, path: Path, **expected: Any) -> None:

@@ -147,7 +147,10 @@ def cluster_features(request: ClusterRequest) -> ClusterResult:
     """
     for name in request.settings:
         if not name.startswith("method."):
-            raise UsageError(f"--set {show(name)}: no such setting; see method.eps, method.k1, method.k2")
+            raise UsageError(
+                f"--set {show(name)}: no such setting; see method.eps, method.k1, method.k2, "
+                "method.min_samples, method.search"
+            )
     values = {name.partition(".")[2]: value for name, value in request.settings.items()}
     settings = build(ClusterSettings, values, "method")
     check_search(settings.search)

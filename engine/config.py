@@ -125,9 +125,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Engine settings: how a run is carried out. They change the headline only through floating-point
-    order.
-    """
+    """Engine settings: how a run is carried out. They change the headline only through floating-point order."""
 
     threads: int = bounded(0, 0, 1024)
     """CPU threads; 0 for all cores. It replaces ``OMP_NUM_THREADS``."""

@@ -47,9 +47,10 @@ def _cause(failures: Mapping[str, int], terms: int, epoch: int, lr: str) -> str:
     if not failures:
         return slower
     step = min(failures.values())
-    first = " and ".join(f"'{name}'" for name, failed in failures.items() if failed == step)
+    names = [name for name, failed in failures.items() if failed == step]
+    first = " and ".join(f"'{name}'" for name in names)
     if epoch == step == 0:
         return f"the loss {first} was not finite before any update: check how the method computes it"
-    if first.count("'") < 2 * terms:
+    if len(names) < terms:
         return f"the loss {first} was the first, in step {step + 1}: check how the method computes it, or {slower}"
     return slower

@@ -150,9 +150,8 @@ def _folder(topic: str, folder: Path, remedy: str) -> Finding:
 
 def _data() -> Iterator[Finding]:
     for reader in readers():
-        notes: list[str] = []
         try:
-            source = find_data(reader.name, "auto", progress=notes.append)
+            source = find_data(reader.name, "auto")
         except UsageError as error:
             text, _, remedy = str(error).partition("; ")
             # a layout without synthetic people is needed only by the protocols of its data set

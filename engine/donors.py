@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
 
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.paths import expanded
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.folder import FolderData
-from usvi_bench.datasets.open import DataSource, find_any_data, find_data
+from usvi_bench.datasets.open import DataSource
 from usvi_bench.datasets.people_folder import PeopleFolder
 from usvi_bench.datasets.unpaired import UnpairedData
 from usvi_bench.engine.config import DataConfig
-from usvi_bench.engine.transfer import places_of, same_people, tables_of
+from usvi_bench.engine.transfer import find_training_data, places_of, same_people, tables_of
 
 MOST_REPEATED = 0.5
 """Share of repeated images above which a run prints a warning: equal images cluster by themselves."""
@@ -45,14 +44,8 @@ def find_donors(spec: str, kind: str, progress: Callable[[str], None]) -> DataSo
     Raises:
         UsageError: there is no data set, or the text is ``auto``.
     """
-    from usvi_bench.synthetic.cameras import Layout
-
-    if spec == "auto":
-        raise UsageError("--donors auto: name the data set of the people")
-    if spec.partition(":")[0] == "synthetic":
-        return find_data(kind if kind in get_args(Layout) else "sysu", spec, progress=progress)
     try:
-        return find_any_data(spec, "--donors")
+        return find_training_data(spec, kind, progress, "--donors")
     except UsageError:
         folder = expanded(spec)
         if PeopleFolder.recognises(folder):

@@ -17,10 +17,10 @@ from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import DataSource, Progress, describe
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.datasets.tree import SYNTHETIC_NOTE
-from usvi_bench.engine import checkpoint as checkpoints
 from usvi_bench.engine.calibration import StageCost, measure_stage
+from usvi_bench.engine.checkpoint import epochs_done
 from usvi_bench.engine.doctor_training import memory_finding
-from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.experiment import Experiment, refuse_both
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.engine.run import Run
 
@@ -59,6 +59,7 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
     """
     if process_info().world_size > 1:
         raise UsageError("--dry-run runs in one process; do not start it with torchrun or srun")
+    refuse_both(resume, overwrite)
     run = experiment.prepare(opener=open_unchanged)
     yield f"images: {run.data_sentence}"
     if run.training is not None:
@@ -68,10 +69,10 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
     yield f"starting weights: {run.start.source}{run.start.note}"
     yield _images(run)
     for plan in run.every_plan:
-        state = "to train" if isinstance(run.dataset, PlannedDataset) else _state(plan, resume, overwrite)
+        state = "to train" if _planned(run) else _state(plan, resume, overwrite)
         yield f"{_stage(run, plan)}: {state}"
     missing = [plan for plan in run.every_plan if overwrite or not plan.finished]
-    done = {plan.key: 0 if overwrite else _epochs_done(plan) for plan in missing}
+    done = {plan.key: 0 if overwrite else epochs_done(plan.folder) for plan in missing}
     steps = sum(plan.epochs - done[plan.key] for plan in missing) * run.config.train.iterations
     yield f"to train: {counted(len(missing), 'stage')}, {counted(steps, 'step')}"
     yield f"results: {_results(run)}"
@@ -86,14 +87,19 @@ def describe_run(experiment: Experiment, *, resume: bool = False, overwrite: boo
     yield "nothing was written"
 
 
+def _planned(run: Run) -> list[PlannedDataset]:
+    """Return the data sets of a run whose people are not rendered yet."""
+    return [each for each in (run.dataset, run.training, run.donors) if isinstance(each, PlannedDataset)]
+
+
 def _images(run: Run) -> str:
     trained = [run.trained_on.train(fold) for fold, plans in run.plans.items() if plans]
     scored = [run.dataset.test(fold) for fold in run.folds]
     counts = run.training_images.count(trained, test=False), run.images.count(scored, test=True)
     used, lacking = (sum(numbers) for numbers in zip(*counts, strict=True))
-    if isinstance(run.dataset, PlannedDataset):
+    if planned := _planned(run):
         return (
-            f"people: none rendered yet; {run.dataset.images:,} images to render, {used:,} of them to decode. "
+            f"people: {sum(each.images for each in planned):,} images to render, {used:,} to decode. "
             "Finished stages are recognised by the content of the images, so only rendered people have any"
         )
     return f"decoded images: {used - lacking:,} of {used:,} from the cache, {lacking:,} to decode"
@@ -119,19 +125,13 @@ def _state(plan: StagePlan, resume: bool, overwrite: bool) -> str:
     if plan.finished:
         return f"finished, reused from {plan.folder}"
     if plan.started:
-        after = f"{_epochs_done(plan)} of {counted(plan.epochs, 'epoch')} are done in {plan.folder}"
+        after = f"{epochs_done(plan.folder)} of {counted(plan.epochs, 'epoch')} are done in {plan.folder}"
         return f"continued; {after}" if resume else f"refused without --resume or --overwrite; {after}"
     return f"to train into {plan.folder}"
 
 
-def _epochs_done(plan: StagePlan) -> int:
-    """Return the number of epochs of the newest checkpoint, by its name."""
-    latest = checkpoints.latest(plan.folder)
-    return int(latest.stem.removeprefix("epoch_")) if latest else 0
-
-
 def _results(run: Run) -> str:
-    if isinstance(run.dataset, PlannedDataset):
+    if _planned(run):
         return str(run.output / run.config.protocol / f"{run.config.method}-seed{run.config.seed}-KEY")
     written = (run.folder / "record.json").exists()
     return f"{run.folder}{' (has a record; the run scores again and replaces it)' if written else ''}"

@@ -99,7 +99,7 @@ class Experiment:
             raise UsageError(f"settings={self.settings!r:.60}: give a mapping of names to values")
         object.__setattr__(self, "output", expanded(self.output))
         object.__setattr__(self, "imports", list_of_imports(self.imports))
-        object.__setattr__(self, "settings", plain_settings(self.settings))
+        object.__setattr__(self, "settings", flatten(plain_settings(self.settings)))
 
     def find(self, progress: Callable[[str], None]) -> Found:
         """Find the data sets, without reading their images, and load the settings.
@@ -232,7 +232,10 @@ class Experiment:
         return [*words, "--set", *settings] if settings else words
 
     def _recorded(self, config: RunConfig) -> Overrides:
-        """Return the options for the record; of a schedule of the user it holds all values, never the path."""
+        """Return the options for the record.
+
+        With a schedule file of the user, they are all settings of the run, without its path.
+        """
         if self.schedule is None or find_schedule(self.schedule).is_relative_to(CONFIGS):
             return self.overrides
         own = {name: value for name, value in self.overrides["settings"].items() if name.startswith("engine.")}
@@ -262,7 +265,10 @@ class Found:
 
 
 def _with_camera(camera: str, source: DataSource, trained: DataSource | None) -> tuple[DataSource, DataSource | None]:
-    """Add the pattern of cameras to the sources of own images; it is an error if there are none."""
+    """Add the pattern of cameras to the sources of own images.
+
+    Without any, add it to the scored source, which refuses it when it is opened.
+    """
     sources = [source] if trained is None else [source, trained]
     if not any(each.is_own for each in sources):
         return replace(source, camera=camera), trained
@@ -289,6 +295,16 @@ def _check_threads(threads: int) -> None:
         raise UsageError(
             f"engine.threads={threads}: more than {most} for {cpu_count()} processors; give fewer, or 0 for all"
         )
+
+
+def refuse_both(resume: bool, overwrite: bool) -> None:
+    """Refuse to continue and to discard a training at once.
+
+    Raises:
+        UsageError: both are asked for.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
 
 
 def check_output(output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scoring of external models: weights that others trained, or features of anybody's model, without any training."""
+"""Scoring of external models: weights that others trained, or features of any model. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.core.external import CHECKPOINT, FEATURES, METHOD, RELEASED, External, hash_of_files, name_of_files
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.plugins import used_plugins
-from usvi_bench.core.process_memory import peak_memory_mib
+from usvi_bench.core.process_memory import forget_peak, peak_memory_mib
 from usvi_bench.core.progress import show_progress
 from usvi_bench.core.provenance import Provenance
 from usvi_bench.core.record import Record, write_record
@@ -34,6 +34,7 @@ from usvi_bench.engine.external_scoring import RARE, ExternalRequest, ExternalSc
 from usvi_bench.engine.feature_file import FeatureFile
 from usvi_bench.engine.image_store import ImageStore
 from usvi_bench.engine.images import retrieval_features
+from usvi_bench.engine.output import identity_of
 from usvi_bench.engine.reranking import reranked_scores
 
 GIVEN = "given"
@@ -60,6 +61,7 @@ def score_external(request: ExternalRequest, display: Display | None = None) -> 
 
 def _score_external(request: ExternalRequest, display: Display) -> tuple[Record, Path]:
     scoring = prepare(request, display)
+    forget_peak(scoring.device)
     started = time.perf_counter()
     scores: list[Score] = []
     for one, fold in zip(scoring.opened, scoring.folds, strict=True):
@@ -145,13 +147,7 @@ def _result(scoring: ExternalScoring, scores: list[Score]) -> Result:
         method=METHOD,
         protocol=request.protocol,
         setting=METHOD,
-        dataset={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "synthetic": dataset.synthetic,
-            "knobs": dataset.knobs,
-            "description": scoring.sentence,
-        },
+        dataset=identity_of(dataset, scoring.sentence),
         seed=0,
         config=config,
         format=FORMAT,

@@ -107,7 +107,7 @@ def _name(key: ImageKey) -> str:
     return f"{key[1]} {key[2]}" if key[2] else key[1]
 
 
-def write_features(path: Path, content: FeatureFile, remedy: str = "choose another --output") -> None:
+def write_features(path: Path, content: FeatureFile) -> None:
     """Check and write a features file atomically; equal content gives equal bytes.
 
     Raises:
@@ -124,11 +124,11 @@ def write_features(path: Path, content: FeatureFile, remedy: str = "choose anoth
         "about": np.array(json.dumps(content.about, sort_keys=True, allow_nan=False)),
         **({} if content.boxes is None else {"boxes": content.boxes}),
     }
-    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays), remedy)
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays), "choose another --output")
 
 
 def read_features(path: Path) -> FeatureFile:
-    """Read a features file of anybody, and check everything that can be checked without its data set.
+    """Read a features file of any origin, and check everything that can be checked without its data set.
 
     Raises:
         UsageError: names the file, and the first array and row that is wrong.

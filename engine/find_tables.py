@@ -10,7 +10,6 @@ import numpy as np
 
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.paths import expanded, is_file, is_folder, normalised
-from usvi_bench.core.registry import DATASETS
 from usvi_bench.core.types import MODALITIES, Modality
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.check import readers
@@ -25,8 +24,6 @@ from usvi_bench.datasets.tree import TreeDataset
 
 SPLITS = ("all", "train", "test")
 """Parts of a data set that can be embedded."""
-FILES = "folder"
-"""Registered name of the data set whose tables are files."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,11 @@ class PictureSource:
     Attributes:
         tables: tables of the pictures, each picture once.
         fingerprint: content hash of the data set or folder.
-        synthetic: whether the people are synthetic.
         sentence: what was found.
     """
 
     tables: list[ImageTable]
     fingerprint: str
-    synthetic: bool
     sentence: str
 
 
@@ -74,7 +69,7 @@ def find_tables(
     tables = [table for table in _tables(opened, split) if modality in (None, table.modality)]
     if not sum(map(len, tables)):
         raise UsageError(f"{data:.200}: no {modality or ''} images in the split '{split}'; choose another --split")
-    return PictureSource(tables, opened.fingerprint, opened.synthetic is not None, sentence)
+    return PictureSource(tables, opened.fingerprint, sentence)
 
 
 def _layout(data: str, path: Path) -> str | None:
@@ -82,9 +77,7 @@ def _layout(data: str, path: Path) -> str | None:
     if data.partition(":")[0] == "synthetic":
         return "sysu"
     if is_file(path):
-        if FILES in DATASETS.names():
-            return FILES
-        raise UsageError(f"{data:.200}: this is a file; give the folder of a data set or of pictures")
+        return FolderData.name
     if not is_folder(path):
         raise UsageError(f"{data[:200]!r}: no such folder; give a data set, 'synthetic', or a folder of pictures")
     names = [r.name for r in readers() if any(_holds(r, root) for root in (path, path / r.title))]
@@ -109,7 +102,7 @@ def _plain(path: Path, modality: Modality | None, split: str) -> PictureSource:
         raise UsageError(f"--split {show(split)}: a plain folder has no splits; leave it out")
     table = read_folder(path, modality)
     sentence = f"{len(table)} {modality} pictures of unknown people"
-    return PictureSource([table], content_hash(path, (), table.paths).content[:16], False, sentence)
+    return PictureSource([table], content_hash(path, (), table.paths).content[:16], sentence)
 
 
 def _check_modality(path: Path, modality: Modality) -> None:

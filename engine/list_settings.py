@@ -96,8 +96,9 @@ def value_text(value: Any) -> str:
     """
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text.lower()
+    if isinstance(value, str):
+        return value
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower()
 
 
 def select(settings: Sequence[Setting], words: Sequence[str]) -> list[Setting]:

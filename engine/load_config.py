@@ -56,7 +56,7 @@ def load_config(
         seed: seed of the run.
         settings: values by dotted name, typed or as text: ``{"train.epochs": 10, "method.eps": "0.4"}``.
         setting: ``shared``, which methods are compared under, or ``paper``, the batches and schedule of the method's
-            own paper. A method without a file in ``configs/paper`` does not have the second.
+            own paper. A method without a file in ``configs/paper`` has no ``paper`` setting.
         schedule: name of a schedule, such as ``full_short``, which replaces lengths and sizes of the setting; or the
             path of such a file.
 
@@ -106,6 +106,9 @@ def _load(
         )
     if schedule is not None:
         _merge(tree, current_names(_for_method(read_file(schedule), hyper_parameters)))
+    for (group, old), (new, _) in RENAMED.items():
+        if {f"{group}.{old}", f"{group}.{new}"} <= settings.keys():
+            raise UsageError(f"{group}.{old} is the earlier name of {group}.{new}; give one of them")
     asked = current_names(nested(settings))
     encoder, tree["encoder"] = _encoder(tree.get("encoder", {}), asked.pop("encoder", {}))
     _merge(tree, asked)
@@ -139,7 +142,7 @@ def _refuse_unknown(asked: Mapping[str, Any], groups: Mapping[str, Sequence[str]
     known = {f"{group}.{name}" if group else name for group, names in groups.items() for name in names}
     known |= {*groups, "encoder.bn", *(f"{group}.{name}" for group, name in RENAMED)}
     for name in asked:
-        if name not in known and not isinstance(asked[name], Mapping):
+        if name not in known:
             raise UsageError(f"unknown setting '{show(name)}': {explain_unknown(name, groups)}")
 
 
@@ -261,9 +264,9 @@ def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def _in_form(augment: AugmentConfig, method: MethodConfig, asked: Any) -> AugmentConfig:
-    """Let a released form jitter in whole numbers, as released codes do, unless ``augment.jitter_8bit`` is given.
+    """Set ``augment.jitter_8bit`` for a released form, as in released code, unless it is given.
 
-    Without jitter nothing changes, so that the first stage is the one that other methods share.
+    A training without jitter is not changed, so that methods share its first stage.
     """
     released = getattr(method, "form", "repaired") == "released" and augment.jitter > 0
     return replace(augment, jitter_8bit=True) if released and "jitter_8bit" not in asked else augment

@@ -69,9 +69,9 @@ class Comparison:
         )
 
 
-def read_anchors(path: Path = FILE) -> list[LogAnchor]:
+def read_anchors() -> list[LogAnchor]:
     """Read the anchors of all methods and data sets."""
-    entries = convert(list[dict[str, Any]], read_json(path), path.name)
+    entries = convert(list[dict[str, Any]], read_json(FILE), FILE.name)
     return [LogAnchor(**{**entry, "weights": tuple(entry["weights"])}) for entry in entries]
 
 

@@ -17,12 +17,13 @@ from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.files import write_bytes, write_text
 from usvi_bench.core.registry import METHODS
 from usvi_bench.core.revision import ROOT, is_installed
+from usvi_bench.core.settings import FORMAT
 from usvi_bench.engine import new_method_texts as texts
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
 """Names of new methods: those of their modules."""
 TABLE, README, PAGE = "tests/methods/test_every_method.py", "README.md", "docs/methods.md"
-GENERATED = ("core/formats/1.json", "CONTRIBUTING.md")
+GENERATED = (f"core/formats/{FORMAT}.json", "CONTRIBUTING.md")
 """Files that the generators change."""
 GENERATORS = (("usvi_bench.engine.defaults", "--write"), ("usvi_bench.reports.pages", "--write", "CONTRIBUTING.md"))
 _CAMERAS = "* **The others** use it in the sampler only:"
@@ -89,7 +90,7 @@ def add_method(name: str, root: Path = ROOT) -> list[str]:
 
 
 def plan(name: str, root: Path) -> dict[str, str]:
-    """Return the new content of every file that is written by hand, by its path in the checkout.
+    """Return the new content of every file that no generator writes, by its path in the checkout.
 
     Raises:
         UsageError: a file exists or cannot be written, or a place for a row is not found.

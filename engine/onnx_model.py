@@ -86,7 +86,8 @@ class OnnxEmbedder(Embedder):
             session = new_session(content, self._threads)
         except Exception as error:
             raise _unusable(path, error) from error
-        inputs, outputs = ([(one.name, one.type, one.shape[1:]) for one in ends] for ends in _ends(session))
+        ends = session.get_inputs(), session.get_outputs()
+        inputs, outputs = ([(one.name, one.type, one.shape[1:]) for one in part] for part in ends)
         if inputs != [(INPUT, "tensor(uint8)", size)] or [each[:2] for each in outputs] != [(OUTPUT, "tensor(float)")]:
             raise UsageError(f"{path}: its input or output is not that of an exported model; write it with 'export'")
         return session
@@ -113,10 +114,6 @@ def new_session(content: bytes, threads: int) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 4
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def _ends(session: Any) -> tuple[Any, Any]:
-    return session.get_inputs(), session.get_outputs()
 
 
 def _unusable(path: Path, error: Exception) -> UsageError:

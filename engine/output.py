@@ -112,8 +112,8 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]], queries:
     return Result(
         method=config.method,
         protocol=config.protocol,
-        dataset=_identity(dataset, run.data_sentence),
-        trained_on=None if run.training is None else _identity(run.training, run.training_sentence),
+        dataset=identity_of(dataset, run.data_sentence),
+        trained_on=None if run.training is None else identity_of(run.training, run.training_sentence),
         donors=_donors(run),
         seed=config.seed,
         setting=config.setting,
@@ -134,10 +134,11 @@ def _result(run: Run, scores: list[Score], lines: list[dict[str, Any]], queries:
 def _donors(run: Run) -> Donors | None:
     if run.donors is None or run.unpaired is None:
         return None
-    return {**_identity(run.donors, run.donors_sentence), "repeated": run.unpaired.repeated(run.folds)}
+    return {**identity_of(run.donors, run.donors_sentence), "repeated": run.unpaired.repeated(run.folds)}
 
 
-def _identity(dataset: Dataset, sentence: str) -> DatasetIdentity:
+def identity_of(dataset: Dataset, sentence: str) -> DatasetIdentity:
+    """Return the identity of a data set, for a record; ``sentence`` describes it."""
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,

@@ -45,14 +45,14 @@ class Run:
         track: called with a stage and entries of its journal; it does not change the run.
         plans: stages of each fold.
         folder: folder of the results.
-        training_sentence: one sentence that names those images.
+        training_sentence: one sentence that names the images of ``training``.
         folds: folds that are scored.
         images: decoded images of the scored data set.
         training_images: decoded images of the data set to train on.
         training: data set to train on, if it is another one than the scored ``dataset``.
         unpaired: training images of ``dataset`` with those of donors, if people are replaced.
         donors: data set of the donors.
-        donors_sentence: one sentence that names these images.
+        donors_sentence: one sentence that names the images of ``donors``.
         unscored: reason why the data set cannot be scored, so that the run only trains; empty if it can.
     """
 
@@ -89,13 +89,12 @@ class Run:
             if fold not in expected:
                 raise UsageError(f"data.folds={fold}: {self.dataset.name} has folds {', '.join(map(str, expected))}")
         data, start, trained = self.dataset.fingerprint, self.start.identity, self.trained_on
+        other = None if self.training is None else self.training.name
         self.folds = tuple(sorted(self.config.data.folds or expected))
         for fold in self.folds if self.training is None else ():
             _check_apart(self.dataset, fold)
         self.plans = {
-            fold: plan_stages(
-                self.config, fold, trained.fingerprint, start, self.output, trained=self._name_of_training
-            )
+            fold: plan_stages(self.config, fold, trained.fingerprint, start, self.output, trained=other)
             for fold in (self.folds if self.training is None else (TRAINED_FOLD,))
         }
         for option, given in (("--train-data", self.training), ("--donors", self.donors)):
@@ -123,10 +122,6 @@ class Run:
     def trained_on(self) -> Dataset:
         """Data set to train on; the scored one unless another is given, or people are replaced."""
         return self.unpaired or self.training or self.dataset
-
-    @property
-    def _name_of_training(self) -> str | None:
-        return None if self.training is None else self.training.name
 
     @property
     def parts(self) -> list[Part]:

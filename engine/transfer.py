@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from usvi_bench.core.errors import UsageError, show
-from usvi_bench.core.types import Modality
+from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.folder import FolderData
 from usvi_bench.datasets.open import DataSource, find_any_data, find_data
@@ -16,16 +16,18 @@ from usvi_bench.engine.config import RunConfig
 
 TRAINED_FOLD = 1
 """Fold of the training data that is trained on; its model is scored on every fold of the other data set."""
-MODALITIES: tuple[Modality, Modality] = get_args(Modality)
 
 
-def find_training_data(spec: str, kind: str, progress: Callable[[str], None]) -> DataSource:
-    """Find the data set of ``--train-data``, without reading its images.
+def find_training_data(
+    spec: str, kind: str, progress: Callable[[str], None], option: str = "--train-data"
+) -> DataSource:
+    """Find the data set of an option, without reading its images.
 
     Args:
         spec: folder of a data set, folder or table of own images, or ``synthetic[:size=...,seed=...]``.
         kind: registered name of the data set that is scored; synthetic people have its layout, if there is one.
         progress: receives messages.
+        option: the option, for messages.
 
     Raises:
         UsageError: there is no data set, or the text is ``auto``.
@@ -33,10 +35,10 @@ def find_training_data(spec: str, kind: str, progress: Callable[[str], None]) ->
     from usvi_bench.synthetic.cameras import Layout
 
     if spec == "auto":
-        raise UsageError("--train-data auto: name the data set to train on")
+        raise UsageError(f"{option} auto: name the data set")
     if spec.partition(":")[0] == "synthetic":
         return find_data(kind if kind in get_args(Layout) else "sysu", spec, progress=progress)
-    return find_any_data(spec, "--train-data")
+    return find_any_data(spec, option)
 
 
 def check_transfer(trained: Dataset, tested: Dataset, config: RunConfig) -> None:

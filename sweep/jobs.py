@@ -16,7 +16,7 @@ from typing import Any
 
 from usvi_bench.core.files import is_locked, read_json, write_json
 from usvi_bench.core.typed import convert
-from usvi_bench.engine import checkpoint as checkpoints
+from usvi_bench.engine.checkpoint import epochs_done
 from usvi_bench.engine.experiment import Experiment
 from usvi_bench.engine.plan import StagePlan
 from usvi_bench.reports.ablation_table import read_failure
@@ -108,16 +108,15 @@ class Job:
         plan = self.next_stage
         if plan is None:
             return "scoring"
-        latest = checkpoints.latest(plan.folder)
-        epochs = int(latest.stem.removeprefix("epoch_")) if latest else 0
-        return f"stage {self.plans.index(plan) + 1}/{len(self.plans)}, epoch {epochs}/{plan.epochs}"
+        return f"stage {self.plans.index(plan) + 1}/{len(self.plans)}, epoch {epochs_done(plan.folder)}/{plan.epochs}"
 
     def prepare(self) -> None:
-        """Write ``job.json`` and remove the error of the last attempt."""
+        """Write ``job.json`` and remove what the last attempt left."""
         content: dict[str, Any] = {"experiment": self.experiment.to_json(), "grid": self.grid, "row": self.row.name}
         content |= {"seed": self.seed, "track": list(self.track)}
         write_json(self.folder / "job.json", content)
-        (self.folder / "error.json").unlink(missing_ok=True)
+        for name in ("error.json", "submitted.json"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def fail(self, message: str) -> None:
         """Write an error message to ``error.json``."""

@@ -187,7 +187,7 @@ def _visible_gpus() -> list[str]:
 
 @contextmanager
 def _errors_to(path: Path) -> Iterator[None]:
-    """Let processes that start in the block write their errors to a file; an interruption gives tracebacks of them."""
+    """Redirect the errors of processes that start in the block to a file; they print tracebacks on an interruption."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = os.dup(2)
     try:

@@ -86,7 +86,7 @@ class LiveView:
 
 def failure(job: Job) -> str:
     """Describe the error of a job, with the path of its log."""
-    return f"{_title(job)}: {job.error}\n  log: {job.log}"
+    return f"{_title(job)}: {job.error}" + (f"\n  log: {job.log}" if job.log else "")
 
 
 def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
@@ -101,17 +101,20 @@ def listing(grids: Sequence[Grid], slots: int, console: Console) -> None:
     left = sum(not job.done for job in jobs)
     console.print(
         f"{left} of {len(jobs)} jobs to run, with {todo.distinct} trainings ({todo.named} without sharing): "
-        f"{todo.distinct - len(todo.missing)} finished, {len(todo.missing)} to run ({todo.steps} steps)"
+        f"{todo.distinct - len(todo.missing)} finished, {len(todo.missing)} to run ({todo.steps} steps)",
+        markup=False,
     )
     if len(todo.unknown) < len(todo.missing) or not todo.missing:
         minutes = todo.seconds / 60 / min(slots, max(left, 1))
         console.print(
-            f"training time: about {minutes:.0f} min with {slots} at once, from finished trainings on the same images"
+            f"training time: about {minutes:.0f} min with {slots} at once, from finished trainings on the same images",
+            markup=False,
         )
     if todo.unknown:
         console.print(
             f"training time: no estimate for {len(todo.unknown)} trainings: none on these images is finished yet below "
-            f"{todo.unknown[0].folder.parent}"
+            f"{todo.unknown[0].folder.parent}",
+            markup=False,
         )
 
 

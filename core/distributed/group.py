@@ -33,7 +33,7 @@ def select_device(name: str) -> torch.device:
     if here.local_rank >= torch.cuda.device_count():
         raise UsageError(
             f"process {here.local_rank + 1} of this machine has no GPU ({torch.cuda.device_count()} available); "
-            "start one process a GPU (torchrun --nproc-per-node) that sees all GPUs of its machine (srun "
+            "start one process for each GPU (torchrun --nproc-per-node), with access to all GPUs of its machine (srun "
             "--gpu-bind=none), or use --device cpu"
         )
     return torch.device("cuda", here.local_rank)

@@ -42,7 +42,6 @@ def process_info() -> ProcessInfo:
     """
     for names in (_TORCHRUN, _SLURM):
         if all(name in os.environ for name in names) and (world := _number(names[1], 1)) > 1:
-            # Slurm assigns separate processors to every task
             rank, local = (_number(name, 0, world - 1) for name in (names[0], names[2]))
             if missing := [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
                 raise UsageError(
@@ -50,6 +49,7 @@ def process_info() -> ProcessInfo:
                     "see docs/training.md"
                 )
             _number("MASTER_PORT", 0, 65535)
+            # 1 under Slurm, which assigns separate processors to every task
             return ProcessInfo(rank, world, local, _number("LOCAL_WORLD_SIZE", 1, world))
     return ProcessInfo()
 

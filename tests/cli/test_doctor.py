@@ -154,7 +154,7 @@ def test_the_memory_of_each_of_several_processes(capsys: pytest.CaptureFixture[s
     for words, message in (
         (["--gpus", "2"], "did you mean --processes 2?"),
         (["--processes", "0"], "--processes 0: give a number of 1 or more"),
-        (["--processes", "2"], "--processes is of a training"),
+        (["--processes", "2"], "--processes belongs to a training"),
         (["--resume"], "unrecognized arguments: --resume"),
         (["--contact-sheet", "x.png"], "unrecognized arguments"),
     ):
@@ -204,7 +204,7 @@ def test_one_of_two_options_is_an_error(capsys: pytest.CaptureFixture[str]) -> N
 def test_an_option_of_a_training_is_not_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--data", "/absent"], ["--set", "train.precision=tf32"], ["--weights", "absent.pth"]):
         assert main(["doctor", *words]) == 2
-        assert f"{words[0]} is of a training: give --method and --protocol too" in capsys.readouterr().err
+        assert f"{words[0]} belongs to a training; give --method and --protocol too" in capsys.readouterr().err
 
 
 STEPS = """

@@ -46,6 +46,11 @@ def test_the_first_run_leads_to_a_second_one(tmp_path: Path) -> None:
     assert site_parser().parse_args(site[1:]).runs == tmp_path
 
 
+def test_no_other_method_is_suggested_in_the_setting_of_a_paper(tmp_path: Path) -> None:
+    lines = lines_of(replace(RUN, output=tmp_path, setting="paper"), tmp_path)
+    assert lines[2] == "next (a comparison of all runs, a site of all runs):"
+
+
 def test_a_second_run_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     *_, head, comparison, site = lines_of(RUN, Path("runs"), "yours")

@@ -136,6 +136,12 @@ def test_an_exit_in_the_code_of_a_run_is_an_error_with_its_place() -> None:
         raise ZeroDivisionError
 
 
+@pytest.mark.parametrize("words", [["--method", "pgm", "--protocol", "sysu_all", ""], ["settings", "pgm", ""]])
+def test_an_empty_argument_is_an_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "an argument is empty" in only_line(capsys)
+
+
 def test_the_exit_by_which_submitit_requeues_a_job_passes() -> None:
     with pytest.raises(SystemExit), refuse_exit():
         SignalHandler(Mock(), Mock(), Mock())._exit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from usvi_bench import api
 from usvi_bench.cli.main import main
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
 from usvi_bench.datasets.planned import PlannedDataset
 from usvi_bench.engine import dry_run
@@ -60,6 +62,25 @@ def test_people_that_are_not_rendered_are_planned_and_nothing_is_written(
     assert "basis: measured just now" in text
     assert text.endswith("nothing was written\n")
     assert not tree(empty_cache)
+
+
+OTHERS = "synthetic:size=tiny,seed=2"
+
+
+@pytest.mark.parametrize("option", [{"train_data": OTHERS}, {"donors": OTHERS}])
+def test_other_people_to_train_on_may_not_be_rendered_either(
+    option: dict[str, str], empty_cache: Path, tiny_people: dict[str, Path]
+) -> None:
+    foreign = {"data.foreign": 0.5} if "donors" in option else {}
+    for data in ("synthetic:size=tiny", str(tiny_people["sysu"])):
+        wanted = replace(experiment(data, empty_cache / "runs", **foreign), **option)  # type: ignore[arg-type]
+        lines = "\n".join(describe_run(wanted))
+        assert "images to render" in lines
+        assert "KEY" in lines
+        assert "to train into" not in lines
+    assert not tree(empty_cache)
+    with pytest.raises(UsageError, match="--resume continues a training and --overwrite discards it"):
+        next(describe_run(wanted, resume=True, overwrite=True))
 
 
 def test_the_jobs_of_a_grid_are_listed_and_nothing_is_written(

@@ -64,6 +64,11 @@ def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     assert [type(value) for value in settings.values()] == [int, float, int, list, str]
 
 
+def test_nested_settings_have_dotted_names() -> None:
+    found = Experiment("pgm", "sysu_all", settings={"train": {"epochs": np.int64(3), "lr": 0.1}, "method.k1": 5})
+    assert found.settings == {"train.epochs": 3, "train.lr": 0.1, "method.k1": 5}
+
+
 @pytest.mark.parametrize("seed", ["0", 0.0, True, None, -1])
 def test_a_seed_is_a_whole_number(seed: Any) -> None:
     with pytest.raises(UsageError, match="expected a whole number"):

@@ -17,8 +17,13 @@ from usvi_bench.core.registry import ENCODERS, METHODS
 from usvi_bench.core.settings import flatten
 from usvi_bench.engine.describe import describe_method
 from usvi_bench.engine.find_setting import FOREIGN, all_groups, explain_words
-from usvi_bench.engine.list_settings import list_settings
+from usvi_bench.engine.list_settings import list_settings, value_text
 from usvi_bench.engine.load_config import load_config, parse_settings
+
+
+def test_a_text_is_shown_as_it_is_given() -> None:
+    assert [value_text(value) for value in (r"_C(\D+)", False, 1e-5)] == [r"_C(\D+)", "false", "1e-05"]
+
 
 TINY = ["--data", "synthetic:size=tiny"]
 FLAGS = [flag for action in parser()._actions for flag in action.option_strings]

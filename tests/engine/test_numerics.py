@@ -31,6 +31,8 @@ def test_the_former_name_of_the_precision_is_still_read() -> None:
     assert config(**{"train.precision": "tf32"}).hash("random") != config().hash("random")
     with pytest.raises(UsageError, match=r"train\.precision=half: choose one of fp32, tf32, bf16, fp16"):
         config(**{"train.precision": "half"})
+    with pytest.raises(UsageError, match=r"train\.amp is the earlier name of train\.precision; give one of them"):
+        config(**{"train.precision": "fp32", "train.amp": "bf16"})
 
 
 def test_a_record_has_what_was_used() -> None:

@@ -15,6 +15,7 @@ from usvi_bench.engine.experiment import Experiment
 from usvi_bench.sweep.grid import Row
 from usvi_bench.sweep.jobs import Job, State
 from usvi_bench.sweep.launch import SlurmLauncher
+from usvi_bench.sweep.live_view import failure
 from usvi_bench.sweep.schedule import run_jobs
 
 
@@ -98,8 +99,11 @@ def test_a_job_that_leaves_the_queue_without_a_record_has_failed(slurm: Path, tm
 def test_a_refusal_of_sbatch_fails_the_job_only(slurm: Path, tmp_path: Path) -> None:
     (slurm / "sbatch").write_text("#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n")
     job = make_job(tmp_path)
+    job.folder.mkdir(parents=True)
+    (job.folder / "submitted.json").write_text('{"id": "5", "log": "former.log"}')
     run_jobs([job], make_launcher(), 1, lambda: None)
     assert "sbatch refused" in (job.error or "")
+    assert "log" not in failure(job), "the log is that of a former attempt"
 
 
 def test_a_job_may_leave_the_queue_before_its_record_is_seen(slurm: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from usvi_bench.core.progress import show_progress
 from usvi_bench.core.record import Record
 from usvi_bench.core.settings import SHARED
 from usvi_bench.engine.display import Display
-from usvi_bench.engine.experiment import Experiment
+from usvi_bench.engine.experiment import Experiment, refuse_both
 from usvi_bench.engine.refuse_exit import refuse_exit
 from usvi_bench.engine.trackers import check_trackers
 from usvi_bench.engine.tracking import execute_tracked
@@ -126,8 +126,7 @@ def run_experiment(
     Raises:
         UsageError: the experiment is wrong; raised before any work is done.
     """
-    if resume and overwrite:
-        raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
+    refuse_both(resume, overwrite)
     check_trackers(track)
     if not _RUNNING.acquire(blocking=False):
         raise UsageError(
