@@ -14,6 +14,7 @@ import pandas as pd
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.result import REPAIRED
 from usvi_bench.core.settings import SHARED
+from usvi_bench.core.table import csv_text
 from usvi_bench.leaderboard.build import load_records
 from usvi_bench.leaderboard.knobs import Sweep, separate_sweeps, sweep_rows
 from usvi_bench.leaderboard.score_table import ScoreTable, score_tables
@@ -106,7 +107,7 @@ class Sources:
         found: pd.DataFrame = pd.read_csv(self.folder / file, keep_default_na=False)
         people = f"seed={PEOPLE}" if PEOPLE else ""
         usual = (found["people"] == people) & (found["form"] != "released") & (found["protocol"] == PROTOCOL)
-        own: pd.DataFrame = found[usual & (found["method"] == method) & (found["row"] == row)]
+        own: pd.DataFrame = found[usual & (found["method"] == method) & (found["row"] == csv_text(row))]
         single(own["config"].unique(), f"settings of {method}{f', {row}' if row else ''} in {file}")
         return own
 

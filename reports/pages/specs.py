@@ -20,6 +20,8 @@ from usvi_bench.reports.pages.sources import CONTROL
 
 SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
 CORRUPTED = (("sysu_all", "sysu_all_c"), ("regdb_v2i", "regdb_v2i_c"))
+GRIDS = ("pclhd", "sclhm")
+"""Methods whose ablations are tables."""
 PARTS = {
     "soft_prototype": [
         "all images of a cluster",
@@ -48,11 +50,13 @@ TABLES = [
     agreement_table("order-agreement", [SYSU, REGDB, (SYSU[0], REGDB[0]), *CORRUPTED], (*SYSU, *REGDB), {}),
     corruption_table("corrupted", *CORRUPTED),
     form_table("released-code", "pclhd", "hil", "pgm"),
-    grid_table("sclhm"),
-    effect_table("sclhm"),
+    *map(grid_table, GRIDS),
+    *map(effect_table, GRIDS),
     joint_table(
         "joint-clusters",
-        *((method, "") for method in ("dmic", "pclhd", "bmil", "mmm")),
+        ("dmic", ""),
+        *(("pclhd", row) for row in ("+ joint clusters", "hard, joint", "dynamic, joint", "")),
+        *((method, "") for method in ("bmil", "mmm")),
     ),
     *(part_table(method, figures) for method, figures in PARTS.items()),
     label_table("label-quality"),

@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from usvi_bench.core.record import read_record
+from usvi_bench.core.table import csv_text
 
 ROOT = Path(__file__).resolve().parents[2]
 LEADERBOARD = ROOT / "leaderboard"
@@ -225,7 +226,7 @@ def test_scores_of_released_forms(every: dict[Key, Seeds]) -> None:
         assert figures == [str(len(shared)), *means, mean_sd(differences, sign=True), each(differences)], cell
 
 
-GRIDS = ["sclhm-sysu_all"]
+GRIDS = ["pclhd-sysu_all", "sclhm-sysu_all"]
 
 
 def table_name(kind: str, grid: str) -> str:
@@ -265,7 +266,7 @@ def test_effects_of_settings(grid: str) -> None:
 def diagnosis(file: str, method: str, row: str = "") -> pd.DataFrame:
     found = pd.read_csv(LEADERBOARD / file, keep_default_na=False)
     usual = (found["people"] == f"seed={PEOPLE}") & (found["form"] != "released") & (found["protocol"] == "sysu_all")
-    return found[usual & (found["method"] == method) & (found["row"] == row)]
+    return found[usual & (found["method"] == method) & (found["row"] == csv_text(row))]
 
 
 def test_label_quality(scores: Scores) -> None:
