@@ -20,7 +20,7 @@ from usvi_bench.reports.pages.sources import CONTROL
 
 SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
 CORRUPTED = (("sysu_all", "sysu_all_c"), ("regdb_v2i", "regdb_v2i_c"))
-GRIDS = ("pclhd", "sclhm")
+GRIDS = ("dmic", "pclhd", "sclhm")
 """Methods whose ablations are tables."""
 PARTS = {
     "soft_prototype": [
@@ -52,9 +52,11 @@ TABLES = [
     form_table("released-code", "pclhd", "hil", "pgm"),
     *map(grid_table, GRIDS),
     *map(effect_table, GRIDS),
+    grid_table("sclhm", REGDB[0]),
+    effect_table("sclhm", REGDB[0]),
     joint_table(
         "joint-clusters",
-        ("dmic", ""),
+        *(("dmic", row) for row in ("VC", "VC, DNC", "MIE", "")),
         *(("pclhd", row) for row in ("+ joint clusters", "hard, joint", "dynamic, joint", "")),
         *((method, "") for method in ("bmil", "mmm")),
     ),

@@ -226,7 +226,7 @@ def test_scores_of_released_forms(every: dict[Key, Seeds]) -> None:
         assert figures == [str(len(shared)), *means, mean_sd(differences, sign=True), each(differences)], cell
 
 
-GRIDS = ["pclhd-sysu_all", "sclhm-sysu_all"]
+GRIDS = ["dmic-sysu_all", "pclhd-sysu_all", "sclhm-sysu_all", "sclhm-regdb_v2i"]
 
 
 def table_name(kind: str, grid: str) -> str:
