@@ -42,7 +42,11 @@ def find_schedule(schedule: str) -> Path:
         try:
             return find_named("schedules", schedule)
         except UsageError as error:
-            raise UsageError(f"--schedule: {error}; or give a .toml or .json file") from error
+            known = [path.stem for path in (CONFIGS / "schedules").glob("*.toml")]
+            hint = did_you_mean(schedule, known)
+            raise UsageError(
+                f"--schedule: unknown schedule '{schedule:.60}': {hint}; or give a .toml or .json file"
+            ) from error
     path = expanded(schedule)
     if not path.is_file():
         raise UsageError(f"--schedule {schedule}: {explain_missing_path(path)}")
