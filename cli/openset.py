@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: an option or the file is wrong; nothing is written.
     """
     options = parser().parse_args(arguments)
-    from usvi_bench.engine.experiment import check_output
+    from usvi_bench.core.paths import check_output
     from usvi_bench.reports.feature_open_set import report_features
 
     check_output(options.output)

@@ -51,8 +51,8 @@ def main(arguments: Sequence[str]) -> None:
         UsageError: an option is wrong, a path is not a run, or runs cannot be compared.
     """
     options = parser().parse_args(arguments)
+    from usvi_bench.core.paths import check_output
     from usvi_bench.engine.display import shown_on_terminal
-    from usvi_bench.engine.experiment import check_output
     from usvi_bench.reports.comparison import compare
     from usvi_bench.reports.output import report_folder
     from usvi_bench.reports.report import report_on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -51,3 +52,24 @@ def _mode(path: Path) -> int:
         raise UsageError(f"cannot read {path}: {error.strerror}; make it readable") from error
     except (OSError, ValueError):
         return 0
+
+
+def check_output(output: Path) -> None:
+    """Refuse an output folder that cannot be created or written: a part of its path is a file or is read-only.
+
+    Raises:
+        UsageError: names the part.
+    """
+    for path in (output, *output.parents):
+        try:
+            kind = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:  # too long, or with a NUL
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"--output {str(output)!r:.200}: {reason}; choose another --output") from error
+        if not stat.S_ISDIR(kind):
+            raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise UsageError(f"--output {output}: no permission to write in {path}; choose another --output")
+        return

@@ -17,12 +17,11 @@ from usvi_bench.components.clustering.neighbours import Search, check_search
 from usvi_bench.core.bounds import COUNT, TINY, bounded, check_bounds
 from usvi_bench.core.errors import StorageError, UsageError, show
 from usvi_bench.core.files import temporary_folder, write_text
-from usvi_bench.core.paths import is_file, is_folder
+from usvi_bench.core.paths import check_output, is_file, is_folder
 from usvi_bench.core.table import Table, Value, to_csv, value_rows
 from usvi_bench.core.types import MODALITIES, OUTLIER
 from usvi_bench.datasets.own_table import BOX
 from usvi_bench.engine.embed import check_modality
-from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, read_features
 from usvi_bench.engine.load_config import build
 from usvi_bench.engine.search import check_new_folder, only

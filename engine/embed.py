@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from usvi_bench.core.errors import UsageError, did_you_mean, show
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.paths import check_output, is_folder
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedder import Embedder
-from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, is_plain_path, write_features
 from usvi_bench.engine.find_tables import SPLITS, find_tables
 from usvi_bench.engine.open_embedder import ModelRequest, open_embedder

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from stat import S_ISDIR
 from typing import Any
 
 import torch
@@ -18,7 +16,7 @@ from usvi_bench.core.distributed.group import init_process_group, main_process_f
 from usvi_bench.core.distributed.process_info import process_info
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.host import cpu_count
-from usvi_bench.core.paths import expanded
+from usvi_bench.core.paths import check_output, expanded
 from usvi_bench.core.plain import plain_settings, plain_value
 from usvi_bench.core.plugins import check_unchanged, import_plugins, list_of_imports
 from usvi_bench.core.provenance import Overrides
@@ -305,24 +303,3 @@ def refuse_both(resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise UsageError("--resume continues a training and --overwrite discards it: give one of them")
-
-
-def check_output(output: Path) -> None:
-    """Refuse an output folder that cannot be created or written: a part of its path is a file or is read-only.
-
-    Raises:
-        UsageError: names the part.
-    """
-    for path in (output, *output.parents):
-        try:
-            kind = path.stat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, ValueError) as error:  # too long, or with a NUL
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(f"--output {str(output)!r:.200}: {reason}; choose another --output") from error
-        if not S_ISDIR(kind):
-            raise UsageError(f"--output {output}: {path} is a file, not a folder; choose another --output")
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise UsageError(f"--output {output}: no permission to write in {path}; choose another --output")
-        return

@@ -13,7 +13,7 @@ from usvi_bench.core.distributed.group import select_device
 from usvi_bench.core.errors import UsageError, did_you_mean, show
 from usvi_bench.core.external import ExternalFile
 from usvi_bench.core.host import cpu_count
-from usvi_bench.core.paths import is_folder
+from usvi_bench.core.paths import check_output, is_folder
 from usvi_bench.core.plugins import Part, check_unchanged, import_plugins
 from usvi_bench.core.registry import DATASETS, ENCODERS, PROTOCOLS, SCORE_METRICS
 from usvi_bench.datasets.base import Dataset
@@ -23,7 +23,6 @@ from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embedding_model import EmbeddingModel, open_model, trained_folds
 from usvi_bench.engine.evaluation import FEATURE
-from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, check_covers, read_features
 from usvi_bench.engine.load_config import build, nested
 from usvi_bench.engine.reranking import check_reranking

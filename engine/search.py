@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from usvi_bench.core.bounds import COUNT, bounded, check_bounds
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.options import similar_paths
-from usvi_bench.core.paths import expanded, is_file, is_folder
+from usvi_bench.core.paths import check_output, expanded, is_file, is_folder
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
@@ -22,7 +22,6 @@ from usvi_bench.datasets.pictures import read_paths
 from usvi_bench.engine.display import Display
 from usvi_bench.engine.embed import check_modality, features_of
 from usvi_bench.engine.embedder import Embedder
-from usvi_bench.engine.experiment import check_output
 from usvi_bench.engine.feature_file import FeatureFile, read_features
 from usvi_bench.engine.find_tables import find_tables
 from usvi_bench.engine.open_embedder import ModelRequest, open_embedder
