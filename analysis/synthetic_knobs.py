@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +57,15 @@ class Point:
     def data(self) -> str:
         """Value of ``--data``."""
         changed = [f",{name}={value}" for name, value in changed_knobs(self.people.knobs()).items()]
-        return f"synthetic:size={self.people.size}{''.join(changed)}"
+        return f"synthetic:size={self.people.size},seed={self.people.seed}{''.join(changed)}"
 
 
 Runner = Callable[[Point], None]
 
 
-def points(methods: Sequence[str], size: str, knobs: Sequence[str], seeds: Sequence[int]) -> list[Point]:
+def points(methods: Sequence[str], base: SyntheticSpec, knobs: Sequence[str], seeds: Sequence[int]) -> list[Point]:
     """Combine all methods, knobs, levels and seeds; populations that several knobs share occur once."""
-    people = [SyntheticSpec(size=size, **{knob: level}) for knob in knobs for level in LEVELS[knob]]  # type: ignore[arg-type]
+    people = [replace(base, **{knob: level}) for knob in knobs for level in LEVELS[knob]]  # type: ignore[arg-type]
     return [Point(m, one, seed) for one in dict.fromkeys(people) for m in methods for seed in seeds]
 
 
@@ -127,12 +127,11 @@ def make_runner(protocol: str, output: Path, settings: Sequence[str]) -> Runner:
     return runner
 
 
-def select_sweeps(records: dict[str, Record], size: str, knobs: Sequence[str]) -> list[Sweep]:
-    """Select the sweeps around the default people of a size, in the order of the knobs."""
-    defaults = SyntheticSpec(size=size).note()
+def select_sweeps(records: dict[str, Record], base: SyntheticSpec, knobs: Sequence[str]) -> list[Sweep]:
+    """Select the sweeps around the people ``base``, in the order of the knobs."""
     mine: dict[str, Sweep] = {}
     for sweep in separate_sweeps(score_tables(records))[1]:
-        if json.loads(sweep.base.key.synthetic)["spec"] == defaults:
+        if json.loads(sweep.base.key.synthetic)["spec"] == base.note():
             mine.setdefault(sweep.knob, sweep)
     return [mine[knob] for knob in knobs if knob in mine]
 
@@ -179,6 +178,7 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
     parser.add_argument("--method", nargs="+", default=["cluster_contrast"])
     parser.add_argument("--protocol", default="sysu_all")
     parser.add_argument("--size", default="small")
+    parser.add_argument("--people", type=int, default=0, metavar="SEED", help="data seed of the people")
     parser.add_argument("--knobs", nargs="+", default=list(LEVELS), metavar="KNOB", help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of every run")
@@ -198,12 +198,13 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
 
     try:
         _version(options.protocol)
-        wanted = points(options.method, options.size, options.knobs, options.seeds)
+        base = SyntheticSpec(size=options.size, seed=options.people)
+        wanted = points(options.method, base, options.knobs, options.seeds)
         there = finished_points(read())
         for point in wanted if not options.plot else ():
             if point_key(point) not in there:
                 go(point)
-        sweeps = select_sweeps(read(), options.size, options.knobs)
+        sweeps = select_sweeps(read(), base, options.knobs)
     except UsageError as error:
         raise SystemExit(str(error)) from error
     if not sweeps:
@@ -212,7 +213,8 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
         if not any(_line(sweep, method) for sweep in sweeps):
             raise SystemExit(f"--method {method}: no record of it below {options.output} at two levels of a knob")
     with styled():
-        title = f"{options.protocol}, size={options.size}; dots: seeds; grey bar: default; dashed: chance"
+        people = f"{options.protocol}, size={base.size}, seed={base.seed}"
+        title = f"{people}; dots: training seeds; grey bar: default; dashed: chance"
         save_figure(draw_sweeps(sweeps, options.method, title), options.figure or options.output / "knobs")
     return 0
 

@@ -9,18 +9,24 @@ from usvi_bench.reports.pages.order_tables import agreement_table, separation_ta
 from usvi_bench.reports.pages.page_table import PageTable
 from usvi_bench.reports.pages.readings_table import readings_table
 from usvi_bench.reports.pages.score_tables import (
+    BASELINE,
     corruption_table,
     effect_table,
     form_table,
     grid_table,
     lead_table,
+    level_table,
+    people_table,
     score_table,
 )
 from usvi_bench.reports.pages.sources import CONTROL
 
 SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
 CORRUPTED = (("sysu_all", "sysu_all_c"), ("regdb_v2i", "regdb_v2i_c"))
-GRIDS = ("dmic", "pclhd", "sclhm")
+OTHER_PEOPLE = {"sysu_all": 1001}
+UNPAIRED = (BASELINE, "sclhm", "pgm", "pclhd", "dmic", "supervised")
+"""Methods that are also trained on people of whom some are seen in one modality only."""
+GRIDS = ("dmic", "pclhd", "sclhm", "soft_prototype", "hil")
 """Methods whose ablations are tables."""
 PARTS = {
     "soft_prototype": [
@@ -47,7 +53,8 @@ TABLES = [
     lead_table("leads-over-longer-training", SYSU[:1], over=CONTROL),
     lead_table("leads-in-regdb", REGDB),
     separation_table("distinguished-pairs", (*SYSU, *REGDB)),
-    agreement_table("order-agreement", [SYSU, REGDB, (SYSU[0], REGDB[0]), *CORRUPTED], (*SYSU, *REGDB), {}),
+    agreement_table("order-agreement", [SYSU, REGDB, (SYSU[0], REGDB[0]), *CORRUPTED], (*SYSU, *REGDB), OTHER_PEOPLE),
+    people_table("other-people", OTHER_PEOPLE),
     corruption_table("corrupted", *CORRUPTED),
     form_table("released-code", "pclhd", "hil", "pgm"),
     *map(grid_table, GRIDS),
@@ -62,6 +69,7 @@ TABLES = [
     ),
     *(part_table(method, figures) for method, figures in PARTS.items()),
     label_table("label-quality"),
+    level_table("strangers", "foreign", (0, 0.25, 0.5, 1), *UNPAIRED),
     open_set_table("open-set"),
     method_cost_table("method-cost"),
     readings_table("sclhm-readings"),

@@ -53,9 +53,9 @@ class Fake:
 
 
 def test_one_knob_changes_at_a_time_and_its_default_is_shared() -> None:
-    usual = SyntheticSpec(size="tiny")
+    usual = SyntheticSpec(size="tiny", seed=7)
     assert set(LEVELS) == set(usual.knobs())
-    found = points(["pgm", "hil"], "tiny", list(LEVELS), [0])
+    found = points(["pgm", "hil"], usual, list(LEVELS), [0])
     for point in found:
         changed = [knob for knob, level in point.people.knobs().items() if level != usual.knobs()[knob]]
         assert len(changed) <= 1
@@ -112,6 +112,15 @@ def test_plot_draws_existing_records(tmp_path: Path) -> None:
     assert figure.with_suffix(".png").read_bytes() == first
     assert main([*arguments, "--plot", "--figure", str(figure), "--knobs", "pose"]) == 0
     assert figure.with_suffix(".png").read_bytes() != first
+
+
+def test_people_of_another_seed_have_a_sweep_of_their_own(tmp_path: Path) -> None:
+    arguments = [*ARGUMENTS, "--knobs", "pose", "--output", str(tmp_path)]
+    usual, other = Fake(tmp_path), Fake(tmp_path)
+    assert main(arguments, usual) == main([*arguments, "--people", "7"], other) == 0
+    assert {point.people.seed for point in usual.asked} == {0}
+    assert {point.people.seed for point in other.asked} == {7}
+    assert len(other.asked) == len(usual.asked)
 
 
 def test_a_method_may_lack_a_knob(tmp_path: Path) -> None:

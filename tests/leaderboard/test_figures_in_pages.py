@@ -226,7 +226,34 @@ def test_scores_of_released_forms(every: dict[Key, Seeds]) -> None:
         assert figures == [str(len(shared)), *means, mean_sd(differences, sign=True), each(differences)], cell
 
 
-GRIDS = ["dmic-sysu_all", "pclhd-sysu_all", "sclhm-sysu_all", "sclhm-regdb_v2i"]
+def test_scores_on_other_people(every: dict[Key, Seeds]) -> None:
+    lines = body("other-people")
+    assert len(lines) == 15  # eleven methods and the baseline, supervised, untrained and chance
+    for cell, *figures in lines[:-1]:
+        (method,) = words(cell)
+        found = [every["sysu_all", method, "repaired", people, 0] for people in (PEOPLE, OTHERS)]
+        assert figures == [mean_sd(list(seeds.values())) for seeds in found], cell
+
+
+def test_scores_with_strangers(every: dict[Key, Seeds]) -> None:
+    header, *lines = tables("strangers")
+    levels = [float(cell) for cell in header if re.fullmatch(r"[\d.]+", cell)]
+    assert levels == [0, 0.25, 0.5, 1]
+    assert len(lines) == 6
+    for cell, *figures in lines:
+        both = [
+            [every["sysu_all", name, "repaired", PEOPLE, level] for level in levels]
+            for name in (*words(cell), "cluster_contrast")
+        ]
+        shared = sorted(set.intersection(*(set(seeds) for found in both for seeds in found)))
+        means = [mean_sd([seeds[seed] for seed in shared]) for seeds in both[0]]
+        gains = [[a[seed] - b[seed] for seed in shared] for a, b in zip(*both, strict=True)]
+        ends = [mean_sd(gain, sign=True) for gain in (gains[0], gains[-1])]
+        expected = ["-", "-"] if words(cell) == ["cluster_contrast"] else ends
+        assert figures == [str(len(shared)), *means, *expected], cell
+
+
+GRIDS = [f"{method}-sysu_all" for method in ("dmic", "pclhd", "sclhm", "soft_prototype", "hil")] + ["sclhm-regdb_v2i"]
 
 
 def table_name(kind: str, grid: str) -> str:

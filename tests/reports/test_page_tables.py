@@ -100,7 +100,7 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
         (lambda: corruption_table("t", ("sysu_all", "nothing")), "table of nothing on people 1000: 0 found"),
         (lambda: people_table("t", {"sysu_all": 7}), "table of sysu_all on people 7: 0 found"),
         (lambda: form_table("t", "adca"), "adca, sysu_all: 0 found"),
-        (lambda: level_table("t", "foreign", [0, 0.123], "pgm"), "foreign=0: no run of pgm"),
+        (lambda: level_table("t", "foreign", [0, 0.123], "pgm"), r"foreign=0\.123: no run of pgm"),
         (lambda: joint_table("t", ("dmic", "no row")), r"settings of dmic, no row in label_quality\.csv: 0 found"),
         (lambda: part_table("hil", ["no such figure"]), "'no such figure' of hil: missing for some runs"),
         (lambda: grid_table("nobody"), "grid of nobody: no folder"),
