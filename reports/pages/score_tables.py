@@ -41,27 +41,27 @@ def score_table(name: str, *groups: Sequence[str]) -> PageTable:
     return PageTable(name, ["", *(title for group in groups for title in ("n", *map(quoted, group)))], rows)
 
 
-def lead_table(name: str, *groups: Sequence[str], over: str = BASELINE) -> PageTable:
+def lead_table(name: str, *protocols: str, over: str = BASELINE) -> PageTable:
     """Specify a table of the leads of all ranked methods over another one, paired by seed, highest lead first.
 
     The p values are those of paired t-tests, after Holm's correction for all tests of the table.
 
     Args:
         name: name of the table.
-        groups: groups of protocols; each has columns for the mean over its protocols, the p value and the seeds.
+        protocols: protocols; each has columns for the mean, the p value and the seeds.
         over: method (or the control) that is subtracted.
     """
 
     def rows(sources: Sources) -> Iterator[list[str]]:
-        methods = [method for method in sources.ranked(groups[0][0]) if method != BASELINE]
-        leads = {method: [_mean_lead(sources, group, method, over) for group in groups] for method in methods}
+        methods = [method for method in sources.ranked(protocols[0]) if method != BASELINE]
+        leads = {method: [_lead(sources, protocol, method, over) for protocol in protocols] for method in methods}
         p_values = iter(holm([paired_p(lead, 0 * lead) for found in leads.values() for lead in found]))
         tested = {method: [(lead, next(p_values)) for lead in found] for method, found in leads.items()}
         for method, found in sorted(tested.items(), key=lambda item: -item[1][0][0].mean()):
             cells = ((format_mean_sd(lead, sign=True), format_p(p), format_each(lead)) for lead, p in found)
             yield [quoted(method), *chain.from_iterable(cells)]
 
-    titles = (title for group in groups for title in (" and ".join(map(quoted, group)), "p", BY_SEED))
+    titles = (title for protocol in protocols for title in (quoted(protocol), "p", BY_SEED))
     return PageTable(name, ["", *titles], rows)
 
 
@@ -170,11 +170,10 @@ def _grid_name(kind: str, method: str, protocol: str) -> str:
     return f"{kind}-{method}" if protocol == PROTOCOL else f"{kind}-{method}-{protocol}"
 
 
-def _mean_lead(sources: Sources, group: Sequence[str], method: str, over: str) -> Seeds:
-    """Return the lead of a method by seed, mean over protocols."""
-    leads = [sources.scores(protocol, method) - sources.scores(protocol, over) for protocol in group]
-    mean: Seeds = pd.concat(leads, axis=1).dropna().mean(axis=1)
-    return mean
+def _lead(sources: Sources, protocol: str, method: str, over: str) -> Seeds:
+    """Return the lead of a method by seed."""
+    lead: Seeds = (sources.scores(protocol, method) - sources.scores(protocol, over)).dropna()
+    return lead
 
 
 def _shared_seeds(found: Iterable[Seeds]) -> list[int]:

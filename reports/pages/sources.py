@@ -69,9 +69,7 @@ class Sources:
             UsageError: the row does not exist or is not unique.
         """
         if method == CONTROL:
-            if protocol != PROTOCOL:
-                raise UsageError(f"{CONTROL}: available for {PROTOCOL} only, not for {protocol}")
-            lines = (line for line in self.grid("sclhm").rows if line.name == f"cluster contrast, {CONTROL}")
+            lines = (line for line in self.grid("sclhm", protocol).rows if line.name == f"cluster contrast, {CONTROL}")
             return 100 * single(lines, f"{CONTROL}, {protocol}").scores["mAP"]
         rows = (row for row in self._usual(protocol, released, people).rows if method in (row.method, row.label))
         return 100 * single(rows, f"{method}, {protocol}").values["mAP"]

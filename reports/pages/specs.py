@@ -49,9 +49,10 @@ PARTS = {
 
 TABLES = [
     score_table("scores", SYSU, REGDB),
-    lead_table("leads", SYSU[:1], SYSU[1:]),
-    lead_table("leads-over-longer-training", SYSU[:1], over=CONTROL),
-    lead_table("leads-in-regdb", REGDB),
+    lead_table("leads", *SYSU),
+    lead_table("leads-over-longer-training", SYSU[0], over=CONTROL),
+    lead_table("leads-in-regdb", *REGDB),
+    lead_table("leads-over-longer-training-in-regdb", REGDB[0], over=CONTROL),
     separation_table("distinguished-pairs", (*SYSU, *REGDB)),
     agreement_table("order-agreement", [SYSU, REGDB, (SYSU[0], REGDB[0]), *CORRUPTED], (*SYSU, *REGDB), OTHER_PEOPLE),
     people_table("other-people", OTHER_PEOPLE),

@@ -109,12 +109,6 @@ def test_scores(scores: Scores) -> None:
     assert methods == ["supervised", *order, "untrained"]
 
 
-def leads(scores: Scores, group: tuple[str, ...], method: str, over: str = "cluster_contrast") -> list[float]:
-    """Return leads by seed, mean over protocols."""
-    found = [paired(scores[protocol, method], scores[protocol, over]) for protocol in group]
-    return [fmean(values) for values in zip(*found, strict=True)]
-
-
 def p_values(found: list[list[float]]) -> list[str]:
     """Return the p values of t-tests of means against 0, with Holm's correction."""
     values = [float(stats.ttest_1samp(each, 0).pvalue) for each in found]
@@ -123,11 +117,14 @@ def p_values(found: list[list[float]]) -> list[str]:
     return ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in steps]
 
 
-@pytest.mark.parametrize(("name", "groups"), [("leads", (SYSU[:1], SYSU[1:])), ("leads-in-regdb", (REGDB,))])
-def test_leads(scores: Scores, name: str, groups: tuple[tuple[str, ...], ...]) -> None:
+@pytest.mark.parametrize(("name", "protocols"), [("leads", SYSU), ("leads-in-regdb", REGDB)])
+def test_leads(scores: Scores, name: str, protocols: tuple[str, ...]) -> None:
+    def lead(protocol: str, method: str) -> list[float]:
+        return paired(scores[protocol, method], scores[protocol, "cluster_contrast"])
+
     shown = body(name)
-    found = {cell: [leads(scores, group, *words(cell)) for group in groups] for cell, *_ in shown}
-    corrected = p_values([values for by_group in found.values() for values in by_group])
+    found = {cell: [lead(protocol, *words(cell)) for protocol in protocols] for cell, *_ in shown}
+    corrected = p_values([values for by_protocol in found.values() for values in by_protocol])
     for cell, *figures in shown:
         expected = [[mean_sd(values, sign=True), corrected.pop(0), each(values)] for values in found[cell]]
         assert figures == [text for texts in expected for text in texts], cell
@@ -143,10 +140,12 @@ def grid_scores(folder: Path) -> dict[str, Seeds]:
     }
 
 
-def test_leads_over_longer_training(scores: Scores) -> None:
-    control = grid_scores(LEADERBOARD / "ablations" / "sclhm-sysu_all")["cluster contrast, continued"]
-    shown = body("leads-over-longer-training")
-    found = [paired(scores["sysu_all", words(cell)[0]], control) for cell, *_ in shown]
+@pytest.mark.parametrize(("suffix", "protocol"), [("", "sysu_all"), ("-in-regdb", "regdb_v2i")])
+def test_leads_over_longer_training(scores: Scores, suffix: str, protocol: str) -> None:
+    control = grid_scores(LEADERBOARD / "ablations" / f"sclhm-{protocol}")["cluster contrast, continued"]
+    shown = body(f"leads-over-longer-training{suffix}")
+    found = [paired(scores[protocol, words(cell)[0]], control) for cell, *_ in shown]
+    assert len(found) == 11
     for (cell, *figures), values, p in zip(shown, found, p_values(found), strict=True):
         assert figures == [mean_sd(values, sign=True), p, each(values)], cell
 

@@ -95,8 +95,8 @@ def test_columns_that_list_figures_are_left_aligned(sources: Sources) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: lead_table("t", ["sysu_all"], over="nobody"), "nobody, sysu_all: 0 found; expected exactly one"),
-        (lambda: lead_table("t", ["sysu_indoor"], over=CONTROL), "continued: available for sysu_all only"),
+        (lambda: lead_table("t", "sysu_all", over="nobody"), "nobody, sysu_all: 0 found; expected exactly one"),
+        (lambda: lead_table("t", "sysu_indoor", over=CONTROL), "grid of sclhm: no folder .*sclhm-sysu_indoor"),
         (lambda: corruption_table("t", ("sysu_all", "nothing")), "table of nothing on people 1000: 0 found"),
         (lambda: people_table("t", {"sysu_all": 7}), "table of sysu_all on people 7: 0 found"),
         (lambda: form_table("t", "adca"), "adca, sysu_all: 0 found"),
