@@ -23,10 +23,9 @@ def test_the_readme_is_short_and_begins_with_a_picture_and_the_scores() -> None:
 
 def test_the_findings_are_on_one_page_with_limits_and_figures() -> None:
     text = (ROOT / "docs/findings.md").read_text()
-    assert len(text.splitlines()) <= 260
+    assert len(text.splitlines()) <= 300
     parts = re.split(r"^## (\d+)\. ", text, flags=re.MULTILINE)[1:]
-    assert parts[::2] == [str(i + 1) for i in range(len(parts) // 2)]
-    assert len(parts) >= 2 * 8
+    assert parts[::2] == [str(number) for number in range(1, 11)]
     for number, part in zip(parts[::2], parts[1::2], strict=True):
         assert "*Limits.*" in part, number
         assert re.search(r"^\| |!\[|<img|first figure", part, re.MULTILINE), f"{number}: neither a table nor a figure"
