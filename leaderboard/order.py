@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -20,7 +21,12 @@ NOTE = (
 
 
 def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | None:
-    """Compare our and published mAP and rank of each method; None with fewer than three published methods."""
+    """Compare our and published mAP and rank of each method; None with fewer than three published methods.
+
+    Args:
+        scores: scores on synthetic people.
+        published: published figures.
+    """
     pairs = [
         (row, float(row.values["mAP"].mean()), value)
         for row in _one_a_method(scores.rows)
@@ -45,7 +51,8 @@ def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | N
         )
         for row, ours, value in pairs
     ]
-    title = f"Our and the published ranking on {code(scores.key.protocol)} ({sum(alike)} of {len(alike)} pairs agree)"
+    where = f"{code(scores.key.protocol)}, people {json.loads(scores.key.synthetic)['spec']['seed']}"
+    title = f"Our and the published ranking on {where} ({sum(alike)} of {len(alike)} pairs agree)"
     return Table(title, columns, rows, notes=[NOTE])
 
 
