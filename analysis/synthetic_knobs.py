@@ -154,7 +154,7 @@ def draw_sweeps(sweeps: Sequence[Sweep], methods: Sequence[str], title: str) -> 
                 dots = {"linestyle": "", "marker": look["marker"], "markersize": 2, "color": look["color"]}
                 axes.plot([x] * len(values), values, **dots, alpha=0.6, clip_on=False)
         axes.axvline(sweep.base_level, color="0.85", linewidth=3, zorder=0)
-        axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), xticks=[0, 0.5, 1])
+        axes.set(title=sweep.knob.replace("_", " "), xlim=(-0.04, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1])
     highest = max(np.max(line.get_ydata()) for axes in panels[: len(sweeps)] for line in axes.get_lines()[:-1])
     for axes in panels[: len(sweeps)]:
         axes.set_ylim(0, 10 * np.ceil(highest / 10 + 0.2))
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None, runner: Runner | None = None) -
             raise SystemExit(f"--method {method}: no record of it below {options.output} at two levels of a knob")
     with styled():
         people = f"{options.protocol}, size={base.size}, seed={base.seed}"
-        title = f"{people}; dots: training seeds; grey bar: default; dashed: chance"
+        title = f"{people}; dots: training seeds; grey bar: default; lowest line: chance"
         save_figure(draw_sweeps(sweeps, options.method, title), options.figure or options.output / "knobs")
     return 0
 

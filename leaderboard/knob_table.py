@@ -22,7 +22,7 @@ def knob_table(sweep: Sweep) -> Table:
     note = f"Default: {default}. The means of a row are over the seeds that all its levels have."
     key = sweep.base.key
     return Table(
-        title=f"mAP on {code(key.protocol)} when {code(sweep.knob)} varies",
+        title=f"mAP on {code(key.protocol)} when {code(sweep.knob)} varies, people {key.people}",
         columns=columns,
         rows=rows,
         notes=[note],

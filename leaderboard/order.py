@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -51,7 +50,7 @@ def order_table(scores: ScoreTable, published: Sequence[Published]) -> Table | N
         )
         for row, ours, value in pairs
     ]
-    where = f"{code(scores.key.protocol)}, people {json.loads(scores.key.synthetic)['spec']['seed']}"
+    where = f"{code(scores.key.protocol)}, people {scores.key.people}"
     title = f"Our and the published ranking on {where} ({sum(alike)} of {len(alike)} pairs agree)"
     return Table(title, columns, rows, notes=[NOTE])
 

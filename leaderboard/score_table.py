@@ -56,6 +56,11 @@ class TableKey(NamedTuple):
         """Whether the training images are those of the scored data set."""
         return not (self.trained_on or self.donors)
 
+    @property
+    def people(self) -> int:
+        """Data seed of the synthetic people."""
+        return int(json.loads(self.synthetic)["spec"]["seed"])
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:

@@ -42,7 +42,7 @@ def knob_page(made: Mapping[str, Record]) -> str:
 
 
 def cells(text: str, knob: str) -> dict[str, list[str]]:
-    lines = text[text.index(f"when `{knob}` varies") :].split("\n\n")[1].splitlines()
+    lines = text[text.index(f"when `{knob}` varies, people 0") :].split("\n\n")[1].splitlines()
     found = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
     return {row[0]: row[1:] for row in found if row[0] != ":--"}
 
