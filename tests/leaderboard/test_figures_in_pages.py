@@ -231,7 +231,7 @@ def test_scores_on_other_people(every: dict[Key, Seeds]) -> None:
     assert len(lines) == 15  # eleven methods and the baseline, supervised, untrained and chance
     for cell, *figures in lines[:-1]:
         (method,) = words(cell)
-        both = product(("sysu_all",), (PEOPLE, OTHERS))
+        both = product(("sysu_all", "regdb_v2i"), (PEOPLE, OTHERS))
         found = [every[protocol, method, "repaired", people, 0] for protocol, people in both]
         assert figures == [mean_sd(list(seeds.values())) for seeds in found], cell
 
