@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -47,7 +46,7 @@ def agreement_table(
     name: str,
     boards: Sequence[tuple[str, str]],
     protocols: Sequence[str],
-    others: Mapping[str, int] = MappingProxyType({}),
+    others: Mapping[str, int],
 ) -> PageTable:
     """Specify a table of the agreement between orders of the ranked methods.
 

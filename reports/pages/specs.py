@@ -24,6 +24,7 @@ from usvi_bench.reports.pages.sources import CONTROL
 SYSU, REGDB = ("sysu_all", "sysu_indoor"), ("regdb_v2i", "regdb_i2v")
 CORRUPTED = (("sysu_all", "sysu_all_c"), ("regdb_v2i", "regdb_v2i_c"))
 OTHER_PEOPLE = {SYSU[0]: 1001, REGDB[0]: 1001}
+"""Data seed of the second set of people by protocol."""
 UNPAIRED = ("supervised", "dmic", "pclhd", "pgm", "sclhm", BASELINE)
 """Methods that are also trained on people of whom some are seen in one modality only."""
 GRIDS = ("dmic", "pclhd", "sclhm", "soft_prototype", "hil")
