@@ -18,6 +18,8 @@ from usvi_bench.core.revision import Revision, find_revision
 FAISS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 CORRUPTIONS = ("imagecorruptions-imaug", "scikit-image", "opencv-python")
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", *FAISS, "numba", "pillow", "mmengine", *CORRUPTIONS)
+_CPU = Path("/proc/cpuinfo")
+"""Linux: description of each processor."""
 _DRIVER = Path("/proc/driver/nvidia/version")
 """Linux: version of the NVIDIA driver."""
 
@@ -68,12 +70,20 @@ def suite_version() -> str:
 
 
 def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    """Return the name of the processor, its generation and the vector instructions that torch uses.
+
+    A name such as "AMD EPYC" is shared by generations with other instructions, whose results differ in last digits.
+    """
+    vectors = torch.backends.cpu.get_cpu_capability()
+    if _CPU.exists():
+        first = _CPU.read_text().partition("\n\n")[0]
+        found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+        if name := found.get("model name"):
+            generation = [
+                f"{part.removeprefix('cpu ')} {found[part]}" for part in ("cpu family", "model") if part in found
+            ]
+            return f"{name} ({', '.join([*generation, vectors])})"
+    return f"{platform.processor() or platform.machine()} ({vectors})"
 
 
 def _driver() -> str | None:

@@ -77,7 +77,7 @@ def test_a_shared_training_is_the_training_of_one_process(
     assert many[0]["clusters"] == one[0]["clusters"]
     for first, second in zip(one, many, strict=True):
         assert second["losses"] == pytest.approx(first["losses"], rel=1e-3)
-    assert many[0]["losses"] == pytest.approx(one[0]["losses"], rel=1e-5)
+    assert many[0]["losses"] == pytest.approx(one[0]["losses"], rel=1e-4)
     weights = [torch.load(stage(path) / "epoch_0001.pt")["models"]["student"] for path in (alone, tmp_path)]
     for name, value in weights[0].items():
         if value.is_floating_point():  # Adam's first steps are as long for a tiny gradient as for a large one

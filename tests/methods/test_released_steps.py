@@ -43,7 +43,8 @@ def check(found: Tensor | None, expected: Tensor) -> None:
     assert found is not None
     apart = float((found - expected).abs().max())
     assert apart < 1e-5
-    assert apart < 1e-4 * float(expected.abs().max())
+    # the gradient of a probability near 1 has the rounding of that probability, 6e-8, which varies with the CPU
+    assert apart < max(1e-4 * float(expected.abs().max()), 5e-9)
 
 
 def add_up(losses: Losses) -> Tensor:
