@@ -22,8 +22,8 @@ run: setup  ## train and score SCLHM on synthetic people
 ending: setup  ## repeat the scoring of `make run`, and show its last lines in README
 	$(MAKE) --no-print-directory --silent run SEED=0 | $(BIN)/python -m reports.pages.ending
 
-test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: setup  # two processes share the cores (benchmarks/waiting.py)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.waiting``. At the end of a parallel loop, threads wait for the slowest of them. By default, GNU
 OpenMP, which torch uses on Linux, keeps their cores busy for some milliseconds. A thread that has to share its core
-then gets less of it, and all others wait for it. ``import usvi_bench`` sets ``OMP_WAIT_POLICY=passive`` unless the
-variable is set: waiting threads sleep. OpenMP reads the variable once, so each side is a new process. Both sides run in
-turn, with all cores; the busy process keeps one core busy.
+then gets less of it, and all others wait for it. With ``OMP_WAIT_POLICY=passive`` in the environment, waiting threads
+sleep. OpenMP reads the variable once, so each side is a new process. Both sides run in turn, with all cores; the busy
+process keeps one core busy.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def measure_step() -> None:
 def seconds(side: str) -> float:
     """Measure a step in a new process that has the environment of one side."""
     environment = {name: value for name, value in os.environ.items() if name not in (VARIABLE, "GOMP_SPINCOUNT")}
-    # torch is imported first: usvi_bench would set the variable
-    program = "import torch; from usvi_bench.benchmarks.waiting import measure_step; measure_step()"
+    program = "from usvi_bench.benchmarks.waiting import measure_step; measure_step()"
     command, environment = [sys.executable, "-c", program], {**environment, **SIDES[side]}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)

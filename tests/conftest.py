@@ -20,14 +20,6 @@ LONGEST = ("test_faults.py", "test_newcomer.py", "test_examples.py", "test_ident
 """Files of about a minute or more."""
 
 
-def pytest_sessionstart() -> None:
-    """Give each process of ``pytest -n`` its share of the cores, because threads of two processes delay each other."""
-    worker, count = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if worker and hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % len(cores) :: count])
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, so that no process is left with one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)

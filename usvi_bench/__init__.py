@@ -66,7 +66,6 @@ __all__ = [
 ]
 
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads leave their core to other processes
 if "NUMBA_CACHE_DIR" not in os.environ:
     _installed = Path(__file__).with_name("_build.json").exists()  # pip does not remove compiled kernels
     if (_folder := kernel_folder(None if _installed else Path(__file__).resolve().parent.parent)) is not None:

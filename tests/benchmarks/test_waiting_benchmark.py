@@ -1,15 +1,13 @@
-"""Comparison of waiting threads: both sides, and the environment variable that distinguishes them."""
+"""Comparison of waiting threads: both sides, alone and beside a busy process."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
 from usvi_bench.benchmarks import waiting
-from usvi_bench.benchmarks.waiting import VARIABLE, compare, measure_step
+from usvi_bench.benchmarks.waiting import compare, measure_step, seconds
 
 
 def test_each_side_is_measured_alone_and_beside_a_busy_process(
@@ -33,15 +31,16 @@ def test_a_step_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(capsys.readouterr().out) > 0
 
 
-@pytest.mark.parametrize(("before", "after"), [(None, "passive"), ("active", "active")])
-def test_the_policy_is_passive_unless_it_is_set(before: str | None, after: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    program = f"import os, sys, usvi_bench; print(os.environ['{VARIABLE}'], 'torch' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**environment, **({VARIABLE: before} if before else {})},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.split() == [after, "False"], "torch was imported before the policy was set"
+@pytest.mark.parametrize(("side", "expected"), [("passive", "passive"), ("default", "None")])
+def test_a_side_has_its_own_environment(side: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def run(command: list[str], env: dict[str, str], **_: object) -> SimpleNamespace:
+        found.extend(str(env.get(name)) for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"))
+        return SimpleNamespace(stdout="0.5\n")
+
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setattr("subprocess.run", run)
+    assert seconds(side) == 0.5
+    assert found == [expected, "None"]
