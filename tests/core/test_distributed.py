@@ -21,12 +21,12 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.checkpoint import load
 from usvi_bench.engine.load_config import load_config, parse_settings
 
-EPOCHS = 2
+EPOCHS = 3
 
 
 def words(output: Path, data: Path, *settings: str) -> list[str]:
     small = [
-        "train.iterations=2",
+        "train.iterations=1",
         "train.visible_clusters=2",
         "train.infrared_clusters=2",
         "train.instances=3",
@@ -77,8 +77,10 @@ def test_a_shared_training_is_the_training_of_one_process(
     assert many[0]["clusters"] == one[0]["clusters"]
     for first, second in zip(one, many, strict=True):
         assert second["losses"] == pytest.approx(first["losses"], rel=1e-3)
-    assert many[0]["losses"] == pytest.approx(one[0]["losses"], rel=1e-4)
-    weights = [torch.load(stage(path) / "epoch_0001.pt")["models"]["student"] for path in (alone, tmp_path)]
+    assert many[0]["losses"] == pytest.approx(one[0]["losses"], rel=1e-6), "before the first step of Adam"
+    weights = [
+        torch.load(stage(path) / f"epoch_{EPOCHS - 1:04d}.pt")["models"]["student"] for path in (alone, tmp_path)
+    ]
     for name, value in weights[0].items():
         if value.is_floating_point():  # Adam's first steps are as long for a tiny gradient as for a large one
             assert (weights[1][name] - value).abs().mean() < 1e-4, name

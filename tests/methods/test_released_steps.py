@@ -39,12 +39,11 @@ def facts(method: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{method}_"): rows for name, rows in FACTS.items() if name.startswith(method)}
 
 
-def check(found: Tensor | None, expected: Tensor) -> None:
+def check(found: Tensor | None, expected: Tensor, rounding: float = 0.0) -> None:
     assert found is not None
     apart = float((found - expected).abs().max())
     assert apart < 1e-5
-    # the gradient of a probability near 1 has the rounding of that probability, 6e-8, which varies with the CPU
-    assert apart < max(1e-4 * float(expected.abs().max()), 5e-9)
+    assert apart < 1e-4 * float(expected.abs().max()) + rounding
 
 
 def add_up(losses: Losses) -> Tensor:
@@ -92,7 +91,9 @@ def test_gradients_and_memories_of_pclhd(epoch: int) -> None:
         method.joint_memory.update(*samples)
     for number, leaf in enumerate(leaves):
         assert leaf.grad is not None
-        check(leaf.grad[::16], f[f"e{epoch if number < 2 else 0}_grad{number}"])
+        # without a loss across modalities, probabilities are near 1, and the CPU decides how they are rounded
+        rounding = 2e-9 if number == 1 - epoch else 0.0
+        check(leaf.grad[::16], f[f"e{epoch if number < 2 else 0}_grad{number}"], rounding)
     memories = {"rgb": method.visible_memory, "ir": method.infrared_memory, "all": method.joint_memory}
     for name, memory in memories.items():
         assert isinstance(memory, HardMemory)
