@@ -13,7 +13,7 @@ setup: .venv/ready  ## install the suite and what it needs
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	touch $@
 
-try: setup  ## train two methods on a few synthetic people for a moment, and compare them
+try: setup  ## train two methods briefly on a few synthetic people, and compare them
 	$(BIN)/python run.py demo
 
 run: setup  ## train and score SCLHM on synthetic people

@@ -1,4 +1,4 @@
-"""Scores on development people: do they tell methods apart at a difficulty that real sets have?
+"""Scores on development people: whether they distinguish methods at a difficulty that real sets have.
 
 ``python -m analysis.difficulty [--output DIR] [--csv FILE]`` trains each method once on the people of each development
 seed, in the layouts of SYSU-MM01 and RegDB, and prints a table with the criteria. Runs with a record below ``DIR`` are

@@ -3,7 +3,7 @@
 ``python -m analysis.label_quality RUN... --csv leaderboard/label_quality.csv`` reads folders of runs, or folders that
 contain such folders, and writes a row per epoch: clusters, share of outliers, agreement with identities in each
 modality, and, for matched or joint clusters, precision and recall of the pairs of images that they assign to one
-person. The values come from journals; true identities are for diagnosis only, training never sees them. Records have
+person. The values come from journals; true identities are for diagnosis only; training does not use them. Records have
 no journal, so this table is kept next to them: protocol, method, configuration, data and seed identify the run of a
 row, ``row`` the row of an ablation. ``--add`` keeps the rows that are already in the file.
 """

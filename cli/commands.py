@@ -4,7 +4,7 @@ SUMMARIES = {
     "ablation": "run the rows of a method's grid over seeds",
     "check": "list contradictions in records",
     "cluster": "cluster pictures by their features",
-    "demo": "train two methods for a moment and compare them",
+    "demo": "train two methods briefly and compare them",
     "describe": "list what 'paper' and 'released' change",
     "doctor": "check this machine, or one training on it",
     "embed": "write the features of pictures",

@@ -1,4 +1,4 @@
-"""``run.py demo``: train two methods on a few synthetic people for a moment, and compare them."""
+"""``run.py demo``: train two methods briefly on a few synthetic people, and compare them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parser() -> ArgumentParser:
     """Build the parser of the command ``demo``."""
     parser = Parser(
         prog=f"{program()} demo",
-        description=f"Train {' and '.join(METHODS)} on a few synthetic people for a moment, and compare them.",
+        description=f"Train {' and '.join(METHODS)} briefly on a few synthetic people, and compare them.",
     )
     parser.add_argument(
         "--output",

@@ -57,7 +57,7 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Score the model, print the scores, the path of the record, and what goes on from there.
+    """Score the model, and print the scores, the path of the record and the next commands.
 
     Raises:
         UsageError: an option, a file or the data are wrong; nothing is written.

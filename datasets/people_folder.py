@@ -47,7 +47,7 @@ class PeopleFolder(TreeDataset):
 
     def test(self, fold: int = 1) -> Split:
         """Refuse: there are no test images."""
-        raise UsageError(f"{self.title} has no test images")
+        raise UsageError(f"{self.title} has no test images; use it with --donors only")
 
     @classmethod
     def load(cls, root: Path) -> Tree:

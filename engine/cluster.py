@@ -72,7 +72,9 @@ class ClusterRequest:
             raise UsageError("--joint clusters both modalities together; leave out --modality")
         if self.as_table:
             if is_folder(self.output):
-                raise UsageError(f"--output {self.output}: this is a folder; give a file, or a folder without '.csv'")
+                raise UsageError(
+                    f"--output {self.output}: this is a folder; give a new file, or a folder whose name has no .csv"
+                )
             if self.data is not None or self.with_pictures:
                 raise UsageError("--data and --with-pictures belong to a folder of clusters; give --output DIR")
             check_output(self.output.parent)

@@ -83,7 +83,7 @@ def features_of(embedder: Embedder, tables: Sequence[ImageTable], **about: Any) 
     modality = np.repeat([MODALITIES.index(table.modality) for table in tables], list(map(len, tables)))
     paths = [path for table in tables for path in table.paths]
     if odd := [path for path in paths if not is_plain_path(path)]:
-        raise UsageError(f"{show(odd[0])}: a features file cannot have this name; rename the picture")
+        raise UsageError(f"{show(odd[0])}: this path cannot be written to a features file; rename the picture")
     order = sorted(range(len(paths)), key=lambda row: (modality[row], paths[row], row))
     boxes = [table.boxes for table in tables]  # of tables whose pictures are parts of files
     whole = [np.full((len(table), 4), -1, np.int32) for table in tables]

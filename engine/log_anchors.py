@@ -86,7 +86,7 @@ def find_anchor(anchors: list[LogAnchor], method: str, data: str) -> LogAnchor:
             return anchor
     known = ", ".join(f"{anchor.method} on {DATASETS.get(anchor.data).title}" for anchor in anchors)
     title = DATASETS.get(data).title
-    raise UsageError(f"'{method}' on {title} has no anchor, a released log of the same network; known: {known}")
+    raise UsageError(f"no released log is known for '{method}' on {title}; choose one of {known}")
 
 
 def compare(anchor: LogAnchor, clusters: Mapping[str, int], losses: Mapping[int, float]) -> Iterator[Comparison]:

@@ -83,10 +83,13 @@ def find_experiment(
     import_plugins(imports)
     for name in settings or {}:
         if not name.startswith("engine.") and name != "train.embed_batch":
-            raise UsageError(f"--set {name}: the log has its own; only engine.* and train.embed_batch can be set")
+            raise UsageError(
+                f"--set {name}: this setting must be that of the released log; leave it out (only engine.* and "
+                "train.embed_batch can be set)"
+            )
     kind = PROTOCOLS.get(protocol).dataset
     if released_form(METHODS.get(method)) is None:
-        raise UsageError(f"'{method}' has no form 'released', so there is no anchor for it")
+        raise UsageError(f"'{method}' has no released form and no released log; choose another method")
     anchor = find_anchor(read_anchors(), method, kind)
     source = find_data(kind, data)
     if source.synthetic_spec is not None:

@@ -94,7 +94,7 @@ def read_figures(path: Path) -> list[Figure]:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             if reader.fieldnames != COLUMNS:
-                raise UsageError(f"{path}: expected the columns {','.join(COLUMNS)}")
+                raise UsageError(f"{path}: expected the columns {','.join(COLUMNS)}; correct the header")
             figures: list[Figure] = []
             for row in reader:
                 figure = _figure(row, f"{path}, line {reader.line_num}")
@@ -153,7 +153,7 @@ def footnote(entry: Published) -> str:
 
 def _figure(row: dict[str, str], where: str) -> Figure:
     if None in row or None in row.values():
-        raise UsageError(f"{where}: expected {len(COLUMNS)} cells")
+        raise UsageError(f"{where}: expected {len(COLUMNS)} cells; correct the line")
     for column, text in row.items():
         if not text.isprintable():
             raise UsageError(f"{where}: {column} {text[:40]!r} holds control characters; remove them")

@@ -130,7 +130,7 @@ def _read(path: Path, name: str, record: Record) -> list[Repeat]:
     except ValueError as error:
         raise UsageError(f"{path}: {error}; repeat the run again") from error
     if note["record"] != record_digest(record):
-        raise UsageError(f"{path}: the note is of another content of {name}; repeat the run again")
+        raise UsageError(f"{path}: the note belongs to an earlier {name} with another content; repeat the run again")
     for repeat in note["repeats"]:
         if repeat.finished == record.provenance["finished"]:
             raise UsageError(f"{path}: a repeat ended in the same second as the run itself; repeat the run again")

@@ -86,7 +86,7 @@ class BMILConfig(ClusterContrastConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if 0.5 < self.subset < 1:
-            raise UsageError(f"method.subset={self.subset} leaves no second part of this size: at most 0.5, or 1")
+            raise UsageError(f"method.subset={self.subset} must be at most 0.5, or 1 for all images")
         if self.balanced and self.joint_k1 % 2:
             raise UsageError(f"method.joint_k1={self.joint_k1} must be even: half of the neighbours of each modality")
         if self.balanced and self.joint_k2 > self.joint_k1 // 2:
@@ -97,7 +97,7 @@ class BMILConfig(ClusterContrastConfig):
         if self.balanced and self.expansion == "plain":
             raise UsageError("method.expansion=plain needs method.balanced=false")
         if self.negatives in (1, 2):
-            raise UsageError(f"method.negatives={self.negatives} leaves no negative: 0 for all, or at least 3")
+            raise UsageError(f"method.negatives={self.negatives} leaves no negative; choose 0 for all, or at least 3")
         if self.form == "released" and not self.joint:
             raise UsageError("method.form=released needs method.joint=true; its defect is in the joint step")
 

@@ -52,7 +52,8 @@ def nearest(features: Tensor, k: int, search: Search = "auto") -> tuple[Tensor, 
         raise ValueError(f"features of shape {tuple(features.shape)}; give [N, D]")
     vectors = features.detach().float().contiguous()
     if not all_finite(vectors) or not all_finite(torch.linalg.vector_norm(vectors, dim=1)):
-        raise ValueError("features hold NaN, infinity or lengths beyond float32 because the network has diverged")
+        wrong = "features hold NaN, infinity or lengths beyond float32 because the network has diverged"
+        raise ValueError(f"{wrong}; lower the learning rate")
     with timed("search"):
         if search == "approximate" or (search == "auto" and _too_many(vectors)):
             found = _approximate(vectors, k)

@@ -113,9 +113,9 @@ def unpack(file: WeightFile) -> PackedWeights:
     """
     if file.is_checkpoint:
         raise UsageError(
-            f"'{file.path}' is a checkpoint of a training (fold {file.content['fold']!r:.20}), whose people another "
-            "fold may test on; if none is tested, save its content['models']['student'] with torch.save and give that "
-            "file"
+            f"'{file.path}' is a checkpoint of a training on fold {file.content['fold']!r:.20}; its training people "
+            "may be test people of another fold. If they are not, save its content['models']['student'] with "
+            "torch.save, and give that file"
         )
     state, names = _unwrapped(file.content)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -11,7 +11,6 @@ from usvi_bench.components.encoder.network import EncoderConfig
 from usvi_bench.components.encoder.resnet_networks import SmallConfig
 from usvi_bench.core.errors import UsageError
 from usvi_bench.core.registry import METHODS
-from usvi_bench.core.settings import digest
 from usvi_bench.engine.config import RunConfig, TrainConfig, changed_settings
 from usvi_bench.engine.load_config import build, load_config, nested, parse_settings
 from usvi_bench.engine.read_settings import CONFIGS
@@ -252,11 +251,6 @@ def test_settings_are_given_as_text_or_typed() -> None:
 def test_build_refuses_a_value_of_the_wrong_kind() -> None:
     with pytest.raises(UsageError, match=r"train\.lr=True: expected a number"):
         build(TrainConfig, {"lr": True}, "train")
-
-
-def test_the_digest_depends_on_content_only() -> None:
-    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
-    assert digest({"a": 1}) != digest({"a": 2})
 
 
 def test_threads_are_no_part_of_the_resolved_settings() -> None:

@@ -108,7 +108,7 @@ def test_folders_that_hold_a_data_set_or_the_other_modality_are_refused(tmp_path
 def test_a_name_that_a_features_file_cannot_have_is_refused_before_pictures_are_decoded(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "visible\\2.png").write_bytes(b"no picture")
-    with pytest.raises(UsageError, match="a features file cannot have this name; rename"):
+    with pytest.raises(UsageError, match="this path cannot be written to a features file; rename"):
         embed(tmp_path / "own", small_weights(tmp_path), tmp_path / "f.npz", modality="visible")
 
 

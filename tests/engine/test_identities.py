@@ -32,13 +32,13 @@ CLUSTERS = ["method.k1=6", "method.eps=0.5"]
 def final_weights(output: Path, method: str, data: Path) -> dict[str, torch.Tensor]:
     settings = QUICK + (CLUSTERS if method != "supervised" else [])
     arguments = ["--method", method, "--protocol", "sysu_all", "--data", str(data), "--output", str(output)]
-    assert main([*arguments, "--set", *settings]) == 0
+    assert main([*arguments, "--no-report", "--set", *settings]) == 0
     path = max(output.glob(f"stages/{method}-*/epoch_*.pt"))
     state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["models"]["student"]
     return state
 
 
-@pytest.mark.parametrize(("method", "same"), [("cluster_contrast", True), ("sclhm", True), ("supervised", False)])
+@pytest.mark.parametrize(("method", "same"), [("sclhm", True), ("supervised", False)])
 def test_permuted_identities(
     method: str, same: bool, tiny_people: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,15 +52,15 @@ def result(output: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_people: dict[str, Path]) -> str:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_people: dict[str, Path]) -> Path:
     output = tmp_path_factory.mktemp("whole")
     run(command(output, tiny_people["sysu"]))
-    return result(output)
+    return output
 
 
 @pytest.mark.parametrize(("epochs", "delay"), [(1, 0.0), (2, 0.15)])
 def test_a_killed_run_resumes_to_the_same_result(
-    epochs: int, delay: float, uninterrupted: str, tiny_people: dict[str, Path], tmp_path: Path
+    epochs: int, delay: float, uninterrupted: Path, tiny_people: dict[str, Path], tmp_path: Path
 ) -> None:
     arguments = command(tmp_path, tiny_people["sysu"])
     kill_during_epoch(arguments, tmp_path, epochs, delay)
@@ -71,13 +71,13 @@ def test_a_killed_run_resumes_to_the_same_result(
     with journal.open("a") as file:
         file.write('{"epoch": 1, "torn')
     run([*arguments, "--resume"])
-    assert result(tmp_path) == uninterrupted
+    assert result(tmp_path) == result(uninterrupted)
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(EPOCHS))
 
 
 def test_a_disk_that_fills_up_keeps_what_was_saved(
-    tiny_people: dict[str, Path], tmp_path: Path, uninterrupted: str
+    tiny_people: dict[str, Path], tmp_path: Path, uninterrupted: Path
 ) -> None:
     arguments = command(tmp_path, tiny_people["sysu"])
     limit = 200 * 2**10  # the journal fits, a checkpoint of the network does not
@@ -91,12 +91,11 @@ def test_a_disk_that_fills_up_keeps_what_was_saved(
     assert "free some space" in failed.stderr
     assert "Traceback" not in failed.stderr
     run([*arguments, "--resume"])
-    assert result(tmp_path) == uninterrupted
+    assert result(tmp_path) == result(uninterrupted)
 
 
-def test_checkpoints_in_the_folder_of_a_run_are_links(tiny_people: dict[str, Path], tmp_path: Path) -> None:
-    run(command(tmp_path, tiny_people["sysu"]))
-    linked = sorted(tmp_path.glob("sysu_all/*/checkpoints/*.pt"))
-    trained = sorted(tmp_path.glob("stages/*/epoch_*.pt"))
+def test_checkpoints_in_the_folder_of_a_run_are_links(uninterrupted: Path) -> None:
+    linked = sorted(uninterrupted.glob("sysu_all/*/checkpoints/*.pt"))
+    trained = sorted(uninterrupted.glob("stages/*/epoch_*.pt"))
     assert linked
     assert {path.stat().st_ino for path in linked} == {path.stat().st_ino for path in trained}

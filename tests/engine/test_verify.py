@@ -102,10 +102,10 @@ def test_wrong_requests_are_answered_before_any_work(
     other = tmp_path / "resnet50-19c8e357.pth"
     other.write_bytes(b"other")
     assert "its sha256 begins with d9298a10, not 19c8e357" in message(weights=other)
-    assert "'cluster_contrast' has no form 'released'" in message("cluster_contrast")
-    assert "'hil' on SYSU-MM01 has no anchor" in message("hil")
-    assert "known: pgm on SYSU-MM01, pgm on RegDB" in message("hil")
-    assert "--set train.lr: the log has its own" in message(settings={"train.lr": "1"})
+    assert "'cluster_contrast' has no released form" in message("cluster_contrast")
+    assert "no released log is known for 'hil' on SYSU-MM01" in message("hil")
+    assert "choose one of pgm on SYSU-MM01, pgm on RegDB" in message("hil")
+    assert "--set train.lr: this setting must be that of the released log" in message(settings={"train.lr": "1"})
 
 
 def test_the_training_of_an_anchor_is_the_released_one(

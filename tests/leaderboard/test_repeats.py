@@ -162,7 +162,7 @@ def test_the_record_cannot_choose_its_folder(records: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"record": "0" * 64}, "the note is of another content of outside/pgm.json"),
+        ({"record": "0" * 64}, "the note belongs to an earlier outside/pgm.json"),
         ({"repeats": [{}]}, r"repeats\[0\]\.commit: missing"),
         ({"repeats": 5}, "repeats: expected a list"),
     ],
@@ -189,7 +189,7 @@ def test_an_edited_note_and_one_without_a_record_are_refused(records: Path) -> N
 def test_a_changed_record_loses_its_note(records: Path) -> None:
     note(records, "outside/pgm.json")
     write_record(records / "outside" / "pgm.json", consistent(make_record("pgm", 0, [0.9])))
-    with pytest.raises(UsageError, match="the note is of another content"):
+    with pytest.raises(UsageError, match="the note belongs to an earlier"):
         load_records(records)
 
 

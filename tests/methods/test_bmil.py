@@ -295,7 +295,7 @@ def test_the_first_stage_is_shared_unless_the_released_one_is_asked_for() -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"subset": 0.6}, r"method.subset=0.6 leaves no second part of this size: at most 0.5, or 1"),
+        ({"subset": 0.6}, r"method.subset=0.6 must be at most 0.5, or 1 for all"),
         ({"subset": 0.0}, r"method.subset=0.0 must be from"),
         ({"joint_k1": 15}, "method.joint_k1=15 must be even"),
         ({"joint_k1": 10}, "method.joint_k2=6 exceeds the 5 neighbours of each modality"),

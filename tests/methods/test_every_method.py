@@ -151,9 +151,15 @@ QUICK = [(name, layout) for name in TRAINED for layout in ("sysu", "regdb")]
 QUICK += [("cluster_contrast", "llcm"), ("supervised", "llcm")]
 
 
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one folder for all runs, in which equal first stages are trained once."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.mark.parametrize(("name", "layout"), QUICK)
 def test_the_quick_schedule_serves_every_method(
-    name: str, layout: str, tiny_people: dict[str, Path], tmp_path: Path
+    name: str, layout: str, tiny_people: dict[str, Path], output: Path
 ) -> None:
     protocol = {"sysu": "sysu_all", "regdb": "regdb_v2i", "llcm": "llcm_v2i"}[layout]
     record = usvi_bench.run(
@@ -162,7 +168,7 @@ def test_the_quick_schedule_serves_every_method(
         tiny_people[layout],
         schedule="quick",
         settings={"engine.threads": 1},
-        output=tmp_path,
+        output=output,
         verbose=False,
     )
     assert record.complete

@@ -86,9 +86,15 @@ def test_a_method_without_a_released_form_refuses_the_setting() -> None:
         load_config("hil", "sysu_all", profile="synthetic_sysu", settings={"method.form": "official"})
 
 
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one folder for all runs, in which equal first stages are trained once."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.mark.parametrize("name", RELEASED)
 def test_a_run_trains_the_form_that_it_names(
-    name: str, tmp_path: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    name: str, output: Path, tiny_people: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began: list[str] = []
     own = RELEASED[name].loss
@@ -98,10 +104,10 @@ def test_a_run_trains_the_form_that_it_names(
         return own(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(RELEASED[name], "loss", loss)
-    run = ["--method", name, "--protocol", "sysu_all", "--data", str(tiny_people["sysu"]), "--output", str(tmp_path)]
+    run = ["--method", name, "--protocol", "sysu_all", "--data", str(tiny_people["sysu"]), "--output", str(output)]
     assert main([*run, "--no-report", "--set", *QUICK, "method.form=released"]) == 0
     assert set(began) == {RELEASED[name].__name__}
-    (path,) = (tmp_path / "sysu_all").glob("*/record.json")
+    (path,) = (output / "sysu_all").glob(f"{name}-*/record.json")
     assert read_record(path).result.config["method"]["form"] == "released"
     assert read_record(path).result.method == name
 

@@ -33,14 +33,16 @@ def embed(
 
     Args:
         data: folder of a data set, ``"synthetic[:size=small,...]"``, or a plain folder of pictures of one modality.
-        model: weight file, checkpoint, folder of a run, or folder of an exported model.
+        model: weight file, checkpoint, folder of a run, folder of an exported model, or ``"small16"`` for shipped
+            weights.
         output: features file to write, ``.npz``.
         modality: ``"visible"`` or ``"infrared"``: that of a plain folder; of a data set, the one to embed.
         dataset: registered name of the data set; found by its layout if None.
         split: ``"all"``, ``"train"`` or ``"test"`` images of a data set.
         network: ``"student"`` or ``"teacher"``; the headline of a run if None.
         fold: fold of a run that has several.
-        settings: ``encoder.*``, ``data.height``, ``data.width``, ``engine.threads``.
+        settings: ``encoder.*``, ``data.height``, ``data.width``, ``data.depth_range``, ``engine.threads``,
+            ``engine.deterministic``.
         device: as for :func:`run`.
         imports: as for :func:`run`.
         verbose: print progress.

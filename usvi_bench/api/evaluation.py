@@ -40,7 +40,7 @@ def evaluate(
         feature: ``"bn+flip"`` (default) or ``"bn"``, without the mirror image.
         claims: whose model it is, for example ``"PGM @ed4a7df"``.
         settings: ``encoder.*``, ``protocol.*``, ``data.height``, ``data.width``, ``data.check_counts``,
-            ``engine.threads``.
+            ``data.depth_range``, ``data.camera``, ``engine.threads``, ``engine.deterministic``, ``engine.rerank``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         output: folder that keeps all runs.
         imports: as for :func:`run`.

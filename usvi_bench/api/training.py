@@ -60,8 +60,10 @@ def run(
         donors: data set, or folder of visible images, whose people replace the share ``data.foreign`` of the training
             people in visible images (``docs/robustness.md``).
         setting: settings to start from: ``"shared"``, the same for all methods, or ``"paper"``, the method's own.
-        schedule: name of a schedule, which replaces lengths and sizes of the setting.
-        weights: file of starting weights, or ``"random"``; None for the shipped weights, on synthetic people only.
+        schedule: name of a schedule, or path of a ``.toml`` or ``.json`` file; it replaces lengths and sizes of the
+            setting.
+        weights: file of starting weights, ``"small16"`` for shipped weights, ``"imagenet"`` for the encoder's public
+            file in a cache, or ``"random"``; None for the shipped weights, on synthetic people only.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         output: folder that keeps all runs.
         deterministic: use only deterministic kernels, which are slower on a GPU.

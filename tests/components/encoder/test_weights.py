@@ -116,7 +116,7 @@ def test_a_checkpoint_is_named_with_its_fold(tmp_path: Path) -> None:
     encoder = build_encoder(SMALL, 0)
     state = {"student": encoder.state_dict()}
     path = save(tmp_path, Checkpoint("key", "pgm", 7, "data", 1, Mark(0, ""), state))
-    with pytest.raises(UsageError, match=r"checkpoint of a training \(fold 7\).*content\['models'\]\['student'\]"):
+    with pytest.raises(UsageError, match=r"checkpoint of a training on fold 7; .*content\['models'\]\['student'\]"):
         load_weights(encoder, path)
     torch.save(torch.load(path)["models"]["student"], tmp_path / "own.pth")
     load_weights(build_encoder(SMALL, 1), tmp_path / "own.pth")
