@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from usvi_bench.cli.model_options import add_set_option
-from usvi_bench.core.errors import UsageError, printable, show
+from usvi_bench.core.errors import UsageError, closest, printable, show
 from usvi_bench.core.options import Parser, add_import_option, command, program
 from usvi_bench.core.settings import SHARED
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
 
     import_plugins(options.imports)
     unknown = options.method is not None and options.method not in METHODS.names()
-    if unknown and similar_settings(options.method, all_groups()):
+    if unknown and not closest(options.method, METHODS.names(), 0.8) and similar_settings(options.method, all_groups()):
         raise UsageError(f"unknown method '{show(options.method)}'; to find settings, give --filter {options.method}")
     profile = find_profile(options.protocol, options.data)
     config = load_config(

@@ -51,6 +51,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def person_name(identity: int) -> int | str:
+    """Return the number of a person, and ``unknown`` for a negative one, as own images have.
+
+    >>> person_name(7), person_name(-1)
+    (7, 'unknown')
+    """
+    return identity if identity >= 0 else "unknown"
+
+
 def file_name(text: str) -> str:
     """Make a file name or an identifier from words that may come from a record: letters, digits and ``_.+=-`` only.
 

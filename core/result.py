@@ -166,8 +166,10 @@ def check_result(result: Result) -> None:
         raise ValueError(f"result.folds: {result.folds} with result.trials {result.trials}: nothing would be scored")
     data = result.config.get("data")
     chosen = data.get("folds", ()) if isinstance(data, dict) else ()
+    if not isinstance(chosen, (list, tuple)) or any(type(fold) is not int for fold in chosen):
+        raise ValueError(f"result.config.data.folds: expected a list of whole numbers, found {chosen!r:.60}")
     for name, folds in (("folds", result.folds), ("config.data.folds", chosen)):
-        if isinstance(folds, (list, tuple)) and len(folds) > MOST_FOLDS:
+        if len(folds) > MOST_FOLDS:
             raise ValueError(f"result.{name}: {len(folds)} folds are more than {MOST_FOLDS}")
     if "method" not in result.config and result.external is None:
         raise ValueError("result.config.method: missing")
@@ -198,7 +200,14 @@ def check_result(result: Result) -> None:
         done.add(score.trial)
         if len(done) > result.trials:
             raise ValueError(f"{where}.trial: more than the {result.trials} trials of fold {score.fold}")
-    spec = (result.dataset["synthetic"] or {}).get("spec", {})
+    note, encoder = result.dataset["synthetic"] or {}, result.config.get("encoder", {})
+    for name, text in (
+        ("config.encoder.name", encoder.get("name", "")),
+        ("dataset.synthetic.layout", note.get("layout", "")),
+    ):
+        if not isinstance(text, str):
+            raise ValueError(f"result.{name}: expected text, found {text!r:.60}")
+    spec = note.get("spec", {})
     if not isinstance(spec, dict):
         raise ValueError(f"result.dataset.synthetic.spec: expected a mapping, found {spec!r:.60}")
     for name, level in result.dataset["knobs"].items():

@@ -20,6 +20,8 @@ from usvi_bench.core.seeding import numpy_generator
 from usvi_bench.datasets.base import Dataset, ImageTable, Split
 
 PURPOSE = "unpaired"
+UNPAIRED = "unpaired-"
+"""Start of the fingerprint of unpaired training images."""
 FIRST_IDENTITY = 10_000
 """Smallest identity of a donor in a training table, for diagnosis."""
 
@@ -144,7 +146,7 @@ class UnpairedData(Dataset):
 
 def unpaired_fingerprint(base: str, donors: str) -> str:
     """Return the fingerprint of training images, from those of the data set and of the donors."""
-    return f"unpaired-{hashlib.sha256(f'{base} {donors}'.encode()).hexdigest()[:16]}"
+    return f"{UNPAIRED}{hashlib.sha256(f'{base} {donors}'.encode()).hexdigest()[:16]}"
 
 
 def count_people(table: ImageTable) -> dict[int, int]:

@@ -68,7 +68,8 @@ def _score_external(request: ExternalRequest, display: Display) -> tuple[Record,
         scores += _score(scoring, one, fold, display)
     result = _result(scoring, scores)
     record = Record(result=result, provenance=_provenance(scoring, time.perf_counter() - started))
-    key = digest([result.config_hash, result.dataset["fingerprint"], [file.fold for file in scoring.files]])[:8]
+    folds = [file.fold for file in scoring.files]
+    key = digest([result.config_hash, result.dataset["fingerprint"], folds, result.headline["model"]])[:8]
     path = request.output / request.protocol / f"{METHOD}-{key}" / "record.json"
     write_record(path, record)
     return record, path

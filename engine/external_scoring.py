@@ -18,6 +18,7 @@ from usvi_bench.core.plugins import Part, check_unchanged, import_plugins
 from usvi_bench.core.registry import DATASETS, ENCODERS, PROTOCOLS, SCORE_METRICS
 from usvi_bench.datasets.base import Dataset
 from usvi_bench.datasets.open import find_data
+from usvi_bench.datasets.unpaired import UNPAIRED
 from usvi_bench.engine.config import DataConfig, EngineConfig
 from usvi_bench.engine.device import set_up
 from usvi_bench.engine.display import Display
@@ -203,9 +204,7 @@ def _open_models(request: ExternalRequest, tree: Mapping[str, Any], display: Dis
 
 def _folds(request: ExternalRequest, every: list[int], opened: Sequence[Opened], dataset: Dataset) -> list[int]:
     """Return the fold of each file: as asked for, as a checkpoint states it, or the only one."""
-    stated = [
-        one.fold if isinstance(one, EmbeddingModel) and one.data == dataset.fingerprint else None for one in opened
-    ]
+    stated = [one.fold if isinstance(one, EmbeddingModel) and _trained_here(one, dataset) else None for one in opened]
     numbers: Sequence[int | None] = request.folds or (every if len(every) == len(opened) == 1 else stated)
     folds = [number for number in numbers if number is not None]
     for path, fold, own in zip(request.paths, numbers, stated, strict=True):
@@ -219,6 +218,11 @@ def _folds(request: ExternalRequest, every: list[int], opened: Sequence[Opened],
         if own not in (None, fold):
             raise UsageError(f"{path.name}: trained on fold {own}, whose test people are others; give --fold {own}")
     return folds
+
+
+def _trained_here(model: EmbeddingModel, dataset: Dataset) -> bool:
+    """Return whether a checkpoint is of a training on a data set, or may be: with donors, it states a common hash."""
+    return model.data == dataset.fingerprint or str(model.data).startswith(UNPAIRED)
 
 
 def parts_of(scoring: ExternalScoring) -> list[Part]:

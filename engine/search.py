@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from usvi_bench.core.bounds import COUNT, bounded, check_bounds
 from usvi_bench.core.errors import UsageError, show
 from usvi_bench.core.options import similar_paths
-from usvi_bench.core.paths import check_output, expanded, is_file, is_folder
+from usvi_bench.core.paths import check_output, expanded, is_folder
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.core.types import MODALITIES
 from usvi_bench.datasets.grey_depth import EACH_IMAGE
@@ -179,7 +179,7 @@ def check_comparable(content: FeatureFile, embedder: Embedder, path: str) -> Non
 
 def _gallery(request: SearchRequest, embedder: Embedder, display: Display) -> tuple[FeatureFile, Path | None]:
     path, modality = expanded(request.gallery), request.gallery_modality
-    if is_file(path) and path.suffix == ".npz":
+    if path.suffix.lower() == ".npz" and not is_folder(path):
         content = read_features(path)
         check_comparable(content, embedder, request.gallery)
         return content if modality is None else only(content, modality, request.gallery), request.data

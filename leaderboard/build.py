@@ -104,12 +104,12 @@ def load_every_record(folder: Path) -> dict[str, Record]:
 def off_the_board(record: Record) -> str:
     """Return why a consistent record is kept off every board, and the remedy; empty for the others.
 
-    The images are own ones, or real ones whose published counts the run did not check.
+    The images are own ones, or others that the run did not compare with the published or generated ones.
     """
-    if title := unchecked_data(record.result):
+    if expected := unchecked_data(record.result):
         return (
-            f"result.config.data.check_counts: false, so the images may be others than the published {title}: compare "
-            "the folder with 'run.py --check-data FOLDER', restore it, and run again without data.check_counts=false"
+            f"result.config.data.check_counts: false, so the images may be others than {expected}: check the folder "
+            "with 'run.py --check-data FOLDER', restore it, and run again without data.check_counts=false"
         )
     if record.result.dataset["name"] != FolderData.name:
         return ""

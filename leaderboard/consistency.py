@@ -124,7 +124,7 @@ def contradictions(records: Mapping[str, Record]) -> Iterator[str]:
             yield f"{name}: result.queries.draws: {draws[where][0]} has another one for the same galleries"
         if not record.provenance.get("stages"):  # untrained or external: every seed scores the same weights
             continue
-        content = json.dumps([kind, [asdict(score) for score in result.scores]], sort_keys=True)
+        content = json.dumps([kind, sorted(json.dumps(asdict(score), sort_keys=True) for score in result.scores)])
         other = scores.setdefault(content, (name, record))
         if result.scores and other[0] != name:
             yield f"{name}: result.scores: equal to those of {other[0]} in every digit"

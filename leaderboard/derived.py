@@ -12,6 +12,7 @@ import numpy as np
 
 from usvi_bench.components.augment import AugmentConfig
 from usvi_bench.components.encoder.registered import network_class
+from usvi_bench.core.errors import UsageError
 from usvi_bench.core.metrics import METRICS
 from usvi_bench.core.registry import DATASETS, METHODS, PROTOCOLS
 from usvi_bench.core.result import Result
@@ -49,12 +50,14 @@ def run_config(result: Result) -> RunConfig:
         "protocol": ProtocolConfig,
     }
     parts = {SECTIONS.get(name, name): build(cls, given.get(name, {}), name) for name, cls in sections.items()}
+    if type(every := given.get("evaluate_every", 0)) is not int or every < 0:
+        raise UsageError(f"evaluate_every={every!r:.40} must be a whole number, 0 or more")
     return RunConfig(
         method=result.method,
         protocol=result.protocol,
         setting=result.setting,
         seed=result.seed,
-        evaluate_every=given.get("evaluate_every", 0),
+        evaluate_every=every,
         **parts,
     )
 
@@ -180,12 +183,14 @@ def _claims_published(result: Result) -> bool:
 
 
 def unchecked_data(result: Result) -> str:
-    """Return the title of a real data set whose published counts the run did not check; empty if there is none."""
+    """Return which images of a data set the run did not compare with known ones; empty if there are none."""
     for data in (result.dataset, result.trained_on) if not counts_checked(result) else ():
-        if data is not None and data["synthetic"] is None and data["name"] in DATASETS.own_names():
+        if data is not None and data["name"] in DATASETS.own_names():
             reader = DATASETS.get(data["name"])
+            if data["synthetic"] is not None:
+                return "the generated people"
             if any(reader.published(part) for part in TEST_PARTS):
-                return str(reader.title)
+                return f"the published {reader.title}"
     return ""
 
 

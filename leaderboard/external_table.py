@@ -36,18 +36,18 @@ def external_tables(records: Mapping[str, Record]) -> list[Table]:
         records: all records by file name; those of trainings are left out.
 
     Raises:
-        UsageError: two records have equal files and settings.
+        UsageError: two records have equal files, networks and settings.
     """
     groups: dict[TableKey, list[_Row]] = {}
-    places: dict[tuple[TableKey, str], str] = {}
+    places: dict[tuple[TableKey, str, str], str] = {}
     for name, record in sorted(records.items()):
         external = record.result.external
         if external is None:
             continue
         key = table_key(record)
-        other = places.setdefault((key, record.result.config_hash), name)
+        other = places.setdefault((key, record.result.config_hash, external.network), name)
         if other != name:
-            raise UsageError(f"{other} and {name}: both are of the same files, with equal settings; keep one")
+            raise UsageError(f"{other} and {name}: both are of the same network, with equal settings; keep one")
         groups.setdefault(key, []).append(_Row(_label(record, external), name, record, external))
     return [_table(key, sorted(rows)) for key, rows in sorted(groups.items())]
 

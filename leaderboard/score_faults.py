@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
 from usvi_bench.core.errors import UsageError, did_you_mean
 from usvi_bench.core.metrics import RANKS, RERANKED
@@ -20,6 +21,8 @@ from usvi_bench.protocols.base import ProtocolConfig
 SELECTIONS = ("last", "oracle")
 OWN_IMAGES = "folder"
 """Name of the data set of own images, whose identities may be unknown."""
+ROUNDING = 1e-3
+"""Largest difference between the mAP of two scorings of the same weights, which may run on different devices."""
 RANDOM_R1 = 0.2
 """Largest Rank-1 of a random ranking in a published test set; each has more than 90 people."""
 
@@ -46,6 +49,8 @@ def measured_faults(record: Record, config: ProtocolConfig | None) -> Iterator[s
     result = record.result
     if result.only_trained and result.dataset["name"] == OWN_IMAGES:
         return
+    if result.dataset["synthetic"] is not None and config is not None and config.gallery != "seeded":
+        yield f"result.config.protocol.gallery: '{config.gallery}', but synthetic people have seeded galleries only"
     yield from _trials(result)
     known = scorings(result, config)
     for i, score in enumerate(result.scores):
@@ -108,6 +113,7 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
             yield f"result.scores: selection '{selection}' of {model}: {did_you_mean(selection, SELECTIONS)}"
     if config is not None and any(selection == "oracle" for _, selection in kinds) and not config.evaluate_every:
         yield "result.scores: selection 'oracle', but evaluate_every is 0"
+    yield from _best_epochs(record)
     own = METHODS.get(result.method) if result.method in METHODS.own_names() else None
     one = own is not None and own.models is Method.models
     for model in sorted({model for model, _ in kinds} - ({"student"} if one else {"student", "teacher"})):
@@ -117,6 +123,19 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
         for name in ("shots", "gallery", "feature"):
             if getattr(score, name) != given[name] and not (name == "feature" and is_reranked(score, headline)):
                 yield f"result.scores[{i}].{name}: {getattr(score, name)!r}, but the headline has {given[name]!r}"
+
+
+def _best_epochs(record: Record) -> Iterator[str]:
+    """Yield models whose best epoch of a fold by mAP scores below the last epoch, which is one of those compared."""
+    means: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for score in record.result.scores:
+        if not is_reranked(score, record.result.headline):
+            found = means.setdefault((score.model, score.fold), {})
+            found.setdefault(score.selection, []).append(score.metrics.get("mAP", 0.0))
+    for (model, fold), found in means.items():
+        last, best = (fmean(found.get(selection, [0.0])) for selection in SELECTIONS)
+        if "oracle" in found and best < last - ROUNDING:
+            yield f"result.scores: {model} (oracle) has mAP {best:.6f} on fold {fold}, the last epoch {last:.6f}"
 
 
 def is_reranked(score: Score, headline: Kind) -> bool:

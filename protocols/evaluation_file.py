@@ -222,13 +222,14 @@ def sample_rows(visible: NDArray[np.int64], infrared: NDArray[np.int64]) -> tupl
     """Return the rows of the visible and the infrared images whose features are kept.
 
     These are the first :data:`IMAGES` images in each modality of the first :data:`IDENTITIES` identities, in ascending
-    order, that have images in both modalities. Here, only person 4 has both:
+    order, that have images in both modalities. A negative identity is unknown. Here, only person 4 has both:
 
-    >>> visible, infrared = sample_rows(np.array([3, 3, 4]), np.array([4, 5, 4]))
+    >>> visible, infrared = sample_rows(np.array([3, -1, 4]), np.array([4, -1, 4]))
     >>> visible.tolist(), infrared.tolist()
     ([2], [0, 2])
     """
-    chosen = np.intersect1d(visible, infrared)[:IDENTITIES]
+    both = np.intersect1d(visible, infrared)
+    chosen = both[both >= 0][:IDENTITIES]
     first, second = (
         np.concatenate([np.flatnonzero(identities == each)[:IMAGES] for each in chosen] or [np.empty(0, np.int64)])
         for identities in (visible, infrared)

@@ -151,6 +151,19 @@ def check_publishable(about: Mapping[str, Any], target: Path) -> None:
         old, new = there.get(name), about.get(name)
         if old != new:
             raise UsageError(f"--publish: {target} has {name} {old}, not {new}; choose another folder")
+    before, after = ({row["name"]: row for row in content["rows"]} for content in (there, about))
+    both = before.keys() & after.keys()
+    if len(both) < min(len(before), len(after)) or any(_differ(before[name], after[name]) for name in both):
+        raise UsageError(
+            f"--publish: {target} has another grid, or rows with other weights, donors or defaults; choose another "
+            "folder, or remove this one"
+        )
+
+
+def _differ(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two states of a row have other settings, or other runs of the same seed."""
+    first, second = ({seed: Path(run).name for seed, run in each["runs"].items()} for each in (row, other))
+    return row["settings"] != other["settings"] or any(first[seed] != second[seed] for seed in first.keys() & second)
 
 
 def sensitivities(ablation: Ablation) -> list[Sensitivity]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from usvi_bench.core.formatting import person_name
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports.ranking import BLANK, Images, opened
@@ -84,7 +85,7 @@ def confusion_figure(
         _side(axes, 0.0, evaluation.query, pair.query, images)
         _side(axes, 1.1, evaluation.gallery, pair.gallery, images)
         axes.text(0.5, -0.05, str(pair.person), ha="center", fontsize=SMALL)
-        axes.text(1.6, -0.05, f"✗ {pair.other}", ha="center", fontsize=SMALL, color=WRONG)
+        axes.text(1.6, -0.05, f"✗ {person_name(pair.other)}", ha="center", fontsize=SMALL, color=WRONG)
         if pair.right >= 0:
             _side(axes, 2.2, evaluation.gallery, pair.right, images)
             axes.text(2.7, -0.05, f"✓ {pair.person}", ha="center", fontsize=SMALL, color=RIGHT)
@@ -112,4 +113,6 @@ def _side(axes: Axes, x: float, table: ImageTable, row: int, images: Images | No
     picture = opened(images, table, row)
     axes.imshow(BLANK if picture is None else picture, extent=(x, x + 1, 2, 0), aspect="equal")
     if picture is None:
-        axes.text(x + 0.5, 1, str(table.identities[row]), ha="center", va="center", fontsize=SMALL, color=NEUTRAL)
+        axes.text(
+            x + 0.5, 1, str(person_name(table.identities[row])), ha="center", va="center", fontsize=SMALL, color=NEUTRAL
+        )

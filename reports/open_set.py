@@ -92,7 +92,7 @@ def open_set(pairs: Pairs, queries: Identities, gallery: Identities) -> OpenSet:
     if np.mean(~pairs.genuine.any(axis=1)) < OPEN:
         left = _half(people, "enrol")
     found = identify(pairs.without(np.isin(gallery, left)))
-    far = np.geomspace(1 / len(impostors), 0.999, POINTS)
+    far = _rates(len(impostors))
     return OpenSet(
         queries=len(queries),
         people=len(people),
@@ -150,7 +150,12 @@ def _identification_curve(found: Identification) -> dict[str, NDArray[np.float64
     unknown, known = found.best[~found.enrolled], found.enrolled
     if not len(unknown) or not known.any():
         return {"fpir": np.empty(0), "dir": np.empty(0)}
-    rates = np.geomspace(1 / len(unknown), 0.999, POINTS)
+    rates = _rates(len(unknown))
     right = found.best[known & found.right]
     share = roc(right, unknown, rates) * len(right) / known.sum() if len(right) else np.zeros(POINTS)
     return {"fpir": rates, "dir": share}
+
+
+def _rates(number: int) -> NDArray[np.float64]:
+    """Return the rates of a curve, from one false acceptance among ``number``, or 10 % if there are fewer than 10."""
+    return np.geomspace(min(1 / number, 0.1), 0.999, POINTS)

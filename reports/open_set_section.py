@@ -87,15 +87,19 @@ def feature_open_set(
 ) -> OpenSet:
     """Compute the open-set figures of features; arguments are those of :func:`add_pairs`.
 
+    Images with a negative identity, those of unknown people, are left out.
+
     Raises:
         ValueError: there are too many pairs, no genuine one or no impostor.
     """
     size = len(identities[0]), len(identities[1])
     if size[0] * size[1] > LARGEST:
         raise ValueError(f"more than {LARGEST:,} pairs of a query and a gallery image")
-    queries, gallery = (part.astype(np.float64) for part in features)  # as they are scored
-    positives, ignored = masks.arrays(size)
-    return open_set(Pairs(queries @ gallery.T, positives, ~ignored), *identities)
+    known = np.ix_(*(part >= 0 for part in identities))
+    queries, gallery = (part[own >= 0].astype(np.float64) for part, own in zip(features, identities, strict=True))
+    positives, ignored = (mask[known] for mask in masks.arrays(size))
+    pairs = Pairs(queries @ gallery.T, positives, ~ignored)  # in double precision, as they are scored
+    return open_set(pairs, *(own[own >= 0] for own in identities))
 
 
 def open_set_section(found: OpenSet, scope: str, foot: str) -> Section:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from usvi_bench.core.formatting import person_name
 from usvi_bench.datasets.base import ImageTable
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports.pictures import read_picture
@@ -184,4 +185,12 @@ def _tile(
     axes.add_patch(Rectangle(corner, 1, 2, fill=False, edgecolor=colour, linewidth=1.1, linestyle=style))
     axes.text(x + 0.5, y + 2.1, note, ha="center", va="top", fontsize=size, color=colour, linespacing=0.95)
     if picture is None:
-        axes.text(x + 0.5, y + 1, str(table.identities[row]), ha="center", va="center", fontsize=size, color=NEUTRAL)
+        axes.text(
+            x + 0.5,
+            y + 1,
+            str(person_name(table.identities[row])),
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=NEUTRAL,
+        )

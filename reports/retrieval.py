@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from usvi_bench.core.formatting import person_name
 from usvi_bench.core.table import Table, Value, value_rows
 from usvi_bench.protocols.evaluation_file import DEPTH, SavedEvaluation
 from usvi_bench.reports import causes, confusion, distances, ranking, tsne
@@ -31,11 +32,12 @@ def retrieval(run: RecordedRun, report: Report, album: Album) -> None:
         return
     _compare_scores(run, evaluation, report)
     images = open_image if album.shown else None
-    report.sections += [
+    sections = (
         _features(run, evaluation, report, album),
         _lists(run, evaluation, report, album, images),
         _failures(run, evaluation, images, report),
-    ]
+    )
+    report.sections += [section for section in sections if section.text or section.pictures or section.tables]
     if run.record.result.dataset["synthetic"] is not None:
         _causes(run, evaluation, report)
 
@@ -144,7 +146,7 @@ def _query_row(evaluation: SavedEvaluation, row: int) -> list[Value]:
         int(evaluation.query.identities[row]),
         int(evaluation.query.cameras[row]),
         100 * float(evaluation.average_precision[row]),
-        int(evaluation.gallery.identities[first]) if first >= 0 else None,
+        person_name(int(evaluation.gallery.identities[first])) if first >= 0 else None,
         int(evaluation.matches[row].sum()),
     ]
 
@@ -155,14 +157,16 @@ def _failures(run: RecordedRun, evaluation: SavedEvaluation, images: Images | No
     if not pairs:
         report.notes.append("Confused pairs: every valid query has the right person at rank 1.")
         return section
-    rows = [[pair.person, pair.other, pair.count, pair.queries] for pair in pairs[: confusion.SHOWN]]
+    rows = [[pair.person, person_name(pair.other), pair.count, pair.queries] for pair in pairs[: confusion.SHOWN]]
     columns = ["person of the query", "person at rank 1", "queries", "of"]
     caption = confusion.confusion_caption(evaluation, pairs)
     notes = ["Counted over valid queries."]
     section.tables.append(Table("Most confused pairs", columns, value_rows(rows), notes=notes, name="pairs"))
     if images is not None:
         shown = pairs[: confusion.SHOWN]
-        alt = "; ".join(f"person {p.person} confused with {p.other} in {p.count} of {p.queries} queries" for p in shown)
+        alt = "; ".join(
+            f"person {p.person} confused with {person_name(p.other)} in {p.count} of {p.queries} queries" for p in shown
+        )
         foot = _foot(
             run, f"{len(shown)} of {len(pairs)} confused pairs, {_queries(evaluation)}, {_gallery(evaluation)}"
         )

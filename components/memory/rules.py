@@ -23,7 +23,7 @@ Update = Literal["sequential", "hard", "mean"]
 """Names of the rules that update the rows of the clusters in a batch."""
 
 
-def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float, most: int = 0) -> Tensor:
+def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: float) -> Tensor:
     """Update rows by each sample in batch order: M_y = unit(mu M_y + (1 - mu) f).
 
     With a small momentum the last sample of a cluster has nearly all the weight, and only the last samples are used:
@@ -35,13 +35,12 @@ def sequential_update(rows: Tensor, features: Tensor, labels: Tensor, momentum: 
         features: ``[B, D]``, of unit length or longer.
         labels: ``[B]``.
         momentum: weight of the old row.
-        most: largest number of samples of a cluster; 0 if unknown, so that the host may have to wait for it.
 
     >>> from torch import tensor
     >>> sequential_update(tensor([[1.0, 0.0]]), tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0, 0]), momentum=0.1)
     tensor([[0.1104, 0.9939]])
     """
-    rounds = rounds_of(momentum, rows.dtype, len(labels), most)
+    rounds = rounds_of(momentum, rows.dtype, len(labels), most=0)
     return take_steps(rows, features * step_length(momentum), labels, rounds)
 
 

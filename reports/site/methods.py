@@ -52,11 +52,11 @@ class MethodPage:
         return first if first != self.title and " " not in first else self.name
 
 
-def read_methods(root: Path = ROOT) -> list[MethodPage]:
+def read_methods() -> list[MethodPage]:
     """Read the pages of all registered methods, sorted by name."""
-    document = root / "docs/methods.md"  # not part of an installed package
+    document = ROOT / "docs/methods.md"  # not part of an installed package
     sections = _sections(document.read_text(encoding="utf-8") if document.exists() else "")
-    found = (_read(path, sections) for path in sorted((root / "methods").glob("*.py")))
+    found = (_read(path, sections) for path in sorted((ROOT / "methods").glob("*.py")))
     return [page for page in found if page is not None]
 
 

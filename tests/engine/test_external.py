@@ -22,8 +22,10 @@ from usvi_bench.core.record import Record, read_record
 from usvi_bench.core.registry import PROTOCOLS
 from usvi_bench.datasets.base import Dataset, ImageTable
 from usvi_bench.datasets.cache import decoded
+from usvi_bench.datasets.unpaired import unpaired_fingerprint
 from usvi_bench.engine.start_weights import SHIPPED
 from usvi_bench.leaderboard.consistency import faults
+from usvi_bench.leaderboard.external_table import external_tables
 
 
 @pytest.fixture(autouse=True)
@@ -139,8 +141,23 @@ def test_a_checkpoint_of_these_images_keeps_its_fold(people: dict[str, Dataset])
     dataset = people["regdb"]
     own = checkpoint(Path(), fold=2, data=dataset.fingerprint)
     assert evaluate("regdb_v2i", dataset.root, weights=own).result.config["data"]["folds"] == [2]
-    with pytest.raises(UsageError, match="trained on fold 2, whose test people are others"):
-        evaluate("regdb_v2i", dataset.root, weights=own, fold=1)
+    unpaired = checkpoint(Path(), fold=2, data=unpaired_fingerprint(dataset.fingerprint, "donors"))
+    for path in (own, unpaired):
+        with pytest.raises(UsageError, match="trained on fold 2, whose test people are others"):
+            evaluate("regdb_v2i", dataset.root, weights=path, fold=1)
+
+
+def test_student_and_teacher_of_a_checkpoint_have_records_of_their_own(people: dict[str, Dataset]) -> None:
+    path = checkpoint(Path(), fold=1, data=people["sysu"].fingerprint)
+    records = {
+        name: evaluate("sysu_all", people["sysu"].root, weights=path, model=name) for name in ("student", "teacher")
+    }
+    assert sorted(map(read_record, map(Path, files())), key=lambda record: record.result.headline["model"]) == [
+        records["student"],
+        records["teacher"],
+    ]
+    (table,) = external_tables(records)
+    assert sorted(row.cells[2].text for row in table.rows[:2]) == ["student", "teacher"]
 
 
 def refused(people: Path, message: str, **options: Any) -> None:

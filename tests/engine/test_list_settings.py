@@ -96,6 +96,7 @@ def test_settings_and_describe_agree(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["settings", "lr"], "unknown method 'lr'; to find settings, give --filter lr"),
         (["settings", "pgn"], "did you mean pgm"),
+        (["settings", "cluster_contrst"], "did you mean cluster_contrast"),
         (["settings", "pgm", "--filter", "qqq"], "--filter qqq: no setting has these words"),
         (["settings", "--setting", "paper"], "--setting paper differs between methods: give METHOD"),
         (["settings", "pgm", *TINY, "--set", "method.eps=2"], "method.eps=2.0 must be"),

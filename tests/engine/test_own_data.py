@@ -130,6 +130,20 @@ def test_a_method_that_lacks_cameras_states_it(tmp_path: Path, capsys: pytest.Ca
 # ---- images of unknown people ------------------------------------------------------------------------------------
 
 
+def test_a_report_of_a_few_test_pictures_names_unknown_people(tmp_path: Path) -> None:
+    train, known = rows_of(tmp_path, range(6), "train", camera=False), rows_of(tmp_path, [7, 8], "test", 1, False)
+    unknown = [{**row, "identity": ""} for row in rows_of(tmp_path, [9, 10, 11], "test", 1, False)]
+    write_rows(tmp_path / "list.csv", [*train, *known, *unknown])
+    assert run("untrained", "list.csv") == 0
+    (folder,) = Path("runs/folder_i2v").iterdir()
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report/report.md").read_text()
+    assert "2 queries of 2 people" in page, "the open-set section"
+    assert " -1 " not in page
+    assert "## Features" not in page
+    assert "Features: only 4 images of people with both modalities." in page
+
+
 def test_unknown_people_are_outliers_for_the_supervised_bound(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, [4, 5], "train", 2)
     rows[0]["identity"] = rows[5]["identity"] = ""

@@ -121,6 +121,8 @@ def test_features_of_other_weights_are_refused(made: tuple[Path, Path, Path], tm
         ({"data": "nowhere"}, "no such folder"),
         ({"output": "."}, "not empty"),
         ({"gallery": "nowhere"}, "no such folder"),
+        ({"gallery": "nowhere.npz"}, "nowhere.npz: no such file; give a .npz file"),
+        ({"gallery": "nowhere.NPZ"}, "nowhere.NPZ: no such file; give a .npz file"),
     ],
 )
 def test_wrong_arguments_are_refused(

@@ -189,6 +189,7 @@ SPEC = make_people()["spec"]
         (result(trials=10**12), "has the trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not 1000000000000"),
         (result(trials=3), "has the trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, not 3"),
         (settings("data", folds=[2]), "result.config.data.folds: [2], but the data set has [1]"),
+        (settings("protocol", gallery="official"), "'official', but synthetic people have seeded galleries only"),
         # metrics
         (score(R1=0.0, mAP=1.0, mINP=1.0), "the most for its CMC"),
         (score(R1=0.0, R5=0.0, R10=0.0, R20=0.0), "the most for its CMC"),
@@ -362,6 +363,10 @@ def test_contradictions_between_records_are_found() -> None:
     assert list(contradictions({"a": one, "b": copied})) == [
         "b: result.scores: equal to those of a in every digit",
     ]
+    reversed_copy = result(seed=5, scores=one.result.scores[::-1])(one)
+    assert list(contradictions({"a": one, "b": reversed_copy})) == [
+        "b: result.scores: equal to those of a in every digit",
+    ]
     other = data(fingerprint="synthetic-" + "0" * 16)(two)
     assert list(contradictions({"a": one, "b": other})) == [
         "b: result.dataset.fingerprint: a has another one for the same people"
@@ -374,6 +379,35 @@ def test_contradictions_between_records_are_found() -> None:
     )
     bounds = [consistent(make_record("untrained", seed)) for seed in (0, 1)]
     assert list(contradictions(dict(zip("ab", bounds, strict=True)))) == []
+
+
+@pytest.mark.parametrize(("change", "wrong"), [(1.0, False), (0.9, True)])
+def test_the_best_epoch_does_not_score_below_the_last_one(change: float, wrong: bool) -> None:
+    record = consistent(make_record("sclhm"))
+    best = [replace(score, selection="oracle") for score in record.result.scores]
+    scores = [with_metric(score, mAP=score.metrics["mAP"] * change) for score in best]
+    found = faults(result(scores=[*record.result.scores, *scores])(record))
+    assert any(line.startswith("result.scores: teacher (oracle) has mAP") for line in found) == wrong
+
+
+@pytest.mark.parametrize("every", [None, False, -1, 1.5, "1"])
+def test_evaluate_every_has_one_spelling(every: object) -> None:
+    record = consistent(make_record("sclhm"))
+    odd = rehashed(result(config={**record.result.config, "evaluate_every": every})(record))
+    assert [line for line in faults(odd) if "evaluate_every=" in line]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *((settings("data", folds=folds), "config.data.folds: expected a list of") for folds in (1, "1", ["a", 1], {})),
+        (settings("encoder", name=["small"]), "config.encoder.name: expected text"),
+        (people(layout=["a"]), "dataset.synthetic.layout: expected text"),
+    ],
+)
+def test_values_of_another_type_are_refused_when_a_record_is_read(change: Change, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        convert_record(change(consistent(make_record("sclhm"))))
 
 
 def test_a_real_record_has_the_published_folds() -> None:

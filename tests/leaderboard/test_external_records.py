@@ -183,7 +183,7 @@ def test_pages_are_made_of_external_records_alone(tmp_path: Path) -> None:
     assert "## External models" in pages["LEADERBOARD.md"]
     assert "external" in pages["RECORDS.md"]
     write_record(tmp_path / "records/b.json", make_external("another claim"))
-    with pytest.raises(UsageError, match=r"a\.json and b\.json: both are of the same files, with equal settings"):
+    with pytest.raises(UsageError, match=r"a\.json and b\.json: both are of the same network, with equal settings"):
         make_pages(tmp_path / "records", [], tmp_path)
 
 

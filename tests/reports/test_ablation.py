@@ -215,6 +215,15 @@ def test_another_grid_is_not_overwritten(folder: Path) -> None:
         write_sealed_json(folder / "grid.json", {**about, **change})
         with pytest.raises(UsageError, match="choose another folder"):
             publish_ablation(folder, folder / "kept")
+    first, *others = about["rows"]
+    renamed = [{**first, "name": "other"}, *others]
+    reset = [{**first, "settings": {"method.tau": 0.7}}, *others]
+    from_other_weights = [{**first, "runs": {seed: f"{run}-x" for seed, run in first["runs"].items()}}, *others]
+    for rows in (renamed, reset, from_other_weights):
+        write_sealed_json(folder / "grid.json", {**about, "rows": rows})
+        with pytest.raises(UsageError, match=r"has another grid, or rows with other weights.*choose another folder"):
+            publish_ablation(folder, folder / "kept")
+    write_sealed_json(folder / "grid.json", {**about, "schedule": "quick"})
     assert page.read_text() == before
     assert "Schedule: quick." in write_ablation(folder).read_text()
     with pytest.raises(UsageError, match="is a file"):

@@ -113,6 +113,15 @@ def test_two_settings_of_a_method_are_two_rows_and_duplicate_seeds_are_refused(r
         comparable([first, RecordedRun("again", first.record, None)])
 
 
+def test_rows_of_a_grid_are_no_runs_of_their_own(tmp_path: Path, runs: Path) -> None:
+    own, *_ = find_recorded_runs([runs])
+    row = replace(own.record, provenance={**own.record.provenance, "ablation": "parts: full method"})
+    write_record(tmp_path / "ablations/grid/jobs/0/record.json", row)
+    assert [run.record for run in find_recorded_runs([tmp_path / "ablations"])] == [row]
+    write_record(tmp_path / "sysu_all/sclhm-seed0/record.json", own.record)
+    assert [run.record for run in find_recorded_runs([tmp_path])] == [own.record]
+
+
 def test_code_of_a_plugin_and_scored_folds_make_rows_and_sets(runs: Path) -> None:
     source = find_recorded_runs([runs / "sclhm-seed0"])[0].record
     plugin = {"name": "m.py", "origin": "import", "sha256": "a" * 64, "parts": ["method sclhm"]}

@@ -80,6 +80,22 @@ def test_rates_that_cannot_be_measured_are_missing() -> None:
     assert found.identification[2].values == {}
 
 
+@pytest.mark.parametrize(
+    ("queries", "gallery"), [([0, 1, 2], [0, 0, 1, 1, 2, 2]), ([0, 1], [0, 1]), ([0, 0, 1, 1, 2, 2, 9], [0, 1, 2])]
+)
+def test_a_single_impostor_or_unknown_person_has_curves(queries: list[int], gallery: list[int]) -> None:
+    ours, others = np.array(queries), np.array(gallery)
+    same = ours[:, None] == others
+    pairs = Pairs(np.random.default_rng(0).normal(size=same.shape), same, np.ones_like(same))
+    alone = Pairs(pairs.similarity, same, same | (np.arange(same.size).reshape(same.shape) == np.argmin(same)))
+    for each in (pairs, alone):
+        curves = open_set(each, ours, others).curves
+        assert (np.diff(curves["far"]) > 0).all()
+        assert (np.diff(curves["tar"]) >= 0).all()
+        assert curves["fpir"].size == curves["dir"].size
+        assert (np.diff(curves["dir"]) >= 0).all()
+
+
 def test_the_known_scene() -> None:
     pairs = scene(indoor=True)
     gallery = np.array([i for i in range(30) for c in (1, 2) if i % (3 if c == 1 else 4)])

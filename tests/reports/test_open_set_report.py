@@ -16,7 +16,7 @@ from usvi_bench.core.errors import UsageError
 from usvi_bench.engine.feature_file import FeatureFile, write_features
 from usvi_bench.protocols.folder import EVERY_CAMERA, OTHER_CAMERAS
 from usvi_bench.protocols.open_set import Pairs
-from usvi_bench.protocols.rules import sysu_masks
+from usvi_bench.protocols.rules import regdb_masks, sysu_masks
 from usvi_bench.reports import open_set_section
 from usvi_bench.reports.open_set import open_set
 from usvi_bench.reports.page import Report
@@ -69,6 +69,24 @@ def test_the_rule_of_own_images_is_that_of_the_record(run: RecordedRun) -> None:
     ignored = same & (saved.query.cameras[:, None] == gallery.cameras)
     assert genuine == [same.sum(), (same & ~ignored).sum()]
     assert ignored.any()
+
+
+def test_images_of_unknown_people_are_left_out(run: RecordedRun) -> None:
+    saved = run.evaluation
+    assert saved is not None
+    assert saved.features is not None
+    people = [table.identities.copy() for table in (saved.query, saved.gallery)]
+    for part in people:
+        part[::3] = -1
+    masks = regdb_masks(*people, *people)
+    found = open_set_section.feature_open_set(saved.features, masks, (people[0], people[1]))
+    known = [np.flatnonzero(part >= 0) for part in people]
+    rest = [part[rows] for part, rows in zip(people, known, strict=True)]
+    features = [part[rows] for part, rows in zip(saved.features, known, strict=True)]
+    masks = regdb_masks(*rest, *rest)
+    expected = open_set_section.feature_open_set((features[0], features[1]), masks, (rest[0], rest[1]))
+    assert found.queries == len(rest[0]) < len(people[0])
+    assert (found.impostors, found.verification) == (expected.impostors, expected.verification)
 
 
 def test_a_run_without_features_and_an_unknown_protocol_have_a_note(run: RecordedRun) -> None:

@@ -12,14 +12,16 @@
     return made;
   };
 
+  const personOf = (image) => (image.identity < 0 ? "unknown person" : `person ${image.identity}`);
+
   const tile = (image, words, mark, verdict) => {
     const picture = image.picture
-      ? Object.assign(element("img"), { src: image.picture, alt: `${image.modality} image of person ${image.identity}` })
-      : element("span", "nopicture", `person ${image.identity}`);
+      ? Object.assign(element("img"), { src: image.picture, alt: `${image.modality} image of ${personOf(image)}` })
+      : element("span", "nopicture", personOf(image));
     const camera = image.camera === null ? "" : `camera ${image.camera}`;
     const caption = element("figcaption", "", mark, element("span", "", words), element("span", "", camera));
     const figure = element("figure", `tile ${verdict}`, picture, caption);
-    figure.title = `person ${image.identity}${image.path ? `, ${image.path}` : ""}`;
+    figure.title = `${personOf(image)}${image.path ? `, ${image.path}` : ""}`;
     return figure;
   };
 
@@ -35,7 +37,7 @@
       item.value = rank + 1;
       return item;
     }));
-    const words = `Query ${number + 1} of ${rankings.queries.length}: person ${asked.identity}, average precision ` +
+    const words = `Query ${number + 1} of ${rankings.queries.length}: ${personOf(asked)}, average precision ` +
       `${(100 * query.ap).toFixed(1)} %, ${hits} of the first ${query.ranked.length} right.`;
     place.replaceChildren(
       element("p", "verdict", words),
