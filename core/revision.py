@@ -23,6 +23,9 @@ CODE = (".py", ".pyc", ".so", ".pyd")
 DATA = (".json", ".safetensors", ".toml")
 """Endings of files that a run reads."""
 
+RESULTS = "leaderboard"
+"""Folder with records and reports, which no run imports or reads, beside code."""
+
 Revision = tuple[str | None, bool]
 """A commit, or None if it is unknown, and whether the code may differ from it."""
 
@@ -101,7 +104,8 @@ def _differs(root: Path, commit: str) -> bool:
     folders = {path.name for path in package_folder(root).iterdir()} | {package_folder(root).name}
     for name, (_, _, expected) in tracked.items():
         top, below, _ = name.partition("/")
-        if (top in folders or (not below and top.endswith(".py"))) and _blob(root / name, len(expected)) != expected:
+        used = name.endswith(CODE) if top == RESULTS or not below else top in folders
+        if used and _blob(root / name, len(expected)) != expected:
             return True
     files = (path.relative_to(root).as_posix() for folder in folders for path in _code(root / folder))
     return any(name not in tracked for name in files) or bool(_shadows(root, tracked))
@@ -118,8 +122,8 @@ def _blob(path: Path, length: int) -> str:
 
 
 def _code(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that a run can import or read; records and reports in ``leaderboard`` are neither."""
-    suffixes = CODE if folder.name == "leaderboard" else (*CODE, *DATA)
+    """Yield the files of a folder that a run can import or read."""
+    suffixes = CODE if folder.name == RESULTS else (*CODE, *DATA)
     for place, below, names in os.walk(folder):
         yield from (
             path for path in (Path(place, name) for name in names) if path.suffix in suffixes and not _is_bytecode(path)
