@@ -24,7 +24,7 @@ DATA = (".json", ".safetensors", ".toml")
 """Endings of files that a run reads."""
 
 RESULTS = "leaderboard"
-"""Folder with records and reports, which no run imports or reads, beside code."""
+"""Folder with code, and with records and reports, which no training imports or reads."""
 
 Revision = tuple[str | None, bool]
 """A commit, or None if it is unknown, and whether the code may differ from it."""

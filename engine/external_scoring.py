@@ -221,7 +221,10 @@ def _folds(request: ExternalRequest, every: list[int], opened: Sequence[Opened],
 
 
 def _trained_here(model: EmbeddingModel, dataset: Dataset) -> bool:
-    """Return whether a checkpoint is of a training on a data set, or may be: with donors, it states a common hash."""
+    """Return whether a checkpoint may be of a training on a data set.
+
+    After a training with donors, it has one hash of both data sets, which cannot be compared with that of one of them.
+    """
     return model.data == dataset.fingerprint or str(model.data).startswith(UNPAIRED)
 
 

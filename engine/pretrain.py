@@ -177,7 +177,7 @@ def make_weights(recipe: Recipe, output: Path) -> dict[str, Any]:
         UsageError: another ending, or an unknown encoder or width; raised before any work is done.
     """
     if output.suffix != ".safetensors":
-        raise UsageError(f"--out {output}: the name must end in .safetensors; give such a name")
+        raise UsageError(f"--out {output}: the name must end in .safetensors")
     check_network(recipe.encoder_config(), HEIGHT, WIDTH)
     pixels, identities, cameras = visible_people(recipe.people)
     content = weights_as_bytes(pretrain(recipe, pixels, identities, cameras))

@@ -126,7 +126,7 @@ def _kinds(record: Record, config: RunConfig | None) -> Iterator[str]:
 
 
 def _best_epochs(record: Record) -> Iterator[str]:
-    """Yield models whose best epoch of a fold by mAP scores below the last epoch, which is one of those compared."""
+    """Yield models whose best epoch of a fold has a lower mAP than the last epoch, although that was compared, too."""
     means: dict[tuple[str, int], dict[str, list[float]]] = {}
     for score in record.result.scores:
         if not is_reranked(score, record.result.headline):

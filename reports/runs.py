@@ -128,7 +128,8 @@ def find_recorded_runs(paths: Sequence[Path]) -> list[RecordedRun]:
         records = {file: read_regular_record(file) for file in files}
         own = {file: record for file, record in records.items() if record.result.external is None}
         alone = {file: record for file, record in own.items() if "ablation" not in record.provenance}
-        for file, record in (alone or own or records).items():  # others among the runs of a folder are left out
+        # external models and runs of grids are left out if the folder has others
+        for file, record in (alone or own or records).items():
             place = Path(os.path.realpath(file))  # unlike resolve, without an error for a loop of links
             if place not in found:
                 found[place] = _recorded_run(file, record, {other.name for other in found.values()})
